@@ -1,0 +1,50 @@
+"""The one door to time: the engine is handed a `Clock` and never asks the machine itself.
+
+What always holds: `monotonic_s` never runs backwards and is what every wait and deadline is measured with; `wall_s`
+may jump and is only ever written down or compared with what earlier processes wrote down. Tests pass a virtual clock,
+so years of schedules run in seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time as the engine sees it."""
+
+    def monotonic_s(self) -> float:
+        """Seconds from an arbitrary start; never runs backwards."""
+        ...
+
+    def wall_s(self) -> float:
+        """Seconds since the Unix epoch, UTC; may jump."""
+        ...
+
+    def sleep_s(self, seconds: float) -> None:
+        """Return after `seconds` of monotonic time."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def monotonic_s(self) -> float:
+        """See `Clock`."""
+        return time.monotonic()
+
+    def wall_s(self) -> float:
+        """See `Clock`."""
+        return time.time()
+
+    def sleep_s(self, seconds: float) -> None:
+        """See `Clock`."""
+        if seconds > 0:
+            time.sleep(seconds)
+
+
+def utc_text(wall_s: float) -> str:
+    """Write a wall time as ISO 8601 in UTC with milliseconds: ``2026-11-20T05:12:31.204Z``."""
+    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

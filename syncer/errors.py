@@ -1,0 +1,175 @@
+"""The tree of errors: each knows its exit code, its stable code for scripts, and what to do next.
+
+    SyncerError                     1   unexpected failure
+    ├── UsageError                  2   the command line asks for something that cannot be
+    │   ├── ConfigError             2   a setting is unknown, of the wrong type, or missing
+    │   └── SourceError             2   a file cannot be read, or its structure is in doubt: refused whole
+    ├── GuardError                  4   a guard stopped the run before more damage could be done
+    ├── UnreachableError            5   the API could not be reached or kept failing
+    ├── DeadlineError              10   the deadline came first; resumable
+    ├── LedgerBusyError            11   another run holds the ledger
+    ├── AccessError                12   the API refused the token or a permission
+    ├── LedgerError                13   the ledger cannot be used
+    │   ├── LedgerCorruptError     13
+    │   ├── LedgerSchemaError      13   newer than this program, or older and not upgraded
+    │   └── LedgerWriteError       13   read-only, disk full, I/O error
+    └── SignalError           130/143   interrupted; resumable
+
+What always holds: every error that a user can see is one of these, says what happened (to which file and line), and
+carries ``next``: the command or the change that helps. Exit code 3 (finished, but some rows are not confirmed) is not
+an error: the run did its work, and the report says which rows need somebody.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+EXIT_OK = 0
+EXIT_NOT_CONFIRMED = 3
+
+
+class SyncerError(Exception):
+    """Base of every failure that ``syncer`` reports.
+
+    ``message`` says what happened; ``next`` says what to do about it; ``code`` is a stable word for scripts.
+    """
+
+    exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "unexpected"
+    default_next: ClassVar[str] = "run the command again with -v, and report the text it prints if it stays"
+
+    def __init__(self, message: str, *, next: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.next = next or self.default_next
+
+    @property
+    def status(self) -> int:
+        """The exit status of the process that ends with this error."""
+        return self.exit_code
+
+
+class UsageError(SyncerError):
+    """The command line asks for something that cannot be done. Nothing was sent."""
+
+    exit_code = 2
+    code = "usage"
+    default_next = "syncer --help"
+
+
+class ConfigError(UsageError):
+    """A setting is unknown, of the wrong type, missing, or contradicts another. Nothing was sent."""
+
+    code = "configuration"
+    default_next = "correct the setting, then: syncer check"
+
+
+class SourceError(UsageError):
+    """A file cannot be read, or its structure is in doubt, so that it is refused whole. Nothing was sent.
+
+    ``line`` and ``column`` (1-based; None where there is no single place) say where.
+    """
+
+    code = "source"
+    default_next = "correct the file or declare its form in jobs.<name>.csv, then: syncer plan FILE"
+
+    def __init__(
+        self, message: str, *, file: str, line: int | None = None, column: int | None = None, next: str | None = None
+    ) -> None:
+        place = file if line is None else f"{file}:{line}" if column is None else f"{file}:{line}:{column}"
+        super().__init__(f"{place}: {message}", next=next)
+        self.file = file
+        self.line = line
+        self.column = column
+
+
+class GuardError(SyncerError):
+    """A guard stopped the run: what it would do, or has seen the API do, is far from what is usual."""
+
+    exit_code = 4
+    code = "guard"
+    default_next = "look at the examples above; if they are right: syncer sync FILE --approve"
+
+
+class UnreachableError(SyncerError):
+    """The API could not be reached, or kept failing for ``api.give_up_after_s``. Resumable."""
+
+    exit_code = 5
+    code = "unreachable"
+    default_next = "syncer check, then run the same command again or: syncer resume"
+
+
+class DeadlineError(SyncerError):
+    """The deadline came before the end of the work. Everything is recorded; resumable."""
+
+    exit_code = 10
+    code = "deadline"
+    default_next = "syncer resume"
+
+
+class LedgerBusyError(SyncerError):
+    """Another run holds the ledger."""
+
+    exit_code = 11
+    code = "ledger-busy"
+    default_next = "wait for the other run to end (syncer status), then run the command again"
+
+
+class AccessError(SyncerError):
+    """The API refused the token (401) or a permission (403). Nothing of the refused call was processed."""
+
+    exit_code = 12
+    code = "access"
+    default_next = "renew the token or its permissions in the portal, then: syncer check"
+
+
+class LedgerError(SyncerError):
+    """The ledger cannot be used."""
+
+    exit_code = 13
+    code = "ledger"
+    default_next = "syncer ledger check"
+
+
+class LedgerCorruptError(LedgerError):
+    """The ledger's file is damaged, or is not a ledger."""
+
+    code = "ledger-corrupt"
+    default_next = "put back the newest good backup (syncer ledger backup makes them), then: syncer ledger check"
+
+
+class LedgerSchemaError(LedgerError):
+    """The ledger's schema is newer than this program, or older and not yet upgraded."""
+
+    code = "ledger-schema"
+    default_next = "syncer ledger upgrade"
+
+
+class LedgerWriteError(LedgerError):
+    """The ledger is read-only, its disk is full, or writing failed. What was committed before stays."""
+
+    code = "ledger-write"
+    default_next = "make room or give write access, then: syncer resume"
+
+
+class SignalError(SyncerError):
+    """SIGINT or SIGTERM ended the run; what was in flight is settled or resumable. Status is 128 + signal number."""
+
+    exit_code = 130
+    code = "interrupted"
+    default_next = "syncer resume"
+
+    def __init__(self, message: str, *, signal_number: int, next: str | None = None) -> None:
+        super().__init__(message, next=next)
+        self.signal_number = signal_number
+
+    @property
+    def status(self) -> int:
+        """128 + signal number: 130 for SIGINT, 143 for SIGTERM."""
+        return 128 + self.signal_number
+
+
+class IllegalTransitionError(SyncerError):
+    """An event that is not allowed in a batch's state: a defect of the program. Nothing was changed."""
+
+    code = "illegal-transition"

@@ -1,0 +1,98 @@
+"""The values that cross folders. Frozen; columns where there are many rows; nothing here reads, writes or waits.
+
+The way of the data: `Chunk` (source → validate) → `ValidChunk` (validate → plan) → plan's own columns → ledger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+KEY_SEPARATOR = "\x1f"
+"""Joins the values of a composite key into one text. Control characters are refused in key cells, so it is unambiguous."""
+
+UNIQUE_KEYS = frozenset({"extended_id", "serial_number"})
+"""Keys of which one value selects exactly one code (scantrust-api.md, "SCM upload, async")."""
+
+
+def shown_key(key: str) -> str:
+    """Write a key for people: the parts of a composite key joined by ``" + "``."""
+    return key.replace(KEY_SEPARATOR, " + ")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a file is written: found by detection or declared in ``jobs.<name>.csv``."""
+
+    encoding: str
+    """Python's name of the encoding, ``utf-8``, ``utf-16-le`` …; a BOM is not part of the text."""
+    delimiter: str
+    quote: str
+    """The quote character; empty when cells are never quoted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known of one input file once it was read to its end."""
+
+    name: str
+    """As given on the command line; ``-`` for standard input."""
+    sha256: str
+    """Of the file's bytes as they lie on disk (compressed, if they are), in hex."""
+    size_bytes: int
+    rows: int
+    dialect: Dialect
+    header: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One input row that is not sent, and why."""
+
+    source: int
+    """Position of the file on the command line, from 0."""
+    line: int
+    """Physical line on which the row starts, from 1; the header stands on line 1."""
+    code: str
+    """Stable code: ``E101`` …, listed in docs/rejections.md with a remedy each."""
+    message: str
+    """What is wrong with which column, and what would be right."""
+    key: str = ""
+    """The row's key text as far as it could be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows of one file as columns of text: the seam between source and validate.
+
+    ``columns`` has one Arrow ``string`` column without nulls per header name, in the header's order; an empty cell is
+    ``""``. ``lines[i]`` is the physical line on which row *i* starts. ``rejections`` are rows that the reader could
+    not take (another width, a stray quote); they are not in ``columns``.
+    """
+
+    source: int
+    columns: pa.RecordBatch
+    lines: npt.NDArray[np.int64]
+    rejections: tuple[Rejection, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ValidChunk:
+    """The valid rows of a `Chunk`, normalised: the seam between validate and plan.
+
+    ``keys`` has one Arrow ``string`` array per key column; ``fields`` one Arrow ``dictionary<int32, string>`` array
+    per SCM field, in the order of `Validator.fields`; null means that the field is left alone in this row, ``""`` that
+    it is cleared. ``lines`` holds the valid rows' lines. ``rows`` counts all rows of the chunk, rejected ones too.
+    """
+
+    source: int
+    rows: int
+    keys: tuple[pa.Array, ...]
+    fields: tuple[pa.DictionaryArray, ...]
+    lines: npt.NDArray[np.int64]
+    rejections: tuple[Rejection, ...]
