@@ -1,0 +1,165 @@
+"""Which values travel together: the fewest update calls that can carry them.
+
+Two kinds of call (scantrust-api.md): *async* carries one payload to at most 1,000 values, *sync* carries at most 100
+values with a payload each. For one key column, per payload with *n* values: full thousands go async; a remainder of
+100 or more goes async; smaller remainders are pooled into sync calls. Minimal, because a call can carry at most 1,000
+values of one payload or 100 of any: a remainder of 100 or more would fill at least one sync call by itself, and a
+smaller one adds less than one to the pool.
+
+With several key columns a call selects the codes that match *all* its constraints, so values of two varying columns
+would select their cross product and reach codes that no row named. Hence exactly one column varies in a call; per
+payload the one that needs the fewest calls. Composite keys go async only.
+
+Pure, vectorised over the items; deterministic: batches come in the order in which their payloads, then their rows,
+first appear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    Ints = npt.NDArray[np.int64]
+
+ASYNC_VALUES_MAX = 1000
+"""Values that one async call may carry (scantrust-api.md, "SCM upload, async": at most 1K values, never more in all)."""
+SYNC_ITEMS_MAX = 100
+"""Items that one sync call may carry (scantrust-api.md, "SCM upload, sync")."""
+
+
+class Kind(StrEnum):
+    """The two kinds of update call."""
+
+    SYNC = "sync"
+    ASYNC = "async"
+
+
+class Mode(StrEnum):
+    """Which kinds a plan may use."""
+
+    AUTO = "auto"
+    SYNC = "sync"
+    ASYNC = "async"
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """A partition of items 0…n-1 into calls, as columns with one entry per batch.
+
+    ``order`` lists the items batch after batch; batch *b* has the next ``sizes[b]`` of them. ``is_async[b]`` is its
+    kind; ``payload[b]`` its one payload, -1 for sync; ``varying[b]`` the key column whose values vary in it.
+    """
+
+    order: Ints
+    sizes: Ints
+    is_async: npt.NDArray[np.bool_]
+    payload: Ints
+    varying: Ints
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+
+def batch(payload: npt.NDArray[np.int32] | Ints, mode: Mode) -> Batches:
+    """Partition items with one key column, given each item's payload, into the fewest calls that `mode` allows."""
+    payload = payload.astype(np.int64, copy=False)
+    items = len(payload)
+    if mode is Mode.SYNC:
+        return _join(_none(), _pool(np.arange(items, dtype=np.int64)))
+    counts = np.bincount(payload) if items else np.zeros(0, np.int64)
+    if mode is Mode.ASYNC:
+        share = counts
+    else:
+        rest = counts % ASYNC_VALUES_MAX
+        share = counts - np.where(rest < SYNC_ITEMS_MAX, rest, 0)
+    order = np.argsort(payload, kind="stable").astype(np.int64, copy=False)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64) if items else np.zeros(0, np.int64)
+    ordered = payload[order]
+    rank = np.arange(items, dtype=np.int64) - starts[ordered]
+    goes_async = rank < share[ordered]
+    pooled = np.sort(order[~goes_async])  # in the order of the rows, so that the plan reads like the file
+    return _join(_slice(order[goes_async], ordered[goes_async], np.zeros(len(counts), np.int64)), _pool(pooled))
+
+
+def batch_composite(payload: npt.NDArray[np.int32] | Ints, columns: Sequence[Ints]) -> Batches:
+    """Partition items with several key columns into async calls of which exactly one column varies.
+
+    ``columns[c][i]`` is a code for item *i*'s value in key column *c*. Per payload the varying column is the one that
+    needs the fewest calls, the first of equals.
+    """
+    payload = payload.astype(np.int64, copy=False)
+    if not len(payload):
+        return _none()
+    payloads = int(payload.max()) + 1
+    groupings = [
+        _fold([payload, *(codes for at, codes in enumerate(columns) if at != varying)]) for varying in range(len(columns))
+    ]
+    calls = np.zeros((len(columns), payloads), np.int64)
+    for varying, groups in enumerate(groupings):
+        _, examples, sizes = np.unique(groups, return_index=True, return_counts=True)
+        np.add.at(calls[varying], payload[examples], -(-sizes // ASYNC_VALUES_MAX))
+    best = np.argmin(calls, axis=0)
+    group = np.choose(best[payload], groupings) * len(columns) + best[payload]
+    # Number the groups by payload, then by first appearance, so that the order depends on the file alone.
+    _, examples, inverse = np.unique(group, return_index=True, return_inverse=True)
+    ranked = np.lexsort((examples, payload[examples]))
+    number = np.empty(len(ranked), np.int64)
+    number[ranked] = np.arange(len(ranked))
+    numbers = number[inverse]
+    order = np.argsort(numbers, kind="stable").astype(np.int64, copy=False)
+    sliced = _slice(order, numbers[order], np.zeros(len(ranked), np.int64))
+    of_group = examples[ranked][sliced.payload]
+    owner = payload[of_group]
+    return Batches(sliced.order, sliced.sizes, sliced.is_async, owner, best[owner].astype(np.int64, copy=False))
+
+
+def _fold(columns: Sequence[Ints]) -> Ints:
+    """Number the distinct combinations of several columns of codes."""
+    folded = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        codes = column.astype(np.int64, copy=False)
+        _, folded = np.unique(folded * (int(codes.max()) + 1) + codes, return_inverse=True)
+    return folded
+
+
+def _slice(order: Ints, group: Ints, varying_of_group: Ints) -> Batches:
+    """Cut items that are sorted by group into async batches of one group each."""
+    counts = np.bincount(group, minlength=len(varying_of_group)).astype(np.int64) if len(group) else np.zeros(0, np.int64)
+    pieces = -(-counts // ASYNC_VALUES_MAX)
+    owner = np.repeat(np.arange(len(counts), dtype=np.int64), pieces)
+    piece = np.arange(len(owner), dtype=np.int64) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    sizes = np.minimum(counts[owner] - piece * ASYNC_VALUES_MAX, ASYNC_VALUES_MAX)
+    return Batches(order, sizes, np.ones(len(owner), bool), owner, varying_of_group[owner])
+
+
+def _pool(order: Ints) -> Batches:
+    """Cut items into sync batches."""
+    pieces = -(-len(order) // SYNC_ITEMS_MAX)
+    sizes = np.full(pieces, SYNC_ITEMS_MAX, np.int64)
+    if pieces:
+        sizes[-1] = len(order) - (pieces - 1) * SYNC_ITEMS_MAX
+    zeros = np.zeros(pieces, np.int64)
+    return Batches(order, sizes, np.zeros(pieces, bool), zeros - 1, zeros)
+
+
+def _none() -> Batches:
+    empty = np.zeros(0, np.int64)
+    return Batches(empty, empty, np.zeros(0, bool), empty, empty)
+
+
+def _join(left: Batches, right: Batches) -> Batches:
+    return Batches(
+        np.concatenate([left.order, right.order]),
+        np.concatenate([left.sizes, right.sizes]),
+        np.concatenate([left.is_async, right.is_async]),
+        np.concatenate([left.payload, right.payload]),
+        np.concatenate([left.varying, right.varying]),
+    )

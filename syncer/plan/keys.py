@@ -1,0 +1,172 @@
+"""Many keys at once: hash them, group equal ones, and look others up among them.
+
+Keys stay in Arrow buffers; per key there are eight bytes of hash and a row number. **A hash only proposes**: equal
+hashes are always confirmed on the keys themselves, so a crafted collision can cost time but never skip a row. Rows
+whose hashes collide while their keys differ take a slow, exact path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Hashes = npt.NDArray[np.uint64]
+    Rows = npt.NDArray[np.int64]
+
+BLOCK_ROWS = 1 << 18
+"""Keys hashed at a time: bounds the scratch memory to a few tens of megabytes."""
+
+# MurmurHash3's 64-bit constants: well studied, and multiplication in uint64 wraps as the algorithm wants.
+_C1 = np.uint64(0x87C37B91114253D5)
+_C2 = np.uint64(0x4CF5AD432745937F)
+_F1 = np.uint64(0xFF51AFD7ED558CCD)
+_F2 = np.uint64(0xC4CEB9FE1A85EC53)
+
+
+def hash64(keys: pa.LargeStringArray) -> Hashes:
+    """Hash each key: shape ``(len(keys),)``, ``uint64``. The same text has the same hash in every process."""
+    hashes = np.empty(len(keys), np.uint64)
+    offsets, data = _buffers(keys)
+    for begin in range(0, len(keys), BLOCK_ROWS):
+        end = min(begin + BLOCK_ROWS, len(keys))
+        starts = offsets[begin:end]
+        lengths = offsets[begin + 1 : end + 1] - starts
+        block = hashes[begin:end]
+        if len(lengths) and (lengths == lengths[0]).all():
+            width = int(lengths[0])
+            block[:] = _hash_rows(data[starts[0] : starts[0] + width * len(lengths)].reshape(len(lengths), width))
+            continue
+        for width in np.unique(lengths):
+            rows = np.flatnonzero(lengths == width)
+            block[rows] = _hash_rows(data[starts[rows][:, None] + np.arange(width)])
+    return hashes
+
+
+def _buffers(keys: pa.LargeStringArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    _, offset_buffer, data_buffer = keys.buffers()
+    if offset_buffer is None or len(keys) == 0:
+        return np.zeros(1, np.int64), np.empty(0, np.uint8)
+    offsets = np.frombuffer(offset_buffer, np.int64)[keys.offset : keys.offset + len(keys) + 1]
+    data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
+    return offsets, data
+
+
+def _hash_rows(texts: npt.NDArray[np.uint8]) -> Hashes:
+    """Hash rows of bytes of one width: murmur's mixing, eight bytes of every row at a time."""
+    rows, width = texts.shape
+    padded = np.zeros((rows, -(-width // 8) * 8), np.uint8)
+    padded[:, :width] = texts
+    words = padded.view(np.uint64)
+    hashes = np.full(rows, width * 0x9E3779B97F4A7C15 % 2**64, np.uint64)
+    for column in range(words.shape[1]):
+        word = words[:, column] * _C1
+        word = ((word << np.uint64(31)) | (word >> np.uint64(33))) * _C2
+        hashes ^= word
+        hashes = ((hashes << np.uint64(27)) | (hashes >> np.uint64(37))) * np.uint64(5) + np.uint64(0x52DCE729)
+    hashes ^= hashes >> np.uint64(33)
+    hashes *= _F1
+    hashes ^= hashes >> np.uint64(33)
+    hashes *= _F2
+    hashes ^= hashes >> np.uint64(33)
+    return hashes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyGroups:
+    """The distinct keys among rows, each with its rows.
+
+    ``order`` lists all rows so that equal keys are neighbours, each group in row order; group *g* is
+    ``order[starts[g] : starts[g + 1]]`` and its first row ``leaders[g]`` is its earliest. ``hashes[g]`` ascend.
+    ``collided`` maps the keys whose hash they share with another key to their group: nearly always empty.
+    """
+
+    keys: pa.LargeStringArray
+    order: Rows
+    starts: Rows
+    leaders: Rows
+    hashes: Hashes
+    collided: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.leaders)
+
+    def sizes(self) -> Rows:
+        """Return the number of rows of each group."""
+        return np.diff(np.append(self.starts, len(self.order)))
+
+    def of_rows(self) -> npt.NDArray[np.int32]:
+        """Return the group of each row, by row number."""
+        groups = np.empty(len(self.order), np.int32)
+        groups[self.order] = np.repeat(np.arange(len(self), dtype=np.int32), self.sizes())
+        return groups
+
+    def find(self, wanted: pa.LargeStringArray) -> Rows:
+        """Return, for each wanted key, its group, or -1 where no row has it. Any number, in any order."""
+        found = np.full(len(wanted), -1, np.int64)
+        if not len(self) or not len(wanted):
+            return found
+        hashes = hash64(wanted)
+        order = np.argsort(hashes)  # ascending needles make the search run through memory instead of jumping
+        ascending = hashes[order]
+        places = np.searchsorted(self.hashes, ascending)
+        places[places == len(self)] = 0
+        hits = np.flatnonzero(self.hashes[places] == ascending)
+        rows, groups = order[hits], places[hits]
+        same = _equal(wanted.take(pa.array(rows)), self.keys.take(pa.array(self.leaders[groups])))
+        found[rows[same]] = groups[same]
+        if self.collided:
+            for row in rows[~same]:
+                found[row] = self.collided.get(wanted[int(row)].as_py(), -1)
+        return found
+
+
+def group_keys(keys: pa.LargeStringArray) -> KeyGroups:
+    """Group equal keys. Exact for every input; `order` and `leaders` depend on nothing but the keys and their rows."""
+    hashes = hash64(keys)
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    first = np.ones(len(order), bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    followers = np.flatnonzero(~first)
+    collided: dict[str, int] = {}
+    if len(followers):
+        run_of = np.cumsum(first) - 1
+        starts = np.flatnonzero(first)
+        leaders = order[starts[run_of[followers]]]
+        same = _equal(keys.take(pa.array(order[followers])), keys.take(pa.array(leaders)))
+        for run in np.unique(run_of[followers[~same]]):
+            end = starts[run + 1] if run + 1 < len(starts) else len(order)
+            _split_run(keys, order, first, int(starts[run]), int(end))
+        starts = np.flatnonzero(first)
+        if not same.all():
+            group_hashes = ordered[starts]
+            shared = np.flatnonzero(
+                np.isin(group_hashes, group_hashes[1:][group_hashes[1:] == group_hashes[:-1]]),
+            )
+            collided = {keys[int(order[starts[group]])].as_py(): int(group) for group in shared}
+    starts = np.flatnonzero(first)
+    return KeyGroups(keys, order, starts, order[starts], ordered[starts], collided)
+
+
+def _split_run(keys: pa.LargeStringArray, order: Rows, first: npt.NDArray[np.bool_], begin: int, end: int) -> None:
+    """Reorder one run of equal hashes so that equal keys are neighbours, and mark where each key begins."""
+    by_key: dict[str, list[int]] = {}
+    for row in order[begin:end]:
+        by_key.setdefault(keys[int(row)].as_py(), []).append(int(row))
+    place = begin
+    for rows in by_key.values():
+        order[place : place + len(rows)] = rows
+        first[place] = True
+        first[place + 1 : place + len(rows)] = False
+        place += len(rows)
+
+
+def _equal(left: pa.LargeStringArray, right: pa.LargeStringArray) -> npt.NDArray[np.bool_]:
+    return np.asarray(pc.equal(left, right).to_numpy(zero_copy_only=False), dtype=bool)

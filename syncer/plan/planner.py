@@ -1,0 +1,202 @@
+"""The plan of a run: which values go to the API, with which data, in which calls; and what becomes of all other rows.
+
+Deterministic: the same files and the same ledger give the same batches in the same order. Pure: no input, no output,
+no time.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syncer.model import KEY_SEPARATOR, Rejection
+from syncer.plan.batching import Batches, Kind, Mode, batch, batch_composite
+from syncer.plan.diff import Diff, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class RowCounts:
+    """The bucket of every row read: ``read`` is the sum of all others."""
+
+    read: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    duplicate: int = 0
+    invalid: int = 0
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """The values of a plan as columns, batch after batch.
+
+    ``source[i]`` is the position of the file that named the value, or minus the ledger's id of the source for a value
+    that an earlier run left unsent. ``group[i]`` is the key group of the value, -1 for such a one.
+    """
+
+    keys: pa.LargeStringArray
+    payload: npt.NDArray[np.int32]
+    source: npt.NDArray[np.int64]
+    line: npt.NDArray[np.int64]
+    group: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is going to do. ``payloads[n]`` is the canonical JSON of payload *n*."""
+
+    key: tuple[str, ...]
+    mode: Mode
+    rows: RowCounts
+    payloads: Sequence[str]
+    items: Items
+    batches: Batches
+    rejections: tuple[Rejection, ...]
+    known_keys: int
+    verdicts: npt.NDArray[np.uint8]
+
+    @property
+    def sync_calls(self) -> int:
+        """Sync update calls that the plan needs."""
+        return int((~self.batches.is_async).sum())
+
+    @property
+    def async_calls(self) -> int:
+        """Async update calls that the plan needs."""
+        return int(self.batches.is_async.sum())
+
+    def samples(self, most: int = 3) -> list[dict[str, Any]]:
+        """Show the first `most` calls of each kind as they would be sent, with at most three values each."""
+        shown: dict[Kind, int] = {Kind.SYNC: 0, Kind.ASYNC: 0}
+        samples = []
+        begin = 0
+        for number, size in enumerate(self.batches.sizes):
+            kind = Kind.ASYNC if self.batches.is_async[number] else Kind.SYNC
+            if shown[kind] < most:
+                shown[kind] += 1
+                items = [
+                    {
+                        "key": self.items.keys[at].as_py().split(KEY_SEPARATOR),
+                        "data": json.loads(self.payloads[self.items.payload[at]]),
+                    }
+                    for at in range(begin, begin + min(int(size), 3))
+                ]
+                samples.append({"kind": kind.value, "values": int(size), "first": items})
+            if min(shown.values()) >= most:
+                break
+            begin += int(size)
+        return samples
+
+
+def make_plan(
+    diff: Diff,
+    *,
+    key: tuple[str, ...],
+    mode: Mode,
+    names: Sequence[str],
+    carried_data: Mapping[int, str],
+    force: bool = False,
+) -> Plan:
+    """Turn a finished comparison into a plan.
+
+    ``names`` are the files' names, by position, for messages. ``carried_data`` maps the ledger's payload ids of
+    carried values to their canonical data. ``force`` sends unchanged values too.
+    """
+    verdicts = diff.verdicts()
+    wanted = (verdicts == Verdict.NEW) | (verdicts == Verdict.CHANGED)
+    if force:
+        wanted |= verdicts == Verdict.UNCHANGED
+    leaders = diff.groups.leaders
+    chosen = np.flatnonzero(wanted)
+    chosen = chosen[np.argsort(leaders[chosen], kind="stable")]  # back into the order of the files
+    items = _with_carried(diff, _of_groups(diff, chosen), carried_data)
+    if len(key) == 1:
+        batches = batch(items.payload, mode)
+    else:
+        batches = batch_composite(items.payload, _key_codes(items.keys, len(key)))
+    order = pa.array(batches.order)
+    conflicts = diff.conflicts(names)
+    return Plan(
+        key=key,
+        mode=mode,
+        rows=_count(diff, verdicts, len(conflicts)),
+        payloads=diff.records.payloads.data,
+        items=Items(
+            items.keys.take(order),
+            items.payload[batches.order],
+            items.source[batches.order],
+            items.line[batches.order],
+            items.group[batches.order],
+        ),
+        batches=batches,
+        rejections=tuple(sorted((*diff.records.rejections, *conflicts), key=lambda r: (r.source, r.line))),
+        known_keys=diff.known_keys,
+        verdicts=verdicts,
+    )
+
+
+def _of_groups(diff: Diff, chosen: npt.NDArray[np.int64]) -> Items:
+    rows = diff.groups.leaders[chosen]
+    records = diff.records
+    return Items(
+        records.keys.take(pa.array(rows)),
+        records.payload[rows],
+        records.source[rows].astype(np.int64),
+        records.line[rows],
+        chosen,
+    )
+
+
+def _with_carried(diff: Diff, items: Items, data: Mapping[int, str]) -> Items:
+    """Append the values that earlier runs left unsent and that no row of these files names."""
+    if not diff.carried:
+        return items
+    payloads = diff.records.payloads
+    numbers = {payload_id: payloads.number(text) for payload_id, text in data.items()}
+    keys = pa.concat_arrays([items.keys, *(block.keys for block in diff.carried)])
+    ids = np.concatenate([block.payload_ids for block in diff.carried])
+    distinct, inverse = np.unique(ids, return_inverse=True)
+    payload = np.array([numbers[int(payload_id)] for payload_id in distinct], np.int32)[inverse]
+    return Items(
+        keys,
+        np.concatenate([items.payload, payload]),
+        np.concatenate([items.source, *(-block.source_ids for block in diff.carried)]),
+        np.concatenate([items.line, *(block.lines for block in diff.carried)]),
+        np.concatenate([items.group, np.full(len(ids), -1, np.int64)]),
+    )
+
+
+def _key_codes(keys: pa.LargeStringArray, columns: int) -> list[npt.NDArray[np.int64]]:
+    """Return, per key column, a code for each key's value in it."""
+    parts = pc.split_pattern(keys, KEY_SEPARATOR)
+    return [
+        pc.list_element(parts, column).dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        for column in range(columns)
+    ]
+
+
+def _count(diff: Diff, verdicts: npt.NDArray[np.uint8], conflicting_rows: int) -> RowCounts:
+    groups = np.bincount(verdicts, minlength=len(Verdict))
+    return RowCounts(
+        read=diff.records.rows_read,
+        new=int(groups[Verdict.NEW]),
+        changed=int(groups[Verdict.CHANGED]),
+        unchanged=int(groups[Verdict.UNCHANGED]),
+        held=int(groups[Verdict.HELD]),
+        duplicate=len(diff.records.keys) - conflicting_rows - int(len(verdicts) - groups[Verdict.CONFLICT]),
+        invalid=len(diff.records.rejections) + conflicting_rows,
+    )

@@ -1,0 +1,88 @@
+"""The valid rows of all files of a run, gathered as columns: key, payload number, file, line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syncer.model import KEY_SEPARATOR, Rejection, ValidChunk
+from syncer.plan.payloads import Payloads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+_T = TypeVar("_T", bound=np.generic)
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """All valid rows, in the order of the files and their lines; one entry per row in each column.
+
+    ``keys`` is the key text (composite keys joined by `KEY_SEPARATOR`); ``payload`` numbers ``payloads``; ``source``
+    is the file's position; ``line`` the row's line. ``rows_read`` counts rejected rows too.
+    """
+
+    keys: pa.LargeStringArray
+    payload: npt.NDArray[np.int32]
+    source: npt.NDArray[np.int16]
+    line: npt.NDArray[np.int64]
+    payloads: Payloads
+    rows_read: int
+    rejections: tuple[Rejection, ...]
+
+
+def key_text(keys: Sequence[pa.Array]) -> pa.LargeStringArray:
+    """Join the key columns of a chunk into one key text per row."""
+    columns = [column.cast(pa.large_string()) for column in keys]
+    if len(columns) == 1:
+        return columns[0]
+    return pc.binary_join_element_wise(*columns, KEY_SEPARATOR)
+
+
+class Gatherer:
+    """Takes `ValidChunk` after `ValidChunk` and keeps of each row a few bytes beside its key."""
+
+    def __init__(self, fields: Sequence[str]) -> None:
+        self._fields = tuple(fields)
+        self._payloads = Payloads()
+        self._keys: list[pa.LargeStringArray] = []
+        self._payload: list[npt.NDArray[np.int32]] = []
+        self._source: list[npt.NDArray[np.int16]] = []
+        self._line: list[npt.NDArray[np.int64]] = []
+        self._rejections: list[Rejection] = []
+        self._rows_read = 0
+
+    def add(self, chunk: ValidChunk) -> None:
+        """Take the rows of one chunk."""
+        rows = len(chunk.lines)
+        self._rows_read += chunk.rows
+        self._rejections.extend(chunk.rejections)
+        if rows:
+            self._keys.append(key_text(chunk.keys))
+            self._payload.append(self._payloads.encode(self._fields, chunk.fields, rows))
+            self._source.append(np.full(rows, chunk.source, np.int16))
+            self._line.append(chunk.lines)
+
+    def records(self) -> Records:
+        """Return everything taken so far, and let go of it (the gatherer is used up)."""
+        chunks, self._keys = self._keys, []
+        keys = pa.concat_arrays(chunks) if chunks else pa.array([], pa.large_string())
+        return Records(
+            keys=keys,
+            payload=_concatenate(self._payload, np.int32),
+            source=_concatenate(self._source, np.int16),
+            line=_concatenate(self._line, np.int64),
+            payloads=self._payloads,
+            rows_read=self._rows_read,
+            rejections=tuple(self._rejections),
+        )
+
+
+def _concatenate(parts: list[npt.NDArray[_T]], dtype: type[_T]) -> npt.NDArray[_T]:
+    return np.concatenate(parts) if parts else np.empty(0, dtype)
