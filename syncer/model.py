@@ -1,14 +1,18 @@
 """The values that cross folders. Frozen; columns where there are many rows; nothing here reads, writes or waits.
 
-The way of the data: `Chunk` (source → validate) → `ValidChunk` (validate → plan) → plan's own columns → ledger.
+The way of the data: `Chunk` (source → validate) → `ValidChunk` (validate → plan) → `Plan` (plan → ledger, report).
+What the ledger knows comes the other way, as `KnownBlock` and `CarriedBlock` (ledger → plan).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
@@ -96,3 +100,115 @@ class ValidChunk:
     fields: tuple[pa.DictionaryArray, ...]
     lines: npt.NDArray[np.int64]
     rejections: tuple[Rejection, ...]
+
+
+class Kind(StrEnum):
+    """The two kinds of update call."""
+
+    SYNC = "sync"
+    ASYNC = "async"
+
+
+class Mode(StrEnum):
+    """Which kinds of call a plan may use."""
+
+    AUTO = "auto"
+    SYNC = "sync"
+    ASYNC = "async"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBlock:
+    """Current state of some keys: ``payload_ids[i]`` is the ledger's id of the data last confirmed for ``keys[i]``."""
+
+    keys: pa.LargeStringArray
+    payload_ids: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedBlock:
+    """Values of earlier runs' unsent batches: their data (the ledger's payload ids) and where they came from."""
+
+    keys: pa.LargeStringArray
+    payload_ids: npt.NDArray[np.int64]
+    source_ids: npt.NDArray[np.int64]
+    lines: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class RowCounts:
+    """The bucket of every row read: ``read`` is the sum of all others."""
+
+    read: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    duplicate: int = 0
+    invalid: int = 0
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """The values of a plan as columns.
+
+    ``source[i]`` is the position of the file that named the value, or minus the ledger's id of the source for a value
+    that an earlier run left unsent. ``group[i]`` is the key group of the value, -1 for such a one.
+    """
+
+    keys: pa.LargeStringArray
+    payload: npt.NDArray[np.int32]
+    source: npt.NDArray[np.int64]
+    line: npt.NDArray[np.int64]
+    group: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """A partition of items 0…n-1 into calls, as columns with one entry per batch.
+
+    ``order`` lists the items batch after batch; batch *b* has the next ``sizes[b]`` of them. ``is_async[b]`` is its
+    kind; ``payload[b]`` its one payload, -1 for sync; ``varying[b]`` the key column whose values vary in it.
+    """
+
+    order: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+    is_async: npt.NDArray[np.bool_]
+    payload: npt.NDArray[np.int64]
+    varying: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is going to do: ``items`` lie batch after batch, as ``batches.sizes`` cuts them.
+
+    ``payloads[n]`` is the canonical JSON of payload *n*, ``fingerprints[n]`` stands for it. ``rejections`` are in the
+    order of the files and lines. ``known_keys`` counts keys that the ledger had a confirmed state for.
+    """
+
+    key: tuple[str, ...]
+    fields: tuple[str, ...]
+    mode: Mode
+    rows: RowCounts
+    payloads: Sequence[str]
+    fingerprints: Sequence[str]
+    items: Items
+    batches: Batches
+    rejections: tuple[Rejection, ...]
+    known_keys: int
+
+    @property
+    def sync_calls(self) -> int:
+        """Sync update calls that the plan needs."""
+        return int((~self.batches.is_async).sum())
+
+    @property
+    def async_calls(self) -> int:
+        """Async update calls that the plan needs."""
+        return int(self.batches.is_async.sum())

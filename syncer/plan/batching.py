@@ -16,11 +16,11 @@ first appear.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from syncer.model import Batches, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,39 +33,6 @@ ASYNC_VALUES_MAX = 1000
 """Values that one async call may carry (scantrust-api.md, "SCM upload, async": at most 1K values, never more in all)."""
 SYNC_ITEMS_MAX = 100
 """Items that one sync call may carry (scantrust-api.md, "SCM upload, sync")."""
-
-
-class Kind(StrEnum):
-    """The two kinds of update call."""
-
-    SYNC = "sync"
-    ASYNC = "async"
-
-
-class Mode(StrEnum):
-    """Which kinds a plan may use."""
-
-    AUTO = "auto"
-    SYNC = "sync"
-    ASYNC = "async"
-
-
-@dataclass(frozen=True, slots=True)
-class Batches:
-    """A partition of items 0…n-1 into calls, as columns with one entry per batch.
-
-    ``order`` lists the items batch after batch; batch *b* has the next ``sizes[b]`` of them. ``is_async[b]`` is its
-    kind; ``payload[b]`` its one payload, -1 for sync; ``varying[b]`` the key column whose values vary in it.
-    """
-
-    order: Ints
-    sizes: Ints
-    is_async: npt.NDArray[np.bool_]
-    payload: Ints
-    varying: Ints
-
-    def __len__(self) -> int:
-        return len(self.sizes)
 
 
 def batch(payload: npt.NDArray[np.int32] | Ints, mode: Mode) -> Batches:

@@ -7,14 +7,13 @@ compared.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from syncer.model import Rejection, shown_key
+from syncer.model import CarriedBlock, KnownBlock, Rejection, shown_key
 from syncer.plan.keys import KeyGroups, group_keys
 
 if TYPE_CHECKING:
@@ -38,24 +37,6 @@ class Verdict(IntEnum):
     UNCHANGED = 2
     HELD = 3
     CONFLICT = 4
-
-
-@dataclass(frozen=True, slots=True)
-class KnownBlock:
-    """Current state of some keys: ``payload_ids[i]`` is the ledger's id of the data last confirmed for ``keys[i]``."""
-
-    keys: pa.LargeStringArray
-    payload_ids: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class CarriedBlock:
-    """Values of earlier runs' unsent batches: their data (the ledger's payload ids) and where they came from."""
-
-    keys: pa.LargeStringArray
-    payload_ids: npt.NDArray[np.int64]
-    source_ids: npt.NDArray[np.int64]
-    lines: npt.NDArray[np.int64]
 
 
 class Diff:

@@ -26,9 +26,9 @@ def canonical(data: Mapping[str, str]) -> str:
     return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def fingerprint(canonical_data: str) -> bytes:
-    """Return the 16 bytes that stand for a canonical form."""
-    return hashlib.sha256(canonical_data.encode("utf-8", "surrogatepass")).digest()[:FINGERPRINT_BYTES]
+def fingerprint(canonical_data: str) -> str:
+    """Return the 32 hex digits that stand for a canonical form."""
+    return hashlib.sha256(canonical_data.encode()).hexdigest()[: 2 * FINGERPRINT_BYTES]
 
 
 class Payloads:
@@ -51,7 +51,7 @@ class Payloads:
             self.data.append(canonical_data)
         return number
 
-    def fingerprints(self) -> list[bytes]:
+    def fingerprints(self) -> list[str]:
         """Return the fingerprints of all payloads, by number."""
         return [fingerprint(data) for data in self.data]
 

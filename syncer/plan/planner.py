@@ -6,16 +6,14 @@ no time.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.model import KEY_SEPARATOR, Rejection
-from syncer.plan.batching import Batches, Kind, Mode, batch, batch_composite
+from syncer.model import KEY_SEPARATOR, Items, Mode, Plan, RowCounts
+from syncer.plan.batching import batch, batch_composite
 from syncer.plan.diff import Diff, Verdict
 
 if TYPE_CHECKING:
@@ -24,88 +22,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-@dataclass(frozen=True, slots=True)
-class RowCounts:
-    """The bucket of every row read: ``read`` is the sum of all others."""
-
-    read: int = 0
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    duplicate: int = 0
-    invalid: int = 0
-    held: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    """The values of a plan as columns, batch after batch.
-
-    ``source[i]`` is the position of the file that named the value, or minus the ledger's id of the source for a value
-    that an earlier run left unsent. ``group[i]`` is the key group of the value, -1 for such a one.
-    """
-
-    keys: pa.LargeStringArray
-    payload: npt.NDArray[np.int32]
-    source: npt.NDArray[np.int64]
-    line: npt.NDArray[np.int64]
-    group: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.payload)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a run is going to do. ``payloads[n]`` is the canonical JSON of payload *n*."""
-
-    key: tuple[str, ...]
-    mode: Mode
-    rows: RowCounts
-    payloads: Sequence[str]
-    items: Items
-    batches: Batches
-    rejections: tuple[Rejection, ...]
-    known_keys: int
-    verdicts: npt.NDArray[np.uint8]
-
-    @property
-    def sync_calls(self) -> int:
-        """Sync update calls that the plan needs."""
-        return int((~self.batches.is_async).sum())
-
-    @property
-    def async_calls(self) -> int:
-        """Async update calls that the plan needs."""
-        return int(self.batches.is_async.sum())
-
-    def samples(self, most: int = 3) -> list[dict[str, Any]]:
-        """Show the first `most` calls of each kind as they would be sent, with at most three values each."""
-        shown: dict[Kind, int] = {Kind.SYNC: 0, Kind.ASYNC: 0}
-        samples = []
-        begin = 0
-        for number, size in enumerate(self.batches.sizes):
-            kind = Kind.ASYNC if self.batches.is_async[number] else Kind.SYNC
-            if shown[kind] < most:
-                shown[kind] += 1
-                items = [
-                    {
-                        "key": self.items.keys[at].as_py().split(KEY_SEPARATOR),
-                        "data": json.loads(self.payloads[self.items.payload[at]]),
-                    }
-                    for at in range(begin, begin + min(int(size), 3))
-                ]
-                samples.append({"kind": kind.value, "values": int(size), "first": items})
-            if min(shown.values()) >= most:
-                break
-            begin += int(size)
-        return samples
-
-
 def make_plan(
     diff: Diff,
     *,
     key: tuple[str, ...],
+    fields: tuple[str, ...],
     mode: Mode,
     names: Sequence[str],
     carried_data: Mapping[int, str],
@@ -132,9 +53,11 @@ def make_plan(
     conflicts = diff.conflicts(names)
     return Plan(
         key=key,
+        fields=fields,
         mode=mode,
         rows=_count(diff, verdicts, len(conflicts)),
         payloads=diff.records.payloads.data,
+        fingerprints=diff.records.payloads.fingerprints(),
         items=Items(
             items.keys.take(order),
             items.payload[batches.order],
@@ -145,7 +68,6 @@ def make_plan(
         batches=batches,
         rejections=tuple(sorted((*diff.records.rejections, *conflicts), key=lambda r: (r.source, r.line))),
         known_keys=diff.known_keys,
-        verdicts=verdicts,
     )
 
 

@@ -1,0 +1,258 @@
+"""The ledger: everything ever planned, sent and answered, in one database. A leaf: it knows neither files nor the API.
+
+`Ledger.open_to_write` takes the lock (one writer at a time); `Ledger.open_to_read` does not, and never changes a byte.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select
+
+from syncer.errors import LedgerError
+from syncer.ledger import migrate, plans, reads
+from syncer.ledger import schema as t
+from syncer.ledger.engine import create_file, ledger_path, open_engine
+from syncer.ledger.lock import LedgerLock
+from syncer.ledger.writer import Writer
+from syncer.lifecycle import State
+from syncer.model import CarriedBlock, KnownBlock, Plan, SourceInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+    from sqlalchemy import Connection
+
+    from syncer.ledger.values import Batch, Item, Job, Run
+
+
+class Ledger:
+    """An open ledger. Methods that read may be called at any time; those that write need `open_to_write`."""
+
+    def __init__(self, path: Path, connection: Connection, lock: LedgerLock | None) -> None:
+        self.path = path
+        self.connection = connection
+        self._lock = lock
+
+    @classmethod
+    def open_to_write(cls, url: str, *, at: str) -> Ledger:
+        """Open the ledger, creating it where there is none, and hold its lock until `close`.
+
+        Raises `LedgerBusyError` when another run holds it, `LedgerSchemaError` when its schema is another program's.
+        """
+        path = ledger_path(url)
+        if not path.parent.is_dir():
+            raise LedgerError(f"the folder of the ledger does not exist: {path.parent}", next=f"mkdir -p {path.parent}")
+        lock = LedgerLock(path, since=at)
+        try:
+            create_file(path)
+            connection = open_engine(path).connect()
+            with connection.begin():
+                if migrate.revision(connection) is None:
+                    migrate.upgrade(connection)
+                migrate.require_current(connection)
+        except BaseException:
+            lock.release()
+            raise
+        return cls(path, connection, lock)
+
+    @classmethod
+    def open_to_read(cls, url: str) -> Ledger | None:
+        """Open the ledger for reading; None where there is none yet."""
+        path = ledger_path(url)
+        if not path.exists() or path.stat().st_size == 0:
+            return None
+        connection = open_engine(path, read_only=True).connect()
+        ledger = cls(path, connection, None)
+        with ledger.reading():
+            migrate.require_current(connection)
+        return ledger
+
+    def close(self) -> None:
+        """Let go of the database, then of the lock."""
+        self.connection.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection in a transaction: all that is read inside it is of one moment."""
+        if self.connection.in_transaction():
+            yield self.connection
+        else:
+            with self.connection.begin():
+                yield self.connection
+
+    # ── what is known ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def payload_ids(self, fingerprints: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return the ledger's ids of payloads, -1 for data it has never seen."""
+        with self.reading() as connection:
+            return plans.payload_ids(connection, fingerprints)
+
+    def payload_data(self, ids: Sequence[int]) -> dict[int, str]:
+        """Return the canonical data of payloads by id."""
+        with self.reading() as connection:
+            return plans.payload_data(connection, ids)
+
+    def known(self, job: Job, keys: pa.LargeStringArray) -> Iterator[KnownBlock]:
+        """Stream what is confirmed for `keys` (or, when they are many, for all keys of the job)."""
+        with self.reading() as connection:
+            yield from plans.known(connection, job.id, keys)
+
+    def open_keys(self, job: Job) -> Iterator[pa.LargeStringArray]:
+        """Stream the keys whose batch may still reach the API."""
+        with self.reading() as connection:
+            yield from plans.open_keys(connection, job.id)
+
+    def unsent(self, job: Job) -> Iterator[CarriedBlock]:
+        """Stream the values that earlier runs planned and never sent."""
+        with self.reading() as connection:
+            yield from plans.unsent(connection, job.id)
+
+    def job(self, name: str, key: Sequence[str]) -> Job | None:
+        """Return a job; None when no run of it was ever recorded."""
+        with self.reading() as connection:
+            return reads.job(connection, name, key)
+
+    def jobs(self) -> list[Job]:
+        """Return every job that was ever recorded."""
+        with self.reading() as connection:
+            return reads.jobs(connection)
+
+    def run(self, run_id: int) -> Run | None:
+        """Return one run."""
+        with self.reading() as connection:
+            return reads.run(connection, run_id)
+
+    def runs(self, *, most: int = 20, job_name: str | None = None) -> list[Run]:
+        """Return the newest runs, newest first."""
+        with self.reading() as connection:
+            return reads.runs(connection, most=most, job_name=job_name)
+
+    def batches(
+        self,
+        *,
+        states: Sequence[State] = tuple(State),
+        job_id: int | None = None,
+        run_id: int | None = None,
+        after_id: int = 0,
+        most: int | None = None,
+    ) -> list[Batch]:
+        """Return batches that were not split, oldest first."""
+        with self.reading() as connection:
+            return reads.batches_in(
+                connection, states=states, job_id=job_id, run_id=run_id, after_id=after_id, most=most
+            )
+
+    def items(self, batch: Batch) -> list[Item]:
+        """Return the values of a batch with their data."""
+        with self.reading() as connection:
+            return reads.items(connection, batch)
+
+    # ── what is written ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def ensure_job(self, name: str, key: Sequence[str]) -> Job:
+        """Return a job, recording it when it is met for the first time."""
+        with self.connection.begin():
+            known = reads.job(self.connection, name, key)
+            if known is None:
+                self.connection.execute(
+                    insert(t.jobs).values(name=name, key=json.dumps(list(key)), fields="[]", reach="{}")
+                )
+                known = reads.job(self.connection, name, key)
+        assert known is not None  # noqa: S101  it was inserted in this transaction
+        return known
+
+    def begin_run(
+        self, job: Job, *, at: str, mode: str, campaign: int | None, unique: bool, program: str
+    ) -> Run:
+        """Record that a run began. It has no plan yet: `store_plan` gives it one."""
+        with self.connection.begin():
+            run_id = self.connection.execute(
+                insert(t.runs)
+                .values(
+                    job_id=job.id,
+                    state="running",
+                    started_at=at,
+                    mode=mode,
+                    campaign=campaign,
+                    unique_key=unique,
+                    rows="{}",
+                    minimum_updates=0,
+                    discarded_fields="[]",
+                    program=program,
+                )
+                .returning(t.runs.c.id)
+            ).scalar_one()
+            run = reads.run(self.connection, run_id)
+        assert run is not None  # noqa: S101  it was inserted in this transaction
+        return run
+
+    def store_plan(self, run: Run, plan: Plan, sources: Sequence[SourceInfo], *, at: str) -> None:
+        """Record the files and the whole plan of a run in one transaction; older unsent batches are superseded."""
+        with self.connection.begin():
+            ids = [self._store_source(run, source) for source in sources]
+            plans.store_plan(self.connection, run, plan, ids, at=at)
+
+    def _store_source(self, run: Run, source: SourceInfo) -> int:
+        form = {
+            "encoding": source.dialect.encoding,
+            "delimiter": source.dialect.delimiter,
+            "quote": source.dialect.quote,
+            "header": source.header,
+        }
+        return int(
+            self.connection.execute(
+                insert(t.sources)
+                .values(
+                    run_id=run.id,
+                    name=source.name,
+                    sha256=source.sha256,
+                    size_bytes=source.size_bytes,
+                    rows=source.rows,
+                    form=json.dumps(form, ensure_ascii=False),
+                )
+                .returning(t.sources.c.id)
+            ).scalar_one()
+        )
+
+    def reach(self, job: Job) -> dict[str, object]:
+        """Return what was learned about how many codes one key value selects."""
+        with self.reading() as connection:
+            text = connection.execute(select(t.jobs.c.reach).where(t.jobs.c.id == job.id)).scalar_one()
+            return dict(json.loads(text))
+
+    def writer(self, run_id: int) -> Writer:
+        """Return the writer of batch states for the run that drives them."""
+        return Writer(self.connection, run_id)
+
+    def doubt_interrupted(self, run_id: int, *, at: str) -> int:
+        """Put every batch that a dead process left SENDING in doubt; return how many there were.
+
+        Only the holder of the ledger's lock may call this, and only before it sends anything itself.
+        """
+        writer = self.writer(run_id)
+        found = self.batches(states=[State.SENDING])
+        for batch in found:
+            with self.reading() as connection:
+                attempts = reads.attempts(connection, batch.id)
+            writer.lost(batch, attempts[-1].id, at, message="the process that made this call ended before the answer")
+        return len(found)
+
+

@@ -1,0 +1,67 @@
+"""Bringing a ledger's schema to this program's: creating, upgrading (after a backup), and refusing a newer one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from syncer.errors import LedgerCorruptError, LedgerSchemaError
+from syncer.ledger.schema import SCHEMA_REVISION
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from sqlalchemy import Connection
+
+
+def migrations_path() -> Path:
+    """Return the folder of the migrations: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent.parent
+    inside = package / "migrations"
+    return inside if inside.is_dir() else package.parent / "migrations"
+
+
+def _config(connection: Connection) -> Config:
+    from alembic.config import Config  # noqa: PLC0415  alembic is needed on the day of an upgrade only
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations_path()).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def revision(connection: Connection) -> str | None:
+    """Return the ledger's schema revision; None for a database without any table."""
+    tables = set(connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars())
+    if not tables:
+        return None
+    if "alembic_version" not in tables:
+        raise LedgerCorruptError(
+            "the file of ledger.url is a database, but not a ledger: it has other tables",
+            next="point ledger.url at another file, then: syncer init",
+        )
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def upgrade(connection: Connection) -> None:
+    """Run every migration that the ledger lacks, in one transaction of `connection`."""
+    from alembic import command  # noqa: PLC0415  see _config
+
+    command.upgrade(_config(connection), "head")
+
+
+def require_current(connection: Connection) -> None:
+    """Raise `LedgerSchemaError` unless the ledger has exactly this program's schema."""
+    found = revision(connection)
+    if found == SCHEMA_REVISION:
+        return
+    if found is None or found < SCHEMA_REVISION:
+        raise LedgerSchemaError(
+            f"the ledger's schema is {found or 'empty'}; this program needs {SCHEMA_REVISION}",
+            next="syncer ledger upgrade",
+        )
+    raise LedgerSchemaError(
+        f"the ledger's schema {found} is newer than this program's ({SCHEMA_REVISION}): it was used by a newer syncer",
+        next="install the newer syncer again: pip install --upgrade syncer",
+    )

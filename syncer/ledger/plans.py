@@ -1,0 +1,179 @@
+"""Plans and the ledger: what is known of a file's keys, and storing a plan.
+
+Order of a plan's storing, in one transaction, so that a run has its whole plan or none of it: payloads; superseding
+of the batches that earlier runs never sent; batches; items; the run's ``planned`` mark.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sqlalchemy import func, insert, select, update
+
+from syncer.ledger import schema as t
+from syncer.ledger.bulk import insert_rows, key_blocks, key_look_ups, raw_cursor
+from syncer.ledger.reads import batches_in
+from syncer.ledger.transitions import change_state
+from syncer.lifecycle import OPEN, Event, State
+from syncer.model import CarriedBlock, Kind, KnownBlock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import numpy.typing as npt
+    import pyarrow as pa
+    from sqlalchemy import Connection
+
+    from syncer.ledger.values import Run
+    from syncer.model import Plan
+
+SCAN_FROM_KEYS = 50_000
+"""With at least this many rows in the files, reading the whole current state beats looking each key up."""
+_OF_STATES = """FROM batches b JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
+    WHERE b.job_id = ? AND NOT b.split AND b.state IN ({marks})"""
+
+
+def payload_ids(connection: Connection, fingerprints: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the ledger's id of each fingerprint, -1 where it has never seen that data."""
+    ids = np.full(len(fingerprints), -1, np.int64)
+    statement = "SELECT j.key, p.id FROM json_each(?) j JOIN payloads p ON p.fingerprint = j.value"
+    for begin in range(0, len(fingerprints), 10_000):
+        block = json.dumps(fingerprints[begin : begin + 10_000])
+        for place, payload_id in raw_cursor(connection).execute(statement, (block,)):
+            ids[begin + place] = payload_id
+    return ids
+
+
+def payload_data(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    """Return the canonical data of payloads, by id."""
+    statement = "SELECT p.id, p.data FROM json_each(?) j JOIN payloads p ON p.id = j.value"
+    return dict(raw_cursor(connection).execute(statement, (json.dumps(list(ids)),)).fetchall())
+
+
+def known(connection: Connection, job_id: int, keys: pa.LargeStringArray) -> Iterator[KnownBlock]:
+    """Stream the current state of a job: of all its keys, or of `keys` alone when these are few."""
+    if len(keys) >= SCAN_FROM_KEYS:
+        blocks = key_blocks(connection, "SELECT key, payload_id FROM current WHERE job_id = ?", [job_id])
+    else:
+        statement = (
+            "SELECT c.key, c.payload_id FROM json_each(?2) j JOIN current c ON c.job_id = ?1 AND c.key = j.value"
+        )
+        blocks = key_look_ups(connection, statement, [job_id], keys)
+    for block, (ids,) in blocks:
+        yield KnownBlock(block, ids)
+
+
+def open_keys(connection: Connection, job_id: int) -> Iterator[pa.LargeStringArray]:
+    """Stream the keys whose batch may have reached the API, or still may: their newer rows are held back."""
+    states = sorted(state.value for state in OPEN)
+    statement = "SELECT i.key " + _OF_STATES.format(marks=", ".join("?" * len(states)))
+    for block, _ in key_blocks(connection, statement, [job_id, *states]):
+        yield block
+
+
+def unsent(connection: Connection, job_id: int) -> Iterator[CarriedBlock]:
+    """Stream the values of batches that were planned and never sent, oldest first."""
+    statement = "SELECT i.key, i.payload_id, i.source_id, i.line " + _OF_STATES.format(marks="?") + " ORDER BY i.id"
+    for keys, (ids, source_ids, lines) in key_blocks(connection, statement, [job_id, State.PLANNED.value]):
+        yield CarriedBlock(keys, ids, source_ids, lines)
+
+
+def store_plan(connection: Connection, run: Run, plan: Plan, source_ids: Sequence[int], *, at: str) -> None:
+    """Record the plan of `run`. ``source_ids[n]`` is the ledger's id of the file at position *n*."""
+    ids = _store_payloads(connection, plan)
+    for batch in batches_in(connection, states=[State.PLANNED], job_id=run.job.id):
+        change_state(connection, batch, Event.REPLANNED, run_id=run.id, at=at, detail=f"replanned by run {run.id}")
+    first_batch = _next_id(connection, t.batches)
+    first_item = _next_id(connection, t.items)
+    _store_batches(connection, run, plan, ids, first_batch, first_item, at)
+    _store_items(connection, plan, ids, source_ids, first_batch, first_item)
+    connection.execute(
+        update(t.runs)
+        .where(t.runs.c.id == run.id)
+        .values(planned=True, rows=json.dumps(_row_counts(plan)), minimum_updates=len(plan.batches))
+    )
+    fields = sorted({*run.job.fields, *plan.fields})
+    connection.execute(update(t.jobs).where(t.jobs.c.id == run.job.id).values(fields=json.dumps(fields)))
+
+
+def _row_counts(plan: Plan) -> Mapping[str, int]:
+    rows = plan.rows
+    return {name: getattr(rows, name) for name in rows.__slots__}
+
+
+def _next_id(connection: Connection, table: t.Table) -> int:
+    return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()) + 1
+
+
+def _store_payloads(connection: Connection, plan: Plan) -> npt.NDArray[np.int64]:
+    """Store the payloads that the plan's items use and the ledger lacks; return the ledger's id of each payload."""
+    ids = payload_ids(connection, plan.fingerprints)
+    used = np.zeros(len(plan.payloads), bool)
+    used[plan.items.payload] = True
+    missing = np.flatnonzero(used & (ids < 0))
+    first = _next_id(connection, t.payloads)
+    ids[missing] = np.arange(first, first + len(missing))
+    rows = ((int(ids[n]), plan.fingerprints[n], plan.payloads[n]) for n in missing)
+    insert_rows(connection, "payloads", ("id", "fingerprint", "data"), rows)
+    return ids
+
+
+def _store_batches(
+    connection: Connection,
+    run: Run,
+    plan: Plan,
+    ids: npt.NDArray[np.int64],
+    first_batch: int,
+    first_item: int,
+    at: str,
+) -> None:
+    batches = plan.batches
+    starts = first_item + np.cumsum(batches.sizes) - batches.sizes
+    rows = [
+        {
+            "id": first_batch + number,
+            "run_id": run.id,
+            "job_id": run.job.id,
+            "kind": (Kind.ASYNC if batches.is_async[number] else Kind.SYNC).value,
+            "state": State.PLANNED.value,
+            "payload_id": int(ids[batches.payload[number]]) if batches.is_async[number] else None,
+            "varying": int(batches.varying[number]),
+            "first_item_id": int(starts[number]),
+            "size": int(batches.sizes[number]),
+            "changed_at": at,
+        }
+        for number in range(len(batches))
+    ]
+    if rows:
+        connection.execute(insert(t.batches), rows)
+
+
+def _store_items(
+    connection: Connection,
+    plan: Plan,
+    ids: npt.NDArray[np.int64],
+    source_ids: Sequence[int],
+    first_batch: int,
+    first_item: int,
+) -> None:
+    items = plan.items
+    sources = np.array([*source_ids, 0], np.int64)  # the 0 is never used: it keeps the look-up valid without files
+    source = np.where(items.source >= 0, sources[np.maximum(items.source, 0)], -items.source)
+    batch_of = np.repeat(np.arange(first_batch, first_batch + len(plan.batches)), plan.batches.sizes)
+    payload = ids[items.payload]
+    rows = (
+        row
+        for begin in range(0, len(items), 100_000)
+        for row in zip(
+            range(first_item + begin, first_item + len(items)),
+            batch_of[begin : begin + 100_000].tolist(),
+            items.keys.slice(begin, 100_000).to_pylist(),
+            payload[begin : begin + 100_000].tolist(),
+            source[begin : begin + 100_000].tolist(),
+            items.line[begin : begin + 100_000].tolist(),
+            strict=False,
+        )
+    )
+    insert_rows(connection, "items", ("id", "batch_id", "key", "payload_id", "source_id", "line"), rows)

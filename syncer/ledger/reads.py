@@ -1,0 +1,187 @@
+"""Reading runs, batches and what became of their values. Nothing here writes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, false, func, select
+
+from syncer.ledger import schema as t
+from syncer.ledger.values import Attempt, Batch, Item, ItemOutcome, Job, Run, Source
+from syncer.lifecycle import BUCKET_OF, Bucket, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Connection, Row
+
+
+def job(connection: Connection, name: str, key: Sequence[str]) -> Job | None:
+    """Return a job by its name and key columns; None when the ledger has not met it."""
+    found = connection.execute(
+        select(t.jobs).where(t.jobs.c.name == name, t.jobs.c.key == json.dumps(list(key)))
+    ).one_or_none()
+    return None if found is None else _job(found)
+
+
+def jobs(connection: Connection) -> list[Job]:
+    """Return every job of the ledger."""
+    return [_job(row) for row in connection.execute(select(t.jobs).order_by(t.jobs.c.id))]
+
+
+def _job(row: Row[Any]) -> Job:
+    return Job(row.id, row.name, tuple(json.loads(row.key)), tuple(json.loads(row.fields)))
+
+
+_RUN_COLUMNS = (t.runs, t.jobs.c.name.label("job_name"), t.jobs.c.key.label("job_key"), t.jobs.c.fields.label("fields"))
+
+
+def run(connection: Connection, run_id: int) -> Run | None:
+    """Return one run; None when there is none with this id."""
+    query = select(*_RUN_COLUMNS).join(t.jobs).where(t.runs.c.id == run_id)
+    found = connection.execute(query).one_or_none()
+    return None if found is None else _run(found)
+
+
+def runs(connection: Connection, *, most: int, job_name: str | None = None) -> list[Run]:
+    """Return the newest runs, newest first."""
+    query = select(*_RUN_COLUMNS).join(t.jobs).order_by(t.runs.c.id.desc()).limit(most)
+    if job_name is not None:
+        query = query.where(t.jobs.c.name == job_name)
+    return [_run(row) for row in connection.execute(query)]
+
+
+def _run(row: Row[Any]) -> Run:
+    return Run(
+        id=row.id,
+        job=Job(row.job_id, row.job_name, tuple(json.loads(row.job_key)), tuple(json.loads(row.fields))),
+        state=row.state,
+        planned=row.planned,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        exit_code=row.exit_code,
+        error=row.error,
+        mode=row.mode,
+        campaign=row.campaign,
+        unique=row.unique_key,
+        rows=json.loads(row.rows),
+        minimum_updates=row.minimum_updates,
+        discarded_fields=tuple(json.loads(row.discarded_fields)),
+        program=row.program,
+    )
+
+
+def sources(connection: Connection, run_id: int) -> list[Source]:
+    """Return the input files of a run, in the order of the command line."""
+    query = select(t.sources).where(t.sources.c.run_id == run_id).order_by(t.sources.c.id)
+    return [Source(row.id, row.name, row.sha256, row.size_bytes, row.rows) for row in connection.execute(query)]
+
+
+def batches_in(
+    connection: Connection,
+    *,
+    states: Sequence[State] = tuple(State),
+    job_id: int | None = None,
+    run_id: int | None = None,
+    after_id: int = 0,
+    most: int | None = None,
+) -> list[Batch]:
+    """Return batches in some states, oldest first: of a job, or a run, or all; those that were split are left out."""
+    query = select(t.batches).where(t.batches.c.split == false(), t.batches.c.id > after_id).order_by(t.batches.c.id)
+    if len(states) < len(State):
+        query = query.where(t.batches.c.state.in_([state.value for state in states]))
+    if job_id is not None:
+        query = query.where(t.batches.c.job_id == job_id)
+    if run_id is not None:
+        query = query.where(t.batches.c.run_id == run_id)
+    return [_batch(row) for row in connection.execute(query.limit(most) if most is not None else query)]
+
+
+def batch(connection: Connection, batch_id: int) -> Batch:
+    """Return one batch."""
+    return _batch(connection.execute(select(t.batches).where(t.batches.c.id == batch_id)).one())
+
+
+def _batch(row: Row[Any]) -> Batch:
+    values = dict(row._mapping)
+    values["state"] = State(values["state"])
+    return Batch(**values)
+
+
+def attempts(connection: Connection, batch_id: int) -> list[Attempt]:
+    """Return the calls that were made for a batch, oldest first."""
+    query = select(t.attempts).where(t.attempts.c.batch_id == batch_id).order_by(t.attempts.c.id)
+    return [Attempt(**row._mapping) for row in connection.execute(query)]
+
+
+def attempts_since(connection: Connection, since: str) -> list[str]:
+    """Return when calls were started after a UTC time: the rate that an earlier process has used up."""
+    query = select(t.attempts.c.started_at).where(t.attempts.c.started_at > since).order_by(t.attempts.c.started_at)
+    return list(connection.execute(query).scalars())
+
+
+def items(connection: Connection, owner: Batch) -> list[Item]:
+    """Return the values of a batch with their data, in order."""
+    last = owner.first_item_id + owner.size - 1
+    query = (
+        select(t.items.c.id, t.items.c.key, t.payloads.c.data)
+        .join(t.payloads, t.payloads.c.id == t.items.c.payload_id)
+        .where(t.items.c.id.between(owner.first_item_id, last))
+        .order_by(t.items.c.id)
+    )
+    return [Item(*row) for row in connection.execute(query)]
+
+
+def bucket_counts(connection: Connection, run_id: int) -> dict[Bucket, int]:
+    """Count the values of a run by where they stand now. They sum to the values planned."""
+    query = (
+        select(t.batches.c.state, func.sum(t.batches.c.size), func.sum(t.batches.c.unmatched))
+        .where(t.batches.c.run_id == run_id, t.batches.c.split == false())
+        .group_by(t.batches.c.state)
+    )
+    counts = dict.fromkeys(Bucket, 0)
+    for state, size, unmatched in connection.execute(query):
+        counts[BUCKET_OF[State(state)]] += size - unmatched
+        counts[Bucket.UNMATCHED] += unmatched
+    return counts
+
+
+def batch_counts(connection: Connection, run_id: int) -> dict[tuple[str, State], int]:
+    """Count the batches of a run by kind and state; those that were split are counted as well."""
+    query = (
+        select(t.batches.c.kind, t.batches.c.state, func.count())
+        .where(t.batches.c.run_id == run_id)
+        .group_by(t.batches.c.kind, t.batches.c.state)
+    )
+    return {(kind, State(state)): count for kind, state, count in connection.execute(query)}
+
+
+def planned_outcomes(connection: Connection, run_id: int) -> Iterator[tuple[str, int, int, Bucket, str]]:
+    """Stream where every value of a run ended: key, source id, line, bucket, and what was said about it."""
+    query = (
+        select(
+            t.items.c.key,
+            t.items.c.source_id,
+            t.items.c.line,
+            t.batches.c.state,
+            t.outcomes.c.bucket,
+            func.coalesce(t.outcomes.c.message, t.batches.c.message, ""),
+        )
+        .select_from(t.batches)
+        .join(
+            t.items,
+            and_(t.items.c.id >= t.batches.c.first_item_id, t.items.c.id < t.batches.c.first_item_id + t.batches.c.size),
+        )
+        .outerjoin(t.outcomes, t.outcomes.c.item_id == t.items.c.id)
+        .where(t.batches.c.run_id == run_id, t.batches.c.split == false())
+    )
+    for key, source_id, line, state, bucket, message in connection.execute(query):
+        yield key, source_id, line, Bucket(bucket) if bucket else BUCKET_OF[State(state)], message
+
+
+def outcomes(connection: Connection, owner: Batch) -> list[ItemOutcome]:
+    """Return the outcomes that differ from the batch's own, by value."""
+    last = owner.first_item_id + owner.size - 1
+    query = select(t.outcomes).where(t.outcomes.c.item_id.between(owner.first_item_id, last))
+    return [ItemOutcome(row.item_id, Bucket(row.bucket), row.message) for row in connection.execute(query)]

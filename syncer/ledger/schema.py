@@ -1,0 +1,188 @@
+"""The ledger's tables. Migrations must arrive at exactly this; a test compares the two.
+
+    jobs ─< runs ─< sources           who ran what, from which files
+              └──< batches ─< attempts        what travelled together, and every call that was made for it
+                      └────< items            which value, with which data, from which line   (append-only)
+                                └─ outcomes   only of values that did not end as their batch did (append-only)
+    payloads                          every distinct set of SCM data, once                    (append-only)
+    current                           per job and key value: the data last *confirmed*, and by which batch
+    events                            every change of a batch's state, with its cause         (append-only)
+
+What always holds: a batch's items have consecutive ids from ``first_item_id``; ``current`` is written only in the
+transaction that records a confirmation; history is only ever added to (triggers refuse update and delete). Times are
+UTC text with milliseconds.
+
+Items carry no foreign keys: they are written by the ten million, and `ledger check` proves the same afterwards.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
+
+SCHEMA_REVISION = "0001"
+"""The newest migration that this program knows (migrations/versions)."""
+
+metadata = MetaData()
+_Id = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER primary key is SQLite's rowid
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("key", Text, nullable=False, comment="JSON list of the key columns: state is kept per job and key"),
+    Column("fields", Text, nullable=False, comment="JSON list of every SCM field ever planned"),
+    Column("reach", Text, nullable=False, comment="JSON: codes per key value, as far as it was learned"),
+    UniqueConstraint("name", "key", name="jobs_name_key"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("job_id", _Id, ForeignKey("jobs.id"), nullable=False),
+    Column("state", Text, nullable=False, comment="running, complete, incomplete, stopped"),
+    Column("planned", Boolean, nullable=False, server_default=false(), comment="its plan is stored"),
+    Column("started_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Column("exit_code", Integer),
+    Column("error", Text, comment="what stopped it"),
+    Column("mode", Text, nullable=False),
+    Column("campaign", Integer),
+    Column("unique_key", Boolean, nullable=False, comment="one key value selects exactly one code"),
+    Column("rows", Text, nullable=False, comment="JSON: rows read, by bucket"),
+    Column("minimum_updates", Integer, nullable=False),
+    Column("discarded_fields", Text, nullable=False, comment="JSON list"),
+    Column("program", Text, nullable=False, comment="version, host and process that ran it"),
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("run_id", _Id, ForeignKey("runs.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("form", Text, nullable=False, comment="JSON: encoding, delimiter, quote, header, as read"),
+)
+
+payloads = Table(
+    "payloads",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("fingerprint", Text, nullable=False, comment="hex; of the canonical form"),
+    Column("data", Text, nullable=False, comment="canonical JSON"),
+    UniqueConstraint("fingerprint", name="payloads_fingerprint"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("run_id", _Id, ForeignKey("runs.id"), nullable=False),
+    Column("job_id", _Id, ForeignKey("jobs.id"), nullable=False),
+    Column("parent_id", _Id, ForeignKey("batches.id"), comment="the batch that was split into this one"),
+    Column("kind", Text, nullable=False, comment="sync or async"),
+    Column("state", Text, nullable=False),
+    Column("split", Boolean, nullable=False, server_default=false(), comment="its values went on in other batches"),
+    Column("payload_id", _Id, ForeignKey("payloads.id"), comment="async: the one set of data"),
+    Column("varying", Integer, nullable=False, comment="position of the key column whose values vary"),
+    Column("first_item_id", _Id, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("task_id", Text),
+    Column("codes_affected", Integer),
+    Column("unmatched", Integer, nullable=False, server_default="0", comment="items with an outcome of their own"),
+    Column("message", Text, comment="what the API said against it"),
+    Column("changed_at", Text, nullable=False),
+    Index("batches_job_state", "job_id", "state"),
+    Index("batches_run", "run_id"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("batch_id", _Id, ForeignKey("batches.id"), nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Column("verdict", Text, comment="what became of the call: ok, refused, not_processed, lost …"),
+    Column("status_code", Integer),
+    Column("message", Text),
+    UniqueConstraint("reference", name="attempts_reference"),
+    Index("attempts_batch", "batch_id"),
+    Index("attempts_started_at", "started_at"),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("batch_id", _Id, nullable=False),
+    Column("key", Text, nullable=False, comment="composite keys: values joined by U+001F"),
+    Column("payload_id", _Id, nullable=False),
+    Column("source_id", _Id, nullable=False),
+    Column("line", Integer, nullable=False),
+    Index("items_key", "key"),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("item_id", _Id, primary_key=True),
+    Column("bucket", Text, nullable=False),
+    Column("message", Text, nullable=False),
+)
+
+current = Table(
+    "current",
+    metadata,
+    Column("job_id", _Id, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("payload_id", _Id, nullable=False),
+    Column("batch_id", _Id, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("run_id", _Id, ForeignKey("runs.id"), nullable=False, comment="the run that saw it happen"),
+    Column("batch_id", _Id, ForeignKey("batches.id"), nullable=False),
+    Column("attempt_id", _Id, ForeignKey("attempts.id")),
+    Column("event", Text, nullable=False),
+    Column("old_state", Text, nullable=False),
+    Column("new_state", Text, nullable=False),
+    Column("detail", Text),
+    Index("events_batch", "batch_id"),
+)
+
+APPEND_ONLY = ("payloads", "items", "outcomes", "events")
+"""Tables whose rows never change or go: triggers hold it, on every door to the database."""
+
+
+def append_only_triggers() -> list[str]:
+    """Return the SQLite statements that make history append-only."""
+    return [
+        f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb.upper()} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: history is only ever added to'); END"
+        for table in APPEND_ONLY
+        for verb in ("update", "delete")
+    ]

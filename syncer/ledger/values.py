@@ -1,0 +1,132 @@
+"""What the ledger hands out: frozen values, never rows or connections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from syncer.lifecycle import Bucket, State
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as the ledger knows it: a name and the key columns it selects codes by."""
+
+    id: int
+    name: str
+    key: tuple[str, ...]
+    fields: tuple[str, ...]
+    """Every SCM field it ever planned to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, as recorded. ``rows`` and ``values`` are by bucket; ``ended_at`` is None while it goes on or died."""
+
+    id: int
+    job: Job
+    state: str
+    planned: bool
+    started_at: str
+    ended_at: str | None
+    exit_code: int | None
+    error: str | None
+    mode: str
+    campaign: int | None
+    unique: bool
+    rows: Mapping[str, int]
+    minimum_updates: int
+    discarded_fields: tuple[str, ...]
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An input file of a run, as recorded."""
+
+    id: int
+    name: str
+    sha256: str
+    size_bytes: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One batch, as it stands in the ledger when it is read or right after a change of state."""
+
+    id: int
+    run_id: int
+    job_id: int
+    parent_id: int | None
+    kind: str
+    state: State
+    split: bool
+    payload_id: int | None
+    varying: int
+    first_item_id: int
+    size: int
+    attempts: int
+    task_id: str | None
+    codes_affected: int | None
+    unmatched: int
+    message: str | None
+    changed_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call that was made for a batch; ``verdict`` is None while nobody knows what became of it."""
+
+    id: int
+    batch_id: int
+    reference: str
+    started_at: str
+    ended_at: str | None
+    verdict: str | None
+    status_code: int | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One value of a batch; ``data`` is canonical JSON."""
+
+    id: int
+    key: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemOutcome:
+    """Where one value ended, and what was said about it."""
+
+    item_id: int
+    bucket: Bucket
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One upload of one key value, from file to outcome: a line of the audit."""
+
+    job: str
+    key: str
+    data: str
+    run_id: int
+    file: str
+    sha256: str
+    line: int
+    planned_at: str
+    batch_id: int
+    kind: str
+    attempts: int
+    sent_at: str | None
+    reference: str | None
+    task_id: str | None
+    outcome: str
+    outcome_at: str
+    codes_affected: int | None
+    message: str | None
+    confirmed_now: bool
+    """Whether this upload is the one whose data the ledger now holds as confirmed."""
