@@ -24,7 +24,7 @@ class Clock(Protocol):
         ...
 
     def sleep_s(self, seconds: float) -> None:
-        """Return after `seconds` of monotonic time."""
+        """Return after `seconds` of monotonic time; at once when they are not positive."""
         ...
 
 
@@ -48,3 +48,8 @@ class SystemClock:
 def utc_text(wall_s: float) -> str:
     """Write a wall time as ISO 8601 in UTC with milliseconds: ``2026-11-20T05:12:31.204Z``."""
     return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds_between(earlier: str, wall_s: float) -> float:
+    """Return the seconds from a UTC text (`utc_text`) to a wall time; negative when the clock was set back."""
+    return wall_s - datetime.fromisoformat(earlier).timestamp()

@@ -17,7 +17,7 @@ from syncer.ledger import schema as t
 from syncer.ledger.engine import create_file, ledger_path, open_engine
 from syncer.ledger.lock import LedgerLock
 from syncer.ledger.writer import Writer
-from syncer.lifecycle import State
+from syncer.lifecycle import Bucket, State
 from syncer.model import CarriedBlock, KnownBlock, Plan, SourceInfo
 
 if TYPE_CHECKING:
@@ -164,6 +164,30 @@ class Ledger:
         """Return the values of a batch with their data."""
         with self.reading() as connection:
             return reads.items(connection, batch)
+
+    def lost_references(self, batch: Batch) -> dict[str, int]:
+        """Return the references of a batch's calls that may have created a task, with their attempts' ids."""
+        with self.reading() as connection:
+            return {
+                attempt.reference: attempt.id
+                for attempt in reads.attempts(connection, batch.id)
+                if attempt.verdict in {None, "lost"}
+            }
+
+    def attempts_since(self, at: str) -> list[str]:
+        """Return when calls were started after `at`: what earlier processes used up of the API's rate."""
+        with self.reading() as connection:
+            return reads.attempts_since(connection, at)
+
+    def last_lost_sync(self, job: Job) -> str | None:
+        """Return when the answer of a sync call was last lost: an older call may still be on its way after it."""
+        with self.reading() as connection:
+            return reads.last_lost_sync(connection, job.id)
+
+    def bucket_counts(self, run_id: int) -> dict[Bucket, int]:
+        """Count the values of a run by where they stand now."""
+        with self.reading() as connection:
+            return reads.bucket_counts(connection, run_id)
 
     # ── what is written ──────────────────────────────────────────────────────────────────────────────────────────
 

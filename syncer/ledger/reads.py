@@ -121,6 +121,16 @@ def attempts_since(connection: Connection, since: str) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
+def last_lost_sync(connection: Connection, job_id: int) -> str | None:
+    """Return when the answer of a sync call of this job was last lost; None when it never was."""
+    query = (
+        select(func.max(t.attempts.c.ended_at))
+        .join(t.batches)
+        .where(t.batches.c.job_id == job_id, t.batches.c.kind == "sync", t.attempts.c.verdict == "lost")
+    )
+    return connection.execute(query).scalar_one()
+
+
 def items(connection: Connection, owner: Batch) -> list[Item]:
     """Return the values of a batch with their data, in order."""
     last = owner.first_item_id + owner.size - 1

@@ -1,0 +1,170 @@
+"""What the parts of the engine share: the ledger, time, the limits, the lanes, and what stopped the run.
+
+Every call to the API is started through `Context.start_update` or `Context.start_read`, and every answer is noted by
+`Context.note`: so limits, counts, throttling, trouble and refusals of access are handled in one place.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from syncer.api.classify import Verdict
+from syncer.clock import Clock, utc_text
+from syncer.errors import AccessError, SyncerError, UnreachableError
+from syncer.execute.health import Health
+from syncer.reconcile import FieldEvidence, Reach
+
+if TYPE_CHECKING:
+    from syncer.api.limits import ReadLimiter, UpdateLimiter
+    from syncer.execute.lanes import Call, Lanes
+    from syncer.ledger.ledger import Ledger
+    from syncer.ledger.values import Run
+    from syncer.ledger.writer import Writer
+
+NEVER_S = math.inf
+"""Due time of something that waits for an answer, not for the clock."""
+PREPARE_S = 0.05
+"""How long before its slot a call is recorded and handed to a lane, so that commits do not cost rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How the engine behaves; the meaning of each is in contract.md under the same name."""
+
+    settle_s: float = 30.0
+    poll_s: float = 2.0
+    task_timeout_s: float = 3600.0
+    give_up_after_s: float = 900.0
+    max_reach_factor: float = 10.0
+    """Stop when a batch reaches more than this many times the codes per value ever seen; 0 turns the guard off."""
+
+
+@dataclass(slots=True)
+class RequestCounts:
+    """Calls made by this process, as ``requests`` of the contract counts them."""
+
+    updates: int = 0
+    reads: int = 0
+    throttled: int = 0
+    retries: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Values whose outcome this process has seen, for progress."""
+
+    confirmed: int = 0
+    unmatched: int = 0
+    rejected: int = 0
+
+
+class AnswerLike(Protocol):
+    """What every answer and look has in common."""
+
+    @property
+    def verdict(self) -> Verdict: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def status_code(self) -> int | None: ...
+    @property
+    def retry_after_s(self) -> float | None: ...
+    @property
+    def calls(self) -> int: ...
+
+
+@dataclass(slots=True)
+class Context:
+    """Shared by the parts of one engine, which all run in one thread."""
+
+    ledger: Ledger
+    run: Run
+    writer: Writer
+    clock: Clock
+    lanes: Lanes
+    updates: UpdateLimiter
+    reads: ReadLimiter
+    settings: EngineSettings
+    new_suffix: Callable[[], str]
+    """Makes a reference unlike any other: random, from outside, so that a simulation can repeat itself."""
+    reach: Reach
+    evidence: FieldEvidence = field(default_factory=FieldEvidence)
+    counts: RequestCounts = field(default_factory=RequestCounts)
+    tally: Tally = field(default_factory=Tally)
+    stop: SyncerError | None = None
+    health: Health = field(init=False)
+    _handlers: dict[int, Callable[[Any], None]] = field(default_factory=dict)
+    _tickets: itertools.count[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.health = Health(self.settings.give_up_after_s)
+
+    def now_s(self) -> float:
+        """Return the monotonic time."""
+        return self.clock.monotonic_s()
+
+    def at(self) -> str:
+        """Return the wall time as the ledger writes it."""
+        return utc_text(self.clock.wall_s())
+
+    @property
+    def in_flight(self) -> int:
+        """Calls whose answers are still to come."""
+        return len(self._handlers)
+
+    def slot_s(self, now_s: float, limit_s: float) -> float:
+        """Return when a call may be made that its limit allows at `limit_s`; `NEVER_S` when an answer must come first."""
+        if self.lanes.free() == 0 or (self.health.troubled and self.in_flight):
+            return NEVER_S
+        return max(now_s, limit_s, self.health.not_before_s)
+
+    def start_update(self, call: Call, handle: Callable[[Any], None], at_s: float) -> int:
+        """Make an update call at `at_s`; return the limiter's ticket for it."""
+        self.counts.updates += 1
+        self._start(call, handle, at_s)
+        return self.updates.started(at_s)
+
+    def start_read(self, call: Call, handle: Callable[[Any], None], at_s: float) -> None:
+        """Make a read at `at_s`."""
+        self.reads.started(at_s)
+        self._start(call, handle, at_s)
+
+    def _start(self, call: Call, handle: Callable[[Any], None], at_s: float) -> None:
+        ticket = next(self._tickets)
+        self._handlers[ticket] = handle
+        self.lanes.start(ticket, call, at_s)
+
+    def answered(self, ticket: int, answer: object) -> None:
+        """Hand an answer to whoever asked for it."""
+        self._handlers.pop(ticket)(answer)
+
+    def note_read(self, answer: AnswerLike) -> None:
+        """Take note of the answer to a read, which may stand for several calls."""
+        self.counts.reads += answer.calls
+        self._note(answer, self.reads.throttled)
+
+    def note_update(self, answer: AnswerLike) -> None:
+        """Take note of the answer to an update call."""
+        self._note(answer, self.updates.throttled)
+
+    def _note(self, answer: AnswerLike, throttled: Callable[[float], None]) -> None:
+        now_s = self.now_s()
+        match answer.verdict:
+            case Verdict.OK | Verdict.REFUSED:
+                self.health.succeeded()
+            case Verdict.DENIED:
+                self.stop = self.stop or AccessError(f"the API refused access: {answer.message}")
+            case Verdict.MISDIRECTED:
+                self.stop = self.stop or UnreachableError(
+                    f"what answers at api.base_url is not the API: {answer.message}",
+                    next="correct api.base_url, then: syncer check",
+                )
+            case Verdict.NOT_PROCESSED if answer.retry_after_s is not None:
+                self.counts.throttled += 1
+                throttled(now_s + answer.retry_after_s)
+            case Verdict.NOT_PROCESSED | Verdict.UNKNOWN:
+                self.health.failed(now_s, answer.message)

@@ -1,0 +1,160 @@
+"""The engine: one loop that owns every decision and every write; lanes that only carry calls.
+
+    settle   what earlier runs left open: look for tasks in doubt, send sync calls in doubt again, wait for tasks
+    send     the plan in the ledger, batch by batch, at the API's rate, until nothing is left or something stops it
+
+What always holds: the loop never blocks on the API; every answer is recorded before the next decision; a stop (a
+signal, the deadline, a refusal of access, an API that is gone) starts nothing new, waits for the answers that are
+under way, and leaves the rest as it stands in the ledger, from where `resume` goes on. The engine prints nothing,
+reads no clock and sleeps by nobody but its `Clock` and `Lanes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from syncer.clock import seconds_between
+from syncer.errors import DeadlineError, SignalError, SyncerError, UnreachableError
+from syncer.execute.context import NEVER_S, Context, Tally
+from syncer.execute.doubt import Doubts
+from syncer.execute.outcome import Outcomes
+from syncer.execute.uploads import Uploads
+from syncer.execute.watch import TaskWatch
+from syncer.lifecycle import State
+
+if TYPE_CHECKING:
+    from syncer.ledger.values import Batch
+
+WAIT_MAX_S = 1.0
+"""Longest wait without a look at the clock and the stop signs: keeps progress lines alive."""
+
+
+@dataclass(slots=True)
+class Interrupt:
+    """Set by a signal handler; the engine looks at it between answers."""
+
+    signal_number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a phase has come, for whoever shows it."""
+
+    phase: str
+    updates: int
+    tally: Tally
+    tasks_pending: int
+    in_doubt: int
+    throttled: int
+    waiting_for: str
+    """Why nothing is being sent at this moment; empty while all is well."""
+
+
+class Engine:
+    """Drives the batches of one run. Use `settle`, then (after a plan is stored) `send`."""
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        interrupt: Interrupt,
+        deadline_s: float | None = None,
+        observe: Callable[[Progress], None] = lambda progress: None,
+    ) -> None:
+        self.context = context
+        self._interrupt = interrupt
+        self._deadline_s = deadline_s
+        self._observe = observe
+        self._outcomes = Outcomes(context)
+        self._uploads = Uploads(context, self._outcomes, on_submitted=self._submitted, on_lost=self._lost)
+        self._doubts = Doubts(context, on_found=self._submitted, on_again=self._again)
+        self._watch = TaskWatch(context, self._outcomes, all_sent=self._uploads.idle)
+        self._phase = "settle"
+
+    def settle(self) -> SyncerError | None:
+        """Settle what earlier runs left open; return what stopped it, None when it ended by itself.
+
+        The caller holds the ledger's lock and has put interrupted calls in doubt (`Ledger.doubt_interrupted`).
+        """
+        context = self.context
+        wall_s = context.clock.wall_s()
+        for batch in context.ledger.batches(states=[State.IN_DOUBT], job_id=context.run.job.id):
+            self._doubts.add(batch, context.now_s())
+        for batch in context.ledger.batches(states=[State.SUBMITTED], job_id=context.run.job.id):
+            self._watch.add(batch, waited_s=max(0.0, seconds_between(batch.changed_at, wall_s)))
+        return self._run()
+
+    def send(self, *, not_before_s: float = 0.0) -> SyncerError | None:
+        """Send everything that the ledger holds as planned for the job; return what stopped it.
+
+        ``not_before_s`` (monotonic) keeps newer data back while an older sync call may still be on its way.
+        """
+        self._phase = "send"
+        self._uploads.not_before_s = not_before_s
+        self._uploads.feed_plan()
+        return self._run()
+
+    def _submitted(self, batch: Batch) -> None:
+        self._watch.add(batch)
+
+    def _lost(self, batch: Batch, since_s: float) -> None:
+        self._doubts.add(batch, since_s)
+
+    def _again(self, batch: Batch) -> None:
+        self._uploads.again(batch)
+
+    def _run(self) -> SyncerError | None:
+        context = self.context
+        while True:
+            now_s = context.now_s()
+            self._look_for_stops(now_s)
+            due_s = NEVER_S
+            if context.stop is None:
+                due_s = min(part.dispatch(now_s) for part in (self._doubts, self._watch, self._uploads))
+            if not context.in_flight and (context.stop is not None or self._finished()):
+                self._show(now_s)
+                return context.stop
+            for ticket, answer in context.lanes.wait(min(due_s, now_s + WAIT_MAX_S)):
+                context.answered(ticket, answer)
+            self._show(now_s)
+
+    def _finished(self) -> bool:
+        return self._uploads.idle() and not len(self._doubts) and not len(self._watch)
+
+    def _look_for_stops(self, now_s: float) -> None:
+        context = self.context
+        if context.stop is not None:
+            return
+        if self._interrupt.signal_number is not None:
+            number = self._interrupt.signal_number
+            context.stop = SignalError(f"stopped by signal {number}; what was under way is recorded", signal_number=number)
+        elif self._deadline_s is not None and now_s >= self._deadline_s:
+            context.stop = DeadlineError("the deadline came before everything was sent and settled")
+        elif context.health.given_up(now_s):
+            context.stop = UnreachableError(
+                f"the API has failed for {context.settings.give_up_after_s:g} s without one success; "
+                f"the last failure: {context.health.last_failure}"
+            )
+
+    def _show(self, now_s: float) -> None:
+        context = self.context
+        waiting_for = ""
+        if context.health.troubled:
+            waiting_for = f"the API fails: {context.health.last_failure}"
+        elif now_s < self._uploads.not_before_s and not self._uploads.idle():
+            waiting_for = "an older call whose answer was lost to be surely over"
+        elif self._uploads.idle() and len(self._doubts):
+            waiting_for = "certainty about calls whose answers were lost"
+        self._observe(
+            Progress(
+                self._phase,
+                context.counts.updates,
+                context.tally,
+                len(self._watch),
+                len(self._doubts),
+                context.counts.throttled,
+                waiting_for,
+            )
+        )

@@ -1,0 +1,199 @@
+"""Sending batches, and what their answers mean.
+
+Order, for every batch: its values are read, SENDING is committed with a fresh reference, the call is made; the answer
+is committed before anything else is done with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from syncer.api.classify import Verdict
+from syncer.execute.context import NEVER_S, PREPARE_S, Context
+from syncer.execute.outcome import Outcomes
+from syncer.ledger.writer import Piece
+from syncer.lifecycle import State
+from syncer.model import KEY_SEPARATOR, Kind
+from syncer.reconcile import Finding, judge_named, suspects
+
+if TYPE_CHECKING:
+    from syncer.api.client import AsyncAnswer, SyncAnswer
+    from syncer.execute.lanes import Call
+    from syncer.ledger.values import Batch, Item
+
+FEED_BATCHES = 50
+"""Planned batches read from the ledger at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One batch with its values, ready to be sent."""
+
+    batch: Batch
+    items: tuple[Item, ...]
+    key: tuple[str, ...]
+
+    @property
+    def keys(self) -> list[str]:
+        """The key texts of the values, in order."""
+        return [item.key for item in self.items]
+
+    def sync_items(self) -> list[dict[str, str]]:
+        """Return the items of a sync call: the key beside the data."""
+        return [{self.key[0]: item.key, **json.loads(item.data)} for item in self.items]
+
+    def constraints(self) -> dict[str, list[str]]:
+        """Return the constraints of an async call: the varying column has all values, any other exactly one.
+
+        Raises `ValueError` when another column would vary too: such a call could reach codes that no row named.
+        """
+        columns = list(zip(*(item.key.split(KEY_SEPARATOR) for item in self.items), strict=True))
+        constraints = {}
+        for place, (name, values) in enumerate(zip(self.key, columns, strict=True)):
+            distinct = list(dict.fromkeys(values))
+            if place != self.batch.varying and len(distinct) > 1:
+                raise ValueError(f"batch {self.batch.id}: two constraints vary, {name!r} is one of them")
+            constraints[name] = distinct
+        return constraints
+
+    def scm_data(self) -> dict[str, str]:
+        """Return the one set of data of an async call."""
+        data: dict[str, str] = json.loads(self.items[0].data)
+        return data
+
+
+    def call(self, reference: str, campaign: int | None) -> Call:
+        """Return the one call that carries this batch; everything it needs is worked out now, not in a lane."""
+        if self.batch.kind == Kind.ASYNC:
+            constraints, scm_data = self.constraints(), self.scm_data()
+            return lambda client: client.upload_async(constraints, scm_data, reference, campaign)
+        data_key, items = self.key[0], self.sync_items()
+        return lambda client: client.upload_sync(data_key, items)
+
+
+def load_upload(context: Context, batch: Batch) -> Upload:
+    """Read the values of a batch."""
+    return Upload(batch, tuple(context.ledger.items(batch)), context.run.job.key)
+
+
+class Uploads:
+    """The queue of batches to send: those that have to go again first, then the plan's, in its order."""
+
+    def __init__(
+        self,
+        context: Context,
+        outcomes: Outcomes,
+        *,
+        on_submitted: Callable[[Batch], None],
+        on_lost: Callable[[Batch, float], None],
+    ) -> None:
+        self._context = context
+        self._outcomes = outcomes
+        self._on_submitted = on_submitted
+        self._on_lost = on_lost
+        self._again: dict[int, Batch] = {}
+        self._page: deque[Batch] = deque()
+        self._last_id = 0
+        self._feeding = False
+        self.not_before_s = 0.0
+
+    def feed_plan(self) -> None:
+        """From now on send what the ledger holds as planned for the job, too."""
+        self._feeding = True
+
+    def again(self, batch: Batch) -> None:
+        """Queue a batch that is PLANNED once more."""
+        self._again[batch.id] = batch
+
+    def idle(self) -> bool:
+        """Tell whether there is nothing to send at this moment."""
+        return not self._again and not self._page and not self._fill_page()
+
+    def _fill_page(self) -> bool:
+        if self._feeding and not self._page:
+            found = self._context.ledger.batches(
+                states=[State.PLANNED], job_id=self._context.run.job.id, after_id=self._last_id, most=FEED_BATCHES
+            )
+            if found:
+                self._last_id = found[-1].id
+            self._page.extend(batch for batch in found if batch.id not in self._again)
+        return bool(self._page)
+
+    def dispatch(self, now_s: float) -> float:
+        """Start every call whose slot has come; return when the next one is due."""
+        context = self._context
+        while not self.idle():
+            slot_s = max(context.slot_s(now_s, context.updates.next_s(now_s)), self.not_before_s)
+            if slot_s > now_s + PREPARE_S:
+                return slot_s - PREPARE_S
+            batch = self._again.pop(next(iter(self._again))) if self._again else self._page.popleft()
+            self._send(load_upload(context, batch), slot_s)
+        return NEVER_S
+
+    def _send(self, upload: Upload, slot_s: float) -> None:
+        context, batch = self._context, upload.batch
+        context.counts.retries += batch.attempts > 0
+        number = batch.attempts + 1
+        reference = f"{context.run.job.name}-r{batch.run_id}-b{batch.id}-a{number}-{context.new_suffix()}"
+        call = upload.call(reference, context.run.campaign)
+        sending, attempt_id = context.writer.start(batch, reference, context.at())
+        sent = replace(upload, batch=sending)
+        ticket = context.start_update(call, lambda answer: self._take(sent, attempt_id, ticket, answer), slot_s)
+
+    def _take(self, upload: Upload, attempt_id: int, ticket: int, answer: AsyncAnswer | SyncAnswer) -> None:
+        """Record what became of a call, whatever it was."""
+        context, batch = self._context, upload.batch
+        context.updates.arrived_by(ticket, answer.answered_s if answer.fresh_connection else answer.sent_s)
+        context.note_update(answer)
+        writer, at = context.writer, context.at()
+        match answer.verdict:
+            case Verdict.OK if batch.kind == Kind.ASYNC:
+                self._on_submitted(writer.accepted(batch, attempt_id, answer.task_id, at))  # type: ignore[union-attr]
+            case Verdict.OK:
+                self._take_sync(upload, attempt_id, answer)  # type: ignore[arg-type]
+            case Verdict.REFUSED:
+                self._take_refusal(upload, attempt_id, answer)
+            case Verdict.UNKNOWN:
+                lost = writer.lost(batch, attempt_id, at, status_code=answer.status_code, message=answer.message)
+                self._on_lost(lost, answer.answered_s)
+            case Verdict.NOT_PROCESSED | Verdict.DENIED | Verdict.MISDIRECTED:
+                self.again(
+                    writer.not_processed(
+                        batch, attempt_id, at, status_code=answer.status_code, message=answer.message
+                    )
+                )
+
+    def _take_sync(self, upload: Upload, attempt_id: int, answer: SyncAnswer) -> None:
+        named = answer.items or {}
+        run = self._context.run
+        judgement = judge_named(
+            upload.keys, answer.codes_affected, named.keys(), unique=run.unique, reach=self._context.reach
+        )
+        if judgement.finding is not Finding.UNCLEAR:
+            self._context.evidence = self._context.evidence.with_answer(
+                {item.key: json.loads(item.data).keys() for item in upload.items},
+                {key: frozenset(fields) for key, fields in named.items()},
+            )
+        self._outcomes.settle(upload, answer.codes_affected, judgement, attempt_id=attempt_id)
+
+    def _take_refusal(self, upload: Upload, attempt_id: int, answer: AsyncAnswer | SyncAnswer) -> None:
+        """A refused sync batch is narrowed to the defective items; an async one is refused for all its values."""
+        context, batch = self._context, upload.batch
+        pieces: list[Piece] = []
+        if batch.kind == Kind.SYNC and batch.size > 1:
+            ids = [item.id for item in upload.items]
+            pieces = [
+                Piece(Kind.SYNC, tuple(ids[place] for place in part))
+                for part in suspects(upload.keys, answer.message + answer.body_text)
+            ]
+        else:
+            context.tally.rejected += batch.size
+            self._outcomes.ended_otherwise(batch)
+        context.writer.refused(
+            batch, attempt_id, context.at(), status_code=answer.status_code, message=answer.message, pieces=pieces
+        )
+

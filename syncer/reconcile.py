@@ -1,0 +1,154 @@
+"""Expected against affected: what an answer proves about each value of a batch. Pure.
+
+The rule behind every function here: *confirmed means that the API said so*, by count and, where the answer names
+values, by value. An answer that contradicts itself proves nothing; it leads to smaller questions, never to green.
+
+Sources of fact: scantrust-api.md, "SCM upload, sync" (``items`` names the values that were affected and the fields
+that were taken), "Tasks" (``codes_affected``), "SCM upload, async" (a value of another key may select many codes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class Finding(StrEnum):
+    """What an answer proves about the values of a batch."""
+
+    ALL = "all"
+    """Every value was applied."""
+    SOME = "some"
+    """Exactly the values of `Judgement.unmatched` matched no code; all others were applied."""
+    UNCLEAR = "unclear"
+    """Something is missing or contradicts itself, and the answer does not say which values: ask in smaller pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A finding, with the positions of the values that matched nothing and the words for the record."""
+
+    finding: Finding
+    unmatched: tuple[int, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How many codes one value of a key selects, as far as it was learned from confirmed batches.
+
+    ``low`` and ``high`` are the least and the greatest average of a batch (codes per value); None until learned.
+    """
+
+    low: float | None = None
+    high: float | None = None
+
+    def learned(self, codes_affected: int, values: int) -> Reach:
+        """Return the reach with one more confirmed batch in it."""
+        average = codes_affected / values
+        return Reach(
+            average if self.low is None else min(self.low, average),
+            average if self.high is None else max(self.high, average),
+        )
+
+    def exceeded(self, codes_affected: int, values: int, factor_max: float) -> bool:
+        """Tell whether a batch reached more than `factor_max` times what was ever seen per value (0: never)."""
+        return bool(factor_max and self.high is not None and codes_affected > factor_max * self.high * values)
+
+
+ALL_APPLIED = Judgement(Finding.ALL)
+
+
+def judge_count(values: int, codes_affected: int, *, unique: bool, reach: Reach) -> Judgement:
+    """Judge a batch by its count alone: an async task, or a sync answer that names no values.
+
+    Unique keys: one code per value, no more and no less. Other keys: none affected means that nothing matched; fewer
+    codes than values, or a lower average than ever confirmed, means that something matched nothing; before anything
+    was learned, only a count that is a whole multiple of the values is taken at its word.
+    """
+    if codes_affected == 0:
+        return Judgement(Finding.SOME, tuple(range(values)), "no code has this value")
+    if unique:
+        if codes_affected == values:
+            return ALL_APPLIED
+        return _unclear(values, codes_affected, values)
+    if codes_affected < values:
+        return _unclear(values, codes_affected, values)
+    if reach.low is None:
+        return ALL_APPLIED if codes_affected % values == 0 else _unclear(values, codes_affected, values)
+    if codes_affected < reach.low * values:
+        return _unclear(values, codes_affected, round(reach.low * values))
+    return ALL_APPLIED
+
+
+def judge_named(
+    keys: Sequence[str], codes_affected: int, named: AbstractSet[str], *, unique: bool, reach: Reach
+) -> Judgement:
+    """Judge a sync answer that names the values it affected.
+
+    Where the names and the count agree, the names decide. Where they contradict each other, the values have to be
+    asked for in smaller pieces; at a single value the contradiction is the finding.
+    """
+    if not named and codes_affected:
+        return judge_count(len(keys), codes_affected, unique=unique, reach=reach)  # this API names nothing
+    affected = sum(key in named for key in keys)
+    agree = codes_affected == affected if unique else codes_affected >= affected and (affected > 0 or not codes_affected)
+    if not agree or affected < len(named):
+        if len(keys) > 1:
+            return _unclear(len(keys), codes_affected, affected)
+        return Judgement(Finding.SOME, (0,), f"the answer contradicts itself: {codes_affected} codes for one value")
+    if affected == len(keys):
+        return ALL_APPLIED
+    unmatched = tuple(place for place, key in enumerate(keys) if key not in named)
+    return Judgement(Finding.SOME, unmatched, "no code has this value")
+
+
+def _unclear(values: int, codes_affected: int, expected: int) -> Judgement:
+    message = f"{codes_affected} codes affected, {expected} expected for {values} values"
+    if values == 1:
+        return Judgement(Finding.SOME, (0,), message)
+    return Judgement(Finding.UNCLEAR, message=message)
+
+
+SPECIAL_FIELDS = frozenset({"product", "activation_status", "blacklist_reason"})
+"""Fields that no campaign defines and that are never discarded (scantrust-api.md, "Special SCM fields")."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldEvidence:
+    """Which SCM fields were sent to values that the API named, and which of those it ever took."""
+
+    sent: frozenset[str] = frozenset()
+    taken: frozenset[str] = frozenset()
+
+    def with_answer(self, data: Mapping[str, AbstractSet[str]], named: Mapping[str, AbstractSet[str]]) -> FieldEvidence:
+        """Add one sync answer: ``data`` gives the fields sent per value, ``named`` the fields taken per value."""
+        sent = {field for key in named for field in data.get(key, ())}
+        taken = {field for fields in named.values() for field in fields}
+        return replace(self, sent=self.sent | sent, taken=self.taken | taken)
+
+    @property
+    def discarded(self) -> frozenset[str]:
+        """Fields that were sent and never came back: the campaign does not define them."""
+        return self.sent - self.taken - SPECIAL_FIELDS
+
+
+def halves(count: int) -> tuple[range, range]:
+    """Cut positions 0…count-1 into two parts, the first the greater by at most one."""
+    middle = (count + 1) // 2
+    return range(middle), range(middle, count)
+
+
+def suspects(keys: Sequence[str], words: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Split a refused batch into the values that the API's words name and all others.
+
+    The shape of an error body is not documented, so its text is searched. Where it names none, or all, halves are
+    returned: either way both parts are smaller than the whole, so asking again comes to an end.
+    """
+    named = tuple(place for place, key in enumerate(keys) if key in words)
+    if 0 < len(named) < len(keys):
+        return named, tuple(place for place, key in enumerate(keys) if key not in words)
+    first, second = halves(len(keys))
+    return tuple(first), tuple(second)
