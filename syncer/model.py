@@ -68,6 +68,8 @@ class Rejection:
     """What is wrong with which column, and what would be right."""
     key: str = ""
     """The row's key text as far as it could be read."""
+    cells: tuple[str, ...] = ()
+    """Of a row that the reader could not take: its cells as far as they could be split. Empty for all others."""
 
 
 @dataclass(frozen=True, slots=True)

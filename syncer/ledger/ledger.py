@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select
 
 from syncer.errors import LedgerError
-from syncer.ledger import migrate, plans, reads
+from syncer.ledger import audit, check, migrate, plans, reads
 from syncer.ledger import schema as t
 from syncer.ledger.engine import create_file, ledger_path, open_engine
 from syncer.ledger.lock import LedgerLock
+from syncer.ledger.schema import SCHEMA_REVISION
+from syncer.ledger.values import UpgradeResult
 from syncer.ledger.writer import Writer
 from syncer.lifecycle import Bucket, State
 from syncer.model import CarriedBlock, KnownBlock, Plan, SourceInfo
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from sqlalchemy import Connection
 
-    from syncer.ledger.values import Batch, Item, Job, Run
+    from syncer.ledger.values import Batch, HistoryEntry, Item, Job, Run, Source
 
 
 class Ledger:
@@ -179,15 +181,55 @@ class Ledger:
         with self.reading() as connection:
             return reads.attempts_since(connection, at)
 
-    def last_lost_sync(self, job: Job) -> str | None:
-        """Return when the answer of a sync call was last lost: an older call may still be on its way after it."""
+    def last_lost_sync(self, job: Job, since: str) -> str | None:
+        """Return when the answer of a sync call, started after `since`, was last lost: it may still be on its way."""
         with self.reading() as connection:
-            return reads.last_lost_sync(connection, job.id)
+            return reads.last_lost_sync(connection, job.id, since)
 
     def bucket_counts(self, run_id: int) -> dict[Bucket, int]:
         """Count the values of a run by where they stand now."""
         with self.reading() as connection:
             return reads.bucket_counts(connection, run_id)
+
+    def batch_counts(self, run_id: int) -> dict[tuple[str, State], int]:
+        """Count the batches of a run by kind and state."""
+        with self.reading() as connection:
+            return reads.batch_counts(connection, run_id)
+
+    def kind_counts(self, run_id: int) -> dict[str, int]:
+        """Count the batches that a run's plan made, by kind."""
+        with self.reading() as connection:
+            return reads.kind_counts(connection, run_id)
+
+    def concerns(self, run_id: int) -> list[tuple[Bucket, str, int, str]]:
+        """Return why values of a run are not confirmed: bucket, reason, how many, and one of their keys."""
+        with self.reading() as connection:
+            return reads.concerns(connection, run_id)
+
+    def planned_outcomes(self, run_id: int) -> Iterator[tuple[str, int, int, Bucket, str]]:
+        """Stream where every value of a run ended: key, source id, line, bucket, and what was said about it."""
+        with self.reading() as connection:
+            yield from reads.planned_outcomes(connection, run_id)
+
+    def sources(self, run_id: int) -> list[Source]:
+        """Return the input files of a run."""
+        with self.reading() as connection:
+            return reads.sources(connection, run_id)
+
+    def history(self, key: str) -> list[HistoryEntry]:
+        """Return every upload of one key value, oldest first."""
+        with self.reading() as connection:
+            return audit.history(connection, key)
+
+    def export(self, *, since: str | None, run_id: int | None) -> Iterator[HistoryEntry]:
+        """Stream the uploads of many values."""
+        with self.reading() as connection:
+            yield from audit.export(connection, since=since, run_id=run_id)
+
+    def problems(self) -> list[str]:
+        """Return everything that is wrong with the ledger; empty when it is whole."""
+        with self.reading() as connection:
+            return check.problems(connection)
 
     # ── what is written ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -256,11 +298,12 @@ class Ledger:
             ).scalar_one()
         )
 
-    def reach(self, job: Job) -> dict[str, object]:
-        """Return what was learned about how many codes one key value selects."""
+    def reach(self, job: Job) -> tuple[float | None, float | None]:
+        """Return the least and the greatest number of codes per key value of a confirmed batch; None until learned."""
         with self.reading() as connection:
             text = connection.execute(select(t.jobs.c.reach).where(t.jobs.c.id == job.id)).scalar_one()
-            return dict(json.loads(text))
+            learned = json.loads(text)
+            return learned.get("low"), learned.get("high")
 
     def writer(self, run_id: int) -> Writer:
         """Return the writer of batch states for the run that drives them."""
@@ -280,3 +323,21 @@ class Ledger:
         return len(found)
 
 
+def upgrade_ledger(url: str, *, at: str) -> UpgradeResult:
+    """Run the migrations that a ledger lacks, after a backup beside it; create the ledger where there is none."""
+    path = ledger_path(url)
+    with LedgerLock(path, since=at):
+        create_file(path)
+        with open_engine(path).connect() as connection:
+            with connection.begin():
+                before = migrate.revision(connection)
+            saved = None
+            if before is not None and before < SCHEMA_REVISION:
+                saved = path.with_name(f"{path.name}.{before}.backup")
+                if not saved.exists():
+                    check.backup(path, saved)
+            with connection.begin():
+                if before is None or before < SCHEMA_REVISION:
+                    migrate.upgrade(connection)
+                migrate.require_current(connection)
+    return UpgradeResult(path, before, SCHEMA_REVISION, saved)

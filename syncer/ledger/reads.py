@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, false, func, select
 
 from syncer.ledger import schema as t
+from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.values import Attempt, Batch, Item, ItemOutcome, Job, Run, Source
 from syncer.lifecycle import BUCKET_OF, Bucket, State
+from syncer.model import shown_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -121,12 +123,13 @@ def attempts_since(connection: Connection, since: str) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-def last_lost_sync(connection: Connection, job_id: int) -> str | None:
-    """Return when the answer of a sync call of this job was last lost; None when it never was."""
+def last_lost_sync(connection: Connection, job_id: int, since: str) -> str | None:
+    """Return when the answer of a sync call of this job, started after `since`, was last lost; None when none was."""
     query = (
         select(func.max(t.attempts.c.ended_at))
         .join(t.batches)
         .where(t.batches.c.job_id == job_id, t.batches.c.kind == "sync", t.attempts.c.verdict == "lost")
+        .where(t.attempts.c.started_at > since)
     )
     return connection.execute(query).scalar_one()
 
@@ -165,6 +168,42 @@ def batch_counts(connection: Connection, run_id: int) -> dict[tuple[str, State],
         .group_by(t.batches.c.kind, t.batches.c.state)
     )
     return {(kind, State(state)): count for kind, state, count in connection.execute(query)}
+
+
+def kind_counts(connection: Connection, run_id: int) -> dict[str, int]:
+    """Count the batches that a run's plan made, by kind; those that it was later split into are left out."""
+    query = (
+        select(t.batches.c.kind, func.count())
+        .where(t.batches.c.run_id == run_id, t.batches.c.parent_id.is_(None))
+        .group_by(t.batches.c.kind)
+    )
+    return {kind: count for kind, count in connection.execute(query)}
+
+
+_WHOLE_BATCHES = """
+SELECT state, message, sum(size - unmatched), min(first_item_id) FROM batches
+WHERE run_id = ? AND NOT split AND state NOT IN ('confirmed', 'mismatched', 'superseded')
+GROUP BY state, message ORDER BY 3 DESC LIMIT ?
+"""
+_SINGLE_VALUES = """
+SELECT o.bucket, o.message, count(*), min(o.item_id) FROM batches b
+JOIN outcomes o ON o.item_id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
+WHERE b.run_id = ? AND NOT b.split AND b.unmatched > 0
+GROUP BY o.bucket, o.message ORDER BY 3 DESC LIMIT ?
+"""
+CONCERNS_MAX = 20
+"""Reasons that are told apart in a summary; the audit has them all."""
+
+
+def concerns(connection: Connection, run_id: int) -> list[tuple[Bucket, str, int, str]]:
+    """Return why values of a run are not confirmed: bucket, reason, how many, and one of their keys; most first."""
+    found = []
+    for statement in (_SINGLE_VALUES, _WHOLE_BATCHES):
+        for word, message, values, item_id in raw_cursor(connection).execute(statement, (run_id, CONCERNS_MAX)):
+            bucket = Bucket(word) if statement is _SINGLE_VALUES else BUCKET_OF[State(word)]
+            key = connection.execute(select(t.items.c.key).where(t.items.c.id == item_id)).scalar_one()
+            found.append((bucket, message or "", values, shown_key(key)))
+    return sorted(found, key=lambda concern: -concern[2])
 
 
 def planned_outcomes(connection: Connection, run_id: int) -> Iterator[tuple[str, int, int, Bucket, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from syncer.lifecycle import Bucket, State
 
@@ -130,3 +131,13 @@ class HistoryEntry:
     message: str | None
     confirmed_now: bool
     """Whether this upload is the one whose data the ledger now holds as confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeResult:
+    """What ``ledger upgrade`` did: the schema revisions before (None: no ledger) and after, and the backup made."""
+
+    ledger: Path
+    before: str | None
+    after: str
+    backup: Path | None

@@ -8,7 +8,7 @@ smaller one adds less than one to the pool.
 
 With several key columns a call selects the codes that match *all* its constraints, so values of two varying columns
 would select their cross product and reach codes that no row named. Hence exactly one column varies in a call; per
-payload the one that needs the fewest calls. Composite keys go async only.
+payload the one that needs the fewest calls. Composite keys go async only, and the fixed values count among the 1,000 of a call.
 
 Pure, vectorised over the items; deterministic: batches come in the order in which their payloads, then their rows,
 first appear.
@@ -65,6 +65,7 @@ def batch_composite(payload: npt.NDArray[np.int32] | Ints, columns: Sequence[Int
     payload = payload.astype(np.int64, copy=False)
     if not len(payload):
         return _none()
+    most = ASYNC_VALUES_MAX - (len(columns) - 1)
     payloads = int(payload.max()) + 1
     groupings = [
         _fold([payload, *(codes for at, codes in enumerate(columns) if at != varying)]) for varying in range(len(columns))
@@ -72,7 +73,7 @@ def batch_composite(payload: npt.NDArray[np.int32] | Ints, columns: Sequence[Int
     calls = np.zeros((len(columns), payloads), np.int64)
     for varying, groups in enumerate(groupings):
         _, examples, sizes = np.unique(groups, return_index=True, return_counts=True)
-        np.add.at(calls[varying], payload[examples], -(-sizes // ASYNC_VALUES_MAX))
+        np.add.at(calls[varying], payload[examples], -(-sizes // most))
     best = np.argmin(calls, axis=0)
     group = np.choose(best[payload], groupings) * len(columns) + best[payload]
     # Number the groups by payload, then by first appearance, so that the order depends on the file alone.
@@ -82,7 +83,7 @@ def batch_composite(payload: npt.NDArray[np.int32] | Ints, columns: Sequence[Int
     number[ranked] = np.arange(len(ranked))
     numbers = number[inverse]
     order = np.argsort(numbers, kind="stable").astype(np.int64, copy=False)
-    sliced = _slice(order, numbers[order], np.zeros(len(ranked), np.int64))
+    sliced = _slice(order, numbers[order], np.zeros(len(ranked), np.int64), most)
     of_group = examples[ranked][sliced.payload]
     owner = payload[of_group]
     return Batches(sliced.order, sliced.sizes, sliced.is_async, owner, best[owner].astype(np.int64, copy=False))
@@ -97,13 +98,13 @@ def _fold(columns: Sequence[Ints]) -> Ints:
     return folded
 
 
-def _slice(order: Ints, group: Ints, varying_of_group: Ints) -> Batches:
+def _slice(order: Ints, group: Ints, varying_of_group: Ints, most: int = ASYNC_VALUES_MAX) -> Batches:
     """Cut items that are sorted by group into async batches of one group each."""
     counts = np.bincount(group, minlength=len(varying_of_group)).astype(np.int64) if len(group) else np.zeros(0, np.int64)
-    pieces = -(-counts // ASYNC_VALUES_MAX)
+    pieces = -(-counts // most)
     owner = np.repeat(np.arange(len(counts), dtype=np.int64), pieces)
     piece = np.arange(len(owner), dtype=np.int64) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    sizes = np.minimum(counts[owner] - piece * ASYNC_VALUES_MAX, ASYNC_VALUES_MAX)
+    sizes = np.minimum(counts[owner] - piece * most, most)
     return Batches(order, sizes, np.ones(len(owner), bool), owner, varying_of_group[owner])
 
 

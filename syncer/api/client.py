@@ -1,0 +1,302 @@
+"""The calls of the API that `syncer` makes, one method each; answers are values, never exceptions of the network.
+
+Every path ends in a slash: the server is Django, which would redirect, and a redirected POST loses its body
+(scantrust-api.md, "Hosts"). Nothing is retried here: the state machine of the batches decides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from syncer.api import wire
+from syncer.api.classify import Verdict, classify, retry_after_s
+
+if TYPE_CHECKING:
+    from syncer.api.transport import Reply, Transport
+
+SYNC_PATH = "/api/v2/scm/upload/"
+ASYNC_PATH = "/api/v2/scm/upload/async/"
+TASKS_PATH = "/api/v2/scm/tasks/"
+ME_PATH = "/api/v2/me/"
+SCM_PERMISSIONS = frozenset({"codes_view", "scm_bulk_edit", "scm_code_edit", "product_view"})
+"""What an SCM upload needs (scantrust-api.md, "Permissions")."""
+PAGES_MAX = 20
+"""Pages of one list that are followed: bounds what a server can make a client do."""
+MESSAGE_CHARACTERS_MAX = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What every answer has. Times are monotonic seconds; ``body_text`` is what a refusal said, whole."""
+
+    verdict: Verdict
+    status_code: int | None = None
+    message: str = ""
+    body_text: str = field(default="", repr=False)
+    retry_after_s: float | None = None
+    calls: int = 1
+    fresh_connection: bool = False
+    sent_s: float = 0.0
+    answered_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncAnswer(Answer):
+    """Of a sync upload; ``items`` maps each affected value to the fields taken, None when the API names none."""
+
+    codes_affected: int = 0
+    items: Mapping[str, Sequence[str]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsyncAnswer(Answer):
+    """Of an async upload: the id of the task that was created."""
+
+    task_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDetails:
+    """What a task was asked to do; every constraint is a list of values."""
+
+    constraints: Mapping[str, tuple[str, ...]]
+    scm_data: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A remote task. ``remote_state`` is the API's word; ``details`` is None in lists."""
+
+    id: str
+    remote_state: str
+    reference: str
+    codes_affected: int | None
+    details: TaskDetails | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TasksAnswer(Answer):
+    """Of a list of tasks; ``complete`` is whether every page was read."""
+
+    tasks: tuple[Task, ...] = ()
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskAnswer(Answer):
+    """Of one task; ``not_found`` when the API says that it knows none with this id."""
+
+    task: Task | None = None
+    not_found: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeAnswer(Answer):
+    """Of the access check: who the token is, and its permissions (None when the API does not list them)."""
+
+    email: str | None = None
+    permissions: tuple[str, ...] | None = None
+    date: str | None = None
+    """The server's ``Date`` header, to compare clocks."""
+
+
+class Client:
+    """The API over one `Transport`; used by one thread."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def upload_sync(self, data_key: str, items: Sequence[Mapping[str, str]]) -> SyncAnswer:
+        """Upload up to 100 items, each with its own data."""
+        reply = self._call("POST", SYNC_PATH, {"data_key": data_key, "items": items})
+        try:
+            if classify(reply) is not Verdict.OK:
+                return SyncAnswer(**self._common(reply))
+            uploaded = wire.decode(reply.body, wire.SyncUploaded)
+            _require_count(uploaded.codes_affected)
+        except wire.UnreadableError as error:
+            return SyncAnswer(**self._unreadable(reply, error))
+        return SyncAnswer(**self._common(reply), codes_affected=uploaded.codes_affected, items=uploaded.items)
+
+    def upload_async(
+        self,
+        constraints: Mapping[str, Sequence[str]],
+        scm_data: Mapping[str, str],
+        reference: str,
+        campaign: int | None,
+    ) -> AsyncAnswer:
+        """Have a task created that gives one set of data to all codes that the constraints select."""
+        body: dict[str, Any] = {"constraints": constraints, "scm_data": scm_data, "reference": reference}
+        if campaign is not None:
+            body["campaign"] = campaign
+        reply = self._call("POST", ASYNC_PATH, body)
+        try:
+            if classify(reply) is not Verdict.OK:
+                return AsyncAnswer(**self._common(reply))
+            accepted = wire.decode(reply.body, wire.AsyncAccepted)
+            if not accepted.task_id:
+                raise wire.UnreadableError("the answer's task_id is empty")
+        except wire.UnreadableError as error:
+            return AsyncAnswer(**self._unreadable(reply, error))
+        return AsyncAnswer(**self._common(reply), task_id=accepted.task_id)
+
+    def tasks(self, task_ids: Sequence[str]) -> TasksAnswer:
+        """Ask for many tasks at once; those that the answer leaves out are not known to it."""
+        reply = self._call("POST", TASKS_PATH, {"task_ids": task_ids})
+        page = self._page(reply)
+        if isinstance(page, TasksAnswer):
+            return page
+        return TasksAnswer(**self._common(reply), tasks=tuple(map(_task, page.results)), complete=page.next is None)
+
+    def tasks_by_reference(self, reference: str) -> TasksAnswer:
+        """List all tasks with a reference, following pages on this server alone."""
+        tasks: list[Task] = []
+        params = {"reference": reference}
+        for calls in range(1, PAGES_MAX + 1):
+            reply = self._transport.call("GET", TASKS_PATH, params=params)
+            page = self._page(reply)
+            if isinstance(page, TasksAnswer):
+                return _with_calls(page, calls)
+            tasks += map(_task, page.results)
+            following = None if page.next is None else self._own(page.next)
+            if page.next is None or following is None:
+                common = {**self._common(reply), "calls": calls}
+                return TasksAnswer(**common, tasks=tuple(tasks), complete=page.next is None)
+            params = following
+        return TasksAnswer(**{**self._common(reply), "calls": PAGES_MAX}, tasks=tuple(tasks), complete=False)
+
+    def task(self, task_id: str) -> TaskAnswer:
+        """Ask for one task, with what it was asked to do."""
+        if not _plain(task_id):
+            return TaskAnswer(verdict=Verdict.UNKNOWN, message="the task's id cannot stand in a path", calls=0)
+        reply = self._transport.call("GET", f"{TASKS_PATH}{task_id}/")
+        if reply.status_code == 404:  # noqa: PLR2004  here it is an answer: the path is right, the task is not there
+            return TaskAnswer(**{**self._common(reply), "verdict": Verdict.OK}, not_found=True)
+        try:
+            if classify(reply) is not Verdict.OK:
+                return TaskAnswer(**self._common(reply))
+            task = _task(wire.decode(reply.body, wire.TaskState))
+        except wire.UnreadableError as error:
+            return TaskAnswer(**self._unreadable(reply, error))
+        return TaskAnswer(**self._common(reply), task=task)
+
+    def me(self) -> MeAnswer:
+        """Check that the token works."""
+        reply = self._transport.call("GET", ME_PATH)
+        try:
+            if classify(reply) is not Verdict.OK:
+                return MeAnswer(**self._common(reply))
+            me = wire.decode(reply.body, wire.Me)
+        except wire.UnreadableError as error:
+            return MeAnswer(**self._unreadable(reply, error))
+        permissions = None if me.permissions is None else tuple(me.permissions)
+        return MeAnswer(**self._common(reply), email=me.email, permissions=permissions, date=reply.headers.get("Date"))
+
+    def _call(self, method: str, path: str, body: object) -> Reply:
+        return self._transport.call(method, path, body=wire.encode(body))
+
+    def _page(self, reply: Reply) -> wire.TaskPage | TasksAnswer:
+        """Return a page of tasks, or the answer that says why there is none."""
+        try:
+            if classify(reply) is not Verdict.OK:
+                return TasksAnswer(**self._common(reply))
+            page = wire.decode_tasks(reply.body)
+            for task in page.results:
+                if task.codes_affected is not None:
+                    _require_count(task.codes_affected)
+        except wire.UnreadableError as error:
+            return TasksAnswer(**self._unreadable(reply, error))
+        return page
+
+    def _own(self, url: str) -> dict[str, str] | None:
+        """Return the query of a `next` link; None when it leads to another scheme, host, port or path."""
+        here, there = urlsplit(self._transport.base_url), urlsplit(url)
+        try:
+            same = (here.scheme, here.hostname, here.port) == (there.scheme, there.hostname, there.port)
+        except ValueError:
+            return None
+        if not same or there.path != here.path + TASKS_PATH:
+            return None
+        return dict(parse_qsl(there.query, keep_blank_values=True))
+
+    def _common(self, reply: Reply) -> dict[str, Any]:
+        verdict = classify(reply)
+        return {
+            "verdict": verdict,
+            "status_code": reply.status_code,
+            "message": "" if verdict is Verdict.OK else self._said(reply),
+            "body_text": self._transport.masked(_text(reply.body)) if verdict is Verdict.REFUSED else "",
+            "retry_after_s": retry_after_s(reply),
+            "fresh_connection": reply.fresh_connection,
+            "sent_s": reply.sent_s,
+            "answered_s": reply.answered_s,
+        }
+
+    def _unreadable(self, reply: Reply, error: wire.UnreadableError) -> dict[str, Any]:
+        message = f"status {reply.status_code}, but {error}"
+        return {**self._common(reply), "verdict": Verdict.UNKNOWN, "message": self._transport.masked(_short(message))}
+
+    def _said(self, reply: Reply) -> str:
+        """Say in one line what the API said against a request."""
+        if reply.status_code is None:
+            return self._transport.masked(_short(reply.failure or "no answer"))
+        words = _text(reply.body)
+        try:
+            parsed = json.loads(words)
+            detail = parsed.get("detail") if isinstance(parsed, dict) else None
+            words = detail if isinstance(detail, str) else json.dumps(parsed, ensure_ascii=False)
+        except (ValueError, RecursionError):
+            if "<html" in words[:500].lower():
+                words = "(a page in HTML)"
+        location = reply.headers.get("Location")
+        words = f"redirected to {location}" if location and not words.strip() else words
+        return self._transport.masked(_short(f"status {reply.status_code}: {words}"))
+
+
+def _task(state: wire.TaskState) -> Task:
+    details = state.details
+    return Task(
+        id=state.id,
+        remote_state=state.state,
+        reference=state.reference or "",
+        codes_affected=state.codes_affected,
+        details=None
+        if details is None
+        else TaskDetails(
+            {name: (v,) if isinstance(v, str) else tuple(v) for name, v in details.constraints.items()},
+            details.scm_data,
+        ),
+        error=_short(_flat(state.error) or _flat(state.errors)),
+    )
+
+
+def _flat(error: object) -> str:
+    return error if isinstance(error, str) else "" if not error else json.dumps(error, ensure_ascii=False)
+
+
+def _require_count(count: int) -> None:
+    if not 0 <= count <= wire.CODES_MAX:
+        raise wire.UnreadableError(f"codes_affected is {count}")
+
+
+def _with_calls(answer: TasksAnswer, calls: int) -> TasksAnswer:
+    return replace(answer, calls=calls)
+
+
+def _plain(task_id: str) -> bool:
+    return bool(task_id) and all(character.isalnum() or character in "-_" for character in task_id)
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8", "replace")
+
+
+def _short(text: str) -> str:
+    """Make a text fit for one line of a log: no control characters, not too long."""
+    shown = "".join(character if character.isprintable() else " " for character in text[: 2 * MESSAGE_CHARACTERS_MAX])
+    return shown if len(shown) <= MESSAGE_CHARACTERS_MAX else shown[: MESSAGE_CHARACTERS_MAX - 1] + "…"

@@ -1,0 +1,417 @@
+"""The composition root: builds the parts from the settings, passes values between them, returns results.
+
+One plain function per command; `cli` is a thin skin over them. Nothing here prints, and nothing here decides what the
+parts decide.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from syncer import __version__
+from syncer.api.classify import Verdict
+from syncer.api.client import SCM_PERMISSIONS, MeAnswer
+from syncer.clock import Clock, SystemClock, utc_text
+from syncer.config import JobSettings, Settings, example_text, load_settings, pick_job
+from syncer.errors import AccessError, ConfigError, LedgerError, SyncerError, UnreachableError, UsageError
+from syncer.execute.assemble import Connection
+from syncer.execute.context import EngineSettings
+from syncer.execute.engine import Interrupt, Progress
+from syncer.intake import ChangeGuard, Intake, is_unique, plan_files, refuse_shared_fields
+from syncer.ledger.check import backup
+from syncer.ledger.engine import ledger_path
+from syncer.ledger.ledger import Ledger, upgrade_ledger
+from syncer.ledger.schema import SCHEMA_REVISION
+from syncer.lifecycle import Bucket
+from syncer.model import KEY_SEPARATOR, Mode, Plan
+from syncer.report.results import write_results
+from syncer.results import Concern, Finding, InitResult, RunDetails, RunSummary, Sample, Seconds, SyncResult
+from syncer.session import Session
+from syncer.session import session as open_session
+from syncer.source import CsvForm, Source, open_sources
+from syncer.validate import FieldRule, RowRules, Validator, default_key
+
+if TYPE_CHECKING:
+    from syncer.ledger.values import HistoryEntry, Job, Run, UpgradeResult
+
+RUN_BATCHES_MAX = 50
+"""Batches that ``status RUN`` lists; the audit has them all."""
+CLOCK_OFF_MAX_S = 60.0
+"""How far this machine's clock may be off the API's before ``check`` says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asks of ``plan``, ``sync`` or ``resume``; None leaves a setting as configured."""
+
+    files: tuple[str, ...] = ()
+    job: str | None = None
+    key: tuple[str, ...] | None = None
+    mode: str | None = None
+    force: bool = False
+    approve: bool = False
+    deadline_s: float | None = None
+    results: Path | None = None
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What a command needs of the world: time, signals, standard input, and somebody to show progress to."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    interrupt: Interrupt = field(default_factory=Interrupt)
+    stdin: BinaryIO | None = None
+    on_rows: Callable[[int], None] = lambda rows: None
+    on_plan: Callable[[Plan], None] = lambda plan: None
+    on_progress: Callable[[Progress], None] = lambda progress: None
+
+
+def plan(settings: Settings, request: Request, around: Surroundings) -> SyncResult:
+    """Say what ``sync`` would do. Sends nothing, records nothing, needs no token and no lock."""
+    started_s = around.clock.monotonic_s()
+    job = pick_job(settings, request.job)
+    sources, validator = _open(job, request, around)
+    mode = _mode(job, request, validator.keys)
+    with ExitStack() as stack:
+        ledger = Ledger.open_to_read(settings.ledger.url)
+        known = None
+        if ledger is not None:
+            stack.enter_context(ledger)
+            known = ledger.job(job.name, validator.keys)
+            refuse_shared_fields(job.name, validator, ledger.jobs(), list(settings.jobs))
+        intake = _plan_files(settings, job, request, around, sources, validator, ledger, known, mode)
+    took_s = around.clock.monotonic_s() - started_s
+    return replace(
+        _with_plan(SyncResult("plan"), intake, sources, validator),
+        samples=_samples(intake.plan),
+        minimum_send_s=len(intake.plan.batches) / settings.api.updates_per_second,
+        seconds=Seconds(plan=took_s, total=took_s),
+    )
+
+
+def sync(settings: Settings, request: Request, around: Surroundings) -> SyncResult:
+    """Settle what earlier runs left open, plan the files, send, poll, reconcile.
+
+    Returns a result whenever a run was recorded; what stopped it is its ``error``. Raises `SyncerError` before that:
+    then nothing was sent and nothing recorded.
+    """
+    clock, started_s = around.clock, around.clock.monotonic_s()
+    job = pick_job(settings, request.job)
+    connection = _connection(settings)
+    sources, validator = _open(job, request, around)
+    mode = _mode(job, request, validator.keys)
+    with Ledger.open_to_write(settings.ledger.url, at=utc_text(clock.wall_s())) as ledger:
+        refuse_shared_fields(job.name, validator, ledger.jobs(), list(settings.jobs))
+        run = ledger.begin_run(
+            ledger.ensure_job(job.name, validator.keys),
+            at=utc_text(clock.wall_s()),
+            mode=mode.value,
+            campaign=job.campaign,
+            unique=is_unique(job.unique, validator.keys),
+            program=f"syncer {__version__}, process {os.getpid()} on {socket.gethostname()}",
+        )
+        intake: Intake | None = None
+        with _session(ledger, run, connection, settings, request, around, started_s) as session:
+            if session.settle():
+                begun_s = clock.monotonic_s()
+                intake = _plan_files(settings, job, request, around, sources, validator, ledger, run.job, mode)
+                ledger.store_plan(run, intake.plan, [source.info for source in sources], at=utc_text(clock.wall_s()))
+                session.plan_s = clock.monotonic_s() - begun_s
+                around.on_plan(intake.plan)
+                session.send()
+        result = _with_plan(session.result(SyncResult("sync")), intake, sources, validator)
+        if request.results is not None and intake is not None:
+            write_results(request.results, ledger.planned_outcomes(run.id), intake, sources, validator)
+    return result
+
+
+def resume(settings: Settings, request: Request, around: Surroundings) -> SyncResult:
+    """Finish the last run from the ledger alone, without its files."""
+    started_s = around.clock.monotonic_s()
+    connection = _connection(settings)
+    with Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s())) as ledger:
+        newest = ledger.runs(most=1, job_name=request.job)
+        if not newest:
+            return SyncResult("resume", notes=("there is no run to resume",))
+        run = newest[0]
+        with _session(ledger, run, connection, settings, request, around, started_s) as session:
+            if session.settle():
+                if not run.planned:
+                    raise UsageError(
+                        f"run {run.id} ended before its plan was stored, so nothing of it was sent",
+                        next="syncer sync FILE",
+                    )
+                session.send()
+        return session.result(SyncResult("resume"))
+
+
+def status(settings: Settings, *, most: int) -> list[RunSummary]:
+    """Return the newest runs, newest first."""
+    with _reading(settings) as ledger:
+        return [_summary(ledger, run) for run in ledger.runs(most=most)]
+
+
+def run_status(settings: Settings, run_id: int) -> RunDetails:
+    """Return one run with its batches and what is not confirmed."""
+    with _reading(settings) as ledger:
+        run = ledger.run(run_id)
+        if run is None:
+            raise UsageError(f"there is no run {run_id} in the ledger", next="syncer status")
+        return RunDetails(
+            _summary(ledger, run),
+            tuple(ledger.sources(run_id)),
+            ledger.batch_counts(run_id),
+            tuple(Concern(*concern) for concern in ledger.concerns(run_id)),
+            tuple(ledger.batches(run_id=run_id, most=RUN_BATCHES_MAX)),
+        )
+
+
+def audit_show(settings: Settings, key: Sequence[str]) -> list[HistoryEntry]:
+    """Return all that was ever sent for one key value (several parts: a composite key), oldest first."""
+    with _reading(settings) as ledger:
+        return ledger.history(KEY_SEPARATOR.join(key))
+
+
+@contextmanager
+def audit_export(settings: Settings, *, since: str | None, run_id: int | None) -> Iterator[Iterator[HistoryEntry]]:
+    """Give the uploads of many values as a stream."""
+    with _reading(settings) as ledger:
+        yield ledger.export(since=since, run_id=run_id)
+
+
+def ledger_upgrade(settings: Settings, around: Surroundings) -> UpgradeResult:
+    """Bring the ledger's schema to this program's, after a backup; create the ledger where there is none."""
+    return upgrade_ledger(settings.ledger.url, at=utc_text(around.clock.wall_s()))
+
+
+def ledger_check(settings: Settings) -> list[str]:
+    """Return everything that is wrong with the ledger; raise `LedgerCorruptError` when it cannot even be read."""
+    with _reading(settings) as ledger:
+        return ledger.problems()
+
+
+def ledger_backup(settings: Settings, target: Path) -> None:
+    """Copy the ledger consistently, even while a run is going on."""
+    with _reading(settings) as ledger:
+        backup(ledger.path, target)
+
+
+def init(settings: Settings, folder: Path, around: Surroundings) -> InitResult:
+    """Write ``config.toml`` into `folder` and create the ledger; never overwrite either."""
+    config = folder / "config.toml"
+    wrote_config = not config.exists()
+    if wrote_config:
+        with config.open("x", encoding="utf-8") as file:
+            file.write(example_text())
+    path = ledger_path(settings.ledger.url)
+    made_ledger = not path.exists()
+    Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s())).close()
+    return InitResult(config, wrote_config, path, made_ledger)
+
+
+def check(explicit: Path | None, environ: Mapping[str, str], cwd: Path, around: Surroundings) -> list[Finding]:
+    """Look at everything that a night needs; every finding stands alone, so one fault does not hide another."""
+    try:
+        settings = load_settings(explicit=explicit, environ=environ, cwd=cwd)
+    except SyncerError as error:
+        return [Finding("configuration", "", error)]
+    jobs = ", ".join(settings.jobs)
+    findings = [Finding("configuration", f"{settings.path or 'built-in defaults'}; jobs: {jobs}")]
+    findings.append(_check_ledger(settings, around))
+    findings += _check_access(settings, around)
+    return findings
+
+
+def _check_ledger(settings: Settings, around: Surroundings) -> Finding:
+    path = ledger_path(settings.ledger.url)
+    try:
+        Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s())).close()
+    except SyncerError as error:
+        return Finding("ledger", "", error)
+    return Finding("ledger", f"{path}, schema {SCHEMA_REVISION}, {path.stat().st_size:,} bytes, may be written")
+
+
+def _check_access(settings: Settings, around: Surroundings) -> list[Finding]:
+    try:
+        client = _connection(settings).connect(around.clock)
+    except SyncerError as error:
+        return [Finding("token", "", error)]
+    answer = client.me()
+    base_url = settings.api.base_url
+    match answer.verdict:
+        case Verdict.OK:
+            findings = [Finding("access", f"{base_url} accepts the token{f' of {answer.email}' if answer.email else ''}")]
+            return [*findings, _check_permissions(answer), _check_clock(answer, around)]
+        case Verdict.DENIED:
+            return [Finding("access", "", AccessError(f"{base_url} refuses the token: {answer.message}"))]
+        case _:
+            words = f"{base_url} does not answer as the API would: {answer.message}"
+            return [Finding("access", "", UnreachableError(words, next="correct api.base_url or the network, then: syncer check"))]
+
+
+def _check_permissions(answer: MeAnswer) -> Finding:
+    if answer.permissions is None:
+        return Finding("permissions", "the API does not list them; needed: " + ", ".join(sorted(SCM_PERMISSIONS)))
+    missing = sorted(SCM_PERMISSIONS - set(answer.permissions))
+    if missing:
+        return Finding("permissions", "", AccessError(f"the token lacks {', '.join(missing)}"))
+    return Finding("permissions", "all that SCM uploads need")
+
+
+def _check_clock(answer: MeAnswer, around: Surroundings) -> Finding:
+    try:
+        server_s = parsedate_to_datetime(answer.date or "").timestamp()
+    except (TypeError, ValueError):
+        return Finding("clock", "the API's answer has no date to compare with")
+    off_s = around.clock.wall_s() - server_s
+    if abs(off_s) > CLOCK_OFF_MAX_S:
+        words = f"this machine's clock is {off_s:+.0f} s off the API's; times in the ledger would mislead"
+        return Finding("clock", "", ConfigError(words, next="set the clock (timedatectl set-ntp true), then: syncer check"))
+    return Finding("clock", f"within {CLOCK_OFF_MAX_S:g} s of the API's")
+
+
+@contextmanager
+def _reading(settings: Settings) -> Iterator[Ledger]:
+    ledger = Ledger.open_to_read(settings.ledger.url)
+    if ledger is None:
+        raise LedgerError(f"there is no ledger yet at {ledger_path(settings.ledger.url)}", next="syncer init")
+    with ledger:
+        yield ledger
+
+
+def _summary(ledger: Ledger, run: Run) -> RunSummary:
+    return RunSummary(run, ledger.bucket_counts(run.id), ledger.kind_counts(run.id))
+
+
+def _session(
+    ledger: Ledger,
+    run: Run,
+    connection: Connection,
+    settings: Settings,
+    request: Request,
+    around: Surroundings,
+    started_s: float,
+) -> AbstractContextManager[Session]:
+    deadline_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
+    return open_session(
+        ledger,
+        run,
+        connection,
+        EngineSettings(
+            settle_s=settings.api.settle_s,
+            poll_s=settings.api.poll_s,
+            task_timeout_s=settings.api.task_timeout_s,
+            give_up_after_s=settings.api.give_up_after_s,
+            max_reach_factor=0.0 if request.approve else settings.limits.max_reach_factor,
+        ),
+        around.clock,
+        interrupt=around.interrupt,
+        started_s=started_s,
+        deadline_s=None if deadline_s is None else started_s + deadline_s,
+        observe=around.on_progress,
+    )
+
+
+def _connection(settings: Settings) -> Connection:
+    token = settings.api.require_token()
+    return Connection(
+        base_url=settings.api.base_url,
+        token=token.reveal,
+        timeout_s=settings.api.timeout_s,
+        user_agent=f"syncer/{__version__}",
+        updates_per_second=settings.api.updates_per_second,
+        reads_per_minute=settings.api.reads_per_minute,
+        concurrency=settings.api.concurrency,
+    )
+
+
+def _mode(job: JobSettings, request: Request, key: Sequence[str]) -> Mode:
+    mode = Mode(request.mode or job.mode)
+    if len(key) > 1 and mode is Mode.SYNC:
+        raise ConfigError("a sync call selects codes by one key; several key columns need async calls: use --mode async")
+    return mode
+
+
+def _open(job: JobSettings, request: Request, around: Surroundings) -> tuple[list[Source], Validator]:
+    """Open the files as far as their headers, and work out what their columns mean."""
+    if not request.files:
+        raise UsageError("no file is named", next="syncer sync FILE…, or - for standard input")
+    form = CsvForm(job.csv.encoding, job.csv.delimiter, job.csv.quote)
+    sources = open_sources(request.files, form, stdin=around.stdin)
+    rules = RowRules(
+        key=request.key or job.key or default_key(sources[0].header, sources[0].name),
+        columns=job.columns,
+        blank=job.blank,
+        fields={name: FieldRule(**asdict(rule)) for name, rule in job.fields.items()},
+        known_fields=None if job.known_fields is None else frozenset(job.known_fields),
+    )
+    return sources, Validator.for_sources(rules, sources)
+
+
+def _plan_files(
+    settings: Settings,
+    job: JobSettings,
+    request: Request,
+    around: Surroundings,
+    sources: Sequence[Source],
+    validator: Validator,
+    ledger: Ledger | None,
+    known: Job | None,
+    mode: Mode,
+) -> Intake:
+    limits = settings.limits
+    guard = None if request.approve else ChangeGuard(limits.max_changed_percent, limits.max_changed_min_codes)
+    return plan_files(
+        sources, validator, ledger, known, mode=mode, force=request.force, guard=guard, observe=around.on_rows
+    )
+
+
+def _with_plan(
+    result: SyncResult, intake: Intake | None, sources: Sequence[Source], validator: Validator
+) -> SyncResult:
+    """Return `result` with what the plan says; as it is when there is no plan."""
+    if intake is None:
+        return result
+    plan = intake.plan
+    if result.run is None:
+        result = replace(
+            result,
+            rows=plan.rows,
+            values={Bucket.UNSENT: len(plan.items)},
+            sync_batches=plan.sync_calls,
+            async_batches=plan.async_calls,
+            requests=replace(result.requests, minimum_updates=len(plan.batches)),
+        )
+    return replace(
+        result,
+        rejections=plan.rejections,
+        files=tuple(source.name for source in sources),
+        notes=(*result.notes, *validator.notes),
+    )
+
+
+def _samples(plan: Plan, most: int = 2) -> tuple[Sample, ...]:
+    """Show the first calls of each kind as they would be sent, with at most three values each."""
+    samples: list[Sample] = []
+    begin = 0
+    for number, size in enumerate(plan.batches.sizes):
+        kind = "async" if plan.batches.is_async[number] else "sync"
+        if sum(sample.kind == kind for sample in samples) < most:
+            first = [
+                {
+                    "key": dict(zip(plan.key, plan.items.keys[at].as_py().split(KEY_SEPARATOR), strict=True)),
+                    "data": json.loads(plan.payloads[plan.items.payload[at]]),
+                }
+                for at in range(begin, begin + min(int(size), 3))
+            ]
+            samples.append(Sample(kind, int(size), first))
+        begin += int(size)
+    return tuple(samples)

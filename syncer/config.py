@@ -1,0 +1,507 @@
+"""Settings: frozen, loaded once, every key known, every fault named.
+
+One description drives everything: the fields of the dataclasses below carry type, default and meaning, and from them
+come the checks, the environment names, `config.example.toml`'s test and the table in docs/configuration.md. Order:
+command line, then environment, then file, then default. Importing this module loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import json
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from syncer.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "SYNCER_"
+CONFIG_VARIABLE = "SYNCER_CONFIG"
+TOKEN_VARIABLE = "SYNCER_API__TOKEN"  # noqa: S105  the name of the variable, not its value
+CREDENTIAL_NAME = "scantrust-token"
+KEY_COLUMNS_MAX = 5
+"""Constraints of one call (scantrust-api.md, "SCM upload, async")."""
+_JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
+Check = Callable[[Any], Any]
+"""Takes a raw value; returns the setting, or raises `ValueError` with words that continue "is … but must be …"."""
+
+
+def _number(value: Any, *, least: float, most: float, whole: bool = False) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        raise ValueError("a whole number" if whole else "a number")
+    if not least <= value <= most:
+        raise ValueError(f"between {least:g} and {most:g}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text that is not empty")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def _choice(value: Any, *, of: tuple[str, ...]) -> str:
+    if value not in of:
+        raise ValueError("one of " + ", ".join(of))
+    return str(value)
+
+
+def _texts(value: Any, *, most: int = 10_000) -> tuple[str, ...]:
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list) or not listed or not all(isinstance(text, str) and text for text in listed):
+        raise ValueError("a text or a list of texts")
+    if len(listed) > most or len(set(listed)) < len(listed):
+        raise ValueError(f"at most {most} different texts")
+    return tuple(listed)
+
+
+def _base_url(value: Any) -> str:
+    parts = urlsplit(_text(value))
+    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError("an address like https://api.scantrust.com")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("an https address (plain http is for loopback alone: the token would travel in the open)")
+    return str(value).rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _ledger_url(value: Any) -> str:
+    if not re.match(r"sqlite(\+pysqlite)?:///.", _text(value)):
+        raise ValueError("an SQLite file like sqlite:///syncer.db (other databases are not supported yet)")
+    return str(value)
+
+
+def _encoding(value: Any) -> str:
+    try:
+        return codecs.lookup(_text(value)).name
+    except LookupError:
+        raise ValueError("the name of an encoding, like utf-8 or cp1252") from None
+
+
+def _character(value: Any, *, may_be_empty: bool = False) -> str:
+    if not isinstance(value, str) or len(value) > 1 or (not value and not may_be_empty) or value in {"\n", "\r"}:
+        raise ValueError("one character")
+    return value
+
+
+def _columns(value: Any) -> Mapping[str, str]:
+    if not isinstance(value, dict) or not value or not all(isinstance(key, str) and key for key in value.values()):
+        raise ValueError('a table: "CSV header" = "scm_key"')
+    return dict(value)
+
+
+def setting(check: Check, default: Any, meaning: str) -> Any:
+    """Describe one setting: its check, its default (None: not set), what it means."""
+    return field(default=default, metadata={"check": check, "meaning": meaning})
+
+
+_seconds = partial(_number, least=0, most=86_400)
+_positive_seconds = partial(_number, least=0.001, most=86_400)
+_percent = partial(_number, least=0, most=100)
+
+
+class Secret:
+    """A text that is never shown: not by `repr`, `str`, formatting or pickling. `reveal` gives it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the text."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a secret is not pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """How to reach the API, and how hard to press it."""
+
+    base_url: str = setting(_base_url, "https://api.scantrust.com", "the API's address; http for loopback alone")
+    token_file: str | None = setting(
+        _text, None, "a file with the token, readable by its owner alone; relative to the configuration file"
+    )
+    timeout_s: float = setting(_positive_seconds, 60, "for one whole answer, not only between bytes")
+    updates_per_second: float = setting(partial(_number, least=0.01, most=1000), 10, "the API's limit for SCM updates")
+    reads_per_minute: float = setting(partial(_number, least=1, most=100_000), 3000, "the API's limit for all else")
+    concurrency: int = setting(partial(_number, least=1, most=64, whole=True), 8, "requests in flight at most")
+    give_up_after_s: float = setting(
+        _positive_seconds, 900, "how long the API may fail without one success before the run stops (exit 5)"
+    )
+    settle_s: float = setting(_seconds, 30, "how long after a lost answer a task may still appear")
+    poll_s: float = setting(_positive_seconds, 2, "pause between looks at pending tasks")
+    task_timeout_s: float = setting(
+        _seconds, 3600, "how long to wait for a task before it is left pending for the next run"
+    )
+    token: Secret | None = None
+    """From the environment, the token file or systemd's credentials; never from the configuration file."""
+
+    def require_token(self) -> Secret:
+        """Return the token; raise `ConfigError` naming the three places when there is none."""
+        if self.token is None:
+            raise ConfigError(
+                f"there is no API token: set {TOKEN_VARIABLE}, or api.token_file, or give systemd a credential "
+                f"named {CREDENTIAL_NAME}",
+                next=f"export {TOKEN_VARIABLE}=…, then: syncer check",
+            )
+        return self.token
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSettings:
+    """Where everything is recorded."""
+
+    url: str = setting(_ledger_url, "sqlite:///syncer.db", "an SQLAlchemy URL; SQLite files are supported")
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """Guards: what is far from usual stops the run (exit 4) until `--approve`."""
+
+    max_changed_percent: float = setting(
+        _percent, 50, "stop before sending when more of the known codes changed; 0 turns it off"
+    )
+    max_changed_min_codes: int = setting(
+        partial(_number, least=1, most=10**9, whole=True), 1000, "known codes from which that guard holds"
+    )
+    max_reach_factor: float = setting(
+        partial(_number, least=0, most=10**6), 10,
+        "stop when a key value selects this many times more codes than ever before; 0 turns it off",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """Bounds of a run."""
+
+    deadline_s: float | None = setting(
+        partial(_number, least=0, most=10**7), None, "seconds after which a run stops, resumably (exit 10)"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSettings:
+    """Rules of one SCM field."""
+
+    type: str = setting(partial(_choice, of=("text", "date", "integer", "choice")), "text", "what its cells hold")
+    formats: tuple[str, ...] = setting(_texts, (), "of dates, as strptime knows them; sent as YYYY-MM-DD")
+    choices: tuple[str, ...] = setting(_texts, (), "what a choice may be")
+    required: bool = setting(_flag, False, "whether a row without it is rejected")
+    max_length: int | None = setting(partial(_number, least=1, most=10**6, whole=True), None, "characters at most")
+
+
+@dataclass(frozen=True, slots=True)
+class CsvSettings:
+    """How a job's files are written; what is not declared is detected."""
+
+    encoding: str | None = setting(_encoding, None, "for example utf-8, utf-16-le, cp1252")
+    delimiter: str | None = setting(_character, None, "for example , or ;")
+    quote: str | None = setting(partial(_character, may_be_empty=True), None, 'the quote character; "" for none')
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """What one export means."""
+
+    name: str = "default"
+    key: tuple[str, ...] | None = setting(
+        partial(_texts, most=KEY_COLUMNS_MAX), None,
+        "the column, or list of up to 5 columns, that selects codes; first of extended_id, serial_number in the header",
+    )  # fmt: skip
+    columns: Mapping[str, str] | None = setting(_columns, None, "CSV header → SCM key; others are then ignored")
+    mode: str = setting(partial(_choice, of=("auto", "sync", "async")), "auto", "auto, sync or async")
+    campaign: int | None = setting(
+        partial(_number, least=1, most=2**31, whole=True), None, "campaign id, sent with async uploads"
+    )
+    blank: str = setting(
+        partial(_choice, of=("omit", "clear", "reject")), "omit", "what an empty cell means: omit, clear or reject"
+    )
+    known_fields: tuple[str, ...] | None = setting(
+        _texts, None, "the campaign's SCM keys; a mapped key that is not among them is refused"
+    )
+    unique: bool | None = setting(
+        _flag, None, "whether one key value selects exactly one code; true for extended_id and serial_number"
+    )
+    csv: CsvSettings = CsvSettings()
+    fields: Mapping[str, FieldSettings] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that was configured. ``path`` is the file it came from; None: no file."""
+
+    api: ApiSettings = ApiSettings()
+    ledger: LedgerSettings = LedgerSettings()
+    limits: LimitSettings = LimitSettings()
+    run: RunSettings = RunSettings()
+    jobs: Mapping[str, JobSettings] = field(default_factory=lambda: {"default": JobSettings()})
+    path: Path | None = None
+
+
+SECTIONS: Mapping[str, type[Any]] = {
+    "api": ApiSettings, "ledger": LedgerSettings, "limits": LimitSettings, "run": RunSettings,
+}  # fmt: skip
+
+
+def load_settings(*, explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Settings:
+    """Load the settings; raise one `ConfigError` that names every fault."""
+    path = _find_file(explicit, environ, cwd)
+    raw = _read_toml(path) if path is not None else {}
+    faults: list[str] = []
+    _merge(raw, _from_environment(environ, raw, faults))
+    settings = _build(raw, faults)
+    if faults:
+        where = f"{path}: " if path is not None else ""
+        raise ConfigError(where + ("; ".join(faults) if len(faults) == 1 else "\n  - ".join(["", *faults])))
+    settings = replace(settings, path=path)
+    _refuse_shared_fields(settings.jobs)
+    return replace(settings, api=replace(settings.api, token=_find_token(settings, environ, path)))
+
+
+def pick_job(settings: Settings, name: str | None) -> JobSettings:
+    """Return the job with this name, or the only one; raise `ConfigError` listing the names."""
+    names = ", ".join(sorted(settings.jobs))
+    if name is None:
+        if len(settings.jobs) == 1:
+            return next(iter(settings.jobs.values()))
+        raise ConfigError(f"there are several jobs: {names}", next="name one of them: --job NAME")
+    if name not in settings.jobs:
+        raise ConfigError(f"there is no job {name!r}{_suggest(name, settings.jobs)}; configured: {names}")
+    return settings.jobs[name]
+
+
+def example_text() -> str:
+    """Return the example configuration: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    inside = package / "config.example.toml"
+    return (inside if inside.exists() else package.parent / inside.name).read_text(encoding="utf-8")
+
+
+def describe() -> Iterator[tuple[str, str, Any, str]]:
+    """Describe every setting: key, environment name, default (None: not set), meaning."""
+    groups = [*SECTIONS.items(), ("jobs.<name>", JobSettings), ("jobs.<name>.csv", CsvSettings),
+              ("jobs.<name>.fields.<key>", FieldSettings)]  # fmt: skip
+    for prefix, kind in groups:
+        for one in fields(kind):
+            if "meaning" in one.metadata:
+                key = f"{prefix}.{one.name}"
+                yield key, ENVIRONMENT_PREFIX + key.upper().replace(".", "__"), one.default, one.metadata["meaning"]
+
+
+def _find_file(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
+    named = explicit or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
+    if named is not None:
+        if not (cwd / named).is_file():
+            raise ConfigError(f"there is no configuration file {named}", next="syncer init writes one")
+        return cwd / named
+    default = cwd / "config.toml"
+    return default if default.is_file() else None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+
+
+def _from_environment(environ: Mapping[str, str], raw: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:
+    """Return the settings that stand in the environment, shaped like the file's."""
+    found: dict[str, Any] = {}
+    job_names = {name.lower(): name for name in raw.get("jobs", {}) if isinstance(name, str)}
+    for name, text in sorted(environ.items()):
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in {CONFIG_VARIABLE, TOKEN_VARIABLE}:
+            continue
+        path = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        if path[0] == "jobs" and len(path) > 1:
+            path[1] = job_names.get(path[1], path[1])
+        if len(path) < 2:  # noqa: PLR2004
+            faults.append(f"unknown environment variable {name}")
+            continue
+        here = found
+        for part in path[:-1]:
+            here = here.setdefault(part, {})
+        here[path[-1]] = _value_of(text)
+    return found
+
+
+def _value_of(text: str) -> Any:
+    """Read a value as TOML would; what is no TOML value is a text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+
+
+def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for name, value in other.items():
+        if isinstance(value, dict) and isinstance(into.get(name), dict):
+            _merge(into[name], value)
+        else:
+            into[name] = value
+
+
+def _build(raw: Mapping[str, Any], faults: list[str]) -> Settings:
+    _refuse_unknown(raw, [*SECTIONS, "jobs"], "", faults)
+    if isinstance(raw.get("api"), dict) and "token" in raw["api"]:
+        faults.append(
+            f"api.token may not stand in the file, where backups and colleagues see it: use {TOKEN_VARIABLE} or api.token_file"
+        )
+        raw = {**raw, "api": {name: value for name, value in raw["api"].items() if name != "token"}}
+    sections = {name: _section(kind, raw.get(name, {}), name, faults) for name, kind in SECTIONS.items()}
+    tables = raw.get("jobs") or {"default": {}}
+    if not isinstance(tables, dict):
+        faults.append("jobs must be tables: [jobs.NAME]")
+        tables = {}
+    jobs = {name: _job(name, table, faults) for name, table in tables.items()}
+    return Settings(**sections, jobs=jobs)
+
+
+def _job(name: str, table: Any, faults: list[str]) -> JobSettings:
+    where = f"jobs.{name}"
+    if not _JOB_NAME.fullmatch(name):
+        faults.append(f"{where}: a job's name is made of letters, digits, - and _, at most 40 (it stands in task references)")
+    if not isinstance(table, dict):
+        faults.append(f"{where} must be a table")
+        return JobSettings(name=name)
+    own = {key: value for key, value in table.items() if key not in {"csv", "fields"}}
+    job: JobSettings = _section(JobSettings, own, where, faults, also=("csv", "fields"))
+    rules = table.get("fields", {})
+    if not isinstance(rules, dict):
+        faults.append(f"{where}.fields must be a table")
+        rules = {}
+    named = {key: _field(f"{where}.fields.{key}", rule, faults) for key, rule in rules.items()}
+    if job.key is not None and len(job.key) > 1 and job.mode == "sync":
+        faults.append(f"{where}: several key columns need async calls; mode must be auto or async")
+    return replace(job, name=name, csv=_section(CsvSettings, table.get("csv", {}), f"{where}.csv", faults), fields=named)
+
+
+def _field(where: str, table: Any, faults: list[str]) -> FieldSettings:
+    rule: FieldSettings = _section(FieldSettings, table, where, faults)
+    if rule.type == "date" and not rule.formats:
+        rule = replace(rule, formats=("%Y-%m-%d",))
+    if rule.type == "choice" and not rule.choices:
+        faults.append(f"{where}.choices is missing: a choice needs a list of them")
+    for form in rule.formats:
+        if not all(part in form for part in ("%d", "%m")) and "%j" not in form:
+            faults.append(f"{where}.formats: {form!r} must name day and month, like %d.%m.%Y")
+        elif "%Y" not in form and "%y" not in form:
+            faults.append(f"{where}.formats: {form!r} must name the year, like %d.%m.%Y")
+    return rule
+
+
+def _section(kind: type[Any], table: Any, where: str, faults: list[str], also: tuple[str, ...] = ()) -> Any:
+    """Build one dataclass from a table, noting every fault."""
+    if not isinstance(table, dict):
+        faults.append(f"{where} must be a table: [{where}]")
+        return kind()
+    checks = {one.name: one.metadata["check"] for one in fields(kind) if "check" in one.metadata}
+    _refuse_unknown(table, [*checks, *also], where + ".", faults)
+    values = {}
+    for name, check in checks.items():
+        if name in table:
+            try:
+                values[name] = check(table[name])
+            except ValueError as error:
+                faults.append(f"{where}.{name} is {table[name]!r}, but must be {error}")
+    return kind(**values)
+
+
+def _refuse_unknown(table: Mapping[str, Any], known: list[str], prefix: str, faults: list[str]) -> None:
+    for name in table:
+        if name not in known and not (prefix == "api." and name == "token"):
+            faults.append(f"unknown key {prefix}{name}{_suggest(name, known)}")
+
+
+def _suggest(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _refuse_shared_fields(jobs: Mapping[str, JobSettings]) -> None:
+    """Two jobs that write the same field with the same key: the ledger could not know who wrote last."""
+    seen: list[JobSettings] = []
+    for job in jobs.values():
+        for other in seen:
+            if job.key != other.key:
+                continue
+            mine, theirs = _written(job), _written(other)
+            shared = sorted(mine & theirs) if mine is not None and theirs is not None else ["every field"]
+            if shared:
+                raise ConfigError(
+                    f"jobs {other.name!r} and {job.name!r} have the same key and may both write {', '.join(shared)}: "
+                    "the ledger could not know which of them wrote last",
+                    next="give each field to one job: [jobs.NAME.columns]",
+                )
+        seen.append(job)
+
+
+def _written(job: JobSettings) -> set[str] | None:
+    if job.columns is None:
+        return None
+    return set(job.columns.values()) - set(job.key or ()) - {job.columns.get(key) for key in job.key or ()}
+
+
+def _find_token(settings: Settings, environ: Mapping[str, str], path: Path | None) -> Secret | None:
+    if environ.get(TOKEN_VARIABLE):
+        return _token(environ[TOKEN_VARIABLE], TOKEN_VARIABLE)
+    if settings.api.token_file is not None:
+        file = (path.parent if path is not None else Path.cwd()) / settings.api.token_file
+        return _token(_read_token(file, private=True), str(file))
+    if environ.get("CREDENTIALS_DIRECTORY"):
+        file = Path(environ["CREDENTIALS_DIRECTORY"]) / CREDENTIAL_NAME
+        if file.is_file():
+            return _token(_read_token(file, private=False), str(file))
+    return None
+
+
+def _read_token(file: Path, *, private: bool) -> str:
+    try:
+        if private and os.name == "posix" and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise ConfigError(f"the token file {file} can be read by others", next=f"chmod 600 {file}")
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigError(f"the token file {file} cannot be read: {words}") from None
+
+
+def _token(text: str, place: str) -> Secret:
+    token = text.strip().removeprefix("UAT ").strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigError(f"what stands in {place} is not a token: one word of letters, digits and signs")
+    return Secret(token)

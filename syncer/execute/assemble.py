@@ -1,0 +1,96 @@
+"""Putting an engine together from settings: lanes with their clients, limits that know of earlier processes, context."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from syncer.api.client import Client
+from syncer.api.limits import ReadLimiter, UpdateLimiter
+from syncer.api.transport import Transport
+from syncer.clock import Clock, seconds_between, utc_text
+from syncer.execute.context import Context, EngineSettings
+from syncer.execute.engine import Engine, Interrupt, Progress
+from syncer.execute.lanes import ThreadLanes
+from syncer.reconcile import Reach
+
+if TYPE_CHECKING:
+    from syncer.ledger.ledger import Ledger
+    from syncer.ledger.values import Run
+
+REMEMBERED_S = 2.0
+"""How far back calls of earlier processes still count against the API's limit per second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach the API. ``token`` is shown to nobody: not by `repr`, not in messages."""
+
+    base_url: str
+    token: Callable[[], str]
+    timeout_s: float
+    user_agent: str
+    updates_per_second: float
+    reads_per_minute: float
+    concurrency: int
+
+    def connect(self, clock: Clock) -> Client:
+        """Return a client with a connection of its own."""
+        return Client(
+            Transport(
+                self.base_url, self.token(), timeout_s=self.timeout_s, user_agent=self.user_agent, clock=clock
+            )
+        )
+
+
+def make_engine(
+    connection: Connection,
+    settings: EngineSettings,
+    ledger: Ledger,
+    run: Run,
+    clock: Clock,
+    *,
+    interrupt: Interrupt,
+    deadline_s: float | None,
+    observe: Callable[[Progress], None],
+) -> tuple[Engine, ThreadLanes]:
+    """Return an engine for `run`, and its lanes, which the caller closes."""
+    lanes = ThreadLanes(lambda: connection.connect(clock), connection.concurrency, clock)
+    updates = UpdateLimiter(connection.updates_per_second)
+    updates.preload(_started_lately(ledger, clock))
+    context = Context(
+        ledger=ledger,
+        run=run,
+        writer=ledger.writer(run.id),
+        clock=clock,
+        lanes=lanes,
+        updates=updates,
+        reads=ReadLimiter(connection.reads_per_minute),
+        settings=settings,
+        new_suffix=lambda: secrets.token_hex(4),
+        reach=Reach(*ledger.reach(run.job)),
+    )
+    return Engine(context, interrupt=interrupt, deadline_s=deadline_s, observe=observe), lanes
+
+
+def _started_lately(ledger: Ledger, clock: Clock) -> list[float]:
+    """Return when earlier processes made their last calls, as monotonic times of this one."""
+    now_s, wall_s = clock.monotonic_s(), clock.wall_s()
+    started = ledger.attempts_since(utc_text(wall_s - REMEMBERED_S))
+    return [now_s - min(max(seconds_between(at, wall_s), 0.0), REMEMBERED_S) for at in started]
+
+
+def quarantine_s(ledger: Ledger, run: Run, settings: EngineSettings, timeout_s: float, clock: Clock) -> float:
+    """Return the monotonic time before which no newer data may be sent; 0.0 when there is no such time.
+
+    A sync call whose answer was lost was sent again with the same data, and confirmed; the lost one may still land.
+    So newer data for its values waits until ``settle_s`` after the loss.
+    """
+    wall_s = clock.wall_s()
+    lost_at = ledger.last_lost_sync(run.job, utc_text(wall_s - 2 * timeout_s - settings.settle_s))
+    if lost_at is None:
+        return 0.0
+    waited_s = max(0.0, seconds_between(lost_at, wall_s))
+    return clock.monotonic_s() + max(0.0, settings.settle_s - waited_s)

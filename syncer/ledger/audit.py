@@ -1,0 +1,68 @@
+"""Everything that was ever sent, explained: per value from file and line to outcome. Reads only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from syncer.ledger.values import HistoryEntry
+from syncer.lifecycle import BUCKET_OF, Bucket, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sqlalchemy import Connection
+
+# An item that was split on goes out of the picture: its copy in the smaller batch tells the rest of its story.
+_HISTORY = """
+SELECT j.name AS job, i.key, p.data, b.run_id, s.name AS file, s.sha256, i.line, r.started_at AS planned_at,
+       b.id AS batch_id, b.parent_id, b.kind, b.attempts, a.started_at AS sent_at, a.reference, b.task_id, b.state,
+       b.split, b.changed_at AS outcome_at, b.codes_affected, o.bucket, coalesce(o.message, b.message) AS message,
+       c.batch_id IS NOT NULL AND c.batch_id = b.id AS confirmed_now
+FROM items i
+JOIN batches b ON b.id = i.batch_id
+JOIN runs r ON r.id = b.run_id
+JOIN jobs j ON j.id = b.job_id
+JOIN payloads p ON p.id = i.payload_id
+JOIN sources s ON s.id = i.source_id
+LEFT JOIN outcomes o ON o.item_id = i.id
+LEFT JOIN attempts a ON a.id = (SELECT max(id) FROM attempts WHERE batch_id = b.id)
+LEFT JOIN current c ON c.job_id = b.job_id AND c.key = i.key
+WHERE {where}
+ORDER BY i.id
+"""
+
+
+def history(connection: Connection, key: str) -> list[HistoryEntry]:
+    """Return every upload of one key value, oldest first."""
+    rows = connection.execute(text(_HISTORY.format(where="i.key = :key")), {"key": key})
+    return [_entry(row._mapping) for row in rows]
+
+
+def export(connection: Connection, *, since: str | None, run_id: int | None) -> Iterator[HistoryEntry]:
+    """Stream the uploads of many values: those of one run, those recorded since a UTC time, or all."""
+    where, parameters = ["1 = 1"], {}
+    if since is not None:
+        where.append("b.changed_at >= :since")
+        parameters["since"] = since
+    if run_id is not None:
+        where.append("b.run_id = :run_id")
+        parameters["run_id"] = str(run_id)
+    statement = text(_HISTORY.format(where=" AND ".join(where)))
+    for row in connection.execution_options(yield_per=5_000).execute(statement, parameters):
+        yield _entry(row._mapping)
+
+
+def _entry(row: Mapping[str, Any]) -> HistoryEntry:
+    outcome: str = row["bucket"] or BUCKET_OF[State(row["state"])]
+    if row["split"]:
+        outcome = "asked again in smaller batches"
+    elif outcome == Bucket.UNSENT and row["attempts"]:
+        outcome = "to be sent again"
+    names = HistoryEntry.__slots__
+    return HistoryEntry(
+        **{name: row[name] for name in names if name not in {"outcome", "confirmed_now"}},
+        outcome=str(outcome),
+        confirmed_now=bool(row["confirmed_now"]),
+    )

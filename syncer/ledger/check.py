@@ -1,0 +1,134 @@
+"""Proving a ledger whole, and copying it while it is in use."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from syncer.errors import IllegalTransitionError, LedgerWriteError, UsageError
+from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.engine import create_file, ledger_error
+from syncer.lifecycle import Event, State, after
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+# Each statement finds rows that must not be; the words say what one of them would mean.
+_RULES: tuple[tuple[str, str], ...] = (
+    (
+        "batches whose number of items is not their size",
+        """SELECT b.id FROM batches b LEFT JOIN items i ON i.batch_id = b.id GROUP BY b.id
+           HAVING count(i.id) <> b.size OR (b.size > 0 AND (min(i.id) <> b.first_item_id OR max(i.id) <> b.first_item_id + b.size - 1))""",
+    ),
+    (
+        "items of no batch",
+        "SELECT i.id FROM items i WHERE NOT EXISTS (SELECT 1 FROM batches b WHERE b.id = i.batch_id)",
+    ),
+    (
+        "items of a payload or source that is not there",
+        """SELECT i.id FROM items i WHERE NOT EXISTS (SELECT 1 FROM payloads p WHERE p.id = i.payload_id)
+           OR NOT EXISTS (SELECT 1 FROM sources s WHERE s.id = i.source_id)""",
+    ),
+    (
+        "current states that no confirmed item explains",
+        """SELECT c.key FROM current c WHERE NOT EXISTS (
+             SELECT 1 FROM items i JOIN batches b ON b.id = i.batch_id
+             WHERE i.key = c.key AND i.batch_id = c.batch_id AND i.payload_id = c.payload_id AND b.job_id = c.job_id
+               AND NOT b.split AND b.state IN ('confirmed', 'mismatched')
+               AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.item_id = i.id))""",
+    ),
+    (
+        "confirmed items without a current state",
+        """SELECT i.id FROM batches b JOIN items i ON i.batch_id = b.id
+           WHERE b.state IN ('confirmed', 'mismatched') AND NOT b.split
+             AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.item_id = i.id)
+             AND NOT EXISTS (SELECT 1 FROM current c WHERE c.job_id = b.job_id AND c.key = i.key)""",
+    ),
+    (
+        "values that stand in two batches which may both reach the API",
+        """SELECT i.key FROM batches b JOIN items i ON i.batch_id = b.id
+           WHERE NOT b.split AND b.state IN ('planned', 'sending', 'submitted', 'in_doubt')
+           GROUP BY b.job_id, i.key HAVING count(*) > 1""",
+    ),
+    (
+        "batches whose count of unmatched values is not that of their outcomes",
+        """SELECT b.id FROM batches b LEFT JOIN items i ON i.batch_id = b.id LEFT JOIN outcomes o ON o.item_id = i.id
+           GROUP BY b.id HAVING count(o.item_id) <> b.unmatched""",
+    ),
+    (
+        "split batches whose parts do not add up",
+        """SELECT b.id FROM batches b WHERE b.split AND
+           (SELECT coalesce(sum(size), 0) FROM batches p WHERE p.parent_id = b.id) <> b.size""",
+    ),
+    ("submitted batches without a task", "SELECT id FROM batches WHERE state = 'submitted' AND task_id IS NULL"),
+    (
+        "tasks that two batches claim",
+        "SELECT task_id FROM batches WHERE task_id IS NOT NULL GROUP BY task_id HAVING count(*) > 1",
+    ),
+)
+
+
+def problems(connection: Connection) -> list[str]:
+    """Return everything that is wrong with a ledger, in words; empty when it is whole."""
+    found = [
+        f"SQLite: {line}"
+        for line in connection.execute(text("PRAGMA integrity_check")).scalars()
+        if line != "ok"
+    ]
+    found += [f"a row of {row[0]} points to nothing" for row in connection.execute(text("PRAGMA foreign_key_check"))]
+    for words, statement in _RULES:
+        rows = raw_cursor(connection).execute(f"SELECT * FROM ({statement}) LIMIT 4").fetchall()  # noqa: S608
+        if rows:
+            examples = ", ".join(str(row[0]) for row in rows[:3])
+            found.append(f"{words}: {examples}{' …' if len(rows) > 3 else ''}")  # noqa: PLR2004
+    return found + _illegal_histories(connection)
+
+
+def _illegal_histories(connection: Connection) -> list[str]:
+    """Replay the events of every batch through `lifecycle`: they must lead to the state that it has."""
+    found = []
+    states: dict[int, State] = {}
+    rows = raw_cursor(connection).execute("SELECT batch_id, event, old_state, new_state FROM events ORDER BY id")
+    for batch_id, event, old_state, new_state in rows:
+        here = states.get(batch_id, State.PLANNED)
+        try:
+            legal = here == old_state and after(here, Event(event)) == new_state
+        except (IllegalTransitionError, ValueError):
+            legal = False
+        if not legal:
+            found.append(f"batch {batch_id}: event {event!r} from {old_state!r} to {new_state!r} cannot follow {here!r}")
+        states[batch_id] = State(new_state)
+    for batch_id, state in raw_cursor(connection).execute("SELECT id, state FROM batches"):
+        if states.get(batch_id, State.PLANNED) != state:
+            found.append(f"batch {batch_id} is {state!r}; its events end in {states.get(batch_id, State.PLANNED)!r}")
+    return found
+
+
+def backup(path: Path, target: Path) -> None:
+    """Copy a ledger, consistently, even while a run is going on; the copy is 0600 and never replaces a file."""
+    if target.exists():
+        raise UsageError(f"{target} exists; a backup never replaces a file", next="name another file")
+    part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)
+    create_file(part)
+    try:
+        with (
+            closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as original,
+            closing(sqlite3.connect(part)) as copy,
+        ):
+            original.backup(copy)
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.rename(target)
+    except sqlite3.Error as error:
+        part.unlink(missing_ok=True)
+        raise ledger_error(error, path) from error
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise LedgerWriteError(f"the backup {target} cannot be written: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""What people and scripts see: summaries, JSON documents, result files, progress."""

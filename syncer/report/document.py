@@ -1,0 +1,122 @@
+"""The JSON documents of the contract: ``--json`` prints exactly one of these."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from syncer.lifecycle import Bucket
+from syncer.model import KEY_SEPARATOR
+from syncer.results import SHOWN_REJECTIONS_MAX, SyncResult
+
+if TYPE_CHECKING:
+    from syncer.errors import SyncerError
+    from syncer.ledger.values import HistoryEntry, Run
+    from syncer.results import Finding, RunDetails, RunSummary
+
+SCHEMA = 1
+"""Version of the documents: rises only when a member is renamed or goes."""
+_VALUES = (Bucket.CONFIRMED, Bucket.UNMATCHED, Bucket.REJECTED, Bucket.IN_DOUBT, Bucket.PENDING, Bucket.UNSENT)
+
+
+def sync_document(result: SyncResult) -> dict[str, Any]:
+    """Return the document of ``plan``, ``sync`` and ``resume`` (contract.md, "JSON of `sync` and `resume`")."""
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "command": result.command,
+        "exit_code": result.exit_code,
+        "run": run_document(result.run) if result.run else None,
+        "rows": asdict(result.rows),
+        "values": {bucket.value: result.values.get(bucket, 0) for bucket in _VALUES},
+        "batches": {"sync": result.sync_batches, "async": result.async_batches},
+        "requests": asdict(result.requests),
+        "seconds": {name: round(value, 3) for name, value in asdict(result.seconds).items()},
+        "discarded_fields": list(result.discarded_fields),
+        "notes": list(result.notes),
+        "earlier_in_doubt": result.earlier_in_doubt,
+        "error": error_document(result.error) if result.error else None,
+    }
+    if result.command == "plan":
+        document["minimum_send_s"] = result.minimum_send_s
+        document["samples"] = [asdict(sample) for sample in result.samples]
+        document["rejected"] = [
+            {"file": result.files[row.source], "line": row.line, "code": row.code, "message": row.message}
+            for row in result.rejections[:SHOWN_REJECTIONS_MAX]
+        ]
+    else:
+        document["concerns"] = [asdict(concern) for concern in result.concerns]
+    return document
+
+
+def failure_document(command: str, error: SyncerError) -> dict[str, Any]:
+    """Return the document of a command that failed before it had a result of its own."""
+    return {**sync_document(SyncResult(command, error=error)), "run": None}
+
+
+def check_document(findings: Sequence[Finding], exit_code: int) -> dict[str, Any]:
+    """Return the document of ``check``."""
+    first = next((finding.error for finding in findings if finding.error is not None), None)
+    return {
+        "schema": SCHEMA,
+        "command": "check",
+        "exit_code": exit_code,
+        "findings": [
+            {"what": one.what, "ok": one.error is None, "found": one.found, "next": one.error.next if one.error else None}
+            for one in findings
+        ],
+        "error": error_document(first) if first else None,
+    }
+
+
+def summary_document(summary: RunSummary) -> dict[str, Any]:
+    """Return a run with its counts, as ``status`` lists it."""
+    run = summary.run
+    return {
+        **run_document(run),
+        "exit_code": run.exit_code,
+        "key": run.job.key,
+        "mode": run.mode,
+        "stopped_by": run.error,
+        "rows": dict(run.rows),
+        "values": {bucket.value: count for bucket, count in summary.values.items()},
+        "batches": {kind: summary.kinds.get(kind, 0) for kind in ("sync", "async")},
+        "minimum_updates": run.minimum_updates,
+        "discarded_fields": list(run.discarded_fields),
+        "program": run.program,
+    }
+
+
+def run_details_document(details: RunDetails) -> dict[str, Any]:
+    """Return one run with its files, batches and concerns."""
+    return {
+        "run": summary_document(details.summary),
+        "sources": [asdict(source) for source in details.sources],
+        "concerns": [asdict(concern) for concern in details.concerns],
+        "batch_counts": [
+            {"kind": kind, "state": state.value, "batches": count} for (kind, state), count in details.batch_counts.items()
+        ],
+        "batches": [asdict(batch) for batch in details.batches],
+    }
+
+
+def entry_document(entry: HistoryEntry) -> dict[str, Any]:
+    """Return one upload of a value, its data as a mapping."""
+    return {**asdict(entry), "key": entry.key.split(KEY_SEPARATOR), "data": json.loads(entry.data)}
+
+
+def run_document(run: Run) -> dict[str, Any]:
+    """Return a run as documents show it."""
+    return {
+        "id": run.id,
+        "job": run.job.name,
+        "state": run.state,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+    }
+
+
+def error_document(error: SyncerError) -> dict[str, str]:
+    """Return what happened and what to do next."""
+    return {"code": error.code, "message": error.message, "next": error.next}

@@ -1,0 +1,95 @@
+"""Progress on standard error: a live bar on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from syncer.execute.engine import Progress as EngineProgress
+    from syncer.model import Plan
+
+PLAIN_EVERY_S = 10.0
+"""How often a plain line is written while nothing else is said."""
+
+
+class ProgressReport:
+    """Shows how far a run has come. ``quiet`` shows nothing."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._quiet = quiet
+        self._live = self._console.is_terminal and not quiet
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[words]}"),
+            console=self._console,
+            transient=True,
+            disable=not self._live,
+        )
+        self._task = self._bar.add_task("reading", total=None, words="")
+        self._values = 0
+        self._last_line_s = time.monotonic()
+        self._last_words = ""
+
+    def __enter__(self) -> ProgressReport:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def on_rows(self, rows: int) -> None:
+        """Show how many rows were read and validated."""
+        if self._live:
+            self._bar.update(self._task, words=f"{rows:,} rows read")
+        self._plain(f"{rows:,} rows read")
+
+    def on_plan(self, plan: Plan) -> None:
+        """Show what is going to be sent."""
+        self._values = len(plan.items)
+        words = f"planned: {self._values:,} values in {len(plan.batches):,} calls"
+        if self._live:
+            self._bar.update(self._task, description="sending", total=self._values, completed=0, words="")
+        self._plain(words, now=True)
+
+    def on_progress(self, progress: EngineProgress) -> None:
+        """Show how the engine is getting on."""
+        tally = progress.tally
+        settled = tally.confirmed + tally.unmatched + tally.rejected
+        words = f"{progress.updates:,} calls, {tally.confirmed:,} confirmed"
+        for count, name in (
+            (tally.unmatched, "unmatched"),
+            (tally.rejected, "rejected"),
+            (progress.tasks_pending, "tasks pending"),
+            (progress.in_doubt, "batches in doubt"),
+            (progress.throttled, "throttled"),
+        ):
+            words += f", {count:,} {name}" if count else ""
+        if progress.waiting_for:
+            words += f"; waiting for {progress.waiting_for}"
+        if self._live:
+            description = "settling earlier runs" if progress.phase == "settle" else "sending"
+            self._bar.update(self._task, description=description, completed=settled, words=words)
+        of = f" of {self._values:,}" if self._values else ""
+        self._plain(f"{settled:,}{of} values settled; {words}")
+
+    def _plain(self, words: str, *, now: bool = False) -> None:
+        now_s = time.monotonic()
+        if self._live or self._quiet or words == self._last_words:
+            return
+        if now or now_s - self._last_line_s >= PLAIN_EVERY_S:
+            self._last_line_s = now_s
+            self._last_words = words
+            self._console.print(words, markup=False)

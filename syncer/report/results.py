@@ -1,0 +1,144 @@
+"""The results folder: every input row, with its own columns, in one of three files, with where and why.
+
+``confirmed.csv``, ``error.csv`` (invalid, rejected, unmatched rows) and ``unprocessed.csv`` (held, unsent, pending, in
+doubt). Each row has its own columns, then ``_file``, ``_line``, ``_code``, ``_message``. The files are read a second
+time, a chunk at a time, so memory does not grow with them; each result file appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from syncer.errors import UsageError
+from syncer.lifecycle import Bucket
+from syncer.plan.diff import Verdict
+from syncer.plan.records import key_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from syncer.intake import Intake
+    from syncer.source import Source
+    from syncer.validate import Validator
+
+FILES = ("confirmed.csv", "error.csv", "unprocessed.csv")
+EXTRA_COLUMNS = ("_file", "_line", "_code", "_message")
+_FILE_OF = {
+    Bucket.CONFIRMED: "confirmed.csv",
+    Bucket.UNMATCHED: "error.csv",
+    Bucket.REJECTED: "error.csv",
+    Bucket.IN_DOUBT: "unprocessed.csv",
+    Bucket.PENDING: "unprocessed.csv",
+    Bucket.UNSENT: "unprocessed.csv",
+    Bucket.SUPERSEDED: "unprocessed.csv",
+}
+_BUCKETS = tuple(Bucket)
+
+
+class Fates:
+    """What became of every key of the files: one byte per key, and words for those that somebody must look at."""
+
+    def __init__(self, intake: Intake, outcomes: Iterable[tuple[str, int, int, Bucket, str]]) -> None:
+        self._groups = intake.diff.groups
+        self._verdicts = intake.diff.verdicts()
+        self._buckets = np.zeros(len(self._groups), np.uint8)
+        self._words: dict[int, str] = {}
+        block: list[tuple[str, Bucket, str]] = []
+        for key, _, _, bucket, message in outcomes:
+            block.append((key, bucket, message))
+            if len(block) == 100_000:  # noqa: PLR2004  bounds the memory
+                self._take(block)
+                block = []
+        self._take(block)
+
+    def _take(self, block: list[tuple[str, Bucket, str]]) -> None:
+        found = self._groups.find(pa.array([key for key, _, _ in block], pa.large_string()))
+        for group, (_, bucket, message) in zip(found.tolist(), block, strict=True):
+            if group >= 0:
+                self._buckets[group] = _BUCKETS.index(bucket)
+                if message and bucket is not Bucket.CONFIRMED:
+                    self._words[group] = message
+
+    def of_rows(self, keys: pa.LargeStringArray) -> list[tuple[str, str, str]]:
+        """Return, per row: result file, code, message."""
+        return [self._of_group(group) for group in self._groups.find(keys).tolist()]
+
+    def _of_group(self, group: int) -> tuple[str, str, str]:
+        verdict = Verdict(self._verdicts[group])
+        if verdict is Verdict.UNCHANGED:
+            return "confirmed.csv", "unchanged", "the same data was confirmed before"
+        if verdict is Verdict.HELD:
+            return "unprocessed.csv", "held", "an earlier upload of this value is not settled yet"
+        bucket = _BUCKETS[self._buckets[group]]
+        return _FILE_OF[bucket], bucket.value, self._words.get(group, "")
+
+
+def write_results(
+    folder: Path,
+    outcomes: Iterable[tuple[str, int, int, Bucket, str]],
+    intake: Intake,
+    sources: Sequence[Source],
+    validator: Validator,
+) -> None:
+    """Write the three files into `folder`, creating it; raise `UsageError` when that cannot be done."""
+    fates = Fates(intake, outcomes)
+    rejections = {(row.source, row.line): row for row in intake.plan.rejections}
+    header = list(dict.fromkeys(name for source in sources for name in source.header))
+    header = [name for name in header if name not in EXTRA_COLUMNS]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            writers = {name: _open(stack, folder / name, header) for name in FILES}
+            for source in sources:
+                _write_source(writers, source, validator, fates, rejections, header)
+        for name in FILES:
+            os.replace(folder / (name + ".part"), folder / name)
+    except OSError as error:
+        raise UsageError(
+            f"the results cannot be written to {folder}: {error.strerror}; the run itself is recorded",
+            next="syncer audit export --run RUN --format csv",
+        ) from error
+
+
+def _open(stack: ExitStack, path: Path, header: Sequence[str]) -> Any:
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    writer = csv.writer(stack.enter_context(open(descriptor, "w", newline="", encoding="utf-8")), lineterminator="\n")
+    writer.writerow([*header, *EXTRA_COLUMNS])
+    return writer
+
+
+def _write_source(
+    writers: dict[str, Any],
+    source: Source,
+    validator: Validator,
+    fates: Fates,
+    rejections: dict[tuple[int, int], Any],
+    header: Sequence[str],
+) -> None:
+    for chunk in source.chunks():
+        for row in chunk.rejections:  # rows that could not be split into columns: what could be read of them
+            cells = dict(zip(source.header, row.cells, strict=False))
+            writers["error.csv"].writerow(
+                [*(cells.get(name, "") for name in header), source.name, row.line, row.code, row.message]
+            )
+        valid = validator.check(chunk)
+        fate_of_line = dict(zip(valid.lines.tolist(), fates.of_rows(key_text(valid.keys)) if len(valid.lines) else [], strict=True))
+        columns = [
+            chunk.columns.column(name).to_pylist() if name in source.header else [""] * len(chunk.lines) for name in header
+        ]
+        for line, *cells in zip(chunk.lines.tolist(), *columns, strict=True):
+            rejection = rejections.get((chunk.source, line))
+            if rejection is not None:
+                file, code, message = "error.csv", rejection.code, rejection.message
+            else:
+                file, code, message = fate_of_line[line]
+            writers[file].writerow([*cells, source.name, line, code, message])

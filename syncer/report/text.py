@@ -1,0 +1,269 @@
+"""Text for people: what happened, what needs somebody, what to type. Built with rich, which knows the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from syncer.lifecycle import Bucket
+from syncer.model import shown_key
+
+if TYPE_CHECKING:
+    from syncer.errors import SyncerError
+    from syncer.ledger.values import HistoryEntry, Run
+    from syncer.results import Concern, Finding, RunDetails, RunSummary, SyncResult
+
+SHOWN_REJECTIONS = 10
+WORDS: Mapping[Bucket, str] = {
+    Bucket.CONFIRMED: "confirmed",
+    Bucket.UNMATCHED: "unmatched",
+    Bucket.REJECTED: "rejected",
+    Bucket.IN_DOUBT: "in doubt",
+    Bucket.PENDING: "pending",
+    Bucket.UNSENT: "unsent",
+    Bucket.SUPERSEDED: "superseded",
+}
+MEANING: Mapping[Bucket, str] = {
+    Bucket.UNMATCHED: "the API has no code with this value: correct the key in the source system",
+    Bucket.REJECTED: "the API refused it or its task failed: correct the data, or run again",
+    Bucket.IN_DOUBT: "nobody knows yet whether it was applied: run again, or syncer resume",
+    Bucket.PENDING: "its task was still at work: syncer resume",
+    Bucket.UNSENT: "not sent yet: syncer resume",
+}
+STYLES: Mapping[str, str] = {"complete": "green", "incomplete": "yellow", "stopped": "red", "running": "cyan"}
+
+
+def plain_console() -> Console:
+    """Return a console on standard output: coloured on a terminal, plain text elsewhere."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def sync_text(result: SyncResult) -> RenderableType:
+    """Return the summary of ``plan``, ``sync`` and ``resume``."""
+    parts: list[RenderableType] = [_headline(result), _numbers(result)]
+    if result.samples:
+        parts.append(_samples(result))
+    if result.rejections:
+        parts.append(_rejections(result))
+    if result.concerns and result.command != "plan":
+        parts.append(_concerns(result.concerns))
+    if result.discarded_fields:
+        parts.append(
+            Text(
+                f"! DISCARDED by the campaign: {', '.join(result.discarded_fields)}. The API took the codes and dropped "
+                "these fields.\n  Define them in the campaign and run again with --force, or take their columns out "
+                "([jobs.<name>.columns]).",
+                style="bold yellow",
+            )
+        )
+    if result.earlier_in_doubt:
+        parts.append(Text(f"! {result.earlier_in_doubt:,} values of earlier runs are still not settled.", style="yellow"))
+    parts += [Text(f"note: {note}", style="dim") for note in result.notes]
+    if result.error is not None:
+        parts.append(error_text(result.error))
+    parts.append(_next(result))
+    return Group(*parts)
+
+
+def _headline(result: SyncResult) -> Text:
+    if result.run is None:
+        return Text(f"{result.command}: {'nothing was sent' if result.command == 'plan' else 'nothing to do'}", "bold")
+    run = result.run
+    words = {
+        "complete": "complete: everything is confirmed",
+        "incomplete": "finished, but some rows are not confirmed",
+        "stopped": "stopped before its end",
+    }[result.state]
+    return Text(f"run {run.id} of job {run.job.name} by {' + '.join(run.job.key)}: {words}", f"bold {STYLES[result.state]}")
+
+
+def _numbers(result: SyncResult) -> Table:
+    rows, values, requests = result.rows, result.values, result.requests
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column()
+    table.add_row("rows", _counts({name: getattr(rows, name) for name in rows.__slots__}, first="read"))
+    if result.command == "plan":
+        table.add_row("to send", f"{sum(values.values()):,} values in {requests.minimum_updates:,} calls"
+                      f" ({result.sync_batches:,} sync, {result.async_batches:,} async),"
+                      f" at least {result.minimum_send_s:,.1f} s at the API's limit")
+    else:
+        table.add_row("values", _counts({WORDS[bucket]: count for bucket, count in values.items()}, first="confirmed"))
+        table.add_row(
+            "calls",
+            f"{requests.updates:,} updates (least possible: {requests.minimum_updates:,}), {requests.reads:,} reads, "
+            f"{requests.throttled:,} throttled, {requests.retries:,} repeated",
+        )
+    seconds = result.seconds
+    table.add_row("time", f"{seconds.total:,.1f} s: plan {seconds.plan:,.1f} s, send {seconds.send:,.1f} s")
+    return table
+
+
+def _counts(counts: Mapping[str, int], *, first: str) -> str:
+    others = [f"{count:,} {name}" for name, count in counts.items() if count and name != first]
+    return f"{counts.get(first, 0):,} {first}" + (": " if first == "read" and others else "") + (
+        ", ".join(others) if first == "read" else "".join(f", {other}" for other in others)
+    )
+
+
+def _samples(result: SyncResult) -> Table:
+    table = _table("call", "values", "first values", "data")
+    for sample in result.samples:
+        for place, item in enumerate(sample.first):
+            key, data = item["key"], json.dumps(item["data"], ensure_ascii=False)
+            assert isinstance(key, Mapping)  # noqa: S101  made so in commands
+            first = place == 0
+            table.add_row(
+                sample.kind if first else "", f"{sample.values:,}" if first else "", escape(" + ".join(key.values())), escape(data)
+            )
+    return table
+
+
+def _rejections(result: SyncResult) -> Group:
+    shown = result.rejections[:SHOWN_REJECTIONS]
+    table = _table("invalid row", "code", "what is wrong")
+    for row in shown:
+        table.add_row(escape(f"{result.files[row.source]}:{row.line}"), row.code, escape(row.message))
+    more = len(result.rejections) - len(shown)
+    return Group(table, Text(f"… and {more:,} more: --results DIR writes them all" if more else "", "dim"))
+
+
+def _concerns(concerns: Sequence[Concern]) -> Table:
+    table = _table("not confirmed", "values", "why", "for example", "what it means")
+    for concern in concerns:
+        table.add_row(
+            WORDS[concern.bucket],
+            f"{concern.values:,}",
+            escape(concern.message),
+            escape(concern.example),
+            MEANING.get(concern.bucket, ""),
+        )
+    return table
+
+
+def _next(result: SyncResult) -> Text:
+    if result.error is not None or result.exit_code == 0 or result.run is None:
+        return Text("")
+    hint = f"syncer status {result.run.id}"
+    if any(result.values.get(bucket) for bucket in (Bucket.PENDING, Bucket.UNSENT, Bucket.IN_DOUBT)):
+        hint = "syncer resume"
+    elif result.rejections:
+        hint = "correct the rows above in the source system (or in error.csv of --results DIR), then: syncer sync FILE"
+    return Text(f"next: {hint}", "bold")
+
+
+def error_text(error: SyncerError) -> Text:
+    """Return an error: what happened, then what to do."""
+    return Text.assemble((f"error ({error.code}): ", "bold red"), error.message, ("\n  next: ", "bold"), error.next)
+
+
+def check_text(findings: Sequence[Finding]) -> RenderableType:
+    """Return the page of ``check``."""
+    table = _table("", "checked", "found")
+    for finding in findings:
+        mark = Text("ok", "green") if finding.error is None else Text("FAULT", "bold red")
+        words = finding.found if finding.error is None else f"{finding.error.message}\nnext: {finding.error.next}"
+        table.add_row(mark, finding.what, escape(words))
+    return table
+
+
+def runs_text(runs: Sequence[RunSummary]) -> RenderableType:
+    """Return the table of ``status``."""
+    if not runs:
+        return Text("no run yet; the first one: syncer sync FILE")
+    table = _table("run", "job", "started", "state", "exit", "rows", "confirmed", "not confirmed")
+    for summary in runs:
+        run = summary.run
+        others = {WORDS[bucket]: n for bucket, n in summary.values.items() if n and bucket is not Bucket.CONFIRMED}
+        table.add_row(
+            str(run.id),
+            escape(run.job.name),
+            run.started_at[:19].replace("T", " "),
+            Text(run.state, STYLES.get(run.state, "")),
+            "" if run.exit_code is None else str(run.exit_code),
+            f"{run.rows.get('read', 0):,}",
+            f"{summary.values.get(Bucket.CONFIRMED, 0):,}",
+            ", ".join(f"{count:,} {name}" for name, count in others.items()) or "-",
+        )
+    return table
+
+
+def run_text(details: RunDetails) -> RenderableType:
+    """Return the page of ``status RUN``."""
+    run, summary = details.summary.run, details.summary
+    facts = Table(box=None, show_header=False, pad_edge=False)
+    facts.add_column(style="dim")
+    facts.add_column()
+    for name, value in _run_facts(run, details):
+        facts.add_row(name, escape(value))
+    facts.add_row("rows", _counts(run.rows, first="read"))
+    facts.add_row("values", _counts({WORDS[bucket]: n for bucket, n in summary.values.items()}, first="confirmed"))
+    parts: list[RenderableType] = [Text(f"run {run.id}: {run.state}", f"bold {STYLES.get(run.state, '')}"), facts]
+    if details.concerns:
+        parts.append(_concerns(details.concerns))
+    batches = _table("batch", "kind", "state", "values", "attempts", "codes", "task", "changed", "said")
+    for batch in details.batches:
+        batches.add_row(
+            str(batch.id),
+            batch.kind,
+            batch.state.value,
+            f"{batch.size:,}",
+            str(batch.attempts),
+            "" if batch.codes_affected is None else f"{batch.codes_affected:,}",
+            batch.task_id or "",
+            batch.changed_at[11:19],
+            escape(batch.message or ""),
+        )
+    parts.append(batches)
+    more = sum(details.batch_counts.values()) - len(details.batches)
+    if more > 0:
+        parts.append(Text(f"… and {more:,} more batches: syncer audit export --run {run.id} --format csv", "dim"))
+    return Group(*parts)
+
+
+def _run_facts(run: Run, details: RunDetails) -> list[tuple[str, str]]:
+    facts = [
+        ("job", f"{run.job.name}, by {' + '.join(run.job.key)}"),
+        ("time", f"{run.started_at} to {run.ended_at or 'now, or it died'}"),
+        ("program", run.program),
+    ]
+    facts += [
+        ("file", f"{source.name}, {source.rows:,} rows, sha256 {source.sha256[:16]}…") for source in details.sources
+    ]
+    if run.error:
+        facts.append(("stopped by", run.error))
+    if run.discarded_fields:
+        facts.append(("discarded", ", ".join(run.discarded_fields)))
+    return facts
+
+
+def history_text(entries: Sequence[HistoryEntry]) -> RenderableType:
+    """Return the page of ``audit show``: every upload of one value, oldest first."""
+    if not entries:
+        return Text("nothing was ever sent or planned for this value")
+    table = _table("run", "file and line", "data", "sent", "batch", "task", "outcome")
+    for entry in entries:
+        mark = " (the current state)" if entry.confirmed_now else ""
+        table.add_row(
+            str(entry.run_id),
+            escape(f"{entry.file}:{entry.line}"),
+            escape(entry.data),
+            (entry.sent_at or "never")[:19].replace("T", " "),
+            f"{entry.batch_id} {entry.kind}",
+            entry.task_id or "",
+            escape(f"{entry.outcome}{mark}{': ' + entry.message if entry.message else ''}"),
+        )
+    return Group(Text(f"{entries[0].job}: {shown_key(entries[0].key)}", "bold"), table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

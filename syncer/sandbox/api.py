@@ -1,0 +1,129 @@
+"""The emulated API's routes: one row each, with its permissions and whether it counts against the updates' limit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from syncer.sandbox.scm import Answer, check_async, group_body, list_tasks, task_body, upload_sync
+from syncer.sandbox.world import Task
+
+if TYPE_CHECKING:
+    from syncer.sandbox.server import Sandbox
+
+SCM_PERMISSIONS = frozenset({"codes_view", "scm_bulk_edit", "scm_code_edit", "product_view"})
+PAGE_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that passed access and limits. ``document`` is the decoded body of a POST."""
+
+    sandbox: Sandbox
+    method: str
+    arguments: Mapping[str, str]
+    query: dict[str, str]
+    document: Any
+    now_s: float
+    authorization: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One path of the API."""
+
+    name: str
+    pattern: re.Pattern[str]
+    methods: frozenset[str]
+    permissions: frozenset[str]
+    is_update: bool
+    handle: Callable[[Request], Answer]
+
+
+def _upload_sync(request: Request) -> Answer:
+    call = len(request.sandbox.requests) + 1
+    return upload_sync(request.sandbox.world, request.document, now_s=request.now_s, call=call)
+
+
+def _upload_async(request: Request) -> Answer:
+    world, config = request.sandbox.world, request.sandbox.config
+    constraints, errors = check_async(world, request.document)
+    if errors:
+        return 400, errors
+    task = world.create_task(
+        constraints,
+        dict(request.document["scm_data"]),
+        request.document.get("reference", ""),
+        now_s=request.now_s,
+        start_s=config.task_start_s,
+        run_s=config.task_run_s,
+    )
+    return 200, {"task_id": task.id}
+
+
+def _tasks(request: Request) -> Answer:
+    world = request.sandbox.world
+    if request.method == "GET":
+        return 200, _page(request, list_tasks(world, request.query))
+    asked = request.document.get("task_ids") if isinstance(request.document, dict) else request.document
+    if not isinstance(asked, list) or not all(isinstance(task_id, str) for task_id in asked):
+        return 400, {"task_ids": ["This field is required."]}
+    found = [world.tasks[task_id] for task_id in asked if task_id in world.tasks]
+    bodies = [_body(request, task) for task in found if not task.forgotten]
+    return 200, {"count": len(bodies), "next": None, "previous": None, "results": bodies}
+
+
+def _page(request: Request, tasks: list[Task]) -> dict[str, Any]:
+    query = request.query
+    limit = min(int(query.get("limit", request.sandbox.config.page_size)), PAGE_MAX)
+    offset = int(query.get("offset", 0))
+
+    def link(to: int) -> str | None:
+        if not 0 <= to < max(len(tasks), 1) or to == offset:
+            return None
+        return f"{request.sandbox.url}/api/v2/scm/tasks/?{urlencode({**query, 'limit': limit, 'offset': to})}"
+
+    bodies = [_body(request, task) for task in tasks[offset : offset + limit]]
+    return {"count": len(tasks), "next": link(offset + limit), "previous": link(max(0, offset - limit)), "results": bodies}
+
+
+def _body(request: Request, task: Task, *, details: bool = False) -> dict[str, Any]:
+    unlist = request.sandbox.config.unlist_single_values
+    return task_body(task, request.sandbox.iso, details=details, unlist=unlist)
+
+
+def _task(request: Request) -> Answer:
+    task = request.sandbox.world.tasks.get(request.arguments["id"])
+    if task is None or task.forgotten:
+        return 404, {"detail": "Not found."}
+    return 200, _body(request, task, details=True)
+
+
+def _group(request: Request) -> Answer:
+    body = group_body(request.sandbox.world, request.arguments["reference"], request.sandbox.iso)
+    return (404, {"detail": "Not found."}) if body is None else (200, body)
+
+
+def _me(request: Request) -> Answer:
+    permissions = sorted(request.sandbox.permissions(request.authorization))
+    return 200, {"id": 1638, "email": "sandbox@example.com", "permissions": permissions}
+
+
+def _route(
+    name: str, path: str, methods: str, handle: Callable[[Request], Answer], *, is_update: bool = False, free: bool = False
+) -> Route:
+    permissions: frozenset[str] = frozenset() if free else SCM_PERMISSIONS
+    return Route(name, re.compile(path), frozenset(methods.split()), permissions, is_update, handle)
+
+
+ROUTES = (
+    _route("sync", r"/api/v2/scm/upload/", "POST", _upload_sync, is_update=True),
+    _route("async", r"/api/v2/scm/upload/async/", "POST", _upload_async, is_update=True),
+    _route("tasks", r"/api/v2/scm/tasks/", "GET POST", _tasks),
+    _route("task", r"/api/v2/scm/tasks/(?P<id>[^/]+)/", "GET", _task),
+    _route("group", r"/api/v2/scm/task-groups/(?P<reference>[^/]+)/", "GET", _group),
+    _route("me", r"/api/v2/me/", "GET", _me, free=True),
+)

@@ -1,0 +1,79 @@
+"""Scripted faults: which call goes wrong, and how. By the n-th call of a kind, every n-th, or by seeded chance.
+
+A rule is a mapping: ``kind``, ``on`` (sync, async, tasks, task, group, me, or any), and one of ``nth`` (1-based, once),
+``every`` (n), ``probability``; ``times`` bounds how often it strikes. docs/sandbox.md lists the kinds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from random import Random
+
+KINDS = frozenset(
+    {
+        "drop_before", "drop_after", "hang", "truncate", "garbage", "html", "status", "status_after", "late", "slow_drip",
+        "redirect", "task_fail", "task_stuck", "task_forgotten", "wrong_count", "no_items", "body",
+    }
+)  # fmt: skip
+TASK_KINDS = frozenset({"task_fail", "task_stuck", "task_forgotten"})
+
+
+@dataclass(slots=True)
+class Fault:
+    """One rule. ``status_code``, ``seconds``, ``delta``, ``url`` and ``text`` matter to some kinds only."""
+
+    kind: str
+    on: str = "any"
+    nth: int | None = None
+    every: int | None = None
+    probability: float | None = None
+    times: int | None = None
+    status_code: int = 503
+    seconds: float = 1.0
+    delta: int = -1
+    url: str = "http://127.0.0.1:9/"
+    text: str = ""
+
+
+class Faults:
+    """Decides, call by call, what goes wrong. Deterministic for one seed and one order of calls."""
+
+    def __init__(self, rules: Iterable[Mapping[str, object]], seed: int) -> None:
+        self._rules: list[Fault] = []
+        self._calls: Counter[str] = Counter()
+        self._struck: Counter[int] = Counter()
+        self._random = Random(seed)  # noqa: S311  chance of an emulator, to be repeated by its seed
+        self.replace(rules)
+
+    def replace(self, rules: Iterable[Mapping[str, object]]) -> None:
+        """Take new rules; counting starts anew. Raises `ValueError` for an unknown kind or member."""
+        made = []
+        for rule in rules:
+            if rule.get("kind") not in KINDS:
+                raise ValueError(f"unknown fault {rule.get('kind')!r}; known: {', '.join(sorted(KINDS))}")
+            unknown = set(rule) - set(Fault.__slots__)
+            if unknown:
+                raise ValueError(f"unknown member {', '.join(sorted(unknown))} in a fault")
+            made.append(Fault(**rule))  # type: ignore[arg-type]  checked above by name; types are the author's
+        self._rules = made
+        self._calls.clear()
+        self._struck.clear()
+
+    def strike(self, call: str) -> Fault | None:
+        """Count a call of a kind; return the fault that it suffers, if any."""
+        self._calls[call] += 1
+        self._calls["any"] += 1
+        for place, rule in enumerate(self._rules):
+            if rule.on not in {call, "any"} or (rule.times is not None and self._struck[place] >= rule.times):
+                continue
+            number = self._calls[rule.on]
+            if (
+                (rule.nth is not None and number == rule.nth)
+                or (rule.every is not None and number % rule.every == 0)
+                or (rule.probability is not None and self._random.random() < rule.probability)
+            ):
+                self._struck[place] += 1
+                return rule
+        return None

@@ -1,0 +1,134 @@
+"""One run, from its first record to its last: the engine that drives it, how it ended, and what it came to.
+
+What always holds: whatever ends the work (the end of the plan, a stop, an error of the ledger) is recorded as the
+run's end when the ledger still takes it; the result is read back from the ledger, not remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from syncer.clock import Clock, utc_text
+from syncer.errors import LedgerError, SyncerError
+from syncer.execute.assemble import Connection, make_engine, quarantine_s
+from syncer.execute.context import EngineSettings
+from syncer.execute.engine import Engine
+from syncer.lifecycle import OPEN
+from syncer.model import RowCounts
+from syncer.results import Concern, Requests, Seconds, SyncResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from syncer.execute.engine import Interrupt, Progress
+    from syncer.ledger.ledger import Ledger
+    from syncer.ledger.values import Run
+
+
+class Session:
+    """Drives one run. ``plan_s`` and the sending time are what the result reports."""
+
+    def __init__(self, ledger: Ledger, run: Run, engine: Engine, clock: Clock, *, started_s: float, timeout_s: float) -> None:
+        self.plan_s = 0.0
+        self.error: SyncerError | None = None
+        self._ledger = ledger
+        self._run = run
+        self._engine = engine
+        self._clock = clock
+        self._started_s = started_s
+        self._timeout_s = timeout_s
+        self._send_s = 0.0
+
+    def settle(self) -> bool:
+        """Settle what earlier runs left open; return whether nothing stopped it."""
+        self._ledger.doubt_interrupted(self._run.id, at=utc_text(self._clock.wall_s()))
+        self.error = self._engine.settle()
+        return self.error is None
+
+    def send(self) -> None:
+        """Send everything that is planned."""
+        begun_s = self._clock.monotonic_s()
+        settings = self._engine.context.settings
+        not_before_s = quarantine_s(self._ledger, self._run, settings, self._timeout_s, self._clock)
+        self.error = self._engine.send(not_before_s=not_before_s)
+        self._send_s = self._clock.monotonic_s() - begun_s
+
+    def end(self) -> None:
+        """Record how the run ended. A ledger that takes nothing any more keeps what it has: `resume` starts there."""
+        result = self.result(SyncResult("sync"))
+        with suppress(LedgerError):
+            self._engine.context.writer.end_run(
+                self._run.id,
+                utc_text(self._clock.wall_s()),
+                state=result.state,
+                exit_code=result.exit_code,
+                error=self.error.message if self.error else None,
+                discarded_fields=result.discarded_fields,
+            )
+
+    def result(self, result: SyncResult) -> SyncResult:
+        """Return `result` with everything that the ledger and the engine know about the run."""
+        try:
+            return self._from_ledger(result)
+        except LedgerError as error:
+            return replace(result, run=self._run, error=self.error or error)
+
+    def _from_ledger(self, result: SyncResult) -> SyncResult:
+        ledger, context = self._ledger, self._engine.context
+        run = ledger.run(self._run.id) or self._run
+        kinds = ledger.kind_counts(run.id)
+        open_batches = ledger.batches(states=sorted(OPEN), job_id=run.job.id)
+        counts = context.counts
+        return replace(
+            result,
+            run=run,
+            rows=RowCounts(**run.rows),
+            values=ledger.bucket_counts(run.id),
+            sync_batches=kinds.get("sync", 0),
+            async_batches=kinds.get("async", 0),
+            requests=Requests(
+                counts.updates, counts.reads, counts.throttled, counts.retries, run.minimum_updates
+            ),
+            seconds=Seconds(self.plan_s, self._send_s, self._clock.monotonic_s() - self._started_s),
+            discarded_fields=tuple(sorted({*run.discarded_fields, *context.evidence.discarded})),
+            concerns=tuple(Concern(*concern) for concern in ledger.concerns(run.id)),
+            earlier_in_doubt=sum(batch.size for batch in open_batches if batch.run_id != run.id),
+            error=self.error,
+        )
+
+
+@contextmanager
+def session(
+    ledger: Ledger,
+    run: Run,
+    connection: Connection,
+    settings: EngineSettings,
+    clock: Clock,
+    *,
+    interrupt: Interrupt,
+    started_s: float,
+    deadline_s: float | None,
+    observe: Callable[[Progress], None],
+) -> Iterator[Session]:
+    """Give the session of a run, and record its end whatever happens inside.
+
+    A `SyncerError` inside becomes the session's ``error``; anything else is recorded as far as possible and goes on.
+    """
+    engine, lanes = make_engine(
+        connection, settings, ledger, run, clock, interrupt=interrupt, deadline_s=deadline_s, observe=observe
+    )
+    current = Session(ledger, run, engine, clock, started_s=started_s, timeout_s=connection.timeout_s)
+    try:
+        yield current
+    except SyncerError as error:
+        current.error = error
+    except BaseException as error:
+        current.error = SyncerError(f"unexpected failure: {type(error).__name__}: {error}")
+        current.end()
+        raise
+    finally:
+        lanes.close()
+    current.end()

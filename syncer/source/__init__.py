@@ -1,0 +1,6 @@
+"""Files → columns of text. Strict: what cannot be read for certain is rejected (a row) or refused (a file)."""
+
+from syncer.source.dialect import CsvForm
+from syncer.source.reader import Source, open_sources
+
+__all__ = ["CsvForm", "Source", "open_sources"]

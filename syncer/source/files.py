@@ -1,0 +1,156 @@
+"""Bytes of a file, decompressed and as UTF-8, in blocks; with the hash of what lay on disk.
+
+What always holds: memory is bounded by a block; a second pass over a file that has changed raises; standard input is
+kept in an unlinked temporary file, so that it can be read twice as well.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from syncer.errors import SourceError
+
+BLOCK_BYTES = 1 << 20
+GZIP_MAGIC = b"\x1f\x8b"
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+
+class InputFile:
+    """One input, which can be read any number of times from its beginning. ``name`` is for messages."""
+
+    def __init__(self, name: str, stdin: BinaryIO | None) -> None:
+        self.name = name
+        self.sha256 = ""
+        """Of the bytes on disk, in hex; known after the first full pass."""
+        self.size_bytes = 0
+        self._spool = _spool(stdin) if name == "-" and stdin is not None else None
+        if name == "-" and stdin is None:
+            raise SourceError("there is no standard input", file=name)
+
+    def _open(self) -> BinaryIO:
+        if self._spool is not None:
+            self._spool.seek(0)
+            return self._spool
+        path = Path(self.name)
+        if path.is_dir():
+            raise SourceError("it is a folder; name the files in it", file=self.name)
+        try:
+            return path.open("rb")
+        except OSError as error:
+            raise SourceError(f"cannot be opened: {error.strerror}", file=self.name, next="ls -l FILE") from error
+
+    def blocks(self) -> Iterator[bytes]:
+        """Give the decompressed bytes; raise `SourceError` when the file changed since the last pass."""
+        digest, size = hashlib.sha256(), 0
+        handle = self._open()
+        try:
+            unzip: Gunzip | None = None
+            while raw := handle.read(BLOCK_BYTES):
+                digest.update(raw)
+                if not size and raw.startswith(GZIP_MAGIC):
+                    unzip = Gunzip(self.name)
+                size += len(raw)
+                if unzip is None:
+                    yield raw
+                else:
+                    yield from unzip.blocks(raw)
+            if unzip is not None:
+                unzip.end()
+        except OSError as error:
+            raise SourceError(f"cannot be read: {error.strerror}", file=self.name, next="copy the file again") from error
+        finally:
+            if handle is not self._spool:
+                handle.close()
+        if self.sha256 and digest.hexdigest() != self.sha256:
+            raise SourceError("the file changed while it was being read", file=self.name, next="run again when it is whole")
+        self.sha256, self.size_bytes = digest.hexdigest(), size
+
+
+class Gunzip:
+    """Decompresses gzip, member after member, in bounded blocks."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._member = zlib.decompressobj(wbits=31)
+
+    def blocks(self, raw: bytes) -> Iterator[bytes]:
+        """Give what `raw` adds."""
+        try:
+            while raw:
+                if self._member.eof:
+                    self._member = zlib.decompressobj(wbits=31)
+                block = self._member.decompress(raw, BLOCK_BYTES)
+                if block:
+                    yield block
+                raw = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+        except zlib.error as error:
+            raise SourceError(f"the compressed file is damaged: {error}", file=self._name, next="copy the file again") from None
+
+    def end(self) -> None:
+        """Raise `SourceError` unless the last member is whole."""
+        if not self._member.eof:
+            raise SourceError("the compressed file is cut short", file=self._name, next="copy the file again")
+
+
+def utf8_blocks(file: InputFile, declared: str | None) -> tuple[str, Iterator[bytes]]:
+    """Return a file's encoding and its text as blocks of UTF-8 without a BOM.
+
+    A BOM decides, unless an encoding is declared; without either it is UTF-8. Bytes that are not of the encoding raise
+    `SourceError` with their line.
+    """
+    blocks = file.blocks()
+    first = next(blocks, b"")
+    found = next(((bom, name) for bom, name in _BOMS if first.startswith(bom)), (b"", "utf-8"))
+    encoding = declared or found[1]
+    if declared is None and not found[0] and b"\x00" in first[:200]:
+        raise SourceError(
+            "there are NUL bytes at its beginning: it looks like UTF-16 without a mark",
+            file=file.name,
+            line=1,
+            next="declare it: jobs.<name>.csv.encoding = \"utf-16-le\" (or utf-16-be)",
+        )
+    if found[0] and codecs.lookup(encoding).name in {codecs.lookup(found[1]).name, "utf-8-sig"}:
+        first = first[len(found[0]) :]
+    return encoding, _transcode(file.name, encoding, first, blocks)
+
+
+def _transcode(name: str, encoding: str, first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    lines = 1
+    block: bytes | None = first
+    while block is not None:
+        following = next(rest, None)
+        try:
+            text = decoder.decode(block, following is None)
+        except UnicodeDecodeError as error:
+            line, column = _place(error, lines)
+            raise SourceError(
+                f"byte 0x{error.object[error.start]:02x} is not {encoding}",
+                file=name,
+                line=line,
+                column=column,
+                next='declare how the file is written, for example: jobs.<name>.csv.encoding = "cp1252"',
+            ) from None
+        encoded = text.encode()
+        lines += encoded.count(b"\n")
+        if encoded:
+            yield encoded
+        block = following
+
+
+def _place(error: UnicodeDecodeError, lines: int) -> tuple[int, int]:
+    before = bytes(error.object[: error.start])
+    return lines + before.count(b"\n"), len(before) - (before.rfind(b"\n") + 1) + 1
+
+
+def _spool(stdin: BinaryIO) -> BinaryIO:
+    spool = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the input
+    while block := stdin.read(BLOCK_BYTES):
+        spool.write(block)
+    return spool  # type: ignore[return-value]  typeshed has a wrapper type here

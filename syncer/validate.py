@@ -1,0 +1,362 @@
+"""Columns of text → valid rows and rejections with codes. Pure.
+
+Rules run once per *distinct* value of a column, not per row. A row is rejected for its first fault in the order key,
+then fields by name; its message names every fault. Names that no call may carry are refused for the whole file, since
+no row could be right (scantrust-api.md, "SCM upload, async").
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syncer.errors import ConfigError, SourceError
+from syncer.model import UNIQUE_KEYS, Chunk, Rejection, ValidChunk
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from syncer.source import Source
+
+CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "E101": ("the row has another number of cells than the header", "add or take out the separator; quote cells that contain one"),
+        "E102": ("a quote stands in the middle of a cell", "double the quote and quote the whole cell"),
+        "E103": ("the row contains a NUL character", "take it out in the source system"),
+        "E201": ("a key cell is blank", "give every row its key; rows without a code do not belong into the export"),
+        "E202": ("a key cell begins or ends with white space", "trim it: the API compares keys exactly"),
+        "E203": ("a key cell contains a control character", "take it out in the source system"),
+        "E210": ("one key stands with different data", "leave the row that is right"),
+        "E301": ("a required field is blank", "fill it, or set jobs.<name>.fields.<key>.required = false"),
+        "E302": ("a cell is blank and the job rejects blanks", 'fill it, or set jobs.<name>.blank to "omit" or "clear"'),
+        "E303": ("not a date of the declared formats", "correct it, or add its format to jobs.<name>.fields.<key>.formats"),
+        "E304": ("not a whole number", "correct it in the source system"),
+        "E305": ("not one of the choices", "correct it, or add it to jobs.<name>.fields.<key>.choices"),
+        "E306": ("longer than allowed", "shorten it, or raise jobs.<name>.fields.<key>.max_length"),
+        "E307": ("not an activation status", "0, 1, 2, inactive, active or blacklisted"),
+        "E308": ("not a blacklist reason", "a number from 0 to 10"),
+        "E310": ("nothing to send: every field of the row is blank", 'fill a field, or set jobs.<name>.blank = "clear"'),
+    }
+)  # fmt: skip
+"""Every rejection code: what it means, and what to do. docs/rejections.md shows the same table."""
+
+_STATUS = {"inactive": "0", "active": "1", "blacklisted": "2", "0": "0", "1": "1", "2": "2"}
+_FORBIDDEN_DATA = {
+    "message": "use extended_id as the key column instead",
+    "product_id": "use product instead",
+    "status": "use activation_status instead",
+    "campaign": "set jobs.<name>.campaign instead",
+    "campaign_id": "set jobs.<name>.campaign instead",
+}
+_FORBIDDEN_KEYS = {
+    "message": "use extended_id instead",
+    "product": "the API selects no codes by product",
+    "product_id": "the API selects no codes by product",
+    "campaign": "set jobs.<name>.campaign instead",
+    "campaign_id": "set jobs.<name>.campaign instead",
+}
+_SPECIAL = frozenset({"product", "activation_status", "blacklist_reason"})
+RESULT_COLUMNS = frozenset({"_file", "_line", "_code", "_message"})
+"""Columns that the results folder adds; they are ignored, so that error.csv can be mended and fed in again."""
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+
+Rule = Callable[[str], tuple[str | None, str | None, str]]
+"""From a cell to (what is sent; None: left alone, rejection code or None, words)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """Rules of one field, as ``jobs.<name>.fields.<key>`` declares them."""
+
+    type: str = "text"
+    formats: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    required: bool = False
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowRules:
+    """What a job says about rows. ``key`` and the keys of ``columns`` are names of the CSV header."""
+
+    key: tuple[str, ...]
+    columns: Mapping[str, str] | None = None
+    blank: str = "omit"
+    fields: Mapping[str, FieldRule] = field(default_factory=dict)
+    known_fields: frozenset[str] | None = None
+
+
+def default_key(header: Sequence[str], file: str) -> tuple[str, ...]:
+    """Return the key column that a header suggests; raise `ConfigError` when it has none."""
+    for name in ("extended_id", "serial_number"):
+        if name in header:
+            return (name,)
+    raise ConfigError(
+        f"{file}: no column is named extended_id or serial_number, so nothing says which column selects codes",
+        next=f"name it: --key COLUMN, or jobs.<name>.key; the columns are {', '.join(header)}",
+    )
+
+
+class Validator:
+    """Checks rows of files whose headers name the same columns, in any order.
+
+    ``keys`` are the key columns' SCM names, ``fields`` the SCM fields in the order of their names; ``wanted`` the
+    header names that are read at all; ``notes`` says what was decided about other columns.
+    """
+
+    def __init__(self, rules: RowRules, header: Sequence[str], file: str) -> None:
+        mapping = _mapping(rules, header, file)
+        self._key_columns = rules.key
+        self.keys = tuple(mapping[name] for name in rules.key)
+        named = {scm: name for name, scm in mapping.items() if name not in rules.key}
+        self.notes = _drop_identifiers(named, rules)
+        _refuse_names(self.keys, named, rules, file)
+        self.fields = tuple(sorted(named))
+        self._field_columns = tuple(named[scm] for scm in self.fields)
+        self.wanted = (*self._key_columns, *self._field_columns)
+        if not self.fields:
+            raise ConfigError(f"{file}: beside the key there is no column to send", next="add columns, or map them in config.toml")
+        self._rules = tuple(make_rule(scm, rules.fields.get(scm, FieldRule()), rules.blank) for scm in self.fields)
+
+    @classmethod
+    def for_sources(cls, rules: RowRules, sources: Sequence[Source]) -> Validator:
+        """Return the validator of several files; raise `SourceError` when their columns differ."""
+        first = cls(rules, sources[0].header, sources[0].name)
+        for source in sources[1:]:
+            other = cls(rules, source.header, source.name)
+            if (other.keys, other.fields) != (first.keys, first.fields):
+                different = sorted(set(other.wanted) ^ set(first.wanted))
+                raise SourceError(
+                    f"its columns differ from those of {sources[0].name} in {', '.join(different)}",
+                    file=source.name,
+                    line=1,
+                    next="sync files with different columns one by one, as jobs of their own",
+                )
+        return first
+
+    def check(self, chunk: Chunk) -> ValidChunk:
+        """Return the valid rows, normalised, and a rejection for each of the others."""
+        rows = len(chunk.lines)
+        faults: list[list[tuple[str, str]] | None] = [None] * rows if rows else []
+        keys = [chunk.columns.column(name) for name in self._key_columns]
+        self._check_keys(keys, faults)
+        arrays = []
+        for scm, name, rule in zip(self.fields, self._field_columns, self._rules, strict=True):
+            arrays.append(_apply(scm, chunk.columns.column(name), rule, faults))
+        if rows:
+            _find_empty(arrays, faults)
+        bad = [row for row, found in enumerate(faults) if found]
+        rejections = [*chunk.rejections, *(self._reject(chunk, row, keys, faults[row] or []) for row in bad)]
+        lines = chunk.lines
+        if bad:
+            good = np.ones(rows, bool)
+            good[bad] = False
+            keep = pa.array(np.flatnonzero(good))
+            keys = [key.take(keep) for key in keys]
+            arrays = [array.take(keep) for array in arrays]
+            lines = lines[good]
+        return ValidChunk(
+            chunk.source, rows + len(chunk.rejections), tuple(keys), tuple(arrays), lines, tuple(rejections)
+        )
+
+    def _check_keys(self, keys: Sequence[pa.Array], faults: list[list[tuple[str, str]] | None]) -> None:
+        for name, column in zip(self._key_columns, keys, strict=True):
+            suspicious = pc.match_substring_regex(column, r"^\s|\s$|^$|[\x00-\x1f\x7f]")
+            for row in np.flatnonzero(suspicious.to_numpy(zero_copy_only=False)):
+                value = column[int(row)].as_py()
+                if not value.strip():
+                    fault = ("E201", f"{name} is blank")
+                elif value != value.strip():
+                    fault = ("E202", f"{name} {value!r} begins or ends with white space")
+                else:
+                    fault = ("E203", f"{name} {value!r} contains a control character")
+                _note(faults, int(row), *fault)
+
+    def _reject(self, chunk: Chunk, row: int, keys: Sequence[pa.Array], found: list[tuple[str, str]]) -> Rejection:
+        key = " + ".join(column[row].as_py() for column in keys)
+        return Rejection(chunk.source, int(chunk.lines[row]), found[0][0], "; ".join(words for _, words in found), key)
+
+
+def _note(faults: list[list[tuple[str, str]] | None], row: int, code: str, words: str) -> None:
+    found = faults[row]
+    if found is None:
+        faults[row] = [(code, words)]
+    else:
+        found.append((code, words))
+
+
+def _apply(
+    scm: str, column: pa.Array, rule: Rule, faults: list[list[tuple[str, str]] | None]
+) -> pa.DictionaryArray:
+    """Run a rule on the distinct cells of a column; return the normalised column and note the faults by row."""
+    encoded = column.dictionary_encode()
+    outcomes = [rule(value) for value in encoded.dictionary.to_pylist()]
+    wrong = [code for code, (_, fault, _) in enumerate(outcomes) if fault is not None]
+    indices = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.int32)
+    if wrong:
+        for row in np.flatnonzero(np.isin(indices, wrong)):
+            _, fault, words = outcomes[indices[row]]
+            _note(faults, int(row), str(fault), f"{scm} {words}")
+    texts: dict[str, int] = {}
+    codes = [-1 if sent is None else texts.setdefault(sent, len(texts)) for sent, _, _ in outcomes]
+    mapped: npt.NDArray[np.int32] = np.array(codes, np.int32)[indices] if len(indices) else indices
+    return pa.DictionaryArray.from_arrays(
+        pa.array(mapped, mask=mapped < 0), pa.array(list(texts), pa.string())
+    )
+
+
+def _find_empty(arrays: Sequence[pa.DictionaryArray], faults: list[list[tuple[str, str]] | None]) -> None:
+    """Reject rows in which every field is left alone: there is nothing to send."""
+    empty: npt.NDArray[np.bool_] | None = None
+    for array in arrays:
+        if array.null_count == 0:
+            return
+        nulls = array.is_null().to_numpy(zero_copy_only=False)
+        empty = nulls if empty is None else empty & nulls
+    if empty is not None:
+        for row in np.flatnonzero(empty):
+            if faults[row] is None:
+                _note(faults, int(row), "E310", "every field is blank: there is nothing to send")
+
+
+def _mapping(rules: RowRules, header: Sequence[str], file: str) -> dict[str, str]:
+    """Return header name → SCM key for every column that matters."""
+    for name in rules.key:
+        if name not in header:
+            raise ConfigError(
+                f"{file}: the key column {name!r} is not in the header{_suggest(name, header)}",
+                next=f"the columns are {', '.join(header)}; name the right one: --key COLUMN or jobs.<name>.key",
+            )
+    if rules.columns is None:
+        return {name: name for name in header if name not in RESULT_COLUMNS}
+    missing = [name for name in rules.columns if name not in header]
+    if missing:
+        raise SourceError(
+            f"columns of jobs.<name>.columns are missing: {', '.join(missing)}{_suggest(missing[0], header)}",
+            file=file, line=1, next="correct the export, or jobs.<name>.columns",
+        )  # fmt: skip
+    mapping = {name: scm for name, scm in rules.columns.items() if name in header}
+    for name in rules.key:
+        mapping.setdefault(name, name)
+    twice = sorted({scm for scm in mapping.values() if list(mapping.values()).count(scm) > 1})
+    if twice:
+        raise ConfigError(f"jobs.<name>.columns maps two columns to {', '.join(twice)}")
+    return mapping
+
+
+def _drop_identifiers(named: dict[str, str], rules: RowRules) -> tuple[str, ...]:
+    """Identifiers cannot be written. Without a mapping, a second one is a fact about the code, and is left out."""
+    if rules.columns is not None:
+        return ()
+    dropped = sorted(UNIQUE_KEYS & named.keys())
+    for scm in dropped:
+        del named[scm]
+    return tuple(f"column {scm} is not sent: identifiers of codes cannot be changed" for scm in dropped)
+
+
+def _refuse_names(keys: Sequence[str], named: Mapping[str, str], rules: RowRules, file: str) -> None:
+    faults = [f"{key!r} cannot select codes: {_FORBIDDEN_KEYS[key]}" for key in keys if key in _FORBIDDEN_KEYS]
+    if len(set(keys)) < len(keys):
+        faults.append("a key column is named twice")
+    for scm, name in named.items():
+        column = f"column {name!r}" if scm == name else f"column {name!r} ({scm})"
+        if scm in _FORBIDDEN_DATA:
+            faults.append(f"{column} cannot be sent: {_FORBIDDEN_DATA[scm]}")
+        elif scm in UNIQUE_KEYS or scm in keys:
+            faults.append(f"{column} cannot be sent: identifiers of codes cannot be changed")
+        elif rules.known_fields is not None and scm not in rules.known_fields and scm not in _SPECIAL:
+            faults.append(
+                f"{column} is not a field of the campaign{_suggest(scm, sorted(rules.known_fields))}: "
+                "the API would discard it silently"
+            )
+    faults += [
+        f"jobs.<name>.fields.{scm} is no field of this file{_suggest(scm, list(named))}"
+        for scm, rule in rules.fields.items()
+        if scm not in named and rule.required
+    ]
+    if faults:
+        raise ConfigError(f"{file}: " + "; ".join(faults), next="map or leave out columns: [jobs.<name>.columns]")
+
+
+def _suggest(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def make_rule(scm: str, rule: FieldRule, blank: str) -> Rule:
+    """Return the function that checks and normalises one cell of a field."""
+    value_rule: Rule
+    if scm == "activation_status":
+        value_rule = _status
+    elif scm == "blacklist_reason":
+        value_rule = _reason
+    elif rule.type == "date":
+        value_rule = partial(_date, formats=rule.formats)
+    elif rule.type == "integer":
+        value_rule = _integer
+    elif rule.type == "choice":
+        value_rule = partial(_choice, choices=rule.choices)
+    else:
+        value_rule = _text
+
+    def check(cell: str) -> tuple[str | None, str | None, str]:
+        if not cell.strip():
+            if rule.required:
+                return None, "E301", "is required and blank"
+            if blank == "reject":
+                return None, "E302", "is blank"
+            return (None if blank == "omit" else ""), None, ""
+        if rule.max_length is not None and len(cell) > rule.max_length:
+            return None, "E306", f"has {len(cell)} characters, {rule.max_length} are allowed"
+        return value_rule(cell)
+
+    return check
+
+
+def _text(cell: str) -> tuple[str | None, str | None, str]:
+    return cell, None, ""
+
+
+def _status(cell: str) -> tuple[str | None, str | None, str]:
+    status = _STATUS.get(cell.strip().lower())
+    if status is None:
+        return None, "E307", f"{cell!r} is not 0, 1, 2, inactive, active or blacklisted"
+    return status, None, ""
+
+
+def _reason(cell: str) -> tuple[str | None, str | None, str]:
+    reason = cell.strip()
+    if not (reason.isascii() and reason.isdigit() and int(reason) <= 10):  # noqa: PLR2004  [P]: 0 to 10
+        return None, "E308", f"{cell!r} is not a number from 0 to 10"
+    return str(int(reason)), None, ""
+
+
+def _date(cell: str, *, formats: Sequence[str]) -> tuple[str | None, str | None, str]:
+    for form in formats:
+        try:
+            return datetime.strptime(cell.strip(), form).date().isoformat(), None, ""  # noqa: DTZ007  a calendar day
+        except ValueError:
+            continue
+    return None, "E303", f"{cell!r} is not a date like {' or '.join(formats)}"
+
+
+def _integer(cell: str) -> tuple[str | None, str | None, str]:
+    if not _INTEGER.fullmatch(cell.strip()):
+        return None, "E304", f"{cell!r} is not a whole number"
+    return cell.strip(), None, ""
+
+
+def _choice(cell: str, *, choices: Sequence[str]) -> tuple[str | None, str | None, str]:
+    if cell not in choices:
+        return None, "E305", f"{cell!r} is not one of {', '.join(choices)}{_suggest(cell, choices)}"
+    return cell, None, ""
