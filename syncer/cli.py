@@ -52,14 +52,31 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Any) ->
 def common_options(function: F) -> F:
     """Add the options that every command has."""
     for option in (
-        click.option("--log-format", type=click.Choice(["text", "json"]), expose_value=False, callback=_remember,
-                     help="How log lines on standard error are written."),
-        click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_remember, help="No progress, no logs."),
+        click.option(
+            "--log-format",
+            type=click.Choice(["text", "json"]),
+            expose_value=False,
+            callback=_remember,
+            help="How log lines on standard error are written.",
+        ),
+        click.option(
+            "-q", "--quiet", is_flag=True, expose_value=False, callback=_remember, help="No progress, no logs."
+        ),
         click.option("-v", "--verbose", count=True, expose_value=False, callback=_remember, help="More logs."),
-        click.option("--json", is_flag=True, expose_value=False, callback=_remember,
-                     help="Print one JSON document on standard output."),
-        click.option("--config", type=click.Path(path_type=Path), expose_value=False, callback=_remember,
-                     help="The TOML file; else $SYNCER_CONFIG, else ./config.toml."),
+        click.option(
+            "--json",
+            is_flag=True,
+            expose_value=False,
+            callback=_remember,
+            help="Print one JSON document on standard output.",
+        ),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path),
+            expose_value=False,
+            callback=_remember,
+            help="The TOML file; else $SYNCER_CONFIG, else ./config.toml.",
+        ),
     ):
         function = option(function)
     return function
@@ -159,8 +176,9 @@ def job_options(function: F) -> F:
 
 @command("plan")
 @job_options
-def plan_command(files: tuple[str, ...], job: str | None, key: tuple[str, ...], mode: str | None, force: bool,
-                 approve: bool) -> None:
+def plan_command(
+    files: tuple[str, ...], job: str | None, key: tuple[str, ...], mode: str | None, force: bool, approve: bool
+) -> None:
     """Say what sync would do: counts, rejected rows, calls, time. Sends and records nothing."""
     from syncer import commands
 
@@ -173,10 +191,21 @@ def plan_command(files: tuple[str, ...], job: str | None, key: tuple[str, ...], 
 @command("sync")
 @job_options
 @click.option("--dry-run", is_flag=True, help="The same as plan.")
-@click.option("--results", type=click.Path(path_type=Path), help="Write confirmed.csv, error.csv, unprocessed.csv here.")
+@click.option(
+    "--results", type=click.Path(path_type=Path), help="Write confirmed.csv, error.csv, unprocessed.csv here."
+)
 @click.option("--deadline", type=float, metavar="SECONDS", help="Stop resumably after this time.")
-def sync_command(files: tuple[str, ...], job: str | None, key: tuple[str, ...], mode: str | None, force: bool,
-                 approve: bool, dry_run: bool, results: Path | None, deadline: float | None) -> None:
+def sync_command(
+    files: tuple[str, ...],
+    job: str | None,
+    key: tuple[str, ...],
+    mode: str | None,
+    force: bool,
+    approve: bool,
+    dry_run: bool,
+    results: Path | None,
+    deadline: float | None,
+) -> None:
     """Settle what is open, plan FILE..., send, poll, reconcile. '-' is standard input."""
     from syncer import commands
 
@@ -228,7 +257,10 @@ def audit_show_command(value: tuple[str, ...]) -> None:
     from syncer.report import document, text
 
     entries = commands.audit_show(_settings(), value)
-    _show(_envelope("audit show", entries=[document.entry_document(e) for e in entries]), lambda: text.history_text(entries))
+    _show(
+        _envelope("audit show", entries=[document.entry_document(e) for e in entries]),
+        lambda: text.history_text(entries),
+    )
 
 
 @command("export", audit_group)
@@ -258,8 +290,13 @@ def ledger_upgrade_command() -> None:
         done = commands.ledger_upgrade(_settings(), around)
     saved = f"; backup: {done.backup}" if done.backup else ""
     _show(
-        _envelope("ledger upgrade", ledger=str(done.ledger), before=done.before, after=done.after,
-                  backup=str(done.backup) if done.backup else None),
+        _envelope(
+            "ledger upgrade",
+            ledger=str(done.ledger),
+            before=done.before,
+            after=done.after,
+            backup=str(done.backup) if done.backup else None,
+        ),
         lambda: f"{done.ledger}: schema {done.before or 'none'} → {done.after}{saved}",
     )
 
@@ -294,11 +331,18 @@ def init_command() -> None:
     with _surroundings() as around:
         done = commands.init(_settings(), Path.cwd(), around)
     _show(
-        _envelope("init", config=str(done.config), wrote_config=done.wrote_config, ledger=str(done.ledger),
-                  made_ledger=done.made_ledger),
-        lambda: f"{done.config}: {'written' if done.wrote_config else 'was there, left as it is'}\n"
-        f"{done.ledger}: {'created' if done.made_ledger else 'was there, left as it is'}\n"
-        "next: put the token into the environment (SYNCER_API__TOKEN), then: syncer check",
+        _envelope(
+            "init",
+            config=str(done.config),
+            wrote_config=done.wrote_config,
+            ledger=str(done.ledger),
+            made_ledger=done.made_ledger,
+        ),
+        lambda: (
+            f"{done.config}: {'written' if done.wrote_config else 'was there, left as it is'}\n"
+            f"{done.ledger}: {'created' if done.made_ledger else 'was there, left as it is'}\n"
+            "next: put the token into the environment (SYNCER_API__TOKEN), then: syncer check"
+        ),
     )
 
 
@@ -322,11 +366,21 @@ def check_command() -> None:
 @click.option("--latency", type=float, default=0.0, help="Seconds before each answer.")
 @click.option("--task-delay", type=float, default=0.05, show_default=True, help="Seconds that a task takes.")
 @click.option("--rate", type=click.IntRange(min=1), default=10, show_default=True, help="Updates a second.")
-@click.option("--fields", help="SCM fields of the campaign, separated by commas; others are discarded. Else all are taken.")
+@click.option(
+    "--fields", help="SCM fields of the campaign, separated by commas; others are discarded. Else all are taken."
+)
 @click.option("--faults", type=click.File("rb"), help="JSON list of scripted faults (docs/sandbox.md).")
 @click.option("--seed", type=int, default=0, help="Of everything that is left to chance.")
-def sandbox_command(port: int, codes: str | None, latency: float, task_delay: float, rate: int, fields: str | None,
-                    faults: Any, seed: int) -> None:
+def sandbox_command(
+    port: int,
+    codes: str | None,
+    latency: float,
+    task_delay: float,
+    rate: int,
+    fields: str | None,
+    faults: Any,
+    seed: int,
+) -> None:
     """Run the local emulator of the API, on loopback, until Ctrl-C."""
     import json
 

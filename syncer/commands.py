@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 from syncer import __version__
 from syncer.api.classify import Verdict
@@ -68,7 +68,7 @@ class Surroundings:
 
     clock: Clock = field(default_factory=SystemClock)
     interrupt: Interrupt = field(default_factory=Interrupt)
-    stdin: BinaryIO | None = None
+    stdin: IO[bytes] | None = None
     on_rows: Callable[[int], None] = lambda rows: None
     on_plan: Callable[[Plan], None] = lambda plan: None
     on_progress: Callable[[Progress], None] = lambda progress: None
@@ -87,7 +87,7 @@ def plan(settings: Settings, request: Request, around: Surroundings) -> SyncResu
             stack.enter_context(ledger)
             known = ledger.job(job.name, validator.keys)
             refuse_shared_fields(job.name, validator, ledger.jobs(), list(settings.jobs))
-        intake = _plan_files(settings, job, request, around, sources, validator, ledger, known, mode)
+        intake = _plan_files(settings, request, around, sources, validator, ledger, known, mode)
     took_s = around.clock.monotonic_s() - started_s
     return replace(
         _with_plan(SyncResult("plan"), intake, sources, validator),
@@ -122,7 +122,7 @@ def sync(settings: Settings, request: Request, around: Surroundings) -> SyncResu
         with _session(ledger, run, connection, settings, request, around, started_s) as session:
             if session.settle():
                 begun_s = clock.monotonic_s()
-                intake = _plan_files(settings, job, request, around, sources, validator, ledger, run.job, mode)
+                intake = _plan_files(settings, request, around, sources, validator, ledger, run.job, mode)
                 ledger.store_plan(run, intake.plan, [source.info for source in sources], at=utc_text(clock.wall_s()))
                 session.plan_s = clock.monotonic_s() - begun_s
                 around.on_plan(intake.plan)
@@ -248,13 +248,21 @@ def _check_access(settings: Settings, around: Surroundings) -> list[Finding]:
     base_url = settings.api.base_url
     match answer.verdict:
         case Verdict.OK:
-            findings = [Finding("access", f"{base_url} accepts the token{f' of {answer.email}' if answer.email else ''}")]
+            findings = [
+                Finding("access", f"{base_url} accepts the token{f' of {answer.email}' if answer.email else ''}")
+            ]
             return [*findings, _check_permissions(answer), _check_clock(answer, around)]
         case Verdict.DENIED:
             return [Finding("access", "", AccessError(f"{base_url} refuses the token: {answer.message}"))]
         case _:
             words = f"{base_url} does not answer as the API would: {answer.message}"
-            return [Finding("access", "", UnreachableError(words, next="correct api.base_url or the network, then: syncer check"))]
+            return [
+                Finding(
+                    "access",
+                    "",
+                    UnreachableError(words, next="correct api.base_url or the network, then: syncer check"),
+                )
+            ]
 
 
 def _check_permissions(answer: MeAnswer) -> Finding:
@@ -274,7 +282,9 @@ def _check_clock(answer: MeAnswer, around: Surroundings) -> Finding:
     off_s = around.clock.wall_s() - server_s
     if abs(off_s) > CLOCK_OFF_MAX_S:
         words = f"this machine's clock is {off_s:+.0f} s off the API's; times in the ledger would mislead"
-        return Finding("clock", "", ConfigError(words, next="set the clock (timedatectl set-ntp true), then: syncer check"))
+        return Finding(
+            "clock", "", ConfigError(words, next="set the clock (timedatectl set-ntp true), then: syncer check")
+        )
     return Finding("clock", f"within {CLOCK_OFF_MAX_S:g} s of the API's")
 
 
@@ -336,7 +346,9 @@ def _connection(settings: Settings) -> Connection:
 def _mode(job: JobSettings, request: Request, key: Sequence[str]) -> Mode:
     mode = Mode(request.mode or job.mode)
     if len(key) > 1 and mode is Mode.SYNC:
-        raise ConfigError("a sync call selects codes by one key; several key columns need async calls: use --mode async")
+        raise ConfigError(
+            "a sync call selects codes by one key; several key columns need async calls: use --mode async"
+        )
     return mode
 
 
@@ -358,7 +370,6 @@ def _open(job: JobSettings, request: Request, around: Surroundings) -> tuple[lis
 
 def _plan_files(
     settings: Settings,
-    job: JobSettings,
     request: Request,
     around: Surroundings,
     sources: Sequence[Source],

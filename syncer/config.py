@@ -309,8 +309,12 @@ def example_text() -> str:
 
 def describe() -> Iterator[tuple[str, str, Any, str]]:
     """Describe every setting: key, environment name, default (None: not set), meaning."""
-    groups = [*SECTIONS.items(), ("jobs.<name>", JobSettings), ("jobs.<name>.csv", CsvSettings),
-              ("jobs.<name>.fields.<key>", FieldSettings)]  # fmt: skip
+    groups: list[tuple[str, type[Any]]] = [
+        *SECTIONS.items(),
+        ("jobs.<name>", JobSettings),
+        ("jobs.<name>.csv", CsvSettings),
+        ("jobs.<name>.fields.<key>", FieldSettings),
+    ]
     for prefix, kind in groups:
         for one in fields(kind):
             if "meaning" in one.metadata:
@@ -380,7 +384,8 @@ def _build(raw: Mapping[str, Any], faults: list[str]) -> Settings:
     _refuse_unknown(raw, [*SECTIONS, "jobs"], "", faults)
     if isinstance(raw.get("api"), dict) and "token" in raw["api"]:
         faults.append(
-            f"api.token may not stand in the file, where backups and colleagues see it: use {TOKEN_VARIABLE} or api.token_file"
+            "api.token may not stand in the file, where backups and colleagues see it: "
+            f"use {TOKEN_VARIABLE} or api.token_file"
         )
         raw = {**raw, "api": {name: value for name, value in raw["api"].items() if name != "token"}}
     sections = {name: _section(kind, raw.get(name, {}), name, faults) for name, kind in SECTIONS.items()}
@@ -395,7 +400,9 @@ def _build(raw: Mapping[str, Any], faults: list[str]) -> Settings:
 def _job(name: str, table: Any, faults: list[str]) -> JobSettings:
     where = f"jobs.{name}"
     if not _JOB_NAME.fullmatch(name):
-        faults.append(f"{where}: a job's name is made of letters, digits, - and _, at most 40 (it stands in task references)")
+        faults.append(
+            f"{where}: a job's name is made of letters, digits, - and _, at most 40 (it stands in task references)"
+        )
     if not isinstance(table, dict):
         faults.append(f"{where} must be a table")
         return JobSettings(name=name)
@@ -408,7 +415,9 @@ def _job(name: str, table: Any, faults: list[str]) -> JobSettings:
     named = {key: _field(f"{where}.fields.{key}", rule, faults) for key, rule in rules.items()}
     if job.key is not None and len(job.key) > 1 and job.mode == "sync":
         faults.append(f"{where}: several key columns need async calls; mode must be auto or async")
-    return replace(job, name=name, csv=_section(CsvSettings, table.get("csv", {}), f"{where}.csv", faults), fields=named)
+    return replace(
+        job, name=name, csv=_section(CsvSettings, table.get("csv", {}), f"{where}.csv", faults), fields=named
+    )
 
 
 def _field(where: str, table: Any, faults: list[str]) -> FieldSettings:
@@ -443,9 +452,7 @@ def _section(kind: type[Any], table: Any, where: str, faults: list[str], also: t
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: list[str], prefix: str, faults: list[str]) -> None:
-    for name in table:
-        if name not in known and not (prefix == "api." and name == "token"):
-            faults.append(f"unknown key {prefix}{name}{_suggest(name, known)}")
+    faults.extend(f"unknown key {prefix}{name}{_suggest(name, known)}" for name in table if name not in known)
 
 
 def _suggest(name: str, known: Any) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 KEY_SEPARATOR = "\x1f"
-"""Joins the values of a composite key into one text. Control characters are refused in key cells, so it is unambiguous."""
+"""Joins the values of a composite key into one text; unambiguous: key cells have no control characters."""
 
 UNIQUE_KEYS = frozenset({"extended_id", "serial_number"})
 """Keys of which one value selects exactly one code (scantrust-api.md, "SCM upload, async")."""

@@ -94,7 +94,9 @@ def judge_named(
     if not named and codes_affected:
         return judge_count(len(keys), codes_affected, unique=unique, reach=reach)  # this API names nothing
     affected = sum(key in named for key in keys)
-    agree = codes_affected == affected if unique else codes_affected >= affected and (affected > 0 or not codes_affected)
+    agree = (
+        codes_affected == affected if unique else codes_affected >= affected and (affected > 0 or not codes_affected)
+    )
     if not agree or affected < len(named):
         if len(keys) > 1:
             return _unclear(len(keys), codes_affected, affected)

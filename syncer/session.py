@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 class Session:
     """Drives one run. ``plan_s`` and the sending time are what the result reports."""
 
-    def __init__(self, ledger: Ledger, run: Run, engine: Engine, clock: Clock, *, started_s: float, timeout_s: float) -> None:
+    def __init__(
+        self, ledger: Ledger, run: Run, engine: Engine, clock: Clock, *, started_s: float, timeout_s: float
+    ) -> None:
         self.plan_s = 0.0
         self.error: SyncerError | None = None
         self._ledger = ledger
@@ -89,9 +91,7 @@ class Session:
             values=ledger.bucket_counts(run.id),
             sync_batches=kinds.get("sync", 0),
             async_batches=kinds.get("async", 0),
-            requests=Requests(
-                counts.updates, counts.reads, counts.throttled, counts.retries, run.minimum_updates
-            ),
+            requests=Requests(counts.updates, counts.reads, counts.throttled, counts.retries, run.minimum_updates),
             seconds=Seconds(self.plan_s, self._send_s, self._clock.monotonic_s() - self._started_s),
             discarded_fields=tuple(sorted({*run.discarded_fields, *context.evidence.discarded})),
             concerns=tuple(Concern(*concern) for concern in ledger.concerns(run.id)),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "E101": ("the row has another number of cells than the header", "add or take out the separator; quote cells that contain one"),
+        "E101": ("another number of cells than the header", "add or take out a separator; quote cells that hold one"),
         "E102": ("a quote stands in the middle of a cell", "double the quote and quote the whole cell"),
         "E103": ("the row contains a NUL character", "take it out in the source system"),
         "E201": ("a key cell is blank", "give every row its key; rows without a code do not belong into the export"),
@@ -38,14 +38,14 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "E203": ("a key cell contains a control character", "take it out in the source system"),
         "E210": ("one key stands with different data", "leave the row that is right"),
         "E301": ("a required field is blank", "fill it, or set jobs.<name>.fields.<key>.required = false"),
-        "E302": ("a cell is blank and the job rejects blanks", 'fill it, or set jobs.<name>.blank to "omit" or "clear"'),
-        "E303": ("not a date of the declared formats", "correct it, or add its format to jobs.<name>.fields.<key>.formats"),
+        "E302": ("blank, and the job rejects blanks", 'fill it, or set jobs.<name>.blank to "omit" or "clear"'),
+        "E303": ("not a date of the declared formats", "correct it, or add to jobs.<name>.fields.<key>.formats"),
         "E304": ("not a whole number", "correct it in the source system"),
         "E305": ("not one of the choices", "correct it, or add it to jobs.<name>.fields.<key>.choices"),
         "E306": ("longer than allowed", "shorten it, or raise jobs.<name>.fields.<key>.max_length"),
         "E307": ("not an activation status", "0, 1, 2, inactive, active or blacklisted"),
         "E308": ("not a blacklist reason", "a number from 0 to 10"),
-        "E310": ("nothing to send: every field of the row is blank", 'fill a field, or set jobs.<name>.blank = "clear"'),
+        "E310": ("nothing to send: every field is blank", 'fill a field, or set jobs.<name>.blank = "clear"'),
     }
 )  # fmt: skip
 """Every rejection code: what it means, and what to do. docs/rejections.md shows the same table."""
@@ -125,7 +125,9 @@ class Validator:
         self._field_columns = tuple(named[scm] for scm in self.fields)
         self.wanted = (*self._key_columns, *self._field_columns)
         if not self.fields:
-            raise ConfigError(f"{file}: beside the key there is no column to send", next="add columns, or map them in config.toml")
+            raise ConfigError(
+                f"{file}: beside the key there is no column to send", next="add columns, or map them in config.toml"
+            )
         self._rules = tuple(make_rule(scm, rules.fields.get(scm, FieldRule()), rules.blank) for scm in self.fields)
 
     @classmethod
@@ -195,9 +197,7 @@ def _note(faults: list[list[tuple[str, str]] | None], row: int, code: str, words
         found.append((code, words))
 
 
-def _apply(
-    scm: str, column: pa.Array, rule: Rule, faults: list[list[tuple[str, str]] | None]
-) -> pa.DictionaryArray:
+def _apply(scm: str, column: pa.Array, rule: Rule, faults: list[list[tuple[str, str]] | None]) -> pa.DictionaryArray:
     """Run a rule on the distinct cells of a column; return the normalised column and note the faults by row."""
     encoded = column.dictionary_encode()
     outcomes = [rule(value) for value in encoded.dictionary.to_pylist()]
@@ -210,9 +210,7 @@ def _apply(
     texts: dict[str, int] = {}
     codes = [-1 if sent is None else texts.setdefault(sent, len(texts)) for sent, _, _ in outcomes]
     mapped: npt.NDArray[np.int32] = np.array(codes, np.int32)[indices] if len(indices) else indices
-    return pa.DictionaryArray.from_arrays(
-        pa.array(mapped, mask=mapped < 0), pa.array(list(texts), pa.string())
-    )
+    return pa.DictionaryArray.from_arrays(pa.array(mapped, mask=mapped < 0), pa.array(list(texts), pa.string()))
 
 
 def _find_empty(arrays: Sequence[pa.DictionaryArray], faults: list[list[tuple[str, str]] | None]) -> None:

@@ -43,22 +43,22 @@ def classify(reply: Reply) -> Verdict:
     code = reply.status_code
     if code is None:
         return Verdict.UNKNOWN if reply.sent else Verdict.NOT_PROCESSED
-    if 200 <= code < 300:  # noqa: PLR2004
+    if 200 <= code < 300:
         return Verdict.OK
-    if code == 429:  # noqa: PLR2004
+    if code == 429:
         return Verdict.NOT_PROCESSED
     if code in {401, 403}:
         return Verdict.DENIED
-    if code in {404, 405} or 300 <= code < 400:  # noqa: PLR2004
+    if code in {404, 405} or 300 <= code < 400:
         return Verdict.MISDIRECTED
-    if code == 408 or not 400 <= code < 500:  # noqa: PLR2004  a proxy's 408 says nothing about the API behind it
+    if code == 408 or not 400 <= code < 500:
         return Verdict.UNKNOWN
     return Verdict.REFUSED
 
 
 def retry_after_s(reply: Reply, now: datetime | None = None) -> float | None:
     """Return how long a 429 asks to wait: its header, else the number in its body, else a second; None for others."""
-    if reply.status_code != 429:  # noqa: PLR2004
+    if reply.status_code != 429:
         return None
     seconds = _from_header(reply.headers, now or datetime.now(UTC))
     if seconds is None:

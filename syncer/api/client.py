@@ -175,7 +175,7 @@ class Client:
         if not _plain(task_id):
             return TaskAnswer(verdict=Verdict.UNKNOWN, message="the task's id cannot stand in a path", calls=0)
         reply = self._transport.call("GET", f"{TASKS_PATH}{task_id}/")
-        if reply.status_code == 404:  # noqa: PLR2004  here it is an answer: the path is right, the task is not there
+        if reply.status_code == 404:
             return TaskAnswer(**{**self._common(reply), "verdict": Verdict.OK}, not_found=True)
         try:
             if classify(reply) is not Verdict.OK:

@@ -14,7 +14,7 @@ from collections import deque
 
 WINDOW_S = 1.0
 MARGIN_S = 0.015
-"""How much later than a call's start its arrival may be, on a warm connection, without harm: costs 1.5 % of the rate."""
+"""How much later than a call's start its arrival may be, on a warm connection, without harm: costs 1.5 %."""
 
 
 class UpdateLimiter:

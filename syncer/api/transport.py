@@ -126,7 +126,7 @@ class _Adapter(HTTPAdapter):
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0, pool_block=False)
 
     def init_poolmanager(self, *arguments: Any, **settings: Any) -> None:
-        super().init_poolmanager(*arguments, **settings)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*arguments, **settings)
         self.poolmanager.pool_classes_by_scheme = _watched(self._watch)
 
 

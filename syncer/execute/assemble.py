@@ -1,4 +1,4 @@
-"""Putting an engine together from settings: lanes with their clients, limits that know of earlier processes, context."""
+"""Putting an engine together from settings: lanes with clients, limits that know of earlier processes, context."""
 
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ class Connection:
     def connect(self, clock: Clock) -> Client:
         """Return a client with a connection of its own."""
         return Client(
-            Transport(
-                self.base_url, self.token(), timeout_s=self.timeout_s, user_agent=self.user_agent, clock=clock
-            )
+            Transport(self.base_url, self.token(), timeout_s=self.timeout_s, user_agent=self.user_agent, clock=clock)
         )
 
 

@@ -117,7 +117,7 @@ class Context:
         return len(self._handlers)
 
     def slot_s(self, now_s: float, limit_s: float) -> float:
-        """Return when a call may be made that its limit allows at `limit_s`; `NEVER_S` when an answer must come first."""
+        """Return when a call that its limit allows at `limit_s` may be made; `NEVER_S`: an answer must come first."""
         if self.lanes.free() == 0 or (self.health.troubled and self.in_flight):
             return NEVER_S
         return max(now_s, limit_s, self.health.not_before_s)

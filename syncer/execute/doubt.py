@@ -87,16 +87,26 @@ def look_for_task(
         listed = client.tasks_by_reference(reference)
         calls += listed.calls
         if listed.verdict is not Verdict.OK or not listed.complete:
-            return Look(listed.verdict, calls, listed.message or "the list of tasks is incomplete",
-                        status_code=listed.status_code, retry_after_s=listed.retry_after_s)
+            return Look(
+                listed.verdict,
+                calls,
+                listed.message or "the list of tasks is incomplete",
+                status_code=listed.status_code,
+                retry_after_s=listed.retry_after_s,
+            )
         for task in listed.tasks:
             if task.reference != reference:
                 continue  # a server that ignores the filter lists everybody's tasks
             detailed = client.task(task.id)
             calls += detailed.calls
             if detailed.verdict is not Verdict.OK or detailed.task is None or detailed.task.details is None:
-                return Look(detailed.verdict, calls, detailed.message or "the task's details are missing",
-                            status_code=detailed.status_code, retry_after_s=detailed.retry_after_s)
+                return Look(
+                    detailed.verdict,
+                    calls,
+                    detailed.message or "the task's details are missing",
+                    status_code=detailed.status_code,
+                    retry_after_s=detailed.retry_after_s,
+                )
             details = detailed.task.details
             if ({name: sorted(values) for name, values in details.constraints.items()}, dict(details.scm_data)) == sent:
                 return Look(Verdict.OK, calls, "", task_id=task.id, attempt_id=attempt_id)
@@ -105,7 +115,7 @@ def look_for_task(
 
 
 class Doubts:
-    """The batches in doubt: looked for (async) or sent again (sync), until they are settled or left for the next run."""
+    """The batches in doubt: looked for (async) or sent again (sync), until settled or left for the next run."""
 
     def __init__(
         self, context: Context, *, on_found: Callable[[Batch], None], on_again: Callable[[Batch], None]

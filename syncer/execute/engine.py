@@ -129,7 +129,9 @@ class Engine:
             return
         if self._interrupt.signal_number is not None:
             number = self._interrupt.signal_number
-            context.stop = SignalError(f"stopped by signal {number}; what was under way is recorded", signal_number=number)
+            context.stop = SignalError(
+                f"stopped by signal {number}; what was under way is recorded", signal_number=number
+            )
         elif self._deadline_s is not None and now_s >= self._deadline_s:
             context.stop = DeadlineError("the deadline came before everything was sent and settled")
         elif context.health.given_up(now_s):

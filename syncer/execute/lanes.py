@@ -86,7 +86,7 @@ class ThreadLanes:
                 client = client or self._connect()
                 self._clock.sleep_s(at_s - self._clock.monotonic_s())
                 self._answers.put((ticket, call(client)))
-            except BaseException as error:  # noqa: BLE001  it is raised again by `wait`, in the main thread
+            except BaseException as error:
                 self._answers.put((ticket, _Failed(error)))
 
     def wait(self, until_s: float) -> list[tuple[int, object]]:

@@ -65,7 +65,6 @@ class Upload:
         data: dict[str, str] = json.loads(self.items[0].data)
         return data
 
-
     def call(self, reference: str, campaign: int | None) -> Call:
         """Return the one call that carries this batch; everything it needs is worked out now, not in a lane."""
         if self.batch.kind == Kind.ASYNC:
@@ -162,9 +161,7 @@ class Uploads:
                 self._on_lost(lost, answer.answered_s)
             case Verdict.NOT_PROCESSED | Verdict.DENIED | Verdict.MISDIRECTED:
                 self.again(
-                    writer.not_processed(
-                        batch, attempt_id, at, status_code=answer.status_code, message=answer.message
-                    )
+                    writer.not_processed(batch, attempt_id, at, status_code=answer.status_code, message=answer.message)
                 )
 
     def _take_sync(self, upload: Upload, attempt_id: int, answer: SyncAnswer) -> None:
@@ -196,4 +193,3 @@ class Uploads:
         context.writer.refused(
             batch, attempt_id, context.at(), status_code=answer.status_code, message=answer.message, pieces=pieces
         )
-

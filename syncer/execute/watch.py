@@ -171,9 +171,7 @@ class TaskWatch:
     def _settle(self, task_id: str, watched: Watched) -> None:
         context, batch = self._context, watched.batch
         assert watched.codes_affected is not None  # noqa: S101  only complete tasks come here
-        judgement = judge_count(
-            batch.size, watched.codes_affected, unique=context.run.unique, reach=context.reach
-        )
+        judgement = judge_count(batch.size, watched.codes_affected, unique=context.run.unique, reach=context.reach)
         if judgement.finding is Finding.UNCLEAR and self._outcomes.probing:
             return
         del self._watched[task_id]

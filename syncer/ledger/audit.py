@@ -37,7 +37,7 @@ ORDER BY i.id
 def history(connection: Connection, key: str) -> list[HistoryEntry]:
     """Return every upload of one key value, oldest first."""
     rows = connection.execute(text(_HISTORY.format(where="i.key = :key")), {"key": key})
-    return [_entry(row._mapping) for row in rows]
+    return [_entry(row._asdict()) for row in rows]
 
 
 def export(connection: Connection, *, since: str | None, run_id: int | None) -> Iterator[HistoryEntry]:
@@ -51,7 +51,7 @@ def export(connection: Connection, *, since: str | None, run_id: int | None) -> 
         parameters["run_id"] = str(run_id)
     statement = text(_HISTORY.format(where=" AND ".join(where)))
     for row in connection.execution_options(yield_per=5_000).execute(statement, parameters):
-        yield _entry(row._mapping)
+        yield _entry(row._asdict())
 
 
 def _entry(row: Mapping[str, Any]) -> HistoryEntry:

@@ -57,7 +57,9 @@ def open_engine(path: Path, *, read_only: bool = False) -> Engine:
         poolclass=NullPool,
     )
     event.listen(engine, "connect", lambda raw, _: _configure(raw, read_only))
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE"))
+    event.listen(
+        engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    )
     event.listen(engine, "handle_error", lambda context: _translate(context, path))
     return engine
 
@@ -93,7 +95,7 @@ def wal_is_safe(version: tuple[int, ...]) -> bool:
 def _translate(context: ExceptionContext, path: Path) -> None:
     error = context.original_exception
     if isinstance(error, sqlite3.Error):
-        context.chained_exception = ledger_error(error, path)  # type: ignore[misc]  # documented way to replace it
+        context.chained_exception = ledger_error(error, path)
 
 
 def ledger_error(error: sqlite3.Error, path: Path) -> LedgerError | LedgerBusyError:

@@ -245,9 +245,7 @@ class Ledger:
         assert known is not None  # noqa: S101  it was inserted in this transaction
         return known
 
-    def begin_run(
-        self, job: Job, *, at: str, mode: str, campaign: int | None, unique: bool, program: str
-    ) -> Run:
+    def begin_run(self, job: Job, *, at: str, mode: str, campaign: int | None, unique: bool, program: str) -> Run:
         """Record that a run began. It has no plan yet: `store_plan` gives it one."""
         with self.connection.begin():
             run_id = self.connection.execute(

@@ -23,7 +23,7 @@ def migrations_path() -> Path:
 
 
 def _config(connection: Connection) -> Config:
-    from alembic.config import Config  # noqa: PLC0415  alembic is needed on the day of an upgrade only
+    from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(migrations_path()).replace("%", "%%"))
@@ -46,7 +46,7 @@ def revision(connection: Connection) -> str | None:
 
 def upgrade(connection: Connection) -> None:
     """Run every migration that the ledger lacks, in one transaction of `connection`."""
-    from alembic import command  # noqa: PLC0415  see _config
+    from alembic import command
 
     command.upgrade(_config(connection), "head")
 

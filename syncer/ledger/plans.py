@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Table, func, insert, select, update
 
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import insert_rows, key_blocks, key_look_ups, raw_cursor
@@ -29,16 +29,17 @@ if TYPE_CHECKING:
     from syncer.ledger.values import Run
     from syncer.model import Plan
 
+# SQLite cannot know how long a json_each() is, and would rather scan the whole state: CROSS JOIN fixes the order.
 SCAN_FROM_KEYS = 50_000
 """With at least this many rows in the files, reading the whole current state beats looking each key up."""
-_OF_STATES = """FROM batches b JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
+_OF_STATES = """FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
     WHERE b.job_id = ? AND NOT b.split AND b.state IN ({marks})"""
 
 
 def payload_ids(connection: Connection, fingerprints: Sequence[str]) -> npt.NDArray[np.int64]:
     """Return the ledger's id of each fingerprint, -1 where it has never seen that data."""
     ids = np.full(len(fingerprints), -1, np.int64)
-    statement = "SELECT j.key, p.id FROM json_each(?) j JOIN payloads p ON p.fingerprint = j.value"
+    statement = "SELECT j.key, p.id FROM json_each(?) j CROSS JOIN payloads p ON p.fingerprint = j.value"
     for begin in range(0, len(fingerprints), 10_000):
         block = json.dumps(fingerprints[begin : begin + 10_000])
         for place, payload_id in raw_cursor(connection).execute(statement, (block,)):
@@ -48,7 +49,7 @@ def payload_ids(connection: Connection, fingerprints: Sequence[str]) -> npt.NDAr
 
 def payload_data(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
     """Return the canonical data of payloads, by id."""
-    statement = "SELECT p.id, p.data FROM json_each(?) j JOIN payloads p ON p.id = j.value"
+    statement = "SELECT p.id, p.data FROM json_each(?) j CROSS JOIN payloads p ON p.id = j.value"
     return dict(raw_cursor(connection).execute(statement, (json.dumps(list(ids)),)).fetchall())
 
 
@@ -58,7 +59,7 @@ def known(connection: Connection, job_id: int, keys: pa.LargeStringArray) -> Ite
         blocks = key_blocks(connection, "SELECT key, payload_id FROM current WHERE job_id = ?", [job_id])
     else:
         statement = (
-            "SELECT c.key, c.payload_id FROM json_each(?2) j JOIN current c ON c.job_id = ?1 AND c.key = j.value"
+            "SELECT c.key, c.payload_id FROM json_each(?2) j CROSS JOIN current c ON c.job_id = ?1 AND c.key = j.value"
         )
         blocks = key_look_ups(connection, statement, [job_id], keys)
     for block, (ids,) in blocks:
@@ -103,7 +104,7 @@ def _row_counts(plan: Plan) -> Mapping[str, int]:
     return {name: getattr(rows, name) for name in rows.__slots__}
 
 
-def _next_id(connection: Connection, table: t.Table) -> int:
+def _next_id(connection: Connection, table: Table) -> int:
     return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()) + 1
 
 
@@ -115,7 +116,7 @@ def _store_payloads(connection: Connection, plan: Plan) -> npt.NDArray[np.int64]
     missing = np.flatnonzero(used & (ids < 0))
     first = _next_id(connection, t.payloads)
     ids[missing] = np.arange(first, first + len(missing))
-    rows = ((int(ids[n]), plan.fingerprints[n], plan.payloads[n]) for n in missing)
+    rows = ((int(ids[n]), plan.fingerprints[n], plan.payloads[n]) for n in missing.tolist())
     insert_rows(connection, "payloads", ("id", "fingerprint", "data"), rows)
     return ids
 

@@ -131,7 +131,8 @@ def last_lost_sync(connection: Connection, job_id: int, since: str) -> str | Non
         .where(t.batches.c.job_id == job_id, t.batches.c.kind == "sync", t.attempts.c.verdict == "lost")
         .where(t.attempts.c.started_at > since)
     )
-    return connection.execute(query).scalar_one()
+    found: str | None = connection.execute(query).scalar_one()
+    return found
 
 
 def items(connection: Connection, owner: Batch) -> list[Item]:
@@ -177,7 +178,7 @@ def kind_counts(connection: Connection, run_id: int) -> dict[str, int]:
         .where(t.batches.c.run_id == run_id, t.batches.c.parent_id.is_(None))
         .group_by(t.batches.c.kind)
     )
-    return {kind: count for kind, count in connection.execute(query)}
+    return dict(row._tuple() for row in connection.execute(query))
 
 
 _WHOLE_BATCHES = """
@@ -187,7 +188,7 @@ GROUP BY state, message ORDER BY 3 DESC LIMIT ?
 """
 _SINGLE_VALUES = """
 SELECT o.bucket, o.message, count(*), min(o.item_id) FROM batches b
-JOIN outcomes o ON o.item_id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
+CROSS JOIN outcomes o ON o.item_id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
 WHERE b.run_id = ? AND NOT b.split AND b.unmatched > 0
 GROUP BY o.bucket, o.message ORDER BY 3 DESC LIMIT ?
 """
@@ -220,7 +221,9 @@ def planned_outcomes(connection: Connection, run_id: int) -> Iterator[tuple[str,
         .select_from(t.batches)
         .join(
             t.items,
-            and_(t.items.c.id >= t.batches.c.first_item_id, t.items.c.id < t.batches.c.first_item_id + t.batches.c.size),
+            and_(
+                t.items.c.id >= t.batches.c.first_item_id, t.items.c.id < t.batches.c.first_item_id + t.batches.c.size
+            ),
         )
         .outerjoin(t.outcomes, t.outcomes.c.item_id == t.items.c.id)
         .where(t.batches.c.run_id == run_id, t.batches.c.split == false())

@@ -30,7 +30,8 @@ _CONFIRM = text(
     """
     INSERT INTO current (job_id, key, payload_id, batch_id)
     SELECT :job_id, key, payload_id, :batch_id FROM items
-    WHERE id BETWEEN :first AND :last AND id NOT IN (SELECT item_id FROM outcomes WHERE item_id BETWEEN :first AND :last)
+    WHERE id BETWEEN :first AND :last
+      AND id NOT IN (SELECT item_id FROM outcomes WHERE item_id BETWEEN :first AND :last)
     ORDER BY key
     ON CONFLICT (job_id, key) DO UPDATE SET payload_id = excluded.payload_id, batch_id = excluded.batch_id
     """
@@ -129,14 +130,10 @@ class Writer:
         """SENDING → REJECTED: nothing of the call was applied. With ``pieces`` its values go on in new batches."""
         with self._connection.begin():
             self._end_attempt(attempt_id, "refused", at, status_code, message)
-            changed = self._change(
-                batch, Event.REFUSED, at, attempt_id, message, message=message, split=bool(pieces)
-            )
+            changed = self._change(batch, Event.REFUSED, at, attempt_id, message, message=message, split=bool(pieces))
             return changed, self._split(changed, pieces, at)
 
-    def not_processed(
-        self, batch: Batch, attempt_id: int, at: str, *, status_code: int | None, message: str
-    ) -> Batch:
+    def not_processed(self, batch: Batch, attempt_id: int, at: str, *, status_code: int | None, message: str) -> Batch:
         """SENDING → PLANNED: the call did nothing, for certain."""
         with self._connection.begin():
             self._end_attempt(attempt_id, "not_processed", at, status_code, message)
@@ -263,7 +260,7 @@ class Writer:
                 text(
                     "INSERT INTO items (id, batch_id, key, payload_id, source_id, line) "
                     "SELECT :first + j.key, :child, i.key, i.payload_id, i.source_id, i.line "
-                    "FROM json_each(:ids) j JOIN items i ON i.id = j.value ORDER BY j.key"
+                    "FROM json_each(:ids) j CROSS JOIN items i ON i.id = j.value ORDER BY j.key"
                 ),
                 {"first": first, "child": child_id, "ids": json.dumps(piece.item_ids)},
             )

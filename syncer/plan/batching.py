@@ -8,7 +8,8 @@ smaller one adds less than one to the pool.
 
 With several key columns a call selects the codes that match *all* its constraints, so values of two varying columns
 would select their cross product and reach codes that no row named. Hence exactly one column varies in a call; per
-payload the one that needs the fewest calls. Composite keys go async only, and the fixed values count among the 1,000 of a call.
+payload the one that needs the fewest calls. Composite keys go async only, and the fixed values count among the 1,000
+values of a call.
 
 Pure, vectorised over the items; deterministic: batches come in the order in which their payloads, then their rows,
 first appear.
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 ASYNC_VALUES_MAX = 1000
-"""Values that one async call may carry (scantrust-api.md, "SCM upload, async": at most 1K values, never more in all)."""
+"""Values that one async call may carry (scantrust-api.md, "SCM upload, async": at most 1K, never more in all)."""
 SYNC_ITEMS_MAX = 100
 """Items that one sync call may carry (scantrust-api.md, "SCM upload, sync")."""
 
@@ -68,7 +69,8 @@ def batch_composite(payload: npt.NDArray[np.int32] | Ints, columns: Sequence[Int
     most = ASYNC_VALUES_MAX - (len(columns) - 1)
     payloads = int(payload.max()) + 1
     groupings = [
-        _fold([payload, *(codes for at, codes in enumerate(columns) if at != varying)]) for varying in range(len(columns))
+        _fold([payload, *(codes for at, codes in enumerate(columns) if at != varying)])
+        for varying in range(len(columns))
     ]
     calls = np.zeros((len(columns), payloads), np.int64)
     for varying, groups in enumerate(groupings):
@@ -100,7 +102,9 @@ def _fold(columns: Sequence[Ints]) -> Ints:
 
 def _slice(order: Ints, group: Ints, varying_of_group: Ints, most: int = ASYNC_VALUES_MAX) -> Batches:
     """Cut items that are sorted by group into async batches of one group each."""
-    counts = np.bincount(group, minlength=len(varying_of_group)).astype(np.int64) if len(group) else np.zeros(0, np.int64)
+    counts = (
+        np.bincount(group, minlength=len(varying_of_group)).astype(np.int64) if len(group) else np.zeros(0, np.int64)
+    )
     pieces = -(-counts // most)
     owner = np.repeat(np.arange(len(counts), dtype=np.int64), pieces)
     piece = np.arange(len(owner), dtype=np.int64) - np.repeat(np.cumsum(pieces) - pieces, pieces)

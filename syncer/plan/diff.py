@@ -119,7 +119,9 @@ class Diff:
             places = [f"{names[records.source[row]]}:{records.line[row]}" for row in rows[:LINES_NAMED_MAX]]
             more = f" and {len(rows) - LINES_NAMED_MAX} more" if len(rows) > LINES_NAMED_MAX else ""
             key = records.keys[int(groups.leaders[group])].as_py()
-            message = f"key {shown_key(key)!r} stands with different data on {', '.join(places)}{more}: leave one of them"
+            message = (
+                f"key {shown_key(key)!r} stands with different data on {', '.join(places)}{more}: leave one of them"
+            )
             rejections += [
                 Rejection(int(records.source[row]), int(records.line[row]), CONFLICT_CODE, message, key) for row in rows
             ]

@@ -63,7 +63,12 @@ def check_document(findings: Sequence[Finding], exit_code: int) -> dict[str, Any
         "command": "check",
         "exit_code": exit_code,
         "findings": [
-            {"what": one.what, "ok": one.error is None, "found": one.found, "next": one.error.next if one.error else None}
+            {
+                "what": one.what,
+                "ok": one.error is None,
+                "found": one.found,
+                "next": one.error.next if one.error else None,
+            }
             for one in findings
         ],
         "error": error_document(first) if first else None,
@@ -95,7 +100,8 @@ def run_details_document(details: RunDetails) -> dict[str, Any]:
         "sources": [asdict(source) for source in details.sources],
         "concerns": [asdict(concern) for concern in details.concerns],
         "batch_counts": [
-            {"kind": kind, "state": state.value, "batches": count} for (kind, state), count in details.batch_counts.items()
+            {"kind": kind, "state": state.value, "batches": count}
+            for (kind, state), count in details.batch_counts.items()
         ],
         "batches": [asdict(batch) for batch in details.batches],
     }

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 def write_export(entries: Iterable[HistoryEntry], form: str, out: TextIO) -> None:
     """Write entries as ``csv`` (with a header) or ``jsonl``, one a line."""
     if form == "jsonl":
-        for entry in entries:
-            out.write(json.dumps(entry_document(entry), ensure_ascii=False) + "\n")
+        out.writelines(json.dumps(entry_document(entry), ensure_ascii=False) + "\n" for entry in entries)
         return
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HistoryEntry.__slots__)

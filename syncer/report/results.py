@@ -111,7 +111,8 @@ def _open(stack: ExitStack, path: Path, header: Sequence[str]) -> Any:
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    writer = csv.writer(stack.enter_context(open(descriptor, "w", newline="", encoding="utf-8")), lineterminator="\n")
+    file = stack.enter_context(os.fdopen(descriptor, "w", newline="", encoding="utf-8"))
+    writer = csv.writer(file, lineterminator="\n")
     writer.writerow([*header, *EXTRA_COLUMNS])
     return writer
 
@@ -126,14 +127,17 @@ def _write_source(
 ) -> None:
     for chunk in source.chunks():
         for row in chunk.rejections:  # rows that could not be split into columns: what could be read of them
-            cells = dict(zip(source.header, row.cells, strict=False))
+            known = dict(zip(source.header, row.cells, strict=False))
             writers["error.csv"].writerow(
-                [*(cells.get(name, "") for name in header), source.name, row.line, row.code, row.message]
+                [*(known.get(name, "") for name in header), source.name, row.line, row.code, row.message]
             )
         valid = validator.check(chunk)
-        fate_of_line = dict(zip(valid.lines.tolist(), fates.of_rows(key_text(valid.keys)) if len(valid.lines) else [], strict=True))
+        fate_of_line = dict(
+            zip(valid.lines.tolist(), fates.of_rows(key_text(valid.keys)) if len(valid.lines) else [], strict=True)
+        )
         columns = [
-            chunk.columns.column(name).to_pylist() if name in source.header else [""] * len(chunk.lines) for name in header
+            chunk.columns.column(name).to_pylist() if name in source.header else [""] * len(chunk.lines)
+            for name in header
         ]
         for line, *cells in zip(chunk.lines.tolist(), *columns, strict=True):
             rejection = rejections.get((chunk.source, line))

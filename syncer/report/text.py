@@ -56,14 +56,16 @@ def sync_text(result: SyncResult) -> RenderableType:
     if result.discarded_fields:
         parts.append(
             Text(
-                f"! DISCARDED by the campaign: {', '.join(result.discarded_fields)}. The API took the codes and dropped "
-                "these fields.\n  Define them in the campaign and run again with --force, or take their columns out "
+                f"! DISCARDED by the campaign: {', '.join(result.discarded_fields)}: the API took the codes, "
+                "not these fields.\n  Define them in the campaign and run again with --force, or take their columns out "
                 "([jobs.<name>.columns]).",
                 style="bold yellow",
             )
         )
     if result.earlier_in_doubt:
-        parts.append(Text(f"! {result.earlier_in_doubt:,} values of earlier runs are still not settled.", style="yellow"))
+        parts.append(
+            Text(f"! {result.earlier_in_doubt:,} values of earlier runs are still not settled.", style="yellow")
+        )
     parts += [Text(f"note: {note}", style="dim") for note in result.notes]
     if result.error is not None:
         parts.append(error_text(result.error))
@@ -80,7 +82,9 @@ def _headline(result: SyncResult) -> Text:
         "incomplete": "finished, but some rows are not confirmed",
         "stopped": "stopped before its end",
     }[result.state]
-    return Text(f"run {run.id} of job {run.job.name} by {' + '.join(run.job.key)}: {words}", f"bold {STYLES[result.state]}")
+    return Text(
+        f"run {run.id} of job {run.job.name} by {' + '.join(run.job.key)}: {words}", f"bold {STYLES[result.state]}"
+    )
 
 
 def _numbers(result: SyncResult) -> Table:
@@ -90,9 +94,12 @@ def _numbers(result: SyncResult) -> Table:
     table.add_column()
     table.add_row("rows", _counts({name: getattr(rows, name) for name in rows.__slots__}, first="read"))
     if result.command == "plan":
-        table.add_row("to send", f"{sum(values.values()):,} values in {requests.minimum_updates:,} calls"
-                      f" ({result.sync_batches:,} sync, {result.async_batches:,} async),"
-                      f" at least {result.minimum_send_s:,.1f} s at the API's limit")
+        table.add_row(
+            "to send",
+            f"{sum(values.values()):,} values in {requests.minimum_updates:,} calls"
+            f" ({result.sync_batches:,} sync, {result.async_batches:,} async),"
+            f" at least {result.minimum_send_s:,.1f} s at the API's limit",
+        )
     else:
         table.add_row("values", _counts({WORDS[bucket]: count for bucket, count in values.items()}, first="confirmed"))
         table.add_row(
@@ -107,8 +114,10 @@ def _numbers(result: SyncResult) -> Table:
 
 def _counts(counts: Mapping[str, int], *, first: str) -> str:
     others = [f"{count:,} {name}" for name, count in counts.items() if count and name != first]
-    return f"{counts.get(first, 0):,} {first}" + (": " if first == "read" and others else "") + (
-        ", ".join(others) if first == "read" else "".join(f", {other}" for other in others)
+    return (
+        f"{counts.get(first, 0):,} {first}"
+        + (": " if first == "read" and others else "")
+        + (", ".join(others) if first == "read" else "".join(f", {other}" for other in others))
     )
 
 
@@ -120,7 +129,10 @@ def _samples(result: SyncResult) -> Table:
             assert isinstance(key, Mapping)  # noqa: S101  made so in commands
             first = place == 0
             table.add_row(
-                sample.kind if first else "", f"{sample.values:,}" if first else "", escape(" + ".join(key.values())), escape(data)
+                sample.kind if first else "",
+                f"{sample.values:,}" if first else "",
+                escape(" + ".join(key.values())),
+                escape(data),
             )
     return table
 

@@ -87,7 +87,12 @@ def _page(request: Request, tasks: list[Task]) -> dict[str, Any]:
         return f"{request.sandbox.url}/api/v2/scm/tasks/?{urlencode({**query, 'limit': limit, 'offset': to})}"
 
     bodies = [_body(request, task) for task in tasks[offset : offset + limit]]
-    return {"count": len(tasks), "next": link(offset + limit), "previous": link(max(0, offset - limit)), "results": bodies}
+    return {
+        "count": len(tasks),
+        "next": link(offset + limit),
+        "previous": link(max(0, offset - limit)),
+        "results": bodies,
+    }
 
 
 def _body(request: Request, task: Task, *, details: bool = False) -> dict[str, Any]:
@@ -113,7 +118,13 @@ def _me(request: Request) -> Answer:
 
 
 def _route(
-    name: str, path: str, methods: str, handle: Callable[[Request], Answer], *, is_update: bool = False, free: bool = False
+    name: str,
+    path: str,
+    methods: str,
+    handle: Callable[[Request], Answer],
+    *,
+    is_update: bool = False,
+    free: bool = False,
 ) -> Route:
     permissions: frozenset[str] = frozenset() if free else SCM_PERMISSIONS
     return Route(name, re.compile(path), frozenset(methods.split()), permissions, is_update, handle)

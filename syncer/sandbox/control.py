@@ -1,14 +1,14 @@
 """The door for tests and people: look into the sandbox, load it, break it. Needs no token; loopback only.
 
-    GET  /                    what this is
-    GET  /sandbox/state       every code with all its fields
-    GET  /sandbox/tasks       every task, with what it was asked to do
-    GET  /sandbox/journal     every write to a field: when, old, new, by which task or call
-    GET  /sandbox/requests    every request that came in
-    GET  /sandbox/violations  what a well-behaved client never does
-    POST /sandbox/codes       add codes: a list of mappings
-    POST /sandbox/faults      replace the scripted faults: a list of rules
-    POST /sandbox/reset       go back to the first state
+GET  /                    what this is
+GET  /sandbox/state       every code with all its fields
+GET  /sandbox/tasks       every task, with what it was asked to do
+GET  /sandbox/journal     every write to a field: when, old, new, by which task or call
+GET  /sandbox/requests    every request that came in
+GET  /sandbox/violations  what a well-behaved client never does
+POST /sandbox/codes       add codes: a list of mappings
+POST /sandbox/faults      replace the scripted faults: a list of rules
+POST /sandbox/reset       go back to the first state
 """
 
 from __future__ import annotations

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
+from typing import Any, cast
 
 KINDS = frozenset(
     {
-        "drop_before", "drop_after", "hang", "truncate", "garbage", "html", "status", "status_after", "late", "slow_drip",
-        "redirect", "task_fail", "task_stuck", "task_forgotten", "wrong_count", "no_items", "body",
+        "drop_before", "drop_after", "hang", "truncate", "garbage", "html", "status", "status_after", "late",
+        "slow_drip",        "redirect", "task_fail", "task_stuck", "task_forgotten", "wrong_count", "no_items", "body",
     }
 )  # fmt: skip
 TASK_KINDS = frozenset({"task_fail", "task_stuck", "task_forgotten"})
@@ -56,7 +57,7 @@ class Faults:
             unknown = set(rule) - set(Fault.__slots__)
             if unknown:
                 raise ValueError(f"unknown member {', '.join(sorted(unknown))} in a fault")
-            made.append(Fault(**rule))  # type: ignore[arg-type]  checked above by name; types are the author's
+            made.append(Fault(**cast("dict[str, Any]", rule)))
         self._rules = made
         self._calls.clear()
         self._struck.clear()

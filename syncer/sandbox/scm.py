@@ -42,9 +42,9 @@ def _data_errors(world: World, data: dict[str, Any]) -> dict[str, str]:
             errors[name] = _FORBIDDEN_DATA[name]
         elif not isinstance(value, str):
             errors[name] = "Not a valid string."
-        elif name == "activation_status" and value not in {"0", "1", "2"}:
-            errors[name] = f'"{value}" is not a valid choice.'
-        elif name == "blacklist_reason" and not (value.isdigit() and int(value) <= BLACKLIST_REASON_MAX):
+        elif (name == "activation_status" and value not in {"0", "1", "2"}) or (
+            name == "blacklist_reason" and not (value.isdigit() and int(value) <= BLACKLIST_REASON_MAX)
+        ):
             errors[name] = f'"{value}" is not a valid choice.'
         elif name == "product" and world.products is not None and value not in world.products:
             errors[name] = f"Product '{value}' does not exist."
@@ -113,7 +113,7 @@ def check_async(world: World, body: Any) -> tuple[dict[str, list[str]], dict[str
         errors["scm_data"] = wrong_data
     campaign = body.get("campaign")
     if campaign is not None:
-        fields = (world.campaigns or {1: None}).get(campaign) if isinstance(campaign, int) else None
+        fields = world.campaigns.get(campaign) if world.campaigns is not None and isinstance(campaign, int) else None
         if not isinstance(campaign, int) or isinstance(campaign, bool):
             errors["campaign"] = [f"Incorrect type. Expected pk value, received {type(campaign).__name__}."]
         elif world.campaigns is not None and campaign not in world.campaigns:

@@ -96,7 +96,7 @@ class Sandbox:
             return dict(self.world.codes[number].fields)
 
     def calls(self, call: str) -> list[Logged]:
-        """Return the logged requests of one kind: sync, async, tasks, task, me …"""
+        """Return the logged requests of one kind, by the name of its route (sync, async, tasks, task, me)."""
         return [logged for logged in self.requests if logged.call == call]
 
     def __enter__(self) -> Sandbox:
@@ -184,7 +184,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parts = urlsplit(self.path)
         if parts.path == "/" or parts.path.startswith("/sandbox/"):
-            status_code, document = control(self.server.sandbox, self.command, parts.path, dict(parse_qsl(parts.query)), body)
+            status_code, document = control(
+                self.server.sandbox, self.command, parts.path, dict(parse_qsl(parts.query)), body
+            )
             self._send(status_code, document)
             return
         self._answer_api(parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)), body)
@@ -201,11 +203,24 @@ class _Handler(BaseHTTPRequestHandler):
             result: tuple[int, Any, dict[str, str]] = refusal or (0, None, {})
             if refusal is None and route is not None and not (fault and fault.kind == "late"):
                 result = (*self._process(route, arguments, query, body, arrived_s, fault), {})
-            late = (route, arguments, query, body) if route and fault and fault.kind == "late" and refusal is None else None
+            late = (
+                (route, arguments, query, body)
+                if route and fault and fault.kind == "late" and refusal is None
+                else None
+            )
             order = len(sandbox.requests) + 1
             token = hashlib.sha256((self.headers.get("Authorization") or "").encode()).hexdigest()[:8]
             sandbox.requests.append(
-                Logged(order, arrived_s, self.command, self.path, call, result[0] or None, fault.kind if fault else None, token)
+                Logged(
+                    order,
+                    arrived_s,
+                    self.command,
+                    self.path,
+                    call,
+                    result[0] or None,
+                    fault.kind if fault else None,
+                    token,
+                )
             )
         if late is not None and fault is not None:
             threading.Timer(fault.seconds, self._process_late, late).start()
@@ -245,7 +260,13 @@ class _Handler(BaseHTTPRequestHandler):
         return (0, None, {}) if fault.kind == "drop_before" else None
 
     def _process(
-        self, route: Route, arguments: Mapping[str, str], query: dict[str, str], body: bytes, now_s: float, fault: Fault | None
+        self,
+        route: Route,
+        arguments: Mapping[str, str],
+        query: dict[str, str],
+        body: bytes,
+        now_s: float,
+        fault: Fault | None,
     ) -> tuple[int, Any]:
         sandbox = self.server.sandbox
         document: Any = None

@@ -203,7 +203,10 @@ def read_codes(path: Path) -> list[dict[str, str]]:
         header = file.readline()
         file.seek(0)
         delimiter = ";" if header.count(";") > header.count(",") else ","
-        return [{name: value or "" for name, value in row.items() if name} for row in csv.DictReader(file, delimiter=delimiter)]
+        return [
+            {name: value or "" for name, value in row.items() if name}
+            for row in csv.DictReader(file, delimiter=delimiter)
+        ]
 
 
 @dataclass(slots=True)

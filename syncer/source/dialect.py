@@ -1,4 +1,4 @@
-"""How a file is written: declared in the settings, or found from its first rows; refused when two readings are possible."""
+"""How a file is written: declared in the settings, or found from its first rows; refused when it reads in two ways."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from syncer.errors import SourceError
 
@@ -24,7 +24,7 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs
 class InputFile:
     """One input, which can be read any number of times from its beginning. ``name`` is for messages."""
 
-    def __init__(self, name: str, stdin: BinaryIO | None) -> None:
+    def __init__(self, name: str, stdin: IO[bytes] | None) -> None:
         self.name = name
         self.sha256 = ""
         """Of the bytes on disk, in hex; known after the first full pass."""
@@ -33,7 +33,7 @@ class InputFile:
         if name == "-" and stdin is None:
             raise SourceError("there is no standard input", file=name)
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> IO[bytes]:
         if self._spool is not None:
             self._spool.seek(0)
             return self._spool
@@ -63,12 +63,16 @@ class InputFile:
             if unzip is not None:
                 unzip.end()
         except OSError as error:
-            raise SourceError(f"cannot be read: {error.strerror}", file=self.name, next="copy the file again") from error
+            raise SourceError(
+                f"cannot be read: {error.strerror}", file=self.name, next="copy the file again"
+            ) from error
         finally:
             if handle is not self._spool:
                 handle.close()
         if self.sha256 and digest.hexdigest() != self.sha256:
-            raise SourceError("the file changed while it was being read", file=self.name, next="run again when it is whole")
+            raise SourceError(
+                "the file changed while it was being read", file=self.name, next="run again when it is whole"
+            )
         self.sha256, self.size_bytes = digest.hexdigest(), size
 
 
@@ -90,7 +94,9 @@ class Gunzip:
                     yield block
                 raw = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
         except zlib.error as error:
-            raise SourceError(f"the compressed file is damaged: {error}", file=self._name, next="copy the file again") from None
+            raise SourceError(
+                f"the compressed file is damaged: {error}", file=self._name, next="copy the file again"
+            ) from None
 
     def end(self) -> None:
         """Raise `SourceError` unless the last member is whole."""
@@ -113,7 +119,7 @@ def utf8_blocks(file: InputFile, declared: str | None) -> tuple[str, Iterator[by
             "there are NUL bytes at its beginning: it looks like UTF-16 without a mark",
             file=file.name,
             line=1,
-            next="declare it: jobs.<name>.csv.encoding = \"utf-16-le\" (or utf-16-be)",
+            next='declare it: jobs.<name>.csv.encoding = "utf-16-le" (or utf-16-be)',
         )
     if found[0] and codecs.lookup(encoding).name in {codecs.lookup(found[1]).name, "utf-8-sig"}:
         first = first[len(found[0]) :]
@@ -149,8 +155,8 @@ def _place(error: UnicodeDecodeError, lines: int) -> tuple[int, int]:
     return lines + before.count(b"\n"), len(before) - (before.rfind(b"\n") + 1) + 1
 
 
-def _spool(stdin: BinaryIO) -> BinaryIO:
-    spool = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the input
+def _spool(stdin: IO[bytes]) -> IO[bytes]:
+    spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the input
     while block := stdin.read(BLOCK_BYTES):
         spool.write(block)
-    return spool  # type: ignore[return-value]  typeshed has a wrapper type here
+    return spool

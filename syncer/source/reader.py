@@ -8,7 +8,7 @@ through `RowParser`. Memory is bounded by a block, and only wanted columns are k
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +29,7 @@ QUOTE = '"'
 class Source:
     """One input file. ``position`` is its place on the command line, from 0."""
 
-    def __init__(self, position: int, name: str, form: CsvForm, stdin: BinaryIO | None) -> None:
+    def __init__(self, position: int, name: str, form: CsvForm, stdin: IO[bytes] | None) -> None:
         self.position = position
         self.name = name
         self._file = InputFile(name, stdin)
@@ -90,9 +90,8 @@ class Source:
             line=1 + _lines(self._header_lines),
         )
         for block in blocks:
-            if skip:
-                block, skip = block[skip:], max(0, skip - len(block))
-            text = rest + block
+            text = rest + block[skip:]
+            skip = max(0, skip - len(block))
             cut = text.rfind(b"\n") + 1
             chunk, rest = reader.read(parser, text, cut)
             if len(rest) > ROW_BYTES_MAX:
@@ -100,10 +99,10 @@ class Source:
             if chunk is not None:
                 rows += len(chunk.lines) + len(chunk.rejections)
                 yield chunk
-        chunk = reader.read_strictly(parser, rest.decode(), final=True)
-        if chunk is not None:
-            rows += len(chunk.lines) + len(chunk.rejections)
-            yield chunk
+        last = reader.read_strictly(parser, rest.decode(), final=True)
+        if last is not None:
+            rows += len(last.lines) + len(last.rejections)
+            yield last
         self._rows = rows
 
 
@@ -123,13 +122,15 @@ class _Reader:
         lines = _plain_lines(plain, dialect, len(self._source.header))
         if lines:
             chunk = Chunk(
-                self._source.position, self._read_plain(plain), np.arange(parser.line, parser.line + lines, dtype=np.int64)
+                self._source.position,
+                self._read_plain(plain),
+                np.arange(parser.line, parser.line + lines, dtype=np.int64),
             )
             parser.line += lines
             return chunk, text[cut:]
-        decoded = text.decode("utf-8") if not text or text[-1] < 0x80 else text[:cut].decode("utf-8")  # noqa: PLR2004
-        chunk = self.read_strictly(parser, decoded, final=False)
-        return chunk, text[len(decoded[: parser.consumed].encode()) :]
+        decoded = text.decode()
+        rest = self.read_strictly(parser, decoded, final=False)
+        return rest, text[len(decoded[: parser.consumed].encode()) :]
 
     def _read_plain(self, text: bytes) -> pa.RecordBatch:
         table = pyarrow.csv.read_csv(
@@ -163,9 +164,7 @@ class _Reader:
                 rows.append(row)
             else:
                 code, message = row.fault
-                rejections.append(
-                    Rejection(self._source.position, row.line, code, message, cells=tuple(row.cells))
-                )
+                rejections.append(Rejection(self._source.position, row.line, code, message, cells=tuple(row.cells)))
         if not rows and not rejections:
             return None
         columns = [pa.array([row.cells[place] for row in rows], pa.string()) for place in self._places]
@@ -196,7 +195,7 @@ def _lines(text: str) -> int:
     return text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
-def open_sources(names: Sequence[str], form: CsvForm, *, stdin: BinaryIO | None = None) -> list[Source]:
+def open_sources(names: Sequence[str], form: CsvForm, *, stdin: IO[bytes] | None = None) -> list[Source]:
     """Open files as far as their headers; ``-`` is standard input. Raises `SourceError` for one that cannot be read."""
     if len(set(names)) < len(names):
         twice = next(name for place, name in enumerate(names) if name in names[:place])

@@ -79,7 +79,10 @@ class RowParser:
                 cell, place, ended, cut = self._damaged_cell(text, place, final=final)
                 if cut:
                     return None
-                fault = (STRAY_QUOTE, f"column {len(cells) + 1}: a quote in the middle of a cell; double it or quote the cell")
+                fault = (
+                    STRAY_QUOTE,
+                    f"column {len(cells) + 1}: a quote in the middle of a cell; double it or quote the cell",
+                )
                 cells.append(cell)
             else:
                 quoted = found["quoted"]
@@ -117,7 +120,7 @@ class RowParser:
         )
 
     def _damaged_cell(self, text: str, place: int, *, final: bool) -> tuple[str, int, bool, bool]:
-        """Read a cell with a quote in its middle up to its end: the cell, what follows, whether the row ended, was cut."""
+        """Read a cell with a quote in its middle to its end: cell, next place, whether the row ended, was cut."""
         end = place
         while end < len(text) and text[end] not in (self._delimiter, "\r", "\n"):
             end += 1
