@@ -69,7 +69,9 @@ def sync_text(result: SyncResult) -> RenderableType:
     parts += [Text(f"note: {note}", style="dim") for note in result.notes]
     if result.error is not None:
         parts.append(error_text(result.error))
-    parts.append(_next(result))
+    hint = _next(result)
+    if hint:
+        parts.append(Text(f"next: {hint}", "bold"))
     return Group(*parts)
 
 
@@ -143,7 +145,7 @@ def _rejections(result: SyncResult) -> Group:
     for row in shown:
         table.add_row(escape(f"{result.files[row.source]}:{row.line}"), row.code, escape(row.message))
     more = len(result.rejections) - len(shown)
-    return Group(table, Text(f"… and {more:,} more: --results DIR writes them all" if more else "", "dim"))
+    return Group(table, *([Text(f"… and {more:,} more: --results DIR writes them all", "dim")] if more else []))
 
 
 def _concerns(concerns: Sequence[Concern]) -> Table:
@@ -159,15 +161,15 @@ def _concerns(concerns: Sequence[Concern]) -> Table:
     return table
 
 
-def _next(result: SyncResult) -> Text:
+def _next(result: SyncResult) -> str:
     if result.error is not None or result.exit_code == 0 or result.run is None:
-        return Text("")
+        return ""
     hint = f"syncer status {result.run.id}"
     if any(result.values.get(bucket) for bucket in (Bucket.PENDING, Bucket.UNSENT, Bucket.IN_DOUBT)):
         hint = "syncer resume"
     elif result.rejections:
         hint = "correct the rows above in the source system (or in error.csv of --results DIR), then: syncer sync FILE"
-    return Text(f"next: {hint}", "bold")
+    return hint
 
 
 def error_text(error: SyncerError) -> Text:

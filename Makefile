@@ -1,0 +1,70 @@
+# Everything that a person types here. `make` alone shows what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python that is new enough; name another with `make PYTHON=…`.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
+
+.PHONY: help
+help: ## Show this help
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1|/' | column -t -s '|'
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "syncer needs Python 3.11 or newer (with venv); none was found. Install it, or: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "· making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+# The program with exactly the pinned, hashed versions of what it needs.
+$(VENV)/.runtime: requirements.txt pyproject.toml | $(BIN)/python
+	@echo "· installing what the program needs"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.tools: tests/requirements.txt $(VENV)/.runtime
+	@echo "· installing what tests and checks need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/requirements.txt
+	@touch $@
+
+.PHONY: demo
+demo: $(VENV)/.runtime ## Set everything up, then watch a night's export being synced against the sandbox
+	@$(BIN)/python -m syncer.sandbox.demo
+
+.PHONY: test
+test: $(VENV)/.tools ## Set everything up, then run all tests
+	@rm -f .coverage .coverage.*
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not benchmark" --cov --cov-report=term $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.tools ## Look for faults of style and structure
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(VENV)/.tools ## Check the types
+	@$(BIN)/mypy
+
+.PHONY: check
+check: lint types test ## All that CI does
+
+.PHONY: bench
+bench: $(VENV)/.tools ## Measure: rates, start-up, planning (prints tables; asserts nothing)
+	@$(BIN)/python -m pytest -m benchmark -s -q $(ARGS) tests/benchmarks
+
+.PHONY: lock
+lock: $(BIN)/python ## Pin every dependency anew, with hashes
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@printf 'hatchling\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --no-annotate --upgrade pyproject.toml - --output-file requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-header --no-annotate --upgrade --constraint requirements.txt tests/requirements.in --output-file tests/requirements.txt
+
+.PHONY: clean
+clean: ## Remove everything that was made here
+	@rm -rf $(VENV) build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
