@@ -56,7 +56,7 @@ def open_engine(path: Path, *, read_only: bool = False) -> Engine:
         ),
         poolclass=NullPool,
     )
-    event.listen(engine, "connect", lambda raw, _: _configure(raw, read_only))
+    event.listen(engine, "connect", lambda raw, _: _configure(raw, path, read_only=read_only))
     event.listen(
         engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
     )
@@ -74,7 +74,14 @@ def create_file(path: Path) -> None:
         raise LedgerWriteError(f"the ledger {path} cannot be created: {error.strerror}") from error
 
 
-def _configure(raw: sqlite3.Connection, read_only: bool) -> None:
+def _configure(raw: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    try:
+        _set_pragmas(raw, read_only=read_only)
+    except sqlite3.Error as error:
+        raise ledger_error(error, path) from error
+
+
+def _set_pragmas(raw: sqlite3.Connection, *, read_only: bool) -> None:
     if not read_only:
         if wal_is_safe(sqlite3.sqlite_version_info):
             raw.execute("PRAGMA journal_mode=WAL")

@@ -42,7 +42,7 @@ def key_text(keys: Sequence[pa.Array]) -> pa.LargeStringArray:
     columns = [column.cast(pa.large_string()) for column in keys]
     if len(columns) == 1:
         return columns[0]
-    return pc.binary_join_element_wise(*columns, KEY_SEPARATOR)
+    return pc.binary_join_element_wise(*columns, pa.scalar(KEY_SEPARATOR, pa.large_string()))
 
 
 class Gatherer:

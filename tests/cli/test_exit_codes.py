@@ -1,0 +1,195 @@
+"""Every exit code of the contract, produced by the program itself; with --json each prints exactly one document."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+from conftest import codes
+
+HEADER = ("extended_id", "intended_market")
+ROWS = [(f"K{n:06d}", f"m{n}") for n in range(250)]
+
+
+def wait_for(condition, seconds=20.0):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it never happened"
+        time.sleep(0.01)
+
+
+def test_0_all_confirmed_and_nothing_to_do(night):
+    with night(codes=codes(250)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        assert here.sync("a.csv").code == 0
+        assert here.sync("a.csv").code == 0
+        resumed = here.run("resume", "--json")
+        assert (resumed.code, resumed.document["run"]["state"]) == (0, "complete")
+
+
+def test_0_resume_without_any_run(night):
+    with night() as here:
+        done = here.run("resume", "--json")
+        assert (done.code, done.document["run"]) == (0, None)
+
+
+def test_1_an_unexpected_failure_is_a_document_too(night):
+    with night() as here:
+        here.write("a.csv", HEADER, ROWS)
+        sabotage = "import sys, syncer.plan.planner as p, syncer.cli as c; p.batch = None; sys.argv[0] = 'syncer'; c.main()"
+        done = subprocess.run(
+            [sys.executable, "-c", sabotage, "plan", "--json", "a.csv"],
+            cwd=here.folder, env=here.variables(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert '"code": "unexpected"' in done.stdout
+
+
+def test_2_usage_and_configuration_send_nothing(night):
+    with night() as here:
+        here.write("a.csv", HEADER, ROWS)
+        here.write("nokey.csv", ("id", "intended_market"), [("1", "a")])
+        here.write("status.csv", ("extended_id", "status"), [("K000000", "1")])
+        for arguments in (
+            ["sync", "--json"], ["sync", "--json", "missing.csv"], ["sync", "--json", "a.csv", "--mode", "fast"],
+            ["sync", "--json", "a.csv", "--job", "nope"], ["sync", "--json", "nokey.csv"], ["sync", "--json", "status.csv"],
+            ["status", "--json", "99"], ["nonsense", "--json"], ["sync", "--json", "a.csv", "--key", "nope"],
+        ):  # fmt: skip
+            done = here.run(*arguments)
+            assert done.code == done.document["exit_code"] == 2 or "status" in arguments, (arguments, done)
+            assert done.document["error"]["next"]
+        no_token = here.run("sync", "--json", "a.csv", SYNCER_API__TOKEN="")
+        assert no_token.code == 2
+        assert "SYNCER_API__TOKEN" in no_token.document["error"]["message"]
+        assert here.run("sync", "--json", "a.csv", SYNCER_API__BASE_URL="http://example.com").code == 2
+        assert here.run("sync", "--json", "a.csv", SYNCER_API__TIMEOUT="5").document["error"]["code"] == "configuration"
+        assert len(here.box.requests) == 0
+
+
+def test_3_some_rows_are_not_confirmed(night):
+    with night(codes=codes(249)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        done = here.sync("a.csv")
+        assert (done.code, done.document["run"]["state"]) == (3, "incomplete")
+        assert done.document["values"]["unmatched"] == 1
+
+
+def test_3_a_stuck_task_is_left_pending_and_its_values_are_held(night):
+    with night(codes=codes(150), faults=({"kind": "task_stuck", "on": "async", "nth": 1},)) as here:
+        here.write("a.csv", HEADER, [(key, "DE") for key, _ in ROWS[:150]])
+        done = here.sync("a.csv", SYNCER_API__TASK_TIMEOUT_S="0.5")
+        assert (done.code, done.document["values"]["pending"]) == (3, 150)
+        again = here.sync("a.csv", SYNCER_API__TASK_TIMEOUT_S="0.5")
+        assert (again.code, again.document["rows"]["held"], again.document["earlier_in_doubt"]) == (3, 150, 150)
+        assert len(here.box.calls("async")) == 1
+
+
+def test_4_a_guard_stops_a_run_in_which_too_much_changed(night):
+    with night(codes=codes(250)) as here:
+        here.config("[limits]\nmax_changed_min_codes = 100\n")
+        here.write("a.csv", HEADER, ROWS)
+        here.write("b.csv", HEADER, [(key, "other") for key, _ in ROWS])
+        assert here.sync("a.csv").code == 0
+        requests = len(here.box.requests)
+        done = here.sync("b.csv")
+        assert (done.code, done.document["run"]["state"]) == (4, "stopped")
+        assert len(here.box.requests) == requests
+        assert here.sync("b.csv", "--approve").code == 0
+
+
+def test_4_a_key_value_that_selects_far_more_codes_than_ever_stops_the_run(night):
+    world = [{"extended_id": f"K{n:06d}", "case_no": f"C{n // 2}"} for n in range(20)]
+    world += [{"extended_id": f"Z{n:06d}", "case_no": "0"} for n in range(100)]
+    with night(codes=tuple(world)) as here:
+        here.config('[jobs.cases]\nkey = "case_no"\nmode = "async"\n')
+        here.write("a.csv", ("case_no", "intended_market"), [(f"C{n}", "DE") for n in range(10)])
+        assert here.sync("a.csv").code == 0
+        here.write("b.csv", ("case_no", "intended_market"), [("0", "FR")])
+        done = here.sync("b.csv")
+        assert (done.code, done.document["error"]["code"]) == (4, "guard")
+
+
+def test_5_the_api_is_down(night):
+    with night(codes=codes(250)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        done = here.sync("a.csv", SYNCER_API__BASE_URL="http://127.0.0.1:9", SYNCER_API__GIVE_UP_AFTER_S="0.5")
+        assert (done.code, done.document["error"]["code"]) == (5, "unreachable")
+        assert done.document["values"]["unsent"] == 250
+        assert here.run("resume", "--json").code == 0
+        assert here.server()["K000249"]["intended_market"] == "m249"
+
+
+def test_10_the_deadline_comes_first_and_resume_finishes(night):
+    with night(codes=codes(250), latency_s=0.3) as here:
+        here.write("a.csv", HEADER, ROWS)
+        done = here.sync("a.csv", "--deadline", "0.2", SYNCER_API__CONCURRENCY="1")
+        assert (done.code, done.document["error"]["next"]) == (10, "syncer resume")
+        assert here.run("resume", "--json").document["values"]["confirmed"] == 250
+
+
+def test_11_another_run_holds_the_ledger(night):
+    with night(codes=codes(250), latency_s=1.0) as here:
+        here.write("a.csv", HEADER, ROWS)
+        first = here.start("sync", "a.csv")
+        wait_for(lambda: here.box.requests)
+        done = here.sync("a.csv")
+        assert (done.code, done.document["error"]["code"]) == (11, "ledger-busy")
+        assert str(first.pid) in done.document["error"]["message"]
+        assert here.run("status", "--json").code == 0
+        first.communicate(timeout=30)
+        assert first.returncode == 0
+
+
+def test_12_the_token_or_a_permission_is_refused(night):
+    with night(codes=codes(250), tokens={"other": frozenset()}) as here:
+        here.write("a.csv", HEADER, ROWS)
+        assert here.sync("a.csv").code == 12
+        done = here.sync("a.csv", SYNCER_API__TOKEN="other")
+        assert (done.code, done.document["values"]["unsent"]) == (12, 250)
+        assert here.run("check", "--json").code == 12
+
+
+def test_13_the_ledger_cannot_be_used(night):
+    with night(codes=codes(250)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        (here.folder / "syncer.db").write_bytes(b"this is no database, whatever its name says" * 100)
+        done = here.sync("a.csv")
+        assert (done.code, done.document["error"]["code"]) == (13, "ledger-corrupt")
+        (here.folder / "syncer.db").unlink()
+        assert here.sync("a.csv").code == 0
+        with sqlite3.connect(here.folder / "syncer.db") as database:
+            database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.close()
+        done = here.sync("a.csv")
+        assert (done.code, done.document["error"]["code"]) == (13, "ledger-schema")
+
+
+def test_130_and_143_interrupted_by_a_signal_and_resumable(night):
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        with night(codes=codes(250), latency_s=0.4) as here:
+            name = here.write(f"{code}.csv", HEADER, [(key, f"{cell}-{code}") for key, cell in ROWS])
+            process = here.start("sync", "--json", "--approve", name, SYNCER_API__CONCURRENCY="1")
+            wait_for(lambda box=here.box: box.requests)
+            os.kill(process.pid, number)
+            out, err = process.communicate(timeout=30)
+            assert process.returncode == code, (out, err)
+            assert f'"exit_code": {code}' in out
+            done = here.run("resume", "--json")
+            assert (done.code, done.document["values"]["confirmed"]) == (0, 250)
+
+
+def test_a_second_signal_stops_at_once(night):
+    with night(codes=codes(250), faults=({"kind": "hang", "on": "sync", "every": 1, "seconds": 30},)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        process = here.start("sync", "a.csv", SYNCER_API__TIMEOUT_S="30")
+        wait_for(lambda: here.box.requests)
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.3)
+        assert process.poll() is None
+        os.kill(process.pid, signal.SIGINT)
+        process.communicate(timeout=5)
+        assert process.returncode == 130

@@ -1,0 +1,142 @@
+"""What many tests need: a sandbox over real HTTP, settings that point at it, a ledger file, and the program itself."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from syncer.sandbox import Sandbox, SandboxConfig
+
+hypothesis_settings.register_profile("default", deadline=None)
+hypothesis_settings.load_profile("default")
+
+TOKEN = "canary-4f9a1c"
+FAST = {
+    "SYNCER_API__SETTLE_S": "0.3",
+    "SYNCER_API__POLL_S": "0.2",
+    "SYNCER_API__TIMEOUT_S": "2",
+    "SYNCER_API__GIVE_UP_AFTER_S": "3",
+    "SYNCER_API__UPDATES_PER_SECOND": "200",
+}
+"""A night in a second: the same rules with shorter waits."""
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
+    """Write a CSV file and return its path."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished program: its exit code, its JSON document (None without --json), and what it wrote."""
+
+    code: int
+    document: Any
+    out: str
+    err: str
+
+
+@dataclass
+class Night:
+    """A folder with a sandbox beside it, in which the program is run as a user would."""
+
+    folder: Path
+    box: Sandbox
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def variables(self, **extra: str) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+        coverage = {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE", "COV_"))}
+        return {
+            **inherited,
+            **coverage,
+            "SYNCER_API__BASE_URL": self.box.url,
+            "SYNCER_API__TOKEN": TOKEN,
+            **FAST,
+            **self.environment,
+            **extra,
+        }
+
+    def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "syncer", *arguments],
+            cwd=self.folder,
+            env=self.variables(**extra),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, stdin: str | None = None, **extra: str) -> Done:
+        finished = subprocess.run(
+            [sys.executable, "-m", "syncer", *arguments],
+            cwd=self.folder,
+            env=self.variables(**extra),
+            input=stdin if stdin is not None else "",
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        document = json.loads(finished.stdout) if "--json" in arguments else None
+        return Done(finished.returncode, document, finished.stdout, finished.stderr)
+
+    def sync(self, *arguments: str, **extra: str) -> Done:
+        return self.run("sync", "--json", *arguments, **extra)
+
+    def write(self, name: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+        write_csv(self.folder / name, header, rows)
+        return name
+
+    def config(self, text: str) -> None:
+        (self.folder / "config.toml").write_text(text, encoding="utf-8")
+
+    def server(self, key: str = "extended_id") -> dict[str, dict[str, str]]:
+        """Everything that the server holds, by key, without what a code has from the start."""
+        return {
+            code[key]: {name: value for name, value in code.items() if name not in {key, "serial_number"}}
+            for code in self.box.codes()
+        }
+
+
+OpenNight = Callable[..., Any]
+
+
+@contextmanager
+def open_night(folder: Path, **config: Any) -> Iterator[Night]:
+    """Open a night with a sandbox configured as given; it answers faster than the API would."""
+    config.setdefault("updates_per_second", 1000)
+    config.setdefault("task_run_s", 0.02)
+    with Sandbox(SandboxConfig(**config)) as box:
+        yield Night(folder, box)
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Iterator[OpenNight]:
+    """Return `open_night` for this test's folder."""
+
+    def begin(**config: Any) -> Any:
+        return open_night(tmp_path, **config)
+
+    return begin
+
+
+def codes(count: int, **fields: str) -> tuple[Mapping[str, str], ...]:
+    """Return codes K000000 …, each with the same further fields."""
+    return tuple({"extended_id": f"K{number:06d}", **fields} for number in range(count))
