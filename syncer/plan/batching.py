@@ -54,7 +54,9 @@ def batch(payload: npt.NDArray[np.int32] | Ints, mode: Mode) -> Batches:
     rank = np.arange(items, dtype=np.int64) - starts[ordered]
     goes_async = rank < share[ordered]
     pooled = np.sort(order[~goes_async])  # in the order of the rows, so that the plan reads like the file
-    return _join(_slice(order[goes_async], ordered[goes_async], np.zeros(len(counts), np.int64)), _pool(pooled))
+    return _join(
+        _slice(order[goes_async], ordered[goes_async], np.zeros(len(counts), np.int64), ASYNC_VALUES_MAX), _pool(pooled)
+    )
 
 
 def batch_composite(payload: npt.NDArray[np.int32] | Ints, columns: Sequence[Ints]) -> Batches:
@@ -100,7 +102,7 @@ def _fold(columns: Sequence[Ints]) -> Ints:
     return folded
 
 
-def _slice(order: Ints, group: Ints, varying_of_group: Ints, most: int = ASYNC_VALUES_MAX) -> Batches:
+def _slice(order: Ints, group: Ints, varying_of_group: Ints, most: int) -> Batches:
     """Cut items that are sorted by group into async batches of one group each."""
     counts = (
         np.bincount(group, minlength=len(varying_of_group)).astype(np.int64) if len(group) else np.zeros(0, np.int64)

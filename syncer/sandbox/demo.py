@@ -99,7 +99,11 @@ def _night(folder: Path, environment: dict[str, str]) -> bool:
 def _killed(folder: Path, environment: dict[str, str], box: Sandbox) -> bool:
     say("Another night: every date changes. The run is killed in the middle (SIGKILL, as a power cut would) …")
     text = (folder / "night.csv").read_text(encoding="utf-8").replace("2026-11-20", "2026-11-21")
-    rows = [row for row in text.splitlines(keepends=True) if not row.startswith(("HGDT00000000X", ",")) and "sold" not in row]
+    rows = [
+        row
+        for row in text.splitlines(keepends=True)
+        if not row.startswith(("HGDT00000000X", ",")) and "sold" not in row
+    ]
     (folder / "night2.csv").write_text("".join(rows), encoding="utf-8")
     before = len(box.calls("async")) + len(box.calls("sync"))
     killed = run(

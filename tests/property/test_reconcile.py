@@ -1,0 +1,80 @@
+"""Reconciling: confirmed only where the answer proves it; contradictions never turn green; questions get smaller."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncer.reconcile import FieldEvidence, Finding, Reach, halves, judge_count, judge_named, suspects
+
+keys = st.lists(st.text(min_size=1, max_size=3), min_size=1, max_size=12, unique=True)
+reaches = st.builds(Reach) | st.floats(1, 50).flatmap(lambda low: st.floats(low, 60).map(lambda high: Reach(low, high)))
+
+
+@given(values=st.integers(1, 1000), codes=st.integers(0, 3000), reach=reaches)
+def test_a_unique_key_is_confirmed_by_count_only_when_every_value_is_accounted_for(values, codes, reach):
+    judgement = judge_count(values, codes, unique=True, reach=reach)
+    assert (judgement.finding is Finding.ALL) == (codes == values)
+
+
+@given(values=st.integers(1, 1000), codes=st.integers(0, 90_000), reach=reaches)
+def test_other_keys_are_never_confirmed_with_fewer_codes_than_values_or_than_was_learned(values, codes, reach):
+    judgement = judge_count(values, codes, unique=False, reach=reach)
+    if codes < values or codes < (reach.low or 1) * values:
+        assert judgement.finding is not Finding.ALL
+    if codes == 0:
+        assert judgement.unmatched == tuple(range(values))
+
+
+@given(keys=keys, data=st.data(), unique=st.booleans(), reach=reaches)
+def test_names_confirm_exactly_the_values_they_name(keys, data, unique, reach):
+    named = set(data.draw(st.lists(st.sampled_from(keys), unique=True)))
+    codes = data.draw(st.integers(0, 30))
+    judgement = judge_named(keys, codes, named, unique=unique, reach=reach)
+    match judgement.finding:
+        case Finding.ALL:
+            assert named == set(keys) or not named
+            assert codes >= len(keys)
+            assert codes == len(keys) or not unique
+        case Finding.SOME:
+            confirmed = {key for place, key in enumerate(keys) if place not in judgement.unmatched}
+            assert confirmed <= named
+            assert codes >= len(confirmed)
+        case Finding.UNCLEAR:
+            assert len(keys) > 1
+
+
+@given(keys=keys, named=st.sets(st.text(min_size=4), min_size=1), unique=st.booleans())
+def test_an_answer_about_values_that_were_never_sent_is_never_green(keys, named, unique):
+    judgement = judge_named(keys, len(keys), {*keys, *named}, unique=unique, reach=Reach())
+    assert judgement.finding is not Finding.ALL
+
+
+@given(keys=st.lists(st.text(min_size=1, max_size=3), min_size=2, max_size=40, unique=True), words=st.text(max_size=30))
+def test_a_refused_batch_is_cut_into_two_smaller_parts_without_loss(keys, words):
+    for parts in (suspects(keys, words), halves(len(keys))):
+        first, second = map(list, parts)
+        assert first
+        assert second
+        assert sorted(first + second) == list(range(len(keys)))
+
+
+def test_values_named_by_the_apis_words_are_suspected():
+    assert suspects(["K1", "K2", "K3"], '{"items": {"K2": "no such product"}}')[0] == (1,)
+
+
+def test_a_field_that_never_comes_back_is_discarded_but_special_ones_never_are():
+    evidence = FieldEvidence()
+    evidence = evidence.with_answer({"a": {"lot", "colour", "product"}, "b": {"size"}}, {"a": frozenset({"lot"})})
+    assert evidence.discarded == {"colour"}
+    assert evidence.with_answer({"a": {"colour"}}, {"a": frozenset({"colour"})}).discarded == frozenset()
+
+
+@given(reach=reaches, codes=st.integers(1, 1000), values=st.integers(1, 100))
+def test_learning_only_widens_the_reach(reach, codes, values):
+    learned = reach.learned(codes, values)
+    assert learned.low is not None
+    assert learned.high is not None
+    assert learned.low <= codes / values <= learned.high
+    assert reach.low is None or learned.low <= reach.low
+    assert not learned.exceeded(codes, values, 1.0)
