@@ -78,9 +78,9 @@ def plan(settings: Settings, request: Request, around: Surroundings) -> SyncResu
     """Say what ``sync`` would do. Sends nothing, records nothing, needs no token and no lock."""
     started_s = around.clock.monotonic_s()
     job = pick_job(settings, request.job)
-    sources, validator = _open(job, request, around)
-    mode = _mode(job, request, validator.keys)
     with ExitStack() as stack:
+        sources, validator = stack.enter_context(_opened(job, request, around))
+        mode = _mode(job, request, validator.keys)
         ledger = Ledger.open_to_read(settings.ledger.url)
         known = None
         if ledger is not None:
@@ -106,9 +106,10 @@ def sync(settings: Settings, request: Request, around: Surroundings) -> SyncResu
     clock, started_s = around.clock, around.clock.monotonic_s()
     job = pick_job(settings, request.job)
     connection = _connection(settings)
-    sources, validator = _open(job, request, around)
-    mode = _mode(job, request, validator.keys)
-    with Ledger.open_to_write(settings.ledger.url, at=utc_text(clock.wall_s())) as ledger:
+    with ExitStack() as stack:
+        sources, validator = stack.enter_context(_opened(job, request, around))
+        mode = _mode(job, request, validator.keys)
+        ledger = stack.enter_context(Ledger.open_to_write(settings.ledger.url, at=utc_text(clock.wall_s())))
         refuse_shared_fields(job.name, validator, ledger.jobs(), list(settings.jobs))
         run = ledger.begin_run(
             ledger.ensure_job(job.name, validator.keys),
@@ -352,20 +353,24 @@ def _mode(job: JobSettings, request: Request, key: Sequence[str]) -> Mode:
     return mode
 
 
-def _open(job: JobSettings, request: Request, around: Surroundings) -> tuple[list[Source], Validator]:
-    """Open the files as far as their headers, and work out what their columns mean."""
+@contextmanager
+def _opened(job: JobSettings, request: Request, around: Surroundings) -> Iterator[tuple[list[Source], Validator]]:
+    """Give the files, open as far as their headers, and what their columns mean."""
     if not request.files:
         raise UsageError("no file is named", next="syncer sync FILE…, or - for standard input")
     form = CsvForm(job.csv.encoding, job.csv.delimiter, job.csv.quote)
-    sources = open_sources(request.files, form, stdin=around.stdin)
-    rules = RowRules(
-        key=request.key or job.key or default_key(sources[0].header, sources[0].name),
-        columns=job.columns,
-        blank=job.blank,
-        fields={name: FieldRule(**asdict(rule)) for name, rule in job.fields.items()},
-        known_fields=None if job.known_fields is None else frozenset(job.known_fields),
-    )
-    return sources, Validator.for_sources(rules, sources)
+    with ExitStack() as stack:
+        sources = open_sources(request.files, form, stdin=around.stdin)
+        for source in sources:
+            stack.callback(source.close)
+        rules = RowRules(
+            key=request.key or job.key or default_key(sources[0].header, sources[0].name),
+            columns=job.columns,
+            blank=job.blank,
+            fields={name: FieldRule(**asdict(rule)) for name, rule in job.fields.items()},
+            known_fields=None if job.known_fields is None else frozenset(job.known_fields),
+        )
+        yield sources, Validator.for_sources(rules, sources)
 
 
 def _plan_files(

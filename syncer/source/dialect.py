@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from syncer.errors import SourceError
 from syncer.source.rows import RowParser
@@ -45,7 +46,14 @@ def detect_delimiter(sample: str, quote: str, *, name: str) -> str:
 
 
 def _widths(sample: str, delimiter: str, quote: str) -> list[int]:
-    parser = RowParser(delimiter, quote, name="", width=None)
-    return [len(row.cells) for row in parser.rows(sample, final=False)][:SAMPLE_ROWS] or [
-        len(row.cells) for row in parser.rows(sample, final=True)
-    ]
+    """Return the widths of the first rows as read with one delimiter; -1 where they cannot be read so."""
+    widths: list[int] = []
+    for final in (False, True):  # the last row of a sample may be cut; when there is no other, it has to do
+        parser = RowParser(delimiter, quote, name="", width=None)
+        try:
+            widths += [len(row.cells) for row in islice(parser.rows(sample, final=final), SAMPLE_ROWS)]
+        except SourceError:
+            widths.append(-1)
+        if widths:
+            break
+    return widths

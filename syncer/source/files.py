@@ -33,6 +33,11 @@ class InputFile:
         if name == "-" and stdin is None:
             raise SourceError("there is no standard input", file=name)
 
+    def close(self) -> None:
+        """Let go of what was kept of standard input."""
+        if self._spool is not None:
+            self._spool.close()
+
     def _open(self) -> IO[bytes]:
         if self._spool is not None:
             self._spool.seek(0)
@@ -114,7 +119,7 @@ def utf8_blocks(file: InputFile, declared: str | None) -> tuple[str, Iterator[by
     first = next(blocks, b"")
     found = next(((bom, name) for bom, name in _BOMS if first.startswith(bom)), (b"", "utf-8"))
     encoding = declared or found[1]
-    if declared is None and not found[0] and b"\x00" in first[:200]:
+    if declared is None and not found[0] and _looks_like_utf16(first[:200]):
         raise SourceError(
             "there are NUL bytes at its beginning: it looks like UTF-16 without a mark",
             file=file.name,
@@ -124,6 +129,11 @@ def utf8_blocks(file: InputFile, declared: str | None) -> tuple[str, Iterator[by
     if found[0] and codecs.lookup(encoding).name in {codecs.lookup(found[1]).name, "utf-8-sig"}:
         first = first[len(found[0]) :]
     return encoding, _transcode(file.name, encoding, first, blocks)
+
+
+def _looks_like_utf16(sample: bytes) -> bool:
+    """Tell whether nearly every other byte is NUL, as in Latin text of two bytes a character."""
+    return sample.count(0) * 3 > len(sample)
 
 
 def _transcode(name: str, encoding: str, first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

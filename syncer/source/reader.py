@@ -35,11 +35,19 @@ class Source:
         self._file = InputFile(name, stdin)
         self._declared = form.encoding
         quote = QUOTE if form.quote is None else form.quote
-        encoding, sample = self._sample()
-        delimiter = form.delimiter or detect_delimiter(sample, quote, name=name)
-        self.dialect = Dialect(encoding, delimiter, quote)
-        self.header, self._header_lines = self._read_header(sample)
         self._rows = 0
+        try:
+            encoding, sample = self._sample()
+            delimiter = form.delimiter or detect_delimiter(sample, quote, name=name)
+            self.dialect = Dialect(encoding, delimiter, quote)
+            self.header, self._header_lines = self._read_header(sample)
+        except SourceError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
 
     def _sample(self) -> tuple[str, str]:
         encoding, blocks = utf8_blocks(self._file, self._declared)

@@ -1,0 +1,123 @@
+"""Validation: every code, every file-level refusal, and rows that are right going on untouched."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from syncer.errors import ConfigError, SourceError
+from syncer.model import Chunk
+from syncer.validate import CODES, FieldRule, RowRules, Validator, default_key
+
+
+def check(rows, header=("extended_id", "f"), **rules):
+    settings = RowRules(**{"key": ("extended_id",), **rules})
+    validator = Validator(settings, header, "a.csv")
+    columns = [pa.array([row[place] for row in rows], pa.string()) for place in range(len(header))]
+    batch = pa.RecordBatch.from_arrays(columns, names=list(header))
+    valid = validator.check(Chunk(0, batch, np.arange(2, 2 + len(rows), dtype=np.int64)))
+    data = [
+        {name: array[row].as_py() for name, array in zip(validator.fields, valid.fields, strict=True) if array[row].is_valid}
+        for row in range(len(valid.lines))
+    ]
+    assert valid.rows == len(rows) == len(valid.lines) + len(valid.rejections)
+    return data, [(row.line, row.code) for row in valid.rejections], valid
+
+
+DATE = FieldRule(type="date", formats=("%d.%m.%Y", "%Y-%m-%d"))
+
+
+@pytest.mark.parametrize(
+    ("row", "code", "rule"),
+    [
+        (("", "x"), "E201", FieldRule()),
+        (("   ", "x"), "E201", FieldRule()),
+        (("K ", "x"), "E202", FieldRule()),
+        (("K\x1fL", "x"), "E203", FieldRule()),
+        (("K", ""), "E301", FieldRule(required=True)),
+        (("K", "31.02.2026"), "E303", DATE),
+        (("K", "20260101"), "E303", DATE),
+        (("K", "1.5"), "E304", FieldRule(type="integer")),
+        (("K", "c"), "E305", FieldRule(type="choice", choices=("a", "b"))),
+        (("K", "abc"), "E306", FieldRule(max_length=2)),
+        (("K", ""), "E310", FieldRule()),
+    ],
+)
+def test_each_fault_has_its_code_and_the_row_beside_it_goes_on(row, code, rule):
+    good = {"date": "2026-01-31", "integer": "7", "choice": "a"}.get(rule.type, "ok")
+    data, rejected, valid = check([("G", good), row], fields={"f": rule})
+    assert rejected == [(3, code)]
+    assert data == [{"f": good}]
+    assert code in CODES
+    assert valid.rejections[0].message
+
+
+def test_blank_means_what_the_job_says():
+    rows = [("K", "", "x"), ("L", " ", "y")]
+    header = ("extended_id", "f", "g")
+    assert check(rows, header, blank="omit")[0] == [{"g": "x"}, {"g": "y"}]
+    assert check(rows, header, blank="clear")[0] == [{"f": "", "g": "x"}, {"f": "", "g": "y"}]
+    assert check(rows, header, blank="reject")[1] == [(2, "E302"), (3, "E302")]
+
+
+def test_statuses_reasons_and_dates_are_normalised():
+    header = ("extended_id", "activation_status", "blacklist_reason", "d")
+    rows = [("K", "Active", "04", "31.01.2026"), ("L", "blacklisted", "10", "2026-02-01"), ("M", "sold", "11", "x")]
+    data, rejected, valid = check(rows, header, fields={"d": DATE})
+    assert data == [
+        {"activation_status": "1", "blacklist_reason": "4", "d": "2026-01-31"},
+        {"activation_status": "2", "blacklist_reason": "10", "d": "2026-02-01"},
+    ]
+    assert rejected == [(4, "E307")]
+    assert all(part in valid.rejections[0].message for part in ("'sold'", "'11'", "'x'"))  # every fault of the row
+
+
+def test_text_is_left_exactly_as_it_is():
+    cells = ["007", "NA", " x ", "1E5", "null", "=1"]
+    assert check([(f"K{n}", cell) for n, cell in enumerate(cells)])[0] == [{"f": cell} for cell in cells]
+
+
+@pytest.mark.parametrize(
+    ("header", "rules", "words"),
+    [
+        (("message", "f"), {"key": ("message",)}, "extended_id"),
+        (("product", "f"), {"key": ("product",)}, "no codes by product"),
+        (("extended_id", "status"), {}, "use activation_status"),
+        (("extended_id", "product_id"), {}, "use product"),
+        (("extended_id", "message"), {}, "use extended_id"),
+        (("extended_id", "f"), {"key": ("extendedid",)}, "did you mean 'extended_id'"),
+        (("extended_id", "markt"), {"known_fields": frozenset({"market"})}, "did you mean 'market'"),
+        (("extended_id",), {}, "no column to send"),
+        (("extended_id", "f"), {"columns": {"f": "serial_number"}}, "identifiers"),
+        (("extended_id", "f", "g"), {"columns": {"f": "x", "g": "x"}}, "two columns"),
+    ],
+)
+def test_names_that_no_call_may_carry_are_refused_for_the_file(header, rules, words):
+    with pytest.raises(ConfigError, match=words):
+        check([], header, **rules)
+
+
+def test_a_mapped_column_that_is_missing_is_the_files_fault():
+    with pytest.raises(SourceError, match="Land"):
+        check([], ("extended_id", "land"), columns={"Land": "market"})
+
+
+def test_a_second_identifier_and_result_columns_are_left_out():
+    header = ("extended_id", "serial_number", "f", "_file", "_line", "_code", "_message")
+    validator = Validator(RowRules(key=("extended_id",)), header, "a.csv")
+    assert validator.fields == ("f",)
+    assert "serial_number" in validator.notes[0]
+
+
+def test_special_fields_are_always_known():
+    header = ("extended_id", "product", "activation_status", "blacklist_reason")
+    assert len(Validator(RowRules(key=("extended_id",), known_fields=frozenset({"x"})), header, "a").fields) == 3
+
+
+def test_the_default_key_is_extended_id_then_serial_number():
+    assert default_key(("serial_number", "extended_id"), "a") == ("extended_id",)
+    assert default_key(("serial_number", "x"), "a") == ("serial_number",)
+    with pytest.raises(ConfigError, match="which column") as raised:
+        default_key(("case_no",), "a")
+    assert "--key" in raised.value.next
