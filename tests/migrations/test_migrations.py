@@ -1,0 +1,98 @@
+"""Migrated equals declared; a newer ledger is refused; an upgrade keeps a backup."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, text
+
+from syncer.errors import LedgerCorruptError, LedgerSchemaError
+from syncer.ledger.ledger import Ledger, upgrade_ledger
+from syncer.ledger.migrate import migrations_path
+from syncer.ledger.schema import APPEND_ONLY, SCHEMA_REVISION, append_only_triggers, metadata
+
+AT = "2026-11-20T05:00:00.000Z"
+
+
+def declared():
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        for statement in append_only_triggers():
+            connection.execute(text(statement))
+        return objects(connection.connection.driver_connection)
+
+
+def objects(database):
+    rows = database.execute("SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE '%alembic%'").fetchall()
+    return {(kind, name): [] if sql is None else clauses(" ".join(sql.split())) for kind, name, sql in rows}
+
+
+def clauses(sql):
+    """The parts of a statement, whatever the order of a table's constraints."""
+    parts, depth, part = [], 0, ""
+    for character in sql:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 1:
+            parts.append(part.strip())
+            part = ""
+        else:
+            part += character
+    *others, last = [*parts, part.strip()]
+    body, _, end = last.rpartition(")")
+    return sorted([*others, body.strip(), end.strip()])
+
+
+def test_all_migrations_together_arrive_at_the_declared_schema(tmp_path):
+    Ledger.open_to_write(f"sqlite:///{tmp_path}/l.db", at=AT).close()
+    with closing(sqlite3.connect(tmp_path / "l.db")) as database:
+        assert objects(database) == declared()
+    engine = create_engine(f"sqlite:///{tmp_path}/l.db")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_the_program_knows_the_newest_migration():
+    assert ScriptDirectory(str(migrations_path())).get_current_head() == SCHEMA_REVISION
+
+
+def test_history_cannot_be_changed_through_any_door(tmp_path):
+    Ledger.open_to_write(f"sqlite:///{tmp_path}/l.db", at=AT).close()
+    with closing(sqlite3.connect(tmp_path / "l.db")) as database:
+        database.execute("PRAGMA foreign_keys=OFF")
+        database.execute("INSERT INTO payloads VALUES (1, 'f', '{}')")
+        database.execute("INSERT INTO items VALUES (1, 1, 'k', 1, 1, 1)")
+        database.execute("INSERT INTO outcomes VALUES (1, 'unmatched', '')")
+        database.execute("INSERT INTO events (id, at, run_id, batch_id, event, old_state, new_state) VALUES (1,'',1,1,'','','')")
+        for table in APPEND_ONLY:
+            for statement in (f"DELETE FROM {table}", f"UPDATE {table} SET rowid = 2"):
+                with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                    database.execute(statement)
+
+
+def test_a_newer_or_foreign_database_is_refused_and_left_alone(tmp_path):
+    url = f"sqlite:///{tmp_path}/l.db"
+    Ledger.open_to_write(url, at=AT).close()
+    with closing(sqlite3.connect(tmp_path / "l.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    for opening in (lambda: Ledger.open_to_write(url, at=AT), lambda: Ledger.open_to_read(url), lambda: upgrade_ledger(url, at=AT)):
+        with pytest.raises(LedgerSchemaError, match="newer"):
+            opening()
+    with closing(sqlite3.connect(tmp_path / "other.db")) as database, database:
+        database.execute("CREATE TABLE people (name)")
+    with pytest.raises(LedgerCorruptError, match="not a ledger"):
+        Ledger.open_to_write(f"sqlite:///{tmp_path}/other.db", at=AT)
+
+
+def test_an_upgrade_of_a_current_ledger_changes_nothing_and_creates_a_missing_one(tmp_path):
+    url = f"sqlite:///{tmp_path}/l.db"
+    first, second = upgrade_ledger(url, at=AT), upgrade_ledger(url, at=AT)
+    assert (first.before, first.after) == (None, SCHEMA_REVISION)
+    assert (second.before, second.backup) == (SCHEMA_REVISION, None)
+    assert (tmp_path / "l.db").stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,167 @@
+"""Settings: their order, every fault named, and a token that nothing shows."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import tomllib
+from dataclasses import fields
+
+import pytest
+
+from syncer.config import SECTIONS, JobSettings, Secret, Settings, describe, example_text, load_settings, pick_job
+from syncer.errors import ConfigError
+
+TOKEN = "tok-3f9c"
+
+
+def load(tmp_path, text="", environ=None, explicit=None):
+    if text:
+        (tmp_path / "config.toml").write_text(text, encoding="utf-8")
+    return load_settings(explicit=explicit, environ=environ or {}, cwd=tmp_path)
+
+
+def fault(tmp_path, text, environ=None):
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, text, environ)
+    return raised.value.message
+
+
+def test_without_a_file_everything_has_its_default(tmp_path):
+    settings = load(tmp_path)
+    assert settings == Settings()
+    assert (settings.api.base_url, settings.api.updates_per_second) == ("https://api.scantrust.com", 10)
+    assert pick_job(settings, None).name == "default"
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_path):
+    text = "[api]\ntimeout_s = 5\npoll_s = 7\n[jobs.Erp]\nmode = 'sync'\n"
+    environ = {"SYNCER_API__TIMEOUT_S": "9", "SYNCER_JOBS__ERP__MODE": "async", "SYNCER_JOBS__ERP__KEY": '["a", "b"]'}
+    settings = load(tmp_path, text, environ)
+    assert (settings.api.timeout_s, settings.api.poll_s, settings.api.settle_s) == (9, 7, 30)
+    assert (settings.jobs["Erp"].mode, settings.jobs["Erp"].key) == ("async", ("a", "b"))
+
+
+def test_the_file_is_the_named_one_or_the_variables_or_the_folders(tmp_path):
+    other = tmp_path / "other.toml"
+    other.write_text("[api]\npoll_s = 11\n")
+    assert load(tmp_path, "[api]\npoll_s = 7\n", {"SYNCER_CONFIG": str(other)}).api.poll_s == 11
+    assert load(tmp_path, explicit=other).api.poll_s == 11
+    for missing in ({"SYNCER_CONFIG": "none.toml"},):
+        assert "none.toml" in fault(tmp_path, "", missing)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[api]\ntimout_s = 5\n", "unknown key api.timout_s (did you mean timeout_s?)"),
+        ("[apis]\n", "unknown key apis (did you mean api?)"),
+        ("[api]\ntimeout_s = '60'\n", "api.timeout_s is '60', but must be a number"),
+        ("[api]\nconcurrency = true\n", "api.concurrency is True, but must be a whole number"),
+        ("[api]\nconcurrency = 0\n", "between 1 and 64"),
+        ("[api]\nbase_url = 'http://example.com'\n", "plain http is for loopback alone"),
+        ("[api]\nbase_url = 'https://user:pass@example.com'\n", "must be an address"),
+        ("[ledger]\nurl = 'postgresql://x/y'\n", "not supported yet"),
+        ("[jobs.a]\nmode = 'fast'\n", "one of auto, sync, async"),
+        ("[jobs.a]\nkey = ['a','b']\nmode = 'sync'\n", "several key columns need async calls"),
+        ("[jobs.a]\nkey = ['a','b','c','d','e','f']\n", "at most 5"),
+        ("[jobs.'a b']\n", "a job's name is made of"),
+        ("[jobs.a.fields.d]\ntype = 'date'\nformats = ['%H']\n", "must name day and month"),
+        ("[jobs.a.fields.d]\ntype = 'choice'\n", "choices is missing"),
+        ("[jobs.a.csv]\ndelimiter = ';;'\n", "one character"),
+        ("[jobs.a.csv]\nencoding = 'klingon'\n", "name of an encoding"),
+        ("[api\n", "not valid TOML"),
+        ("api = 3\n", "api must be a table"),
+    ],
+)
+def test_every_fault_is_named_with_its_key(tmp_path, text, words):
+    message = fault(tmp_path, text)
+    assert words in message
+    assert "config.toml" in message
+
+
+def test_all_faults_are_reported_at_once(tmp_path):
+    message = fault(tmp_path, "[api]\ntimout_s = 5\npoll_s = 'x'\n[jobs.a]\nmode = 'y'\n", {"SYNCER_API__NOPE": "1"})
+    assert all(words in message for words in ("timout_s", "poll_s", "jobs.a.mode", "api.nope"))
+
+
+def test_an_unknown_environment_variable_is_named(tmp_path):
+    assert "SYNCER_TYPO" in fault(tmp_path, "", {"SYNCER_TYPO": "1"})
+
+
+def test_the_token_never_comes_from_the_file_and_is_never_shown(tmp_path):
+    message = fault(tmp_path, f"[api]\ntoken = '{TOKEN}'\n")
+    assert "api.token may not stand in the file" in message
+    assert TOKEN not in message
+    (tmp_path / "config.toml").unlink()
+    settings = load(tmp_path, environ={"SYNCER_API__TOKEN": f"UAT {TOKEN}\n"})
+    assert settings.api.require_token().reveal() == TOKEN
+    for shown in (repr(settings), str(settings.api.token), f"{settings.api.token}"):
+        assert TOKEN not in shown
+    with pytest.raises(TypeError):
+        pickle.dumps(settings.api.token)
+
+
+def test_the_tokens_other_places(tmp_path):
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    (tmp_path / "token").chmod(0o600)
+    text = "[api]\ntoken_file = 'token'\n"
+    assert load(tmp_path, text).api.require_token().reveal() == TOKEN
+    (tmp_path / "token").chmod(0o640)
+    with pytest.raises(ConfigError, match="read by others") as raised:
+        load(tmp_path, text)
+    assert "chmod 600" in raised.value.next
+    (tmp_path / "config.toml").unlink()
+    (tmp_path / "scantrust-token").write_text(TOKEN)
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert load(tmp_path, environ=environ).api.require_token().reveal() == TOKEN
+    with pytest.raises(ConfigError, match="SYNCER_API__TOKEN"):
+        load(tmp_path).api.require_token()
+
+
+@pytest.mark.parametrize("bad", ["two words", "ümlaut", "   ", "line\nbreak"])
+def test_what_is_no_token_is_refused_without_being_shown(tmp_path, bad):
+    message = fault(tmp_path, "", {"SYNCER_API__TOKEN": bad})
+    assert bad.strip() == "" or bad not in message
+
+
+def test_two_jobs_may_not_write_one_field_by_one_key(tmp_path):
+    shared = "[jobs.a]\nkey='k'\n[jobs.a.columns]\nk='extended_id'\nx='lot'\n[jobs.b]\nkey='k'\n[jobs.b.columns]\nk='extended_id'\n"
+    assert "both write lot" in fault(tmp_path, shared + "y='lot'\n")
+    assert set(load(tmp_path, shared + "y='other'\n").jobs) == {"a", "b"}
+    assert "every field" in fault(tmp_path, "[jobs.a]\n[jobs.b]\n")
+
+
+def test_a_job_is_picked_by_name_or_because_it_is_the_only_one(tmp_path):
+    settings = load(tmp_path, "[jobs.a]\nkey='x'\n[jobs.b]\nkey='y'\n")
+    assert pick_job(settings, "b").name == "b"
+    for name in (None, "c"):
+        with pytest.raises(ConfigError, match="a, b"):
+            pick_job(settings, name)
+
+
+def test_the_example_lists_every_setting_and_loads_with_the_defaults(tmp_path):
+    text = example_text()
+    for key, _, _, _ in describe():
+        assert re.search(rf"^(# )?{key.rpartition('.')[2]} = ", text, re.MULTILINE), key
+    settings = load(tmp_path, text)
+    assert settings.api == Settings().api
+    assert (settings.limits, settings.run, settings.ledger) == (Settings().limits, Settings().run, Settings().ledger)
+    assert settings.jobs == {"default": JobSettings()}
+    active = "\n".join(re.sub(r"^# (?=[a-z\[])", "", line) for line in text.splitlines() if not line.startswith("# Conf"))
+    commented = [line for line in active.splitlines() if re.match(r"[a-z_]+ = |\[", line)]
+    assert tomllib.loads("\n".join(commented))["jobs"]["default"]["campaign"] == 11
+
+
+def test_settings_are_frozen_and_described(tmp_path):
+    settings = load(tmp_path)
+    with pytest.raises(AttributeError):
+        settings.api.poll_s = 1
+    described = {key for key, _, _, meaning in describe() if meaning}
+    for name, kind in SECTIONS.items():
+        for one in fields(kind):
+            assert f"{name}.{one.name}" in described or one.name == "token"
+
+
+def test_a_secret_says_nothing():
+    assert TOKEN not in repr(Secret(TOKEN)) + str(Secret(TOKEN)) + f"{Secret(TOKEN)!s}"
