@@ -1,0 +1,229 @@
+"""The ledger on a real SQLite file: each event once, history whole, copies consistent, one writer."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from syncer.errors import IllegalTransitionError, LedgerBusyError, UsageError
+from syncer.ledger.check import backup
+from syncer.ledger.engine import wal_is_safe
+from syncer.ledger.ledger import Ledger
+from syncer.ledger.writer import Piece
+from syncer.lifecycle import Bucket, State
+from syncer.model import Batches, Dialect, Items, Kind, Mode, Plan, RowCounts, SourceInfo
+from syncer.plan.payloads import fingerprint
+
+AT = "2026-11-20T05:00:00.000Z"
+SOURCE = SourceInfo("a.csv", "0" * 64, 10, 4, Dialect("utf-8", ",", '"'), ("k", "f"))
+
+
+def plan_of(keys, payload='{"f":"1"}', asynchronous=True):
+    count = len(keys)
+    items = Items(
+        pa.array(keys, pa.large_string()), np.zeros(count, np.int32), np.zeros(count, np.int64),
+        np.arange(2, 2 + count), np.arange(count),
+    )  # fmt: skip
+    batches = Batches(
+        np.arange(count), np.array([count]), np.array([asynchronous]), np.array([0 if asynchronous else -1]), np.zeros(1, np.int64)
+    )
+    return Plan(("k",), ("f",), Mode.AUTO, RowCounts(read=count, new=count), [payload], [fingerprint(payload)], items, batches, (), 0)
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger.open_to_write(f"sqlite:///{tmp_path}/l.db", at=AT) as opened:
+        yield opened
+
+
+def begin(ledger, keys=("K1", "K2", "K3", "K4"), **plan):
+    job = ledger.ensure_job("job", ["k"])
+    run = ledger.begin_run(job, at=AT, mode="auto", campaign=None, unique=True, program="test")
+    ledger.store_plan(run, plan_of(list(keys), **plan), [SOURCE], at=AT)
+    (batch,) = ledger.batches(run_id=run.id)
+    return run, ledger.writer(run.id), batch
+
+
+def current(ledger):
+    with ledger.reading() as connection:
+        return dict(connection.exec_driver_sql("SELECT key, batch_id FROM current").fetchall())
+
+
+EVENTS = {
+    "accepted": lambda w, b, a: w.accepted(b, a, "t1", AT),
+    "confirmed": lambda w, b, a: w.confirmed(b, 4, AT, attempt_id=a),
+    "miscounted": lambda w, b, a: w.miscounted(b, 3, AT, message="m", unmatched=[b.first_item_id], attempt_id=a),
+    "refused": lambda w, b, a: w.refused(b, a, AT, status_code=400, message="m"),
+    "not processed": lambda w, b, a: w.not_processed(b, a, AT, status_code=429, message="m"),
+    "lost": lambda w, b, a: w.lost(b, a, AT, message="m"),
+}
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_every_event_happens_once_and_the_second_call_changes_nothing(ledger, name):
+    _, writer, batch = begin(ledger)
+    sending, attempt = writer.start(batch, "ref", AT)
+    with pytest.raises(IllegalTransitionError):
+        writer.start(batch, "ref2", AT)
+    EVENTS[name](writer, sending, attempt)
+    before = list(dump(ledger))
+    with pytest.raises(IllegalTransitionError):
+        EVENTS[name](writer, sending, attempt)
+    assert list(dump(ledger)) == before
+    assert ledger.problems() == []
+
+
+def dump(ledger):
+    with closing(sqlite3.connect(ledger.path)) as database:
+        yield from database.iterdump()
+
+
+def test_events_after_a_lost_answer_happen_once(ledger):
+    for number, event in enumerate(
+        (lambda w, b, a: w.found(b, a, "t2", AT), lambda w, b, a: w.absent(b, AT, detail="d"), lambda w, b, a: w.send_again(b, AT))
+    ):
+        _, writer, batch = begin(ledger, keys=(f"A{number}", f"B{number}"))
+        sending, attempt = writer.start(batch, f"r{number}", AT)
+        lost = writer.lost(sending, attempt, AT, message="m")
+        event(writer, lost, attempt)
+        with pytest.raises(IllegalTransitionError):
+            event(writer, lost, attempt)
+    _, writer, batch = begin(ledger, keys=("C1",))
+    sending, attempt = writer.start(batch, "r9", AT)
+    submitted = writer.accepted(sending, attempt, "t9", AT)
+    writer.task_failed(submitted, AT, message="m")
+    with pytest.raises(IllegalTransitionError):
+        writer.task_failed(submitted, AT, message="m")
+    assert ledger.problems() == []
+
+
+def test_current_state_advances_only_with_a_confirmation(ledger):
+    _, writer, batch = begin(ledger)
+    assert current(ledger) == {}
+    sending, attempt = writer.start(batch, "ref", AT)
+    submitted = writer.accepted(sending, attempt, "t", AT)
+    assert current(ledger) == {}
+    writer.miscounted(submitted, 3, AT, message="m", unmatched=[batch.first_item_id + 1])
+    assert current(ledger) == dict.fromkeys(("K1", "K3", "K4"), batch.id)
+    counts = ledger.bucket_counts(batch.run_id)
+    assert (counts[Bucket.CONFIRMED], counts[Bucket.UNMATCHED]) == (3, 1)
+
+
+def test_a_split_batch_hands_every_value_on_and_counts_once(ledger):
+    run, writer, batch = begin(ledger)
+    sending, attempt = writer.start(batch, "ref", AT)
+    ids = [item.id for item in ledger.items(batch)]
+    _, children = writer.refused(
+        sending, attempt, AT, status_code=400, message="m",
+        pieces=[Piece(Kind.SYNC, (ids[0], ids[2])), Piece(Kind.SYNC, (ids[1], ids[3]))],
+    )  # fmt: skip
+    assert [[item.key for item in ledger.items(child)] for child in children] == [["K1", "K3"], ["K2", "K4"]]
+    assert sum(ledger.bucket_counts(run.id).values()) == 4
+    assert ledger.batches(run_id=run.id) == children
+    assert ledger.problems() == []
+
+
+def test_a_newer_plan_supersedes_what_was_never_sent_and_nothing_else(ledger):
+    first, writer, batch = begin(ledger, keys=("K1",))
+    sending, attempt = writer.start(batch, "r1", AT)
+    writer.lost(sending, attempt, AT, message="m")
+    second, _, _ = begin(ledger, keys=("K2",))
+    third, _, _ = begin(ledger, keys=("K3",))
+    assert ledger.bucket_counts(first.id)[Bucket.IN_DOUBT] == 1
+    assert ledger.bucket_counts(second.id)[Bucket.SUPERSEDED] == 1
+    assert ledger.bucket_counts(third.id)[Bucket.UNSENT] == 1
+
+
+def test_what_a_dead_process_was_sending_is_in_doubt(ledger):
+    run, writer, batch = begin(ledger)
+    writer.start(batch, "r1", AT)
+    assert ledger.doubt_interrupted(run.id, at=AT) == 1
+    assert ledger.doubt_interrupted(run.id, at=AT) == 0
+    (found,) = ledger.batches(states=[State.IN_DOUBT])
+    assert ledger.lost_references(found) == {"r1": 1}
+
+
+def test_a_state_that_another_hand_changed_is_noticed(ledger):
+    _, writer, batch = begin(ledger)
+    with ledger.connection.begin():
+        ledger.connection.exec_driver_sql("UPDATE batches SET state = 'confirmed'")
+    with pytest.raises(IllegalTransitionError, match="no longer"):
+        writer.start(batch, "r", AT)
+    assert ledger.problems() != []
+
+
+def test_check_finds_what_is_wrong(ledger):
+    _, writer, batch = begin(ledger)
+    sending, attempt = writer.start(batch, "ref", AT)
+    writer.confirmed(sending, 4, AT, attempt_id=attempt)
+    assert ledger.problems() == []
+    for damage, words in (
+        ("UPDATE batches SET size = 3", "not their size"),
+        ("INSERT INTO current VALUES (1, 'K9', 1, 1)", "no confirmed item explains"),
+        ("DELETE FROM current WHERE key = 'K1'", "without a current state"),
+        ("UPDATE batches SET state = 'planned'", "its events end in"),
+        ("UPDATE batches SET unmatched = 1", "unmatched values"),
+    ):
+        connection = ledger.connection
+        transaction = connection.begin()
+        connection.exec_driver_sql(damage)
+        assert any(words in problem for problem in ledger.problems()), damage
+        transaction.rollback()
+
+
+def hold(path, ready, leave):
+    with Ledger.open_to_write(f"sqlite:///{path}", at=AT):
+        ready.set()
+        leave.wait(20)
+
+
+def test_one_writer_at_a_time_and_a_dead_owner_leaves_no_lock(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    ready, leave = context.Event(), context.Event()
+    owner = context.Process(target=hold, args=(tmp_path / "l.db", ready, leave))
+    owner.start()
+    assert ready.wait(20)
+    with pytest.raises(LedgerBusyError, match=str(owner.pid)):
+        Ledger.open_to_write(f"sqlite:///{tmp_path}/l.db", at=AT)
+    with Ledger.open_to_read(f"sqlite:///{tmp_path}/l.db") as reader:
+        assert reader.runs() == []
+    owner.kill()
+    owner.join()
+    Ledger.open_to_write(f"sqlite:///{tmp_path}/l.db", at=AT).close()
+
+
+def test_a_backup_is_a_whole_ledger_and_never_replaces_a_file(ledger, tmp_path):
+    begin(ledger)
+    backup(ledger.path, tmp_path / "copy.db")
+    with Ledger.open_to_read(f"sqlite:///{tmp_path}/copy.db") as copy:
+        assert copy.problems() == []
+        assert len(copy.batches()) == 1
+    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(UsageError, match="never replaces"):
+        backup(ledger.path, tmp_path / "copy.db")
+
+
+def test_wal_is_used_only_without_its_reset_bug():
+    assert [wal_is_safe(version) for version in ((3, 40, 1), (3, 44, 6), (3, 45, 0), (3, 50, 7), (3, 51, 2), (3, 51, 3), (3, 52, 0))] == [
+        False, True, False, True, False, True, True,
+    ]  # fmt: skip
+
+
+def test_transactions_are_durable_and_files_are_private(ledger):
+    with closing(ledger.connection.connection.driver_connection.cursor()) as cursor:
+        assert cursor.execute("PRAGMA synchronous").fetchone()[0] >= 2
+        assert cursor.execute("PRAGMA foreign_keys").fetchone() == (1,)
+    assert ledger.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_values_are_frozen(ledger):
+    _, _, batch = begin(ledger)
+    with pytest.raises(AttributeError):
+        batch.size = 1
+    assert replace(batch, size=2).size == 2
