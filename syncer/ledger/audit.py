@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 _HISTORY = """
 SELECT j.name AS job, i.key, p.data, b.run_id, s.name AS file, s.sha256, i.line, r.started_at AS planned_at,
        b.id AS batch_id, b.parent_id, b.kind, b.attempts, a.started_at AS sent_at, a.reference, b.task_id, b.state,
-       b.split, b.changed_at AS outcome_at, b.codes_affected, o.bucket, coalesce(o.message, b.message) AS message,
+       b.split, b.changed_at AS outcome_at, b.codes_affected, o.bucket,
+       CASE WHEN o.item_id IS NOT NULL THEN o.message
+            WHEN b.state = 'mismatched' AND NOT b.split THEN NULL  -- said of others of its values
+            ELSE b.message END AS message,
        c.batch_id IS NOT NULL AND c.batch_id = b.id AS confirmed_now
 FROM items i
 JOIN batches b ON b.id = i.batch_id

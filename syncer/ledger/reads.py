@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, false, func, select
+from sqlalchemy import and_, case, false, func, select
 
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
@@ -216,7 +216,7 @@ def planned_outcomes(connection: Connection, run_id: int) -> Iterator[tuple[str,
             t.items.c.line,
             t.batches.c.state,
             t.outcomes.c.bucket,
-            func.coalesce(t.outcomes.c.message, t.batches.c.message, ""),
+            func.coalesce(t.outcomes.c.message, case((t.batches.c.state != "mismatched", t.batches.c.message)), ""),
         )
         .select_from(t.batches)
         .join(

@@ -40,7 +40,9 @@ def test_0_resume_without_any_run(night):
 def test_1_an_unexpected_failure_is_a_document_too(night):
     with night() as here:
         here.write("a.csv", HEADER, ROWS)
-        sabotage = "import sys, syncer.plan.planner as p, syncer.cli as c; p.batch = None; sys.argv[0] = 'syncer'; c.main()"
+        sabotage = (
+            "import sys, syncer.plan.planner as p, syncer.cli as c; p.batch = None; sys.argv[0] = 'syncer'; c.main()"
+        )
         done = subprocess.run(
             [sys.executable, "-c", sabotage, "plan", "--json", "a.csv"],
             cwd=here.folder, env=here.variables(), capture_output=True, text=True, check=False,

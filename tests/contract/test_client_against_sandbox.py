@@ -24,7 +24,9 @@ def pair():
 
 def test_a_sync_upload_tells_which_values_and_fields_were_taken(pair):
     box, client = pair
-    answer = client.upload_sync("extended_id", [{"extended_id": "K000001", "lot": "ü"}, {"extended_id": "x", "lot": "1"}])
+    answer = client.upload_sync(
+        "extended_id", [{"extended_id": "K000001", "lot": "ü"}, {"extended_id": "x", "lot": "1"}]
+    )
     assert (answer.verdict, answer.codes_affected, answer.items) == (Verdict.OK, 1, {"K000001": ["lot"]})
     assert box.code("K000001")["lot"] == "ü"
 

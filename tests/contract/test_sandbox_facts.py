@@ -69,7 +69,13 @@ def test_seed_004_sync_upload_names_values_fields_and_counts(box):
 
 def test_sync_limits_and_strings(box):
     too_many = [{"extended_id": f"K{n}", "a": "b"} for n in range(101)]
-    for items in (too_many, [], [{"a": "b"}], [{"extended_id": "K000001", "a": 5}], [{"extended_id": "K000001", "status": "1"}]):
+    for items in (
+        too_many,
+        [],
+        [{"a": "b"}],
+        [{"extended_id": "K000001", "a": 5}],
+        [{"extended_id": "K000001", "status": "1"}],
+    ):
         assert post(box, SYNC, {"items": items}).status_code == 400, items
     assert box.world.journal == []
 
@@ -82,10 +88,23 @@ def test_a_key_may_select_several_codes_and_an_empty_text_clears(box):
 
 
 def test_seed_002_async_upload_becomes_a_task_with_details(box):
-    body = {"constraints": {"extended_id": ["K000001", "K000002"]}, "scm_data": {"f": "v"}, "reference": "SCM upload 11202020-10"}
+    body = {
+        "constraints": {"extended_id": ["K000001", "K000002"]},
+        "scm_data": {"f": "v"},
+        "reference": "SCM upload 11202020-10",
+    }
     task_id = post(box, ASYNC, body).json()["task_id"]
     task = done(box, task_id)
-    assert {"id", "reference", "state", "codes_affected", "created_by", "created_at", "started_at", "completed_at"} < set(task)
+    assert {
+        "id",
+        "reference",
+        "state",
+        "codes_affected",
+        "created_by",
+        "created_at",
+        "started_at",
+        "completed_at",
+    } < set(task)
     assert (task["state"], task["codes_affected"], task["details"]["scm_data"]) == ("complete", 2, {"f": "v"})
     listed = get(box, f"{TASKS}?reference=SCM+upload+11202020-10").json()
     assert (listed["count"], listed["next"], listed["results"][0]["id"]) == (1, None, task_id)
@@ -128,7 +147,14 @@ def test_constraints_select_codes_that_match_all_of_them(box):
 
 @pytest.mark.parametrize(
     "constraints",
-    [{}, {"a": []}, {"a": [1]}, {"a": ["x", "x"]}, {f"c{n}": "x" for n in range(6)}, {"a": [str(n) for n in range(1001)]}],
+    [
+        {},
+        {"a": []},
+        {"a": [1]},
+        {"a": ["x", "x"]},
+        {f"c{n}": "x" for n in range(6)},
+        {"a": [str(n) for n in range(1001)]},
+    ],
 )
 def test_constraints_out_of_bounds_are_refused(box, constraints):
     assert post(box, ASYNC, {"constraints": constraints, "scm_data": {"f": "v"}}).status_code == 400
@@ -168,8 +194,12 @@ def test_lists_are_paged_with_absolute_links():
 def test_the_control_door_shows_and_changes_everything(box):
     assert requests.get(box.url, timeout=5).text.count("/sandbox/") >= 8
     post(box, "/sandbox/codes", [{"extended_id": "NEW1"}])
-    assert get(box, "/sandbox/state?extended_id=NEW1").json()["codes"] == [{"extended_id": "NEW1", "activation_status": "0"}]
-    assert post(box, "/sandbox/faults", [{"kind": "status", "on": "me", "nth": 1, "status_code": 503}]).json() == {"faults": 1}
+    assert get(box, "/sandbox/state?extended_id=NEW1").json()["codes"] == [
+        {"extended_id": "NEW1", "activation_status": "0"}
+    ]
+    assert post(box, "/sandbox/faults", [{"kind": "status", "on": "me", "nth": 1, "status_code": 503}]).json() == {
+        "faults": 1
+    }
     assert [get(box, "/api/v2/me/").status_code for _ in range(2)] == [503, 200]
     assert post(box, "/sandbox/faults", [{"kind": "nonsense"}]).status_code == 400
     logged = get(box, "/sandbox/requests").json()["requests"]
@@ -184,7 +214,12 @@ def test_the_control_door_shows_and_changes_everything(box):
 def test_other_methods_and_bodies_are_refused(box):
     assert get(box, SYNC).status_code == 405
     assert get(box, "/api/v2/none/").status_code == 404
-    assert requests.post(box.url + SYNC, data=b"{", headers={**AUTH, "Content-Type": "application/json"}, timeout=5).status_code == 400
+    assert (
+        requests.post(
+            box.url + SYNC, data=b"{", headers={**AUTH, "Content-Type": "application/json"}, timeout=5
+        ).status_code
+        == 400
+    )
     assert requests.post(box.url + SYNC, data=b"{}", headers=AUTH, timeout=5).status_code == 415
 
 

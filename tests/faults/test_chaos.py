@@ -91,7 +91,9 @@ def test_killed_at_random_moments_the_next_run_completes_and_nothing_is_sent_twi
     with night(codes=codes(CODES), latency_s=0.01) as here:
         here.write("a.csv", HEADER, rows_of(version))
         while kills < 100:
-            process = here.start("sync", "a.csv", "--approve", SYNCER_API__SETTLE_S="0.05", SYNCER_API__UPDATES_PER_SECOND="60")
+            process = here.start(
+                "sync", "a.csv", "--approve", SYNCER_API__SETTLE_S="0.05", SYNCER_API__UPDATES_PER_SECOND="60"
+            )
             began_s = time.monotonic()
             # Half of the kills come while it reads and plans, half at a random moment of its sending.
             moment_s = chance.uniform(0.25, 1.2)

@@ -95,7 +95,9 @@ def drip(head, body, pause_s=0.05):
 
 @contextlib.contextmanager
 def transport(port, timeout_s=1.0, scheme="http", **settings):
-    made = Transport(f"{scheme}://127.0.0.1:{port}", TOKEN, timeout_s=timeout_s, user_agent="t", clock=SystemClock(), **settings)
+    made = Transport(
+        f"{scheme}://127.0.0.1:{port}", TOKEN, timeout_s=timeout_s, user_agent="t", clock=SystemClock(), **settings
+    )
     try:
         yield made
     finally:
@@ -186,7 +188,10 @@ def test_a_redirect_is_not_followed_and_the_token_goes_nowhere_else():
 def test_an_answer_that_nobody_asked_for_is_never_taken_for_the_next_one():
     stray = OK.replace(b"{}", b"[]")
     for pieces in ((OK + stray,), (OK, stray)):
-        with server(say(*pieces, pause_s=0.05, close=False), say(OK)) as (port, _), transport(port, timeout_s=0.5) as made:
+        with (
+            server(say(*pieces, pause_s=0.05, close=False), say(OK)) as (port, _),
+            transport(port, timeout_s=0.5) as made,
+        ):
             assert made.call("GET", "/a/").body == b"{}"
             time.sleep(0.2)
             assert made.call("GET", "/b/").body in {b"{}", b""}  # the right answer, or none: never the stray one

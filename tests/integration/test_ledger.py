@@ -31,9 +31,24 @@ def plan_of(keys, payload='{"f":"1"}', asynchronous=True):
         np.arange(2, 2 + count), np.arange(count),
     )  # fmt: skip
     batches = Batches(
-        np.arange(count), np.array([count]), np.array([asynchronous]), np.array([0 if asynchronous else -1]), np.zeros(1, np.int64)
+        np.arange(count),
+        np.array([count]),
+        np.array([asynchronous]),
+        np.array([0 if asynchronous else -1]),
+        np.zeros(1, np.int64),
     )
-    return Plan(("k",), ("f",), Mode.AUTO, RowCounts(read=count, new=count), [payload], [fingerprint(payload)], items, batches, (), 0)
+    return Plan(
+        ("k",),
+        ("f",),
+        Mode.AUTO,
+        RowCounts(read=count, new=count),
+        [payload],
+        [fingerprint(payload)],
+        items,
+        batches,
+        (),
+        0,
+    )
 
 
 @pytest.fixture
@@ -86,7 +101,11 @@ def dump(ledger):
 
 def test_events_after_a_lost_answer_happen_once(ledger):
     for number, event in enumerate(
-        (lambda w, b, a: w.found(b, a, "t2", AT), lambda w, b, a: w.absent(b, AT, detail="d"), lambda w, b, a: w.send_again(b, AT))
+        (
+            lambda w, b, a: w.found(b, a, "t2", AT),
+            lambda w, b, a: w.absent(b, AT, detail="d"),
+            lambda w, b, a: w.send_again(b, AT),
+        )
     ):
         _, writer, batch = begin(ledger, keys=(f"A{number}", f"B{number}"))
         sending, attempt = writer.start(batch, f"r{number}", AT)

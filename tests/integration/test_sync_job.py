@@ -21,7 +21,10 @@ HEADER = ("extended_id", "intended_market", "production_date")
 
 def expected(rows, header=HEADER):
     return {
-        row[0]: {"activation_status": "0", **{name: cell for name, cell in zip(header[1:], row[1:], strict=True) if cell}}
+        row[0]: {
+            "activation_status": "0",
+            **{name: cell for name, cell in zip(header[1:], row[1:], strict=True) if cell},
+        }
         for row in rows
     }
 
@@ -69,7 +72,20 @@ def test_force_sends_unchanged_rows_too(night):
 
 
 def test_cells_travel_as_they_are_from_file_to_server(night):
-    cells = ["007", "NA", "null", "None", "1E5", "12345678901234567890", " x ", "=1+1", "ümläut", 'q"q', "a,b", "l1\nl2"]
+    cells = [
+        "007",
+        "NA",
+        "null",
+        "None",
+        "1E5",
+        "12345678901234567890",
+        " x ",
+        "=1+1",
+        "ümläut",
+        'q"q',
+        "a,b",
+        "l1\nl2",
+    ]
     rows = [(f"K{n:06d}", cell) for n, cell in enumerate(cells)]
     with night(codes=codes(len(cells))) as here:
         done = here.sync(here.write("a.csv", ("extended_id", "note"), rows))
@@ -145,14 +161,18 @@ def test_blank_clear_empties_fields_and_omit_leaves_them_alone(night):
         assert server["K000001"] == {"activation_status": "0", "intended_market": "new"}
         assert server["K000002"] == {"activation_status": "0"}
         here.config('[jobs.default]\nblank = "omit"\n')
-        done = here.sync(here.write("b.csv", ("extended_id", "intended_market", "lot"), [("K000003", "", "z"), ("K000001", "", "")]))
+        done = here.sync(
+            here.write("b.csv", ("extended_id", "intended_market", "lot"), [("K000003", "", "z"), ("K000001", "", "")])
+        )
         assert done.document["rows"]["invalid"] == 1  # a row with nothing to send
         assert here.server()["K000003"] == {"activation_status": "0", "intended_market": "x", "lot": "z"}
 
 
 def test_discarded_fields_are_named_and_the_run_is_not_green(night):
     with night(codes=codes(20), campaigns={1: frozenset({"lot"})}) as here:
-        done = here.sync(here.write("a.csv", ("extended_id", "lot", "colour"), [(f"K{n:06d}", f"L{n}", "red") for n in range(20)]))
+        done = here.sync(
+            here.write("a.csv", ("extended_id", "lot", "colour"), [(f"K{n:06d}", f"L{n}", "red") for n in range(20)])
+        )
         assert done.document["discarded_fields"] == ["colour"]
         assert done.code == 3
         assert done.document["values"]["confirmed"] == 20
@@ -193,9 +213,19 @@ def test_a_refused_async_batch_carries_the_apis_words_to_every_row(night):
 
 
 def test_the_results_folder_accounts_for_every_row_and_errors_can_be_mended_and_fed_again(night):
-    rows = [("K000000", "DE"), ("K000001", "FR"), ("K000001", "FR"), ("", "IT"), ("K-none", "US"), ("K000002", "a"), ("K000002", "b")]
+    rows = [
+        ("K000000", "DE"),
+        ("K000001", "FR"),
+        ("K000001", "FR"),
+        ("", "IT"),
+        ("K-none", "US"),
+        ("K000002", "a"),
+        ("K000002", "b"),
+    ]
     with night(codes=codes(3)) as here:
-        (here.folder / "a.csv").write_text("extended_id,intended_market\n" + "".join(f"{k},{m}\n" for k, m in rows) + "K000000,x,y\n")
+        (here.folder / "a.csv").write_text(
+            "extended_id,intended_market\n" + "".join(f"{k},{m}\n" for k, m in rows) + "K000000,x,y\n"
+        )
         done = here.sync("a.csv", "--results", "out")
         assert done.code == 3
         assert done.document["rows"] == {
@@ -234,7 +264,13 @@ def test_plan_sends_and_records_nothing(night):
         done = here.run("plan", "--json", "a.csv")
         assert done.code == 0
         assert (done.document["run"], done.document["rows"]["new"]) == (None, 5)
-        assert done.document["requests"] == {"updates": 0, "reads": 0, "throttled": 0, "retries": 0, "minimum_updates": 1}
+        assert done.document["requests"] == {
+            "updates": 0,
+            "reads": 0,
+            "throttled": 0,
+            "retries": 0,
+            "minimum_updates": 1,
+        }
         assert not (here.folder / "syncer.db").exists()
         assert len(here.box.requests) == 0
         dry = here.sync("a.csv", "--dry-run")
@@ -244,7 +280,11 @@ def test_plan_sends_and_records_nothing(night):
 
 def test_columns_of_the_configuration_rename_and_leave_out(night):
     with night(codes=codes(2)) as here:
-        here.config('[jobs.erp]\nkey = "Serial"\n[jobs.erp.columns]\nSerial = "extended_id"\nLand = "intended_market"\n')
-        done = here.sync(here.write("a.csv", ("Serial", "Land", "Geheim"), [("K000000", "DE", "x"), ("K000001", "FR", "y")]))
+        here.config(
+            '[jobs.erp]\nkey = "Serial"\n[jobs.erp.columns]\nSerial = "extended_id"\nLand = "intended_market"\n'
+        )
+        done = here.sync(
+            here.write("a.csv", ("Serial", "Land", "Geheim"), [("K000000", "DE", "x"), ("K000001", "FR", "y")])
+        )
         assert done.code == 0, (done.document["error"], done.err)
         assert here.server()["K000001"] == {"activation_status": "0", "intended_market": "FR"}

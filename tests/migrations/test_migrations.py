@@ -69,7 +69,9 @@ def test_history_cannot_be_changed_through_any_door(tmp_path):
         database.execute("INSERT INTO payloads VALUES (1, 'f', '{}')")
         database.execute("INSERT INTO items VALUES (1, 1, 'k', 1, 1, 1)")
         database.execute("INSERT INTO outcomes VALUES (1, 'unmatched', '')")
-        database.execute("INSERT INTO events (id, at, run_id, batch_id, event, old_state, new_state) VALUES (1,'',1,1,'','','')")
+        database.execute(
+            "INSERT INTO events (id, at, run_id, batch_id, event, old_state, new_state) VALUES (1,'',1,1,'','','')"
+        )
         for table in APPEND_ONLY:
             for statement in (f"DELETE FROM {table}", f"UPDATE {table} SET rowid = 2"):
                 with pytest.raises(sqlite3.IntegrityError, match="append-only"):
@@ -81,7 +83,11 @@ def test_a_newer_or_foreign_database_is_refused_and_left_alone(tmp_path):
     Ledger.open_to_write(url, at=AT).close()
     with closing(sqlite3.connect(tmp_path / "l.db")) as database, database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
-    for opening in (lambda: Ledger.open_to_write(url, at=AT), lambda: Ledger.open_to_read(url), lambda: upgrade_ledger(url, at=AT)):
+    for opening in (
+        lambda: Ledger.open_to_write(url, at=AT),
+        lambda: Ledger.open_to_read(url),
+        lambda: upgrade_ledger(url, at=AT),
+    ):
         with pytest.raises(LedgerSchemaError, match="newer"):
             opening()
     with closing(sqlite3.connect(tmp_path / "other.db")) as database, database:

@@ -76,7 +76,14 @@ def test_sync_and_async_modes_use_one_kind_and_the_fewest_of_it(payload):
 
 
 def test_the_real_limits_at_their_edges():
-    for count, expected in ((99, [0, 1]), (100, [1, 0]), (1000, [1, 0]), (1099, [1, 1]), (1100, [2, 0]), (1001, [1, 1])):
+    for count, expected in (
+        (99, [0, 1]),
+        (100, [1, 0]),
+        (1000, [1, 0]),
+        (1099, [1, 1]),
+        (1100, [2, 0]),
+        (1001, [1, 1]),
+    ):
         batches = batch(np.zeros(count, np.int32), Mode.AUTO)
         assert [int(batches.is_async.sum()), int((~batches.is_async).sum())] == expected
 

@@ -51,9 +51,13 @@ def make(part, known, held, unsent, *, force=False):
     diff.see_open(large(held))
     left = {key: row for key, row in unsent.items() if key not in held}
     zeros = np.full(len(left), 5, np.int64)
-    diff.see_unsent(CarriedBlock(large(left), np.array([ids[canonical(data_of(v))] for v in left.values()], np.int64), zeros, zeros))
+    diff.see_unsent(
+        CarriedBlock(large(left), np.array([ids[canonical(data_of(v))] for v in left.values()], np.int64), zeros, zeros)
+    )
     carried = {place: text for text, place in ids.items()}
-    plan = make_plan(diff, key=("k",), fields=("a", "b"), mode=Mode.AUTO, names=["f", "g"], carried_data=carried, force=force)
+    plan = make_plan(
+        diff, key=("k",), fields=("a", "b"), mode=Mode.AUTO, names=["f", "g"], carried_data=carried, force=force
+    )
     return plan, diff, left
 
 
@@ -80,14 +84,19 @@ def test_every_key_is_judged_as_a_dictionary_would_and_the_buckets_sum(part, kno
     for key, row in left.items():
         if expected.get(key, Verdict.CONFLICT) is Verdict.CONFLICT:
             send[key] = canonical(data_of(row))
-    judged = {diff.records.keys[int(leader)].as_py(): Verdict(v) for leader, v in zip(diff.groups.leaders, diff.verdicts(), strict=True)}
+    judged = {
+        diff.records.keys[int(leader)].as_py(): Verdict(v)
+        for leader, v in zip(diff.groups.leaders, diff.verdicts(), strict=True)
+    }
     assert judged == expected
     planned = {plan.items.keys[n].as_py(): plan.payloads[plan.items.payload[n]] for n in range(len(plan.items))}
     assert planned == send
     assert len(plan.items) == len(send) == plan.batches.sizes.sum()
     counts = plan.rows
     assert counts.read == len(part) + 2
-    assert counts.read == counts.new + counts.changed + counts.unchanged + counts.duplicate + counts.invalid + counts.held
+    assert (
+        counts.read == counts.new + counts.changed + counts.unchanged + counts.duplicate + counts.invalid + counts.held
+    )
 
 
 @given(part=rows)

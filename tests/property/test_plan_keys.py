@@ -23,7 +23,6 @@ def arrow(values):
     return pa.array(values, pa.large_string())
 
 
-
 def model(values):
     groups = {}
     for row, value in enumerate(values):

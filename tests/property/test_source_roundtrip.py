@@ -32,8 +32,6 @@ def read(data, form=CsvForm(), wanted=None):
     return source, rows, lines, rejections
 
 
-
-
 @pytest.mark.parametrize("how", ["fast", "strict", "tiny blocks"])
 @settings(max_examples=150)
 @given(

@@ -148,7 +148,9 @@ def test_the_example_lists_every_setting_and_loads_with_the_defaults(tmp_path):
     assert settings.api == Settings().api
     assert (settings.limits, settings.run, settings.ledger) == (Settings().limits, Settings().run, Settings().ledger)
     assert settings.jobs == {"default": JobSettings()}
-    active = "\n".join(re.sub(r"^# (?=[a-z\[])", "", line) for line in text.splitlines() if not line.startswith("# Conf"))
+    active = "\n".join(
+        re.sub(r"^# (?=[a-z\[])", "", line) for line in text.splitlines() if not line.startswith("# Conf")
+    )
     commented = [line for line in active.splitlines() if re.match(r"[a-z_]+ = |\[", line)]
     assert tomllib.loads("\n".join(commented))["jobs"]["default"]["campaign"] == 11
 

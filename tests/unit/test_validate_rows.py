@@ -18,7 +18,11 @@ def check(rows, header=("extended_id", "f"), **rules):
     batch = pa.RecordBatch.from_arrays(columns, names=list(header))
     valid = validator.check(Chunk(0, batch, np.arange(2, 2 + len(rows), dtype=np.int64)))
     data = [
-        {name: array[row].as_py() for name, array in zip(validator.fields, valid.fields, strict=True) if array[row].is_valid}
+        {
+            name: array[row].as_py()
+            for name, array in zip(validator.fields, valid.fields, strict=True)
+            if array[row].is_valid
+        }
         for row in range(len(valid.lines))
     ]
     assert valid.rows == len(rows) == len(valid.lines) + len(valid.rejections)

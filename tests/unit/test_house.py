@@ -1,0 +1,76 @@
+"""The house: imports run one way, start-up stays light, and the wheel works alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {"pandas", "pyarrow", "numpy", "sqlalchemy", "alembic", "requests", "rich", "msgspec"}
+
+
+def lint_imports(folder):
+    script = "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+    return subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_imports_run_one_way_and_a_wrong_one_is_found(tmp_path):
+    assert lint_imports(ROOT).returncode == 0
+    shutil.copytree(ROOT / "syncer", tmp_path / "syncer")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    reconcile = tmp_path / "syncer" / "reconcile.py"
+    reconcile.write_text(reconcile.read_text() + "\nimport syncer.ledger.ledger\n")
+    found = lint_imports(tmp_path)
+    assert found.returncode != 0
+    assert "syncer.reconcile" in found.stdout
+
+
+@pytest.mark.parametrize("module", ["syncer", "syncer.cli", "syncer.config"])
+def test_nothing_heavy_is_imported_at_start_up(module):
+    script = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not HEAVY & set(done.stdout.split())
+
+
+def test_the_wheel_works_alone_in_an_empty_folder(tmp_path):
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run(
+        [*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", tmp_path, ROOT],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "syncer/migrations/env.py" in names
+    assert "syncer/config.example.toml" in names
+    assert all(name.startswith(("syncer/", "syncer-")) for name in names)
+    subprocess.run(
+        [*pip, "install", "--no-deps", "--no-index", "--target", tmp_path / "site", wheel],
+        check=True,
+        capture_output=True,
+    )
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    variables = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    for arguments in (["--version"], ["init"], ["ledger", "check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "syncer", *arguments],
+            cwd=empty,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    script = "import syncer; print(syncer.__file__)"
+    where = subprocess.run(
+        [sys.executable, "-c", script], cwd=empty, env=variables, capture_output=True, text=True, check=True
+    )
+    assert str(tmp_path) in where.stdout
+    assert sorted(path.name for path in empty.iterdir()) == ["config.toml", "syncer.db", "syncer.db.lock"]
