@@ -54,7 +54,7 @@ def run(folder: Path, command: str, environment: dict[str, str], *, stop: Callab
     """Show a command as it would be typed, and run it; kill it as soon as `stop` says so."""
     print(f"$ {command}", flush=True)  # noqa: T201
     arguments = [sys.executable, "-m", "syncer", *shlex.split(command)[1:]]
-    process = subprocess.Popen(arguments, cwd=folder, env=environment)  # noqa: S603  this program itself
+    process = subprocess.Popen(arguments, cwd=folder, env=environment)
     until_s = time.monotonic() + STEP_S_MAX
     while stop is not None and process.poll() is None and time.monotonic() < until_s:
         if stop():

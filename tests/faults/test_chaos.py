@@ -72,13 +72,13 @@ def test_after_a_few_runs_everything_is_confirmed(night, faults, seed):
     with night(codes=codes(CODES), faults=faults, seed=seed) as here:
         for version in (1, 2):
             here.write("a.csv", HEADER, rows_of(version))
-            for attempt in range(12):
+            for _ in range(12):
                 done = here.sync("a.csv", "--approve", SYNCER_API__TIMEOUT_S="0.5", SYNCER_API__TASK_TIMEOUT_S="3")
                 assert done.code in {0, 3, 5}, done.document["error"]
                 assert_buckets_sum(done.document)
                 if done.code == 0:
                     break
-            assert done.code == 0, (attempt, done.document["values"], done.document["concerns"], done.document["error"])
+            assert done.code == 0, (done.document["values"], done.document["concerns"], done.document["error"])
             time.sleep(0.3)  # what was dropped on its way and lands late, lands now
             assert_promises_kept(here, rows_of(version))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,7 +63,7 @@ def test_any_rate_is_kept(rate):
         now = limiter.next_s(now)
         limiter.started(now)
         starts.append(now)
-    assert all(later - earlier >= 0.999 / rate for earlier, later in zip(starts, starts[1:], strict=False))
+    assert all(later - earlier >= 0.999 / rate for earlier, later in pairwise(starts))
 
 
 def test_reads_keep_their_limit_per_minute():

@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import syncer.plan.batching as batching
 from syncer.model import Mode
+from syncer.plan import batching
 from syncer.plan.batching import batch, batch_composite
 
 payloads = st.lists(st.integers(0, 6), max_size=40)
@@ -123,7 +123,7 @@ def test_the_same_items_give_the_same_batches(payload):
     assert parts(first) == parts(second)
 
 
-class small_limits:  # noqa: N801  reads as a context: `with small_limits(6, 2)`
+class small_limits:
     """Shrink the API's limits, so that brute force can try everything."""
 
     def __init__(self, async_max, sync_max):

@@ -11,10 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import syncer.source.files as files
-import syncer.source.reader as reader
 from syncer.errors import SourceError
-from syncer.source import CsvForm, open_sources
+from syncer.source import CsvForm, files, open_sources, reader
 
 alphabet = st.characters(codec="utf-8", exclude_characters="\0") | st.sampled_from(list(",;\t|\"'\n\r a0Z é"))
 cells = st.text(alphabet, max_size=6)
