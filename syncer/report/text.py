@@ -57,7 +57,7 @@ def sync_text(result: SyncResult) -> RenderableType:
         parts.append(
             Text(
                 f"! DISCARDED by the campaign: {', '.join(result.discarded_fields)}: the API took the codes, "
-                "not these fields.\n  Define them in the campaign and run again with --force, or leave out their columns "
+                "not these fields.\n  Define them in the campaign and run with --force, or leave their columns out "
                 "([jobs.<name>.columns]).",
                 style="bold yellow",
             )

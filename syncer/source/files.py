@@ -18,6 +18,8 @@ from syncer.errors import SourceError
 
 BLOCK_BYTES = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"
+MARK_BYTES = 200
+"""Bytes from which an encoding is told."""
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
@@ -116,7 +118,9 @@ def utf8_blocks(file: InputFile, declared: str | None) -> tuple[str, Iterator[by
     `SourceError` with their line.
     """
     blocks = file.blocks()
-    first = next(blocks, b"")
+    first = b""
+    while len(first) < MARK_BYTES and (block := next(blocks, None)) is not None:
+        first += block
     found = next(((bom, name) for bom, name in _BOMS if first.startswith(bom)), (b"", "utf-8"))
     encoding = declared or found[1]
     if declared is None and not found[0] and _looks_like_utf16(first[:200]):

@@ -1,0 +1,119 @@
+"""Whole processes: start-up, the API's rate, planning. Prints tables; asserts counts, never a time. `make bench`."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import codes, open_night, write_csv
+
+pytestmark = pytest.mark.benchmark
+RUNS = 5
+
+
+def timed(arguments, folder, variables, runs=RUNS):
+    """Run the program several times; return the median seconds and the last output."""
+    seconds = []
+    for _ in range(runs):
+        began_s = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=folder, env=variables, capture_output=True, text=True, check=False
+        )
+        seconds.append(time.monotonic() - began_s)
+    return statistics.median(seconds), done
+
+
+def show(what, median_s, note=""):
+    print(f"  {what:<58} {median_s:8.3f} s  {note}")
+
+
+def test_start_up(tmp_path):
+    print("\nStart-up (median of whole processes; floor: the interpreter alone)")
+    with open_night(tmp_path, codes=codes(10)) as here:
+        here.sync(here.write("a.csv", ("extended_id", "lot"), [(f"K{n:06d}", f"L{n}") for n in range(10)]))
+        floor_s, _ = timed(["-c", "pass"], tmp_path, here.variables())
+        show("python -c pass", floor_s)
+        for arguments in (["--version"], ["status"], ["audit", "show", "K000001"], ["sync", "a.csv"]):
+            median_s, done = timed(["-m", "syncer", *arguments], tmp_path, here.variables())
+            assert done.returncode == 0
+            show("syncer " + " ".join(arguments), median_s, f"{median_s / floor_s:.1f} × floor")
+
+
+def test_the_api_s_rate_at_150_ms(tmp_path):
+    print("\n20,000 rows, 14 large groups and 3 % singles, 10 updates a second, 150 ms latency")
+    rows = [(f"K{n:06d}", f"m{n % 14}" if n < 19_400 else f"x{n}", "2026-01-01") for n in range(20_000)]
+    with open_night(tmp_path, codes=codes(20_000), latency_s=0.15, updates_per_second=10) as here:
+        write_csv(tmp_path / "a.csv", ("extended_id", "intended_market", "production_date"), rows)
+        settings = {"SYNCER_API__UPDATES_PER_SECOND": "10", "SYNCER_API__POLL_S": "2"}
+        seconds, done = timed(["-m", "syncer", "sync", "--json", "a.csv"], tmp_path, here.variables(**settings), runs=1)
+        document = json.loads(done.stdout)
+        calls, least = document["requests"]["updates"], document["requests"]["minimum_updates"]
+        assert calls == least
+        assert document["requests"]["throttled"] == 0
+        assert document["values"]["confirmed"] == 20_000
+        show(
+            f"first run: {calls} calls, {document['requests']['reads']} reads",
+            seconds,
+            f"calls/10 s + {seconds - calls / 10:.2f} s",
+        )
+        again_s, done = timed(["-m", "syncer", "sync", "--json", "a.csv"], tmp_path, here.variables(**settings))
+        assert json.loads(done.stdout)["requests"]["updates"] == 0
+        show("the same file again: 0 calls", again_s)
+
+
+def test_a_long_run_keeps_the_rate_without_being_throttled(tmp_path):
+    print("\n300 sync calls at 10 a second, 150 ms latency and up to 50 ms jitter")
+    rows = [(f"K{n:06d}", f"x{n}") for n in range(30_000)]
+    with open_night(tmp_path, codes=codes(30_000), latency_s=0.15, jitter_s=0.05, updates_per_second=10) as here:
+        write_csv(tmp_path / "a.csv", ("extended_id", "lot"), rows)
+        done = here.sync("a.csv", SYNCER_API__UPDATES_PER_SECOND="10", SYNCER_API__TIMEOUT_S="10")
+        requests = done.document["requests"]
+        assert (done.code, requests["throttled"], requests["updates"]) == (0, 0, 300)
+        send_s = done.document["seconds"]["send"]
+        show("sending", send_s, f"{300 / send_s:.2f} calls a second")
+
+
+def peak_mib(arguments, folder, variables):
+    """Run the program once; return seconds and the peak memory of the greatest child so far, in MiB."""
+    began_s = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=variables, capture_output=True, text=True, check=False
+    )
+    return time.monotonic() - began_s, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, done
+
+
+def test_planning_many_rows(tmp_path):
+    count = int(os.environ.get("SYNCER_BENCH_ROWS", "1000000"))
+    print(f"\nPlanning {count:,} rows (whole processes)")
+    rows = (
+        (f"HGDTQD54D5SD{n:011d}", f"SKU{n % 200}", f"m{n % 40}", f"C{n // 24}", "1", f"free{n}") for n in range(count)
+    )
+    write_csv(
+        tmp_path / "a.csv", ("extended_id", "product", "intended_market", "case_no", "activation_status", "free"), rows
+    )
+    variables = {
+        **os.environ,
+        "SYNCER_API__TOKEN": "x",
+        "SYNCER_API__BASE_URL": "http://127.0.0.1:9",
+        "SYNCER_API__GIVE_UP_AFTER_S": "0.2",
+    }
+    (tmp_path / "config.toml").write_text(
+        '[jobs.erp]\nkey = "extended_id"\n[jobs.erp.columns]\nproduct = "product"\nintended_market = "intended_market"\n'
+        'activation_status = "activation_status"\n'
+    )
+    seconds, mib, done = peak_mib(["-m", "syncer", "plan", "--json", "a.csv"], tmp_path, variables)
+    assert done.returncode == 0
+    show("plan against an empty ledger", seconds, f"{count / seconds:,.0f} rows a second, peak {mib:,.0f} MiB")
+    seconds, mib, done = peak_mib(["-m", "syncer", "sync", "--json", "a.csv"], tmp_path, variables)
+    assert done.returncode == 5
+    show(
+        "plan and store (then the API is away)",
+        seconds,
+        f"peak {mib:,.0f} MiB, of it {json.loads(done.stdout)['seconds']['plan']} s planning",
+    )
