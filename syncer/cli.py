@@ -103,9 +103,13 @@ def _options() -> Options:
 
 
 def _settings() -> Settings:
+    from syncer import logs
     from syncer.config import load_settings
 
-    return load_settings(explicit=_options().config, environ=os.environ, cwd=Path.cwd())
+    options = _options()
+    logs.configure(verbose=options.verbose, quiet=options.quiet, form=options.log_format)
+
+    return load_settings(explicit=options.config, environ=os.environ, cwd=Path.cwd())
 
 
 def _show(document: dict[str, Any], text: Callable[[], Any]) -> None:

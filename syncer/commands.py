@@ -21,7 +21,16 @@ from syncer.api.classify import Verdict
 from syncer.api.client import SCM_PERMISSIONS, MeAnswer
 from syncer.clock import Clock, SystemClock, utc_text
 from syncer.config import JobSettings, Settings, example_text, load_settings, pick_job
-from syncer.errors import AccessError, ConfigError, LedgerError, SyncerError, UnreachableError, UsageError
+from syncer.errors import (
+    AccessError,
+    ConfigError,
+    LedgerBusyError,
+    LedgerError,
+    LedgerWriteError,
+    SyncerError,
+    UnreachableError,
+    UsageError,
+)
 from syncer.execute.assemble import Connection
 from syncer.execute.context import EngineSettings
 from syncer.execute.engine import Interrupt, Progress
@@ -30,7 +39,7 @@ from syncer.ledger.check import backup
 from syncer.ledger.engine import ledger_path
 from syncer.ledger.ledger import Ledger, upgrade_ledger
 from syncer.ledger.schema import SCHEMA_REVISION
-from syncer.lifecycle import Bucket
+from syncer.lifecycle import OPEN, Bucket, State
 from syncer.model import KEY_SEPARATOR, Mode, Plan
 from syncer.report.results import write_results
 from syncer.results import Concern, Finding, InitResult, RunDetails, RunSummary, Sample, Seconds, SyncResult
@@ -143,7 +152,17 @@ def resume(settings: Settings, request: Request, around: Surroundings) -> SyncRe
         if not newest:
             return SyncResult("resume", notes=("there is no run to resume",))
         run = newest[0]
-        with _session(ledger, run, connection, settings, request, around, started_s) as session:
+        left = ledger.batches(states=[State.PLANNED, *sorted(OPEN)], job_id=run.job.id, most=1)
+        with _session(
+            ledger,
+            run,
+            connection,
+            settings,
+            request,
+            around,
+            started_s,
+            record_end=bool(left) or run.exit_code is None,
+        ) as session:
             if session.settle():
                 if not run.planned:
                     raise UsageError(
@@ -234,7 +253,15 @@ def check(explicit: Path | None, environ: Mapping[str, str], cwd: Path, around: 
 def _check_ledger(settings: Settings, around: Surroundings) -> Finding:
     path = ledger_path(settings.ledger.url)
     try:
+        ledger = Ledger.open_to_read(settings.ledger.url)
+        if ledger is None:
+            return Finding("ledger", f"{path} is not there yet: the first run creates it")
+        ledger.close()
+        if not os.access(path, os.W_OK):
+            raise LedgerWriteError(f"the ledger {path} cannot be written by this user")
         Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s())).close()
+    except LedgerBusyError as busy:
+        return Finding("ledger", f"in use: {busy.message}")
     except SyncerError as error:
         return Finding("ledger", "", error)
     return Finding("ledger", f"{path}, schema {SCHEMA_REVISION}, {path.stat().st_size:,} bytes, may be written")
@@ -310,6 +337,8 @@ def _session(
     request: Request,
     around: Surroundings,
     started_s: float,
+    *,
+    record_end: bool = True,
 ) -> AbstractContextManager[Session]:
     deadline_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
     return open_session(
@@ -328,6 +357,7 @@ def _session(
         started_s=started_s,
         deadline_s=None if deadline_s is None else started_s + deadline_s,
         observe=around.on_progress,
+        record_end=record_end,
     )
 
 

@@ -6,6 +6,7 @@ run's end when the ledger still takes it; the result is read back from the ledge
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Run
 
+log = logging.getLogger(__name__)
+
 
 class Session:
     """Drives one run. ``plan_s`` and the sending time are what the result reports."""
@@ -46,7 +49,10 @@ class Session:
 
     def settle(self) -> bool:
         """Settle what earlier runs left open; return whether nothing stopped it."""
-        self._ledger.doubt_interrupted(self._run.id, at=utc_text(self._clock.wall_s()))
+        log.info("run %d: job %s by %s", self._run.id, self._run.job.name, " + ".join(self._run.job.key))
+        interrupted = self._ledger.doubt_interrupted(self._run.id, at=utc_text(self._clock.wall_s()))
+        if interrupted:
+            log.warning("an earlier run was killed while %d calls were on their way: they are in doubt", interrupted)
         self.error = self._engine.settle()
         return self.error is None
 
@@ -61,6 +67,7 @@ class Session:
     def end(self) -> None:
         """Record how the run ended. A ledger that takes nothing any more keeps what it has: `resume` starts there."""
         result = self.result(SyncResult("sync"))
+        log.info("run %d: %s, exit code %d", self._run.id, result.state, result.exit_code)
         with suppress(LedgerError):
             self._engine.context.writer.end_run(
                 self._run.id,
@@ -112,8 +119,9 @@ def session(
     started_s: float,
     deadline_s: float | None,
     observe: Callable[[Progress], None],
+    record_end: bool = True,
 ) -> Iterator[Session]:
-    """Give the session of a run, and record its end whatever happens inside.
+    """Give the session of a run, and record its end (unless that is recorded already) whatever happens inside.
 
     A `SyncerError` inside becomes the session's ``error``; anything else is recorded as far as possible and goes on.
     """
@@ -131,4 +139,5 @@ def session(
         raise
     finally:
         lanes.close()
-    current.end()
+    if record_end:
+        current.end()

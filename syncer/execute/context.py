@@ -7,6 +7,7 @@ Every call to the API is started through `Context.start_update` or `Context.star
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from syncer.ledger.values import Run
     from syncer.ledger.writer import Writer
 
+log = logging.getLogger(__name__)
 NEVER_S = math.inf
 """Due time of something that waits for an answer, not for the clock."""
 PREPARE_S = 0.05
@@ -165,6 +167,8 @@ class Context:
                 )
             case Verdict.NOT_PROCESSED if answer.retry_after_s is not None:
                 self.counts.throttled += 1
+                log.warning("throttled: the API asks to wait %g s", answer.retry_after_s)
                 throttled(now_s + answer.retry_after_s)
             case Verdict.NOT_PROCESSED | Verdict.UNKNOWN:
+                log.warning("a call failed (%s): %s", answer.verdict, answer.message)
                 self.health.failed(now_s, answer.message)

@@ -107,12 +107,13 @@ class TaskWatch:
         progress = False
         for task_id in asked:
             task = answered.get(task_id)
-            if task is None:
-                self._watched[task_id].missed += 1
-            else:
+            if task is not None:
                 progress |= self._take_task(task_id, task)
+            elif answer.complete:
+                self._watched[task_id].missed += 1
         self._looked(progress=progress)
-        self._rotate(asked)
+        # An answer that was cut into pages says nothing of the rest, which is then asked for first.
+        self._rotate(asked if answer.complete else [task_id for task_id in asked if task_id in answered])
 
     def _take_one(self, task_id: str, answer: TaskAnswer) -> None:
         """Take the answer about a task that lists do not show: perhaps the API no longer knows it."""

@@ -6,6 +6,7 @@ before anything is written, and a batch that is no longer in the state the calle
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from syncer.ledger.values import Batch
+
+log = logging.getLogger(__name__)
 
 
 def change_state(
@@ -57,4 +60,5 @@ def change_state(
             detail=detail,
         )
     )
+    log.debug("batch %d: %s -> %s (%s)%s", batch.id, batch.state, state, event, f": {detail}" if detail else "")
     return replace(batch, state=state, changed_at=at, **columns)

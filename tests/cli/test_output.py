@@ -1,0 +1,153 @@
+"""What is shown and written: one document on standard output, people's text on standard error, and never the token."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import TOKEN, codes
+
+HEADER = ("extended_id", "intended_market")
+ROWS = [(f"K{n:06d}", "DE" if n < 150 else f"x{n}") for n in range(250)]
+SCHEMA = {
+    "schema": int, "command": str, "exit_code": int, "run": dict, "rows": dict, "values": dict, "batches": dict,
+    "requests": dict, "seconds": dict, "discarded_fields": list,
+}  # fmt: skip
+
+
+def test_the_document_has_every_member_of_the_contract(night):
+    with night(codes=codes(250)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        document = here.sync("a.csv").document
+        for member, kind in SCHEMA.items():
+            assert isinstance(document[member], kind), member
+        assert set(document["run"]) == {"id", "job", "state", "started_at", "ended_at"}
+        assert document["run"]["ended_at"].endswith("Z")
+        assert set(document["rows"]) == {"read", "new", "changed", "unchanged", "duplicate", "invalid", "held"}
+        assert set(document["values"]) == {"confirmed", "unmatched", "rejected", "in_doubt", "pending", "unsent"}
+        assert set(document["requests"]) == {"updates", "reads", "throttled", "retries", "minimum_updates"}
+        assert set(document["seconds"]) == {"plan", "send", "total"}
+        assert document["error"] is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["init"], ["check"], ["plan", "a.csv"], ["sync", "a.csv"], ["resume"], ["status"], ["status", "1"], ["audit", "show", "K000001"],
+        ["ledger", "check"], ["ledger", "upgrade"], ["ledger", "backup", "copy.db"],
+    ],
+)  # fmt: skip
+def test_every_command_prints_one_document_and_text_without_it(night, arguments):
+    with night(codes=codes(250)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        if arguments[0] not in {"init", "check", "plan"}:
+            here.sync("a.csv")
+        text = here.run(*arguments)
+        assert (text.code, text.out.strip() != "") == (0, True)
+        (here.folder / "copy.db").unlink(missing_ok=True)
+        for position in (0, len(arguments)):
+            done = here.run(*arguments[:position], "--json", *arguments[position:])
+            assert done.document["exit_code"] == done.code == 0
+            (here.folder / "copy.db").unlink(missing_ok=True)
+
+
+def test_the_token_stands_in_nothing_that_is_written_or_shown(night):
+    faults = (
+        {"kind": "status", "on": "sync", "nth": 1, "status_code": 500},
+        {"kind": "garbage", "on": "async", "nth": 1},
+    )
+    with night(codes=codes(250), faults=faults) as here:
+        here.write("a.csv", HEADER, [*ROWS, ("", "x")])
+        shown = ""
+        for arguments in (["-vv", "sync", "a.csv", "--results", "out", "--log-format", "json"], ["-vv", "check"], ["status", "1"],
+                          ["audit", "export"], ["sync", "missing.csv", "-v"]):  # fmt: skip
+            done = here.run(*arguments)
+            shown += done.out + done.err
+        assert TOKEN not in shown
+        for path in here.folder.rglob("*"):
+            if path.is_file():
+                assert TOKEN.encode() not in path.read_bytes(), path
+        assert (here.folder / "out" / "error.csv").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_token_stands_in_no_process_list(night):
+    with night(codes=codes(250), latency_s=0.5) as here:
+        here.write("a.csv", HEADER, ROWS)
+        process = here.start("sync", "a.csv")
+        until = time.monotonic() + 10
+        while not here.box.requests and time.monotonic() < until:
+            time.sleep(0.01)
+        assert TOKEN.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+
+
+def test_log_lines_are_json_when_asked_and_go_to_standard_error(night):
+    with night(codes=codes(250)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        done = here.run("sync", "--json", "-vv", "--log-format", "json", "a.csv")
+        lines = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
+        assert {"info", "debug"} <= {line["level"] for line in lines}
+        assert any("planned -> sending" in line["message"] for line in lines)
+        assert here.run("sync", "-q", "a.csv").err == ""
+
+
+def test_the_audit_exports_every_value_in_both_forms(night):
+    with night(codes=codes(250)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        here.sync("a.csv")
+        rows = list(csv.DictReader(io.StringIO(here.run("audit", "export").out)))
+        lines = [
+            json.loads(line) for line in here.run("audit", "export", "--format", "jsonl", "--run", "1").out.splitlines()
+        ]
+        assert sorted(row["key"] for row in rows) == sorted(key for key, _ in ROWS)
+        assert {row["outcome"] for row in rows} == {"confirmed"}
+        assert len(lines) == 250
+        assert lines[0]["data"] == {"intended_market": "DE"}
+        assert here.run("audit", "export", "--since", "2999-01-01").out.count("\n") == 1
+
+
+def test_init_never_overwrites(night):
+    with night() as here:
+        here.config("# mine\n")
+        done = here.run("init", "--json")
+        assert (done.document["wrote_config"], done.document["made_ledger"]) == (False, True)
+        assert (here.folder / "config.toml").read_text() == "# mine\n"
+        assert (here.folder / "syncer.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_resume_leaves_a_run_that_ended_as_it_is(night):
+    with night(codes=codes(250)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        first = here.sync("a.csv").document["run"]
+        assert here.run("resume", "--json").document["run"] == first
+
+
+def test_a_closed_standard_output_is_no_traceback(night):
+    with night(codes=codes(250)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        here.sync("a.csv")
+        done = subprocess.run(
+            f"{sys.executable} -m syncer audit export | head -1", shell=True, cwd=here.folder, env=here.variables(),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr
+
+
+def test_check_says_what_to_do_about_each_fault(night):
+    with night(tokens={TOKEN: frozenset({"codes_view"})}) as here:
+        done = here.run("check", "--json")
+        assert done.code == 12
+        faults = [finding for finding in done.document["findings"] if not finding["ok"]]
+        assert [finding["what"] for finding in faults] == ["permissions"]
+        assert all(finding["next"] for finding in faults)
+        away = here.run("check", "--json", SYNCER_API__BASE_URL="http://127.0.0.1:9")
+        assert (away.code, away.document["error"]["code"]) == (5, "unreachable")
+        assert here.run("check", "--json", SYNCER_API__TOKEN="").code == 2
+        assert not (here.folder / "syncer.db").exists()
