@@ -1,24 +1,25 @@
 """One connection to the API: makes exactly one HTTP exchange a call, within a deadline, and retries nothing.
 
 What always holds: the token goes to `base_url`'s host alone (redirects are not followed, the environment's proxies and
-``.netrc`` are not read); certificates are always verified; a call ends within ``timeout_s`` whatever the server does
-(a watchdog shuts the socket down, so a drip of one byte a second does not defeat it); `Reply.sent` is false only when
-surely no byte of the request has left. No exception of the network leaves this module.
+``.netrc`` are not read, no cookie is kept); certificates are always verified; a call ends within ``timeout_s`` whatever
+the server does (a watchdog shuts the socket down, so a drip of one byte a second does not defeat it); `Reply.sent` is
+false only when surely no byte of the request has left. No exception of the network leaves this module.
+
+Only before the connection stands can a call last longer, and then nothing is sent: the system's resolver cannot be
+interrupted, and each address of the host is given `CONNECT_S_MAX`.
 """
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from syncer.api.connection import Watch, WatchedAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 """Longest answer that is read, after decompression; a longer one is as good as none."""
+CONNECT_S_MAX = 10.0
+"""For TCP to one address, and for TLS. Beyond it a host does not answer, and its next address is worth the time."""
 IDLE_S_MAX = 4.0
 """A connection idle for longer is not used again: the server may be closing it, and a POST would be lost in doubt."""
 READ_BYTES = 65_536
@@ -36,7 +39,8 @@ READ_BYTES = 65_536
 class Reply:
     """What came back. Exactly one of ``status_code`` and ``failure`` is not None.
 
-    ``sent`` is whether any byte of the request may have left this machine. Times are monotonic seconds.
+    ``sent`` is whether any byte of the request may have left this machine. ``sent_s`` and ``answered_s`` are monotonic
+    seconds, ``answered_wall_s`` is seconds since the Unix epoch.
     """
 
     status_code: int | None
@@ -47,87 +51,19 @@ class Reply:
     fresh_connection: bool
     sent_s: float
     answered_s: float
+    answered_wall_s: float
 
 
-class _Watch:
-    """Follows one call down to its socket, and can end it from another thread.
-
-    It holds a duplicate of the socket's descriptor: shutting that down ends the connection in every phase, the TLS
-    handshake included, in which the original descriptor changes hands.
-    """
+class _Session(requests.Session):
+    """A session that takes nothing from the environment or from answers: no proxies, no ``.netrc``, no cookies."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self.connected = False
-        self.sending = False
-        self.ended = False
+        super().__init__()
+        self.trust_env = False
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
 
-    def begin(self) -> None:
-        with self._lock:
-            self.connected = self.sending = self.ended = False
-
-    def opened(self, opened: socket.socket) -> None:
-        with self._lock:
-            self.connected = True
-            if self._socket is not None:
-                self._socket.close()
-            self._socket = socket.socket(fileno=os.dup(opened.fileno()))
-
-    def end(self) -> None:
-        with self._lock:
-            self.ended = True
-            if self._socket is not None:
-                with suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        with self._lock:
-            if self._socket is not None:
-                self._socket.close()
-                self._socket = None
-
-
-def _watched(watch: _Watch) -> dict[str, type[HTTPConnectionPool]]:
-    """Return urllib3 pool classes whose connections report to `watch`."""
-
-    class Reporting(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            opened = super()._new_conn()
-            watch.opened(opened)
-            return opened
-
-        def send(self, data: Any) -> None:
-            if self.sock is None:
-                self.connect()
-            watch.sending = True
-            super().send(data)
-
-    class Plain(Reporting):
-        pass
-
-    class Secure(Reporting, HTTPSConnection):
-        pass
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
-
-
-class _Adapter(HTTPAdapter):
-    """requests' adapter over watched connections; one connection, no retries."""
-
-    def __init__(self, watch: _Watch) -> None:
-        self._watch = watch
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0, pool_block=False)
-
-    def init_poolmanager(self, *arguments: Any, **settings: Any) -> None:
-        super().init_poolmanager(*arguments, **settings)
-        self.poolmanager.pool_classes_by_scheme = _watched(self._watch)
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Find no redirect. requests prepares even one that it does not follow, and reads its whole body for that."""
 
 
 class Transport:
@@ -147,15 +83,14 @@ class Transport:
         self._token = token
         self._timeout_s = timeout_s
         self._clock = clock
-        self._watch = _Watch()
+        self._watch = Watch()
         self._last_used_s = 0.0
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._session = _Session()
         self._session.verify = ca_file or True
         self._session.headers.update(
             {"Authorization": f"UAT {token}", "Accept": "application/json", "User-Agent": user_agent}
         )
-        adapter = _Adapter(self._watch)
+        adapter = WatchedAdapter(self._watch)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
@@ -173,8 +108,11 @@ class Transport:
         """Make one exchange with ``base_url + path``; return what came back, whatever it was."""
         if self._clock.monotonic_s() - self._last_used_s > IDLE_S_MAX:
             self._drop_connection()
-        self._watch.begin()
-        watchdog = threading.Timer(self._timeout_s, self._watch.end)
+        watch = self._watch
+        number = watch.begin()
+        watchdog = threading.Timer(
+            self._timeout_s, watch.end, (number, f"no whole answer within {self._timeout_s:g} s")
+        )
         watchdog.daemon = True
         sent_s = self._clock.monotonic_s()
         watchdog.start()
@@ -188,31 +126,36 @@ class Transport:
                 params=params,
                 data=body,
                 headers={"Content-Type": "application/json"} if body is not None else None,
-                timeout=self._timeout_s,
+                timeout=(min(self._timeout_s, CONNECT_S_MAX), self._timeout_s),
                 allow_redirects=False,
                 stream=True,
             )
             with response:
                 content = _read(response)
             status_code, headers = response.status_code, response.headers
-        except (requests.RequestException, OSError, ValueError) as error:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             failure = _words(error)
         finally:
             watchdog.cancel()
-        if self._watch.ended:
-            status_code, content, failure = None, b"", f"no whole answer within {self._timeout_s:g} s"
-        if failure is not None:
+        if watch.ended is not None:
+            # What was read may be cut short by the end, and look whole.
+            failure = watch.ended
+        elif status_code is not None and status_code < 200:
+            failure = f"status {status_code} is no final answer"
+        if failure is not None or watch.out_of_step:
             self._drop_connection()
+        watch.close_unless_kept()
         self._last_used_s = self._clock.monotonic_s()
         return Reply(
             status_code=status_code if failure is None else None,
-            headers=headers,
-            body=content,
-            failure=failure,
-            sent=self._watch.sending,
-            fresh_connection=self._watch.connected,
+            headers=headers if failure is None else {},
+            body=content if failure is None else b"",
+            failure=None if failure is None else self.masked(failure),
+            sent=watch.sending,
+            fresh_connection=watch.connected,
             sent_s=sent_s,
             answered_s=self._last_used_s,
+            answered_wall_s=self._clock.wall_s(),
         )
 
     def masked(self, text: str) -> str:
@@ -220,8 +163,8 @@ class Transport:
         return text.replace(self._token, "[token]")
 
     def abort(self) -> None:
-        """End the call under way at once; for another thread."""
-        self._watch.end()
+        """End the call under way at once, and let no later one begin; for another thread."""
+        self._watch.abort("the call was aborted")
 
     def close(self) -> None:
         """Close the connection."""

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,7 +29,7 @@ class ProgressReport:
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[words]}"),
             console=self._console,
@@ -38,6 +38,7 @@ class ProgressReport:
         )
         self._task = self._bar.add_task("reading", total=None, words="")
         self._values = 0
+        self._first_call_s = time.monotonic()
         self._last_line_s = time.monotonic()
         self._last_words = ""
 
@@ -61,14 +62,14 @@ class ProgressReport:
         self._values = len(plan.items)
         words = f"planned: {self._values:,} values in {len(plan.batches):,} calls"
         if self._live:
-            self._bar.update(self._task, description="sending", total=self._values, completed=0, words="")
+            self._bar.update(self._task, description="sending", total=len(plan.batches), completed=0, words="")
         self._plain(words, now=True)
 
     def on_progress(self, progress: EngineProgress) -> None:
         """Show how the engine is getting on."""
         tally = progress.tally
-        settled = tally.confirmed + tally.unmatched + tally.rejected
-        words = f"{progress.updates:,} calls, {tally.confirmed:,} confirmed"
+        of = f" of {self._values:,}" if self._values else ""
+        words = f"calls{self._rate(progress.updates)}; {tally.confirmed:,}{of} values confirmed"
         for count, name in (
             (tally.unmatched, "unmatched"),
             (tally.rejected, "rejected"),
@@ -81,9 +82,16 @@ class ProgressReport:
             words += f"; waiting for {progress.waiting_for}"
         if self._live:
             description = "settling earlier runs" if progress.phase == "settle" else "sending"
-            self._bar.update(self._task, description=description, completed=settled, words=words)
-        of = f" of {self._values:,}" if self._values else ""
-        self._plain(f"{settled:,}{of} values settled; {words}")
+            self._bar.update(self._task, description=description, completed=progress.updates, words=words)
+        self._plain(f"{progress.updates:,} {words}")
+
+    def _rate(self, updates: int) -> str:
+        """Say how many calls were made a second since the first."""
+        now_s = time.monotonic()
+        if not updates:
+            self._first_call_s = now_s
+        seconds = now_s - self._first_call_s
+        return f" ({updates / seconds:.1f}/s)" if updates and seconds > 1 else ""
 
     def _plain(self, words: str, *, now: bool = False) -> None:
         now_s = time.monotonic()

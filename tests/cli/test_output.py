@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import os
+import pty
 import subprocess
 import sys
 import time
@@ -138,6 +141,27 @@ def test_a_closed_standard_output_is_no_traceback(night):
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_sees_a_live_bar_with_rate_and_confirmed_values(night):
+    with night(codes=codes(250), latency_s=0.4) as here:
+        here.write("a.csv", HEADER, ROWS)
+        main, secondary = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "syncer", "sync", "a.csv"], cwd=here.folder, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=secondary, env=here.variables(TERM="xterm", COLUMNS="150"),
+        )  # fmt: skip
+        os.close(secondary)
+        seen = b""
+        with contextlib.suppress(OSError):  # the other end of a pty ends with an error, not an end of file
+            while part := os.read(main, 65536):
+                seen += part
+        os.close(main)
+        assert process.wait(30) == 0
+        text = seen.decode()
+        assert "sending" in text
+        assert "1/2" in text
+        assert "of 250 values confirmed" in text
 
 
 def test_check_says_what_to_do_about_each_fault(night):

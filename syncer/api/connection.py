@@ -1,0 +1,173 @@
+"""The connection under a `Transport`: it reports how far a call has come, can be ended at any moment, and is in step.
+
+What always holds: once a call is ended, no byte of its request leaves any more; `Watch.sending` is false only when no
+byte has left; a connection on which bytes were seen that belong to no answer is marked out of step, so that a stray
+answer is never taken for that of the next call. It never sends by itself, and never reconnects.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+from contextlib import suppress
+from http.client import HTTPResponse
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError
+
+
+class Watch:
+    """Follows one call at a time down to its socket, and can end it from another thread.
+
+    It holds a duplicate of the socket: shutting that down ends the connection in every phase, the TLS handshake
+    included, in which the original changes hands. Name resolution alone cannot be interrupted; a call that was ended
+    meanwhile stops right after it, with nothing sent.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._duplicate: socket.socket | None = None
+        self._connection: HTTPConnection | None = None
+        self._number = 0
+        self._aborted: str | None = None
+        self.ended: str | None = None
+        """Why the call under way was ended; None while it was not."""
+        self.connected = False
+        self.sending = False
+        self.out_of_step = False
+
+    def begin(self) -> int:
+        """Start to follow a new call; return its number for `end`."""
+        with self._lock:
+            self._number += 1
+            self.connected = self.sending = self.out_of_step = False
+            self.ended = self._aborted
+            return self._number
+
+    def end(self, number: int, reason: str) -> None:
+        """End call `number`; do nothing when it is over, so that a late watchdog cannot hit the next call."""
+        with self._lock:
+            if number == self._number and self.ended is None:
+                self._shut(reason)
+
+    def abort(self, reason: str) -> None:
+        """End the call under way and every later one."""
+        with self._lock:
+            self._aborted = reason
+            self._shut(reason)
+
+    def _shut(self, reason: str) -> None:
+        self.ended = reason
+        if self._duplicate is not None:
+            with suppress(OSError):
+                self._duplicate.shutdown(socket.SHUT_RDWR)
+
+    def opened(self, connection: HTTPConnection, opened: socket.socket) -> None:
+        """Take note of a new TCP connection; raise urllib3's `ConnectTimeoutError` when the call was ended already."""
+        with self._lock:
+            if self.ended is not None:
+                opened.close()
+                raise ConnectTimeoutError(connection, self.ended)
+            self._release()
+            self.connected = True
+            self._connection, self._duplicate = connection, opened.dup()
+
+    def before_sending(self) -> None:
+        """Take note that bytes are about to leave; raise `TimeoutError` when the call was ended already."""
+        with self._lock:
+            if self.ended is not None:
+                raise TimeoutError(self.ended)
+            self.sending = True
+
+    def close(self) -> None:
+        """Let go of the connection; the duplicate would keep it open for the server."""
+        with self._lock:
+            self._release()
+
+    def close_unless_kept(self) -> None:
+        """Let go of a connection that urllib3 has closed, as after ``Connection: close``."""
+        with self._lock:
+            if self._connection is None or self._connection.sock is None:
+                self._release()
+
+    def _release(self) -> None:
+        if self._duplicate is not None:
+            self._duplicate.close()
+        self._connection = self._duplicate = None
+
+
+class _Stream(io.BufferedReader):
+    """The bytes of one answer. When the answer was read whole, anything beyond it is reported to the watch."""
+
+    def __init__(self, raw: io.RawIOBase, opened: socket.socket, watch: Watch) -> None:
+        super().__init__(raw)
+        self._opened = opened
+        self._watch = watch
+
+    def close(self) -> None:
+        if not self.closed and self._more():
+            self._watch.out_of_step = True
+        super().close()
+
+    def _more(self) -> bool:
+        """Tell whether bytes are there already, in this buffer, in TLS's, or in the kernel's; never wait for any."""
+        try:
+            timeout_s = self._opened.gettimeout()
+            self._opened.settimeout(0.0)
+            try:
+                return bool(self.peek(1))
+            finally:
+                self._opened.settimeout(timeout_s)
+        except (OSError, ValueError):  # nothing there (TLS says it as an error), or closed
+            return False
+
+
+def pool_classes(watch: Watch) -> dict[str, type[HTTPConnectionPool]]:
+    """Return urllib3 pool classes, by scheme, whose connections report to `watch`."""
+
+    class Answer(HTTPResponse):
+        def __init__(self, sock: socket.socket, *arguments: Any, **settings: Any) -> None:
+            super().__init__(sock, *arguments, **settings)
+            self.fp = _Stream(self.fp.detach(), sock, watch)  # type: ignore[attr-defined]
+
+    class Plain(HTTPConnection):
+        response_class = Answer
+
+        def _new_conn(self) -> socket.socket:
+            opened = super()._new_conn()
+            watch.opened(self, opened)
+            return opened
+
+        def send(self, data: Any) -> None:
+            if self.sock is None:
+                self.connect()
+            watch.before_sending()
+            super().send(data)
+
+    class Secure(Plain, HTTPSConnection):
+        pass
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+class WatchedAdapter(HTTPAdapter):
+    """requests' adapter over one watched connection, without retries."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0, pool_block=False)
+
+    def init_poolmanager(self, *arguments: Any, **settings: Any) -> None:
+        """Make the pools of watched connections; called by requests."""
+        super().init_poolmanager(*arguments, **settings)
+        self.poolmanager.pool_classes_by_scheme = pool_classes(self._watch)
