@@ -7,8 +7,7 @@ may have processed the request; where that is not certain, the verdict is `UNKNO
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
 
 RETRY_AFTER_DEFAULT_S = 1.0
 RETRY_AFTER_MAX_S = 900.0
-_SECONDS = re.compile(r"available in (\d+) second")
+_SECONDS = re.compile(r"available in (\d{1,9}) second")
+_ELSEWHERE = frozenset({404, 405, 407, 410, 421, 426, 451})
+"""Client errors that are about the address or the way to it, not about the request: no row is at fault."""
 
 
 class Verdict(StrEnum):
@@ -33,7 +34,7 @@ class Verdict(StrEnum):
     DENIED = "denied"
     """Not processed, because the token or a permission is missing: 401, 403."""
     MISDIRECTED = "misdirected"
-    """Not processed, because this is not the API's address: 3xx, 404, 405."""
+    """Not processed, because this is not the API's address, or not the way to it: 3xx, 404, 405, 407 and the like."""
     UNKNOWN = "unknown"
     """Nobody knows: time-out, reset, 5xx, an answer that cannot be read."""
 
@@ -49,30 +50,43 @@ def classify(reply: Reply) -> Verdict:
         return Verdict.NOT_PROCESSED
     if code in {401, 403}:
         return Verdict.DENIED
-    if code in {404, 405} or 300 <= code < 400:
+    if code in _ELSEWHERE or 300 <= code < 400:
         return Verdict.MISDIRECTED
     if code == 408 or not 400 <= code < 500:
         return Verdict.UNKNOWN
     return Verdict.REFUSED
 
 
-def retry_after_s(reply: Reply, now: datetime | None = None) -> float | None:
-    """Return how long a 429 asks to wait: its header, else the number in its body, else a second; None for others."""
+def retry_after_s(reply: Reply) -> float | None:
+    """Return how long a 429 asks to wait: its header, else the number in its body, else a second; None for others.
+
+    Between 0 and `RETRY_AFTER_MAX_S`, whatever the server says.
+    """
     if reply.status_code != 429:
         return None
-    seconds = _from_header(reply.headers, now or datetime.now(UTC))
+    seconds = _from_header(reply)
     if seconds is None:
         found = _SECONDS.search(reply.body[:1000].decode("utf-8", "replace"))
         seconds = float(found[1]) if found else RETRY_AFTER_DEFAULT_S
     return min(max(seconds, 0.0), RETRY_AFTER_MAX_S)
 
 
-def _from_header(headers: Mapping[str, str], now: datetime) -> float | None:
-    value = headers.get("Retry-After", "").strip()
+def _from_header(reply: Reply) -> float | None:
+    """Read ``Retry-After``: seconds, or a date, which counts from the server's own ``Date``: clocks differ."""
+    value = reply.headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return float(value)
-    try:
-        until = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+    until_s = _epoch_s(value)
+    if until_s is None:
         return None
-    return (until - now).total_seconds() if until.tzinfo is not None else None
+    sent_s = _epoch_s(reply.headers.get("Date", ""))
+    return until_s - (reply.answered_wall_s if sent_s is None else sent_s)
+
+
+def _epoch_s(http_date: str) -> float | None:
+    """Return a date of HTTP as seconds since the Unix epoch; None when it is none."""
+    try:
+        date = parsedate_to_datetime(http_date)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None

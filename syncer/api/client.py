@@ -6,14 +6,14 @@ Every path ends in a slash: the server is Django, which would redirect, and a re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urljoin, urlsplit
 
 from syncer.api import wire
 from syncer.api.classify import Verdict, classify, retry_after_s
+from syncer.api.words import body_text, complaint, flat, one_line
 
 if TYPE_CHECKING:
     from syncer.api.transport import Reply, Transport
@@ -26,12 +26,14 @@ SCM_PERMISSIONS = frozenset({"codes_view", "scm_bulk_edit", "scm_code_edit", "pr
 """What an SCM upload needs (scantrust-api.md, "Permissions")."""
 PAGES_MAX = 20
 """Pages of one list that are followed: bounds what a server can make a client do."""
-MESSAGE_CHARACTERS_MAX = 500
+LINK_CHARACTERS_MAX = 4000
+"""Longest `next` link that is followed; a longer one would make a request that no server takes."""
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What every answer has. Times are monotonic seconds; ``body_text`` is what a refusal said, whole."""
+    """What every answer has. Times are monotonic seconds; ``body_text`` is what a refusal said, as the API wrote it."""
 
     verdict: Verdict
     status_code: int | None = None
@@ -118,7 +120,6 @@ class Client:
             if classify(reply) is not Verdict.OK:
                 return SyncAnswer(**self._common(reply))
             uploaded = wire.decode(reply.body, wire.SyncUploaded)
-            _require_count(uploaded.codes_affected)
         except wire.UnreadableError as error:
             return SyncAnswer(**self._unreadable(reply, error))
         return SyncAnswer(**self._common(reply), codes_affected=uploaded.codes_affected, items=uploaded.items)
@@ -139,8 +140,6 @@ class Client:
             if classify(reply) is not Verdict.OK:
                 return AsyncAnswer(**self._common(reply))
             accepted = wire.decode(reply.body, wire.AsyncAccepted)
-            if not accepted.task_id:
-                raise wire.UnreadableError("the answer's task_id is empty")
         except wire.UnreadableError as error:
             return AsyncAnswer(**self._unreadable(reply, error))
         return AsyncAnswer(**self._common(reply), task_id=accepted.task_id)
@@ -151,36 +150,40 @@ class Client:
         page = self._page(reply)
         if isinstance(page, TasksAnswer):
             return page
-        return TasksAnswer(**self._common(reply), tasks=tuple(map(_task, page.results)), complete=page.next is None)
+        tasks = tuple(map(self._task, page.results))
+        return TasksAnswer(**self._common(reply), tasks=tasks, complete=page.ends(len(tasks)))
 
     def tasks_by_reference(self, reference: str) -> TasksAnswer:
         """List all tasks with a reference, following pages on this server alone."""
         tasks: list[Task] = []
         params = {"reference": reference}
-        for calls in range(1, PAGES_MAX + 1):
+        calls = 0
+        while True:
+            calls += 1
             reply = self._transport.call("GET", TASKS_PATH, params=params)
             page = self._page(reply)
             if isinstance(page, TasksAnswer):
-                return _with_calls(page, calls)
-            tasks += map(_task, page.results)
-            following = None if page.next is None else self._own(page.next)
-            if page.next is None or following is None:
+                return replace(page, calls=calls)
+            tasks += map(self._task, page.results)
+            following = self._own(page.next) if isinstance(page.next, str) else None
+            if following is None or calls == PAGES_MAX:
                 common = {**self._common(reply), "calls": calls}
-                return TasksAnswer(**common, tasks=tuple(tasks), complete=page.next is None)
+                return TasksAnswer(**common, tasks=tuple(tasks), complete=page.ends(len(tasks)))
             params = following
-        return TasksAnswer(**{**self._common(reply), "calls": PAGES_MAX}, tasks=tuple(tasks), complete=False)
 
     def task(self, task_id: str) -> TaskAnswer:
         """Ask for one task, with what it was asked to do."""
         if not _plain(task_id):
             return TaskAnswer(verdict=Verdict.UNKNOWN, message="the task's id cannot stand in a path", calls=0)
         reply = self._transport.call("GET", f"{TASKS_PATH}{task_id}/")
-        if reply.status_code == 404:
-            return TaskAnswer(**{**self._common(reply), "verdict": Verdict.OK}, not_found=True)
         try:
+            if reply.status_code == 404 and wire.speaks(reply.body):
+                return TaskAnswer(**{**self._common(reply), "verdict": Verdict.OK}, not_found=True)
             if classify(reply) is not Verdict.OK:
                 return TaskAnswer(**self._common(reply))
-            task = _task(wire.decode(reply.body, wire.TaskState))
+            task = self._task(wire.decode(reply.body, wire.TaskState))
+            if task.id != task_id:
+                raise wire.UnreadableError("the answer is about another task")
         except wire.UnreadableError as error:
             return TaskAnswer(**self._unreadable(reply, error))
         return TaskAnswer(**self._common(reply), task=task)
@@ -194,8 +197,10 @@ class Client:
             me = wire.decode(reply.body, wire.Me)
         except wire.UnreadableError as error:
             return MeAnswer(**self._unreadable(reply, error))
-        permissions = None if me.permissions is None else tuple(me.permissions)
-        return MeAnswer(**self._common(reply), email=me.email, permissions=permissions, date=reply.headers.get("Date"))
+        listed = me.permissions
+        permissions = tuple(map(str, listed)) if isinstance(listed, list) and _all_texts(listed) else None
+        email = self._shown(me.email) if isinstance(me.email, str) else None
+        return MeAnswer(**self._common(reply), email=email, permissions=permissions, date=reply.headers.get("Date"))
 
     def _call(self, method: str, path: str, body: object) -> Reply:
         return self._transport.call(method, path, body=wire.encode(body))
@@ -205,32 +210,30 @@ class Client:
         try:
             if classify(reply) is not Verdict.OK:
                 return TasksAnswer(**self._common(reply))
-            page = wire.decode_tasks(reply.body)
-            for task in page.results:
-                if task.codes_affected is not None:
-                    _require_count(task.codes_affected)
+            return wire.decode_tasks(reply.body)
         except wire.UnreadableError as error:
             return TasksAnswer(**self._unreadable(reply, error))
-        return page
 
     def _own(self, url: str) -> dict[str, str] | None:
         """Return the query of a `next` link; None when it leads to another scheme, host, port or path."""
-        here, there = urlsplit(self._transport.base_url), urlsplit(url)
+        if len(url) > LINK_CHARACTERS_MAX:
+            return None
+        here = urlsplit(self._transport.base_url + TASKS_PATH)
         try:
-            same = (here.scheme, here.hostname, here.port) == (there.scheme, there.hostname, there.port)
-        except ValueError:
+            there = urlsplit(urljoin(here.geturl(), url))
+            if _place(there) != _place(here):
+                return None
+            return dict(parse_qsl(there.query, keep_blank_values=True))
+        except ValueError:  # no URL at all
             return None
-        if not same or there.path != here.path + TASKS_PATH:
-            return None
-        return dict(parse_qsl(there.query, keep_blank_values=True))
 
     def _common(self, reply: Reply) -> dict[str, Any]:
         verdict = classify(reply)
         return {
             "verdict": verdict,
             "status_code": reply.status_code,
-            "message": "" if verdict is Verdict.OK else self._said(reply),
-            "body_text": self._transport.masked(_text(reply.body)) if verdict is Verdict.REFUSED else "",
+            "message": "" if verdict is Verdict.OK else self._shown(complaint(reply)),
+            "body_text": self._transport.masked(body_text(reply)) if verdict is Verdict.REFUSED else "",
             "retry_after_s": retry_after_s(reply),
             "fresh_connection": reply.fresh_connection,
             "sent_s": reply.sent_s,
@@ -239,64 +242,36 @@ class Client:
 
     def _unreadable(self, reply: Reply, error: wire.UnreadableError) -> dict[str, Any]:
         message = f"status {reply.status_code}, but {error}"
-        return {**self._common(reply), "verdict": Verdict.UNKNOWN, "message": self._transport.masked(_short(message))}
+        return {**self._common(reply), "verdict": Verdict.UNKNOWN, "message": self._shown(message)}
 
-    def _said(self, reply: Reply) -> str:
-        """Say in one line what the API said against a request."""
-        if reply.status_code is None:
-            return self._transport.masked(_short(reply.failure or "no answer"))
-        words = _text(reply.body)
-        try:
-            parsed = json.loads(words)
-            detail = parsed.get("detail") if isinstance(parsed, dict) else None
-            words = detail if isinstance(detail, str) else json.dumps(parsed, ensure_ascii=False)
-        except (ValueError, RecursionError):
-            if "<html" in words[:500].lower():
-                words = "(a page in HTML)"
-        location = reply.headers.get("Location")
-        words = f"redirected to {location}" if location and not words.strip() else words
-        return self._transport.masked(_short(f"status {reply.status_code}: {words}"))
+    def _shown(self, text: str) -> str:
+        return one_line(self._transport.masked(text))
 
-
-def _task(state: wire.TaskState) -> Task:
-    details = state.details
-    return Task(
-        id=state.id,
-        remote_state=state.state,
-        reference=state.reference or "",
-        codes_affected=state.codes_affected,
-        details=None
-        if details is None
-        else TaskDetails(
-            {name: (v,) if isinstance(v, str) else tuple(v) for name, v in details.constraints.items()},
-            details.scm_data,
-        ),
-        error=_short(_flat(state.error) or _flat(state.errors)),
-    )
+    def _task(self, state: wire.TaskState) -> Task:
+        details = state.details
+        return Task(
+            id=state.id,
+            remote_state=state.state,
+            reference=state.reference or "",
+            codes_affected=state.codes_affected,
+            details=None
+            if details is None
+            else TaskDetails(
+                {name: (v,) if isinstance(v, str) else tuple(v) for name, v in details.constraints.items()},
+                details.scm_data,
+            ),
+            error=self._shown(flat(state.error) or flat(state.errors)),
+        )
 
 
-def _flat(error: object) -> str:
-    return error if isinstance(error, str) else "" if not error else json.dumps(error, ensure_ascii=False)
+def _place(url: SplitResult) -> tuple[str, str | None, int | None, str]:
+    """Return where a URL leads, without its query; raise `ValueError` when its port is none."""
+    return url.scheme, url.hostname, url.port or _PORTS.get(url.scheme), url.path
 
 
-def _require_count(count: int) -> None:
-    if not 0 <= count <= wire.CODES_MAX:
-        raise wire.UnreadableError(f"codes_affected is {count}")
-
-
-def _with_calls(answer: TasksAnswer, calls: int) -> TasksAnswer:
-    return replace(answer, calls=calls)
+def _all_texts(values: list[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def _plain(task_id: str) -> bool:
     return bool(task_id) and all(character.isalnum() or character in "-_" for character in task_id)
-
-
-def _text(body: bytes) -> str:
-    return body.decode("utf-8", "replace")
-
-
-def _short(text: str) -> str:
-    """Make a text fit for one line of a log: no control characters, not too long."""
-    shown = "".join(character if character.isprintable() else " " for character in text[: 2 * MESSAGE_CHARACTERS_MAX])
-    return shown if len(shown) <= MESSAGE_CHARACTERS_MAX else shown[: MESSAGE_CHARACTERS_MAX - 1] + "…"

@@ -132,7 +132,7 @@ def pool_classes(watch: Watch) -> dict[str, type[HTTPConnectionPool]]:
     class Answer(HTTPResponse):
         def __init__(self, sock: socket.socket, *arguments: Any, **settings: Any) -> None:
             super().__init__(sock, *arguments, **settings)
-            self.fp = _Stream(self.fp.detach(), sock, watch)  # type: ignore[attr-defined]
+            self.fp = _Stream(self.fp.detach(), sock, watch)
 
     class Plain(HTTPConnection):
         response_class = Answer

@@ -33,6 +33,7 @@ CONNECT_S_MAX = 10.0
 IDLE_S_MAX = 4.0
 """A connection idle for longer is not used again: the server may be closing it, and a POST would be lost in doubt."""
 READ_BYTES = 65_536
+FAILURE_CHARACTERS_MAX = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +121,7 @@ class Transport:
         headers: Mapping[str, str] = {}
         content, failure = b"", None
         try:
-            response = self._session.request(
-                method,
-                self.base_url + path,
-                params=params,
-                data=body,
-                headers={"Content-Type": "application/json"} if body is not None else None,
-                timeout=(min(self._timeout_s, CONNECT_S_MAX), self._timeout_s),
-                allow_redirects=False,
-                stream=True,
-            )
-            with response:
-                content = _read(response)
-            status_code, headers = response.status_code, response.headers
+            status_code, headers, content = self._exchange(method, path, params, body)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             failure = _words(error)
         finally:
@@ -150,13 +139,30 @@ class Transport:
             status_code=status_code if failure is None else None,
             headers=headers if failure is None else {},
             body=content if failure is None else b"",
-            failure=None if failure is None else self.masked(failure),
+            failure=None if failure is None else self.masked(failure)[:FAILURE_CHARACTERS_MAX],
             sent=watch.sending,
             fresh_connection=watch.connected,
             sent_s=sent_s,
             answered_s=self._last_used_s,
             answered_wall_s=self._clock.wall_s(),
         )
+
+    def _exchange(
+        self, method: str, path: str, params: Mapping[str, str] | None, body: bytes | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        response = self._session.request(
+            method,
+            self.base_url + path,
+            params=params,
+            data=body,
+            headers={"Content-Type": "application/json"} if body is not None else None,
+            timeout=(min(self._timeout_s, CONNECT_S_MAX), self._timeout_s),
+            allow_redirects=False,
+            stream=True,
+        )
+        with response:
+            content = _read(response)
+        return response.status_code, response.headers, content
 
     def masked(self, text: str) -> str:
         """Return `text` without the token: a server, or a library, may quote what it was sent."""
@@ -195,7 +201,7 @@ def _words(error: BaseException) -> str:
             break
         cause = inner
     text = str(cause) or type(cause).__name__
-    return f"{type(cause).__name__}: {text}"[:300]
+    return f"{type(cause).__name__}: {text}"
 
 
 def _argument(error: BaseException) -> BaseException | None:

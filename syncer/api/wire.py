@@ -1,18 +1,22 @@
 """What goes over the wire and what comes back, member by member (scantrust-api.md). Undocumented shapes live here.
 
-Decoding is strict: a member of another type, an answer nested beyond reason, a broken encoding: all raise
-`UnreadableError`, which never leaves this package. Members that are not named here are ignored.
+Decoding is strict wherever a fact is documented: a member of another type, a count below zero, an answer nested beyond
+reason, a broken encoding: all raise `UnreadableError`, which never leaves this package. Members that are not named
+here are ignored, and those whose shape is a guess [D] are taken as they come: a wrong guess must not stop a night.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 T = TypeVar("T")
 CODES_MAX = 2**62
 """A count beyond this is no count: it would not fit the ledger either."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=CODES_MAX)]
+TaskId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
 class UnreadableError(Exception):
@@ -22,14 +26,14 @@ class UnreadableError(Exception):
 class SyncUploaded(msgspec.Struct, frozen=True):
     """``POST /api/v2/scm/upload/``: ``items`` names each affected value with the fields that were taken [C]."""
 
-    codes_affected: int
+    codes_affected: Count
     items: dict[str, list[str]] | None = None
 
 
 class AsyncAccepted(msgspec.Struct, frozen=True):
     """``POST /api/v2/scm/upload/async/``."""
 
-    task_id: str
+    task_id: TaskId
 
 
 class TaskDetails(msgspec.Struct, frozen=True):
@@ -40,29 +44,44 @@ class TaskDetails(msgspec.Struct, frozen=True):
 
 
 class TaskState(msgspec.Struct, frozen=True):
-    """A task in a list or by itself; ``details`` stands in the latter only. ``error`` is a guess [D]."""
+    """A task in a list or by itself; ``details`` stands in the latter only. ``error``, ``errors`` are guesses [D]."""
 
-    id: str
+    id: TaskId
     state: str
     reference: str | None = None
-    codes_affected: int | None = None
+    codes_affected: Count | None = None
     details: TaskDetails | None = None
-    error: str | list[str] | dict[str, object] | None = None
-    errors: str | list[object] | dict[str, object] | None = None
+    error: object = None
+    errors: object = None
 
 
 class TaskPage(msgspec.Struct, frozen=True):
-    """A page of tasks. ``next`` is the URL of the next one, null at the end."""
+    """A page of tasks. ``next`` is the URL of the next one, null at the end; ``count`` counts those of all pages."""
 
     results: list[TaskState]
-    next: str | None = None
+    next: str | UnsetType | None = UNSET
+    count: Count | None = None
+
+    def ends(self, tasks_seen: int) -> bool:
+        """Tell whether this page, after which `tasks_seen` tasks are known, surely is the end of the whole list.
+
+        An absence is proved by this, so a page that does not say that it is the last, or that counts more tasks than
+        were shown, proves nothing.
+        """
+        return self.next is None and (self.count is None or self.count <= tasks_seen)
 
 
 class Me(msgspec.Struct, frozen=True):
-    """``GET /api/v2/me/``; only what is shown of it is named."""
+    """``GET /api/v2/me/``. Documented is only that it answers 200; the members are guesses [D]."""
 
-    email: str | None = None
-    permissions: list[str] | None = None
+    email: object = None
+    permissions: object = None
+
+
+class Detail(msgspec.Struct, frozen=True):
+    """What the API itself says against a request, a 404 above all; a proxy's page is no such thing."""
+
+    detail: str
 
 
 def decode(body: bytes, kind: type[T]) -> T:
@@ -76,8 +95,17 @@ def decode(body: bytes, kind: type[T]) -> T:
 def decode_tasks(body: bytes) -> TaskPage:
     """Read a list of tasks: a page, or a bare list [D]."""
     if body.lstrip()[:1] == b"[":
-        return TaskPage(decode(body, list[TaskState]))
+        return TaskPage(decode(body, list[TaskState]), next=None)
     return decode(body, TaskPage)
+
+
+def speaks(body: bytes) -> bool:
+    """Tell whether an error's body is the API's own, not a proxy's page."""
+    try:
+        decode(body, Detail)
+    except UnreadableError:
+        return False
+    return True
 
 
 def encode(value: object) -> bytes:
