@@ -4,17 +4,23 @@ The API counts like Django REST framework's throttle [P]: a call is refused when
 second. What counts is when calls *arrive*, and that is known only within bounds: not before a call was started, not
 after it was answered. So call n may start once the latest possible arrival of call n-N is more than a second ago. On
 a warm connection arrival follows the start closely, and `MARGIN_S` covers the difference; on a fresh one it may come
-a handshake later, and is bounded by the answer.
+a handshake later, and is bounded by nothing but the answer.
+
+Why that is enough: of any N+1 calls the last one started at least N places after the first, so later than a second and
+a margin after the first one's latest arrival; and no call arrives before it starts.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections import deque
 
 WINDOW_S = 1.0
 MARGIN_S = 0.015
 """How much later than a call's start its arrival may be, on a warm connection, without harm: costs 1.5 %."""
+MINUTE_S = 60.1
+"""What reads count as a minute: a little more, for their jitter."""
 
 
 class UpdateLimiter:
@@ -32,16 +38,20 @@ class UpdateLimiter:
         self._throttled_until_s = -1e9
 
     def next_s(self, now_s: float) -> float:
-        """Return when the next call may start: `now_s`, or later."""
+        """Return when the next call may start: `now_s`, or later; infinity: not before an answer has come."""
         earliest_s = max(now_s, self._throttled_until_s, self._last_start_s + self._spacing_s)
         if len(self._latest) == self._burst:
             earliest_s = max(earliest_s, self._latest[0][1] + self._window_s + self._margin_s)
         return earliest_s
 
-    def started(self, at_s: float) -> int:
-        """Take note of a call that starts at `at_s`; return its ticket for `arrived_by`."""
+    def started(self, at_s: float, *, fresh: bool = False) -> int:
+        """Take note of a call that starts at `at_s`; return its ticket for `arrived_by`.
+
+        ``fresh`` says that a connection has to be opened for it: then nobody knows when it arrives until its answer
+        is there, so `arrived_by` must be called for it, and no call follows N places later before that.
+        """
         ticket = next(self._tickets)
-        self._latest.append((ticket, at_s))
+        self._latest.append((ticket, math.inf if fresh else at_s))
         self._last_start_s = max(self._last_start_s, at_s)
         return ticket
 
@@ -49,7 +59,8 @@ class UpdateLimiter:
         """Take note that a call arrived at `latest_s` at the latest: its answer's time, when its connection was new."""
         for place, (known, arrival_s) in enumerate(self._latest):
             if known == ticket:
-                self._latest[place] = (ticket, max(arrival_s, latest_s))
+                known_s = -math.inf if math.isinf(arrival_s) else arrival_s
+                self._latest[place] = (ticket, max(known_s, latest_s))
 
     def throttled(self, until_s: float) -> None:
         """Hold every call until `until_s`: the API said so."""
@@ -62,10 +73,14 @@ class UpdateLimiter:
 
 
 class ReadLimiter:
-    """At most ``per_minute`` reads, spaced evenly beyond a small burst; the API's limit for all but updates [P]."""
+    """At most ``per_minute`` reads in any minute, evenly spaced but for a small burst; the limit of all but updates [P].
+
+    The burst is taken from the minute's reads, not added to them: a tenth of them at most.
+    """
 
     def __init__(self, per_minute: float, *, burst: int = 10) -> None:
-        self._spacing_s = 60.0 / per_minute
+        burst = min(burst, int(per_minute / 10))
+        self._spacing_s = MINUTE_S / (per_minute - burst)
         self._slack_s = self._spacing_s * burst
         self._due_s = -1e9
         self._throttled_until_s = -1e9
