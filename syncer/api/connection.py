@@ -35,7 +35,7 @@ class Watch:
         self._number = 0
         self._aborted: str | None = None
         self.ended: str | None = None
-        """Why the call under way was ended; None while it was not."""
+        """Why the last call was ended; None when it was not."""
         self.connected = False
         self.sending = False
         self.out_of_step = False
@@ -88,11 +88,16 @@ class Watch:
         with self._lock:
             self._release()
 
-    def close_unless_kept(self) -> None:
-        """Let go of a connection that urllib3 has closed, as after ``Connection: close``."""
+    def finish(self) -> str | None:
+        """Let the call be over, so that nothing ends it any more; return why it was ended before, None if it was not.
+
+        A connection that urllib3 has closed, as after ``Connection: close``, is let go of.
+        """
         with self._lock:
+            self._number += 1
             if self._connection is None or self._connection.sock is None:
                 self._release()
+            return self.ended
 
     def _release(self) -> None:
         if self._duplicate is not None:

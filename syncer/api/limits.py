@@ -73,7 +73,7 @@ class UpdateLimiter:
 
 
 class ReadLimiter:
-    """At most ``per_minute`` reads in any minute, evenly spaced but for a small burst; the limit of all but updates [P].
+    """At most ``per_minute`` reads in any minute, evenly spaced but for a small burst; for all but updates [P].
 
     The burst is taken from the minute's reads, not added to them: a tenth of them at most.
     """

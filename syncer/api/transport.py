@@ -126,14 +126,12 @@ class Transport:
             failure = _words(error)
         finally:
             watchdog.cancel()
-        if watch.ended is not None:
-            # What was read may be cut short by the end, and look whole.
-            failure = watch.ended
+        if (ended := watch.finish()) is not None:
+            failure = ended  # what was read may be cut short by the end, and look whole
         elif status_code is not None and status_code < 200:
             failure = f"status {status_code} is no final answer"
         if failure is not None or watch.out_of_step:
             self._drop_connection()
-        watch.close_unless_kept()
         self._last_used_s = self._clock.monotonic_s()
         return Reply(
             status_code=status_code if failure is None else None,
