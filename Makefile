@@ -53,6 +53,11 @@ types: $(VENV)/.tools ## Check the types
 .PHONY: check
 check: lint types test ## All that CI does
 
+.PHONY: sim
+N ?= 2000
+sim: $(VENV)/.tools ## Simulate N schedules of faults and deaths on a virtual clock (make sim N=50000)
+	@SYNCER_SIM_SCHEDULES=$(N) $(BIN)/python -m pytest -n 2 -rP -q tests/sim/test_simulation.py $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.tools ## Measure: rates, start-up, planning (prints tables; asserts nothing)
 	@$(BIN)/python -m pytest -m benchmark -s -q $(ARGS) tests/benchmarks

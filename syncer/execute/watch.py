@@ -138,13 +138,17 @@ class TaskWatch:
         self._pause_s = POLL_FIRST_S if progress else min(self._pause_s * 2, self._context.settings.poll_s)
 
     def _rotate(self, asked: list[str]) -> None:
-        """Let those that were asked for wait behind the others; let go of those that were waited for long enough."""
+        """Let those that were asked for wait behind the others; let go of those that were waited for long enough.
+
+        A task that the API does not show is not let go: whether it still knows it is settled in this run, or an old
+        task that it has forgotten would hold its values back for ever.
+        """
         now_s = self._context.now_s()
         for task_id in asked:
             watched = self._watched.pop(task_id, None)
             if watched is None:
                 continue
-            if now_s < watched.until_s:
+            if now_s < watched.until_s or watched.missed:
                 self._watched[task_id] = watched
             else:
                 self._outcomes.ended_otherwise(watched.batch)

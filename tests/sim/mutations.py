@@ -1,0 +1,87 @@
+"""Deliberate bugs, each of which breaks a promise: the simulator must find every one of them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from unittest import mock
+
+from sim import schedule as schedule_module
+from sim.world import SimulatedTransport
+
+from syncer.api import client as client_module
+from syncer.api.classify import Verdict, classify
+from syncer.execute import uploads as uploads_module
+from syncer.execute import watch as watch_module
+from syncer.execute.doubt import Doubt
+from syncer.ledger.ledger import Ledger
+from syncer.ledger.writer import Writer
+from syncer.plan.diff import Diff
+from syncer.reconcile import ALL_APPLIED
+
+
+def send_before_commit(self, run_id, *, at):
+    """After a death the ledger does not know that calls were on their way."""
+    with self.connection.begin():
+        self.connection.exec_driver_sql("UPDATE batches SET state = 'planned' WHERE state = 'sending'")
+    return 0
+
+
+_start = Writer.start
+
+
+def advance_on_send(self, batch, reference, at):
+    """The current state advances when a call is made, not when it is confirmed."""
+    result = _start(self, batch, reference, at)
+    with self._connection.begin():
+        self._make_current(batch)
+    return result
+
+
+_call = SimulatedTransport.call
+
+
+def repeat_posts(self, method, path, *, params=None, body=None):
+    """The transport makes a failed upload once more by itself."""
+    reply = _call(self, method, path, params=params, body=body)
+    if method == "POST" and reply.status_code is None and reply.sent:
+        reply = _call(self, method, path, params=params, body=body)
+    return reply
+
+
+def hopeful(reply):
+    """A lost answer is taken for a call that was not processed."""
+    verdict = classify(reply)
+    return Verdict.NOT_PROCESSED if verdict is Verdict.UNKNOWN else verdict
+
+
+def trusting(*_arguments, **_settings):
+    """Any count will do."""
+    return ALL_APPLIED
+
+
+def forget_doubts(self, run_id, *, at):
+    """Calls of a dead process are left as they are."""
+    return 0
+
+
+MUTATIONS = {
+    "send before commit": (Ledger, "doubt_interrupted", send_before_commit),
+    "no settle wait": (Doubt, "saw_absence", lambda self, looked_s, now_s, settle_s: True),
+    "advance the state on sending": (Writer, "start", advance_on_send),
+    "repeat a POST in the transport": (SimulatedTransport, "call", repeat_posts),
+    "take a lost answer for not processed": (client_module, "classify", hopeful),
+    "do not hold values of open batches": (Diff, "see_open", lambda self, keys: None),
+    "forget what was never sent": (Diff, "see_unsent", lambda self, block: None),
+    "trust any count of a task": (watch_module, "judge_count", trusting),
+    "trust any sync answer": (uploads_module, "judge_named", trusting),
+    "send newer data before a lost call is surely over": (schedule_module.Schedule, "quarantine", lambda *_: 0.0),
+    "leave the calls of a dead process": (Ledger, "doubt_interrupted", forget_doubts),
+}
+
+
+@contextmanager
+def mutated(name):
+    """Put a deliberate bug into the program."""
+    holder, attribute, replacement = MUTATIONS[name]
+    with mock.patch.object(holder, attribute, replacement):
+        yield

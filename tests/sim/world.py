@@ -1,0 +1,241 @@
+"""A world on a virtual clock, driven by one seed: the API's own semantics behind a transport that loses, delays and lies.
+
+The real planner, ledger, engine, client and reconciler run against it. Nothing here sleeps or reads a real clock; the
+same seed gives the same schedule, byte for byte.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+from collections import deque
+from dataclasses import dataclass
+from random import Random
+
+from syncer.api.client import Client
+from syncer.api.transport import Reply
+from syncer.sandbox.api import ROUTES, Request
+from syncer.sandbox.config import SandboxConfig
+from syncer.sandbox.limits import Throttle
+from syncer.sandbox.scm import iso_from
+from syncer.sandbox.world import World
+
+EPOCH_S = 1_795_000_000.0
+
+
+class Crash(BaseException):
+    """The process dies here: no handler of the program may see it coming."""
+
+
+class VirtualClock:
+    """Time that passes only when somebody waits. The wall may jump."""
+
+    def __init__(self):
+        self.now_s = 1000.0
+        self.wall_offset_s = EPOCH_S - 1000.0
+
+    def monotonic_s(self):
+        return self.now_s
+
+    def wall_s(self):
+        return self.now_s + self.wall_offset_s
+
+    def sleep_s(self, seconds):
+        self.now_s += max(0.0, seconds)
+
+
+@dataclass
+class Chances:
+    """How often what goes wrong, per call; and how often the process dies, per step."""
+
+    drop_before: float = 0.0
+    drop_after: float = 0.0
+    late: float = 0.0
+    error_before: float = 0.0
+    error_after: float = 0.0
+    garbage: float = 0.0
+    throttle: float = 0.0
+    refused_connection: float = 0.0
+    wrong_count: float = 0.0
+    no_items: float = 0.0
+    task_fails: float = 0.0
+    task_stuck: float = 0.0
+    task_forgotten: float = 0.0
+    crash: float = 0.0
+
+
+KINDS = [name for name in Chances.__dataclass_fields__ if name != "crash"]
+
+
+class SimulatedApi:
+    """The server: the sandbox's semantics on the virtual clock, with its faults and its own record."""
+
+    def __init__(self, seed, codes, clock, chances, *, campaigns=None, task_s=(0.0, 5.0)):
+        self.random = Random(seed)
+        self.clock = clock
+        self.chances = chances
+        self.world = World(codes, campaigns=campaigns, products=None, seed=seed)
+        self.config = SandboxConfig(task_start_s=0.0, task_run_s=0.0)
+        self.task_s = task_s
+        self.requests = deque()
+        self.iso = iso_from(0.0)
+        self.url = "http://sim"
+        self.updates = Throttle(10, 1.0)
+        self.throttled_by_us = 0
+        self.late = []
+        self._order = itertools.count()
+
+    def permissions(self, _authorization):
+        return frozenset()
+
+    def advance(self, now_s):
+        """Commit what is late, and let tasks do what is due, in the order of time."""
+        while self.late and self.late[0][0] <= now_s:
+            at_s, _, work = heapq.heappop(self.late)
+            self.world.advance(at_s)
+            work(at_s)
+        self.world.advance(now_s)
+
+    def draw(self):
+        """Return the fault that strikes the next call, if any."""
+        dice = self.random.random()
+        for kind in KINDS:
+            dice -= getattr(self.chances, kind)
+            if dice < 0:
+                return kind
+        return None
+
+    def process(self, method, path, query, document, now_s):
+        for route in ROUTES:
+            found = route.pattern.fullmatch(path)
+            if found:
+                before = len(self.world.tasks)
+                self.requests.append(path)
+                status, body = route.handle(Request(self, method, found.groupdict(), query, document, now_s, "UAT x"))
+                for task in list(self.world.tasks.values())[before:]:
+                    task.end_due_s = task.start_due_s + self.random.uniform(*self.task_s)
+                return status, body
+        raise AssertionError(f"no route for {path}")
+
+
+class SimulatedTransport:
+    """One lane's connection to the simulated API; its own time runs ahead of the clock while a call is under way."""
+
+    base_url = "http://sim"
+
+    def __init__(self, api):
+        self.api = api
+        self.at_s = 0.0
+
+    def masked(self, text):
+        return text
+
+    def call(self, method, path, *, params=None, body=None):
+        api, random = self.api, self.api.random
+        sent_s = self.at_s
+        arrived_s = sent_s + random.uniform(0.001, 0.012)
+        kind = api.draw()
+        if kind == "refused_connection":
+            self.at_s = arrived_s
+            return self._reply(None, b"", sent_s, failure="connection refused", sent=False)
+        if kind == "drop_before":
+            return self._lost(sent_s, arrived_s)
+        api.advance(arrived_s)
+        is_update = path.startswith("/api/v2/scm/upload/")
+        if is_update:
+            wait_s = api.updates.admit("t", arrived_s)
+            if wait_s is not None or kind == "throttle":
+                api.throttled_by_us += wait_s is not None
+                self.at_s = arrived_s + 0.01
+                return self._reply(429, b'{"detail": "Expected available in 1 seconds."}', sent_s)
+        if kind == "error_before":
+            self.at_s = arrived_s + 0.05
+            return self._reply(503, b"busy", sent_s)
+        document = json.loads(body) if body else None
+        query = dict(params or {})
+        if kind == "late" and is_update:
+            due_s = arrived_s + random.uniform(0.1, 25.0)
+            work = lambda at_s: api.process(method, path, query, document, at_s)  # noqa: E731
+            heapq.heappush(api.late, (due_s, next(api._order), work))
+            return self._lost(sent_s, arrived_s)
+        before = len(api.world.tasks)
+        status, answer = api.process(method, path, query, document, arrived_s)
+        for task in list(api.world.tasks.values())[before:]:
+            task.fails |= kind == "task_fails"
+            task.stuck |= kind == "task_stuck"
+            task.forgotten |= kind == "task_forgotten"
+            task.count_off_by = random.choice([-1, 1, 7]) if kind == "wrong_count" else 0
+        self.at_s = arrived_s + random.choice([0.02, 0.1, 0.2, 0.4])
+        if kind == "drop_after":
+            return self._lost(sent_s, arrived_s)
+        if kind == "error_after":
+            return self._reply(502, b"bad gateway", sent_s)
+        if kind == "garbage":
+            return self._reply(200, b"<html>ok</html>", sent_s)
+        if status == 200 and "codes_affected" in answer and "items" in answer:
+            if kind == "wrong_count":
+                answer = {**answer, "codes_affected": max(0, answer["codes_affected"] + random.choice([-1, 1]))}
+            elif kind == "no_items":
+                answer = {"codes_affected": answer["codes_affected"]}
+        return self._reply(status, json.dumps(answer).encode(), sent_s)
+
+    def _lost(self, sent_s, arrived_s):
+        self.at_s = arrived_s + self.api.random.choice([0.0, 0.3, 2.0])
+        return self._reply(None, b"", sent_s, failure="connection reset")
+
+    def _reply(self, status, body, sent_s, *, failure=None, sent=True):
+        return Reply(
+            status_code=status, headers={}, body=body, failure=failure, sent=sent, fresh_connection=False,
+            sent_s=sent_s, answered_s=self.at_s, answered_wall_s=self.api.clock.wall_s(),
+        )  # fmt: skip
+
+
+class SimulatedLanes:
+    """Lanes without threads: calls are made in the order of their times, answers come in the order of theirs."""
+
+    def __init__(self, api, clock, count, step):
+        self.api, self.clock, self.count, self.step = api, clock, count, step
+        self.waiting = []
+        self.answers = []
+        self.order = itertools.count()
+        self.transport = SimulatedTransport(api)
+        self.client = Client(self.transport)
+
+    def free(self):
+        return self.count - len(self.waiting) - len(self.answers)
+
+    def start(self, ticket, call, at_s):
+        self.step("start")
+        heapq.heappush(self.waiting, (max(at_s, self.clock.now_s), next(self.order), ticket, call))
+
+    def wait(self, until_s):
+        """Make the calls and hand over the answers that come until then; time goes on to the first answer."""
+        self.step("wait")
+        while (
+            self.waiting
+            and self.waiting[0][0] <= until_s
+            and not (self.answers and self.answers[0][0] <= self.waiting[0][0])
+        ):
+            at_s, _, ticket, call = heapq.heappop(self.waiting)
+            self.transport.at_s = at_s
+            answer = call(self.client)
+            heapq.heappush(self.answers, (self.transport.at_s, next(self.order), ticket, answer))
+        if self.answers and self.answers[0][0] <= until_s:
+            answered_s, _, ticket, answer = heapq.heappop(self.answers)
+            self.clock.now_s = max(self.clock.now_s, answered_s)
+            return [(ticket, answer)]
+        self.clock.now_s = max(self.clock.now_s, until_s)
+        return []
+
+    def wake(self):
+        pass
+
+    def die(self):
+        """The process is gone: what was on its way arrives, and nobody hears the answer."""
+        for at_s, _, _, call in sorted(self.waiting, key=lambda entry: entry[:2]):
+            if at_s <= self.clock.now_s and self.api.random.random() < 0.5:
+                self.transport.at_s = at_s
+                call(self.client)
+        self.waiting.clear()
+        self.answers.clear()
