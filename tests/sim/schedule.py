@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from random import Random
 from unittest import mock
@@ -47,24 +48,24 @@ class Outcome:
     trace: list[str] = field(default_factory=list)
 
 
-_template = None
+@cache
+def empty_ledger():
+    """Return the bytes of an empty ledger: the declared schema, which the migrations are proven equal to."""
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    engine = create_engine("sqlite://", creator=lambda: database, poolclass=StaticPool)
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES (:r)"), {"r": SCHEMA_REVISION})
+        for statement in append_only_triggers():
+            connection.execute(text(statement))
+    return database.serialize()
 
 
 def fresh_database():
-    """Return an empty ledger in memory: the declared schema, which the migrations are proven equal to."""
-    global _template
+    """Return a ledger in memory, without a run."""
     database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    if _template is None:
-        engine = create_engine("sqlite://", creator=lambda: database, poolclass=StaticPool)
-        with engine.begin() as connection:
-            metadata.create_all(connection)
-            connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
-            connection.execute(text("INSERT INTO alembic_version VALUES (:r)"), {"r": SCHEMA_REVISION})
-            for statement in append_only_triggers():
-                connection.execute(text(statement))
-        database.commit()
-        _template = database.serialize()
-    database.deserialize(_template)
+    database.deserialize(empty_ledger())
     return database
 
 
