@@ -353,11 +353,11 @@ def init_command() -> None:
 @command("check")
 def check_command() -> None:
     """Look at configuration, ledger, clock and access; say what to do about each fault."""
-    from syncer import commands
+    from syncer import checkup
+    from syncer.clock import SystemClock
     from syncer.report import document, text
 
-    with _surroundings() as around:
-        findings = commands.check(_options().config, os.environ, Path.cwd(), around)
+    findings = checkup.check(_options().config, os.environ, Path.cwd(), SystemClock())
     failed = [finding for finding in findings if finding.error is not None]
     exit_code = failed[0].error.status if failed and failed[0].error else 0
     _show(document.check_document(findings, exit_code), lambda: text.check_text(findings))

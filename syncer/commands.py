@@ -9,26 +9,18 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from syncer import __version__
-from syncer.api.classify import Verdict
-from syncer.api.client import SCM_PERMISSIONS, MeAnswer
 from syncer.clock import Clock, SystemClock, utc_text
-from syncer.config import JobSettings, Settings, example_text, load_settings, pick_job
+from syncer.config import JobSettings, Settings, example_text, pick_job
 from syncer.errors import (
-    AccessError,
     ConfigError,
-    LedgerBusyError,
     LedgerError,
-    LedgerWriteError,
-    SyncerError,
-    UnreachableError,
     UsageError,
 )
 from syncer.execute.assemble import Connection
@@ -38,12 +30,11 @@ from syncer.intake import ChangeGuard, Intake, is_unique, plan_files, refuse_sha
 from syncer.ledger.check import backup
 from syncer.ledger.engine import ledger_path
 from syncer.ledger.ledger import Ledger, upgrade_ledger
-from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.lifecycle import OPEN, Bucket, State
 from syncer.model import KEY_SEPARATOR, Mode, Plan
 from syncer.report.results import write_results
-from syncer.results import Concern, Finding, InitResult, RunDetails, RunSummary, Sample, Seconds, SyncResult
-from syncer.session import Session
+from syncer.results import Concern, InitResult, RunDetails, RunSummary, Sample, Seconds, SyncResult
+from syncer.session import Session, connection_of
 from syncer.session import session as open_session
 from syncer.source import CsvForm, Source, open_sources
 from syncer.validate import FieldRule, RowRules, Validator, default_key
@@ -114,7 +105,7 @@ def sync(settings: Settings, request: Request, around: Surroundings) -> SyncResu
     """
     clock, started_s = around.clock, around.clock.monotonic_s()
     job = pick_job(settings, request.job)
-    connection = _connection(settings)
+    connection = connection_of(settings)
     with ExitStack() as stack:
         sources, validator = stack.enter_context(_opened(job, request, around))
         mode = _mode(job, request, validator.keys)
@@ -146,12 +137,13 @@ def sync(settings: Settings, request: Request, around: Surroundings) -> SyncResu
 def resume(settings: Settings, request: Request, around: Surroundings) -> SyncResult:
     """Finish the last run from the ledger alone, without its files."""
     started_s = around.clock.monotonic_s()
-    connection = _connection(settings)
+    connection = connection_of(settings)
     with Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s())) as ledger:
         newest = ledger.runs(most=1, job_name=request.job)
         if not newest:
             return SyncResult("resume", notes=("there is no run to resume",))
-        run = newest[0]
+        # A run that died before its plan was stored sent nothing; what can be resumed is the last one with a plan.
+        run = next(iter(ledger.runs(most=1, job_name=newest[0].job.name, planned=True)), newest[0])
         left = ledger.batches(states=[State.PLANNED, *sorted(OPEN)], job_id=run.job.id, most=1)
         with _session(
             ledger,
@@ -170,7 +162,8 @@ def resume(settings: Settings, request: Request, around: Surroundings) -> SyncRe
                         next="syncer sync FILE",
                     )
                 session.send()
-        return session.result(SyncResult("resume"))
+        planless = f"run {newest[0].id} ended before its plan was stored: sync its file again"
+        return session.result(SyncResult("resume", notes=() if run.id == newest[0].id else (planless,)))
 
 
 def status(settings: Settings, *, most: int) -> list[RunSummary]:
@@ -237,85 +230,6 @@ def init(settings: Settings, folder: Path, around: Surroundings) -> InitResult:
     return InitResult(config, wrote_config, path, made_ledger)
 
 
-def check(explicit: Path | None, environ: Mapping[str, str], cwd: Path, around: Surroundings) -> list[Finding]:
-    """Look at everything that a night needs; every finding stands alone, so one fault does not hide another."""
-    try:
-        settings = load_settings(explicit=explicit, environ=environ, cwd=cwd)
-    except SyncerError as error:
-        return [Finding("configuration", "", error)]
-    jobs = ", ".join(settings.jobs)
-    findings = [Finding("configuration", f"{settings.path or 'built-in defaults'}; jobs: {jobs}")]
-    findings.append(_check_ledger(settings, around))
-    findings += _check_access(settings, around)
-    return findings
-
-
-def _check_ledger(settings: Settings, around: Surroundings) -> Finding:
-    path = ledger_path(settings.ledger.url)
-    try:
-        ledger = Ledger.open_to_read(settings.ledger.url)
-        if ledger is None:
-            return Finding("ledger", f"{path} is not there yet: the first run creates it")
-        ledger.close()
-        if not os.access(path, os.W_OK):
-            raise LedgerWriteError(f"the ledger {path} cannot be written by this user")
-        Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s())).close()
-    except LedgerBusyError as busy:
-        return Finding("ledger", f"in use: {busy.message}")
-    except SyncerError as error:
-        return Finding("ledger", "", error)
-    return Finding("ledger", f"{path}, schema {SCHEMA_REVISION}, {path.stat().st_size:,} bytes, may be written")
-
-
-def _check_access(settings: Settings, around: Surroundings) -> list[Finding]:
-    try:
-        client = _connection(settings).connect(around.clock)
-    except SyncerError as error:
-        return [Finding("token", "", error)]
-    answer = client.me()
-    base_url = settings.api.base_url
-    match answer.verdict:
-        case Verdict.OK:
-            findings = [
-                Finding("access", f"{base_url} accepts the token{f' of {answer.email}' if answer.email else ''}")
-            ]
-            return [*findings, _check_permissions(answer), _check_clock(answer, around)]
-        case Verdict.DENIED:
-            return [Finding("access", "", AccessError(f"{base_url} refuses the token: {answer.message}"))]
-        case _:
-            words = f"{base_url} does not answer as the API would: {answer.message}"
-            return [
-                Finding(
-                    "access",
-                    "",
-                    UnreachableError(words, next="correct api.base_url or the network, then: syncer check"),
-                )
-            ]
-
-
-def _check_permissions(answer: MeAnswer) -> Finding:
-    if answer.permissions is None:
-        return Finding("permissions", "the API does not list them; needed: " + ", ".join(sorted(SCM_PERMISSIONS)))
-    missing = sorted(SCM_PERMISSIONS - set(answer.permissions))
-    if missing:
-        return Finding("permissions", "", AccessError(f"the token lacks {', '.join(missing)}"))
-    return Finding("permissions", "all that SCM uploads need")
-
-
-def _check_clock(answer: MeAnswer, around: Surroundings) -> Finding:
-    try:
-        server_s = parsedate_to_datetime(answer.date or "").timestamp()
-    except (TypeError, ValueError):
-        return Finding("clock", "the API's answer has no date to compare with")
-    off_s = around.clock.wall_s() - server_s
-    if abs(off_s) > CLOCK_OFF_MAX_S:
-        words = f"this machine's clock is {off_s:+.0f} s off the API's; times in the ledger would mislead"
-        return Finding(
-            "clock", "", ConfigError(words, next="set the clock (timedatectl set-ntp true), then: syncer check")
-        )
-    return Finding("clock", f"within {CLOCK_OFF_MAX_S:g} s of the API's")
-
-
 @contextmanager
 def _reading(settings: Settings) -> Iterator[Ledger]:
     ledger = Ledger.open_to_read(settings.ledger.url)
@@ -358,19 +272,6 @@ def _session(
         deadline_s=None if deadline_s is None else started_s + deadline_s,
         observe=around.on_progress,
         record_end=record_end,
-    )
-
-
-def _connection(settings: Settings) -> Connection:
-    token = settings.api.require_token()
-    return Connection(
-        base_url=settings.api.base_url,
-        token=token.reveal,
-        timeout_s=settings.api.timeout_s,
-        user_agent=f"syncer/{__version__}",
-        updates_per_second=settings.api.updates_per_second,
-        reads_per_minute=settings.api.reads_per_minute,
-        concurrency=settings.api.concurrency,
     )
 
 

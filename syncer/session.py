@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from syncer import __version__
 from syncer.clock import Clock, utc_text
 from syncer.errors import LedgerError, SyncerError
 from syncer.execute.assemble import Connection, make_engine, quarantine_s
@@ -24,6 +25,7 @@ from syncer.results import Concern, Requests, Seconds, SyncResult
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from syncer.config import Settings
     from syncer.execute.engine import Interrupt, Progress
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Run
@@ -141,3 +143,17 @@ def session(
         lanes.close()
     if record_end:
         current.end()
+
+
+def connection_of(settings: Settings) -> Connection:
+    """Return how to reach the API; raise `ConfigError` when there is no token."""
+    token = settings.api.require_token()
+    return Connection(
+        base_url=settings.api.base_url,
+        token=token.reveal,
+        timeout_s=settings.api.timeout_s,
+        user_agent=f"syncer/{__version__}",
+        updates_per_second=settings.api.updates_per_second,
+        reads_per_minute=settings.api.reads_per_minute,
+        concurrency=settings.api.concurrency,
+    )

@@ -9,7 +9,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from syncer.errors import LedgerError
 from syncer.ledger import audit, check, migrate, plans, reads
@@ -142,10 +142,10 @@ class Ledger:
         with self.reading() as connection:
             return reads.run(connection, run_id)
 
-    def runs(self, *, most: int = 20, job_name: str | None = None) -> list[Run]:
-        """Return the newest runs, newest first."""
+    def runs(self, *, most: int = 20, job_name: str | None = None, planned: bool | None = None) -> list[Run]:
+        """Return the newest runs, newest first; ``planned``: only those whose plan is (or is not) stored."""
         with self.reading() as connection:
-            return reads.runs(connection, most=most, job_name=job_name)
+            return reads.runs(connection, most=most, job_name=job_name, planned=planned)
 
     def batches(
         self,
@@ -310,8 +310,15 @@ class Ledger:
     def doubt_interrupted(self, run_id: int, *, at: str) -> int:
         """Put every batch that a dead process left SENDING in doubt; return how many there were.
 
-        Only the holder of the ledger's lock may call this, and only before it sends anything itself.
+        Only the holder of the ledger's lock may call this, and only before it sends anything itself: then every
+        other run without an end is known to be dead, and is recorded as stopped.
         """
+        with self.connection.begin():
+            self.connection.execute(
+                update(t.runs)
+                .where(t.runs.c.id != run_id, t.runs.c.ended_at.is_(None))
+                .values(state="stopped", ended_at=at, error="the process ended without a word")
+            )
         writer = self.writer(run_id)
         found = self.batches(states=[State.SENDING])
         for batch in found:

@@ -46,11 +46,13 @@ def run(connection: Connection, run_id: int) -> Run | None:
     return None if found is None else _run(found)
 
 
-def runs(connection: Connection, *, most: int, job_name: str | None = None) -> list[Run]:
-    """Return the newest runs, newest first."""
+def runs(connection: Connection, *, most: int, job_name: str | None = None, planned: bool | None = None) -> list[Run]:
+    """Return the newest runs, newest first; ``planned``: only those whose plan is (or is not) stored."""
     query = select(*_RUN_COLUMNS).join(t.jobs).order_by(t.runs.c.id.desc()).limit(most)
     if job_name is not None:
         query = query.where(t.jobs.c.name == job_name)
+    if planned is not None:
+        query = query.where(t.runs.c.planned == planned)
     return [_run(row) for row in connection.execute(query)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 
 from conftest import codes
 
@@ -288,3 +289,29 @@ def test_columns_of_the_configuration_rename_and_leave_out(night):
         )
         assert done.code == 0, (done.document["error"], done.err)
         assert here.server()["K000001"] == {"activation_status": "0", "intended_market": "FR"}
+
+
+def test_resume_finishes_the_last_run_that_has_a_plan(night):
+    with night(codes=codes(250), latency_s=0.3) as here:
+        here.write("a.csv", ("extended_id", "lot"), [(f"K{n:06d}", f"L{n}") for n in range(250)])
+        assert here.sync("a.csv", "--deadline", "0.2", SYNCER_API__CONCURRENCY="1").code == 10
+        (here.folder / "b.csv").write_text('extended_id,lot\nK000000,"never closed\n')
+        assert here.sync("b.csv").code == 2
+        done = here.run("resume", "--json")
+        assert (done.code, done.document["run"]["id"], done.document["values"]["confirmed"]) == (0, 1, 250)
+        assert "run 2" in done.document["notes"][0]
+
+
+def test_a_run_that_died_is_recorded_as_stopped(night):
+    with night(codes=codes(250), latency_s=0.5) as here:
+        here.write("a.csv", ("extended_id", "lot"), [(f"K{n:06d}", f"L{n}") for n in range(250)])
+        process = here.start("sync", "a.csv")
+        until = time.monotonic() + 20
+        while not here.box.requests and time.monotonic() < until:
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+        here.sync("a.csv")
+        runs = here.run("status", "--json").document["runs"]
+        assert [run["state"] for run in runs] == ["complete", "stopped"]
+        assert "without a word" in runs[1]["stopped_by"]

@@ -1,0 +1,111 @@
+"""``syncer check``: everything that a night needs, looked at one by one. Changes nothing.
+
+Every finding stands alone, so one fault does not hide another, and each fault says what to do about it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from syncer.api.classify import Verdict
+from syncer.api.client import SCM_PERMISSIONS, MeAnswer
+from syncer.clock import Clock, utc_text
+from syncer.config import Settings, load_settings
+from syncer.errors import (
+    AccessError,
+    ConfigError,
+    LedgerBusyError,
+    LedgerWriteError,
+    SyncerError,
+    UnreachableError,
+)
+from syncer.ledger.engine import ledger_path
+from syncer.ledger.ledger import Ledger
+from syncer.ledger.schema import SCHEMA_REVISION
+from syncer.results import Finding
+from syncer.session import connection_of
+
+CLOCK_OFF_MAX_S = 60.0
+"""How far this machine's clock may be off the API's before ``check`` says so."""
+
+
+def check(explicit: Path | None, environ: Mapping[str, str], cwd: Path, clock: Clock) -> list[Finding]:
+    """Look at everything that a night needs; every finding stands alone, so one fault does not hide another."""
+    try:
+        settings = load_settings(explicit=explicit, environ=environ, cwd=cwd)
+    except SyncerError as error:
+        return [Finding("configuration", "", error)]
+    jobs = ", ".join(settings.jobs)
+    findings = [Finding("configuration", f"{settings.path or 'built-in defaults'}; jobs: {jobs}")]
+    findings.append(_check_ledger(settings, clock))
+    findings += _check_access(settings, clock)
+    return findings
+
+
+def _check_ledger(settings: Settings, clock: Clock) -> Finding:
+    path = ledger_path(settings.ledger.url)
+    try:
+        ledger = Ledger.open_to_read(settings.ledger.url)
+        if ledger is None:
+            return Finding("ledger", f"{path} is not there yet: the first run creates it")
+        ledger.close()
+        if not os.access(path, os.W_OK):
+            raise LedgerWriteError(f"the ledger {path} cannot be written by this user")
+        Ledger.open_to_write(settings.ledger.url, at=utc_text(clock.wall_s())).close()
+    except LedgerBusyError as busy:
+        return Finding("ledger", f"in use: {busy.message}")
+    except SyncerError as error:
+        return Finding("ledger", "", error)
+    return Finding("ledger", f"{path}, schema {SCHEMA_REVISION}, {path.stat().st_size:,} bytes, may be written")
+
+
+def _check_access(settings: Settings, clock: Clock) -> list[Finding]:
+    try:
+        client = connection_of(settings).connect(clock)
+    except SyncerError as error:
+        return [Finding("token", "", error)]
+    answer = client.me()
+    base_url = settings.api.base_url
+    match answer.verdict:
+        case Verdict.OK:
+            findings = [
+                Finding("access", f"{base_url} accepts the token{f' of {answer.email}' if answer.email else ''}")
+            ]
+            return [*findings, _check_permissions(answer), _check_clock(answer, clock)]
+        case Verdict.DENIED:
+            return [Finding("access", "", AccessError(f"{base_url} refuses the token: {answer.message}"))]
+        case _:
+            words = f"{base_url} does not answer as the API would: {answer.message}"
+            return [
+                Finding(
+                    "access",
+                    "",
+                    UnreachableError(words, next="correct api.base_url or the network, then: syncer check"),
+                )
+            ]
+
+
+def _check_permissions(answer: MeAnswer) -> Finding:
+    if answer.permissions is None:
+        return Finding("permissions", "the API does not list them; needed: " + ", ".join(sorted(SCM_PERMISSIONS)))
+    missing = sorted(SCM_PERMISSIONS - set(answer.permissions))
+    if missing:
+        return Finding("permissions", "", AccessError(f"the token lacks {', '.join(missing)}"))
+    return Finding("permissions", "all that SCM uploads need")
+
+
+def _check_clock(answer: MeAnswer, clock: Clock) -> Finding:
+    try:
+        server_s = parsedate_to_datetime(answer.date or "").timestamp()
+    except (TypeError, ValueError):
+        return Finding("clock", "the API's answer has no date to compare with")
+    off_s = clock.wall_s() - server_s
+    if abs(off_s) > CLOCK_OFF_MAX_S:
+        words = f"this machine's clock is {off_s:+.0f} s off the API's; times in the ledger would mislead"
+        return Finding(
+            "clock", "", ConfigError(words, next="set the clock (timedatectl set-ntp true), then: syncer check")
+        )
+    return Finding("clock", f"within {CLOCK_OFF_MAX_S:g} s of the API's")
