@@ -138,10 +138,16 @@ def _surroundings() -> Iterator[Surroundings]:
     with ProgressReport(quiet=options.quiet) as progress:
         around = Surroundings(
             stdin=sys.stdin.buffer,
-            on_rows=progress.on_rows,
+            on_rows=lambda rows: show_rows(rows),  # noqa: PLW0108  it is defined below, where `around` is known
             on_plan=progress.on_plan,
             on_progress=progress.on_progress,
         )
+
+        def show_rows(rows: int) -> None:
+            if around.interrupt.signal_number is not None:
+                number = around.interrupt.signal_number
+                raise SignalError(f"stopped by signal {number} while reading; nothing was sent", signal_number=number)
+            progress.on_rows(rows)
 
         def stop(number: int, _: object) -> None:
             if around.interrupt.signal_number is not None:

@@ -53,7 +53,7 @@ def read_records(sources: Sequence[Source], validator: Validator, observe: Calla
             valid = validator.check(chunk)
             gatherer.add(valid)
             rows += valid.rows
-            observe(rows)
+            observe(rows)  # may raise `SignalError`: reading is given up between chunks
     return gatherer.records()
 
 

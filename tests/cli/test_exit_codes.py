@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from conftest import codes
 
@@ -126,9 +127,9 @@ def test_5_the_api_is_down(night):
 
 
 def test_10_the_deadline_comes_first_and_resume_finishes(night):
-    with night(codes=codes(250), latency_s=0.3) as here:
+    with night(codes=codes(250), latency_s=1.2) as here:
         here.write("a.csv", HEADER, ROWS)
-        done = here.sync("a.csv", "--deadline", "0.2", SYNCER_API__CONCURRENCY="1")
+        done = here.sync("a.csv", "--deadline", "2", SYNCER_API__CONCURRENCY="1", SYNCER_API__TIMEOUT_S="9")
         assert (done.code, done.document["error"]["next"]) == (10, "syncer resume")
         assert here.run("resume", "--json").document["values"]["confirmed"] == 250
 
@@ -182,6 +183,22 @@ def test_130_and_143_interrupted_by_a_signal_and_resumable(night):
             assert f'"exit_code": {code}' in out
             done = here.run("resume", "--json")
             assert (done.code, done.document["values"]["confirmed"]) == (0, 250)
+
+
+def test_130_a_signal_while_reading_ends_it_before_anything_is_sent(night):
+    with night() as here:
+        with (here.folder / "big.csv").open("w") as file:
+            file.write("extended_id,lot\n")
+            file.writelines(f"K{n:09d},L{n}\n" for n in range(2_000_000))
+        process = here.start("plan", "--json", "big.csv")
+        wait_for(lambda: Path(f"/proc/{process.pid}/statm").exists() and rss_mib(process.pid) > 100)
+        os.kill(process.pid, signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+        assert (process.returncode, '"exit_code": 130' in out) == (130, True)
+
+
+def rss_mib(pid):
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 >> 20
 
 
 def test_a_second_signal_stops_at_once(night):

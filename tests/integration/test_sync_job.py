@@ -292,9 +292,9 @@ def test_columns_of_the_configuration_rename_and_leave_out(night):
 
 
 def test_resume_finishes_the_last_run_that_has_a_plan(night):
-    with night(codes=codes(250), latency_s=0.3) as here:
+    with night(codes=codes(250), latency_s=1.2) as here:
         here.write("a.csv", ("extended_id", "lot"), [(f"K{n:06d}", f"L{n}") for n in range(250)])
-        assert here.sync("a.csv", "--deadline", "0.2", SYNCER_API__CONCURRENCY="1").code == 10
+        assert here.sync("a.csv", "--deadline", "2", SYNCER_API__CONCURRENCY="1", SYNCER_API__TIMEOUT_S="9").code == 10
         (here.folder / "b.csv").write_text('extended_id,lot\nK000000,"never closed\n')
         assert here.sync("b.csv").code == 2
         done = here.run("resume", "--json")
