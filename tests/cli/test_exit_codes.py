@@ -12,6 +12,8 @@ from pathlib import Path
 
 from conftest import codes
 
+from syncer.ledger.ledger import Ledger
+
 HEADER = ("extended_id", "intended_market")
 ROWS = [(f"K{n:06d}", f"m{n}") for n in range(250)]
 
@@ -135,16 +137,16 @@ def test_10_the_deadline_comes_first_and_resume_finishes(night):
 
 
 def test_11_another_run_holds_the_ledger(night):
-    with night(codes=codes(250), latency_s=1.0) as here:
+    with night(codes=codes(250)) as here:
         here.write("a.csv", HEADER, ROWS)
-        first = here.start("sync", "a.csv")
-        wait_for(lambda: here.box.requests)
-        done = here.sync("a.csv")
-        assert (done.code, done.document["error"]["code"]) == (11, "ledger-busy")
-        assert str(first.pid) in done.document["error"]["message"]
-        assert here.run("status", "--json").code == 0
-        first.communicate(timeout=30)
-        assert first.returncode == 0
+        with Ledger.open_to_write(f"sqlite:///{here.folder}/syncer.db", at="2026-11-20T05:00:00.000Z"):
+            done = here.sync("a.csv")
+            assert (done.code, done.document["error"]["code"]) == (11, "ledger-busy")
+            assert str(os.getpid()) in done.document["error"]["message"]
+            assert here.run("status", "--json").code == 0
+            assert "in use" in str(here.run("check", "--json").document["findings"])
+        assert len(here.box.calls("sync")) == 0
+        assert here.sync("a.csv").code == 0
 
 
 def test_12_the_token_or_a_permission_is_refused(night):
