@@ -44,6 +44,8 @@ class Answer:
     fresh_connection: bool = False
     sent_s: float = 0.0
     answered_s: float = 0.0
+    arrived_by_s: float = 0.0
+    """By when the request arrived at the latest, for `UpdateLimiter.arrived_by`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +240,7 @@ class Client:
             "fresh_connection": reply.fresh_connection,
             "sent_s": reply.sent_s,
             "answered_s": reply.answered_s,
+            "arrived_by_s": reply.arrived_by_s,
         }
 
     def _unreadable(self, reply: Reply, error: wire.UnreadableError) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The connection under a `Transport`: it reports how far a call has come, can be ended at any moment, and is in step.
 
-What always holds: once a call is ended, no byte of its request leaves any more; `Watch.sending` is false only when no
+What always holds: once a call is ended, no byte of its request leaves any more; `Watch.sending_s` is None only when no
 byte has left; a connection on which bytes were seen that belong to no answer is marked out of step, so that a stray
 answer is never taken for that of the next call. It never sends by itself, and never reconnects.
 """
@@ -12,12 +12,15 @@ import socket
 import threading
 from contextlib import suppress
 from http.client import HTTPResponse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Watch:
@@ -28,7 +31,8 @@ class Watch:
     meanwhile stops right after it, with nothing sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
         self._lock = threading.Lock()
         self._duplicate: socket.socket | None = None
         self._connection: HTTPConnection | None = None
@@ -37,14 +41,16 @@ class Watch:
         self.ended: str | None = None
         """Why the last call was ended; None when it was not."""
         self.connected = False
-        self.sending = False
+        self.sending_s: float | None = None
+        """When the first byte was about to leave; None while none was."""
         self.out_of_step = False
 
     def begin(self) -> int:
         """Start to follow a new call; return its number for `end`."""
         with self._lock:
             self._number += 1
-            self.connected = self.sending = self.out_of_step = False
+            self.connected = self.out_of_step = False
+            self.sending_s = None
             self.ended = self._aborted
             return self._number
 
@@ -81,7 +87,8 @@ class Watch:
         with self._lock:
             if self.ended is not None:
                 raise TimeoutError(self.ended)
-            self.sending = True
+            if self.sending_s is None:
+                self.sending_s = self._now_s()
 
     def close(self) -> None:
         """Let go of the connection; the duplicate would keep it open for the server."""

@@ -4,7 +4,7 @@ The API counts like Django REST framework's throttle [P]: a call is refused when
 second. What counts is when calls *arrive*, and that is known only within bounds: not before a call was started, not
 after it was answered. So call n may start once the latest possible arrival of call n-N is more than a second ago. On
 a warm connection arrival follows the start closely, and `MARGIN_S` covers the difference; on a fresh one it may come
-a handshake later, and is bounded by nothing but the answer.
+a handshake later, and only the answer tells by how much.
 
 Why that is enough: of any N+1 calls the last one started at least N places after the first, so later than a second and
 a margin after the first one's latest arrival; and no call arrives before it starts.
@@ -56,7 +56,7 @@ class UpdateLimiter:
         return ticket
 
     def arrived_by(self, ticket: int, latest_s: float) -> None:
-        """Take note that a call arrived at `latest_s` at the latest: its answer's time, when its connection was new."""
+        """Take note that a call arrived at `latest_s` at the latest, as its answer tells (``arrived_by_s``)."""
         for place, (known, arrival_s) in enumerate(self._latest):
             if known == ticket:
                 known_s = -math.inf if math.isinf(arrival_s) else arrival_s

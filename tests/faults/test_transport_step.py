@@ -359,3 +359,25 @@ def test_a_failure_that_quotes_the_token_is_masked_before_it_is_cut():
         assert not reply.sent
         assert TOKEN[:8] not in reply.failure
         assert TOKEN not in repr(made)
+
+
+def test_a_request_is_known_to_have_arrived_only_after_its_handshake_and_before_its_answer(tls):
+    context, authority = tls
+
+    def script(server, connection):
+        for _ in range(3):
+            server.take(connection)
+            time.sleep(0.1)
+            connection.sendall(answer())
+
+    with RawServer(script, context=context) as server, to(server, scheme="https", ca_file=authority) as made:
+        fresh, *warm = [made.call("POST", "/x/", body=b"{}") for _ in range(3)]
+    assert fresh.sent_s < fresh.arrived_by_s < fresh.answered_s - 0.05
+    assert all(reply.arrived_by_s == reply.sent_s for reply in warm)
+
+
+def test_a_request_that_was_never_sent_arrived_when_it_began():
+    with RawServer() as server, to(server) as made:
+        made.abort()
+        reply = made.call("POST", "/x/", body=b"{}")
+    assert reply.arrived_by_s == reply.sent_s
