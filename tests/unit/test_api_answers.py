@@ -13,7 +13,7 @@ from syncer.api import client as client_module
 from syncer.api.classify import RETRY_AFTER_DEFAULT_S, RETRY_AFTER_MAX_S, Verdict, classify, retry_after_s
 from syncer.api.client import Client
 from syncer.api.transport import Reply, Transport
-from syncer.api.words import BODY_CHARACTERS_MAX, MESSAGE_CHARACTERS_MAX
+from syncer.api.words import BODY_CHARACTERS_MAX, MESSAGE_CHARACTERS_MAX, flat
 from syncer.clock import SystemClock
 
 TOKEN = "canary-8e2b40"
@@ -228,6 +228,10 @@ def test_an_unknown_word_for_a_state_is_kept_and_guessed_members_may_be_anything
         task = client(reply(200, body)).tasks(["a"]).tasks[0]
         assert (task.remote_state, "why" in task.error) == ("re-queued", True)
     assert client(reply(200, b'[{"id": "a", "state": "failed", "error": 0}]')).tasks(["a"]).tasks[0].error == ""
+
+
+def test_an_error_that_json_cannot_write_is_still_told():
+    assert "cannot be shown" in flat([10**5000])
 
 
 def test_details_come_back_as_lists_though_the_api_unlists_single_values():
