@@ -21,6 +21,7 @@ from syncer.config import JobSettings, Settings, example_text, pick_job
 from syncer.errors import (
     ConfigError,
     LedgerError,
+    SignalError,
     UsageError,
 )
 from syncer.execute.assemble import Connection
@@ -88,6 +89,9 @@ def plan(settings: Settings, request: Request, around: Surroundings) -> SyncResu
             known = ledger.job(job.name, validator.keys)
             refuse_shared_fields(job.name, validator, ledger.jobs(), list(settings.jobs))
         intake = _plan_files(settings, request, around, sources, validator, ledger, known, mode)
+    if around.interrupt.signal_number is not None:
+        number = around.interrupt.signal_number
+        raise SignalError(f"stopped by signal {number} while planning; nothing was sent", signal_number=number)
     took_s = around.clock.monotonic_s() - started_s
     return replace(
         _with_plan(SyncResult("plan"), intake, sources, validator),

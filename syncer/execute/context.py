@@ -147,6 +147,8 @@ class Context:
     def note_read(self, answer: AnswerLike) -> None:
         """Take note of the answer to a read, which may stand for several calls."""
         self.counts.reads += answer.calls
+        if answer.calls > 1:  # the first was counted when it was started
+            self.reads.started(self.now_s(), answer.calls - 1)
         self._note(answer, self.reads.throttled)
 
     def note_update(self, answer: AnswerLike) -> None:

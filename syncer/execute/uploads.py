@@ -146,7 +146,7 @@ class Uploads:
     def _take(self, upload: Upload, attempt_id: int, ticket: int, answer: AsyncAnswer | SyncAnswer) -> None:
         """Record what became of a call, whatever it was."""
         context, batch = self._context, upload.batch
-        context.updates.arrived_by(ticket, answer.answered_s if answer.fresh_connection else answer.sent_s)
+        context.updates.arrived_by(ticket, answer.arrived_by_s)
         context.note_update(answer)
         writer, at = context.writer, context.at()
         match answer.verdict:

@@ -38,13 +38,14 @@ def sync_document(result: SyncResult) -> dict[str, Any]:
         "earlier_in_doubt": result.earlier_in_doubt,
         "error": error_document(result.error) if result.error else None,
     }
-    if result.command == "plan":
-        document["minimum_send_s"] = result.minimum_send_s
-        document["samples"] = [asdict(sample) for sample in result.samples]
+    if result.command == "plan" or result.rejections:
         document["rejected"] = [
             {"file": result.files[row.source], "line": row.line, "code": row.code, "message": row.message}
             for row in result.rejections[:SHOWN_REJECTIONS_MAX]
         ]
+    if result.command == "plan":
+        document["minimum_send_s"] = result.minimum_send_s
+        document["samples"] = [asdict(sample) for sample in result.samples]
     else:
         document["concerns"] = [asdict(concern) for concern in result.concerns]
     return document

@@ -20,6 +20,9 @@ from syncer.source.dialect import CsvForm, detect_delimiter
 from syncer.source.files import InputFile, utf8_blocks
 from syncer.source.rows import Row, RowParser
 
+# Arrow would take SIGINT for itself while it reads, and a signal could get lost; the program has handlers of its own.
+pa.enable_signal_handlers(False)
+
 ROW_BYTES_MAX = 64 << 20
 """A row longer than this is no row: a quote swallows the file."""
 SAMPLE_BYTES = 1 << 16

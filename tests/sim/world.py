@@ -187,7 +187,7 @@ class SimulatedTransport:
     def _reply(self, status, body, sent_s, *, failure=None, sent=True):
         return Reply(
             status_code=status, headers={}, body=body, failure=failure, sent=sent, fresh_connection=False,
-            sent_s=sent_s, answered_s=self.at_s, answered_wall_s=self.api.clock.wall_s(),
+            sent_s=sent_s, answered_s=self.at_s, arrived_by_s=sent_s, answered_wall_s=self.api.clock.wall_s(),
         )  # fmt: skip
 
 
