@@ -11,14 +11,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from syncer.errors import SignalError, SyncerError, UsageError
+from syncer.signals import Interrupt, install
 
 if TYPE_CHECKING:
     from syncer.commands import Surroundings
@@ -41,6 +42,7 @@ class Options:
     verbose: int = 0
     quiet: bool = False
     log_format: str = "text"
+    interrupt: Interrupt = field(default_factory=Interrupt)
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
@@ -130,36 +132,27 @@ def _envelope(name: str, **members: Any) -> dict[str, Any]:
 
 @contextmanager
 def _surroundings() -> Iterator[Surroundings]:
-    """Give the engine its clock, progress and signals: the first signal ends cleanly, the second at once."""
+    """Give the engine its clock, its progress report, and the signals: from here on the first one ends it cleanly."""
     from syncer.commands import Surroundings
     from syncer.report.progress import ProgressReport
 
     options = _options()
+    interrupt = options.interrupt
+    interrupt.check("before anything was done")  # it may have come while modules were loading
     with ProgressReport(quiet=options.quiet) as progress:
-        around = Surroundings(
+
+        def show_rows(rows: int) -> None:
+            interrupt.check("while reading; nothing was sent")
+            progress.on_rows(rows)
+
+        interrupt.graceful = True
+        yield Surroundings(
+            interrupt=interrupt,
             stdin=sys.stdin.buffer,
-            on_rows=lambda rows: show_rows(rows),  # noqa: PLW0108  it is defined below, where `around` is known
+            on_rows=show_rows,
             on_plan=progress.on_plan,
             on_progress=progress.on_progress,
         )
-
-        def show_rows(rows: int) -> None:
-            if around.interrupt.signal_number is not None:
-                number = around.interrupt.signal_number
-                raise SignalError(f"stopped by signal {number} while reading; nothing was sent", signal_number=number)
-            progress.on_rows(rows)
-
-        def stop(number: int, _: object) -> None:
-            if around.interrupt.signal_number is not None:
-                raise SignalError(f"stopped at once by a second signal {number}", signal_number=number)
-            around.interrupt.signal_number = number
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-        try:
-            yield around
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _finish(result: SyncResult) -> None:
@@ -406,14 +399,17 @@ def sandbox_command(
         faults=tuple(json.load(faults)) if faults else (),
         seed=seed,
     )
-    serve(config, lambda url: click.echo(f"sandbox listening on {url} (Ctrl-C ends it)"))
+    with suppress(SignalError):
+        serve(config, lambda url: click.echo(f"sandbox listening on {url} (Ctrl-C ends it)"))
 
 
 def main() -> None:
     """Run the program; turn every failure into its exit code, its words, and what to do next."""
     wants_json = "--json" in sys.argv[1:]
+    options = Options()
+    install(options.interrupt)
     try:
-        cli(standalone_mode=False, obj=Options())
+        cli(standalone_mode=False, obj=options)
     except click.exceptions.Abort:
         _fail(SignalError("interrupted", signal_number=signal.SIGINT), wants_json)
     except click.ClickException as error:

@@ -21,12 +21,11 @@ from syncer.config import JobSettings, Settings, example_text, pick_job
 from syncer.errors import (
     ConfigError,
     LedgerError,
-    SignalError,
     UsageError,
 )
 from syncer.execute.assemble import Connection
 from syncer.execute.context import EngineSettings
-from syncer.execute.engine import Interrupt, Progress
+from syncer.execute.engine import Progress
 from syncer.intake import ChangeGuard, Intake, is_unique, plan_files, refuse_shared_fields
 from syncer.ledger.check import backup
 from syncer.ledger.engine import ledger_path
@@ -37,6 +36,7 @@ from syncer.report.results import write_results
 from syncer.results import Concern, InitResult, RunDetails, RunSummary, Sample, Seconds, SyncResult
 from syncer.session import Session, connection_of
 from syncer.session import session as open_session
+from syncer.signals import Interrupt
 from syncer.source import CsvForm, Source, open_sources
 from syncer.validate import FieldRule, RowRules, Validator, default_key
 
@@ -89,9 +89,7 @@ def plan(settings: Settings, request: Request, around: Surroundings) -> SyncResu
             known = ledger.job(job.name, validator.keys)
             refuse_shared_fields(job.name, validator, ledger.jobs(), list(settings.jobs))
         intake = _plan_files(settings, request, around, sources, validator, ledger, known, mode)
-    if around.interrupt.signal_number is not None:
-        number = around.interrupt.signal_number
-        raise SignalError(f"stopped by signal {number} while planning; nothing was sent", signal_number=number)
+    around.interrupt.check("while planning; nothing was sent")
     took_s = around.clock.monotonic_s() - started_s
     return replace(
         _with_plan(SyncResult("plan"), intake, sources, validator),

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from syncer.config import Settings
-    from syncer.execute.engine import Interrupt, Progress
+    from syncer.execute.engine import Progress
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Run
+    from syncer.signals import Interrupt
 
 log = logging.getLogger(__name__)
 

@@ -26,16 +26,10 @@ from syncer.lifecycle import State
 
 if TYPE_CHECKING:
     from syncer.ledger.values import Batch
+    from syncer.signals import Interrupt
 
 WAIT_MAX_S = 1.0
 """Longest wait without a look at the clock and the stop signs: keeps progress lines alive."""
-
-
-@dataclass(slots=True)
-class Interrupt:
-    """Set by a signal handler; the engine looks at it between answers."""
-
-    signal_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from syncer.api.limits import ReadLimiter, UpdateLimiter
 from syncer.clock import utc_text
 from syncer.execute import outcome as outcome_module
 from syncer.execute.context import Context, EngineSettings
-from syncer.execute.engine import Engine, Interrupt
+from syncer.execute.engine import Engine
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.schema import SCHEMA_REVISION, append_only_triggers, metadata
 from syncer.lifecycle import Bucket
@@ -28,6 +28,7 @@ from syncer.plan.diff import Diff
 from syncer.plan.planner import make_plan
 from syncer.plan.records import Gatherer
 from syncer.reconcile import Reach
+from syncer.signals import Interrupt
 
 SETTINGS = EngineSettings(settle_s=30.0, poll_s=2.0, task_timeout_s=120.0, give_up_after_s=600.0, max_reach_factor=0.0)
 RUNS_MAX = 60

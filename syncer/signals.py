@@ -1,0 +1,40 @@
+"""Signals, taken from the first moment of the program to its last: one that arrives is never lost.
+
+The first ends work that can end cleanly (`Interrupt.graceful`), and anything else at once; a second ends all at once.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+from syncer.errors import SignalError
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(slots=True)
+class Interrupt:
+    """Which signal has arrived; the engine, and whoever reads a long file, look at it."""
+
+    signal_number: int | None = None
+    graceful: bool = False
+    """Whether somebody looks at it, and ends cleanly."""
+
+    def arrived(self, number: int, _frame: object = None) -> None:
+        """Take a signal: the handler."""
+        again = self.signal_number is not None
+        self.signal_number = number
+        if again or not self.graceful:
+            raise SignalError(f"stopped at once by signal {number}", signal_number=number)
+
+    def check(self, words: str) -> None:
+        """Raise `SignalError` when a signal has arrived; ``words`` say what it ended."""
+        if self.signal_number is not None:
+            raise SignalError(f"stopped by signal {self.signal_number} {words}", signal_number=self.signal_number)
+
+
+def install(interrupt: Interrupt) -> None:
+    """Let `interrupt` have the signals that ask the program to stop."""
+    for number in STOPPING:
+        signal.signal(number, interrupt.arrived)
