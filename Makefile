@@ -1,6 +1,6 @@
 # Everything that a person types here. `make` alone shows what there is.
-SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
+SHELL := /bin/sh
+.SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 
 .PHONY: help
 help: ## Show this help
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1|/' | column -t -s '|'
+	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name words; do printf '  %-6s  %s\n' "$$name" "$$words"; done
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "syncer needs Python 3.11 or newer (with venv); none was found. Install it, or: make PYTHON=/path/to/python3" >&2; exit 1; }

@@ -25,7 +25,9 @@ def declared():
         metadata.create_all(connection)
         for statement in append_only_triggers():
             connection.execute(text(statement))
-        return objects(connection.connection.driver_connection)
+        found = objects(connection.connection.driver_connection)
+    engine.dispose()
+    return found
 
 
 def objects(database):
