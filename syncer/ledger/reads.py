@@ -9,7 +9,7 @@ from sqlalchemy import and_, case, false, func, select
 
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.values import Attempt, Batch, Item, ItemOutcome, Job, Run, Source
+from syncer.ledger.values import Attempt, Batch, Item, Job, Run, Source
 from syncer.lifecycle import BUCKET_OF, Bucket, State
 from syncer.model import shown_key
 
@@ -232,10 +232,3 @@ def planned_outcomes(connection: Connection, run_id: int) -> Iterator[tuple[str,
     )
     for key, source_id, line, state, bucket, message in connection.execute(query):
         yield key, source_id, line, Bucket(bucket) if bucket else BUCKET_OF[State(state)], message
-
-
-def outcomes(connection: Connection, owner: Batch) -> list[ItemOutcome]:
-    """Return the outcomes that differ from the batch's own, by value."""
-    last = owner.first_item_id + owner.size - 1
-    query = select(t.outcomes).where(t.outcomes.c.item_id.between(owner.first_item_id, last))
-    return [ItemOutcome(row.item_id, Bucket(row.bucket), row.message) for row in connection.execute(query)]

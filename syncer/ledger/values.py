@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from syncer.lifecycle import Bucket, State
+from syncer.lifecycle import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +96,6 @@ class Item:
     id: int
     key: str
     data: str
-
-
-@dataclass(frozen=True, slots=True)
-class ItemOutcome:
-    """Where one value ended, and what was said about it."""
-
-    item_id: int
-    bucket: Bucket
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
