@@ -140,3 +140,15 @@ def night(tmp_path: Path) -> Iterator[OpenNight]:
 def codes(count: int, **fields: str) -> tuple[Mapping[str, str], ...]:
     """Return codes K000000 …, each with the same further fields."""
     return tuple({"extended_id": f"K{number:06d}", **fields} for number in range(count))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how much was covered by the tests that count it: crash points, disk operations, faults."""
+    covered: dict[str, int] = {}
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "covered":
+                words, count = value
+                covered[words] = covered.get(words, 0) + count
+    for words, count in sorted(covered.items()):
+        terminalreporter.write_line(f"covered: {count} {words}")

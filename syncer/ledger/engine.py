@@ -99,10 +99,10 @@ def wal_is_safe(version: tuple[int, ...]) -> bool:
     return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
 
 
-def _translate(context: ExceptionContext, path: Path) -> None:
+def _translate(context: ExceptionContext, path: Path) -> BaseException | None:
+    """Return the error that SQLAlchemy shall raise instead of its own; None leaves it."""
     error = context.original_exception
-    if isinstance(error, sqlite3.Error):
-        context.chained_exception = ledger_error(error, path)
+    return ledger_error(error, path) if isinstance(error, sqlite3.Error) else None
 
 
 def ledger_error(error: sqlite3.Error, path: Path) -> LedgerError | LedgerBusyError:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from sqlalchemy import insert, select, update
 from syncer.errors import LedgerError
 from syncer.ledger import audit, check, migrate, plans, reads
 from syncer.ledger import schema as t
-from syncer.ledger.engine import create_file, ledger_path, open_engine
+from syncer.ledger.engine import create_file, ledger_error, ledger_path, open_engine
 from syncer.ledger.lock import LedgerLock
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.values import UpgradeResult
@@ -73,7 +74,7 @@ class Ledger:
             return None
         connection = open_engine(path, read_only=True).connect()
         ledger = cls(path, connection, None)
-        with ledger.reading():
+        with ledger.transaction():
             migrate.require_current(connection)
         return ledger
 
@@ -92,59 +93,62 @@ class Ledger:
         self.close()
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """Give a connection in a transaction: all that is read inside it is of one moment."""
-        if self.connection.in_transaction():
-            yield self.connection
-        else:
-            with self.connection.begin():
+    def transaction(self) -> Iterator[Connection]:
+        """Give a connection in a transaction: all that is read is of one moment, all that is written is kept or not."""
+        try:
+            if self.connection.in_transaction():
                 yield self.connection
+            else:
+                with self.connection.begin():
+                    yield self.connection
+        except sqlite3.Error as error:  # of the driver's own cursors (bulk.py), which SQLAlchemy does not see
+            raise ledger_error(error, self.path) from error
 
     # ── what is known ────────────────────────────────────────────────────────────────────────────────────────────
 
     def payload_ids(self, fingerprints: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the ledger's ids of payloads, -1 for data it has never seen."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return plans.payload_ids(connection, fingerprints)
 
     def payload_data(self, ids: Sequence[int]) -> dict[int, str]:
         """Return the canonical data of payloads by id."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return plans.payload_data(connection, ids)
 
     def known(self, job: Job, keys: pa.LargeStringArray) -> Iterator[KnownBlock]:
         """Stream what is confirmed for `keys` (or, when they are many, for all keys of the job)."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             yield from plans.known(connection, job.id, keys)
 
     def open_keys(self, job: Job) -> Iterator[pa.LargeStringArray]:
         """Stream the keys whose batch may still reach the API."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             yield from plans.open_keys(connection, job.id)
 
     def unsent(self, job: Job) -> Iterator[CarriedBlock]:
         """Stream the values that earlier runs planned and never sent."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             yield from plans.unsent(connection, job.id)
 
     def job(self, name: str, key: Sequence[str]) -> Job | None:
         """Return a job; None when no run of it was ever recorded."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return reads.job(connection, name, key)
 
     def jobs(self) -> list[Job]:
         """Return every job that was ever recorded."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return reads.jobs(connection)
 
     def run(self, run_id: int) -> Run | None:
         """Return one run."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return reads.run(connection, run_id)
 
     def runs(self, *, most: int = 20, job_name: str | None = None, planned: bool | None = None) -> list[Run]:
         """Return the newest runs, newest first; ``planned``: only those whose plan is (or is not) stored."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return reads.runs(connection, most=most, job_name=job_name, planned=planned)
 
     def batches(
@@ -157,19 +161,19 @@ class Ledger:
         most: int | None = None,
     ) -> list[Batch]:
         """Return batches that were not split, oldest first."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return reads.batches_in(
                 connection, states=states, job_id=job_id, run_id=run_id, after_id=after_id, most=most
             )
 
     def items(self, batch: Batch) -> list[Item]:
         """Return the values of a batch with their data."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return reads.items(connection, batch)
 
     def lost_references(self, batch: Batch) -> dict[str, int]:
         """Return the references of a batch's calls that may have created a task, with their attempts' ids."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return {
                 attempt.reference: attempt.id
                 for attempt in reads.attempts(connection, batch.id)
@@ -178,64 +182,64 @@ class Ledger:
 
     def attempts_since(self, at: str) -> list[str]:
         """Return when calls were started after `at`: what earlier processes used up of the API's rate."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return reads.attempts_since(connection, at)
 
     def last_lost_sync(self, job: Job, since: str) -> str | None:
         """Return when the answer of a sync call, started after `since`, was last lost: it may still be on its way."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return reads.last_lost_sync(connection, job.id, since)
 
     def bucket_counts(self, run_id: int) -> dict[Bucket, int]:
         """Count the values of a run by where they stand now."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return reads.bucket_counts(connection, run_id)
 
     def batch_counts(self, run_id: int) -> dict[tuple[str, State], int]:
         """Count the batches of a run by kind and state."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return reads.batch_counts(connection, run_id)
 
     def kind_counts(self, run_id: int) -> dict[str, int]:
         """Count the batches that a run's plan made, by kind."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return reads.kind_counts(connection, run_id)
 
     def concerns(self, run_id: int) -> list[tuple[Bucket, str, int, str]]:
         """Return why values of a run are not confirmed: bucket, reason, how many, and one of their keys."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return reads.concerns(connection, run_id)
 
     def planned_outcomes(self, run_id: int) -> Iterator[tuple[str, int, int, Bucket, str]]:
         """Stream where every value of a run ended: key, source id, line, bucket, and what was said about it."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             yield from reads.planned_outcomes(connection, run_id)
 
     def sources(self, run_id: int) -> list[Source]:
         """Return the input files of a run."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return reads.sources(connection, run_id)
 
     def history(self, key: str) -> list[HistoryEntry]:
         """Return every upload of one key value, oldest first."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return audit.history(connection, key)
 
     def export(self, *, since: str | None, run_id: int | None) -> Iterator[HistoryEntry]:
         """Stream the uploads of many values."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             yield from audit.export(connection, since=since, run_id=run_id)
 
     def problems(self) -> list[str]:
         """Return everything that is wrong with the ledger; empty when it is whole."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             return check.problems(connection)
 
     # ── what is written ──────────────────────────────────────────────────────────────────────────────────────────
 
     def ensure_job(self, name: str, key: Sequence[str]) -> Job:
         """Return a job, recording it when it is met for the first time."""
-        with self.connection.begin():
+        with self.transaction():
             known = reads.job(self.connection, name, key)
             if known is None:
                 self.connection.execute(
@@ -247,7 +251,7 @@ class Ledger:
 
     def begin_run(self, job: Job, *, at: str, mode: str, campaign: int | None, unique: bool, program: str) -> Run:
         """Record that a run began. It has no plan yet: `store_plan` gives it one."""
-        with self.connection.begin():
+        with self.transaction():
             run_id = self.connection.execute(
                 insert(t.runs)
                 .values(
@@ -270,7 +274,7 @@ class Ledger:
 
     def store_plan(self, run: Run, plan: Plan, sources: Sequence[SourceInfo], *, at: str) -> None:
         """Record the files and the whole plan of a run in one transaction; older unsent batches are superseded."""
-        with self.connection.begin():
+        with self.transaction():
             ids = [self._store_source(run, source) for source in sources]
             plans.store_plan(self.connection, run, plan, ids, at=at)
 
@@ -298,7 +302,7 @@ class Ledger:
 
     def reach(self, job: Job) -> tuple[float | None, float | None]:
         """Return the least and the greatest number of codes per key value of a confirmed batch; None until learned."""
-        with self.reading() as connection:
+        with self.transaction() as connection:
             text = connection.execute(select(t.jobs.c.reach).where(t.jobs.c.id == job.id)).scalar_one()
             learned = json.loads(text)
             return learned.get("low"), learned.get("high")
@@ -313,7 +317,7 @@ class Ledger:
         Only the holder of the ledger's lock may call this, and only before it sends anything itself: then every
         other run without an end is known to be dead, and is recorded as stopped.
         """
-        with self.connection.begin():
+        with self.transaction():
             self.connection.execute(
                 update(t.runs)
                 .where(t.runs.c.id != run_id, t.runs.c.ended_at.is_(None))
@@ -322,7 +326,7 @@ class Ledger:
         writer = self.writer(run_id)
         found = self.batches(states=[State.SENDING])
         for batch in found:
-            with self.reading() as connection:
+            with self.transaction() as connection:
                 attempts = reads.attempts(connection, batch.id)
             writer.lost(batch, attempts[-1].id, at, message="the process that made this call ended before the answer")
         return len(found)

@@ -66,7 +66,7 @@ def begin(ledger, keys=("K1", "K2", "K3", "K4"), **plan):
 
 
 def current(ledger):
-    with ledger.reading() as connection:
+    with ledger.transaction() as connection:
         return dict(connection.exec_driver_sql("SELECT key, batch_id FROM current").fetchall())
 
 

@@ -273,7 +273,7 @@ class Schedule:
             problems = ledger.problems()
             if problems:
                 raise ViolationError(f"seed {self.seed}: ledger: {problems}")
-        with ledger.reading() as connection:
+        with ledger.transaction() as connection:
             confirmed = dict(
                 connection.exec_driver_sql(
                     "SELECT c.key, p.data FROM current c JOIN payloads p ON p.id = c.payload_id"

@@ -1,0 +1,142 @@
+"""The program in real processes that start fast, and die where they are told to.
+
+A server process imports the program once; every run is a fork of it: a process of its own, with its own descriptors,
+its own SQLite connection and real HTTP. A run may be given a trap (traps.py), which counts the places that a run passes
+and ends or disturbs the process at the n-th of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import mmap
+import os
+import signal
+import struct
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that ended: its exit code (negative: the signal that killed it), the places passed, what it wrote."""
+
+    code: int
+    passed: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.out)
+
+
+class Forks:
+    """Client of one server process. Use as a context manager."""
+
+    def __enter__(self) -> Forks:
+        environment = {**os.environ, "PYTHONPATH": str(TESTS), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        for name in [name for name in environment if name.startswith(("COVERAGE", "COV_"))]:
+            del environment[name]  # a process that is killed has nothing to report, and tracing makes each start slow
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "crash.forks"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._server.stdin is not None
+        self._server.stdin.close()
+        self._server.wait(30)
+        assert self._server.stdout is not None
+        self._server.stdout.close()
+
+    def run(
+        self, folder: Path, variables: dict[str, str], *arguments: str, trap: dict[str, Any] | None = None
+    ) -> Ended:
+        """Run the program in `folder` to its end, whatever that is."""
+        request = {"folder": str(folder), "variables": variables, "arguments": arguments, "trap": trap}
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps(request).encode() + b"\n")
+        self._server.stdin.flush()
+        return Ended(**json.loads(self._server.stdout.readline()))
+
+
+def serve() -> None:
+    """Fork a run for every line of standard input; answer with what became of it."""
+    import alembic.command
+    import alembic.context  # noqa: F401
+    import pandas  # noqa: F401
+    import pyarrow.csv  # noqa: F401
+    import requests  # noqa: F401
+
+    import syncer.cli
+    import syncer.commands
+    import syncer.report.document
+    import syncer.report.progress
+    import syncer.report.text  # noqa: F401
+
+    passed = mmap.mmap(-1, 8)
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        folder = Path(request["folder"])
+        passed[:8] = struct.pack("q", 0)
+        child = os.fork()
+        if child == 0:
+            _become(request, folder, passed)
+        _, status = os.waitpid(child, 0)
+        answer = {
+            "code": os.waitstatus_to_exitcode(status),
+            "passed": struct.unpack("q", passed[:8])[0],
+            "out": (folder / ".out").read_text(),
+            "err": (folder / ".err").read_text(),
+        }
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def _become(request: dict[str, Any], folder: Path, passed: mmap.mmap) -> None:
+    """Be the program, in this forked process; never return."""
+    code: Any = 70
+    try:
+        os.chdir(folder)
+        for place, (name, flags) in enumerate(
+            [
+                (os.devnull, os.O_RDONLY),
+                (".out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+                (".err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+            ]
+        ):
+            descriptor = os.open(name, flags, 0o600)
+            os.dup2(descriptor, place)
+            os.close(descriptor)
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)
+        os.environ.clear()
+        os.environ.update(request["variables"])
+        sys.argv = ["syncer", *request["arguments"]]
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if request["trap"] is not None:
+            from crash.traps import set_trap
+
+            set_trap(request["trap"], passed)
+        from syncer.cli import main
+
+        main()
+        code = 0
+    except SystemExit as exit_:
+        code = exit_.code if isinstance(exit_.code, int) else 0 if exit_.code is None else 1
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve()

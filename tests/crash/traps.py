@@ -1,0 +1,82 @@
+"""Places that a run passes, and what happens at the n-th of them. Installed in the forked process itself.
+
+kill      SIGKILL before or after the n-th commit or request (`commits-and-requests`), or before the n-th write, sync,
+          truncation or removal of the ledger's files (`disk`), a write being cut in half first when `torn` is set
+fail      the n-th of these disk operations fails once, as a disk does (`EIO`)
+fail_on   it fails, and so does every write after it: a disk that is full (`ENOSPC`) or broken (`EIO`)
+record    every disk operation is written to a file, with a mark after each commit (see disk.py)
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import struct
+from typing import Any
+
+
+class Counter:
+    """Counts the places passed, where the parent sees it even after the process is gone."""
+
+    def __init__(self, trap: dict[str, Any], passed: mmap.mmap) -> None:
+        self.trap = trap
+        self.at = trap.get("at", 0)
+        self._passed = passed
+
+    def count(self) -> int:
+        number: int = struct.unpack("q", self._passed[:8])[0] + 1
+        self._passed[:8] = struct.pack("q", number)
+        return number
+
+    def die(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def pass_by(self) -> None:
+        """Count a place, and die there when it is the n-th."""
+        if self.count() == self.at:
+            self.die()
+
+
+def set_trap(trap: dict[str, Any], passed: mmap.mmap) -> None:
+    """Install a trap in this process: ``{"where": …, "do": …, "at": n}``."""
+    counter = Counter(trap, passed)
+    if trap["where"] == "commits-and-requests":
+        _trap_commits(counter)
+        _trap_requests(counter)
+    else:
+        from crash.disk import trap_disk
+
+        trap_disk(counter)
+
+
+def around_commits(before: Any, after: Any) -> None:
+    """Call `before` and `after` around every commit of the ledger."""
+    from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite as Dialect
+
+    commit = Dialect.do_commit
+
+    def do_commit(self: Any, connection: Any) -> None:
+        before()
+        commit(self, connection)
+        after(connection)
+
+    Dialect.do_commit = do_commit  # type: ignore[method-assign]
+
+
+def _trap_commits(counter: Counter) -> None:
+    around_commits(counter.pass_by, lambda _: counter.pass_by())
+
+
+def _trap_requests(counter: Counter) -> None:
+    from syncer.api.transport import Transport
+
+    call = Transport.call
+
+    def passed_call(self: Any, *arguments: Any, **settings: Any) -> Any:
+        counter.pass_by()
+        reply = call(self, *arguments, **settings)
+        counter.pass_by()
+        return reply
+
+    Transport.call = passed_call  # type: ignore[method-assign]
