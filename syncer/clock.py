@@ -1,15 +1,26 @@
 """The one door to time: the engine is handed a `Clock` and never asks the machine itself.
 
 What always holds: `monotonic_s` never runs backwards and is what every wait and deadline is measured with; `wall_s`
-may jump and is only ever written down or compared with what earlier processes wrote down. Tests pass a virtual clock,
-so years of schedules run in seconds.
+may jump and is only ever written down, or compared with what earlier processes wrote down where a jump can do no harm;
+`uptime` goes on from process to process and does not jump. Tests pass a virtual clock, so years of schedules run in
+seconds.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Uptime:
+    """A moment by the machine's own steady clock: which boot (empty: the system does not say), and seconds since it."""
+
+    boot: str
+    seconds: float
 
 
 class Clock(Protocol):
@@ -21,6 +32,10 @@ class Clock(Protocol):
 
     def wall_s(self) -> float:
         """Seconds since the Unix epoch, UTC; may jump."""
+        ...
+
+    def uptime(self) -> Uptime:
+        """The same moment for every process of the machine; comparable only within one boot."""
         ...
 
     def sleep_s(self, seconds: float) -> None:
@@ -38,6 +53,14 @@ class SystemClock:
     def wall_s(self) -> float:
         """See `Clock`."""
         return time.time()
+
+    def uptime(self) -> Uptime:
+        """See `Clock`."""
+        try:
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+            return Uptime(boot, time.clock_gettime(time.CLOCK_BOOTTIME))
+        except (OSError, AttributeError):  # not Linux
+            return Uptime("", time.monotonic())
 
     def sleep_s(self, seconds: float) -> None:
         """See `Clock`."""

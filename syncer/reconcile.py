@@ -22,6 +22,8 @@ class Finding(StrEnum):
     """Every value was applied."""
     SOME = "some"
     """Exactly the values of `Judgement.unmatched` matched no code; all others were applied."""
+    UNPROVEN = "unproven"
+    """Nothing contradicts that every value was applied; but how many codes a value selects is still to be learned."""
     UNCLEAR = "unclear"
     """Something is missing or contradicts itself, and the answer does not say which values: ask in smaller pieces."""
 
@@ -66,7 +68,7 @@ def judge_count(values: int, codes_affected: int, *, unique: bool, reach: Reach)
 
     Unique keys: one code per value, no more and no less. Other keys: none affected means that nothing matched; fewer
     codes than values, or a lower average than ever confirmed, means that something matched nothing; before anything
-    was learned, only a count that is a whole multiple of the values is taken at its word.
+    was learned, a whole multiple is unproven (99 cases of 100 codes are a multiple of 100 values, too).
     """
     if codes_affected == 0:
         return Judgement(Finding.SOME, tuple(range(values)), "no code has this value")
@@ -77,7 +79,9 @@ def judge_count(values: int, codes_affected: int, *, unique: bool, reach: Reach)
     if codes_affected < values:
         return _unclear(values, codes_affected, values)
     if reach.low is None:
-        return ALL_APPLIED if codes_affected % values == 0 else _unclear(values, codes_affected, values)
+        if codes_affected % values:
+            return _unclear(values, codes_affected, values)
+        return ALL_APPLIED if values in {1, codes_affected} else Judgement(Finding.UNPROVEN)
     if codes_affected < reach.low * values:
         return _unclear(values, codes_affected, round(reach.low * values))
     return ALL_APPLIED

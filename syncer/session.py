@@ -37,9 +37,7 @@ log = logging.getLogger(__name__)
 class Session:
     """Drives one run. ``plan_s`` and the sending time are what the result reports."""
 
-    def __init__(
-        self, ledger: Ledger, run: Run, engine: Engine, clock: Clock, *, started_s: float, timeout_s: float
-    ) -> None:
+    def __init__(self, ledger: Ledger, run: Run, engine: Engine, clock: Clock, *, started_s: float) -> None:
         self.plan_s = 0.0
         self.error: SyncerError | None = None
         self._ledger = ledger
@@ -47,13 +45,14 @@ class Session:
         self._engine = engine
         self._clock = clock
         self._started_s = started_s
-        self._timeout_s = timeout_s
         self._send_s = 0.0
 
     def settle(self) -> bool:
         """Settle what earlier runs left open; return whether nothing stopped it."""
         log.info("run %d: job %s by %s", self._run.id, self._run.job.name, " + ".join(self._run.job.key))
-        interrupted = self._ledger.doubt_interrupted(self._run.id, at=utc_text(self._clock.wall_s()))
+        interrupted = self._ledger.doubt_interrupted(
+            self._run.id, at=utc_text(self._clock.wall_s()), uptime=self._clock.uptime()
+        )
         if interrupted:
             log.warning("an earlier run was killed while %d calls were on their way: they are in doubt", interrupted)
         self.error = self._engine.settle()
@@ -63,7 +62,7 @@ class Session:
         """Send everything that is planned."""
         begun_s = self._clock.monotonic_s()
         settings = self._engine.context.settings
-        not_before_s = quarantine_s(self._ledger, self._run, settings, self._timeout_s, self._clock)
+        not_before_s = quarantine_s(self._ledger, self._run, settings, self._clock)
         self.error = self._engine.send(not_before_s=not_before_s)
         self._send_s = self._clock.monotonic_s() - begun_s
 
@@ -131,7 +130,7 @@ def session(
     engine, lanes = make_engine(
         connection, settings, ledger, run, clock, interrupt=interrupt, deadline_s=deadline_s, observe=observe
     )
-    current = Session(ledger, run, engine, clock, started_s=started_s, timeout_s=connection.timeout_s)
+    current = Session(ledger, run, engine, clock, started_s=started_s)
     try:
         yield current
     except SyncerError as error:

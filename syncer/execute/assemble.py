@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Run
 
+BOOT_TRUST_S = 24 * 3600.0
+"""How far the wall clock may be off after a restart of the machine without harm."""
 REMEMBERED_S = 2.0
 """How far back calls of earlier processes still count against the API's limit per second."""
 
@@ -81,15 +83,19 @@ def _started_lately(ledger: Ledger, clock: Clock) -> list[float]:
     return [now_s - min(max(seconds_between(at, wall_s), 0.0), REMEMBERED_S) for at in started]
 
 
-def quarantine_s(ledger: Ledger, run: Run, settings: EngineSettings, timeout_s: float, clock: Clock) -> float:
+def quarantine_s(ledger: Ledger, run: Run, settings: EngineSettings, clock: Clock) -> float:
     """Return the monotonic time before which no newer data may be sent; 0.0 when there is no such time.
 
     A sync call whose answer was lost was sent again with the same data, and confirmed; the lost one may still land.
-    So newer data for its values waits until ``settle_s`` after the loss.
+    So newer data for its values waits until ``settle_s`` after the loss. The wall clock may have been set meanwhile:
+    it is believed only for losses of another boot, and only when it says that they are long past.
     """
-    wall_s = clock.wall_s()
-    lost_at = ledger.last_lost_sync(run.job, utc_text(wall_s - 2 * timeout_s - settings.settle_s))
-    if lost_at is None:
-        return 0.0
-    waited_s = max(0.0, seconds_between(lost_at, wall_s))
-    return clock.monotonic_s() + max(0.0, settings.settle_s - waited_s)
+    now, wall_s = clock.uptime(), clock.wall_s()
+    wait_s = 0.0
+    for at, lost in ledger.lost_syncs(run.job):
+        if lost.boot and lost.boot == now.boot:
+            waited_s = now.seconds - lost.seconds
+        else:
+            waited_s = settings.settle_s if seconds_between(at, wall_s) > BOOT_TRUST_S else 0.0
+        wait_s = max(wait_s, settings.settle_s - waited_s)
+    return clock.monotonic_s() + wait_s if wait_s > 0 else 0.0

@@ -40,7 +40,10 @@ class Outcomes:
         """Record a judgement; what is unclear is split into batches that the queue will send."""
         context, batch = self._context, upload.batch
         self._probes.discard(batch.id)
-        match judgement.finding:
+        finding = judgement.finding
+        if finding is Finding.UNPROVEN:  # a composite key cannot be asked for by name: its multiple has to do
+            finding = Finding.UNCLEAR if len(upload.key) == 1 else Finding.ALL
+        match finding:
             case Finding.ALL:
                 context.writer.confirmed(batch, codes_affected, context.at(), attempt_id=attempt_id)
                 context.tally.confirmed += batch.size
@@ -58,11 +61,12 @@ class Outcomes:
                 context.tally.confirmed += batch.size - len(unmatched)
                 context.tally.unmatched += len(unmatched)
             case Finding.UNCLEAR:
+                context.splits += 1
                 _, children = context.writer.miscounted(
                     batch,
                     codes_affected,
                     context.at(),
-                    message=judgement.message,
+                    message=judgement.message or "how many codes a value selects is being learned",
                     pieces=_smaller(upload),
                     attempt_id=attempt_id,
                 )

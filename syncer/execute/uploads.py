@@ -98,6 +98,8 @@ class Uploads:
         self._page: deque[Batch] = deque()
         self._last_id = 0
         self._feeding = False
+        self._seen_splits = -1
+        """How often a batch had been split when the ledger held nothing more to send."""
         self.not_before_s = 0.0
 
     def feed_plan(self) -> None:
@@ -113,12 +115,14 @@ class Uploads:
         return not self._again and not self._page and not self._fill_page()
 
     def _fill_page(self) -> bool:
-        if self._feeding and not self._page:
+        if self._feeding and not self._page and self._seen_splits != self._context.splits:
             found = self._context.ledger.batches(
                 states=[State.PLANNED], job_id=self._context.run.job.id, after_id=self._last_id, most=FEED_BATCHES
             )
             if found:
                 self._last_id = found[-1].id
+            else:
+                self._seen_splits = self._context.splits
             self._page.extend(batch for batch in found if batch.id not in self._again)
         return bool(self._page)
 
@@ -157,7 +161,14 @@ class Uploads:
             case Verdict.REFUSED:
                 self._take_refusal(upload, attempt_id, answer)
             case Verdict.UNKNOWN:
-                lost = writer.lost(batch, attempt_id, at, status_code=answer.status_code, message=answer.message)
+                lost = writer.lost(
+                    batch,
+                    attempt_id,
+                    at,
+                    uptime=context.clock.uptime(),
+                    status_code=answer.status_code,
+                    message=answer.message,
+                )
                 self._on_lost(lost, answer.answered_s)
             case Verdict.NOT_PROCESSED | Verdict.DENIED | Verdict.MISDIRECTED:
                 self.again(
@@ -190,6 +201,7 @@ class Uploads:
         else:
             context.tally.rejected += batch.size
             self._outcomes.ended_otherwise(batch)
+        context.splits += bool(pieces)
         context.writer.refused(
             batch, attempt_id, context.at(), status_code=answer.status_code, message=answer.message, pieces=pieces
         )

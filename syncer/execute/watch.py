@@ -105,12 +105,13 @@ class TaskWatch:
             return
         answered = {task.id: task for task in answer.tasks}
         progress = False
-        for task_id in asked:
-            task = answered.get(task_id)
-            if task is not None:
-                progress |= self._take_task(task_id, task)
-            elif answer.complete:
-                self._watched[task_id].missed += 1
+        with self._context.writer.together():
+            for task_id in asked:
+                task = answered.get(task_id)
+                if task is not None:
+                    progress |= self._take_task(task_id, task)
+                elif answer.complete:
+                    self._watched[task_id].missed += 1
         self._looked(progress=progress)
         # An answer that was cut into pages says nothing of the rest, which is then asked for first.
         self._rotate(asked if answer.complete else [task_id for task_id in asked if task_id in answered])
@@ -179,11 +180,17 @@ class TaskWatch:
         judgement = judge_count(batch.size, watched.codes_affected, unique=context.run.unique, reach=context.reach)
         if judgement.finding is Finding.UNCLEAR and self._outcomes.probing:
             return
+        if judgement.finding is Finding.UNPROVEN and not self._nothing_to_learn():
+            return
         del self._watched[task_id]
         self._outcomes.settle(load_upload(context, batch), watched.codes_affected, judgement)
 
+    def _nothing_to_learn(self) -> bool:
+        """Tell whether no answer is to come any more that could show how many codes a value selects."""
+        return self._all_sent() and not self._context.in_flight and not self._outcomes.probing
+
     def _settle_odd(self) -> None:
-        """Judge again the odd counts that waited, once nothing is being learned any more."""
+        """Judge again the counts that waited, once nothing is being learned any more."""
         for task_id, watched in list(self._watched.items()):
             if watched.codes_affected is not None and not self._outcomes.probing:
                 self._settle(task_id, watched)

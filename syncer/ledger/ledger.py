@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from sqlalchemy import Connection
 
+    from syncer.clock import Uptime
     from syncer.ledger.values import Batch, HistoryEntry, Item, Job, Run, Source
 
 
@@ -185,10 +186,10 @@ class Ledger:
         with self.transaction() as connection:
             return reads.attempts_since(connection, at)
 
-    def last_lost_sync(self, job: Job, since: str) -> str | None:
-        """Return when the answer of a sync call, started after `since`, was last lost: it may still be on its way."""
+    def lost_syncs(self, job: Job) -> list[tuple[str, Uptime]]:
+        """Return when the answers of the job's last sync calls were lost: each may still be on its way."""
         with self.transaction() as connection:
-            return reads.last_lost_sync(connection, job.id, since)
+            return reads.lost_syncs(connection, job.id)
 
     def bucket_counts(self, run_id: int) -> dict[Bucket, int]:
         """Count the values of a run by where they stand now."""
@@ -311,7 +312,7 @@ class Ledger:
         """Return the writer of batch states for the run that drives them."""
         return Writer(self.connection, run_id)
 
-    def doubt_interrupted(self, run_id: int, *, at: str) -> int:
+    def doubt_interrupted(self, run_id: int, *, at: str, uptime: Uptime) -> int:
         """Put every batch that a dead process left SENDING in doubt; return how many there were.
 
         Only the holder of the ledger's lock may call this, and only before it sends anything itself: then every
@@ -328,7 +329,8 @@ class Ledger:
         for batch in found:
             with self.transaction() as connection:
                 attempts = reads.attempts(connection, batch.id)
-            writer.lost(batch, attempts[-1].id, at, message="the process that made this call ended before the answer")
+            message = "the process that made this call ended before the answer"
+            writer.lost(batch, attempts[-1].id, at, uptime=uptime, message=message)
         return len(found)
 
 

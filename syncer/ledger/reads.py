@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, false, func, select
+from sqlalchemy import and_, bindparam, case, false, func, select
 
+from syncer.clock import Uptime
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.values import Attempt, Batch, Item, Job, Run, Source
@@ -16,7 +18,7 @@ from syncer.model import shown_key
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection, Row, Select
 
 
 def job(connection: Connection, name: str, key: Sequence[str]) -> Job | None:
@@ -92,19 +94,44 @@ def batches_in(
     most: int | None = None,
 ) -> list[Batch]:
     """Return batches in some states, oldest first: of a job, or a run, or all; those that were split are left out."""
-    query = select(t.batches).where(t.batches.c.split == false(), t.batches.c.id > after_id).order_by(t.batches.c.id)
-    if len(states) < len(State):
-        query = query.where(t.batches.c.state.in_([state.value for state in states]))
-    if job_id is not None:
-        query = query.where(t.batches.c.job_id == job_id)
-    if run_id is not None:
-        query = query.where(t.batches.c.run_id == run_id)
-    return [_batch(row) for row in connection.execute(query.limit(most) if most is not None else query)]
+    query = _batches_query(job_id is not None, run_id is not None)
+    parameters = {
+        "states": [state.value for state in states],
+        "job_id": job_id,
+        "run_id": run_id,
+        "after_id": after_id,
+        "most": -1 if most is None else most,
+    }
+    return [_batch(row) for row in connection.execute(query, parameters)]
+
+
+@cache
+def _batches_query(of_job: bool, of_run: bool) -> Select[Any]:
+    """Return the statement of `batches_in`; made once, since making it costs more than running it."""
+    batches = t.batches.c
+    query = select(t.batches).where(
+        batches.split == false(),
+        batches.id > bindparam("after_id"),
+        batches.state.in_(bindparam("states", expanding=True)),
+    )
+    if of_job:
+        query = query.where(batches.job_id == bindparam("job_id"))
+    if of_run:
+        query = query.where(batches.run_id == bindparam("run_id"))
+    return query.order_by(batches.id).limit(bindparam("most"))
+
+
+_BATCH = select(t.batches).where(t.batches.c.id == bindparam("batch_id"))
+_ATTEMPTS = (
+    select(*(t.attempts.c[name] for name in Attempt.__slots__))
+    .where(t.attempts.c.batch_id == bindparam("batch_id"))
+    .order_by(t.attempts.c.id)
+)
 
 
 def batch(connection: Connection, batch_id: int) -> Batch:
     """Return one batch."""
-    return _batch(connection.execute(select(t.batches).where(t.batches.c.id == batch_id)).one())
+    return _batch(connection.execute(_BATCH, {"batch_id": batch_id}).one())
 
 
 def _batch(row: Row[Any]) -> Batch:
@@ -115,8 +142,7 @@ def _batch(row: Row[Any]) -> Batch:
 
 def attempts(connection: Connection, batch_id: int) -> list[Attempt]:
     """Return the calls that were made for a batch, oldest first."""
-    query = select(t.attempts).where(t.attempts.c.batch_id == batch_id).order_by(t.attempts.c.id)
-    return [Attempt(**row._mapping) for row in connection.execute(query)]
+    return [Attempt(**row._mapping) for row in connection.execute(_ATTEMPTS, {"batch_id": batch_id})]
 
 
 def attempts_since(connection: Connection, since: str) -> list[str]:
@@ -125,28 +151,34 @@ def attempts_since(connection: Connection, since: str) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-def last_lost_sync(connection: Connection, job_id: int, since: str) -> str | None:
-    """Return when the answer of a sync call of this job, started after `since`, was last lost; None when none was."""
+LOST_MAX = 100
+"""Lost calls that are looked at: those that can still be on their way are the newest."""
+
+
+def lost_syncs(connection: Connection, job_id: int) -> list[tuple[str, Uptime]]:
+    """Return when the answers of this job's last sync calls were lost: UTC text, and the machine's steady clock."""
     query = (
-        select(func.max(t.attempts.c.ended_at))
+        select(t.attempts.c.ended_at, t.attempts.c.lost_boot, t.attempts.c.lost_uptime_s)
         .join(t.batches)
         .where(t.batches.c.job_id == job_id, t.batches.c.kind == "sync", t.attempts.c.verdict == "lost")
-        .where(t.attempts.c.started_at > since)
+        .order_by(t.attempts.c.id.desc())
+        .limit(LOST_MAX)
     )
-    found: str | None = connection.execute(query).scalar_one()
-    return found
+    return [(at, Uptime(boot or "", seconds or 0.0)) for at, boot, seconds in connection.execute(query)]
+
+
+_ITEMS = (
+    select(t.items.c.id, t.items.c.key, t.payloads.c.data)
+    .join(t.payloads, t.payloads.c.id == t.items.c.payload_id)
+    .where(t.items.c.id.between(bindparam("first"), bindparam("last")))
+    .order_by(t.items.c.id)
+)
 
 
 def items(connection: Connection, owner: Batch) -> list[Item]:
     """Return the values of a batch with their data, in order."""
     last = owner.first_item_id + owner.size - 1
-    query = (
-        select(t.items.c.id, t.items.c.key, t.payloads.c.data)
-        .join(t.payloads, t.payloads.c.id == t.items.c.payload_id)
-        .where(t.items.c.id.between(owner.first_item_id, last))
-        .order_by(t.items.c.id)
-    )
-    return [Item(*row) for row in connection.execute(query)]
+    return [Item(*row) for row in connection.execute(_ITEMS, {"first": owner.first_item_id, "last": last})]
 
 
 def bucket_counts(connection: Connection, run_id: int) -> dict[Bucket, int]:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -29,9 +30,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0005"
 """The newest migration that this program knows (migrations/versions)."""
 
 metadata = MetaData()
@@ -124,9 +126,12 @@ attempts = Table(
     Column("verdict", Text, comment="what became of the call: ok, refused, not_processed, lost …"),
     Column("status_code", Integer),
     Column("message", Text),
+    Column("lost_boot", Text, comment="the machine's boot during which the answer was lost"),
+    Column("lost_uptime_s", Float, comment="seconds since that boot"),
     UniqueConstraint("reference", name="attempts_reference"),
     Index("attempts_batch", "batch_id"),
     Index("attempts_started_at", "started_at"),
+    Index("attempts_lost", "id", sqlite_where=text("verdict = 'lost'")),
 )
 
 items = Table(

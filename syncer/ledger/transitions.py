@@ -8,20 +8,32 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import bindparam, insert, update
 
 from syncer.errors import IllegalTransitionError
 from syncer.ledger import schema as t
 from syncer.lifecycle import Event, after
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Update
 
     from syncer.ledger.values import Batch
 
 log = logging.getLogger(__name__)
+_EVENT = insert(t.events)
+
+
+@cache
+def _compare_and_set(columns: tuple[str, ...]) -> Update:
+    """Return the statement that sets the state and `columns`; made once: making it costs more than running it."""
+    return (
+        update(t.batches)
+        .where(t.batches.c.id == bindparam("batch_id"), t.batches.c.state == bindparam("old_state"))
+        .values({name: bindparam(f"new_{name}") for name in ("state", "changed_at", *columns)})
+    )
 
 
 def change_state(
@@ -41,24 +53,31 @@ def change_state(
     nothing, when the event is not allowed or the ledger holds another state than ``batch.state``.
     """
     state = after(batch.state, event)
+    new_values = {f"new_{name}": value for name, value in columns.items()}
     changed = connection.execute(
-        update(t.batches)
-        .where(t.batches.c.id == batch.id, t.batches.c.state == batch.state.value)
-        .values(state=state.value, changed_at=at, **columns)
+        _compare_and_set(tuple(columns)),
+        {
+            "batch_id": batch.id,
+            "old_state": batch.state.value,
+            "new_state": state.value,
+            "new_changed_at": at,
+            **new_values,
+        },
     )
     if changed.rowcount != 1:
         raise IllegalTransitionError(f"batch {batch.id} is no longer {batch.state.value!r} in the ledger")
     connection.execute(
-        insert(t.events).values(
-            at=at,
-            run_id=run_id,
-            batch_id=batch.id,
-            attempt_id=attempt_id,
-            event=event.value,
-            old_state=batch.state.value,
-            new_state=state.value,
-            detail=detail,
-        )
+        _EVENT,
+        {
+            "at": at,
+            "run_id": run_id,
+            "batch_id": batch.id,
+            "attempt_id": attempt_id,
+            "event": event.value,
+            "old_state": batch.state.value,
+            "new_state": state.value,
+            "detail": detail,
+        },
     )
     log.debug("batch %d: %s -> %s (%s)%s", batch.id, batch.state, state, event, f": {detail}" if detail else "")
     return replace(batch, state=state, changed_at=at, **columns)

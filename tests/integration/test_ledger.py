@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from syncer.clock import Uptime
 from syncer.errors import IllegalTransitionError, LedgerBusyError, UsageError
 from syncer.ledger.check import backup
 from syncer.ledger.engine import wal_is_safe
@@ -21,6 +22,7 @@ from syncer.model import Batches, Dialect, Items, Kind, Mode, Plan, RowCounts, S
 from syncer.plan.payloads import fingerprint
 
 AT = "2026-11-20T05:00:00.000Z"
+UPTIME = Uptime("a boot", 7.0)
 SOURCE = SourceInfo("a.csv", "0" * 64, 10, 4, Dialect("utf-8", ",", '"'), ("k", "f"))
 
 
@@ -76,7 +78,7 @@ EVENTS = {
     "miscounted": lambda w, b, a: w.miscounted(b, 3, AT, message="m", unmatched=[b.first_item_id], attempt_id=a),
     "refused": lambda w, b, a: w.refused(b, a, AT, status_code=400, message="m"),
     "not processed": lambda w, b, a: w.not_processed(b, a, AT, status_code=429, message="m"),
-    "lost": lambda w, b, a: w.lost(b, a, AT, message="m"),
+    "lost": lambda w, b, a: w.lost(b, a, AT, uptime=UPTIME, message="m"),
 }
 
 
@@ -109,7 +111,7 @@ def test_events_after_a_lost_answer_happen_once(ledger):
     ):
         _, writer, batch = begin(ledger, keys=(f"A{number}", f"B{number}"))
         sending, attempt = writer.start(batch, f"r{number}", AT)
-        lost = writer.lost(sending, attempt, AT, message="m")
+        lost = writer.lost(sending, attempt, AT, uptime=UPTIME, message="m")
         event(writer, lost, attempt)
         with pytest.raises(IllegalTransitionError):
             event(writer, lost, attempt)
@@ -151,7 +153,7 @@ def test_a_split_batch_hands_every_value_on_and_counts_once(ledger):
 def test_a_newer_plan_supersedes_what_was_never_sent_and_nothing_else(ledger):
     first, writer, batch = begin(ledger, keys=("K1",))
     sending, attempt = writer.start(batch, "r1", AT)
-    writer.lost(sending, attempt, AT, message="m")
+    writer.lost(sending, attempt, AT, uptime=UPTIME, message="m")
     second, _, _ = begin(ledger, keys=("K2",))
     third, _, _ = begin(ledger, keys=("K3",))
     assert ledger.bucket_counts(first.id)[Bucket.IN_DOUBT] == 1
@@ -162,8 +164,8 @@ def test_a_newer_plan_supersedes_what_was_never_sent_and_nothing_else(ledger):
 def test_what_a_dead_process_was_sending_is_in_doubt(ledger):
     run, writer, batch = begin(ledger)
     writer.start(batch, "r1", AT)
-    assert ledger.doubt_interrupted(run.id, at=AT) == 1
-    assert ledger.doubt_interrupted(run.id, at=AT) == 0
+    assert ledger.doubt_interrupted(run.id, at=AT, uptime=UPTIME) == 1
+    assert ledger.doubt_interrupted(run.id, at=AT, uptime=UPTIME) == 0
     (found,) = ledger.batches(states=[State.IN_DOUBT])
     assert ledger.lost_references(found) == {"r1": 1}
 
