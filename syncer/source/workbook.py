@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from openpyxl.cell.read_only import ReadOnlyCell
-from openpyxl.cell.text import Text
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils import get_column_letter
-from openpyxl.worksheet._reader import DATA_TAG, FORMULA_TAG, ROW_TAG, WorkSheetParser
+from openpyxl.worksheet._reader import DATA_TAG, FORMULA_TAG, INLINE_STRING, ROW_TAG, WorkSheetParser
 from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import iterparse
 
@@ -27,6 +26,9 @@ TEXTS_BYTES_MAX = 512 << 20
 """Of the table of texts, unpacked: it is held in memory."""
 ROWS_MAX, COLUMNS_MAX = 1_048_576, 16_384
 """Of a sheet, by Excel's own limits."""
+
+_ENTRY, _PLAIN, _RUN = (f"{{{SHEET_MAIN_NS}}}{name}" for name in ("si", "t", "r"))
+"""Of a text: its entry in the table, its characters, and a part of it with a format of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,17 @@ def _refuse_bombs(file: Any, name: str) -> None:
         raise SourceError("the workbook is packed in an unusual way", file=name, next="save it again in Excel")
 
 
+def _text(element: Any) -> str:
+    """Return the characters of a text without its formats and without its phonetic guide."""
+    parts = []
+    for child in element:
+        if child.tag == _PLAIN:
+            parts.append(child.text or "")
+        elif child.tag == _RUN:
+            parts.append(child.findtext(_PLAIN) or "")
+    return "".join(parts)
+
+
 class _Reader(ExcelReader):  # type: ignore[misc]  # openpyxl ships no types
     """Reads the table of texts as it is written."""
 
@@ -131,11 +144,10 @@ class _Reader(ExcelReader):  # type: ignore[misc]  # openpyxl ships no types
         self.shared_strings: list[str] = []
         if part is None:
             return
-        tag = f"{{{SHEET_MAIN_NS}}}si"
         with self.archive.open(part.PartName[1:]) as source:
             for _, node in iterparse(source):
-                if node.tag == tag:
-                    self.shared_strings.append(Text.from_tree(node).content)
+                if node.tag == _ENTRY:
+                    self.shared_strings.append(_text(node))
                     node.clear()
 
 
@@ -153,7 +165,12 @@ class _SheetParser(WorkSheetParser):  # type: ignore[misc]
                 return
 
     def parse_cell(self, element: Any) -> dict[str, Any]:
+        inline = element.find(INLINE_STRING) if element.get("t") == "inlineStr" else None
+        if inline is not None:
+            element.remove(inline)  # openpyxl would read it too, in half as long again for the whole sheet
         cell: dict[str, Any] = super().parse_cell(element)
+        if inline is not None:
+            cell["value"], cell["data_type"] = _text(inline), "s"
         # A formula whose value is an empty text has t="str"; without a value there is no t either.
         if cell["value"] is None and cell["data_type"] == "n" and element.find(FORMULA_TAG) is not None:
             cell["data_type"] = FORMULA
