@@ -171,7 +171,7 @@ def job_options(function: F) -> F:
         click.option("--mode", type=click.Choice(["auto", "sync", "async"]), help="Which calls to use."),
         click.option("--key", multiple=True, help="The column that selects codes; repeat it for several."),
         click.option("--job", help="Which job of the configuration."),
-        click.argument("files", nargs=-1, required=True, metavar="FILE..."),
+        click.argument("files", nargs=-1, metavar="[FILE...]"),
     ):
         function = option(function)
     return function

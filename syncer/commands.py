@@ -289,14 +289,26 @@ def _mode(job: JobSettings, request: Request, key: Sequence[str]) -> Mode:
     return mode
 
 
+def _open_query(job: JobSettings, around: Surroundings) -> Source:
+    if job.source.url is None or job.source.query is None:
+        raise UsageError(
+            "no file is named", next=f"syncer sync FILE…, or - for standard input, or set jobs.{job.name}.source"
+        )
+    from syncer.source.query import QuerySource
+
+    return QuerySource(job.source.url.reveal(), job.source.query, job=job.name, observe=around.on_rows)
+
+
 @contextmanager
 def _opened(job: JobSettings, request: Request, around: Surroundings) -> Iterator[tuple[list[Source], Validator]]:
     """Give the files, open as far as their headers, and what their columns mean."""
-    if not request.files:
-        raise UsageError("no file is named", next="syncer sync FILE…, or - for standard input")
     form = CsvForm(job.csv.encoding, job.csv.delimiter, job.csv.quote)
     with ExitStack() as stack:
-        sources = open_sources(request.files, form, stdin=around.stdin)
+        if request.files:
+            key = request.key or job.key
+            sources = open_sources(request.files, form, stdin=around.stdin, sheet=job.sheet, key=key)
+        else:
+            sources = [_open_query(job, around)]
         for source in sources:
             stack.callback(source.close)
         rules = RowRules(

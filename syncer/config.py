@@ -143,6 +143,10 @@ class Secret:
         raise TypeError("a secret is not pickled")
 
 
+def _secret(value: Any) -> Secret:
+    return Secret(_text(value))
+
+
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
     """How to reach the API, and how hard to press it."""
@@ -230,6 +234,18 @@ class CsvSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """A query that a job reads when no file is named. ``url`` may hold a password, so it is never shown."""
+
+    url: Secret | None = setting(
+        _secret,
+        None,
+        "of a database that is read when no file is named, as SQLAlchemy writes it; better in the environment",
+    )
+    query: str | None = setting(_text, None, "the SELECT whose columns are text, whole numbers or dates")
+
+
+@dataclass(frozen=True, slots=True)
 class JobSettings:
     """What one export means."""
 
@@ -252,7 +268,9 @@ class JobSettings:
     unique: bool | None = setting(
         _flag, None, "whether one key value selects exactly one code; true for extended_id and serial_number"
     )
+    sheet: str | None = setting(_text, None, "of Excel workbooks: the name of the sheet; else the first one")
     csv: CsvSettings = CsvSettings()
+    source: SourceSettings = SourceSettings()
     fields: Mapping[str, FieldSettings] = field(default_factory=dict)
 
 
@@ -313,6 +331,7 @@ def describe() -> Iterator[tuple[str, str, Any, str]]:
         *SECTIONS.items(),
         ("jobs.<name>", JobSettings),
         ("jobs.<name>.csv", CsvSettings),
+        ("jobs.<name>.source", SourceSettings),
         ("jobs.<name>.fields.<key>", FieldSettings),
     ]
     for prefix, kind in groups:
@@ -406,8 +425,8 @@ def _job(name: str, table: Any, faults: list[str]) -> JobSettings:
     if not isinstance(table, dict):
         faults.append(f"{where} must be a table")
         return JobSettings(name=name)
-    own = {key: value for key, value in table.items() if key not in {"csv", "fields"}}
-    job: JobSettings = _section(JobSettings, own, where, faults, also=("csv", "fields"))
+    own = {key: value for key, value in table.items() if key not in {"csv", "source", "fields"}}
+    job: JobSettings = _section(JobSettings, own, where, faults, also=("csv", "source", "fields"))
     rules = table.get("fields", {})
     if not isinstance(rules, dict):
         faults.append(f"{where}.fields must be a table")
@@ -415,9 +434,11 @@ def _job(name: str, table: Any, faults: list[str]) -> JobSettings:
     named = {key: _field(f"{where}.fields.{key}", rule, faults) for key, rule in rules.items()}
     if job.key is not None and len(job.key) > 1 and job.mode == "sync":
         faults.append(f"{where}: several key columns need async calls; mode must be auto or async")
-    return replace(
-        job, name=name, csv=_section(CsvSettings, table.get("csv", {}), f"{where}.csv", faults), fields=named
-    )
+    csv = _section(CsvSettings, table.get("csv", {}), f"{where}.csv", faults)
+    source: SourceSettings = _section(SourceSettings, table.get("source", {}), f"{where}.source", faults)
+    if (source.url is None) != (source.query is None) and "source" in table:
+        faults.append(f"{where}.source needs both: url and query")
+    return replace(job, name=name, csv=csv, source=source, fields=named)
 
 
 def _field(where: str, table: Any, faults: list[str]) -> FieldSettings:
@@ -447,7 +468,8 @@ def _section(kind: type[Any], table: Any, where: str, faults: list[str], also: t
             try:
                 values[name] = check(table[name])
             except ValueError as error:
-                faults.append(f"{where}.{name} is {table[name]!r}, but must be {error}")
+                shown = "not shown" if check is _secret else repr(table[name])
+                faults.append(f"{where}.{name} is {shown}, but must be {error}")
     return kind(**values)
 
 

@@ -1,6 +1,7 @@
 """Files → columns of text. Strict: what cannot be read for certain is rejected (a row) or refused (a file)."""
 
 from syncer.source.dialect import CsvForm
-from syncer.source.reader import Source, open_sources
+from syncer.source.opening import open_sources
+from syncer.source.seam import Source
 
 __all__ = ["CsvForm", "Source", "open_sources"]

@@ -9,15 +9,14 @@ from __future__ import annotations
 import codecs
 import hashlib
 import tempfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from syncer.errors import SourceError
+from syncer.source.archive import unpacked
 
 BLOCK_BYTES = 1 << 20
-GZIP_MAGIC = b"\x1f\x8b"
 MARK_BYTES = 200
 """Bytes from which an encoding is told."""
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
@@ -40,7 +39,8 @@ class InputFile:
         if self._spool is not None:
             self._spool.close()
 
-    def _open(self) -> IO[bytes]:
+    def open(self) -> IO[bytes]:
+        """Open the file as it lies on disk. Closing the handle is the caller's, except for standard input's."""
         if self._spool is not None:
             self._spool.seek(0)
             return self._spool
@@ -55,20 +55,17 @@ class InputFile:
     def blocks(self) -> Iterator[bytes]:
         """Give the decompressed bytes; raise `SourceError` when the file changed since the last pass."""
         digest, size = hashlib.sha256(), 0
-        handle = self._open()
+        handle = self.open()
+
+        def raw() -> Iterator[bytes]:
+            nonlocal size
+            while block := handle.read(BLOCK_BYTES):
+                digest.update(block)
+                size += len(block)
+                yield block
+
         try:
-            unzip: Gunzip | None = None
-            while raw := handle.read(BLOCK_BYTES):
-                digest.update(raw)
-                if not size and raw.startswith(GZIP_MAGIC):
-                    unzip = Gunzip(self.name)
-                size += len(raw)
-                if unzip is None:
-                    yield raw
-                else:
-                    yield from unzip.blocks(raw)
-            if unzip is not None:
-                unzip.end()
+            yield from unpacked(self.name, handle, raw())
         except OSError as error:
             raise SourceError(
                 f"cannot be read: {error.strerror}", file=self.name, next="copy the file again"
@@ -81,34 +78,6 @@ class InputFile:
                 "the file changed while it was being read", file=self.name, next="run again when it is whole"
             )
         self.sha256, self.size_bytes = digest.hexdigest(), size
-
-
-class Gunzip:
-    """Decompresses gzip, member after member, in bounded blocks."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._member = zlib.decompressobj(wbits=31)
-
-    def blocks(self, raw: bytes) -> Iterator[bytes]:
-        """Give what `raw` adds."""
-        try:
-            while raw:
-                if self._member.eof:
-                    self._member = zlib.decompressobj(wbits=31)
-                block = self._member.decompress(raw, BLOCK_BYTES)
-                if block:
-                    yield block
-                raw = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
-        except zlib.error as error:
-            raise SourceError(
-                f"the compressed file is damaged: {error}", file=self._name, next="copy the file again"
-            ) from None
-
-    def end(self) -> None:
-        """Raise `SourceError` unless the last member is whole."""
-        if not self._member.eof:
-            raise SourceError("the compressed file is cut short", file=self._name, next="copy the file again")
 
 
 def utf8_blocks(file: InputFile, declared: str | None) -> tuple[str, Iterator[bytes]]:

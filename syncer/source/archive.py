@@ -1,0 +1,194 @@
+"""What is packed, unpacked as a stream: gzip, Zstandard, and a ZIP file with one member.
+
+What always holds: the file's first bytes decide, not its name; memory is bounded by a block, whatever the file claims;
+a file that unpacks to far more than an export can is refused; so is one that is cut short, damaged, or packed twice.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING
+
+from syncer.errors import SourceError
+
+if TYPE_CHECKING:
+    import zipfile
+
+    from syncer.source.files import InputFile
+
+GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+PARQUET_MAGIC = b"PAR1"
+OLE_MAGIC = b"\xd0\xcf\x11\xe0"
+MAGIC_BYTES = 4
+"""As many bytes tell what a file is."""
+BLOCK_BYTES = 1 << 20
+RATIO_MAX = 200
+"""Exports shrink to a tenth or a fiftieth; what grows more than this when it is unpacked is a bomb."""
+FREE_BYTES = 256 << 20
+"""Up to here any ratio is let through: it does no harm."""
+ZSTD_PIECE_BYTES = 1024
+"""Four packed bytes can become 128 KiB, so this bounds what one step unpacks to 32 MiB."""
+ZSTD_WINDOW_BYTES_MAX = 128 << 20
+"""The limit that the zstd program has too; more has to be asked for there."""
+_COPY_AGAIN = "copy the file again"
+_UNPACK = "unpack it first, then: syncer sync FILE"
+
+
+def unpacked(name: str, handle: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes]:
+    """Give the content of a file: `raw` as it is, or what is packed in it.
+
+    ``handle`` is the file that `raw` reads; it is read again where a ZIP file needs it, once `raw` is exhausted.
+    """
+    first = next(raw, b"")
+    unpack = _unpacker(first)
+    packed = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal packed
+        packed += len(first)
+        yield first
+        for block in raw:
+            packed += len(block)
+            yield block
+
+    if unpack is None:
+        yield from counted()
+        return
+    size = 0
+    for block in unpack(name, handle, counted()):
+        if not size:
+            _refuse_packed_twice(name, block)
+        size += len(block)
+        if size > FREE_BYTES and size > RATIO_MAX * packed:
+            raise SourceError(
+                f"it unpacks to more than {RATIO_MAX} times its size: no export does",
+                file=name,
+                next="look at it with care; if it is right, unpack it first, then: syncer sync FILE",
+            )
+        yield block
+
+
+def _unpacker(first: bytes) -> Callable[[str, IO[bytes], Iterator[bytes]], Iterator[bytes]] | None:
+    if first.startswith(GZIP_MAGIC):
+        return _gunzip
+    if first.startswith(ZSTD_MAGIC):
+        return _unzst
+    return _unzip if first.startswith(ZIP_MAGICS) else None
+
+
+def _refuse_packed_twice(name: str, block: bytes) -> None:
+    if block.startswith((GZIP_MAGIC, ZSTD_MAGIC, *ZIP_MAGICS, PARQUET_MAGIC, OLE_MAGIC)):
+        raise SourceError("what is packed in it is no text but another packed or binary file", file=name, next=_UNPACK)
+
+
+def _gunzip(name: str, _: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes]:
+    """Unpack gzip, member after member."""
+    member = zlib.decompressobj(wbits=31)
+    try:
+        for piece in raw:
+            rest = piece
+            while rest:
+                if member.eof:
+                    member = zlib.decompressobj(wbits=31)
+                if block := member.decompress(rest, BLOCK_BYTES):
+                    yield block
+                rest = member.unused_data if member.eof else member.unconsumed_tail
+    except zlib.error as error:
+        raise _damaged(name, str(error)) from None
+    if not member.eof:
+        raise SourceError("the compressed file is cut short", file=name, next=_COPY_AGAIN)
+
+
+def _unzst(name: str, _: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes]:
+    """Unpack Zstandard, frame after frame."""
+    try:
+        import zstandard
+    except ImportError:
+        raise missing_extra(name, "Zstandard files", "zst") from None
+    tool = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES_MAX)
+    frame = tool.decompressobj()
+    try:
+        for piece in raw:
+            for begin in range(0, len(piece), ZSTD_PIECE_BYTES):
+                rest = piece[begin : begin + ZSTD_PIECE_BYTES]
+                while rest:
+                    if frame.eof:
+                        frame = tool.decompressobj()
+                    if block := frame.decompress(rest):
+                        yield block
+                    rest = frame.unused_data if frame.eof else b""
+    except zstandard.ZstdError as error:
+        raise _damaged(name, str(error)) from None
+    if not frame.eof:
+        raise SourceError("the compressed file is cut short", file=name, next=_COPY_AGAIN)
+
+
+def _unzip(name: str, handle: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes]:
+    """Unpack the one member of a ZIP file. Its list of members stands at its end, so all of `raw` is read before."""
+    import zipfile
+
+    for _ in raw:
+        pass
+    try:
+        with zipfile.ZipFile(handle) as archive, archive.open(_only_member(name, archive)) as member:
+            while block := member.read(BLOCK_BYTES):
+                yield block
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error) as error:
+        raise _damaged(name, str(error)) from None
+
+
+def _only_member(name: str, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    # macOS puts a shadow of every file into __MACOSX.
+    members = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
+    if len(members) != 1:
+        shown = ", ".join(one.filename for one in members[:3]) + (", …" if len(members) > 3 else "")  # noqa: PLR2004
+        what = f"several files ({len(members)}: {shown})" if members else "no file"
+        raise SourceError(
+            f"there is {what} in the ZIP file; there must be one",
+            file=name,
+            next="unpack it and name the files that count: syncer sync FILE…",
+        )
+    if members[0].flag_bits & 1:
+        raise SourceError(
+            "the ZIP file is encrypted", file=name, next="unpack it with its password, then: syncer sync FILE"
+        )
+    if members[0].compress_type not in {0, 8}:  # stored, deflated; Python unpacks all others without a bound
+        raise SourceError("the ZIP file is packed in an unusual way", file=name, next=_UNPACK)
+    return members[0]
+
+
+def _damaged(name: str, words: str) -> SourceError:
+    return SourceError(f"the compressed file is damaged: {words}", file=name, next=_COPY_AGAIN)
+
+
+def missing_extra(name: str, what: str, extra: str) -> SourceError:
+    """Return the error for a library that is not installed because nobody asked for it."""
+    return SourceError(f"{what} need a library that is not installed", file=name, next=f"pip install 'syncer[{extra}]'")
+
+
+def is_workbook(file: InputFile) -> bool:
+    """Tell whether a ZIP file is an Excel workbook; raise `SourceError` when it is an office file that is none."""
+    import zipfile
+
+    with ExitStack() as stack:
+        handle = file.open()
+        if file.name != "-":
+            stack.enter_context(handle)
+        try:
+            names = set(zipfile.ZipFile(handle).namelist())
+        except (zipfile.BadZipFile, EOFError, ValueError, struct.error) as error:
+            raise _damaged(file.name, str(error)) from None
+    if "[Content_Types].xml" in names and "xl/workbook.xml" in names:
+        return True
+    if "[Content_Types].xml" in names or ("mimetype" in names and "content.xml" in names):
+        raise SourceError(
+            "it is an office file, but no Excel workbook (.xlsx)",
+            file=file.name,
+            next="save it as an Excel workbook (.xlsx) or as CSV",
+        )
+    return False

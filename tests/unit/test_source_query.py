@@ -1,0 +1,180 @@
+"""A query as source: read once, read-only, refused by column and row where a text is not certain, and never a password."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import sqlite3
+from contextlib import closing
+
+import pytest
+from sqlalchemy import make_url
+
+from syncer.errors import ConfigError, SignalError, SourceError
+from syncer.source import query as module
+from syncer.source.query import Mask, QuerySource, shown_address
+
+PASSWORD = "p@ss/wörd canary"
+ROWS = [("K1", "007", 7), ("K2", None, 0), ("K3", "NA", None)]
+
+
+@pytest.fixture
+def base(tmp_path):
+    path = tmp_path / "erp.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE export (extended_id, lot, number)")
+        connection.executemany("INSERT INTO export VALUES (?, ?, ?)", ROWS)
+        connection.commit()
+    return f"sqlite:///{path}"
+
+
+def opened(url, query="SELECT * FROM export ORDER BY extended_id", **options):
+    return QuerySource(url, query, job="erp", **options)
+
+
+def read(source, wanted=None):
+    with closing(source):
+        chunks = list(source.chunks(wanted))
+    return [tuple(row.values()) for chunk in chunks for row in chunk.columns.to_pylist()], [
+        line for chunk in chunks for line in chunk.lines.tolist()
+    ]
+
+
+def test_texts_whole_numbers_and_nulls_are_read_with_the_rows_numbers(base):
+    source = opened(base)
+    assert read(source) == ([("K1", "007", "7"), ("K2", "", "0"), ("K3", "NA", "")], [1, 2, 3])
+    assert source.header == ("extended_id", "lot", "number")
+    assert read(opened(base), ["lot"])[0] == [("007",), ("",), ("NA",)]
+    assert read(opened(base, "SELECT * FROM export WHERE 0")) == ([], [])
+
+
+def test_every_pass_sees_the_rows_of_the_one_reading(base):
+    with closing(opened(base)) as source:
+        first = [chunk.columns for chunk in source.chunks()]
+        with closing(sqlite3.connect(base.removeprefix("sqlite:///"))) as connection:
+            connection.execute("DELETE FROM export")
+            connection.commit()
+        assert [chunk.columns for chunk in source.chunks()] == first
+        assert source.info.rows == 3
+        same, other = source.info.sha256, opened(base)
+        assert other.info.sha256 != same
+        other.close()
+
+
+@pytest.mark.parametrize(
+    ("expression", "kind", "cast"),
+    [("1.5", "float", "VARCHAR"), ("x'00'", "bytes", "VARCHAR")],
+)
+def test_a_value_without_a_certain_text_is_refused_with_its_column_and_row(base, expression, kind, cast):
+    query = (
+        f"SELECT extended_id, CASE extended_id WHEN 'K2' THEN {expression} ELSE 'x' END AS odd FROM export ORDER BY 1"
+    )
+    with pytest.raises(SourceError, match=f"column 'odd' has a value of type {kind}") as raised:
+        opened(base, query)
+    assert raised.value.line == 2
+    assert f"CAST(odd AS {cast}" in raised.value.next
+
+
+@pytest.mark.parametrize(
+    ("value", "outcome"),
+    [
+        (dt.date(2026, 1, 2), "2026-01-02"),
+        (dt.datetime.fromisoformat("2026-01-02T00:00"), "CAST(c AS DATE)"),
+        (decimal.Decimal("1.50"), "CAST(c AS VARCHAR(255))"),
+        (True, "CAST(c AS VARCHAR(255))"),
+    ],
+)
+def test_the_types_of_other_databases_are_read_or_refused_alike(base, value, outcome):
+    with closing(opened(base)) as source:
+        if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+            assert source._texts("c", [value], 0) == [outcome]
+        else:
+            with pytest.raises(SourceError) as raised:
+                source._texts("c", [value], 0)
+            assert outcome in raised.value.next
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DELETE FROM export",
+        "UPDATE export SET lot = 'x' RETURNING lot",
+        "-- SELECT\nDROP TABLE export",
+        "PRAGMA query_only = OFF",
+        "",
+    ],
+)
+def test_what_is_no_select_is_refused(base, query):
+    with pytest.raises(ConfigError, match="must be a SELECT"):
+        opened(base, query)
+    assert len(read(opened(base))[0]) == 3
+
+
+@pytest.mark.parametrize(
+    "query", ["SELECT 1; DELETE FROM export", "WITH x AS (SELECT 1) DELETE FROM export RETURNING lot"]
+)
+def test_the_database_itself_refuses_to_write(base, query):
+    with pytest.raises(SourceError, match="query failed"):
+        opened(base, query)
+    assert len(read(opened(base))[0]) == 3
+
+
+def test_selects_are_known_behind_comments_and_colons_and_percents_stand_for_themselves(base):
+    query = "-- of last night\n/* all */ (SELECT extended_id, '12:30 :x %s' AS t FROM export LIMIT 1);\n"
+    assert read(opened(base, query.replace("(", "").replace(")", "")))[0] == [("K1", "12:30 :x %s")]
+    assert module._READS.match(query)
+
+
+def test_a_missing_file_is_refused_and_not_made(tmp_path):
+    with pytest.raises(SourceError, match="unable to open"):
+        opened(f"sqlite:///{tmp_path / 'none.db'}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_header_in_doubt_is_refused(base):
+    with pytest.raises(SourceError, match="twice"):
+        opened(base, "SELECT lot, lot FROM export")
+
+
+def test_a_signal_ends_the_reading(base):
+    def observe(rows):
+        raise SignalError("interrupted", signal_number=2)
+
+    with pytest.raises(SignalError):
+        opened(base, observe=observe)
+
+
+ADDRESSES = [
+    "postgresql+nodriver://reader:p%40ss%2Fw%C3%B6rd%20canary@127.0.0.1:1/erp?sslpassword=p%40ss%2Fw%C3%B6rd+canary",
+    "nosuch://reader:p%40ss%2Fw%C3%B6rd%20canary@127.0.0.1:1/erp",
+    "postgresql://reader:p%40ss%2Fw%C3%B6rd%20canary@127.0.0.1:port/erp",
+    "p%40ss%2Fw%C3%B6rd%20canary",
+    "sqlite:////nowhere/p.db?password=p%40ss%2Fw%C3%B6rd+canary",
+]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_the_password_stands_in_no_error(address):
+    with pytest.raises((SourceError, ConfigError)) as raised:
+        opened(address)
+    shown = f"{raised.value} {raised.value.next} {raised.value.__cause__} {raised.value!r}"
+    assert "canary" not in shown
+    assert "w%C3%B6rd" not in shown
+    assert raised.value.__suppress_context__
+
+
+def test_names_and_masked_texts_hold_no_secret():
+    address = make_url(ADDRESSES[0])
+    assert shown_address(address) == "postgresql+nodriver://reader@127.0.0.1:1/erp"
+    mask = Mask(ADDRESSES[0], address)
+    for text in (PASSWORD, "p%40ss%2Fw%C3%B6rd%20canary", "p%40ss%2Fw%C3%B6rd+canary", ADDRESSES[0], repr(PASSWORD)):
+        assert "canary" not in mask(f"login failed for {text}!")
+    odbc = make_url("mssql+pyodbc:///?odbc_connect=DRIVER%3DX%3BUID%3Dme%3BPWD%3D%7Bcan%3Bary%7D%3BServer%3Dx")
+    assert "can;ary" not in Mask("", odbc)("bad password {can;ary}")
+    assert "can;ary" not in shown_address(odbc)
+
+
+def test_a_driver_that_is_not_installed_is_named():
+    with pytest.raises(SourceError) as raised:
+        opened("postgresql+psycopg://reader:x@127.0.0.1:1/erp")
+    assert raised.value.next == "pip install psycopg"
