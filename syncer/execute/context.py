@@ -97,8 +97,6 @@ class Context:
     evidence: FieldEvidence = field(default_factory=FieldEvidence)
     counts: RequestCounts = field(default_factory=RequestCounts)
     tally: Tally = field(default_factory=Tally)
-    splits: int = 0
-    """How often this process has split a batch, so that there is more to send."""
     stop: SyncerError | None = None
     health: Health = field(init=False)
     _handlers: dict[int, Callable[[Any], None]] = field(default_factory=dict)

@@ -61,7 +61,7 @@ class Engine:
         self._interrupt = interrupt
         self._deadline_s = deadline_s
         self._observe = observe
-        self._outcomes = Outcomes(context)
+        self._outcomes = Outcomes(context, on_piece=self._again)
         self._uploads = Uploads(context, self._outcomes, on_submitted=self._submitted, on_lost=self._lost)
         self._doubts = Doubts(context, on_found=self._submitted, on_again=self._again)
         self._watch = TaskWatch(context, self._outcomes, all_sent=self._uploads.idle)

@@ -6,6 +6,7 @@ into by sync calls that name values; meanwhile other odd counts wait, and are ju
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from syncer.errors import GuardError
@@ -25,8 +26,9 @@ PIECE_VALUES_MAX = 100
 class Outcomes:
     """Writes outcomes to the ledger, and keeps what they teach."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, *, on_piece: Callable[[Batch], None]) -> None:
         self._context = context
+        self._on_piece = on_piece
         self._probes: set[int] = set()
 
     @property
@@ -61,7 +63,6 @@ class Outcomes:
                 context.tally.confirmed += batch.size - len(unmatched)
                 context.tally.unmatched += len(unmatched)
             case Finding.UNCLEAR:
-                context.splits += 1
                 _, children = context.writer.miscounted(
                     batch,
                     codes_affected,
@@ -72,6 +73,12 @@ class Outcomes:
                 )
                 if not context.run.unique:
                     self._probes.update(child.id for child in children)
+                self.go_on(children)
+
+    def go_on(self, pieces: Sequence[Batch]) -> None:
+        """Let the parts of a split batch be sent, also while earlier runs are being settled: others wait for them."""
+        for piece in pieces:
+            self._on_piece(piece)
 
     def ended_otherwise(self, batch: Batch) -> None:
         """Forget a batch that will not be judged any more: refused, failed, or left in doubt."""

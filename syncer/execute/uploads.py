@@ -98,8 +98,8 @@ class Uploads:
         self._page: deque[Batch] = deque()
         self._last_id = 0
         self._feeding = False
-        self._seen_splits = -1
-        """How often a batch had been split when the ledger held nothing more to send."""
+        self._fed = False
+        """Whether the ledger holds nothing more to send; what is to go again, or was split, comes through `again`."""
         self.not_before_s = 0.0
 
     def feed_plan(self) -> None:
@@ -107,7 +107,7 @@ class Uploads:
         self._feeding = True
 
     def again(self, batch: Batch) -> None:
-        """Queue a batch that is PLANNED once more."""
+        """Queue a batch that is PLANNED: one that goes once more, or a part of one that was split."""
         self._again[batch.id] = batch
 
     def idle(self) -> bool:
@@ -115,14 +115,13 @@ class Uploads:
         return not self._again and not self._page and not self._fill_page()
 
     def _fill_page(self) -> bool:
-        if self._feeding and not self._page and self._seen_splits != self._context.splits:
+        if self._feeding and not self._page and not self._fed:
             found = self._context.ledger.batches(
                 states=[State.PLANNED], job_id=self._context.run.job.id, after_id=self._last_id, most=FEED_BATCHES
             )
             if found:
                 self._last_id = found[-1].id
-            else:
-                self._seen_splits = self._context.splits
+            self._fed = not found
             self._page.extend(batch for batch in found if batch.id not in self._again)
         return bool(self._page)
 
@@ -201,7 +200,7 @@ class Uploads:
         else:
             context.tally.rejected += batch.size
             self._outcomes.ended_otherwise(batch)
-        context.splits += bool(pieces)
-        context.writer.refused(
+        _, children = context.writer.refused(
             batch, attempt_id, context.at(), status_code=answer.status_code, message=answer.message, pieces=pieces
         )
+        self._outcomes.go_on(children)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from random import Random
 from unittest import mock
 
 import numpy as np
 import pyarrow as pa
-from sim.world import Chances, Crash, SimulatedApi, SimulatedLanes, VirtualClock
-from sqlalchemy import StaticPool, create_engine, event, text
+from sim.ledgers import fresh_database, open_ledger
+from sim.promises import ViolationError, applied_ever, check_history, check_nothing_lost, check_run, check_server
+from sim.world import KINDS, Chances, Crash, Fate, SimulatedApi, SimulatedLanes, VirtualClock
 
 from syncer.api.limits import ReadLimiter, UpdateLimiter
 from syncer.clock import utc_text
 from syncer.execute import outcome as outcome_module
+from syncer.execute.assemble import quarantine_s
 from syncer.execute.context import Context, EngineSettings
 from syncer.execute.engine import Engine
-from syncer.ledger.ledger import Ledger
-from syncer.ledger.schema import SCHEMA_REVISION, append_only_triggers, metadata
 from syncer.lifecycle import Bucket
 from syncer.model import Dialect, Mode, SourceInfo, ValidChunk
 from syncer.plan import batching
@@ -35,10 +32,6 @@ RUNS_MAX = 60
 STEPS_MAX = 20_000
 
 
-class ViolationError(AssertionError):
-    """A promise was broken; the message says which, and the seed repeats it."""
-
-
 @dataclass
 class Outcome:
     """What a schedule came to."""
@@ -47,86 +40,70 @@ class Outcome:
     crashes: int = 0
     calls: int = 0
     trace: list[str] = field(default_factory=list)
-
-
-@cache
-def empty_ledger():
-    """Return the bytes of an empty ledger: the declared schema, which the migrations are proven equal to."""
-    database = sqlite3.connect(":memory:", isolation_level=None)
-    engine = create_engine("sqlite://", creator=lambda: database, poolclass=StaticPool)
-    with engine.begin() as connection:
-        metadata.create_all(connection)
-        connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
-        connection.execute(text("INSERT INTO alembic_version VALUES (:r)"), {"r": SCHEMA_REVISION})
-        for statement in append_only_triggers():
-            connection.execute(text(statement))
-    return database.serialize()
-
-
-def fresh_database():
-    """Return a ledger in memory, without a run."""
-    database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    database.deserialize(empty_ledger())
-    return database
-
-
-# One engine for all schedules, so that each statement is compiled once; every process has a connection of its own.
-_engine = create_engine("sqlite://", poolclass=StaticPool)
-_commit_steps = []
-
-
-@event.listens_for(_engine, "begin")
-def _begin(connection):
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-@event.listens_for(_engine, "commit")
-def _commit(_):
-    for step in _commit_steps:
-        step("before a commit")
-
-
-def open_ledger(database, step):
-    """Open the ledger for a process on the database, which outlives it; it may die before every commit."""
-    _engine.pool = StaticPool(lambda: database, dialect=_engine.dialect)
-    _commit_steps[:] = [step]
-    return Ledger(Path("sim"), _engine.connect(), None)
+    struck: list[str] = field(default_factory=list)
+    digest: str = ""
+    """Of every request and answer, in order."""
 
 
 class Schedule:
-    """Runs nights until everything settles. Calls are small (20 values async, 5 sync), so that few codes need many."""
+    """Runs nights until everything settles. Calls are small (20 values async, 5 sync), so that few codes need many.
 
-    def __init__(self, seed):
+    `spared` are numbers of things that go wrong (see `Fate`) which do not happen this time.
+    """
+
+    def __init__(self, seed, spared=frozenset()):
         self.seed = seed
         self.random = Random(seed)
         self.clock = VirtualClock()
+        self.fate = Fate(self.clock, spared)
         self.codes = self.random.choice([3, 15, 40, 80])
         fault = self.random.choice([0.0, 0.02, 0.1, 0.2, 0.3])
-        weights = {kind: self.random.random() ** 3 for kind in Chances.__dataclass_fields__}
-        total = sum(weight for kind, weight in weights.items() if kind != "crash")
+        weights = {kind: self.random.random() ** 3 for kind in KINDS}
+        total = sum(weights.values())
         self.chances = Chances(**{kind: fault * weight / total for kind, weight in weights.items()})
         self.chances.crash = self.random.choice([0.0, 0.0, 0.002, 0.01, 0.04])
-        world = [{"extended_id": f"K{n:05d}"} for n in range(self.codes)]
+        self.chances.clock_jump = self.random.choice([0.0, 0.0, 0.0, 0.005])
         self.missing = {n for n in range(self.codes) if self.random.random() < self.random.choice([0.0, 0.0, 0.02])}
         if self.missing:  # a count that is wrong by just the missing codes cannot be told from the truth by anybody
             self.chances.wrong_count = 0.0
-        self.api = SimulatedApi(
-            seed, [c for n, c in enumerate(world) if n not in self.missing], self.clock, self.chances
-        )
+        # One code per value; or as many for each value, as cases have; then an odd count more proves nothing either.
+        self.reach = self.random.choice([1, 1, 1, 2, 5])
+        self.key = "extended_id" if self.reach == 1 else "case_no"
+        self.unique = self.reach == 1
+        if not self.unique:
+            self.chances.wrong_count = self.chances.no_items = 0.0
+        self.discards = self.random.random() < 0.2
+        self.fields = ("m", "gone") if self.discards else ("m",)
+        world = [
+            {"extended_id": f"E{n:05d}-{copy}", "case_no": f"K{n:05d}"}
+            if self.reach > 1
+            else {"extended_id": f"K{n:05d}"}
+            for n in range(self.codes)
+            for copy in range(self.reach)
+            if n not in self.missing
+        ]
+        campaigns = {1: frozenset({"m", "case_no"})} if self.discards else None
+        self.api = SimulatedApi(seed, world, self.clock, self.chances, self.fate, campaigns=campaigns)
         self.database = fresh_database()
-        self.outcome = Outcome()
+        self.outcome = Outcome(struck=self.fate.struck)
         self.version = 0
         self.calmed = False
         self.rows = {}
         self.last = {}
         self.steps = 0
+        self.sent = set()
+        self.discarded = False
 
     def step(self, what):
         """A place where the process may die."""
         self.steps += 1
         if self.steps > STEPS_MAX:
-            raise ViolationError(f"seed {self.seed}: no end after {STEPS_MAX} steps ({what})")
-        if self.random.random() < self.chances.crash:
+            raise ViolationError(f"no end after {STEPS_MAX} steps ({what})")
+        if self.random.random() < self.chances.clock_jump:
+            jump_s = self.random.choice([-86_400.0, -3600.0, -5.0, 40.0, 7200.0, 86_400.0])
+            if self.fate.strikes(f"the wall clock jumps by {jump_s:g} s"):
+                self.clock.wall_offset_s += jump_s
+        if self.random.random() < self.chances.crash and self.fate.strikes(f"death: {what}"):
             raise Crash(what)
 
     def new_file(self):
@@ -173,14 +150,19 @@ class Schedule:
         self.calmed = True
         self.clock.now_s += 60.0
         for _ in range(4):
-            if self.one_run(self.last) == 0:
+            if self.one_run(self.last) == (3 if self.discarded else 0):
                 break
         else:
             if not self.missing:
-                raise ViolationError(f"seed {self.seed}: not everything is confirmed after the faults ended")
+                raise ViolationError("not everything is confirmed after the faults ended")
         self.clock.now_s += 60.0
         self.api.advance(self.clock.now_s)
-        self.check_server()
+        check_server(self.api.world)
+        held = {}
+        for code in self.api.world.codes:
+            held.setdefault(code.fields[self.key], set()).add(code.fields.get("m"))
+        check_nothing_lost(self.database, held, self.rows)
+        check_history(self.database, self.sent)
 
     def one_run(self, rows):
         """Run the program once on a file; None when it died."""
@@ -197,28 +179,31 @@ class Schedule:
             ledger.connection.close()
             if self.database.in_transaction:
                 self.database.rollback()
+        self.outcome.digest = self.api.digest.hexdigest()
         self.outcome.trace.append(f"{self.clock.now_s:.3f} {f'died {died}' if died else f'exit {code}'}")
         if died:
             self.outcome.crashes += 1
             lanes.die()
             self.clock.now_s += self.random.choice([0.0, 1.0, 100.0])
-            self.clock.wall_offset_s += self.random.choice([0.0, 0.0, 0.0, -3600.0, 7200.0])
+            jump_s = self.random.choice([0.0, 0.0, 0.0, -3600.0, 7200.0])
+            if jump_s and self.fate.strikes(f"the wall clock jumps by {jump_s:g} s between two processes"):
+                self.clock.wall_offset_s += jump_s
         return code
 
     def drive(self, ledger, lanes, rows):
         """What `commands.sync` does, with the simulated parts."""
         at = utc_text(self.clock.wall_s())
-        job = ledger.ensure_job("sim", ["extended_id"])
-        run = ledger.begin_run(job, at=at, mode="auto", campaign=None, unique=True, program="sim")
+        job = ledger.ensure_job("sim", [self.key])
+        run = ledger.begin_run(job, at=at, mode="auto", campaign=None, unique=self.unique, program="sim")
         suffix = Random(self.random.random())
         context = Context(
             ledger=ledger, run=run, writer=ledger.writer(run.id), clock=self.clock, lanes=lanes,
             updates=UpdateLimiter(10), reads=ReadLimiter(3000), settings=SETTINGS,
-            new_suffix=lambda: f"{suffix.getrandbits(32):08x}", reach=Reach(),
+            new_suffix=lambda: f"{suffix.getrandbits(32):08x}", reach=Reach(*ledger.reach(job)),
         )  # fmt: skip
         context.updates.preload([self.clock.now_s] * 10)
         engine = Engine(context, interrupt=Interrupt())
-        ledger.doubt_interrupted(run.id, at=at)
+        ledger.doubt_interrupted(run.id, at=at, uptime=self.clock.uptime())
         error = engine.settle()
         if error is None:
             self.store(ledger, run, rows)
@@ -227,22 +212,26 @@ class Schedule:
         values = ledger.bucket_counts(run.id)
         fine = error is None and not any(n for b, n in values.items() if b not in {Bucket.CONFIRMED, Bucket.SUPERSEDED})
         held = ledger.run(run.id).rows.get("held", 0)
-        code = 0 if fine and not held else 3 if error is None else error.status
+        self.discarded = bool(context.evidence.discarded)
+        if self.discarded and not self.discards:
+            raise ViolationError(f"{sorted(context.evidence.discarded)} were taken, and called discarded")
+        if self.discards and context.evidence.sent and not self.discarded:
+            raise ViolationError("a field was discarded, and nobody said so")
+        code = 0 if fine and not held and not self.discarded else 3 if error is None else error.status
         context.writer.end_run(run.id, at, state="x", exit_code=code, error=None, discarded_fields=())
-        self.check_run(ledger, run, rows, values)
+        check_run(ledger, run, applied_ever(self.api.world, self.key), thorough=self.calmed)
         return code
 
     def quarantine(self, ledger, run):
         """The commands' own rule, on the virtual clock."""
-        from syncer.execute.assemble import quarantine_s
-
-        return quarantine_s(ledger, run, SETTINGS, 60.0, self.clock)
+        return quarantine_s(ledger, run, SETTINGS, self.clock)
 
     def store(self, ledger, run, rows):
-        gatherer = Gatherer(("m",))
+        gatherer = Gatherer(self.fields)
         keys = pa.array(list(rows), pa.string())
         cells = pa.array(list(rows.values()), pa.string()).dictionary_encode()
-        gatherer.add(ValidChunk(0, len(rows), (keys,), (cells,), np.arange(2, 2 + len(rows), dtype=np.int64), ()))
+        columns = (cells, pa.array(["x"] * len(rows), pa.string()).dictionary_encode())[: len(self.fields)]
+        gatherer.add(ValidChunk(0, len(rows), (keys,), columns, np.arange(2, 2 + len(rows), dtype=np.int64), ()))
         records = gatherer.records()
         diff = Diff(records, ledger.payload_ids(records.payloads.fingerprints()))
         for block in ledger.known(run.job, records.keys):
@@ -254,73 +243,12 @@ class Schedule:
         carried = sorted({int(i) for block in diff.carried for i in block.payload_ids})
         plan = make_plan(
             diff,
-            key=("extended_id",),
-            fields=("m",),
+            key=(self.key,),
+            fields=self.fields,
             mode=Mode.AUTO,
             names=["f"],
             carried_data=ledger.payload_data(carried),
         )
-        source = SourceInfo("f", "0", 1, len(rows), Dialect("utf-8", ",", ""), ("extended_id", "m"))
+        source = SourceInfo("f", "0", 1, len(rows), Dialect("utf-8", ",", ""), (self.key, *self.fields))
         ledger.store_plan(run, plan, [source], at=utc_text(self.clock.wall_s()))
         self.rows = {**self.rows, **rows}
-
-    def check_run(self, ledger, run, rows, values):
-        """Promises that hold at the end of every run: buckets sum, the ledger is whole, confirmed means applied."""
-        counts = ledger.run(run.id).rows
-        if counts and counts["read"] != sum(n for name, n in counts.items() if name != "read"):
-            raise ViolationError(f"seed {self.seed}: the buckets do not sum: {counts}")
-        if self.calmed:
-            problems = ledger.problems()
-            if problems:
-                raise ViolationError(f"seed {self.seed}: ledger: {problems}")
-        with ledger.transaction() as connection:
-            confirmed = dict(
-                connection.exec_driver_sql(
-                    "SELECT c.key, p.data FROM current c JOIN payloads p ON p.id = c.payload_id"
-                ).fetchall()
-            )
-        ever = {}
-        for write in self.api.world.journal:
-            ever.setdefault(self.api.world.codes[write.code].fields["extended_id"], set()).add(write.new)
-        for key, data in confirmed.items():
-            if data[6:-2] not in ever.get(key, ()):
-                raise ViolationError(f"seed {self.seed}: {key} is confirmed as {data}, which was never applied")
-
-    def check_server(self):
-        """Promises about everything that ever reached the server, from its own record."""
-        world = self.api.world
-        if world.violations:
-            raise ViolationError(f"seed {self.seed}: {world.violations[:3]}")
-        newest = {}
-        for write in world.journal:
-            if write.new < newest.get(write.code, ""):
-                raise ViolationError(
-                    f"seed {self.seed}: {write.new} landed over {newest[write.code]} on code {write.code}"
-                )
-            newest[write.code] = write.new
-        # A task that the API applies but never shows cannot be found by anybody.
-        batches = [task.reference.rsplit("-", 2)[0] for task in world.tasks.values() if not task.forgotten]
-        if len(batches) != len(set(batches)):
-            raise ViolationError(f"seed {self.seed}: a batch has two tasks")
-        self.check_nothing_lost({code.fields["extended_id"]: code.fields.get("m") for code in world.codes})
-
-    def check_nothing_lost(self, held):
-        """The last word about every value that was ever planned: applied, or refused and said so; never forgotten."""
-        rows = self.database.execute(
-            """SELECT i.key, p.data, b.state, o.bucket, q.data FROM items i JOIN batches b ON b.id = i.batch_id
-               JOIN payloads p ON p.id = i.payload_id LEFT JOIN outcomes o ON o.item_id = i.id
-               LEFT JOIN current c ON c.key = i.key LEFT JOIN payloads q ON q.id = c.payload_id
-               WHERE i.id IN (SELECT max(i.id) FROM items i JOIN batches b ON b.id = i.batch_id WHERE NOT b.split GROUP BY i.key)"""
-        )
-        for key, data, state, bucket, now in rows:
-            wanted = data if state in {"confirmed", "mismatched"} and bucket is None else None
-            if state == "superseded":  # right only when a newer file went back to what is confirmed
-                if now is None or now[6:-2] != self.rows[key]:
-                    raise ViolationError(f"seed {self.seed}: {key} was planned as {data}, never sent, and forgotten")
-                wanted = now
-            elif state in {"planned", "sending", "submitted", "in_doubt"}:
-                raise ViolationError(f"seed {self.seed}: {key} is still {state}")
-            if wanted is not None and held.get(key) != wanted[6:-2]:
-                raise ViolationError(
-                    f"seed {self.seed}: {key} is confirmed as {wanted}, the server holds {held.get(key)}"
-                )

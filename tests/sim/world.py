@@ -6,6 +6,7 @@ same seed gives the same schedule, byte for byte.
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import itertools
 import json
@@ -15,6 +16,7 @@ from random import Random
 
 from syncer.api.client import Client
 from syncer.api.transport import Reply
+from syncer.clock import Uptime
 from syncer.sandbox.api import ROUTES, Request
 from syncer.sandbox.config import SandboxConfig
 from syncer.sandbox.limits import Throttle
@@ -41,6 +43,9 @@ class VirtualClock:
     def wall_s(self):
         return self.now_s + self.wall_offset_s
 
+    def uptime(self):
+        return Uptime("the one boot", self.now_s)
+
     def sleep_s(self, seconds):
         self.now_s += max(0.0, seconds)
 
@@ -62,18 +67,39 @@ class Chances:
     task_fails: float = 0.0
     task_stuck: float = 0.0
     task_forgotten: float = 0.0
+    slow: float = 0.0
+    stale_list: float = 0.0
+    other_client: float = 0.0
     crash: float = 0.0
+    clock_jump: float = 0.0
 
 
-KINDS = [name for name in Chances.__dataclass_fields__ if name != "crash"]
+KINDS = [name for name in Chances.__dataclass_fields__ if name not in {"crash", "clock_jump"}]
+
+
+class Fate:
+    """Everything that goes wrong, in order. What is in `spared` does not happen, though it was drawn: so a schedule shrinks."""
+
+    def __init__(self, clock, spared=frozenset()):
+        self.clock = clock
+        self.spared = spared
+        self.struck = []
+
+    def strikes(self, what):
+        """Take note of something that goes wrong; return whether it happens."""
+        number = len(self.struck)
+        self.struck.append(f"{number}: at {self.clock.now_s:.3f} s {what}")
+        return number not in self.spared
 
 
 class SimulatedApi:
     """The server: the sandbox's semantics on the virtual clock, with its faults and its own record."""
 
-    def __init__(self, seed, codes, clock, chances, *, campaigns=None, task_s=(0.0, 5.0)):
+    def __init__(self, seed, codes, clock, chances, fate, *, campaigns=None, task_s=(0.0, 5.0)):
         self.random = Random(seed)
         self.clock = clock
+        self.fate = fate
+        self.digest = hashlib.sha256()
         self.chances = chances
         self.world = World(codes, campaigns=campaigns, products=None, seed=seed)
         self.config = SandboxConfig(task_start_s=0.0, task_run_s=0.0)
@@ -97,13 +123,13 @@ class SimulatedApi:
             work(at_s)
         self.world.advance(now_s)
 
-    def draw(self):
+    def draw(self, method, path):
         """Return the fault that strikes the next call, if any."""
         dice = self.random.random()
         for kind in KINDS:
             dice -= getattr(self.chances, kind)
             if dice < 0:
-                return kind
+                return kind if self.fate.strikes(f"{kind} on {method} {path}") else None
         return None
 
     def process(self, method, path, query, document, now_s):
@@ -127,15 +153,33 @@ class SimulatedTransport:
     def __init__(self, api):
         self.api = api
         self.at_s = 0.0
+        self.lists = {}
 
     def masked(self, text):
         return text
 
     def call(self, method, path, *, params=None, body=None):
+        """Make one exchange; every request and answer goes into the digest by which two replays are compared."""
+        reply = self.exchange(method, path, params, body)
+        seen = (
+            method,
+            path,
+            params,
+            body,
+            reply.status_code,
+            reply.body,
+            reply.failure,
+            reply.sent_s,
+            reply.answered_s,
+        )
+        self.api.digest.update(repr(seen).encode())
+        return reply
+
+    def exchange(self, method, path, params, body):
         api, random = self.api, self.api.random
         sent_s = self.at_s
         arrived_s = sent_s + random.uniform(0.001, 0.012)
-        kind = api.draw()
+        kind = api.draw(method, path)
         if kind == "refused_connection":
             self.at_s = arrived_s
             return self._reply(None, b"", sent_s, failure="connection refused", sent=False)
@@ -143,6 +187,9 @@ class SimulatedTransport:
             return self._lost(sent_s, arrived_s)
         api.advance(arrived_s)
         is_update = path.startswith("/api/v2/scm/upload/")
+        if kind == "other_client":  # a program that shares our token takes what is left of this second
+            while api.updates.admit("t", arrived_s) is None:
+                pass
         if is_update:
             wait_s = api.updates.admit("t", arrived_s)
             if wait_s is not None or kind == "throttle":
@@ -166,7 +213,12 @@ class SimulatedTransport:
             task.stuck |= kind == "task_stuck"
             task.forgotten |= kind == "task_forgotten"
             task.count_off_by = random.choice([-1, 1, 7]) if kind == "wrong_count" else 0
-        self.at_s = arrived_s + random.choice([0.02, 0.1, 0.2, 0.4])
+        self.at_s = arrived_s + (random.uniform(5.0, 59.0) if kind == "slow" else random.choice([0.02, 0.1, 0.2, 0.4]))
+        if path == "/api/v2/scm/tasks/" and status == 200:
+            question = repr((params, body))
+            if kind == "stale_list" and question in self.lists:
+                answer = self.lists[question]  # the same answer once more, as a cache gives it
+            self.lists[question] = answer
         if kind == "drop_after":
             return self._lost(sent_s, arrived_s)
         if kind == "error_after":

@@ -1,0 +1,63 @@
+"""Ledgers in memory for the simulator: the declared schema, one database per schedule, a connection per process."""
+
+from __future__ import annotations
+
+import sqlite3
+from functools import cache
+from pathlib import Path
+
+from sqlalchemy import Connection, StaticPool, create_engine, event, text
+
+from syncer.ledger.ledger import Ledger
+from syncer.ledger.schema import SCHEMA_REVISION, append_only_triggers, metadata
+
+
+@cache
+def empty_ledger():
+    """Return the bytes of an empty ledger: the declared schema, which the migrations are proven equal to."""
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    engine = create_engine("sqlite://", creator=lambda: database, poolclass=StaticPool)
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES (:r)"), {"r": SCHEMA_REVISION})
+        for statement in append_only_triggers():
+            connection.execute(text(statement))
+    return database.serialize()
+
+
+def fresh_database():
+    """Return a ledger in memory, without a run."""
+    database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    database.deserialize(empty_ledger())
+    return database
+
+
+# One engine for all schedules, so that each statement is compiled once; every process has a connection of its own.
+_engine = create_engine("sqlite://", poolclass=StaticPool)
+_steps = []
+_commit = Connection._commit_impl
+
+
+@event.listens_for(_engine, "begin")
+def _begin(connection):
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _step_around_commit(connection):
+    steps = _steps if connection.engine is _engine else ()
+    for step in steps:
+        step("before a commit")
+    _commit(connection)
+    for step in steps:
+        step("after a commit")
+
+
+Connection._commit_impl = _step_around_commit
+
+
+def open_ledger(database, step):
+    """Open the ledger for a process on the database, which outlives it; it may die before and after every commit."""
+    _engine.pool = StaticPool(lambda: database, dialect=_engine.dialect)
+    _steps[:] = [step]
+    return Ledger(Path("sim"), _engine.connect(), None)

@@ -1,0 +1,83 @@
+"""The promises of the program, checked against what the server itself recorded and what the ledger says."""
+
+from __future__ import annotations
+
+import json
+
+
+class ViolationError(AssertionError):
+    """A promise was broken; the message says which."""
+
+
+def check_run(ledger, run, applied_ever, *, thorough):
+    """What holds at the end of every run: the buckets sum, the ledger is whole, confirmed means applied."""
+    counts = ledger.run(run.id).rows
+    if counts and counts["read"] != sum(n for name, n in counts.items() if name != "read"):
+        raise ViolationError(f"the buckets do not sum: {counts}")
+    if thorough and (problems := ledger.problems()):
+        raise ViolationError(f"ledger: {problems}")
+    with ledger.transaction() as connection:
+        confirmed = connection.exec_driver_sql(
+            "SELECT c.key, p.data FROM current c JOIN payloads p ON p.id = c.payload_id"
+        ).fetchall()
+    for key, data in confirmed:
+        if json.loads(data)["m"] not in applied_ever.get(key, ()):
+            raise ViolationError(f"{key} is confirmed as {data}, which was never applied")
+
+
+def applied_ever(world, key):
+    """Return every value of the field that the server ever wrote, by key value."""
+    ever = {}
+    for write in world.journal:
+        if write.field == "m":
+            ever.setdefault(world.codes[write.code].fields[key], set()).add(write.new)
+    return ever
+
+
+def check_server(world):
+    """What holds about everything that ever reached the server, from its own record."""
+    if world.violations:
+        raise ViolationError(f"{world.violations[:3]}")
+    newest = {}
+    for write in world.journal:
+        if write.field != "m":
+            continue
+        if write.new < newest.get(write.code, ""):
+            raise ViolationError(f"{write.new} landed over {newest[write.code]} on code {write.code}")
+        newest[write.code] = write.new
+    # A task that the API applies but never shows cannot be found by anybody.
+    batches = [task.reference.rsplit("-", 2)[0] for task in world.tasks.values() if not task.forgotten]
+    if len(batches) != len(set(batches)):
+        raise ViolationError("a batch has two tasks")
+
+
+def check_nothing_lost(database, held, wanted_now):
+    """The last word about every value that was ever planned: applied, or refused and said so; never forgotten.
+
+    `held` gives what the server holds for a key value (a set: one entry per code), `wanted_now` what the files ask for.
+    """
+    rows = database.execute(
+        """SELECT i.key, p.data, b.state, o.bucket, q.data FROM items i JOIN batches b ON b.id = i.batch_id
+           JOIN payloads p ON p.id = i.payload_id LEFT JOIN outcomes o ON o.item_id = i.id
+           LEFT JOIN current c ON c.key = i.key LEFT JOIN payloads q ON q.id = c.payload_id
+           WHERE i.id IN (SELECT max(i.id) FROM items i JOIN batches b ON b.id = i.batch_id WHERE NOT b.split GROUP BY i.key)"""
+    )
+    for key, data, state, bucket, now in rows:
+        wanted = data if state in {"confirmed", "mismatched"} and bucket is None else None
+        if state == "superseded":  # right only when a newer file went back to what is confirmed
+            if now is None or json.loads(now)["m"] != wanted_now[key]:
+                raise ViolationError(f"{key} was planned as {data}, never sent, and forgotten")
+            wanted = now
+        elif state in {"planned", "sending", "submitted", "in_doubt"}:
+            raise ViolationError(f"{key} is still {state}")
+        if wanted is not None and held.get(key) != {json.loads(wanted)["m"]}:
+            raise ViolationError(f"{key} is confirmed as {wanted}, the server holds {held.get(key)}")
+
+
+def check_history(database, sent):
+    """Every value that ever went out stands in the history, with the data that it went out with; and never is it changed."""
+    known = set(database.execute("SELECT i.key, p.data FROM items i JOIN payloads p ON p.id = i.payload_id").fetchall())
+    told = {(key, json.loads(data)["m"]) for key, data in known}
+    for key, value in sent:
+        if (key, value) not in told:
+            raise ViolationError(f"{key} was sent as {value}; the history does not know of it")
