@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from syncer.api.classify import Verdict
 from syncer.clock import Clock, utc_text
-from syncer.errors import AccessError, DeadlineError, SyncerError, UnreachableError
+from syncer.errors import AccessError, DeadlineError, SignalError, SyncerError, UnreachableError
 from syncer.execute.context import RequestCounts
 from syncer.execute.health import Health
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 A = TypeVar("A", bound="Answer")
 FORBIDDEN = 403
+AGAIN = "run the same command again"
 WAIT_STEP_S = 0.1
 """Waits are cut into steps of this length, between which a signal is looked for."""
 
@@ -83,10 +84,14 @@ class Reader:
 
     def _wait(self, until_s: float) -> None:
         while True:  # bounded: every step but the last takes `WAIT_STEP_S`
-            self.interrupt.check("while reading; nothing was changed")
+            try:
+                self.interrupt.check("while reading; nothing was changed")
+            except SignalError as error:
+                error.next = AGAIN
+                raise
             now_s = self.clock.monotonic_s()
             if self.deadline_s is not None and now_s >= self.deadline_s:
-                raise DeadlineError("the deadline came while reading; nothing was changed", next="run it again")
+                raise DeadlineError("the deadline came while reading; nothing was changed", next=AGAIN)
             if now_s >= until_s:
                 return
             self.clock.sleep_s(min(until_s - now_s, WAIT_STEP_S))

@@ -141,6 +141,13 @@ def count(ledger: Ledger) -> int:
         return int(connection.execute(select(func.count()).select_from(t.products)).scalar_one())
 
 
+def count_gone(ledger: Ledger, pull: PullRecord) -> int:
+    """Count the products that a pull should have listed, were they still there, and did not."""
+    statement = "SELECT count(*) FROM products WHERE seen_at < ? AND (? OR NOT is_archived)"
+    with ledger.reading() as connection:
+        return int(raw_cursor(connection).execute(statement, (pull.seen_at, pull.archived)).fetchone()[0])
+
+
 def _record(row: Sequence[object]) -> ProductRecord:
     number, sku, name, is_archived, campaign, data, seen_at = row
     return ProductRecord(

@@ -35,6 +35,8 @@ class SandboxConfig:
     task_start_s: float = 0.0
     task_run_s: float = 0.05
     page_size: int = 20
+    products_page_max: int = 100
+    """Products of a page at most, whatever ``limit`` says [D]: the API's own bound is not documented."""
     unlist_single_values: bool = True
     """Whether a task's details show a single constraint value as a bare string, as in the seed's example."""
     faults: tuple[Mapping[str, object], ...] = field(default=())

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from syncer.sandbox.world import World
 
 PATH = "/api/v2/products/"
-PAGE_MAX = 100
-"""Products of a page at most, whatever ``limit`` says [D]: the API's own bound is not documented."""
 FIRST_ID = 6001
 FIRST_DATE = datetime(2021, 2, 1, 3, 24, 42, 468939, UTC)
 BRAND = {"id": 1115, "name": "Sandbox Brand", "image": None}
@@ -122,7 +120,7 @@ def list_products(request: Request) -> tuple[int, dict[str, Any]]:
     query, sandbox = request.query, request.sandbox
     found = sandbox.catalogue.select(query)
     try:
-        limit = min(max(1, int(query.get("limit") or sandbox.config.page_size)), PAGE_MAX)
+        limit = min(max(1, int(query.get("limit") or sandbox.config.page_size)), sandbox.config.products_page_max)
         offset = max(0, int(query.get("offset") or 0))
     except ValueError:  # as Django REST framework's pages do
         limit, offset = sandbox.config.page_size, 0
