@@ -169,6 +169,7 @@ def reader_of(
         ReadLimiter(connection.reads_per_minute),
         interrupt,
         settings.api.give_up_after_s,
+        settings.api.poll_s,
         None if seconds is None else started_s + seconds,
     )
 

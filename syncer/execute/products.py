@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 ROUNDS_MAX = 8
 """How often the list is read before it is given up that it stands still."""
-ROUND_PAUSE_S = 0.5
-"""Pause before the list is read again; grows with the rounds, so that an import in the portal may come to its end."""
 PRODUCTS_MAX = 5_000_000
 """More than this is no list of products; it bounds what a server can make a client hold."""
 Observe = Callable[[int, int], None]
@@ -71,7 +69,7 @@ def pull_products(reader: Reader, *, archived: bool, observe: Observe = lambda d
         if reading.fault or before is not None:
             log.info("the products changed while their list was read (%s): reading it again", reading.fault or "others")
             if number < ROUNDS_MAX:
-                reader.pause(ROUND_PAUSE_S * number)
+                reader.pause(reader.poll_s * number)  # longer each time: an import in the portal comes to its end
         before = None if reading.fault else reading
     words = reading.fault or "each reading showed others"
     raise UnreachableError(

@@ -37,13 +37,17 @@ class ForbiddenError(AccessError):
 
 @dataclass(slots=True)
 class Reader:
-    """Makes reads. ``deadline_s`` is monotonic; ``counts`` may be shared with an engine, so that all reads add up."""
+    """Makes reads. ``deadline_s`` is monotonic; ``counts`` may be shared with an engine, so that all reads add up.
+
+    ``poll_s`` is how long to wait, at first, before a list that changed is read again.
+    """
 
     client: Client
     clock: Clock
     limiter: ReadLimiter
     interrupt: Interrupt
     give_up_after_s: float
+    poll_s: float = 2.0
     deadline_s: float | None = None
     counts: RequestCounts = field(default_factory=RequestCounts)
 
