@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from syncer import commands, products
 from syncer.config import Settings, pick_job
-from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, ConfigError, SyncerError, UsageError
+from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, ConfigError, SignalError, SyncerError, UsageError
 from syncer.results import NightResult, PullResult, StepOutcome, SyncResult
 from syncer.session import connection_of
 from syncer.steps import ProductsStep, ScansStep, SyncStep
@@ -48,7 +48,7 @@ def run(settings: Settings, around: Surroundings) -> NightResult:
         outcome = _do(name, work, around)
         outcomes.append(outcome)
         failed = outcome.exit_code not in {EXIT_OK, EXIT_NOT_CONFIRMED}
-        interrupted = around.interrupt.signal_number is not None
+        interrupted = isinstance(outcome.error, SignalError)
         stopped = interrupted or (failed and settings.nightly.on_failure == "stop")
     return NightResult(tuple(outcomes), settings.nightly.on_failure)
 
@@ -60,10 +60,13 @@ def _do(name: str, work: Work, around: Surroundings) -> StepOutcome:
     result: SyncResult | PullResult | None = None
     error: SyncerError | None = None
     try:
+        around.interrupt.check(f"before the step {name}")  # it may have come when the step before was as good as done
         result = work()
         error = result.error if isinstance(result, SyncResult) else None
     except SyncerError as failure:
         error = failure
+        if isinstance(failure, SignalError):
+            failure.next = "syncer run"
     except Exception as failure:
         log.exception("step %s", name)
         error = SyncerError(f"unexpected failure: {type(failure).__name__}: {failure}")

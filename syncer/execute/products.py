@@ -58,11 +58,11 @@ def pull_products(reader: Reader, *, archived: bool, observe: Observe = lambda d
     """Read all products, with ``archived`` those too. Raises `UnreachableError` when the list does not stand still."""
     requests = reader.counts.reads
     queries = [list_query(archived=scope) for scope in ((False, True) if archived else (False,))]
-    before: _Reading | None = None
+    before: list[int] | None = None
     for number in range(1, ROUNDS_MAX + 1):
         seen_at = reader.at()
         reading = _read_all(reader, queries, observe)
-        if not reading.fault and (reading.pages == 1 or (before is not None and before.ids == reading.ids)):
+        if not reading.fault and (reading.pages == 1 or before == reading.ids):
             products = tuple(record_of(product, seen_at) for product in reading.products)
             requests = reader.counts.reads - requests
             return Pull(PullRecord(seen_at, reader.at(), archived, len(products), number, requests), products)
@@ -70,7 +70,7 @@ def pull_products(reader: Reader, *, archived: bool, observe: Observe = lambda d
             log.info("the products changed while their list was read (%s): reading it again", reading.fault or "others")
             if number < ROUNDS_MAX:
                 reader.pause(reader.poll_s * number)  # longer each time: an import in the portal comes to its end
-        before = None if reading.fault else reading
+        before = None if reading.fault else reading.ids
     words = reading.fault or "each reading showed others"
     raise UnreachableError(
         f"the list of products kept changing while it was read, {ROUNDS_MAX} times in a row ({words}); "
@@ -80,33 +80,41 @@ def pull_products(reader: Reader, *, archived: bool, observe: Observe = lambda d
 
 
 def _read_all(reader: Reader, queries: Sequence[Mapping[str, str]], observe: Observe) -> _Reading:
-    """Read lists that have no product in common, from first page to last, or as far as they can be whole."""
-    products: list[Product] = []
-    seen: set[int] = set()
+    """Read lists one after the other. A product in two of them (archived meanwhile, say) is as the later one has it."""
+    products: dict[int, Product] = {}
     pages = 0
     for query in queries:
-        asked, before, count = query, len(products), -1
-        while True:  # bounded: every page brings products that were not seen yet, and there are `count` of them
-            answer = _page(reader, asked)
-            pages += 1
-            if count not in {-1, answer.count}:
-                return _Reading(fault=f"there were {count} of them, then {answer.count}")
-            count = answer.count
-            ids = [product.id for product in answer.products]
-            if len(set(ids)) < len(ids) or not seen.isdisjoint(ids):
-                return _Reading(fault="one came twice")
-            products += answer.products
-            seen.update(ids)
-            came = len(products) - before
-            observe(len(products), before + count)
-            if answer.following is None:
-                if came != count:
-                    return _Reading(fault=f"{came} of {count} came")
-                break
-            if not ids or came >= count or count > PRODUCTS_MAX:
-                return _Reading(fault=f"pages go on after {came} of {count}")
-            asked = answer.following
-    return _Reading(tuple(products), pages)
+        reading = _read_list(reader, query, observe, len(products))
+        if reading.fault:
+            return reading
+        pages += reading.pages
+        products |= {product.id: product for product in reading.products}
+    return _Reading(tuple(products.values()), pages)
+
+
+def _read_list(reader: Reader, query: Mapping[str, str], observe: Observe, before: int) -> _Reading:
+    """Read one list from its first page to its last, or as far as it can be whole; ``before`` were read already."""
+    products: list[Product] = []
+    seen: set[int] = set()
+    asked, count, pages = query, -1, 0
+    while True:  # bounded: every page brings products that were not seen yet, and there are `count` of them
+        answer = _page(reader, asked)
+        pages += 1
+        if count not in {-1, answer.count}:
+            return _Reading(fault=f"there were {count} of them, then {answer.count}")
+        count = answer.count
+        ids = [product.id for product in answer.products]
+        if len(set(ids)) < len(ids) or not seen.isdisjoint(ids):
+            return _Reading(fault="one came twice")
+        products += answer.products
+        seen.update(ids)
+        observe(before + len(products), before + count)
+        if answer.following is None:
+            short = f"{len(products)} of {count} came" if len(products) != count else ""
+            return _Reading(tuple(products), pages, short)
+        if not ids or len(products) >= count or count > PRODUCTS_MAX:
+            return _Reading(fault=f"pages go on after {len(products)} of {count}")
+        asked = answer.following
 
 
 def _page(reader: Reader, query: Mapping[str, str]) -> ProductsAnswer:

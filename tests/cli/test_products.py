@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
+import pty
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 
@@ -142,7 +146,6 @@ def test_usage_that_cannot_be_is_refused_before_anything_is_read(night):
         ({**EVERY, "status_code": 503}, 5), ({**EVERY, "status_code": 403}, 12), ({**EVERY, "status_code": 401}, 12),
         ({**EVERY, "status_code": 400}, 1), ({**EVERY, "kind": "garbage"}, 5), ({**EVERY, "kind": "truncate"}, 5),
         ({**EVERY, "kind": "redirect"}, 5), ({**EVERY, "kind": "hang", "seconds": 30}, 5),
-        ({**EVERY, "kind": "body", "text": '{"count": 1, "next": null, "results": []}'}, 5),
         ({**EVERY, "kind": "body", "text": '{"count": 1, "next": null, "results": [{"id": "x"}]}'}, 5),
         ({**EVERY, "kind": "body", "text": '{"count": 9, "next": "http://127.0.0.1:9/api/v2/products/", "results": []}'}, 5),
     ],
@@ -223,6 +226,24 @@ def test_an_export_that_cannot_be_written_says_that_the_ledger_has_the_products(
         assert (done.code, kept(here)) == (2, ["a"])
         assert "the ledger has them" in done.document["error"]["message"]
         assert not (here.folder / "p.csv").exists()
+
+
+def test_on_a_terminal_a_bar_shows_how_much_of_the_list_was_read(night):
+    with night(products=PRODUCTS, latency_s=0.2) as here:
+        main, secondary = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "syncer", "products", "pull"], cwd=here.folder, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=secondary, env=here.variables(TERM="xterm", COLUMNS="120"),
+        )  # fmt: skip
+        os.close(secondary)
+        seen = b""
+        with contextlib.suppress(OSError):  # the other end of a pty ends with an error, not an end of file
+            while part := os.read(main, 65536):
+                seen += part
+        os.close(main)
+        assert process.wait(30) == 0
+        assert "reading products" in seen.decode()
+        assert "/231" in seen.decode()
 
 
 def test_progress_is_for_people_and_the_document_alone_for_scripts(night):

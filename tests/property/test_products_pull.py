@@ -165,3 +165,44 @@ def test_a_look_up_finds_archived_products_and_only_the_exact_sku(box, transport
     assert look_up(asked, "old one").is_archived
     assert look_up(asked, "Old one") is None
     assert look_up(asked, "") is None
+
+
+def test_a_server_that_shows_archived_products_among_all_others_is_read_as_well(box, transport):
+    """What ``is_archived=1`` lists is not documented: the archived ones alone, or those too."""
+    box.reset()
+    for number in range(12):
+        box.catalogue.add({"sku": f"S{number:02}", "is_archived": number % 3 == 0})
+
+    class Inclusive(Client):
+        def products(self, query):
+            kept = box.catalogue.select
+            if query.get("is_archived") == "1":
+                box.catalogue.select = lambda asked: sorted(
+                    [*kept({**asked, "is_archived": "0"}), *kept(asked)], key=lambda one: -one["id"]
+                )
+            try:
+                return super().products(query)
+            finally:
+                box.catalogue.select = kept
+
+    pull = pull_products(reader(Inclusive(transport)), archived=True)
+    assert len(pull.products) == len({product.sku for product in pull.products}) == 12
+    assert sum(product.is_archived for product in pull.products) == 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"count": 1, "next": null, "results": []}',
+        '{"count": 2, "next": null, "results": [{"id": 1, "sku": "a"}, {"id": 1, "sku": "b"}]}',
+        '{"count": 9, "next": "/api/v2/products/?offset=5", "results": []}',
+        '{"count": 1, "next": "/api/v2/products/?offset=5", "results": [{"id": 1, "sku": "a"}]}',
+    ],
+)
+def test_answers_that_cannot_be_a_whole_list_end_after_bounded_requests(box, transport, text):
+    box.faults.replace([{"kind": "body", "on": "products", "every": 1, "text": text}])
+    client = Meddled(transport, lambda page: None)
+    with pytest.raises(UnreachableError):
+        pull_products(reader(client), archived=False)
+    assert client.pages <= 2 * ROUNDS_MAX
+    box.faults.replace([])
