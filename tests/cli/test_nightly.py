@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from conftest import codes
@@ -158,3 +160,10 @@ def test_the_hook_for_scans_says_that_they_are_to_come():
 
     with pytest.raises(ConfigError, match="scans"):
         nightly._PREPARE[ScansStep](None, ScansStep(), None)
+
+
+def test_the_order_of_the_exit_codes_is_documented_as_it_is():
+    text = (Path(__file__).parents[2] / "docs" / "products.md").read_text(encoding="utf-8")
+    order = re.search(r"^130/143.*?→ 0$", text, re.MULTILINE | re.DOTALL)[0]
+    shown = [int(number) for number in re.findall(r"\d+", order)]
+    assert shown == [code for code in GRAVITY if code != 129]
