@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
@@ -31,6 +31,8 @@ COLUMNS = (
     "smartlabel", "seen_at",
 )  # fmt: skip
 """Columns of CSV and Parquet: members of the API's answer, with dots where they nest. JSON lines have everything."""
+
+_PATHS = tuple((column, column.split(".")) for column in COLUMNS)
 
 
 def pull_document(result: PullResult) -> dict[str, Any]:
@@ -106,10 +108,10 @@ def flat(product: ProductRecord) -> dict[str, Any]:
     """Return a product by `COLUMNS`; None for what the API did not say."""
     data = json.loads(product.data)
     row: dict[str, Any] = {}
-    for column in COLUMNS:
+    for column, parts in _PATHS:
         value: Any = data
-        for part in column.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
+        for part in parts:
+            value = value.get(part) if isinstance(value, dict) else None
         row[column] = value
     return {**row, "seen_at": product.seen_at}
 

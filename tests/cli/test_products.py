@@ -167,6 +167,17 @@ def test_an_api_that_keeps_failing_ends_the_pull_and_leaves_everything_as_it_was
         assert kept(here) == ["a", "b", "c"]
 
 
+def test_a_list_that_never_stands_still_ends_with_5_and_changes_nothing(night):
+    with night(products=("a",)) as here:
+        here.box.faults.replace(
+            [{**EVERY, "kind": "body", "text": '{"count": 2, "next": null, "results": [{"id": 7, "sku": "z"}]}'}]
+        )
+        done = here.run("products", "pull", "--json", SYNCER_API__POLL_S="0.01")
+        assert (done.code, done.document["error"]["code"]) == (5, "unreachable")
+        assert "kept changing" in done.document["error"]["message"]
+        assert kept(here) == []
+
+
 def test_a_single_failure_or_throttling_is_waited_out(night):
     faults = (
         {"kind": "status", "on": "products", "nth": 1, "status_code": 503},
