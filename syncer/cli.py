@@ -152,6 +152,7 @@ def _surroundings() -> Iterator[Surroundings]:
             on_rows=show_rows,
             on_plan=progress.on_plan,
             on_progress=progress.on_progress,
+            on_list=progress.on_list,
         )
 
 
@@ -401,6 +402,9 @@ def sandbox_command(
     )
     with suppress(SignalError):
         serve(config, lambda url: click.echo(f"sandbox listening on {url} (Ctrl-C ends it)"))
+
+
+from syncer import cli_products  # noqa: E402, F401  its commands register themselves with `cli`
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from syncer.errors import (
 from syncer.execute.assemble import Connection
 from syncer.execute.context import EngineSettings
 from syncer.execute.engine import Progress
+from syncer.execute.known import Vet, by_api, by_copy
 from syncer.intake import ChangeGuard, Intake, is_unique, plan_files, refuse_shared_fields
 from syncer.ledger.check import backup
 from syncer.ledger.engine import ledger_path
@@ -34,7 +36,7 @@ from syncer.lifecycle import OPEN, Bucket, State
 from syncer.model import KEY_SEPARATOR, Mode, Plan
 from syncer.report.results import write_results
 from syncer.results import Concern, InitResult, RunDetails, RunSummary, Sample, Seconds, SyncResult
-from syncer.session import Session, connection_of
+from syncer.session import Session, connection_of, reader_of
 from syncer.session import session as open_session
 from syncer.signals import Interrupt
 from syncer.source import CsvForm, Source, open_sources
@@ -73,6 +75,8 @@ class Surroundings:
     on_rows: Callable[[int], None] = lambda rows: None
     on_plan: Callable[[Plan], None] = lambda plan: None
     on_progress: Callable[[Progress], None] = lambda progress: None
+    on_list: Callable[[str, int, int], None] = lambda what, done, of: None
+    """Is told of a list that is read: of what, how many are read, how many there are."""
 
 
 def plan(settings: Settings, request: Request, around: Surroundings) -> SyncResult:
@@ -88,7 +92,9 @@ def plan(settings: Settings, request: Request, around: Surroundings) -> SyncResu
             stack.enter_context(ledger)
             known = ledger.job(job.name, validator.keys)
             refuse_shared_fields(job.name, validator, ledger.jobs(), list(settings.jobs))
-        intake = _plan_files(settings, request, around, sources, validator, ledger, known, mode)
+        wall_s, max_age_h = around.clock.wall_s(), settings.products.max_age_h
+        vet = by_copy(ledger, wall_s=wall_s, max_age_h=max_age_h) if settings.products.check else None
+        intake = _plan_files(settings, request, around, sources, validator, ledger, known, mode, vet)
     around.interrupt.check("while planning; nothing was sent")
     took_s = around.clock.monotonic_s() - started_s
     return replace(
@@ -125,7 +131,8 @@ def sync(settings: Settings, request: Request, around: Surroundings) -> SyncResu
         with _session(ledger, run, connection, settings, request, around, started_s) as session:
             if session.settle():
                 begun_s = clock.monotonic_s()
-                intake = _plan_files(settings, request, around, sources, validator, ledger, run.job, mode)
+                vet = _product_check(settings, request, around, ledger, session, started_s)
+                intake = _plan_files(settings, request, around, sources, validator, ledger, run.job, mode, vet)
                 ledger.store_plan(run, intake.plan, [source.info for source in sources], at=utc_text(clock.wall_s()))
                 session.plan_s = clock.monotonic_s() - begun_s
                 around.on_plan(intake.plan)
@@ -330,12 +337,24 @@ def _plan_files(
     ledger: Ledger | None,
     known: Job | None,
     mode: Mode,
+    vet: Vet | None,
 ) -> Intake:
     limits = settings.limits
     guard = None if request.approve else ChangeGuard(limits.max_changed_percent, limits.max_changed_min_codes)
     return plan_files(
-        sources, validator, ledger, known, mode=mode, force=request.force, guard=guard, observe=around.on_rows
+        sources, validator, ledger, known, mode=mode, force=request.force, guard=guard, observe=around.on_rows, vet=vet
     )
+
+
+def _product_check(
+    settings: Settings, request: Request, around: Surroundings, ledger: Ledger, session: Session, started_s: float
+) -> Vet | None:
+    """Return how ``sync`` finds out which products are unknown; None when that is turned off."""
+    if not settings.products.check:
+        return None
+    reader = reader_of(settings, around.clock, around.interrupt, started_s=started_s, deadline_s=request.deadline_s)
+    observe = partial(around.on_list, "products")
+    return by_api(ledger, session.share_limits(reader), max_age_h=settings.products.max_age_h, observe=observe)
 
 
 def _with_plan(
@@ -358,7 +377,7 @@ def _with_plan(
         result,
         rejections=plan.rejections,
         files=tuple(source.name for source in sources),
-        notes=(*result.notes, *validator.notes),
+        notes=(*result.notes, *validator.notes, *intake.notes),
     )
 
 

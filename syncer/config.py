@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from syncer.errors import ConfigError
+from syncer.steps import Step, parse_steps
 
 ENVIRONMENT_PREFIX = "SYNCER_"
 CONFIG_VARIABLE = "SYNCER_CONFIG"
@@ -214,6 +215,28 @@ class RunSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ProductsSettings:
+    """The copy of the company's products, and what it is used for."""
+
+    check: bool = setting(_flag, True, "whether rows that name an unknown product are rejected before they are sent")
+    max_age_h: float = setting(
+        partial(_number, least=0, most=8_760), 24, "hours after which sync reads the list of products anew"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NightlySettings:
+    """What `syncer run` does."""
+
+    steps: tuple[Step, ...] = setting(
+        parse_steps, (), "the steps, in their order: products, sync, scans, each with its options"
+    )
+    on_failure: str = setting(
+        partial(_choice, of=("stop", "continue")), "stop", "whether steps after one that failed are skipped"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class FieldSettings:
     """Rules of one SCM field."""
 
@@ -282,12 +305,15 @@ class Settings:
     ledger: LedgerSettings = LedgerSettings()
     limits: LimitSettings = LimitSettings()
     run: RunSettings = RunSettings()
+    products: ProductsSettings = ProductsSettings()
+    nightly: NightlySettings = NightlySettings()
     jobs: Mapping[str, JobSettings] = field(default_factory=lambda: {"default": JobSettings()})
     path: Path | None = None
 
 
 SECTIONS: Mapping[str, type[Any]] = {
     "api": ApiSettings, "ledger": LedgerSettings, "limits": LimitSettings, "run": RunSettings,
+    "products": ProductsSettings, "nightly": NightlySettings,
 }  # fmt: skip
 
 

@@ -6,26 +6,31 @@ so that what `plan` shows is what `sync` does.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from syncer.errors import ConfigError, GuardError
 from syncer.model import UNIQUE_KEYS, Mode, Plan
 from syncer.plan.diff import Diff, Verdict
 from syncer.plan.planner import make_plan
-from syncer.plan.records import Gatherer, Records
+from syncer.plan.records import Gatherer, Records, without_payloads
 
 if TYPE_CHECKING:
+    from syncer.execute.known import Vet
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Job
     from syncer.source import Source
     from syncer.validate import Validator
 
 PERCENT = 100
+PRODUCT = "product"
+"""The SCM key that gives a code its product, by SKU or id (scantrust-api.md, "Special SCM fields")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,7 @@ class Intake:
 
     plan: Plan
     diff: Diff
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +50,40 @@ class ChangeGuard:
     codes_min: int
 
 
-def read_records(sources: Sequence[Source], validator: Validator, observe: Callable[[int], None]) -> Records:
-    """Read and validate all rows; ``observe`` is told the rows read so far."""
+def read_records(
+    sources: Sequence[Source], validator: Validator, observe: Callable[[int], None], products: set[str] | None = None
+) -> Records:
+    """Read and validate all rows; ``observe`` is told the rows so far; `products` takes every product they name."""
     gatherer = Gatherer(validator.fields)
     rows = 0
     for source in sources:
         for chunk in source.chunks(validator.wanted):
             valid = validator.check(chunk)
             gatherer.add(valid)
+            if products is not None:
+                products |= _named(valid.fields[validator.fields.index(PRODUCT)])
             rows += valid.rows
             observe(rows)  # may raise `SignalError`: reading is given up between chunks
     return gatherer.records()
+
+
+def _named(column: pa.DictionaryArray) -> set[str]:
+    """Return the values of a column but for those that clear it."""
+    used = pc.unique(column.indices.drop_null())
+    return {value for value in column.dictionary.take(used).to_pylist() if value}
+
+
+def vet_products(records: Records, vet: Vet, named: set[str]) -> tuple[Records, tuple[str, ...]]:
+    """Reject the rows that name an unknown product; return the others, and what there is to say about the check."""
+    vetted = vet(frozenset(named))
+    if not vetted.unknown:
+        return records, vetted.notes
+    unwanted = {}
+    for number, data in enumerate(records.payloads.data):
+        product = json.loads(data).get(PRODUCT)
+        if product in vetted.unknown:
+            unwanted[number] = ("E309", f"product {product!r} is not known: no product has this SKU or id")
+    return without_payloads(records, unwanted), vetted.notes
 
 
 def compare(records: Records, ledger: Ledger | None, job: Job | None) -> Diff:
@@ -81,9 +110,15 @@ def plan_files(
     force: bool,
     guard: ChangeGuard | None,
     observe: Callable[[int], None],
+    vet: Vet | None = None,
 ) -> Intake:
     """Read the files and plan what to send. Raises `GuardError` when the guard finds too much changed."""
-    diff = compare(read_records(sources, validator, observe), ledger, job)
+    named: set[str] | None = set() if vet is not None and PRODUCT in validator.fields else None
+    records = read_records(sources, validator, observe, named)
+    notes: tuple[str, ...] = ()
+    if vet is not None and named is not None:
+        records, notes = vet_products(records, vet, named)
+    diff = compare(records, ledger, job)
     carried = sorted({int(payload_id) for block in diff.carried for payload_id in np.unique(block.payload_ids)})
     plan = make_plan(
         diff,
@@ -96,7 +131,7 @@ def plan_files(
     )
     if guard is not None:
         _check_changes(diff, plan, guard)
-    return Intake(plan, diff)
+    return Intake(plan, diff, notes)
 
 
 def _check_changes(diff: Diff, plan: Plan, guard: ChangeGuard) -> None:

@@ -13,6 +13,7 @@ from syncer.model import Rejection, RowCounts
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from syncer.ledger.products import ProductRecord, PullRecord
     from syncer.ledger.values import Batch, Run, Source
     from syncer.lifecycle import State
 
@@ -142,3 +143,68 @@ class Finding:
     what: str
     found: str
     error: SyncerError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PullResult:
+    """What ``products pull`` read. ``new`` were not in the copy before; ``gone`` are in it and not listed any more."""
+
+    pull: PullRecord
+    new: int
+    gone: int
+    requests: Requests
+    out: Path | None = None
+    format: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProductView:
+    """A product of the copy. ``listed``: the last whole list that should have shown it did."""
+
+    product: ProductRecord
+    listed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProductsView:
+    """What ``products list`` shows: products (the first ones), how many there are, the last whole pull."""
+
+    products: tuple[ProductView, ...]
+    total: int
+    pull: PullRecord | None
+
+
+GRAVITY = (130, 143, 129, 1, 13, 12, 2, 4, 11, 5, 10, 3, 0)
+"""Exit codes of a night's steps, the gravest first: interrupted; then what needs a person (a defect, the ledger,
+access, the configuration, a guard); then what mends itself when it is run again (busy, unreachable, deadline); then
+finished with rows to look at; then all well. A code that is not listed counts as the defect 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """What became of one step of a night: its result, or the error that came instead; both None: it was skipped."""
+
+    step: str
+    exit_code: int | None = None
+    seconds: float = 0.0
+    result: SyncResult | PullResult | None = None
+    error: SyncerError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NightResult:
+    """The outcome of ``run``, step by step."""
+
+    steps: tuple[StepOutcome, ...]
+    on_failure: str
+
+    @property
+    def gravest(self) -> StepOutcome:
+        """The step (the first of those) with the gravest exit code."""
+        done = [step for step in self.steps if step.exit_code is not None]
+        return min(done, key=lambda step: GRAVITY.index(step.exit_code if step.exit_code in GRAVITY else 1))
+
+    @property
+    def exit_code(self) -> int:
+        """The gravest exit code of the steps."""
+        return self.gravest.exit_code or EXIT_OK

@@ -13,11 +13,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from syncer import __version__
+from syncer.api.limits import ReadLimiter
 from syncer.clock import Clock, utc_text
 from syncer.errors import LedgerError, SyncerError
 from syncer.execute.assemble import Connection, make_engine, quarantine_s
 from syncer.execute.context import EngineSettings
 from syncer.execute.engine import Engine
+from syncer.execute.reading import Reader
 from syncer.lifecycle import OPEN
 from syncer.model import RowCounts
 from syncer.results import Concern, Requests, Seconds, SyncResult
@@ -46,6 +48,12 @@ class Session:
         self._clock = clock
         self._started_s = started_s
         self._send_s = 0.0
+
+    def share_limits(self, reader: Reader) -> Reader:
+        """Return `reader` keeping one limit with the engine, and counting into the run's reads."""
+        context = self._engine.context
+        reader.limiter, reader.counts = context.reads, context.counts
+        return reader
 
     def settle(self) -> bool:
         """Settle what earlier runs left open; return whether nothing stopped it."""
@@ -143,6 +151,26 @@ def session(
         lanes.close()
     if record_end:
         current.end()
+
+
+def reader_of(
+    settings: Settings, clock: Clock, interrupt: Interrupt, *, started_s: float, deadline_s: float | None = None
+) -> Reader:
+    """Return what makes reads beside or without a run; raise `ConfigError` when there is no token.
+
+    ``deadline_s`` are seconds after ``started_s`` (None: as configured); nothing is connected before the first read.
+    """
+    connection = connection_of(settings)
+    seconds = deadline_s if deadline_s is not None else settings.run.deadline_s
+    return Reader(
+        connection.connect(clock),
+        clock,
+        ReadLimiter(connection.reads_per_minute),
+        interrupt,
+        settings.api.give_up_after_s,
+        settings.api.poll_s,
+        None if seconds is None else started_s + seconds,
+    )
 
 
 def connection_of(settings: Settings) -> Connection:

@@ -51,6 +51,7 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "E306": ("longer than allowed", "shorten it, or raise jobs.<name>.fields.<key>.max_length"),
         "E307": ("not an activation status", "0, 1, 2, inactive, active or blacklisted"),
         "E308": ("not a blacklist reason", "a number from 0 to 10"),
+        "E309": ("no product of the company has this SKU or id", "create it in the portal, or correct the cell"),
         "E310": ("nothing to send: every field is blank", 'fill a field, or set jobs.<name>.blank = "clear"'),
     }
 )  # fmt: skip

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, parse_qsl, urljoin, urlsplit
 
 from syncer.api import wire
 from syncer.api.classify import Verdict, classify, retry_after_s
+from syncer.api.products import PRODUCTS_PATH, Product, decode_page
 from syncer.api.words import body_text, complaint, flat, one_line
 
 if TYPE_CHECKING:
@@ -109,6 +110,15 @@ class MeAnswer(Answer):
     """The server's ``Date`` header, to compare clocks."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductsAnswer(Answer):
+    """Of a page of products: ``count`` is of all pages, ``following`` asks for the next one (None: the last)."""
+
+    products: tuple[Product, ...] = ()
+    count: int = 0
+    following: Mapping[str, str] | None = None
+
+
 class Client:
     """The API over one `Transport`; used by one thread."""
 
@@ -167,7 +177,7 @@ class Client:
             if isinstance(page, TasksAnswer):
                 return replace(page, calls=calls)
             tasks += map(self._task, page.results)
-            following = self._own(page.next) if isinstance(page.next, str) else None
+            following = self._own(page.next, TASKS_PATH) if isinstance(page.next, str) else None
             if following is None or calls == PAGES_MAX:
                 common = {**self._common(reply), "calls": calls}
                 return TasksAnswer(**common, tasks=tuple(tasks), complete=page.ends(len(tasks)))
@@ -189,6 +199,20 @@ class Client:
         except wire.UnreadableError as error:
             return TaskAnswer(**self._unreadable(reply, error))
         return TaskAnswer(**self._common(reply), task=task)
+
+    def products(self, query: Mapping[str, str]) -> ProductsAnswer:
+        """Ask for one page of products (`list_query`, `sku_query`, or the ``following`` of the page before)."""
+        reply = self._transport.call("GET", PRODUCTS_PATH, params=query)
+        try:
+            if classify(reply) is not Verdict.OK:
+                return ProductsAnswer(**self._common(reply))
+            page = decode_page(reply.body)
+            following = self._own(page.next, PRODUCTS_PATH) if page.next is not None else None
+            if page.next is not None and following is None:
+                raise wire.UnreadableError("its link to the next page leads elsewhere, and is not followed")
+        except wire.UnreadableError as error:
+            return ProductsAnswer(**self._unreadable(reply, error))
+        return ProductsAnswer(**self._common(reply), products=page.products, count=page.count, following=following)
 
     def me(self) -> MeAnswer:
         """Check that the token works."""
@@ -216,11 +240,11 @@ class Client:
         except wire.UnreadableError as error:
             return TasksAnswer(**self._unreadable(reply, error))
 
-    def _own(self, url: str) -> dict[str, str] | None:
-        """Return the query of a `next` link; None when it leads to another scheme, host, port or path."""
+    def _own(self, url: str, path: str) -> dict[str, str] | None:
+        """Return the query of a `next` link; None unless it leads to this scheme, host and port, and to `path`."""
         if len(url) > LINK_CHARACTERS_MAX:
             return None
-        here = urlsplit(self._transport.base_url + TASKS_PATH)
+        here = urlsplit(self._transport.base_url + path)
         try:
             there = urlsplit(urljoin(here.geturl(), url))
             if _place(there) != _place(here):

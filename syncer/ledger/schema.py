@@ -7,6 +7,7 @@
     payloads                          every distinct set of SCM data, once                    (append-only)
     current                           per job and key value: the data last *confirmed*, and by which batch
     events                            every change of a batch's state, with its cause         (append-only)
+    products, product_pulls           a copy of the company's products, and when it was read as a whole
 
 What always holds: a batch's items have consecutive ids from ``first_item_id``; ``current`` is written only in the
 transaction that records a confirmation; history is only ever added to (triggers refuse update and delete). Times are
@@ -177,6 +178,31 @@ events = Table(
     Column("new_state", Text, nullable=False),
     Column("detail", Text),
     Index("events_batch", "batch_id"),
+)
+
+products = Table(
+    "products",
+    metadata,
+    Column("id", _Id, primary_key=True, comment="the API's id"),
+    Column("sku", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("is_archived", Boolean, nullable=False),
+    Column("campaign", Integer, comment="the campaign's id; NULL: the API names none"),
+    Column("data", Text, nullable=False, comment="JSON: everything that the API says about it"),
+    Column("seen_at", Text, nullable=False, comment="it was there at this time or later"),
+    Index("products_sku", "sku"),
+)
+
+product_pulls = Table(
+    "product_pulls",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("seen_at", Text, nullable=False, comment="seen_at of the products that it listed"),
+    Column("ended_at", Text, nullable=False),
+    Column("archived", Boolean, nullable=False, comment="archived products were read too"),
+    Column("products", Integer, nullable=False),
+    Column("rounds", Integer, nullable=False, comment="how often the list was read until it stood still"),
+    Column("requests", Integer, nullable=False),
 )
 
 APPEND_ONLY = ("payloads", "items", "outcomes", "events")

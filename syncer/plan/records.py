@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.model import KEY_SEPARATOR, Rejection, ValidChunk
+from syncer.model import KEY_SEPARATOR, Rejection, ValidChunk, shown_key
 from syncer.plan.payloads import Payloads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -35,6 +35,29 @@ class Records:
     payloads: Payloads
     rows_read: int
     rejections: tuple[Rejection, ...]
+
+
+def without_payloads(records: Records, unwanted: Mapping[int, tuple[str, str]]) -> Records:
+    """Return `records` without the rows that bear one of some payloads: each is rejected with its code and words."""
+    bad = np.isin(records.payload, np.fromiter(unwanted, np.int32, len(unwanted)))
+    rejections = [
+        Rejection(
+            int(records.source[row]),
+            int(records.line[row]),
+            *unwanted[int(records.payload[row])],
+            shown_key(records.keys[int(row)].as_py()),
+        )
+        for row in np.flatnonzero(bad)
+    ]
+    good = np.flatnonzero(~bad)
+    return replace(
+        records,
+        keys=records.keys.take(pa.array(good)),
+        payload=records.payload[good],
+        source=records.source[good],
+        line=records.line[good],
+        rejections=(*records.rejections, *rejections),
+    )
 
 
 def key_text(keys: Sequence[pa.Array]) -> pa.LargeStringArray:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from syncer.sandbox.products import PATH as PRODUCTS_PATH
+from syncer.sandbox.products import list_products
 from syncer.sandbox.scm import Answer, check_async, group_body, list_tasks, task_body, upload_sync
 from syncer.sandbox.world import Task
 
@@ -125,8 +127,9 @@ def _route(
     *,
     is_update: bool = False,
     free: bool = False,
+    permissions: frozenset[str] = SCM_PERMISSIONS,
 ) -> Route:
-    permissions: frozenset[str] = frozenset() if free else SCM_PERMISSIONS
+    permissions = frozenset() if free else permissions
     return Route(name, re.compile(path), frozenset(methods.split()), permissions, is_update, handle)
 
 
@@ -136,5 +139,6 @@ ROUTES = (
     _route("tasks", r"/api/v2/scm/tasks/", "GET POST", _tasks),
     _route("task", r"/api/v2/scm/tasks/(?P<id>[^/]+)/", "GET", _task),
     _route("group", r"/api/v2/scm/task-groups/(?P<reference>[^/]+)/", "GET", _group),
+    _route("products", PRODUCTS_PATH, "GET", list_products, permissions=frozenset({"product_view"})),
     _route("me", r"/api/v2/me/", "GET", _me, free=True),
 )

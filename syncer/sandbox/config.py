@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 ALL_PERMISSIONS = frozenset({"codes_view", "scm_bulk_edit", "scm_code_edit", "product_view"})
 """What an SCM upload needs (scantrust-api.md, "Permissions")."""
@@ -21,8 +22,8 @@ class SandboxConfig:
     """Codes given directly; wins over ``codes_file``."""
     campaigns: Mapping[int, frozenset[str]] | None = None
     """SCM fields of each campaign; None: one campaign, 1, which accepts every field."""
-    products: frozenset[str] | None = None
-    """Known SKUs; None: every SKU is accepted."""
+    products: Collection[str | Mapping[str, Any]] | None = None
+    """Known products, oldest first: SKUs, or mappings of any members, ``sku`` among them. None: every SKU is known."""
     tokens: Mapping[str, frozenset[str]] | None = None
     """Token → permissions; None: every token is accepted, with all permissions."""
     updates_per_second: int = 10
@@ -34,6 +35,8 @@ class SandboxConfig:
     task_start_s: float = 0.0
     task_run_s: float = 0.05
     page_size: int = 20
+    products_page_max: int = 100
+    """Products of a page at most, whatever ``limit`` says [D]: the API's own bound is not documented."""
     unlist_single_values: bool = True
     """Whether a task's details show a single constraint value as a bare string, as in the seed's example."""
     faults: tuple[Mapping[str, object], ...] = field(default=())

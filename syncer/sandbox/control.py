@@ -4,9 +4,11 @@ GET  /                    what this is
 GET  /sandbox/state       every code with all its fields
 GET  /sandbox/tasks       every task, with what it was asked to do
 GET  /sandbox/journal     every write to a field: when, old, new, by which task or call
+GET  /sandbox/products    every product that is not archived
 GET  /sandbox/requests    every request that came in
 GET  /sandbox/violations  what a well-behaved client never does
 POST /sandbox/codes       add codes: a list of mappings
+POST /sandbox/products    add, remove or change products: {"add": [...], "remove": [...], "change": {...}}
 POST /sandbox/faults      replace the scripted faults: a list of rules
 POST /sandbox/reset       go back to the first state
 """
@@ -17,20 +19,21 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from syncer.sandbox.products import act, body
 from syncer.sandbox.scm import task_body
 
 if TYPE_CHECKING:
     from syncer.sandbox.server import Sandbox
 
 
-def control(sandbox: Sandbox, method: str, path: str, query: dict[str, str], body: bytes) -> tuple[int, Any]:
+def control(sandbox: Sandbox, method: str, path: str, query: dict[str, str], content: bytes) -> tuple[int, Any]:
     """Answer a request to the control door."""
     with sandbox.lock:
         sandbox.world.advance(sandbox.now_s())
         if method == "GET":
             return _look(sandbox, path, query)
         try:
-            return _act(sandbox, path, json.loads(body or b"null"))
+            return _act(sandbox, path, json.loads(content or b"null"))
         except (ValueError, TypeError) as error:
             return 400, {"detail": str(error)}
 
@@ -48,6 +51,8 @@ def _look(sandbox: Sandbox, path: str, query: dict[str, str]) -> tuple[int, Any]
             return 200, {"tasks": bodies}
         case "/sandbox/journal":
             return 200, {"writes": [asdict(write) for write in world.journal]}
+        case "/sandbox/products":
+            return 200, {"products": [body(product, world) for product in sandbox.catalogue.select(query)]}
         case "/sandbox/requests":
             return 200, {"requests": [asdict(logged) for logged in sandbox.requests]}
         case "/sandbox/violations":
@@ -61,6 +66,8 @@ def _act(sandbox: Sandbox, path: str, document: Any) -> tuple[int, Any]:
             for fields in document:
                 sandbox.world.add_code(fields)
             return 200, {"codes": len(sandbox.world.codes)}
+        case "/sandbox/products":
+            return 200, act(sandbox.catalogue, document)
         case "/sandbox/faults":
             sandbox.faults.replace(document)
             return 200, {"faults": len(document)}

@@ -23,6 +23,7 @@ from syncer.sandbox.config import ALL_PERMISSIONS, SandboxConfig
 from syncer.sandbox.control import control
 from syncer.sandbox.faults import TASK_KINDS, Fault, Faults
 from syncer.sandbox.limits import Throttle
+from syncer.sandbox.products import Catalogue
 from syncer.sandbox.scm import iso_from
 from syncer.sandbox.world import Sample, World, read_codes
 
@@ -71,7 +72,9 @@ class Sandbox:
             codes = read_codes(Path(config.codes_file))
         else:
             codes = Sample().rows
-        self.world = World(codes, campaigns=config.campaigns, products=config.products, seed=config.seed)
+        codes = list(codes)
+        self.catalogue = Catalogue(config.products, codes)
+        self.world = World(codes, campaigns=config.campaigns, products=self.catalogue.known, seed=config.seed)
         self.faults = Faults(config.faults, config.seed)
         self.updates = Throttle(config.updates_per_second, 1.0)
         self.reads = Throttle(config.reads_per_minute, 60.0)

@@ -10,6 +10,7 @@ import csv
 import itertools
 import uuid
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -73,7 +74,7 @@ class World:
         codes: Iterable[Mapping[str, str]],
         *,
         campaigns: Mapping[int, frozenset[str]] | None,
-        products: frozenset[str] | None,
+        products: AbstractSet[str] | None,
         seed: int = 0,
     ) -> None:
         self.campaigns = campaigns

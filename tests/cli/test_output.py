@@ -44,6 +44,7 @@ def test_the_document_has_every_member_of_the_contract(night):
     [
         ["init"], ["check"], ["plan", "a.csv"], ["sync", "a.csv"], ["resume"], ["status"], ["status", "1"], ["audit", "show", "K000001"],
         ["ledger", "check"], ["ledger", "upgrade"], ["ledger", "backup", "copy.db"],
+        ["products", "pull"], ["products", "list"], ["products", "show", "SKU-1"],
     ],
 )  # fmt: skip
 def test_every_command_prints_one_document_and_text_without_it(night, arguments):

@@ -6,7 +6,9 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
@@ -14,6 +16,7 @@ from sqlalchemy import create_engine, text
 from syncer.errors import LedgerCorruptError, LedgerSchemaError
 from syncer.ledger.ledger import Ledger, upgrade_ledger
 from syncer.ledger.migrate import migrations_path
+from syncer.ledger.products import last_pull, products
 from syncer.ledger.schema import APPEND_ONLY, SCHEMA_REVISION, append_only_triggers, metadata
 
 AT = "2026-11-20T05:00:00.000Z"
@@ -104,3 +107,42 @@ def test_an_upgrade_of_a_current_ledger_changes_nothing_and_creates_a_missing_on
     assert (first.before, first.after) == (None, SCHEMA_REVISION)
     assert (second.before, second.backup) == (SCHEMA_REVISION, None)
     assert (tmp_path / "l.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_upgrade_from_0001_keeps_everything_and_leaves_a_backup(tmp_path):
+    """A ledger of the first schema, with a night in it: refused as it is, upgraded with a backup, nothing lost."""
+    path, url = tmp_path / "l.db", f"sqlite:///{tmp_path}/l.db"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(migrations_path()))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for statement in (
+            """INSERT INTO jobs VALUES (1, 'erp', '["extended_id"]', '["lot"]', '{}')""",
+            """INSERT INTO runs (id, job_id, state, planned, started_at, mode, unique_key, rows, minimum_updates,
+               discarded_fields, program) VALUES (1, 1, 'complete', 1, 'at', 'auto', 1, '{"read": 1}', 1, '[]', 'old')""",
+            "INSERT INTO payloads VALUES (1, 'f', '{}')",
+            "INSERT INTO current VALUES (1, 'K1', 1, 1)",
+        ):
+            connection.execute(text(statement))
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as database:
+        before = {table: database.execute(f"SELECT * FROM {table}").fetchall() for table in ("jobs", "runs", "current")}
+        assert all(before.values())
+    with pytest.raises(LedgerSchemaError) as refused:
+        Ledger.open_to_write(url, at=AT)
+    assert refused.value.next == "syncer ledger upgrade"
+    done = upgrade_ledger(url, at=AT)
+    assert (done.before, done.after, done.backup) == ("0001", SCHEMA_REVISION, tmp_path / "l.db.0001.backup")
+    for name, revision in ((path, SCHEMA_REVISION), (done.backup, "0001")):
+        with closing(sqlite3.connect(name)) as database:
+            assert database.execute("SELECT version_num FROM alembic_version").fetchone() == (revision,)
+            assert {table: database.execute(f"SELECT * FROM {table}").fetchall() for table in before} == before
+    with closing(sqlite3.connect(path)) as database:
+        assert objects(database) == declared()
+    with Ledger.open_to_write(url, at=AT) as ledger:
+        assert ledger.jobs()[0].name == "erp"
+        assert list(products(ledger)) == []
+        assert last_pull(ledger) is None
+    assert upgrade_ledger(url, at=AT).backup is None

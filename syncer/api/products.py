@@ -1,0 +1,87 @@
+"""Products as the API lists them, typed (scantrust-api.md, "Products"). Decoding only: `client` makes the calls.
+
+What always holds: a product has an id and a SKU that is not empty; its whole JSON is kept as it came, without white
+space, so that members which nobody here knows are not lost. Members that the company cannot rely on for anything
+(images, labels, counts) are not checked: a surprise in them must not stop a night.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+
+from syncer.api.wire import Count, UnreadableError, decode
+
+PRODUCTS_PATH = "/api/v2/products/"
+PAGE_PRODUCTS = 100
+"""Products asked for at once; the API may give fewer, and then its pages are smaller; its bound is not known [D]."""
+ORDER = "-creation_date"
+"""The one ordering that is documented: without any, pages of a database are in no certain order."""
+_NAME_MAX = 10_000
+
+
+class _Campaign(msgspec.Struct, frozen=True):
+    id: Count
+
+
+class _Product(msgspec.Struct, frozen=True):
+    id: Count
+    sku: Annotated[str, msgspec.Meta(min_length=1, max_length=_NAME_MAX)]
+    name: str | None = None
+    is_archived: bool = False
+    campaign: _Campaign | None = None
+
+
+class _Page(msgspec.Struct, frozen=True):
+    count: Count
+    results: list[msgspec.Raw]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product of the company. ``campaign`` is its campaign's id; ``data`` its whole JSON, compact."""
+
+    id: int
+    sku: str
+    name: str
+    is_archived: bool
+    campaign: int | None
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProductPage:
+    """A page: its products, how many there are on all pages, and the link to the next one (None: the last)."""
+
+    count: int
+    products: tuple[Product, ...]
+    next: str | None
+
+
+def decode_page(body: bytes) -> ProductPage:
+    """Read a page of products; raise `UnreadableError` when it is none."""
+    page = decode(body, _Page)
+    return ProductPage(page.count, tuple(map(_product, page.results)), page.next)
+
+
+def _product(raw: msgspec.Raw) -> Product:
+    known = decode(bytes(raw), _Product)
+    try:
+        data = msgspec.json.format(bytes(raw), indent=-1).decode()
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise UnreadableError(f"the answer cannot be read: {error}") from None
+    campaign = known.campaign.id if known.campaign is not None else None
+    return Product(known.id, known.sku, known.name or "", known.is_archived, campaign, data)
+
+
+def list_query(*, archived: bool) -> dict[str, str]:
+    """Return what to ask for the first page of all products: those that are archived, or those that are not."""
+    return {"is_archived": "1" if archived else "0", "limit": str(PAGE_PRODUCTS), "offset": "0", "ordering": ORDER}
+
+
+def sku_query(sku: str, *, archived: bool) -> dict[str, str]:
+    """Return what to ask for the product with exactly this SKU."""
+    return {"sku__exact": sku, **({"is_archived": "1"} if archived else {})}

@@ -1,0 +1,72 @@
+"""``syncer products`` and ``syncer run`` on the command line: parse, call, render, exit. Loaded by `cli`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from syncer.cli import _envelope, _options, _settings, _show, _surroundings, cli, command
+from syncer.errors import UsageError
+from syncer.steps import EXPORT_FORMATS
+
+
+@cli.group("products")
+def products_group() -> None:
+    """Keep a copy of the company's products, and look into it."""
+
+
+@command("pull", products_group)
+@click.option("--archived", is_flag=True, help="Archived products too.")
+@click.option("--format", "form", type=click.Choice(EXPORT_FORMATS), help="Of the export; else told by FILE's name.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Export to FILE; else to standard output.")
+def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
+    """Read all products from the API, keep them in the ledger, and export them when a format or file is named."""
+    from syncer import products
+    from syncer.report import products as report
+
+    if _options().json and form and out is None:
+        raise UsageError("--json takes standard output, so an export needs a file", next="add --out FILE")
+    with _surroundings() as around:
+        result = products.pull(_settings(), products.PullRequest(archived, form, out), around)
+    if form is None or out is not None:
+        _show(_envelope("products pull", **report.pull_document(result)), lambda: report.pull_text(result))
+
+
+@command("list", products_group)
+@click.option("--archived", is_flag=True, help="Archived products too.")
+@click.option("--search", default="", metavar="TEXT", help="Only those whose SKU or name contains TEXT.")
+@click.option("--limit", type=click.IntRange(min=1), default=1_000_000, help="At most so many.")
+def list_command(archived: bool, search: str, limit: int) -> None:
+    """List the ledger's copy of the products. Asks the API nothing."""
+    from syncer import products
+    from syncer.report import products as report
+
+    view = products.list_products(_settings(), archived=archived, text=search, most=limit)
+    _show(_envelope("products list", **report.products_document(view)), lambda: report.products_text(view))
+
+
+@command("show", products_group)
+@click.argument("sku")
+@click.option("--fresh", is_flag=True, help="Ask the API, whatever the copy says.")
+def show_command(sku: str, fresh: bool) -> None:
+    """Show the product with this SKU: from the copy, or from the API when the copy lacks it."""
+    from syncer import products
+    from syncer.report import products as report
+
+    with _surroundings() as around:
+        view = products.show(_settings(), sku, around, fresh=fresh)
+    _show(_envelope("products show", product=report.product_document(view)), lambda: report.product_text(view))
+
+
+@command("run")
+def run_command() -> None:
+    """Do what [nightly] in the configuration lists, step by step, and end with the gravest exit code."""
+    from syncer import nightly
+    from syncer.report.night import night_document, night_text
+
+    with _surroundings() as around:
+        result = nightly.run(_settings(), around)
+    _show(night_document(result), lambda: night_text(result))
+    sys.exit(result.exit_code)

@@ -1,0 +1,136 @@
+"""Reading the company's products: the whole list, although it may change meanwhile, and single ones by their SKU.
+
+The list comes in pages by offset: a product that appears or goes while pages are read shifts all later ones, so that
+one is shown twice or not at all. What always holds of a `Pull`: its last reading had no product twice and as many as
+the API counted on every page; and what takes several pages was read until two readings in a row showed the same
+products in the same order. So no product that was there all the time is missing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from syncer.api.products import list_query, sku_query
+from syncer.errors import UnreachableError
+from syncer.ledger.products import ProductRecord, PullRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from syncer.api.client import ProductsAnswer
+    from syncer.api.products import Product
+    from syncer.execute.reading import Reader
+
+log = logging.getLogger(__name__)
+ROUNDS_MAX = 8
+"""How often the list is read before it is given up that it stands still."""
+PRODUCTS_MAX = 5_000_000
+"""More than this is no list of products; it bounds what a server can make a client hold."""
+Observe = Callable[[int, int], None]
+"""Is told how many products of how many are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """A list that was read whole, with all its products."""
+
+    record: PullRecord
+    products: tuple[ProductRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One reading of the list, from its first page to its last. ``fault``: why it cannot be whole; empty: it may be."""
+
+    products: tuple[Product, ...] = ()
+    pages: int = 0
+    fault: str = ""
+
+    @property
+    def ids(self) -> list[int]:
+        return [product.id for product in self.products]
+
+
+def pull_products(reader: Reader, *, archived: bool, observe: Observe = lambda done, of: None) -> Pull:
+    """Read all products, with ``archived`` those too. Raises `UnreachableError` when the list does not stand still."""
+    requests = reader.counts.reads
+    queries = [list_query(archived=scope) for scope in ((False, True) if archived else (False,))]
+    before: list[int] | None = None
+    for number in range(1, ROUNDS_MAX + 1):
+        seen_at = reader.at()
+        reading = _read_all(reader, queries, observe)
+        if not reading.fault and (reading.pages == 1 or before == reading.ids):
+            products = tuple(record_of(product, seen_at) for product in reading.products)
+            requests = reader.counts.reads - requests
+            return Pull(PullRecord(seen_at, reader.at(), archived, len(products), number, requests), products)
+        if reading.fault or before is not None:
+            log.info("the products changed while their list was read (%s): reading it again", reading.fault or "others")
+            if number < ROUNDS_MAX:
+                reader.pause(reader.poll_s * number)  # longer each time: an import in the portal comes to its end
+        before = None if reading.fault else reading.ids
+    words = reading.fault or "each reading showed others"
+    raise UnreachableError(
+        f"the list of products kept changing while it was read, {ROUNDS_MAX} times in a row ({words}); "
+        "nothing was recorded",
+        next="run it again when nobody is importing products",
+    )
+
+
+def _read_all(reader: Reader, queries: Sequence[Mapping[str, str]], observe: Observe) -> _Reading:
+    """Read lists one after the other. A product in two of them (archived meanwhile, say) is as the later one has it."""
+    products: dict[int, Product] = {}
+    pages = 0
+    for query in queries:
+        reading = _read_list(reader, query, observe, len(products))
+        if reading.fault:
+            return reading
+        pages += reading.pages
+        products |= {product.id: product for product in reading.products}
+    return _Reading(tuple(products.values()), pages)
+
+
+def _read_list(reader: Reader, query: Mapping[str, str], observe: Observe, before: int) -> _Reading:
+    """Read one list from its first page to its last, or as far as it can be whole; ``before`` were read already."""
+    products: list[Product] = []
+    seen: set[int] = set()
+    asked, count, pages = query, -1, 0
+    while True:  # bounded: every page brings products that were not seen yet, and there are `count` of them
+        answer = _page(reader, asked)
+        pages += 1
+        if count not in {-1, answer.count}:
+            return _Reading(fault=f"there were {count} of them, then {answer.count}")
+        count = answer.count
+        ids = [product.id for product in answer.products]
+        if len(set(ids)) < len(ids) or not seen.isdisjoint(ids):
+            return _Reading(fault="one came twice")
+        products += answer.products
+        seen.update(ids)
+        observe(before + len(products), before + count)
+        if answer.following is None:
+            short = f"{len(products)} of {count} came" if len(products) != count else ""
+            return _Reading(tuple(products), pages, short)
+        if not ids or len(products) >= count or count > PRODUCTS_MAX:
+            return _Reading(fault=f"pages go on after {len(products)} of {count}")
+        asked = answer.following
+
+
+def _page(reader: Reader, query: Mapping[str, str]) -> ProductsAnswer:
+    return reader.ask(lambda client: client.products(query))
+
+
+def look_up(reader: Reader, sku: str) -> ProductRecord | None:
+    """Ask for one product by its exact SKU, among the archived ones too; None when there is none."""
+    at = reader.at()
+    for archived in (False, True):
+        for product in _page(reader, sku_query(sku, archived=archived)).products:
+            if product.sku == sku:  # a filter that the API did not know would show others
+                return record_of(product, at)
+    return None
+
+
+def record_of(product: Product, at: str) -> ProductRecord:
+    """Return a product as the ledger keeps it."""
+    return ProductRecord(product.id, product.sku, product.name, product.is_archived, product.campaign, product.data, at)

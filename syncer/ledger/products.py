@@ -1,0 +1,161 @@
+"""The copy of the company's products: written when a list was read whole, or a single product was looked up.
+
+What always holds: a pull and its products are written in one transaction, so a pull that is recorded was whole; a
+product is never taken out, its ``seen_at`` tells when it was last there. ``seen_at`` is the time at which reading
+began, so a product was there at that time or later.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, insert, select
+
+from syncer.ledger import schema as t
+from syncer.ledger.bulk import raw_cursor
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from syncer.ledger.ledger import Ledger
+
+_UPSERT = """
+INSERT INTO products (id, sku, name, is_archived, campaign, data, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET sku = excluded.sku, name = excluded.name, is_archived = excluded.is_archived,
+    campaign = excluded.campaign, data = excluded.data, seen_at = excluded.seen_at
+"""
+_COLUMNS = "id, sku, name, is_archived, campaign, data, seen_at"
+
+
+@dataclass(frozen=True, slots=True)
+class ProductRecord:
+    """A product of the copy. ``campaign`` is its campaign's id; ``data`` is its whole JSON."""
+
+    id: int
+    sku: str
+    name: str
+    is_archived: bool
+    campaign: int | None
+    data: str
+    seen_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class PullRecord:
+    """A list that was read whole; ``archived``: archived products too. ``rounds``: until it stood still."""
+
+    seen_at: str
+    ended_at: str
+    archived: bool
+    products: int
+    rounds: int
+    requests: int
+
+
+def store_pull(ledger: Ledger, pull: PullRecord, products: Iterable[ProductRecord]) -> None:
+    """Record a pull with all its products, in one transaction. Storing it again changes nothing but the list."""
+    with ledger.connection.begin():
+        _upsert(ledger.connection, products)
+        ledger.connection.execute(
+            insert(t.product_pulls).values(
+                seen_at=pull.seen_at,
+                ended_at=pull.ended_at,
+                archived=pull.archived,
+                products=pull.products,
+                rounds=pull.rounds,
+                requests=pull.requests,
+            )
+        )
+
+
+def store_products(ledger: Ledger, products: Sequence[ProductRecord]) -> None:
+    """Record products that were looked up one by one."""
+    if products:
+        with ledger.connection.begin():
+            _upsert(ledger.connection, products)
+
+
+def _upsert(connection: Connection, products: Iterable[ProductRecord]) -> None:
+    raw_cursor(connection).executemany(
+        _UPSERT, ((p.id, p.sku, p.name, p.is_archived, p.campaign, p.data, p.seen_at) for p in products)
+    )
+
+
+def last_pull(ledger: Ledger, *, archived: bool | None = None) -> PullRecord | None:
+    """Return the last pull that was whole (``archived``: of those that read archived products too, or did not)."""
+    query = select(t.product_pulls).order_by(t.product_pulls.c.id.desc()).limit(1)
+    if archived is not None:
+        query = query.where(t.product_pulls.c.archived == archived)
+    with ledger.reading() as connection:
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        return PullRecord(row.seen_at, row.ended_at, row.archived, row.products, row.rounds, row.requests)
+
+
+def known_names(ledger: Ledger, wanted: Iterable[str], *, since: str) -> set[str]:
+    """Return those of `wanted` that a product seen at `since` or later bears: as its SKU, or as its id."""
+    asked = json.dumps(sorted(wanted), ensure_ascii=False)
+    statement = """
+        SELECT w.value FROM json_each(?) w WHERE EXISTS (
+            SELECT 1 FROM products p WHERE p.sku = w.value AND p.seen_at >= ?
+        ) OR EXISTS (
+            SELECT 1 FROM products p WHERE p.id = CAST(w.value AS INTEGER) AND CAST(p.id AS TEXT) = w.value
+                AND p.seen_at >= ?
+        )"""
+    with ledger.reading() as connection:
+        return {row[0] for row in raw_cursor(connection).execute(statement, (asked, since, since))}
+
+
+def products(
+    ledger: Ledger, *, archived: bool | None = None, text: str = "", most: int | None = None
+) -> Iterator[ProductRecord]:
+    """Stream the copy in the order of the SKUs; ``text``: only those whose SKU or name contains it."""
+    where, parameters = ["1 = 1"], []
+    if archived is not None:
+        where.append("is_archived = ?")
+        parameters.append(str(int(archived)))
+    if text:
+        where.append("(instr(lower(sku), lower(?)) OR instr(lower(name), lower(?)))")
+        parameters += [text, text]
+    statement = f"SELECT {_COLUMNS} FROM products WHERE {' AND '.join(where)} ORDER BY sku, id LIMIT ?"
+    with ledger.reading() as connection:
+        for row in raw_cursor(connection).execute(statement, (*parameters, -1 if most is None else most)):
+            yield _record(row)
+
+
+def product(ledger: Ledger, sku: str) -> ProductRecord | None:
+    """Return the product that last bore a SKU; None when the copy lacks it."""
+    statement = f"SELECT {_COLUMNS} FROM products WHERE sku = ? ORDER BY seen_at DESC, id DESC LIMIT 1"
+    with ledger.reading() as connection:
+        row = raw_cursor(connection).execute(statement, (sku,)).fetchone()
+        return None if row is None else _record(row)
+
+
+def count(ledger: Ledger) -> int:
+    """Count the products of the copy."""
+    with ledger.reading() as connection:
+        return int(connection.execute(select(func.count()).select_from(t.products)).scalar_one())
+
+
+def count_gone(ledger: Ledger, pull: PullRecord) -> int:
+    """Count the products that a pull should have listed, were they still there, and did not."""
+    statement = "SELECT count(*) FROM products WHERE seen_at < ? AND (? OR NOT is_archived)"
+    with ledger.reading() as connection:
+        return int(raw_cursor(connection).execute(statement, (pull.seen_at, pull.archived)).fetchone()[0])
+
+
+def _record(row: Sequence[object]) -> ProductRecord:
+    number, sku, name, is_archived, campaign, data, seen_at = row
+    return ProductRecord(
+        int(str(number)),
+        str(sku),
+        str(name),
+        bool(is_archived),
+        None if campaign is None else int(str(campaign)),
+        str(data),
+        str(seen_at),
+    )

@@ -1,0 +1,123 @@
+"""The commands about products: pull them all, list and show the copy. Nothing here prints.
+
+What always holds: what is written appears whole or not at all (the ledger in one transaction, a file by its renaming),
+the ledger first; so a pull that was interrupted has changed nothing, or has only its file to be written again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from syncer.clock import utc_text
+from syncer.errors import LedgerBusyError, UsageError
+from syncer.execute.products import look_up, pull_products
+from syncer.ledger import products as copy
+from syncer.ledger.ledger import Ledger
+from syncer.report.products import write_products
+from syncer.results import ProductsView, ProductView, PullResult, Requests
+from syncer.session import reader_of
+
+if TYPE_CHECKING:
+    from syncer.commands import Surroundings
+    from syncer.config import Settings
+    from syncer.ledger.products import ProductRecord, PullRecord
+
+SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """What is asked of ``products pull``. ``form`` without ``out`` writes to standard output."""
+
+    archived: bool = False
+    form: str | None = None
+    out: Path | None = None
+
+
+def pull(settings: Settings, request: PullRequest, around: Surroundings) -> PullResult:
+    """Read all products, keep them in the ledger, export them. Raises before anything is kept, or is done."""
+    clock, started_s = around.clock, around.clock.monotonic_s()
+    form = export_form(request)
+    reader = reader_of(settings, clock, around.interrupt, started_s=started_s)
+    with Ledger.open_to_write(settings.ledger.url, at=utc_text(clock.wall_s())) as ledger:
+        found = pull_products(reader, archived=request.archived, observe=partial(around.on_list, "products"))
+        before = copy.count(ledger)
+        copy.store_pull(ledger, found.record, found.products)
+        new = copy.count(ledger) - before
+        gone = copy.count_gone(ledger, found.record)
+    if form is not None:
+        write_products(found.products, form, request.out, sys.stdout)
+    counts = reader.counts
+    requests = Requests(reads=counts.reads, throttled=counts.throttled, retries=counts.retries)
+    return PullResult(found.record, new, gone, requests, request.out, form)
+
+
+def export_form(request: PullRequest) -> str | None:
+    """Return the format of the export, None when none is wanted; raise `UsageError` before anything is read."""
+    if request.out is None:
+        if request.form == "parquet":
+            raise UsageError("parquet is not for standard output", next="syncer products pull --out products.parquet")
+        return request.form
+    if request.out.is_dir() or not request.out.parent.is_dir():
+        raise UsageError(f"{request.out} cannot be written: its folder does not exist, or it is one itself")
+    form = request.form or SUFFIXES.get(request.out.suffix.lower())
+    if form is None:
+        raise UsageError(f"{request.out}: the format cannot be told from its name", next="name it: --format csv")
+    return form
+
+
+def list_products(settings: Settings, *, archived: bool, text: str, most: int) -> ProductsView:
+    """Return the products of the copy, in the order of their SKUs, and when it was read as a whole."""
+    with _copy_of(settings) as ledger:
+        if ledger is None:
+            return ProductsView((), 0, None)
+        with ledger.reading():  # all of one moment
+            active, whole = copy.last_pull(ledger), copy.last_pull(ledger, archived=True)
+            chosen = list(copy.products(ledger, archived=None if archived else False, text=text))
+        views = tuple(_view(product, active, whole) for product in chosen[:most])
+        return ProductsView(views, len(chosen), active)
+
+
+def show(settings: Settings, sku: str, around: Surroundings, *, fresh: bool = False) -> ProductView:
+    """Return the product with this SKU: from the copy, or, when that lacks it (or `fresh`), from the API."""
+    with _copy_of(settings) as ledger:
+        if ledger is not None and not fresh:
+            known = copy.product(ledger, sku)
+            if known is not None:
+                return _view(known, copy.last_pull(ledger), copy.last_pull(ledger, archived=True))
+    reader = reader_of(settings, around.clock, around.interrupt, started_s=around.clock.monotonic_s())
+    product = look_up(reader, sku)
+    if product is None:
+        raise UsageError(f"no product has the SKU {sku!r}", next="syncer products list --search TEXT")
+    _keep(settings, product, around)
+    return ProductView(product, listed=True)
+
+
+def _keep(settings: Settings, product: ProductRecord, around: Surroundings) -> None:
+    """Keep what was looked up; not while another run holds the ledger: it is a copy, and can be asked for again."""
+    try:
+        with Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s())) as ledger:
+            copy.store_products(ledger, [product])
+    except LedgerBusyError:
+        return
+
+
+@contextmanager
+def _copy_of(settings: Settings) -> Iterator[Ledger | None]:
+    ledger = Ledger.open_to_read(settings.ledger.url)
+    try:
+        yield ledger
+    finally:
+        if ledger is not None:
+            ledger.close()
+
+
+def _view(product: ProductRecord, active: PullRecord | None, whole: PullRecord | None) -> ProductView:
+    pull = whole if product.is_archived else active
+    return ProductView(product, listed=pull is None or product.seen_at >= pull.seen_at)

@@ -1,0 +1,181 @@
+"""Products for people and scripts: tables, JSON documents, and exports that appear whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from syncer.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from syncer.ledger.products import ProductRecord
+    from syncer.results import ProductsView, ProductView, PullResult
+
+WHOLE = ("id", "code_count", "active_code_count", "blacklisted_code_count", "brand.id", "company.id", "campaign.id")
+FLAGS = ("is_archived", "campaign.is_archived")
+COLUMNS = (
+    "id", "uuid", "sku", "name", "description", "label", "image", "brand.id", "brand.name", "brand.image", "company.id",
+    "company.uuid", "company.name", "creation_date", "client_url", "is_archived", "code_count", "active_code_count",
+    "blacklisted_code_count", "campaign.id", "campaign.name", "campaign.description", "campaign.is_archived",
+    "smartlabel", "seen_at",
+)  # fmt: skip
+"""Columns of CSV and Parquet: members of the API's answer, with dots where they nest. JSON lines have everything."""
+
+_PATHS = tuple((column, column.split(".")) for column in COLUMNS)
+
+
+def pull_document(result: PullResult) -> dict[str, Any]:
+    """Return what ``products pull --json`` says."""
+    requests = {name: value for name, value in asdict(result.requests).items() if name in _READS}
+    return {
+        "pull": asdict(result.pull),
+        "new": result.new,
+        "gone": result.gone,
+        "requests": requests,
+        "out": str(result.out) if result.out else None,
+        "format": result.format,
+    }
+
+
+_READS = frozenset({"reads", "throttled", "retries"})
+
+
+def pull_text(result: PullResult) -> RenderableType:
+    """Return what ``products pull`` says."""
+    pull = result.pull
+    scope = "with the archived ones" if pull.archived else "without archived ones"
+    lines = [
+        f"{pull.products:,} products ({scope}) are kept in the ledger: {result.new:,} new, {result.gone:,} gone",
+        f"read in {pull.requests:,} requests, {pull.rounds} rounds" if pull.rounds > 1 else "",
+        f"written to {result.out}" if result.out else "",
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def product_document(view: ProductView) -> dict[str, Any]:
+    """Return one product: what is known of it by name, and everything that the API said."""
+    return {**asdict(view.product), "data": json.loads(view.product.data), "listed": view.listed}
+
+
+def products_document(view: ProductsView) -> dict[str, Any]:
+    """Return what ``products list --json`` says."""
+    return {
+        "products": [product_document(one) for one in view.products],
+        "total": view.total,
+        "pull": asdict(view.pull) if view.pull else None,
+    }
+
+
+def products_text(view: ProductsView) -> RenderableType:
+    """Return the table of ``products list``."""
+    if view.pull is None and not view.products:
+        return "there is no copy of the products yet\nnext: syncer products pull"
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("SKU", "name", "campaign", "id", "seen at", ""):
+        table.add_column(heading)
+    for one in view.products:
+        product = one.product
+        state = "archived" if product.is_archived else "" if one.listed else "gone"
+        campaign = "" if product.campaign is None else str(product.campaign)
+        cells = (product.sku, product.name, campaign, str(product.id), product.seen_at[:19].replace("T", " "), state)
+        table.add_row(*(Text(cell) for cell in cells))
+    of = view.pull
+    words = f"read whole at {of.ended_at[:19].replace('T', ' ')}" if of else "never read whole: syncer products pull"
+    return Group(table, Text(f"{len(view.products):,} of {view.total:,} products; {words}", "dim"))
+
+
+def product_text(view: ProductView) -> RenderableType:
+    """Return one product, member by member."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in flat(view.product).items():
+        if value not in (None, ""):
+            table.add_row(Text(name, "bold"), Text(_cell(value)))
+    return table if view.listed else Group(table, Text("the last whole list did not show it any more", "yellow"))
+
+
+def flat(product: ProductRecord) -> dict[str, Any]:
+    """Return a product by `COLUMNS`; None for what the API did not say."""
+    data = json.loads(product.data)
+    row: dict[str, Any] = {}
+    for column, parts in _PATHS:
+        value: Any = data
+        for part in parts:
+            value = value.get(part) if isinstance(value, dict) else None
+        row[column] = value
+    return {**row, "seen_at": product.seen_at}
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def write_products(products: Iterable[ProductRecord], form: str, path: Path | None, stdout: TextIO) -> None:
+    """Write products as ``csv``, ``jsonl`` or ``parquet`` to a file, or to `stdout` when there is no path.
+
+    The file appears whole under its name, replacing an older one, or not at all. Raises `UsageError` when it cannot.
+    """
+    if path is None:
+        _write_text(products, form, stdout)
+        return
+    part = path.with_name(path.name + ".part")
+    try:
+        part.unlink(missing_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        if form == "parquet":
+            os.close(descriptor)
+            _write_parquet(products, part)
+        else:
+            with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as file:
+                _write_text(products, form, file)
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise UsageError(
+            f"the products cannot be written to {path}: {error.strerror or error}; the ledger has them",
+            next="make room or name another file: syncer products pull --out FILE",
+        ) from error
+
+
+def _write_text(products: Iterable[ProductRecord], form: str, file: TextIO) -> None:
+    if form == "jsonl":
+        for product in products:
+            document = {**json.loads(product.data), "seen_at": product.seen_at}
+            file.write(json.dumps(document, ensure_ascii=False) + "\n")
+        return
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for product in products:
+        writer.writerow(_cell(value) for value in flat(product).values())
+
+
+def _write_parquet(products: Iterable[ProductRecord], path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [flat(product) for product in products]
+    columns = {}
+    for column in COLUMNS:
+        values = [row[column] for row in rows]
+        if column in WHOLE:
+            columns[column] = pa.array([v if type(v) is int else None for v in values], pa.int64())
+        elif column in FLAGS:
+            columns[column] = pa.array([v if type(v) is bool else None for v in values], pa.bool_())
+        else:
+            columns[column] = pa.array([None if v is None else _cell(v) for v in values], pa.string())
+    pq.write_table(pa.table(columns), path)

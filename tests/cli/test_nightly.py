@@ -1,0 +1,169 @@
+"""``syncer run``: the steps of a night, each accounted for, and one exit code that says the gravest."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from conftest import codes
+
+from syncer.errors import ConfigError
+from syncer.results import GRAVITY, NightResult, StepOutcome
+from syncer.steps import ProductsStep, ScansStep, SyncStep, parse_steps
+
+HEADER = ("extended_id", "product")
+STEPS = 'steps = [{products = {out = "p.jsonl"}}, {sync = {files = ["night-*.csv"], results = "out"}}]'
+DOWN = {"kind": "status", "on": "products", "every": 1, "status_code": 503}
+
+
+def night_of(here, *more, **extra):
+    return here.run("run", "--json", *more, **extra)
+
+
+def test_every_step_is_done_in_its_order_and_summed_up_in_one_document(night):
+    with night(codes=codes(4), products=("a", "b")) as here:
+        here.config(f"[nightly]\n{STEPS}\n")
+        here.write("night-2.csv", HEADER, [("K000001", "b")])
+        here.write("night-1.csv", HEADER, [("K000000", "a")])
+        done = night_of(here)
+        assert (done.code, done.document["exit_code"], done.document["command"]) == (0, 0, "run")
+        first, second = done.document["steps"]
+        assert (first["step"], first["exit_code"], first["summary"]["pull"]["products"]) == ("products", 0, 2)
+        assert (second["step"], second["exit_code"], second["summary"]["values"]["confirmed"]) == ("sync", 0, 2)
+        assert (here.folder / "p.jsonl").read_text().count("\n") == 2
+        assert (here.folder / "out" / "confirmed.csv").exists()
+        assert [logged.call for logged in here.box.requests] == ["products", "sync"]  # the copy of the first is used
+        text = here.run("run")
+        assert text.code == 0
+        assert "step 2 of 2, sync: exit code 0" in text.out
+
+
+def test_rows_that_are_not_confirmed_stop_no_later_step(night):
+    with night(codes=codes(1), products=("a",)) as here:
+        here.write("x.csv", HEADER, [("K000000", "none")])
+        here.config('[nightly]\nsteps = [{sync = {files = ["x.csv"]}}, {products = {}}]\n')
+        done = night_of(here)
+        assert (done.code, [step["exit_code"] for step in done.document["steps"]]) == (3, [3, 0])
+
+
+@pytest.mark.parametrize(("on_failure", "exits"), [("stop", [5, None]), ("continue", [5, 0])])
+def test_a_failed_step_skips_the_later_ones_or_not(night, on_failure, exits):
+    with night(codes=codes(1), products=("a",), faults=(DOWN,)) as here:
+        here.write("night-1.csv", ("extended_id", "lot"), [("K000000", "L")])
+        here.config(f'[nightly]\non_failure = "{on_failure}"\n{STEPS}\n')
+        done = night_of(here, SYNCER_API__GIVE_UP_AFTER_S="0.5")
+        assert (done.code, [step["exit_code"] for step in done.document["steps"]]) == (5, exits)
+        assert [step["skipped"] for step in done.document["steps"]] == [False, exits[1] is None]
+        assert done.document["error"]["code"] == "unreachable"
+        assert len(here.box.calls("sync")) == (0 if on_failure == "stop" else 1)
+
+
+def test_a_pattern_that_no_file_matches_fails_its_step_alone(night):
+    with night(products=("a",)) as here:
+        here.config(f"[nightly]\n{STEPS}\n")
+        done = night_of(here)
+        assert (done.code, [step["exit_code"] for step in done.document["steps"]]) == (2, [0, 2])
+        assert "no file matches night-*.csv" in done.document["error"]["message"]
+        assert "no file matches" in here.run("run").out
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "nightly.steps is empty"),
+        ("[nightly]\nsteps = [{products = {}}, {scans = {campaign = 195}}]", "scans cannot be pulled"),
+        ('[nightly]\nsteps = [{products = {}}, {sync = {job = "nope", files = ["a"]}}]', "no job 'nope'"),
+        ('[nightly]\nsteps = [{products = {}}, {products = {out = "none/p.csv"}}]', "none/p.csv"),
+        ("[nightly]\nsteps = [{products = {}, sync = {}}]", "one member"),
+        ('[nightly]\non_failure = "maybe"', "one of stop, continue"),
+    ],
+)
+def test_a_fault_in_any_step_is_found_before_the_first_begins(night, text, words):
+    with night(products=("a",)) as here:
+        here.config(text + "\n")
+        done = night_of(here)
+        assert (done.code, done.document["exit_code"]) == (2, 2)
+        assert words in done.document["error"]["message"]
+        assert len(here.box.requests) == 0
+
+
+def test_without_a_token_nothing_begins(night):
+    with night(products=("a",)) as here:
+        here.config("[nightly]\nsteps = [{products = {}}]\n")
+        assert night_of(here, SYNCER_API__TOKEN="").code == 2
+        assert not (here.folder / "syncer.db").exists()
+
+
+@pytest.mark.parametrize("on_failure", ["stop", "continue"])
+def test_a_signal_ends_the_night_and_the_next_one_goes_on(night, on_failure):
+    with night(codes=codes(1), products=("a",), latency_s=0.5) as here:
+        here.write("night-1.csv", ("extended_id", "lot"), [("K000000", "L")])
+        here.config(f'[nightly]\non_failure = "{on_failure}"\n{STEPS}\n')
+        process = here.start("run", "--json")
+        until = time.monotonic() + 20
+        while not here.box.requests and time.monotonic() < until:
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+        document = json.loads(out)
+        assert (process.returncode, document["exit_code"]) == (143, 143), (out, err)
+        assert document["steps"][1]["skipped"] or document["steps"][1]["exit_code"] == 143
+        assert here.box.calls("sync") == []
+        assert night_of(here).code == 0
+
+
+def test_the_environment_may_name_the_steps(night):
+    with night(products=("a",)) as here:
+        assert night_of(here, SYNCER_NIGHTLY__STEPS="[{products = {}}]").code == 0
+
+
+def test_the_gravest_exit_code_is_that_of_the_whole_whatever_the_order():
+    for codes_ in itertools.permutations((0, 3, 5, 12), 3):
+        result = NightResult(tuple(StepOutcome("s", code) for code in codes_), "continue")
+        assert result.exit_code == min(codes_, key=GRAVITY.index)
+    assert NightResult((StepOutcome("a", 0), StepOutcome("b")), "stop").exit_code == 0
+    assert NightResult((StepOutcome("a", 77), StepOutcome("b", 13)), "stop").gravest.step == "a"
+
+
+def test_steps_are_read_as_they_are_written():
+    assert parse_steps([]) == ()
+    steps = parse_steps(
+        [{"products": {"archived": True}}, {"sync": {"files": "a.csv", "job": "erp"}}, {"scans": {"campaign": 195}}]
+    )
+    assert steps == (ProductsStep(True), SyncStep(("a.csv",), "erp"), ScansStep({"campaign": 195}))
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("x", "a list of steps"), ([{}], "one member"), ([{"nap": {}}], "'nap'"), ([{"products": 3}], "tables of options"),
+        ([{"products": {"arch": True}}], "'arch'"), ([{"products": {"archived": 1}}], "archived is true or false"),
+        ([{"products": {"format": "xml", "out": "x"}}], "csv, jsonl, parquet"), ([{"products": {"format": "csv"}}], "beside out"),
+        ([{"sync": {}}], "sync has files"), ([{"sync": {"files": []}}], "sync has files"),
+        ([{"sync": {"files": ["a"], "job": 3}}], "job is a text"),
+    ],
+)  # fmt: skip
+def test_every_fault_of_a_step_is_named(value, words):
+    with pytest.raises(ValueError, match="step") as raised:
+        parse_steps(value)
+    assert words in str(raised.value)
+
+
+def test_the_hook_for_scans_says_that_they_are_to_come():
+    from syncer import nightly
+
+    with pytest.raises(ConfigError, match="scans"):
+        nightly._PREPARE[ScansStep](None, ScansStep(), None)
+
+
+def test_the_order_of_the_exit_codes_is_documented_as_it_is():
+    text = (Path(__file__).parents[2] / "docs" / "products.md").read_text(encoding="utf-8")
+    order = re.search(r"^130/143.*?→ 0$", text, re.MULTILINE | re.DOTALL)[0]
+    shown = [int(number) for number in re.findall(r"\d+", order)]
+    assert shown == [code for code in GRAVITY if code != 129]
