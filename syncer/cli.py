@@ -372,6 +372,7 @@ def check_command() -> None:
 @click.option(
     "--fields", help="SCM fields of the campaign, separated by commas; others are discarded. Else all are taken."
 )
+@click.option("--scans", type=click.IntRange(min=0), default=0, help="How many made-up scans there are.")
 @click.option("--faults", type=click.File("rb"), help="JSON list of scripted faults (docs/sandbox.md).")
 @click.option("--seed", type=int, default=0, help="Of everything that is left to chance.")
 def sandbox_command(
@@ -381,6 +382,7 @@ def sandbox_command(
     task_delay: float,
     rate: int,
     fields: str | None,
+    scans: int,
     faults: Any,
     seed: int,
 ) -> None:
@@ -396,6 +398,7 @@ def sandbox_command(
         task_run_s=task_delay,
         updates_per_second=rate,
         campaigns={1: frozenset(fields.split(","))} if fields else None,
+        scans=scans,
         faults=tuple(json.load(faults)) if faults else (),
         seed=seed,
     )

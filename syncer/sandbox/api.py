@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from syncer.sandbox import scan_views
 from syncer.sandbox.scm import Answer, check_async, group_body, list_tasks, task_body, upload_sync
 from syncer.sandbox.world import Task
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from syncer.sandbox.server import Sandbox
 
 SCM_PERMISSIONS = frozenset({"codes_view", "scm_bulk_edit", "scm_code_edit", "product_view"})
+SCANS_PERMISSIONS = frozenset({"scans_download"})
 PAGE_MAX = 1000
 
 
@@ -117,6 +119,21 @@ def _me(request: Request) -> Answer:
     return 200, {"id": 1638, "email": "sandbox@example.com", "permissions": permissions}
 
 
+def _scans(request: Request) -> Answer:
+    sandbox = request.sandbox
+    return scan_views.page(
+        sandbox.scans,
+        request.query,
+        url=sandbox.url,
+        now_us=sandbox.wall_us(request.now_s),
+        page_size=sandbox.config.page_size,
+    )
+
+
+def _scans_csv(request: Request) -> Answer:
+    return scan_views.csv_lines(request.sandbox.scans, request.query, now_us=request.sandbox.wall_us(request.now_s))
+
+
 def _route(
     name: str,
     path: str,
@@ -125,8 +142,9 @@ def _route(
     *,
     is_update: bool = False,
     free: bool = False,
+    permissions: frozenset[str] = SCM_PERMISSIONS,
 ) -> Route:
-    permissions: frozenset[str] = frozenset() if free else SCM_PERMISSIONS
+    permissions = frozenset() if free else permissions
     return Route(name, re.compile(path), frozenset(methods.split()), permissions, is_update, handle)
 
 
@@ -137,4 +155,6 @@ ROUTES = (
     _route("task", r"/api/v2/scm/tasks/(?P<id>[^/]+)/", "GET", _task),
     _route("group", r"/api/v2/scm/task-groups/(?P<reference>[^/]+)/", "GET", _group),
     _route("me", r"/api/v2/me/", "GET", _me, free=True),
+    _route("scans", r"/api/v2/dashboard/scans/", "GET", _scans, permissions=SCANS_PERMISSIONS),
+    _route("scans_csv", r"/api/v2/dashboard/scans/csv", "GET", _scans_csv, permissions=SCANS_PERMISSIONS),
 )

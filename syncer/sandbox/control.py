@@ -7,6 +7,7 @@ GET  /sandbox/journal     every write to a field: when, old, new, by which task 
 GET  /sandbox/requests    every request that came in
 GET  /sandbox/violations  what a well-behaved client never does
 POST /sandbox/codes       add codes: a list of mappings
+POST /sandbox/scans       let scans happen, now or late: a list of mappings (docs/sandbox.md)
 POST /sandbox/faults      replace the scripted faults: a list of rules
 POST /sandbox/reset       go back to the first state
 """
@@ -61,6 +62,8 @@ def _act(sandbox: Sandbox, path: str, document: Any) -> tuple[int, Any]:
             for fields in document:
                 sandbox.world.add_code(fields)
             return 200, {"codes": len(sandbox.world.codes)}
+        case "/sandbox/scans":
+            return 200, {"uuids": [sandbox.scan(**scan) for scan in document]}
         case "/sandbox/faults":
             sandbox.faults.replace(document)
             return 200, {"faults": len(document)}
