@@ -152,6 +152,10 @@ class ScansClient:
             return self._failed(reply, verdict, query)
         return ScansAnswer(verdict=verdict, query=query, status_code=reply.status_code)
 
+    def abort(self) -> None:
+        """End the call under way, and every later one; for another thread."""
+        self._transport.abort()
+
     def product_id(self, sku: str) -> int | str:
         """Return the id of the product with a SKU; a text says why there is none."""
         reply = self._transport.call("GET", PRODUCTS_PATH, params={"sku__exact": sku})

@@ -1,8 +1,8 @@
 """How far each pull of scans has come: watermark, the page chain in progress, what was delivered, and stored scans.
 
-What always holds: a part's scans, their ids and the cursor behind them are committed together, in one transaction, after
-the part's files are durable; so what the ledger says was delivered is delivered, and nothing else. A pull is found by
-its destination, and a destination belongs to one scope for ever.
+What always holds: a part's scans, their ids and the cursor behind them are committed together, in one transaction,
+after the part's files are durable; so what the ledger says was delivered is delivered, and nothing else. A pull is
+found by its destination, and a destination belongs to one scope for ever.
 
 Pulls have a lock of their own beside the ledger's: scans touch no batch, so a pull may go on while a sync runs.
 """

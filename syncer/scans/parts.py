@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +21,7 @@ import pyarrow as pa
 
 from syncer.errors import LedgerWriteError, UsageError
 from syncer.scans.columns import FIXED, SCM_PREFIX, Block
+from syncer.scans.seen import ID_BYTES
 
 if TYPE_CHECKING:
     from syncer.ledger.scans import PullState
@@ -83,7 +85,7 @@ class Folder:
                 self._write_days(block, name)
             else:
                 write = _write_csv if self._form == "csv" else _write_jsonl
-                _durable(self.folder / name, lambda file: write(block.table, file))
+                _durable(self.folder / name, partial(write, block.table))
         except (OSError, pa.ArrowException) as error:
             raise _write_error(self.folder / name, error) from error
 
@@ -95,10 +97,9 @@ class Folder:
             if not folder.is_dir():
                 folder.mkdir()
                 _sync(self.folder)
-            rows = table.filter(pa.array(days == day))
-            _durable(folder / name, lambda file, rows=rows: _write_parquet(rows, file))
+            _durable(folder / name, partial(_write_parquet, table.filter(pa.array(days == day))))
 
-    def rows(self, block: Block, state: PullState) -> Iterator[Sequence[Any]]:
+    def rows(self, block: Block, state: PullState) -> Iterator[Sequence[Any]]:  # noqa: ARG002
         """See `Destination`: nothing."""
         return iter(())
 
@@ -118,14 +119,13 @@ class Tables:
     def rows(self, block: Block, state: PullState) -> Iterator[Sequence[Any]]:
         """See `Destination`."""
         own = {"scan.uuid", "code.extended_id", "code.serial_number"}
-        place = 0
-        for scan in _objects(block.table):
+        ids = block.ids.tobytes()
+        for place, scan in enumerate(_objects(block.table)):
             scm = {name.removeprefix(SCM_PREFIX): value for name, value in scan.items() if name.startswith(SCM_PREFIX)}
             data = {name: scan[name] for name in FIXED if name not in own and scan.get(name) is not None}
             yield (
                 state.id,
-                # numpy hands out such texts without the zeros at their end
-                bytes(block.ids[place]).ljust(16, b"\0"),
+                ids[place * ID_BYTES : (place + 1) * ID_BYTES],
                 self._campaign,
                 int(block.times_us[place]),
                 scan.get("code.extended_id"),
@@ -133,7 +133,6 @@ class Tables:
                 json.dumps(scm, ensure_ascii=False),
                 json.dumps(data, ensure_ascii=False),
             )
-            place += 1
 
 
 def with_times(block: Block) -> pa.Table:

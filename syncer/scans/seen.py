@@ -1,6 +1,6 @@
 """Which ids are known: exact, at 16 bytes an id, so that a million of them need 16 MB. Pure.
 
-Sorted runs of doubling sizes, each searched by bisection: adding a page costs a short sort now and then, never a sort of
+Sorted runs of doubling sizes, each searched by bisection: adding a page costs a short sort now and then, seldom one of
 everything.
 """
 
