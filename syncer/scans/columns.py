@@ -143,9 +143,10 @@ def _times_us(texts: list[str]) -> npt.NDArray[np.int64]:
         times = pa.array(texts, TEXT).cast(pa.timestamp("us", "UTC"))
         return np.asarray(times.cast(INTEGER))
     except pa.ArrowInvalid:  # another of ISO's forms
-        return np.array([_time_us(text) for text in texts], np.int64)
+        return np.array([microseconds(text) for text in texts], np.int64)
 
 
-def _time_us(text: str) -> int:
-    at = datetime.fromisoformat(text)
+def microseconds(time: str | datetime) -> int:
+    """Return a time (without a zone: UTC) as microseconds since the epoch; raise `ValueError` when it is none."""
+    at = datetime.fromisoformat(time) if isinstance(time, str) else time
     return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1)

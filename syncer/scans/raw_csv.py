@@ -1,6 +1,6 @@
 """The API's own CSV, passed through byte by byte, and which of its lines are broken. Nothing is mended.
 
-The API does not quote: a comma in a value shifts the rest of its line, a line break cuts it in two. A line is sound when it
+The API does not quote: a comma in a value shifts its line, a line break cuts it in two. A line is sound when it
 has as many cells as the header and begins with a UUID; what looks sound may still be wrong when two faults cancel out,
 so JSON is the source of truth (docs/scans.md).
 """
@@ -30,7 +30,7 @@ class RawCsv:
     broken: int = 0
     broken_lines: list[int] = field(default_factory=list)
     """The first of them, counted from 1, the header."""
-    bytes: int = 0
+    size_bytes: int = 0
     _cells: int = -1
     _rest: bytes = b""
     _file: IO[bytes] | None = None
@@ -38,7 +38,7 @@ class RawCsv:
     def begin(self) -> None:
         """Start, or start anew after an answer that broke off."""
         self._close()
-        self.lines = self.broken = self.bytes = 0
+        self.lines = self.broken = self.size_bytes = 0
         self.broken_lines.clear()
         self._cells, self._rest = -1, b""
         try:
@@ -57,7 +57,7 @@ class RawCsv:
             self._file.write(part)
         except OSError as error:
             raise self._error(error) from error
-        self.bytes += len(part)
+        self.size_bytes += len(part)
         *whole, self._rest = (self._rest + part).split(b"\n")
         for line in whole:
             self._look(line.removesuffix(b"\r"))
