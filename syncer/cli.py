@@ -406,8 +406,14 @@ def sandbox_command(
         serve(config, lambda url: click.echo(f"sandbox listening on {url} (Ctrl-C ends it)"))
 
 
+# What commands in other modules share with those above.
+envelope, load, show, surroundings = _envelope, _settings, _show, _surroundings
+
+
 def main() -> None:
     """Run the program; turn every failure into its exit code, its words, and what to do next."""
+    import syncer.cli_scans  # noqa: F401  registers its commands
+
     wants_json = "--json" in sys.argv[1:]
     options = Options()
     install(options.interrupt)

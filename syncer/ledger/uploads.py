@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from syncer.lifecycle import Bucket
+from syncer.lifecycle import Bucket, State
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 KEYS_PER_QUERY = 500
+_NOT_REACHED = frozenset({Bucket.UNMATCHED.value, State.REJECTED.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,13 @@ class Upload:
     line: int
 
 
-# The batch in which a value was first sent tells when it may have landed: a split batch's parts inherit that. An item
-# of a batch that was never sent, or was refused, did not reach the API.
+# The batch in which a value was first sent tells when it may have landed: for the parts of a split batch that is not
+# before the split one's run began. An item of a batch that was never sent, or was refused, did not reach the API.
 _UPLOADS = """
 SELECT i.id, json_extract(j.key, '$[0]') AS key_column, i.key, p.data, b.run_id, b.id AS batch_id, s.name, i.line,
-       (SELECT min(a.started_at) FROM attempts a WHERE a.batch_id IN (b.id, b.parent_id)) AS sent_at,
+       CASE WHEN b.parent_id IS NULL THEN (SELECT min(a.started_at) FROM attempts a WHERE a.batch_id = b.id)
+            ELSE (SELECT r.started_at FROM batches w JOIN runs r ON r.id = w.run_id WHERE w.id = b.parent_id)
+            END AS sent_at,
        CASE WHEN b.state IN ('confirmed', 'mismatched') AND o.item_id IS NULL
             THEN (SELECT max(e.at) FROM events e WHERE e.batch_id = b.id AND e.new_state = b.state) END AS confirmed_at,
        o.bucket, b.state
@@ -62,7 +65,7 @@ def uploads(connection: Connection, column: str, keys: Sequence[str]) -> Iterato
     for begin in range(0, len(keys), KEYS_PER_QUERY):
         wanted = json.dumps(keys[begin : begin + KEYS_PER_QUERY], ensure_ascii=False)
         for row in connection.execute(statement, {"key_column": column, "keys": wanted}):
-            if row.sent_at is None or row.bucket in {Bucket.UNMATCHED, Bucket.REJECTED} or row.state == "rejected":
+            if row.sent_at is None or row.bucket in _NOT_REACHED or row.state in _NOT_REACHED:
                 continue
             yield Upload(
                 item_id=row.id,

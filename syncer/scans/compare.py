@@ -89,14 +89,15 @@ class _Line:
             return None
         sent = bisect_right([sent_us for sent_us, _, _, _ in self.uploads], at_us + skew_us)
         possible = [value for _, _, value, _ in self.uploads[sure:sent]] or [self.uploads[sure][2]]
-        sure_sent_us = self.uploads[sure][0]
-        # One that was sent earlier and never confirmed by then may have landed later than the one that was.
+        last = self.uploads[sure][3]
+        # Within a job no value is sent before its older one is settled; between two jobs nobody holds that order, so
+        # what another one sent earlier, and was not confirmed by then, may have landed later.
         possible += [
             value
-            for sent_us, confirmed_us, value, _ in self.uploads[:sure]
-            if sent_us <= sure_sent_us and (confirmed_us is None or confirmed_us > at_us - skew_us)
+            for _, confirmed_us, value, upload in self.uploads[:sure]
+            if upload.column != last.column and (confirmed_us is None or confirmed_us > at_us - skew_us)
         ]
-        return self.uploads[sure][3], possible
+        return last, possible
 
 
 def compare(

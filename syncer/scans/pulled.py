@@ -19,7 +19,7 @@ BLOCK_ROWS = 10_000
 
 
 def pulled_scans(folder: Path) -> Iterator[StoredScan]:
-    """Stream the scans of a folder; raise `SourceError` naming a file that cannot be read, or a folder without parts."""
+    """Stream the scans of a folder; raise `SourceError` naming what cannot be read, or a folder without parts."""
     files = sorted(
         path
         for path in [*folder.glob("part-*"), *folder.glob("date=*/part-*")]
