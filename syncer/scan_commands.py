@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,8 +67,10 @@ def pull(settings: Settings, request: ScansRequest, around: Surroundings) -> Pul
     clock, started_s = around.clock, around.clock.monotonic_s()
     folder = (request.out or Path(f"scans-{request.campaign}")).absolute()
     connection = connection_of(settings)
-    client = ScansClient(_transport(connection, around, connection.timeout_s))
-    with ScanLedger.open(settings.ledger.url, at=utc_text(clock.wall_s())) as ledger:
+    with (
+        closing(ScansClient(_transport(connection, around, connection.timeout_s))) as client,
+        ScanLedger.open(settings.ledger.url, at=utc_text(clock.wall_s())) as ledger,
+    ):
         parameters = _parameters(request, client)
         form = "ledger" if request.into_ledger else request.form
         scope = json.dumps({**parameters, "format": form}, sort_keys=True, ensure_ascii=False)
@@ -115,30 +117,35 @@ def raw_csv(settings: Settings, request: ScansRequest, around: Surroundings) -> 
     clock, started_s = around.clock, around.clock.monotonic_s()
     connection = connection_of(settings)
     client = ScansClient(_transport(connection, around, max(CSV_TIMEOUT_S, connection.timeout_s)))
-    parameters = _parameters(request, client)
-    if "timeframe" not in parameters and request.begin is None:
-        parameters["date_from"] = EVERYTHING
-    file = RawCsv((request.out or Path(f"scans-{request.campaign}.csv")).absolute())
-    health = Health(settings.api.give_up_after_s)
+    with closing(client):
+        parameters = _parameters(request, client)
+        if "timeframe" not in parameters and request.begin is None:
+            parameters["date_from"] = EVERYTHING
+        file = RawCsv((request.out or Path(f"scans-{request.campaign}.csv")).absolute())
+        try:
+            _read_csv(client, csv_query(parameters), file, Health(settings.api.give_up_after_s), around)
+        except BaseException:
+            file.drop()
+            raise
+    seconds = clock.monotonic_s() - started_s
+    return RawResult(file.path, file.lines, file.size_bytes, file.broken, tuple(file.broken_lines), seconds)
+
+
+def _read_csv(client: ScansClient, query: str, file: RawCsv, health: Health, around: Surroundings) -> None:
+    """Read the CSV whole, from its beginning as often as it breaks off."""
 
     def take(part: bytes) -> None:
         around.interrupt.check("while reading the CSV; nothing of it is kept")
         file.take(part)
         around.on_rows(file.lines)
 
-    try:
-        while True:
-            file.begin()
-            answer = client.csv(csv_query(parameters), take)
-            if answer.verdict is Verdict.OK:
-                break
-            _wait(answer, health, around)
-        file.finish()
-    except BaseException:
-        file.drop()
-        raise
-    seconds = clock.monotonic_s() - started_s
-    return RawResult(file.path, file.lines, file.size_bytes, file.broken, tuple(file.broken_lines), seconds)
+    while True:
+        file.begin()
+        answer = client.csv(query, take)
+        if answer.verdict is Verdict.OK:
+            file.finish()
+            return
+        _wait(answer, health, around)
 
 
 def _wait(answer: ScansAnswer, health: Health, around: Surroundings) -> None:

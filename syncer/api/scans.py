@@ -156,6 +156,10 @@ class ScansClient:
         """End the call under way, and every later one; for another thread."""
         self._transport.abort()
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
     def product_id(self, sku: str) -> int | str:
         """Return the id of the product with a SKU; a text says why there is none."""
         reply = self._transport.call("GET", PRODUCTS_PATH, params={"sku__exact": sku})
