@@ -40,7 +40,7 @@ def delivered(folder: Path) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for path in sorted([*folder.glob("part-*"), *folder.glob("date=*/part-*")], key=lambda path: path.name):
         if path.suffix == ".jsonl":
-            rows += [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            rows += [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
         elif path.suffix == ".csv":
             with path.open(newline="", encoding="utf-8") as file:
                 rows += [dict(row) for row in csv.DictReader(file)]

@@ -184,7 +184,7 @@ class Scans:
         """Add a scan; members that are not given are made up, ``creation_date`` is now. Return its uuid."""
         number = self.count + len(self.arrived)
         made = json.loads(self._made(number, now_us))
-        made.update({"flags": [], "scm_data": {}, "activation_status": 1, **scan})
+        made.update({**_PLAIN, "scm_data": {}, **scan})
         made["scan_timestamp"] = scan.get("scan_timestamp", made["creation_date"])
         made.setdefault("campaign", self.campaign)
         place = (microseconds(made["creation_date"]), str(made["uuid"]))
@@ -268,6 +268,11 @@ class Scans:
         )  # fmt: skip
 
 
+_PLAIN: Mapping[str, Any] = {
+    "flags": [], "activation_status": 1, "blacklist_reason": 0, "product_id": 1, "product_sku": "SAMPLE",
+    "product_name": "Sample",
+}  # fmt: skip
+"""What a scan that arrives is, unless it is told otherwise."""
 _REMARKS = {123: 'said "no"', 321: "two\nlines", 422: "日本, 東京"}
 _TEMPLATE = (
     '{"uuid": "%s", "utid": "%s", "user_id": null, "user": {"first_name": null, "last_name": null, "email": null}, '

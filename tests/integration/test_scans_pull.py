@@ -17,7 +17,7 @@ from syncer.scans.pull import Pull
 
 COUNT = 57
 SMALL = {"SYNCER_SCANS__PAGE_ROWS": "5", "SYNCER_SCANS__PART_ROWS": "10", "SYNCER_SCANS__OVERLAP_H": "48"}
-PAGES = 12
+PAGES = 8
 KILLED = """
 import os, signal, sys
 from syncer.scans.pull import Pull
@@ -41,20 +41,16 @@ def open_scans(night, **config):
 
 
 def test_a_pull_killed_at_every_page_has_each_scan_once_in_the_end(night):
-    with open_scans(night) as here:
-        deaths = 0
+    with open_scans(night, scans=5 * PAGES) as here:
         command = ["-c", KILLED, "scans", "pull", "--campaign", "1", "--format", "csv", "--out", "out"]
-        for _ in range(3 * PAGES):
-            # The first page of every process succeeds once in a while: it dies at the second.
-            variables = here.variables(**SMALL, DIES_AT="4" if deaths % 2 else "3")
+        # Each process commits one page, and dies when it has the next; the last one lives.
+        for page in range(1, PAGES + 1):
+            variables = here.variables(**SMALL | {"SYNCER_SCANS__PART_ROWS": "5"}, DIES_AT="2" if page < PAGES else "0")
             done = subprocess.run(
                 [sys.executable, *command], cwd=here.folder, env=variables, capture_output=True, check=False
             )
-            if done.returncode == 0:
-                break
-            assert done.returncode == -signal.SIGKILL, done.stderr
-            deaths += 1
-        assert deaths >= 4
+            assert done.returncode == (-signal.SIGKILL if page < PAGES else 0), done.stderr
+            assert uuids(here.folder / "out") == everything(here)[: 5 * page]
         assert uuids(here.folder / "out") == everything(here)
 
 
