@@ -222,7 +222,7 @@ class ScansSettings:
         partial(_number, least=0, most=10_000, whole=True), 1000, "scans of a page; 0 leaves it to the API"
     )
     part_rows: int = setting(
-        partial(_number, least=1, most=1_000_000, whole=True), 50_000, "scans of a part, in memory until it is written"
+        partial(_number, least=1, most=1_000_000, whole=True), 25_000, "scans of a part, in memory until it is written"
     )
 
 

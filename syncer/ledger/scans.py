@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+CACHE_KIB = 16 * 1024
+"""Less than a sync has: pulls promise to need little memory."""
 ROW_COLUMNS = ("pull_id", "uuid", "campaign", "at_us", "extended_id", "serial_number", "scm", "data")
 
 
@@ -90,6 +92,7 @@ class ScanLedger:
         lock = LedgerLock(path.with_name(path.name + ".scans"), since=at)
         try:
             connection = open_engine(path).connect()
+            raw_cursor(connection).execute(f"PRAGMA cache_size=-{CACHE_KIB}")
             with connection.begin():
                 migrate.require_current(connection)
         except BaseException:

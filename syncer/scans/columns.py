@@ -111,7 +111,11 @@ def block_of(scans: Sequence[Scan]) -> Block:
     data = [scan.scm_data or {} for scan in scans]
     fields = dict.fromkeys(name for one in data for name in one)
     for name in fields:
-        columns[SCM_PREFIX + name] = pa.array([_text(one.get(name)) for one in data], TEXT)
+        values = [one.get(name) for one in data]
+        try:
+            columns[SCM_PREFIX + name] = pa.array(values, TEXT)
+        except (pa.ArrowTypeError, pa.ArrowInvalid):  # not all are texts
+            columns[SCM_PREFIX + name] = pa.array(list(map(_text, values)), TEXT)
     return Block(pa.table(columns), ids, times_us)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -127,7 +128,8 @@ class Pull:
                     self._chain(pool)
                 except SyncerError as error:
                     self._client.abort()
-                    self._commit_part()
+                    with suppress(SyncerError):  # what is not committed now is read again
+                        self._commit_part()
                     if isinstance(error, SignalError):
                         error.next = AGAIN
                     raise
@@ -245,6 +247,10 @@ class Pull:
                     raise UsageError(f"the API refuses the filters: {words}", next="syncer scans pull --help")
                 case Verdict.REFUSED:
                     return None, None
+                case Verdict.MISDIRECTED if query == self._first and answer.status_code == 404:  # noqa: PLR2004
+                    raise UnreachableError(
+                        f"there are no scans at this address: {words}", next="correct api.base_url, then: syncer check"
+                    )
                 case Verdict.MISDIRECTED if query != self._first and answer.status_code in {404, 410}:
                     return None, None
             self._failed(answer, words)

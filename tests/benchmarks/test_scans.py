@@ -89,6 +89,8 @@ def test_a_million_scans(tmp_path):
             ("jsonl", ["--format", "jsonl", "--out", "j"]),
             ("into the ledger", ["--into-ledger"]),
         ):
+            if form not in os.environ.get("SYNCER_BENCH_FORMS", form):
+                continue
             seconds, cpu_s, mib, document = measured(["scans", "pull", "--campaign", "1", *arguments], tmp_path, url)
             assert document["scans"]["delivered"] == count
             print(

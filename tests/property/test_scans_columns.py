@@ -81,3 +81,9 @@ def test_times_are_read_in_every_form_of_iso(text, us):
 def test_a_time_that_is_none_is_refused():
     with pytest.raises(ValueError):
         block_of([msgspec.structs.replace(scan(1, {}), creation_date="yesterday")])
+
+
+def test_scm_data_that_is_no_text_is_kept_as_json():
+    values = [1, 1.5, True, None, ["a", 1], {"b": "c"}, "plain"]
+    table = block_of([scan(number, {"lot": value}) for number, value in enumerate(values)]).table
+    assert table["scm.lot"].to_pylist() == ["1", "1.5", "true", None, '["a", 1]', '{"b": "c"}', "plain"]
