@@ -140,15 +140,18 @@ class ScanLedger:
             )
         return known
 
-    def seen(self, state: PullState) -> list[Seen]:
-        """Return what was delivered from ``seen_from_us`` on."""
+    def seen(self, state: PullState) -> Iterator[Seen]:
+        """Stream what was delivered from ``seen_from_us`` on, a part at a time."""
+        c = t.scan_seen.c
         with self._transaction() as connection:
-            rows = connection.execute(
-                select(t.scan_seen.c.chain, t.scan_seen.c.uuids, t.scan_seen.c.times)
-                .where(t.scan_seen.c.pull_id == state.id)
-                .order_by(t.scan_seen.c.number)
+            numbers = (
+                connection.execute(select(c.number).where(c.pull_id == state.id).order_by(c.number)).scalars().all()
             )
-            return [Seen(*row) for row in rows]
+        for number in numbers:
+            statement = select(c.chain, c.uuids, c.times).where(c.pull_id == state.id, c.number == number)
+            with self._transaction() as connection:
+                row = connection.execute(statement).one()
+            yield Seen(*row)
 
     def commit(
         self,

@@ -19,6 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -307,8 +308,10 @@ class Pull:
         if working.seen_from_us is not None:
             late = (block.times_us < working.seen_from_us) & ~known & once
         fresh = once & ~known & ~late
-        shown = int((once & ~self._shown.holds(block.ids)).sum())
-        self._shown.add(block.ids)
+        shown = 0
+        if self._count is not None:  # only then is there something to compare with
+            shown = int((once & ~self._shown.holds(block.ids)).sum())
+            self._shown.add(block.ids[~self._shown.holds(block.ids)])
         self._seen.add(block.ids[fresh])
         newest_us = int(block.times_us.max())
         repeated, too_late = int(len(block) - fresh.sum() - late.sum()), int(late.sum())
@@ -362,11 +365,11 @@ class Pull:
     def _kept(self, delivered: Seen | None) -> list[Seen]:
         """Return the ids that a later chain can show again: those from ``seen_from_us`` on."""
         from_us = self._working.seen_from_us
-        every = [*self._ledger.seen(self.state), *([] if delivered is None else [delivered])]
-        if from_us is None:
-            return every
         kept = []
-        for seen in every:
+        for seen in chain(self._ledger.seen(self.state), () if delivered is None else (delivered,)):
+            if from_us is None:
+                kept.append(seen)
+                continue
             times_us = np.frombuffer(seen.times, "<i8")
             chosen = times_us >= from_us
             if chosen.any():

@@ -51,5 +51,6 @@ class SeenIds:
             return
         run = np.unique(ids)
         while self._runs and len(self._runs[-1]) <= 2 * len(run):
-            run = np.sort(np.concatenate([self._runs.pop(), run]))
+            run = np.concatenate([self._runs.pop(), run])
+            run.sort()  # in place: the memory is what matters
         self._runs.append(run)

@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from scan_tools import SCANS_END, DeathError, delivered, everything, pull, stored, uuids
 
+from syncer.api.scans import ScansClient
 from syncer.ledger.scans import ScanLedger
 from syncer.scans import parts
 from syncer.scans.parts import Folder
@@ -205,6 +207,21 @@ def test_a_cursor_that_is_refused_begins_anew_and_repeats_nothing(night):
         result = pull(here, extra=SMALL)
         assert (result.exit_code, result.counts.restarts) == (0, 1)
         assert sorted(uuids(here.folder / "out")) == sorted(everything(here))
+
+
+def test_scans_that_are_counted_and_never_shown_are_told_and_asked_for_again(night, monkeypatch):
+    whole = ScansClient.page
+    with open_scans(night) as here:
+        with monkeypatch.context() as patch:
+            patch.setattr(ScansClient, "page", lambda self, query: replace(whole(self, query), count=COUNT + 3))
+            result = pull(here, extra=SMALL)
+            assert (result.exit_code, result.counts.missing, result.state.watermark_us) == (3, 3, None)
+        with monkeypatch.context() as patch:
+            patch.setattr(ScansClient, "page", lambda self, query: replace(whole(self, query), count=COUNT))
+            result = pull(here, extra=SMALL)
+        assert (result.exit_code, result.counts.delivered) == (0, 0)
+        assert result.state.watermark_us is not None
+        assert uuids(here.folder / "out") == everything(here)
 
 
 def test_a_missing_permission_says_which_one(night):
