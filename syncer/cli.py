@@ -373,6 +373,7 @@ def check_command() -> None:
 @click.option(
     "--fields", help="SCM fields of the campaign, separated by commas; others are discarded. Else all are taken."
 )
+@click.option("--scans", type=click.IntRange(min=0), default=0, help="How many made-up scans there are.")
 @click.option("--faults", type=click.File("rb"), help="JSON list of scripted faults (docs/sandbox.md).")
 @click.option("--seed", type=int, default=0, help="Of everything that is left to chance.")
 def sandbox_command(
@@ -382,6 +383,7 @@ def sandbox_command(
     task_delay: float,
     rate: int,
     fields: str | None,
+    scans: int,
     faults: Any,
     seed: int,
 ) -> None:
@@ -397,6 +399,7 @@ def sandbox_command(
         task_run_s=task_delay,
         updates_per_second=rate,
         campaigns={1: frozenset(fields.split(","))} if fields else None,
+        scans=scans,
         faults=tuple(json.load(faults)) if faults else (),
         seed=seed,
     )
@@ -406,9 +409,14 @@ def sandbox_command(
 
 from syncer import cli_products  # noqa: E402, F401  its commands register themselves with `cli`
 
+# What commands in other modules share with those above.
+envelope, load, show, surroundings = _envelope, _settings, _show, _surroundings
+
 
 def main() -> None:
     """Run the program; turn every failure into its exit code, its words, and what to do next."""
+    import syncer.cli_scans  # noqa: F401  registers its commands
+
     wants_json = "--json" in sys.argv[1:]
     options = Options()
     install(options.interrupt)

@@ -237,6 +237,23 @@ class NightlySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ScansSettings:
+    """How scans are pulled."""
+
+    overlap_h: float = setting(
+        partial(_number, least=0, most=24 * 366),
+        48,
+        "hours before the newest known scan that are read again, for late ones",
+    )
+    page_rows: int = setting(
+        partial(_number, least=0, most=10_000, whole=True), 1000, "scans of a page; 0 leaves it to the API"
+    )
+    part_rows: int = setting(
+        partial(_number, least=1, most=1_000_000, whole=True), 25_000, "scans of a part, in memory until it is written"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class FieldSettings:
     """Rules of one SCM field."""
 
@@ -307,6 +324,7 @@ class Settings:
     run: RunSettings = RunSettings()
     products: ProductsSettings = ProductsSettings()
     nightly: NightlySettings = NightlySettings()
+    scans: ScansSettings = ScansSettings()
     jobs: Mapping[str, JobSettings] = field(default_factory=lambda: {"default": JobSettings()})
     path: Path | None = None
 
@@ -314,6 +332,7 @@ class Settings:
 SECTIONS: Mapping[str, type[Any]] = {
     "api": ApiSettings, "ledger": LedgerSettings, "limits": LimitSettings, "run": RunSettings,
     "products": ProductsSettings, "nightly": NightlySettings,
+    "scans": ScansSettings,
 }  # fmt: skip
 
 

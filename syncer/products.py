@@ -77,7 +77,7 @@ def list_products(settings: Settings, *, archived: bool, text: str, most: int) -
     with _copy_of(settings) as ledger:
         if ledger is None:
             return ProductsView((), 0, None)
-        with ledger.reading():  # all of one moment
+        with ledger.transaction():  # all of one moment
             active, whole = copy.last_pull(ledger), copy.last_pull(ledger, archived=True)
             chosen = list(copy.products(ledger, archived=None if archived else False, text=text))
         views = tuple(_view(product, active, whole) for product in chosen[:most])

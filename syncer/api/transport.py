@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError
 from syncer.api.connection import Watch, WatchedAdapter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from syncer.clock import Clock
 
@@ -106,8 +106,13 @@ class Transport:
         *,
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        sink: Callable[[bytes], None] | None = None,
     ) -> Reply:
-        """Make one exchange with ``base_url + path``; return what came back, whatever it was."""
+        """Make one exchange with ``base_url + path``; return what came back, whatever it was.
+
+        ``sink`` takes the body of a 200 part by part, of any length, in place of `Reply.body`; only when the reply has
+        no ``failure`` was it whole. What `sink` raises, other than a `ValueError` or `OSError`, goes through.
+        """
         if self._clock.monotonic_s() - self._last_used_s > IDLE_S_MAX:
             self._drop_connection()
         watch = self._watch
@@ -122,7 +127,7 @@ class Transport:
         headers: Mapping[str, str] = {}
         content, failure = b"", None
         try:
-            status_code, headers, content = self._exchange(method, path, params, body)
+            status_code, headers, content = self._exchange(method, path, params, body, sink)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             failure = _words(error)
         finally:
@@ -148,7 +153,12 @@ class Transport:
         )
 
     def _exchange(
-        self, method: str, path: str, params: Mapping[str, str] | None, body: bytes | None
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: bytes | None,
+        sink: Callable[[bytes], None] | None,
     ) -> tuple[int, Mapping[str, str], bytes]:
         response = self._session.request(
             method,
@@ -161,6 +171,10 @@ class Transport:
             stream=True,
         )
         with response:
+            if sink is not None and response.status_code == 200:
+                for part in response.iter_content(READ_BYTES):
+                    sink(part)
+                return response.status_code, response.headers, b""
             content = _read(response)
         return response.status_code, response.headers, content
 

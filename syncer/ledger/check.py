@@ -67,6 +67,10 @@ _RULES: tuple[tuple[str, str], ...] = (
         """SELECT b.id FROM batches b WHERE b.split AND
            (SELECT coalesce(sum(size), 0) FROM batches p WHERE p.parent_id = b.id) <> b.size""",
     ),
+    (
+        "seen scans whose times are not as many as their ids",
+        "SELECT pull_id FROM scan_seen WHERE length(uuids) <> 2 * length(times)",
+    ),
     ("submitted batches without a task", "SELECT id FROM batches WHERE state = 'submitted' AND task_id IS NULL"),
     (
         "tasks that two batches claim",

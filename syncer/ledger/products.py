@@ -89,7 +89,7 @@ def last_pull(ledger: Ledger, *, archived: bool | None = None) -> PullRecord | N
     query = select(t.product_pulls).order_by(t.product_pulls.c.id.desc()).limit(1)
     if archived is not None:
         query = query.where(t.product_pulls.c.archived == archived)
-    with ledger.reading() as connection:
+    with ledger.transaction() as connection:
         row = connection.execute(query).one_or_none()
         if row is None:
             return None
@@ -106,7 +106,7 @@ def known_names(ledger: Ledger, wanted: Iterable[str], *, since: str) -> set[str
             SELECT 1 FROM products p WHERE p.id = CAST(w.value AS INTEGER) AND CAST(p.id AS TEXT) = w.value
                 AND p.seen_at >= ?
         )"""
-    with ledger.reading() as connection:
+    with ledger.transaction() as connection:
         return {row[0] for row in raw_cursor(connection).execute(statement, (asked, since, since))}
 
 
@@ -122,7 +122,7 @@ def products(
         where.append("(instr(lower(sku), lower(?)) OR instr(lower(name), lower(?)))")
         parameters += [text, text]
     statement = f"SELECT {_COLUMNS} FROM products WHERE {' AND '.join(where)} ORDER BY sku, id LIMIT ?"
-    with ledger.reading() as connection:
+    with ledger.transaction() as connection:
         for row in raw_cursor(connection).execute(statement, (*parameters, -1 if most is None else most)):
             yield _record(row)
 
@@ -130,21 +130,21 @@ def products(
 def product(ledger: Ledger, sku: str) -> ProductRecord | None:
     """Return the product that last bore a SKU; None when the copy lacks it."""
     statement = f"SELECT {_COLUMNS} FROM products WHERE sku = ? ORDER BY seen_at DESC, id DESC LIMIT 1"
-    with ledger.reading() as connection:
+    with ledger.transaction() as connection:
         row = raw_cursor(connection).execute(statement, (sku,)).fetchone()
         return None if row is None else _record(row)
 
 
 def count(ledger: Ledger) -> int:
     """Count the products of the copy."""
-    with ledger.reading() as connection:
+    with ledger.transaction() as connection:
         return int(connection.execute(select(func.count()).select_from(t.products)).scalar_one())
 
 
 def count_gone(ledger: Ledger, pull: PullRecord) -> int:
     """Count the products that a pull should have listed, were they still there, and did not."""
     statement = "SELECT count(*) FROM products WHERE seen_at < ? AND (? OR NOT is_archived)"
-    with ledger.reading() as connection:
+    with ledger.transaction() as connection:
         return int(raw_cursor(connection).execute(statement, (pull.seen_at, pull.archived)).fetchone()[0])
 
 

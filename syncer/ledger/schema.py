@@ -8,6 +8,8 @@
     current                           per job and key value: the data last *confirmed*, and by which batch
     events                            every change of a batch's state, with its cause         (append-only)
     products, product_pulls           a copy of the company's products, and when it was read as a whole
+    scan_pulls ─< scan_seen           how far each pull of scans has come, and which scans it has delivered
+             └──< scans               the scans themselves, of pulls that go into the ledger
 
 What always holds: a batch's items have consecutive ids from ``first_item_id``; ``current`` is written only in the
 transaction that records a confirmation; history is only ever added to (triggers refuse update and delete). Times are
@@ -26,6 +28,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -203,6 +206,56 @@ product_pulls = Table(
     Column("products", Integer, nullable=False),
     Column("rounds", Integer, nullable=False, comment="how often the list was read until it stood still"),
     Column("requests", Integer, nullable=False),
+)
+
+scan_pulls = Table(
+    "scan_pulls",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("destination", Text, nullable=False, comment="absolute path of the folder, or 'ledger:' and the scope"),
+    Column("scope", Text, nullable=False, comment="canonical JSON: campaign, filters, bounds, format"),
+    Column("fields", Text, nullable=False, comment="JSON list: SCM fields in the order in which they were first seen"),
+    Column("created_at", Text, nullable=False),
+    Column("changed_at", Text, nullable=False),
+    Column("watermark_us", BigInteger, comment="the newest scan of all chains that ended"),
+    Column("seen_from_us", BigInteger, comment="scan_seen is whole from here on; null: from the first scan"),
+    Column("chain", Integer, nullable=False, comment="number of the chain of pages in progress, or of the last one"),
+    Column("chain_query", Text, comment="query of the next page; null: no chain is in progress"),
+    Column("chain_began_us", BigInteger),
+    Column("chain_newest_us", BigInteger),
+    Column("chain_shown", BigInteger, nullable=False, comment="different scans that the chain has shown"),
+    Column("parts", Integer, nullable=False, comment="parts that are committed"),
+    Column("scans", BigInteger, nullable=False, comment="scans delivered"),
+    Column("repeated", BigInteger, nullable=False, comment="scans shown that were delivered already"),
+    Column("too_late", BigInteger, nullable=False, comment="scans shown from before seen_from_us: not delivered"),
+    UniqueConstraint("destination", name="scan_pulls_destination"),
+)
+
+scan_seen = Table(
+    "scan_seen",
+    metadata,
+    Column("pull_id", _Id, ForeignKey("scan_pulls.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("chain", Integer, nullable=False, comment="the chain that delivered them"),
+    Column("uuids", LargeBinary, nullable=False, comment="16 bytes each"),
+    Column("times", LargeBinary, nullable=False, comment="microseconds since the epoch, 8 bytes each, little-endian"),
+)
+
+scans = Table(
+    "scans",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("pull_id", _Id, ForeignKey("scan_pulls.id"), nullable=False),
+    Column("uuid", LargeBinary, nullable=False),
+    Column("campaign", Integer, nullable=False),
+    Column("at_us", BigInteger, nullable=False, comment="microseconds since the Unix epoch"),
+    Column("extended_id", Text),
+    Column("serial_number", Text),
+    Column("scm", Text, nullable=False, comment="JSON: the code's SCM data at the time of the scan"),
+    Column("data", Text, nullable=False, comment="JSON: every other column, by its dotted name"),
+    UniqueConstraint("uuid", name="scans_uuid"),
+    Index("scans_campaign_at", "campaign", "at_us"),
+    Index("scans_extended_id", "extended_id"),
 )
 
 APPEND_ONLY = ("payloads", "items", "outcomes", "events")

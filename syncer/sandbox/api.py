@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from syncer.sandbox import scan_views
 from syncer.sandbox.products import PATH as PRODUCTS_PATH
 from syncer.sandbox.products import list_products
 from syncer.sandbox.scm import Answer, check_async, group_body, list_tasks, task_body, upload_sync
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from syncer.sandbox.server import Sandbox
 
 SCM_PERMISSIONS = frozenset({"codes_view", "scm_bulk_edit", "scm_code_edit", "product_view"})
+SCANS_PERMISSIONS = frozenset({"scans_download"})
 PAGE_MAX = 1000
 
 
@@ -119,6 +121,21 @@ def _me(request: Request) -> Answer:
     return 200, {"id": 1638, "email": "sandbox@example.com", "permissions": permissions}
 
 
+def _scans(request: Request) -> Answer:
+    sandbox = request.sandbox
+    return scan_views.page(
+        sandbox.scans,
+        request.query,
+        url=sandbox.url,
+        now_us=sandbox.wall_us(request.now_s),
+        page_size=sandbox.config.page_size,
+    )
+
+
+def _scans_csv(request: Request) -> Answer:
+    return scan_views.csv_lines(request.sandbox.scans, request.query, now_us=request.sandbox.wall_us(request.now_s))
+
+
 def _route(
     name: str,
     path: str,
@@ -141,4 +158,6 @@ ROUTES = (
     _route("group", r"/api/v2/scm/task-groups/(?P<reference>[^/]+)/", "GET", _group),
     _route("products", PRODUCTS_PATH, "GET", list_products, permissions=frozenset({"product_view"})),
     _route("me", r"/api/v2/me/", "GET", _me, free=True),
+    _route("scans", r"/api/v2/dashboard/scans/", "GET", _scans, permissions=SCANS_PERMISSIONS),
+    _route("scans_csv", r"/api/v2/dashboard/scans/csv", "GET", _scans_csv, permissions=SCANS_PERMISSIONS),
 )

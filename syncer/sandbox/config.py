@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-ALL_PERMISSIONS = frozenset({"codes_view", "scm_bulk_edit", "scm_code_edit", "product_view"})
-"""What an SCM upload needs (scantrust-api.md, "Permissions")."""
+ALL_PERMISSIONS = frozenset({"codes_view", "scm_bulk_edit", "scm_code_edit", "product_view", "scans_download"})
+"""What everything needs that is emulated here (scantrust-api.md, "Permissions")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,5 +39,12 @@ class SandboxConfig:
     """Products of a page at most, whatever ``limit`` says [D]: the API's own bound is not documented."""
     unlist_single_values: bool = True
     """Whether a task's details show a single constraint value as a bare string, as in the seed's example."""
+    scans: int = 0
+    """How many made-up scans there are."""
+    scans_campaign: int = 1
+    scans_end: str | None = None
+    """When the newest made-up scan was; None: when the present day began."""
+    scans_days: float = 365.0
+    """How far back they lie."""
     faults: tuple[Mapping[str, object], ...] = field(default=())
     seed: int = 0

@@ -9,6 +9,7 @@ GET  /sandbox/requests    every request that came in
 GET  /sandbox/violations  what a well-behaved client never does
 POST /sandbox/codes       add codes: a list of mappings
 POST /sandbox/products    add, remove or change products: {"add": [...], "remove": [...], "change": {...}}
+POST /sandbox/scans       let scans happen, now or late: a list of mappings (docs/sandbox.md)
 POST /sandbox/faults      replace the scripted faults: a list of rules
 POST /sandbox/reset       go back to the first state
 """
@@ -68,6 +69,8 @@ def _act(sandbox: Sandbox, path: str, document: Any) -> tuple[int, Any]:
             return 200, {"codes": len(sandbox.world.codes)}
         case "/sandbox/products":
             return 200, act(sandbox.catalogue, document)
+        case "/sandbox/scans":
+            return 200, {"uuids": [sandbox.scan(**scan) for scan in document]}
         case "/sandbox/faults":
             sandbox.faults.replace(document)
             return 200, {"faults": len(document)}

@@ -1,6 +1,6 @@
 """Scripted faults: which call goes wrong, and how. By the n-th call of a kind, every n-th, or by seeded chance.
 
-A rule is a mapping: ``kind``, ``on`` (sync, async, tasks, task, group, products, me, or any), and one of ``nth``
+A rule is a mapping: ``kind``, ``on`` (the name of a route in `syncer.sandbox.api`, or any), and one of ``nth``
 (1-based, once), ``every`` (n), ``probability``; ``times`` bounds how often it strikes. docs/sandbox.md lists the kinds.
 """
 
@@ -15,7 +15,8 @@ from typing import Any, cast
 KINDS = frozenset(
     {
         "drop_before", "drop_after", "hang", "truncate", "garbage", "html", "status", "status_after", "late",
-        "slow_drip",        "redirect", "task_fail", "task_stuck", "task_forgotten", "wrong_count", "no_items", "body",
+        "slow_drip", "next_elsewhere", "page_again", "redirect", "task_fail", "task_stuck", "task_forgotten",
+        "wrong_count", "no_items", "body",
     }
 )  # fmt: skip
 TASK_KINDS = frozenset({"task_fail", "task_stuck", "task_forgotten"})

@@ -24,11 +24,13 @@ from syncer.sandbox.control import control
 from syncer.sandbox.faults import TASK_KINDS, Fault, Faults
 from syncer.sandbox.limits import Throttle
 from syncer.sandbox.products import Catalogue
+from syncer.sandbox.scans import Lines, Page, Scans, microseconds
 from syncer.sandbox.scm import iso_from
 from syncer.sandbox.world import Sample, World, read_codes
 
 LOG_REQUESTS_MAX = 200_000
 HANG_STEP_S = 0.05
+DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,48 @@ class Sandbox:
         self.updates = Throttle(config.updates_per_second, 1.0)
         self.reads = Throttle(config.reads_per_minute, 60.0)
         self.random = Random(config.seed)  # noqa: S311  jitter, to be repeated by its seed
+        today_us = int(self._epoch_s // DAY_S * DAY_S * 1e6)
+        end_us = today_us if config.scans_end is None else microseconds(config.scans_end)
+        self.scans = Scans(
+            config.scans,
+            campaign=config.scans_campaign,
+            begin_us=end_us - int(config.scans_days * DAY_S * 1e6),
+            end_us=end_us,
+            seed=config.seed,
+        )
         self.requests.clear()
 
     def now_s(self) -> float:
         """Return the seconds since this sandbox began."""
         return time.monotonic() - self._start_s
+
+    def wall_us(self, at_s: float) -> int:
+        """Return a time of this sandbox as microseconds since the Unix epoch."""
+        return int((self._epoch_s + at_s) * 1e6)
+
+    def scan(self, **scan: Any) -> str:
+        """Let a scan happen; return its uuid. With ``extended_id``, it sees that code's data as they are now."""
+        with self.lock:
+            now_s = self.now_s()
+            self.world.advance(now_s)
+            return self.scans.arrive(self._seen(scan), now_us=self.wall_us(now_s))
+
+    def _seen(self, scan: dict[str, Any]) -> dict[str, Any]:
+        if "extended_id" not in scan:
+            return scan
+        scan = dict(scan)
+        (number,) = self.world.select({"extended_id": [str(scan.pop("extended_id"))]})
+        code = self.world.codes[number]
+        own = {"extended_id", "serial_number", "product", "activation_status", "blacklist_reason"}
+        return {
+            "code_message": code.fields["extended_id"],
+            "serial_number": code.fields.get("serial_number", ""),
+            "product_sku": code.fields.get("product"),
+            "activation_status": int(code.fields["activation_status"]),
+            "campaign": code.campaign,
+            "scm_data": {name: value for name, value in code.fields.items() if name not in own},
+            **scan,
+        }
 
     def codes(self) -> list[dict[str, str]]:
         """Return every code with all its fields, as they are now."""
@@ -285,7 +324,7 @@ class _Handler(BaseHTTPRequestHandler):
             Request(sandbox, self.command, arguments, query, document, now_s, self.headers.get("Authorization"))
         )
         if fault is not None:
-            answer = _bend(sandbox, fault, answer, before)
+            answer = _bend(sandbox, fault, answer, before, self.path)
         return answer
 
     def _process_late(self, route: Route, arguments: Mapping[str, str], query: dict[str, str], body: bytes) -> None:
@@ -312,7 +351,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "hang":
                 self._hang(fault.seconds)
             case "truncate":
-                text = json.dumps(result[1]).encode()
+                text = _encoded(result[1])
                 self._raw(200, text[: len(text) // 2], length=len(text))
                 self._close_at_once()
             case "garbage":
@@ -324,7 +363,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "body":
                 self._raw(200, fault.text.encode("utf-8", "surrogateescape"))
             case "slow_drip":
-                self._drip(json.dumps(result[1]).encode(), fault.seconds)
+                self._drip(_encoded(result[1]), fault.seconds)
             case _:
                 return False
         return True
@@ -364,9 +403,22 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(status_code, len(text) if length is None else length, kind, {})
         self.wfile.write(text)
 
+    def _stream(self, status_code: int, lines: Lines) -> None:
+        """Send an answer whose length nobody knows yet."""
+        self.send_response(status_code)
+        self.send_header("Content-Type", lines.kind)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for chunk in lines.chunks:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        self.wfile.write(b"0\r\n\r\n")
+
     def _send(self, status_code: int, document: Any, headers: Mapping[str, str] | None = None) -> None:
+        if isinstance(document, Lines):
+            self._stream(status_code, document)
+            return
         is_page = isinstance(document, str)
-        text = b"" if document is None else document.encode() if is_page else json.dumps(document).encode()
+        text = _encoded(document)
         self._headers_buffer: list[bytes]
         self.send_response(status_code)
         self.send_header("Content-Type", "text/plain; charset=utf-8" if is_page else "application/json")
@@ -377,6 +429,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.flush_headers()
 
 
+def _encoded(document: Any) -> bytes:
+    """Return an answer's document as it goes over the wire."""
+    if document is None:
+        return b""
+    if isinstance(document, Lines):
+        return b"".join(document.chunks)
+    if isinstance(document, str):
+        return document.encode()
+    return document.encoded() if isinstance(document, Page) else json.dumps(document).encode()
+
+
 def _find(path: str) -> tuple[Route | None, Mapping[str, str]]:
     for route in ROUTES:
         found = route.pattern.fullmatch(path)
@@ -385,7 +448,7 @@ def _find(path: str) -> tuple[Route | None, Mapping[str, str]]:
     return None, {}
 
 
-def _bend(sandbox: Sandbox, fault: Fault, answer: tuple[int, Any], tasks_before: int) -> tuple[int, Any]:
+def _bend(sandbox: Sandbox, fault: Fault, answer: tuple[int, Any], tasks_before: int, asked: str) -> tuple[int, Any]:
     """Let a fault change what was processed: a task's fate, a count, the named items."""
     status_code, document = answer
     if status_code != 200 or not isinstance(document, dict):  # noqa: PLR2004
@@ -400,6 +463,10 @@ def _bend(sandbox: Sandbox, fault: Fault, answer: tuple[int, Any], tasks_before:
             document = {**document, "codes_affected": max(0, document["codes_affected"] + fault.delta)}
         elif len(sandbox.world.tasks) > tasks_before:
             list(sandbox.world.tasks.values())[-1].count_off_by = fault.delta
+    elif fault.kind == "next_elsewhere":
+        document["next"] = fault.url
+    elif fault.kind == "page_again":
+        document["next"] = sandbox.url + asked
     elif fault.kind == "no_items":
         document = {name: value for name, value in document.items() if name not in {"items", "changes"}}
     return status_code, document

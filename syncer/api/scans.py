@@ -1,0 +1,219 @@
+"""The scans of a campaign, page by page, and the API's own CSV (scantrust-api.md, "Scans").
+
+Pages are asked for in cursor mode; `next` is followed as it is, but on this server alone: its scheme, host, port and
+path must be those of the call, or the token would go elsewhere. Reads change nothing, so the caller may ask again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from syncer.api import wire
+from syncer.api.classify import Verdict, classify, retry_after_s
+from syncer.api.client import LINK_CHARACTERS_MAX
+from syncer.api.words import complaint, one_line
+
+if TYPE_CHECKING:
+    from syncer.api.transport import Reply, Transport
+
+SCANS_PATH = "/api/v2/dashboard/scans/"
+CSV_PATH = "/api/v2/dashboard/scans/csv"
+PRODUCTS_PATH = "/api/v2/products/"
+_PORTS = {"http": 80, "https": 443}
+Text = str | None
+Number = int | None
+
+
+class User(msgspec.Struct, gc=False):
+    """Who scanned, when it was a named user."""
+
+    first_name: Text = None
+    last_name: Text = None
+    email: Text = None
+
+
+class Device(msgspec.Struct, gc=False):
+    """What was scanned with."""
+
+    model: Text = None
+    model_name: Text = None
+    os: Text = None
+    brand: Text = None
+
+
+class Scan(msgspec.Struct, gc=False):
+    """One scan, member by member as the API documents it. ``scm_data`` is the code's data at that time."""
+
+    uuid: Annotated[str, msgspec.Meta(min_length=36, max_length=36)]
+    creation_date: str
+    utid: Text = None
+    user_id: Number = None
+    user: User | None = None
+    install_id: Text = None
+    consumer_email: Text = None
+    app: Text = None
+    reason: Text = None
+    result: Text = None
+    auth_failure_mode: Text = None
+    is_blacklisted: bool | None = None
+    status: Text = None
+    scan_timestamp: Text = None
+    mobile_scan_timestamp: Text = None
+    device: Device | None = None
+    scm_data: dict[str, object] | None = None
+    country_name: Text = None
+    country_code: Text = None
+    province_name: Text = None
+    city: Text = None
+    lat: float | None = None
+    lng: float | None = None
+    serial_number: Text = None
+    product_id: Number = None
+    product_sku: Text = None
+    product_name: Text = None
+    product_image: Text = None
+    code_id: Number = None
+    code_message: Text = None
+    activation_status: Number = None
+    blacklist_reason: Number = None
+    computed_status: Text = None
+    classification: Number = None
+    flags: list[str] = msgspec.field(default_factory=list)
+
+
+class _Page(msgspec.Struct):
+    """A page; a missing ``next`` is no end: the API says null there."""
+
+    results: list[Scan]
+    next: str | UnsetType | None = UNSET
+    count: wire.Count | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Page)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScansAnswer:
+    """Of one page. ``query`` is what was asked; ``following`` is the query of the next page, None at the end."""
+
+    verdict: Verdict
+    query: str
+    message: str = ""
+    status_code: int | None = None
+    retry_after_s: float | None = None
+    scans: list[Scan] = field(default_factory=list, repr=False)
+    following: str | None = None
+    count: int | None = None
+    """How many scans the API counts in all pages; None when it does not say, as in cursor mode."""
+
+
+class ScansClient:
+    """Reads scans over one `Transport`; used by one thread at a time."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def page(self, query: str) -> ScansAnswer:
+        """Read the page that a query string selects: that of `first_query`, or of an earlier page's ``following``."""
+        reply = self._transport.call("GET", f"{SCANS_PATH}?{query}")
+        verdict = classify(reply)
+        if verdict is not Verdict.OK:
+            return self._failed(reply, verdict, query)
+        try:
+            page = _DECODER.decode(reply.body)
+            if page.next is UNSET:
+                raise wire.UnreadableError("the page does not say whether it is the last: it has no 'next'")
+            following = self._own(page.next) if isinstance(page.next, str) else None
+            if following == query:
+                raise wire.UnreadableError("'next' leads to the same page again")
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, wire.UnreadableError) as error:
+            words = f"status {reply.status_code}, but the answer cannot be used: {error}"
+            return ScansAnswer(verdict=Verdict.UNKNOWN, query=query, message=self._shown(words))
+        return ScansAnswer(
+            verdict=verdict,
+            query=query,
+            status_code=reply.status_code,
+            scans=page.results,
+            following=following,
+            count=page.count,
+        )
+
+    def csv(self, query: str, sink: Callable[[bytes], None]) -> ScansAnswer:
+        """Stream the API's own CSV into `sink`; when the answer is not OK, what was written is worth nothing."""
+        reply = self._transport.call("GET", f"{CSV_PATH}?{query}", sink=sink)
+        verdict = classify(reply)
+        if verdict is not Verdict.OK:
+            return self._failed(reply, verdict, query)
+        return ScansAnswer(verdict=verdict, query=query, status_code=reply.status_code)
+
+    def abort(self) -> None:
+        """End the call under way, and every later one; for another thread."""
+        self._transport.abort()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
+    def product_id(self, sku: str) -> int | str:
+        """Return the id of the product with a SKU; a text says why there is none."""
+        reply = self._transport.call("GET", PRODUCTS_PATH, params={"sku__exact": sku})
+        if classify(reply) is not Verdict.OK:
+            return self._shown(complaint(reply))
+        try:
+            found = wire.decode(reply.body, _Products).results
+        except wire.UnreadableError as error:
+            return self._shown(str(error))
+        exact = [product.id for product in found if product.sku in {sku, None}]
+        return exact[0] if len(exact) == 1 else f"{len(exact)} products have this SKU"
+
+    def _failed(self, reply: Reply, verdict: Verdict, query: str) -> ScansAnswer:
+        return ScansAnswer(
+            verdict=verdict,
+            query=query,
+            message=self._shown(complaint(reply)),
+            status_code=reply.status_code,
+            retry_after_s=retry_after_s(reply),
+        )
+
+    def _own(self, url: str) -> str:
+        """Return the query of a `next` link, unchanged; raise `UnreadableError` when it leads elsewhere."""
+        here = urlsplit(self._transport.base_url + SCANS_PATH)
+        there = urlsplit(urljoin(here.geturl(), url))
+        place = (there.scheme, there.hostname, there.port or _PORTS.get(there.scheme), there.path)
+        if (
+            len(url) > LINK_CHARACTERS_MAX
+            or place != (here.scheme, here.hostname, here.port or _PORTS.get(here.scheme), here.path)
+            or not there.query
+        ):
+            elsewhere = f"{there.scheme}://{there.netloc.rpartition('@')[2]}{there.path}"
+            raise wire.UnreadableError(f"'next' leads to {elsewhere}, not to {here.geturl()}")
+        return there.query
+
+    def _shown(self, text: str) -> str:
+        return one_line(self._transport.masked(text))
+
+
+class _Product(msgspec.Struct):
+    id: int
+    sku: str | None = None
+
+
+class _Products(msgspec.Struct):
+    results: list[_Product]
+
+
+def first_query(parameters: Mapping[str, str], *, page_rows: int) -> str:
+    """Return the query of the first page; ``page_rows`` 0 leaves the size of a page to the API."""
+    limit = {"limit": str(page_rows)} if page_rows else {}
+    return urlencode({**parameters, "page_mode": "cursor", **limit})
+
+
+def csv_query(parameters: Mapping[str, str]) -> str:
+    """Return the query of the CSV."""
+    return urlencode(parameters)

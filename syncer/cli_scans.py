@@ -1,0 +1,122 @@
+"""``syncer scans``: parse, call, render, exit, as in `cli`, which imports this module when it starts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from syncer.cli import cli, command, envelope, load, show, surroundings
+from syncer.errors import UsageError
+
+if TYPE_CHECKING:
+    from syncer.scan_commands import ScansRequest
+
+STATUSES = {"inactive": 0, "active": 1, "blacklisted": 2}
+
+
+@cli.group("scans")
+def scans_group() -> None:
+    """Pull the scans of a campaign, and compare what they saw with what was uploaded."""
+
+
+@command("pull", scans_group)
+@click.option("--campaign", type=click.IntRange(min=1), required=True, help="Whose scans.")
+@click.option("--from", "begin", help="ISO time: 2026-11-20 or 2026-11-20T05:00:00Z.")
+@click.option("--to", "end", help="ISO time.")
+@click.option("--timeframe", help="1y, 2m, 3w, 1d: that far back from now; not with --from or --to.")
+@click.option("--flag", "flags", multiple=True, help="Only scans with this flag; repeat it for several.")
+@click.option("--status", type=click.Choice([*STATUSES, "0", "1", "2"]), help="Only codes with this status.")
+@click.option("--product", help="Only this product: a SKU, or its id (id:332 or sku:… when both could be meant).")
+@click.option("--where", multiple=True, metavar="FIELD=VALUE", help="Only codes with this SCM data; repeatable.")
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl", "parquet"]), default="csv", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="The folder for the parts; else ./scans-CAMPAIGN.")
+@click.option("--into-ledger", is_flag=True, help="Into tables of the ledger instead of files.")
+@click.option("--raw-csv", is_flag=True, help="The API's own CSV as it is, into the file --out; not incremental.")
+@click.option("--deadline", type=float, metavar="SECONDS", help="Stop resumably after this time.")
+def pull_command(
+    campaign: int,
+    begin: str | None,
+    end: str | None,
+    timeframe: str | None,
+    flags: tuple[str, ...],
+    status: str | None,
+    product: str | None,
+    where: tuple[str, ...],
+    form: str,
+    out: Path | None,
+    into_ledger: bool,
+    raw_csv: bool,
+    deadline: float | None,
+) -> None:
+    """Pull what is new since the last time, each scan once. Run it again to go on."""
+    from syncer import scan_commands
+    from syncer.report import scans as report
+
+    if sum((into_ledger, raw_csv)) > 1 or (into_ledger and out is not None):
+        raise UsageError("--into-ledger, --raw-csv: one of them; and --into-ledger has no --out")
+    request = scan_commands.ScansRequest(
+        campaign=campaign,
+        begin=begin,
+        end=end,
+        timeframe=timeframe,
+        flags=flags,
+        status=None if status is None else STATUSES.get(status, int(status) if status.isdecimal() else 0),
+        product=product,
+        where=_fields(where),
+        form=form,
+        out=out,
+        into_ledger=into_ledger,
+        deadline_s=deadline,
+    )
+    if raw_csv:
+        _raw(request)
+    with surroundings() as around:
+        result = scan_commands.pull(load(), request, around)
+    show(report.pull_document(result), lambda: report.pull_text(result))
+    sys.exit(result.exit_code)
+
+
+def _raw(request: ScansRequest) -> None:
+    from syncer import scan_commands
+    from syncer.report import scans as report
+
+    with surroundings() as around:
+        result = scan_commands.raw_csv(load(), request, around)
+    show(report.raw_document(result), lambda: report.raw_text(result))
+    sys.exit(result.exit_code)
+
+
+def _fields(where: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in where:
+        name, sign, value = one.partition("=")
+        if not sign or not name or name in found:
+            raise UsageError(f"--where {one}: must be FIELD=VALUE, each field once", next="syncer scans pull --help")
+        found[name] = value
+    return found
+
+
+@command("compare", scans_group)
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--campaign", type=click.IntRange(min=1), help="Of the ledger's scans, only this campaign's.")
+@click.option(
+    "--skew", type=click.FloatRange(min=0), default=60.0, show_default=True, metavar="SECONDS",
+    help="How far this machine's clock and the API's may be apart.",
+)  # fmt: skip
+def compare_command(folder: Path | None, campaign: int | None, skew: float) -> None:
+    """Compare the SCM data that scans saw with what the ledger says was confirmed by then.
+
+    The scans are those of FOLDER, which a pull wrote, else those of pulls with --into-ledger. Exit code 3: something
+    disagrees.
+    """
+    from syncer import scan_commands
+    from syncer.report import scans as report
+
+    with surroundings() as around:
+        result = scan_commands.compare_scans(load(), campaign=campaign, folder=folder, skew_s=skew, around=around)
+    document: dict[str, Any] = report.compare_document(result, envelope("scans compare"))
+    show(document, lambda: report.compare_text(result))
+    sys.exit(document["exit_code"])

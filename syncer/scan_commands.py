@@ -1,0 +1,251 @@
+"""The composition root of ``syncer scans``: one plain function per command, as in `commands`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from syncer.api.classify import Verdict
+from syncer.api.limits import ReadLimiter
+from syncer.api.scans import ScansAnswer, ScansClient, csv_query
+from syncer.api.transport import Transport
+from syncer.clock import utc_text
+from syncer.commands import Surroundings
+from syncer.config import Settings
+from syncer.errors import (
+    AccessError,
+    LedgerError,
+    SyncerError,
+    UnreachableError,
+    UsageError,
+)
+from syncer.execute.assemble import Connection
+from syncer.execute.health import Health
+from syncer.ledger.engine import ledger_path
+from syncer.ledger.ledger import Ledger
+from syncer.ledger.scans import ScanLedger, StoredScan, stored_scans
+from syncer.ledger.uploads import discarded_fields, incomparable_fields, uploads
+from syncer.scans.columns import microseconds
+from syncer.scans.compare import IDENTIFIERS, Comparison, compare
+from syncer.scans.parts import Destination, Folder, Tables
+from syncer.scans.pull import AGAIN, Pull, PullSettings, iso
+from syncer.scans.pulled import pulled_scans
+from syncer.scans.raw_csv import RawCsv
+from syncer.scans.results import PullResult, RawResult
+from syncer.session import connection_of
+
+EVERYTHING = "2000-01-01T00:00:00.000000Z"
+"""``date_from`` when nothing bounds the time: the API asks for a bound (scantrust-api.md, "Scans")."""
+CSV_TIMEOUT_S = 6 * 3600.0
+"""For the API's own CSV, which comes in one answer of any length."""
+HOUR_US = 3_600_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ScansRequest:
+    """What the command line asks for; None leaves a filter out. ``where`` are SCM fields."""
+
+    campaign: int
+    begin: str | None = None
+    end: str | None = None
+    timeframe: str | None = None
+    flags: tuple[str, ...] = ()
+    status: int | None = None
+    product: str | None = None
+    where: dict[str, str] = field(default_factory=dict)
+    form: str = "csv"
+    out: Path | None = None
+    into_ledger: bool = False
+    deadline_s: float | None = None
+
+
+def pull(settings: Settings, request: ScansRequest, around: Surroundings) -> PullResult:
+    """Pull what is new since the last time; returns a result whenever the pull began, with what stopped it."""
+    clock, started_s = around.clock, around.clock.monotonic_s()
+    folder = (request.out or Path(f"scans-{request.campaign}")).absolute()
+    connection = connection_of(settings)
+    with (
+        closing(ScansClient(_transport(connection, around, connection.timeout_s))) as client,
+        ScanLedger.open(settings.ledger.url, at=utc_text(clock.wall_s())) as ledger,
+    ):
+        parameters = _parameters(request, client)
+        form = "ledger" if request.into_ledger else request.form
+        scope = json.dumps({**parameters, "format": form}, sort_keys=True, ensure_ascii=False)
+        name = f"ledger: {scope}" if request.into_ledger else str(folder)
+        destination: Destination = Tables(request.campaign) if request.into_ledger else Folder(folder, form)
+        current = Pull(
+            client,
+            ledger,
+            ledger.ensure(name, scope, at=utc_text(clock.wall_s())),
+            destination,
+            _pull_settings(settings, request, parameters, started_s),
+            clock,
+            reads=ReadLimiter(settings.api.reads_per_minute),
+            health=Health(settings.api.give_up_after_s),
+            interrupt=around.interrupt,
+            observe=around.on_rows,
+        )
+        error: SyncerError | None = None
+        try:
+            current.run()
+        except SyncerError as caught:
+            error = caught
+        shown = str(ledger_path(settings.ledger.url)) if request.into_ledger else str(folder)
+        return PullResult(shown, form, clock.monotonic_s() - started_s, current.counts, current.state, error)
+
+
+def _pull_settings(
+    settings: Settings, request: ScansRequest, parameters: dict[str, str], started_s: float
+) -> PullSettings:
+    deadline_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
+    bounded = "timeframe" in parameters or request.begin is not None
+    return PullSettings(
+        parameters=parameters if bounded else {**parameters, "date_from": EVERYTHING},
+        begin_us=None if request.begin is None else microseconds(request.begin),
+        overlap_us=int(settings.scans.overlap_h * HOUR_US),
+        page_rows=settings.scans.page_rows,
+        part_rows=settings.scans.part_rows,
+        deadline_s=None if deadline_s is None else started_s + deadline_s,
+    )
+
+
+def raw_csv(settings: Settings, request: ScansRequest, around: Surroundings) -> RawResult:
+    """Pass the API's own CSV through into a file, and count the lines that its missing quotes break."""
+    clock, started_s = around.clock, around.clock.monotonic_s()
+    connection = connection_of(settings)
+    client = ScansClient(_transport(connection, around, max(CSV_TIMEOUT_S, connection.timeout_s)))
+    with closing(client):
+        parameters = _parameters(request, client)
+        if "timeframe" not in parameters and request.begin is None:
+            parameters["date_from"] = EVERYTHING
+        file = RawCsv((request.out or Path(f"scans-{request.campaign}.csv")).absolute())
+        try:
+            _read_csv(client, csv_query(parameters), file, Health(settings.api.give_up_after_s), around)
+        except BaseException:
+            file.drop()
+            raise
+    seconds = clock.monotonic_s() - started_s
+    return RawResult(file.path, file.lines, file.size_bytes, file.broken, tuple(file.broken_lines), seconds)
+
+
+def _read_csv(client: ScansClient, query: str, file: RawCsv, health: Health, around: Surroundings) -> None:
+    """Read the CSV whole, from its beginning as often as it breaks off."""
+
+    def take(part: bytes) -> None:
+        around.interrupt.check("while reading the CSV; nothing of it is kept")
+        file.take(part)
+        around.on_rows(file.lines)
+
+    while True:
+        file.begin()
+        answer = client.csv(query, take)
+        if answer.verdict is Verdict.OK:
+            file.finish()
+            return
+        _wait(answer, health, around)
+
+
+def _wait(answer: ScansAnswer, health: Health, around: Surroundings) -> None:
+    """Wait before a read is made again; raise when it must not be, or has failed for too long."""
+    if answer.verdict is Verdict.DENIED:
+        raise AccessError(f"the API refuses to show scans: {answer.message} (it needs scans_download)")
+    if answer.verdict is Verdict.REFUSED:
+        raise UsageError(f"the API refuses the filters: {answer.message}", next="syncer scans pull --help")
+    clock = around.clock
+    health.failed(clock.monotonic_s(), answer.message)
+    if health.given_up(clock.monotonic_s()):
+        raise UnreachableError(f"the API gives no usable answer: {answer.message}", next=f"syncer check, then {AGAIN}")
+    until_s = max(health.not_before_s, clock.monotonic_s() + (answer.retry_after_s or 0.0))
+    while clock.monotonic_s() < until_s:
+        around.interrupt.check("while waiting for the API")
+        clock.sleep_s(min(0.2, until_s - clock.monotonic_s()))
+
+
+def compare_scans(
+    settings: Settings, *, campaign: int | None, folder: Path | None, skew_s: float, around: Surroundings
+) -> Comparison:
+    """Compare what scans saw, in a folder or in the ledger's tables, with what the ledger says was confirmed."""
+    ledger = Ledger.open_to_read(settings.ledger.url)
+    if ledger is None:
+        raise LedgerError(f"there is no ledger yet at {ledger_path(settings.ledger.url)}", next="syncer init")
+    with ExitStack() as stack:
+        stack.enter_context(ledger)
+        history = stack.enter_context(ledger.transaction())
+        skip = dict.fromkeys(sorted(discarded_fields(history)), "the campaign discards it")
+        for name, keys in incomparable_fields(history, IDENTIFIERS).items():
+            skip[name] = f"also written by {', '.join(keys)}: nobody can tell which codes that reached"
+        if folder is None:
+            # A second connection: one streams scans while the other looks uploads up.
+            other = Ledger.open_to_read(settings.ledger.url)
+            assert other is not None  # noqa: S101  it was there just now
+            stack.enter_context(other)
+            scans = stored_scans(stack.enter_context(other.transaction()), campaign)
+        else:
+            scans = pulled_scans(folder)
+        return compare(
+            _watched(scans, around),
+            lambda column, keys: uploads(history, column, keys),
+            skip=skip,
+            skew_us=int(skew_s * 1e6),
+        )
+
+
+def _watched(scans: Iterator[StoredScan], around: Surroundings) -> Iterator[StoredScan]:
+    for number, scan in enumerate(scans, 1):
+        if number % 1000 == 0:
+            around.on_rows(number)
+        yield scan
+
+
+def _transport(connection: Connection, around: Surroundings, timeout_s: float) -> Transport:
+    return Transport(
+        connection.base_url,
+        connection.token(),
+        timeout_s=timeout_s,
+        user_agent=connection.user_agent,
+        clock=around.clock,
+    )
+
+
+def _parameters(request: ScansRequest, client: ScansClient) -> dict[str, str]:
+    """Return the filters as the API takes them; raise `UsageError` for those that contradict each other."""
+    if request.timeframe is not None and (request.begin is not None or request.end is not None):
+        raise UsageError("--timeframe stands for itself: leave --from and --to out", next="syncer scans pull --help")
+    found = {"campaign_id": str(request.campaign)}
+    for name, text in (("date_from", request.begin), ("date_to", request.end)):
+        if text is not None:
+            try:
+                found[name] = iso(microseconds(text))
+            except ValueError:
+                raise UsageError(f"{text!r} is no ISO time, like 2026-11-20 or 2026-11-20T05:00:00Z") from None
+    if request.timeframe is not None:
+        found["timeframe"] = request.timeframe
+    if request.flags:
+        found["flags"] = ",".join(request.flags)
+    if request.status is not None:
+        found["activation_status"] = str(request.status)
+    if request.product is not None:
+        found["product"] = str(_product(request.product, client))
+    taken = sorted({*found, "page_mode", "cursor", "limit", "offset"} & set(request.where))
+    if taken:
+        raise UsageError(f"--where is for SCM fields; {', '.join(taken)} has an option of its own")
+    return {**found, **request.where}
+
+
+def _product(given: str, client: ScansClient) -> int:
+    """Return a product's id. A SKU may be made of digits alone, so it is looked up first; ``id:332`` says which."""
+    kind, _, rest = given.partition(":")
+    if kind == "id" and rest.isdecimal():
+        return int(rest)
+    found = client.product_id(rest if kind == "sku" else given)
+    if isinstance(found, int):
+        return found
+    if kind != "sku" and given.isdecimal():
+        return int(given)
+    raise UsageError(
+        f"there is no product with the SKU {given!r}: {found}",
+        next="name its id: --product id:332 (syncer products list)",
+    )

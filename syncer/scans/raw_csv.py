@@ -1,0 +1,103 @@
+"""The API's own CSV, passed through byte by byte, and which of its lines are broken. Nothing is mended.
+
+The API does not quote: a comma in a value shifts its line, a line break cuts it in two. A line is sound when it
+has as many cells as the header and begins with a UUID; what looks sound may still be wrong when two faults cancel out,
+so JSON is the source of truth (docs/scans.md).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from syncer.errors import LedgerWriteError
+
+SHOWN_LINES = 20
+"""Broken lines that are told by number; all are counted."""
+_BEGINS = re.compile(rb"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12},")
+
+
+@dataclass(slots=True)
+class RawCsv:
+    """Writes a CSV to a file beside its name, looking at every line; `finish` gives it its name."""
+
+    path: Path
+    lines: int = 0
+    """Lines but for the header."""
+    broken: int = 0
+    broken_lines: list[int] = field(default_factory=list)
+    """The first of them, counted from 1, the header."""
+    size_bytes: int = 0
+    _cells: int = -1
+    _rest: bytes = b""
+    _file: IO[bytes] | None = None
+
+    def begin(self) -> None:
+        """Start, or start anew after an answer that broke off."""
+        self._close()
+        self.lines = self.broken = self.size_bytes = 0
+        self.broken_lines.clear()
+        self._cells, self._rest = -1, b""
+        try:
+            self._file = self._part.open("wb")
+        except OSError as error:
+            raise self._error(error) from error
+
+    @property
+    def _part(self) -> Path:
+        return self.path.with_name(self.path.name + ".tmp")
+
+    def take(self, part: bytes) -> None:
+        """Write a part of the answer, and look at the lines that it completes."""
+        assert self._file is not None  # noqa: S101  `begin` opened it
+        try:
+            self._file.write(part)
+        except OSError as error:
+            raise self._error(error) from error
+        self.size_bytes += len(part)
+        *whole, self._rest = (self._rest + part).split(b"\n")
+        for line in whole:
+            self._look(line.removesuffix(b"\r"))
+
+    def _look(self, line: bytes) -> None:
+        if self._cells < 0:
+            self._cells = line.count(b",")
+            return
+        self.lines += 1
+        if line.count(b",") != self._cells or not _BEGINS.match(line):
+            self.broken += 1
+            if len(self.broken_lines) < SHOWN_LINES:
+                self.broken_lines.append(self.lines + 1)
+
+    def finish(self) -> None:
+        """Make the file durable under its name."""
+        if self._rest:
+            self._look(self._rest)
+            self._rest = b""
+        assert self._file is not None  # noqa: S101  `begin` opened it
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._close()
+            self._part.rename(self.path)
+        except OSError as error:
+            raise self._error(error) from error
+
+    def drop(self) -> None:
+        """Leave nothing behind of an answer that is worth nothing."""
+        self._close()
+        self._part.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _error(self, error: OSError) -> LedgerWriteError:
+        return LedgerWriteError(
+            f"{self.path} cannot be written: {error.strerror}",
+            next="make room or give write access, then run the same command again",
+        )

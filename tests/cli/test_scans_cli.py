@@ -1,0 +1,68 @@
+"""`syncer scans` at the command line: one document whatever happens, and the exit codes of the contract."""
+
+from __future__ import annotations
+
+import pytest
+from scan_tools import SCANS_END, everything, uuids
+
+PULL = ("scans", "pull", "--campaign", "1", "--json")
+
+
+@pytest.fixture
+def here(night):
+    with night(scans=30, scans_end=SCANS_END, scans_days=3.0, products=frozenset({"SAMPLE"})) as opened:
+        yield opened
+
+
+def test_a_pull_says_what_it_did_and_the_ledger_stays_whole(here):
+    done = here.run(*PULL, "--format", "jsonl", "--out", "out")
+    assert (done.code, done.document["exit_code"], done.document["complete"]) == (0, 0, True)
+    assert done.document["scans"] == {"delivered": 30, "repeated": 0, "too_late": 0, "missing": 0, "total": 30}
+    assert done.document["fields"] == ["case_no", "intended_market", "production_date", "remark"]
+    assert uuids(here.folder / "out") == everything(here)
+    again = here.run("scans", "pull", "--campaign", "1", "--format", "jsonl", "--out", "out")
+    assert (again.code, "0 new scans" in again.out) == (0, True)
+    assert here.run(*PULL, "--into-ledger").code == 0
+    assert here.run("ledger", "check").code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--timeframe", "1w", "--from", "2021-01-01"), ("--from", "yesterday"), ("--where", "lot"),
+        ("--where", "lot=1", "--where", "lot=2"), ("--where", "campaign_id=7"), ("--into-ledger", "--raw-csv"),
+        ("--into-ledger", "--out", "x"), ("--product", "NO-SUCH-SKU"), ("--status", "sleeping"), ("--timeframe", "soon"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_asked_is_refused_in_one_document(here, arguments):
+    done = here.run(*PULL, *arguments)
+    assert (done.code, done.document["exit_code"], done.document["error"]["code"]) == (2, 2, "usage")
+    assert done.document["error"]["next"]
+
+
+def test_no_token_no_access_and_no_server_have_their_exit_codes(here, night):
+    assert here.run(*PULL, SYNCER_API__TOKEN="").code == 2
+    done = here.run(*PULL, SYNCER_API__BASE_URL="http://127.0.0.1:9", SYNCER_API__GIVE_UP_AFTER_S="0.3")
+    assert (done.code, done.document["error"]["code"]) == (5, "unreachable")
+    assert here.run(*PULL, SYNCER_API__BASE_URL=f"{here.box.url}/elsewhere").code == 5
+
+
+def test_a_deadline_stops_resumably(here):
+    done = here.run(*PULL, "--deadline", "0", "--out", "out", "--format", "jsonl")
+    assert (done.code, done.document["complete"]) == (10, False)
+    assert "run the same command again" in done.document["error"]["next"]
+    assert here.run(*PULL, "--out", "out", "--format", "jsonl").code == 0
+    assert uuids(here.folder / "out") == everything(here)
+
+
+def test_the_raw_csv_of_an_answer_that_breaks_off_is_read_again_whole(night):
+    faults = ({"kind": "truncate", "on": "scans_csv", "nth": 1}, {"kind": "status", "on": "scans_csv", "nth": 2})
+    with night(scans=30, scans_end=SCANS_END, faults=faults) as here:
+        done = here.run(*PULL, "--raw-csv", "--out", "all.csv")
+        assert done.code == 3, "made-up products have a comma in their name"
+        lines = (here.folder / "all.csv").read_text(encoding="utf-8").splitlines()
+        assert len(lines) == done.document["lines"] + 1 == 31
+        cells = lines[0].count(",")
+        wrong = [number for number, line in enumerate(lines, 1) if line.count(",") != cells]
+        assert done.document["broken_lines"] == wrong[:20]
+        assert [path.name for path in here.folder.glob("all.csv*")] == ["all.csv"]
