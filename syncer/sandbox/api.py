@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from syncer.sandbox.ingestion_api import ROWS as INGESTION_ROWS
 from syncer.sandbox.scm import Answer, check_async, group_body, list_tasks, task_body, upload_sync
 from syncer.sandbox.world import Task
 
@@ -24,6 +25,7 @@ class Request:
 
     sandbox: Sandbox
     method: str
+    path: str
     arguments: Mapping[str, str]
     query: dict[str, str]
     document: Any
@@ -137,4 +139,8 @@ ROUTES = (
     _route("task", r"/api/v2/scm/tasks/(?P<id>[^/]+)/", "GET", _task),
     _route("group", r"/api/v2/scm/task-groups/(?P<reference>[^/]+)/", "GET", _group),
     _route("me", r"/api/v2/me/", "GET", _me, free=True),
+    *(
+        Route(name, re.compile(path), frozenset(methods.split()), permissions, False, handle)
+        for name, path, methods, handle, permissions in INGESTION_ROWS
+    ),
 )

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-ALL_PERMISSIONS = frozenset({"codes_view", "scm_bulk_edit", "scm_code_edit", "product_view"})
-"""What an SCM upload needs (scantrust-api.md, "Permissions")."""
+ALL_PERMISSIONS = frozenset(
+    {
+        "codes_view", "scm_bulk_edit", "scm_code_edit", "product_view",
+        "ingestion_view", "ingestion_cancel", "ingestion_code_create",
+        "workorder_view", "workorder_download", "workorder_sid_download",
+    }
+)  # fmt: skip
+"""What SCM uploads, uploads of own codes and work orders need (scantrust-api.md, "Permissions")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,5 +42,14 @@ class SandboxConfig:
     page_size: int = 20
     unlist_single_values: bool = True
     """Whether a task's details show a single constraint value as a bare string, as in the seed's example."""
+    storage_port: int = 0
+    """Of the second host, which takes files; 0: any free port."""
+    storage_valid_s: float = 1800.0
+    """How long the data of a storage form is valid [P]."""
+    storage_bytes_max: int = 100_000_000
+    ingestion_run_s: float = 0.05
+    """How long the processing of a file of own codes, or the making of a document, takes."""
+    record_as_list: bool = False
+    """Whether one record comes as a list of one, as the seed's example has it."""
     faults: tuple[Mapping[str, object], ...] = field(default=())
     seed: int = 0
