@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from syncer.sandbox.server import Sandbox
 
 _DISPOSITION = re.compile(rb'name="([^"]*)"')
+_SCRIPTED = {400: "InvalidArgument", 403: "AccessDenied", 404: "NoSuchBucket", 503: "SlowDown"}
 Refusal = tuple[int, str, str]
 
 
@@ -56,7 +57,7 @@ class StorageHandler(Handler):
             fault = sandbox.faults.strike("storage")
             result: tuple[int, Any, dict[str, str]] = (0, None, {})
             if fault is not None and fault.kind == "status":
-                result = (fault.status_code, _xml("InternalError", "scripted"), {})
+                result = (fault.status_code, _xml(_SCRIPTED.get(fault.status_code, "InternalError"), "scripted"), {})
             elif fault is not None and fault.kind == "redirect":
                 result = (307, None, {"Location": fault.url})
             elif fault is None or fault.kind not in {"drop_before", "late"}:
