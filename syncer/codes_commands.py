@@ -75,6 +75,8 @@ def upload(settings: Settings, request: UploadRequest, around: CodesSurroundings
     """Check a file, record it, and bring it to its end; an upload of the same file that is open goes on."""
     started_s = around.clock.monotonic_s()
     defaults = parse_defaults(request.defaults)
+    if _error_path(request, request.file).absolute() == Path(request.file).absolute():
+        raise UsageError("--errors names the file itself; it would be replaced", next="name another: --errors FILE")
     connection_of(settings)  # no token: nothing is recorded
     mark = fingerprint(_sha256(request.file), defaults, request.url_prefix, allow_duplicates=request.allow_duplicates)
     with _writing(settings, around) as ledger:

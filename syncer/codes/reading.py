@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ READ_BYTES = 1 << 20
 OBJECT_CHARACTERS_MAX = 1 << 22
 """A JSON object longer than this is no code."""
 BLOCK_OBJECTS = 10_000
+_BLANK = re.compile(r"[ \t\r\n]*")
 NEXT = "correct the file, then: syncer codes upload FILE"
 
 
@@ -144,7 +146,7 @@ class _JsonFile:
             raise SourceError("cannot be opened: there is no such file", file=name, next="ls -l FILE")
 
     def _text(self) -> Iterator[str]:
-        decoder = codecs.getincrementaldecoder("utf-8")()
+        decoder = codecs.getincrementaldecoder("utf-8-sig")()
         digest, size, lines = hashlib.sha256(), 0, 1
         try:
             with Path(self.name).open("rb") as file:
@@ -152,7 +154,7 @@ class _JsonFile:
                     digest.update(raw)
                     size += len(raw)
                     text = decoder.decode(raw)
-                    yield text.removeprefix("\ufeff") if size == len(raw) else text
+                    yield text
                     lines += text.count("\n")
                 decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
@@ -169,7 +171,8 @@ class _JsonFile:
         pieces = self._text()
         text, place, line, wanted, ended = "", 0, 1, "[", False
         while True:
-            stripped = len(text) - len(text[place:].lstrip(" \t\r\n"))
+            blank = _BLANK.match(text, place)
+            stripped = blank.end() if blank else place
             line += text.count("\n", place, stripped)
             place = stripped
             if place < len(text) and not ended:
@@ -187,7 +190,9 @@ class _JsonFile:
                 try:
                     element, end = decoder.raw_decode(text, place)
                     whole = end < len(text)  # a number at the very end of a piece may go on in the next
-                except ValueError as error:
+                except RecursionError:
+                    raise self._fault("it is nested too deeply", line) from None
+                except ValueError as error:  # broken, or cut by the end of a piece: the next may mend it
                     whole, words = False, str(error).partition(":")[0]
                     if len(text) - place > OBJECT_CHARACTERS_MAX:
                         raise self._fault(words, line) from None
@@ -201,7 +206,7 @@ class _JsonFile:
             more = next(pieces, None)
             if more is None:
                 if not ended:
-                    raise self._fault("the list does not end: the file is cut short, or no JSON", line)
+                    raise self._fault("the list does not end, or is no JSON from here on", line)
                 return
             text, place = text[place:] + more, 0
 

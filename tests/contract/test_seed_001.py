@@ -54,9 +54,7 @@ def form(box, filetype="csv"):
 def store(made, content=SEED_CSV, headers=None, fields=None):
     data = made["post_data"]
     sent = [(name, (None, value)) for name, value in (fields or data["fields"]).items()]
-    return requests.post(
-        data["url"], files=[*sent, ("file", ("codes.csv", content))], headers=headers or {}, timeout=5
-    )
+    return requests.post(data["url"], files=[*sent, ("file", ("codes.csv", content))], headers=headers or {}, timeout=5)
 
 
 def upload(box, content=SEED_CSV, filetype="csv", **process):
@@ -185,9 +183,7 @@ def test_process_error_wrong_state(box):
     key, _ = upload(box)
     again = post(box, PROCESS, {"record": key, "default_scm_data": {}})
     assert again.status_code == 400
-    assert again.json()["detail"] == (
-        "Only code ingestion records of type S3 in state 'uploading' can be processed."
-    )
+    assert again.json()["detail"] == ("Only code ingestion records of type S3 in state 'uploading' can be processed.")
     assert len(box.codes()) == 4
 
 

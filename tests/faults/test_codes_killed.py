@@ -110,7 +110,9 @@ def test_a_fault_at_any_call_leaves_one_ingestion(night, call, fault):
     rules = ({**fault, "on": call, "nth": 1}, {**fault, "on": call, "nth": 2})
     with night(codes=(), faults=rules) as here:
         here.write("a.csv", HEADER, ROWS)
-        done = here.run("codes", "upload", "a.csv", "--json", SYNCER_API__GIVE_UP_AFTER_S="20", SYNCER_API__TIMEOUT_S="1")
+        done = here.run(
+            "codes", "upload", "a.csv", "--json", SYNCER_API__GIVE_UP_AFTER_S="20", SYNCER_API__TIMEOUT_S="1"
+        )
         assert done.code == 0, done.document
         assert_one_ingestion(here)
 
