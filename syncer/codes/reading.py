@@ -33,6 +33,8 @@ READ_BYTES = 1 << 20
 OBJECT_CHARACTERS_MAX = 1 << 22
 """A JSON object longer than this is no code."""
 BLOCK_OBJECTS = 10_000
+ERROR_COLUMNS = ("_file", "_line", "_code", "_message")
+"""What an error file has beside the rows' own columns; left out, so that a corrected one can be uploaded as it is."""
 _BLANK = re.compile(r"[ \t\r\n]*")
 NEXT = "correct the file, then: syncer codes upload FILE"
 
@@ -93,13 +95,15 @@ class CodesFile:
         if self._source is None:
             return b"[\n"
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(self._source.header)
+        csv.writer(text, lineterminator="\n").writerow(self.columns)
         return text.getvalue().encode()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the CSV header; of JSON: only ``id``, objects name their own."""
-        return self._source.header if self._source is not None else ("id",)
+        if self._source is None:
+            return ("id",)
+        return tuple(name for name in self._source.header if name not in ERROR_COLUMNS)
 
     @property
     def identity(self) -> tuple[str, int]:
@@ -115,7 +119,7 @@ class CodesFile:
             assert self._json is not None  # noqa: S101  it is the one or the other
             yield from self._json.blocks()
             return
-        for chunk in self._source.chunks():
+        for chunk in self._source.chunks(self.columns):
             rejects = tuple(Reject(one.line, one.code, one.message) for one in chunk.rejections)
             yield Block(chunk.columns, chunk.lines, rejects)
 
@@ -177,10 +181,7 @@ class _JsonFile:
             place = stripped
             if place < len(text) and not ended:
                 if wanted in "[,":
-                    if text[place] == "]" and wanted == ",":
-                        ended = True
-                    elif text[place] != wanted:
-                        raise self._fault(f"{wanted!r} is expected; JSON must be one list of objects", line)
+                    ended = self._ends(text[place], wanted, line)
                     place += 1
                     wanted = "]value" if wanted == "[" else "value"
                     continue
@@ -209,6 +210,14 @@ class _JsonFile:
                     raise self._fault("the list does not end, or is no JSON from here on", line)
                 return
             text, place = text[place:] + more, 0
+
+    def _ends(self, found: str, wanted: str, line: int) -> bool:
+        """Tell whether the list ends here, where its beginning or a comma is wanted; raise when it is neither."""
+        if found == wanted:
+            return False
+        if found == "]" and wanted == ",":
+            return True
+        raise self._fault(f"{wanted!r} is expected; JSON must be one list of objects", line)
 
     def _fault(self, words: str, line: int) -> SourceError:
         return SourceError(words, file=self.name, line=line, next=NEXT)
