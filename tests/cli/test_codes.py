@@ -30,7 +30,14 @@ def wait_for(condition, seconds=20.0):
 def test_0_a_file_becomes_codes_and_the_same_command_again_sends_nothing(night):
     with night(codes=()) as here:
         here.write("a.csv", HEADER, ROWS)
-        options = ("--default", "activation_status=1", "--default", "updated_by=warehouse_1", "--url-prefix", "https://q.example/")
+        options = (
+            "--default",
+            "activation_status=1",
+            "--default",
+            "updated_by=warehouse_1",
+            "--url-prefix",
+            "https://q.example/",
+        )
         done = here.run("codes", "upload", "a.csv", *options, "--json")
         assert done.code == 0
         assert done.document["command"] == "codes upload"
@@ -174,8 +181,14 @@ def test_5_an_api_that_is_not_there(night):
     with night(codes=()) as here:
         here.write("a.csv", HEADER, ROWS)
         nobody = "http://127.0.0.1:9"
-        done = here.run("codes", "upload", "a.csv", "--json", SYNCER_API__BASE_URL=nobody, SYNCER_API__GIVE_UP_AFTER_S="0.3")
-        assert (done.code, done.document["error"]["code"], done.document["upload"]["state"]) == (5, "unreachable", "open")
+        done = here.run(
+            "codes", "upload", "a.csv", "--json", SYNCER_API__BASE_URL=nobody, SYNCER_API__GIVE_UP_AFTER_S="0.3"
+        )
+        assert (done.code, done.document["error"]["code"], done.document["upload"]["state"]) == (
+            5,
+            "unreachable",
+            "open",
+        )
         assert here.run("codes", "upload", "a.csv", "--json").code == 0
         assert len(here.box.codes()) == 200
 
