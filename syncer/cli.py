@@ -257,13 +257,18 @@ def audit_group() -> None:
 @click.argument("value", nargs=-1, required=True)
 def audit_show_command(value: tuple[str, ...]) -> None:
     """Show all that was ever sent for one key VALUE (the parts of a composite key one after the other)."""
-    from syncer import commands
-    from syncer.report import document, text
+    from syncer import codes_commands, commands
+    from syncer.report import codes, document, text
 
     entries = commands.audit_show(_settings(), value)
+    uploads = codes_commands.code_history(_settings(), value[0]) if len(value) == 1 else []
     _show(
-        _envelope("audit show", entries=[document.entry_document(e) for e in entries]),
-        lambda: text.history_text(entries),
+        _envelope(
+            "audit show",
+            entries=[document.entry_document(e) for e in entries],
+            code_uploads=[codes.code_upload_document(e) for e in uploads],
+        ),
+        lambda: codes.with_history(text.history_text(entries) if entries or not uploads else None, uploads),
     )
 
 
@@ -407,10 +412,9 @@ def sandbox_command(
         serve(config, lambda url: click.echo(f"sandbox listening on {url} (Ctrl-C ends it)"))
 
 
-from syncer import cli_products  # noqa: E402, F401  its commands register themselves with `cli`
-
-# What commands in other modules share with those above.
-envelope, load, show, surroundings = _envelope, _settings, _show, _surroundings
+# The command lines of other parts are modules of their own, which use what stands above.
+envelope, load, show, surroundings, options, settings = _envelope, _settings, _show, _surroundings, _options, _settings
+from syncer import cli_codes, cli_products  # noqa: E402, F401  their commands register themselves with `cli`
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from syncer.execute.health import Health
 from syncer.ledger.engine import ledger_path
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.scans import ScanLedger, StoredScan, stored_scans
-from syncer.ledger.uploads import discarded_fields, incomparable_fields, uploads
+from syncer.ledger.sent import discarded_fields, incomparable_fields, uploads
 from syncer.scans.columns import microseconds
 from syncer.scans.compare import IDENTIFIERS, Comparison, compare
 from syncer.scans.parts import Destination, Folder, Tables

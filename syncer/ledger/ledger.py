@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select, update
 
 from syncer.errors import LedgerError
-from syncer.ledger import audit, check, migrate, plans, reads
+from syncer.ledger import audit, check, migrate, plans, reads, uploads
 from syncer.ledger import schema as t
 from syncer.ledger.engine import create_file, ledger_error, ledger_path, open_engine
 from syncer.ledger.lock import LedgerLock
@@ -234,7 +234,11 @@ class Ledger:
     def problems(self) -> list[str]:
         """Return everything that is wrong with the ledger; empty when it is whole."""
         with self.transaction() as connection:
-            return check.problems(connection)
+            return check.problems(connection) + uploads.problems(connection)
+
+    def uploads(self) -> uploads.Uploads:
+        """Return the uploads of own codes in this ledger."""
+        return uploads.Uploads(self)
 
     # ── what is written ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -11,6 +11,10 @@
     scan_pulls ─< scan_seen           how far each pull of scans has come, and which scans it has delivered
              └──< scans               the scans themselves, of pulls that go into the ledger
 
+    uploads ─< upload_parts ─< upload_codes   own codes: files, what of them became one ingestion, every code
+                         ├──< upload_errors   what the API said against codes                 (all append-only
+                         └──< upload_events   every change of a part's state                   but the first two)
+
 What always holds: a batch's items have consecutive ids from ``first_item_id``; ``current`` is written only in the
 transaction that records a confirmation; history is only ever added to (triggers refuse update and delete). Times are
 UTC text with milliseconds.
@@ -258,7 +262,85 @@ scans = Table(
     Index("scans_extended_id", "extended_id"),
 )
 
-APPEND_ONLY = ("payloads", "items", "outcomes", "events")
+# ── uploads of own codes (migration 0004) ────────────────────────────────────────────────────────────────────────────
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("created_at", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("fingerprint", Text, nullable=False, comment="of the file and everything that was asked for it"),
+    Column("filetype", Text, nullable=False, comment="csv or json"),
+    Column("defaults", Text, nullable=False, comment="JSON: default SCM data"),
+    Column("url_prefix", Text),
+    Column("allow_duplicates", Boolean, nullable=False),
+    Column("codes", Integer, nullable=False),
+    Column("left_out", Text, nullable=False, comment="JSON: rows that are not among the codes, by reason"),
+    Column("program", Text, nullable=False, comment="version, host and process that recorded it"),
+    Index("uploads_fingerprint", "fingerprint"),
+)
+
+upload_parts = Table(
+    "upload_parts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("upload_id", _Id, ForeignKey("uploads.id"), nullable=False),
+    Column("number", Integer, nullable=False, comment="from 1"),
+    Column("state", Text, nullable=False),
+    Column("codes", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("spool", Text, nullable=False, comment="name of its file in the folder beside the ledger"),
+    Column("record_key", Text, comment="of the API's ingestion record"),
+    Column("form", Text, comment="JSON: address and fields for storage, until used up"),
+    Column("form_at", Text, comment="when the form was given"),
+    Column("remote_status", Text),
+    Column("message", Text, comment="what the API said against it"),
+    Column("changed_at", Text, nullable=False),
+    UniqueConstraint("upload_id", "number", name="upload_parts_number"),
+    Index("upload_parts_state", "state"),
+)
+
+upload_codes = Table(
+    "upload_codes",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("part_id", _Id, primary_key=True),
+    Column("line", Integer, nullable=False),
+    Column("data", Text, nullable=False, comment="JSON: the row's other cells that are not empty"),
+    sqlite_with_rowid=False,
+)
+
+upload_errors = Table(
+    "upload_errors",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("part_id", _Id, ForeignKey("upload_parts.id"), nullable=False),
+    Column("code", Text, nullable=False, comment="empty: about the part as a whole"),
+    Column("name", Text, nullable=False, comment="the API's name of the error"),
+    Column("message", Text, nullable=False),
+    Index("upload_errors_part", "part_id", "code"),
+)
+
+upload_events = Table(
+    "upload_events",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("part_id", _Id, ForeignKey("upload_parts.id"), nullable=False),
+    Column("event", Text, nullable=False),
+    Column("old_state", Text, nullable=False),
+    Column("new_state", Text, nullable=False),
+    Column("detail", Text),
+    Index("upload_events_part", "part_id"),
+)
+
+APPEND_ONLY = (
+    "payloads", "items", "outcomes", "events", "upload_codes", "upload_errors", "upload_events",
+)  # fmt: skip
 """Tables whose rows never change or go: triggers hold it, on every door to the database."""
 
 

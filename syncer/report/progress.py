@@ -91,6 +91,12 @@ class ProgressReport:
             self._bar.update(self._task, description=description, completed=progress.updates, words=words)
         self._plain(f"{progress.updates:,} {words}")
 
+    def on_words(self, words: str, *, done: int = 0, of: int = 0) -> None:
+        """Show what is being done, in words, and how far it is when that can be counted."""
+        if self._live:
+            self._bar.update(self._task, description=words, total=of or None, completed=done, words="")
+        self._plain(words)
+
     def _rate(self, updates: int) -> str:
         """Say how many calls were made a second since the first."""
         now_s = time.monotonic()

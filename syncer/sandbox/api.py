@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from syncer.sandbox import scan_views
+from syncer.sandbox.ingestion_api import ROWS as INGESTION_ROWS
 from syncer.sandbox.products import PATH as PRODUCTS_PATH
 from syncer.sandbox.products import list_products
 from syncer.sandbox.scm import Answer, check_async, group_body, list_tasks, task_body, upload_sync
@@ -28,6 +29,7 @@ class Request:
 
     sandbox: Sandbox
     method: str
+    path: str
     arguments: Mapping[str, str]
     query: dict[str, str]
     document: Any
@@ -160,4 +162,8 @@ ROUTES = (
     _route("me", r"/api/v2/me/", "GET", _me, free=True),
     _route("scans", r"/api/v2/dashboard/scans/", "GET", _scans, permissions=SCANS_PERMISSIONS),
     _route("scans_csv", r"/api/v2/dashboard/scans/csv", "GET", _scans_csv, permissions=SCANS_PERMISSIONS),
+    *(
+        Route(name, re.compile(path), frozenset(methods.split()), permissions, False, handle)
+        for name, path, methods, handle, permissions in INGESTION_ROWS
+    ),
 )

@@ -6,8 +6,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-ALL_PERMISSIONS = frozenset({"codes_view", "scm_bulk_edit", "scm_code_edit", "product_view", "scans_download"})
-"""What everything needs that is emulated here (scantrust-api.md, "Permissions")."""
+ALL_PERMISSIONS = frozenset(
+    {
+        "codes_view", "scm_bulk_edit", "scm_code_edit", "product_view",
+        "ingestion_view", "ingestion_cancel", "ingestion_code_create",
+        "workorder_view", "workorder_download", "workorder_sid_download", "scans_download",
+    }
+)  # fmt: skip
+"""What SCM uploads, uploads of own codes, work orders and scans need (scantrust-api.md, "Permissions")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +52,14 @@ class SandboxConfig:
     """When the newest made-up scan was; None: when the present day began."""
     scans_days: float = 365.0
     """How far back they lie."""
+    storage_port: int = 0
+    """Of the second host, which takes files; 0: any free port."""
+    storage_valid_s: float = 1800.0
+    """How long the data of a storage form is valid [P]."""
+    storage_bytes_max: int = 100_000_000
+    ingestion_run_s: float = 0.05
+    """How long the processing of a file of own codes, or the making of a document, takes."""
+    record_as_list: bool = False
+    """Whether one record comes as a list of one, as the seed's example has it."""
     faults: tuple[Mapping[str, object], ...] = field(default=())
     seed: int = 0

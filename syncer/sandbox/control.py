@@ -6,6 +6,7 @@ GET  /sandbox/tasks       every task, with what it was asked to do
 GET  /sandbox/journal     every write to a field: when, old, new, by which task or call
 GET  /sandbox/products    every product that is not archived
 GET  /sandbox/requests    every request that came in
+GET  /sandbox/ingestions  every ingestion record: its state, what storage has of it, how often it was processed
 GET  /sandbox/violations  what a well-behaved client never does
 POST /sandbox/codes       add codes: a list of mappings
 POST /sandbox/products    add, remove or change products: {"add": [...], "remove": [...], "change": {...}}
@@ -20,6 +21,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from syncer.sandbox.ingestion import record_look
 from syncer.sandbox.products import act, body
 from syncer.sandbox.scm import task_body
 
@@ -56,6 +58,10 @@ def _look(sandbox: Sandbox, path: str, query: dict[str, str]) -> tuple[int, Any]
             return 200, {"products": [body(product, world) for product in sandbox.catalogue.select(query)]}
         case "/sandbox/requests":
             return 200, {"requests": [asdict(logged) for logged in sandbox.requests]}
+        case "/sandbox/ingestions":
+            sandbox.ingestion.advance(sandbox.now_s())
+            records = sandbox.ingestion.records.values()
+            return 200, {"ingestions": [record_look(record) for record in records]}
         case "/sandbox/violations":
             return 200, {"violations": world.violations}
     return 404, {"detail": "Not found."}

@@ -1,7 +1,7 @@
 """Scripted faults: which call goes wrong, and how. By the n-th call of a kind, every n-th, or by seeded chance.
 
-A rule is a mapping: ``kind``, ``on`` (the name of a route in `syncer.sandbox.api`, or any), and one of ``nth``
-(1-based, once), ``every`` (n), ``probability``; ``times`` bounds how often it strikes. docs/sandbox.md lists the kinds.
+A rule is a mapping: ``kind``, ``on`` (the name of a route, storage, or any), and one of ``nth`` (1-based, once),
+``every`` (n), ``probability``; ``times`` bounds how often it strikes. docs/sandbox.md lists the kinds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ KINDS = frozenset(
     {
         "drop_before", "drop_after", "hang", "truncate", "garbage", "html", "status", "status_after", "late",
         "slow_drip", "next_elsewhere", "page_again", "redirect", "task_fail", "task_stuck", "task_forgotten",
-        "wrong_count", "no_items", "body",
+        "wrong_count", "no_items", "body", "ingestion_stuck",
     }
 )  # fmt: skip
 TASK_KINDS = frozenset({"task_fail", "task_stuck", "task_forgotten"})

@@ -22,6 +22,7 @@ from syncer.sandbox.api import ROUTES, Request, Route
 from syncer.sandbox.config import ALL_PERMISSIONS, SandboxConfig
 from syncer.sandbox.control import control
 from syncer.sandbox.faults import TASK_KINDS, Fault, Faults
+from syncer.sandbox.ingestion import Ingestion
 from syncer.sandbox.limits import Throttle
 from syncer.sandbox.products import Catalogue
 from syncer.sandbox.scans import Lines, Page, Scans, microseconds
@@ -58,8 +59,11 @@ class Sandbox:
         self.iso = iso_from(self._epoch_s)
         self.requests: deque[Logged] = deque(maxlen=LOG_REQUESTS_MAX)
         self.reset()
-        self._server = _Server(("127.0.0.1", self.config.port), _Handler)
+        self._server = Server(("127.0.0.1", self.config.port), Handler)
         self._server.sandbox = self
+        from syncer.sandbox.storage import Storage  # it builds on this module
+
+        self.storage = Storage(self, self.config.storage_port)
         self.port: int = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.stopping = threading.Event()
@@ -90,6 +94,7 @@ class Sandbox:
             end_us=end_us,
             seed=config.seed,
         )
+        self.ingestion = Ingestion(config, self.world, self.random)
         self.requests.clear()
 
     def now_s(self) -> float:
@@ -128,6 +133,7 @@ class Sandbox:
         """Return every code with all its fields, as they are now."""
         with self.lock:
             self.world.advance(self.now_s())
+            self.ingestion.advance(self.now_s())
             return self.world.state()
 
     def code(self, extended_id: str) -> dict[str, str]:
@@ -144,6 +150,7 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
+        self.storage.start()
         return self
 
     def __exit__(
@@ -158,9 +165,11 @@ class Sandbox:
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
+        self.storage.close()
 
     def serve_forever(self) -> None:
         """Serve in this thread until interrupted."""
+        self.storage.start()
         self._server.serve_forever(0.1)
 
     def access(self, authorization: str | None, route: Route) -> tuple[int, dict[str, str]] | None:
@@ -183,7 +192,9 @@ class Sandbox:
         return ALL_PERMISSIONS if self.config.tokens is None else self.config.tokens.get(token, frozenset())
 
 
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
+    """A listening host of the sandbox."""
+
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
@@ -205,11 +216,13 @@ def serve(config: SandboxConfig, announce: Callable[[str], None]) -> None:
         sandbox.close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """Answers the API's host."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server_version = "syncer-sandbox"
-    server: _Server
+    server: Server
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep quiet: `Sandbox.requests` is the log."""
@@ -321,7 +334,16 @@ class _Handler(BaseHTTPRequestHandler):
                 return 400, {"detail": f"JSON parse error - {error}"}
         before = len(sandbox.world.tasks)
         answer = route.handle(
-            Request(sandbox, self.command, arguments, query, document, now_s, self.headers.get("Authorization"))
+            Request(
+                sandbox,
+                self.command,
+                urlsplit(self.path).path,
+                arguments,
+                query,
+                document,
+                now_s,
+                self.headers.get("Authorization"),
+            )
         )
         if fault is not None:
             answer = _bend(sandbox, fault, answer, before, self.path)
@@ -351,7 +373,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "hang":
                 self._hang(fault.seconds)
             case "truncate":
-                text = _encoded(result[1])
+                text = _encoded(result[1])[0]
                 self._raw(200, text[: len(text) // 2], length=len(text))
                 self._close_at_once()
             case "garbage":
@@ -363,7 +385,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "body":
                 self._raw(200, fault.text.encode("utf-8", "surrogateescape"))
             case "slow_drip":
-                self._drip(_encoded(result[1]), fault.seconds)
+                self._drip(_encoded(result[1])[0], fault.seconds)
             case _:
                 return False
         return True
@@ -417,11 +439,10 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(document, Lines):
             self._stream(status_code, document)
             return
-        is_page = isinstance(document, str)
-        text = _encoded(document)
+        text, kind = _encoded(document)
         self._headers_buffer: list[bytes]
         self.send_response(status_code)
-        self.send_header("Content-Type", "text/plain; charset=utf-8" if is_page else "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(text)))
         for name, value in (headers or {}).items():
             self.send_header(name, value)
@@ -429,15 +450,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.flush_headers()
 
 
-def _encoded(document: Any) -> bytes:
-    """Return an answer's document as it goes over the wire."""
-    if document is None:
-        return b""
-    if isinstance(document, Lines):
-        return b"".join(document.chunks)
+def _encoded(document: Any) -> tuple[bytes, str]:
+    """Return an answer's body and its type: a file, a text, a page that is JSON already, or JSON."""
+    if isinstance(document, bytes):
+        return document, "application/zip"
     if isinstance(document, str):
-        return document.encode()
-    return document.encoded() if isinstance(document, Page) else json.dumps(document).encode()
+        return document.encode(), "text/plain; charset=utf-8"
+    if isinstance(document, Lines):
+        return b"".join(document.chunks), document.kind
+    if isinstance(document, Page):
+        return document.encoded(), "application/json"
+    return (b"" if document is None else json.dumps(document).encode()), "application/json"
 
 
 def _find(path: str) -> tuple[Route | None, Mapping[str, str]]:
@@ -453,7 +476,10 @@ def _bend(sandbox: Sandbox, fault: Fault, answer: tuple[int, Any], tasks_before:
     status_code, document = answer
     if status_code != 200 or not isinstance(document, dict):  # noqa: PLR2004
         return answer
-    if fault.kind in TASK_KINDS and len(sandbox.world.tasks) > tasks_before:
+    if fault.kind == "ingestion_stuck":
+        for record in sandbox.ingestion.records.values():
+            record.stuck |= record.key == document.get("record")
+    elif fault.kind in TASK_KINDS and len(sandbox.world.tasks) > tasks_before:
         task = list(sandbox.world.tasks.values())[-1]
         task.fails |= fault.kind == "task_fail"
         task.stuck |= fault.kind == "task_stuck"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from syncer.ledger.scans import StoredScan
-    from syncer.ledger.uploads import Upload
+    from syncer.ledger.sent import Upload
 
 IDENTIFIERS = ("extended_id", "serial_number")
 SPECIAL = frozenset({"product", "activation_status", "blacklist_reason"})

@@ -77,8 +77,14 @@ def test_history_cannot_be_changed_through_any_door(tmp_path):
         database.execute(
             "INSERT INTO events (id, at, run_id, batch_id, event, old_state, new_state) VALUES (1,'',1,1,'','','')"
         )
+        database.execute("INSERT INTO upload_codes VALUES ('ABCDEFGH', 1, 2, '{}')")
+        database.execute("INSERT INTO upload_errors VALUES (1, 1, 'ABCDEFGH', 'duplicate_id_error', '')")
+        database.execute(
+            "INSERT INTO upload_events (id, at, part_id, event, old_state, new_state) VALUES (1,'',1,'','','')"
+        )
         for table in APPEND_ONLY:
-            for statement in (f"DELETE FROM {table}", f"UPDATE {table} SET rowid = 2"):
+            column = metadata.tables[table].columns[0].name
+            for statement in (f"DELETE FROM {table}", f"UPDATE {table} SET {column} = 2"):
                 with pytest.raises(sqlite3.IntegrityError, match="append-only"):
                     database.execute(statement)
 

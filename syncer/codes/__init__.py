@@ -1,0 +1,1 @@
+"""Own codes: a file is read and checked, cut into parts, uploaded step by step, and accounted for."""

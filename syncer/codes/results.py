@@ -1,0 +1,35 @@
+"""What the commands about own codes return: plain values that `report` shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, SyncerError
+
+if TYPE_CHECKING:
+    from syncer.codes.checking import Checked
+    from syncer.ledger.upload_values import CodeError, Upload
+
+
+@dataclass(frozen=True, slots=True)
+class CodesResult:
+    """What ``codes upload`` and ``codes resume`` came to. ``checked`` is None when no file was read."""
+
+    command: str
+    uploads: tuple[Upload, ...] = ()
+    checked: Checked | None = None
+    errors: tuple[CodeError, ...] = ()
+    error_file: Path | None = None
+    notes: tuple[str, ...] = ()
+    error: SyncerError | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit status of the process, as the contract has it."""
+        if self.error is not None:
+            return self.error.status
+        whole = all(upload.state == "complete" for upload in self.uploads)
+        clean = not self.errors and (self.checked is None or not self.checked.rejected)
+        return EXIT_OK if whole and clean else EXIT_NOT_CONFIRMED

@@ -1,0 +1,61 @@
+"""What a file of own codes may hold, and what may be asked for it. Pure.
+
+Source of facts: "Own codes (ingestion)" of scantrust-api.md. That the names which SCM uploads refuse are refused here
+too is a decision: the API documents the list for those alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+
+from syncer.errors import UsageError
+
+ID_PATTERN = "^[A-Za-z0-9_-]{8,}$"
+PART_BYTES_MAX = 100_000_000
+"""Of one uploaded file: 100 MB [P], read as the smaller of its two meanings."""
+STATUSES = ("0", "1", "2")
+BLACKLIST_REASONS = tuple(str(number) for number in range(11))
+FILE_TYPES = {"csv": "text/csv", "json": "application/json"}
+CODES: Mapping[str, tuple[str, str]] = {
+    "E601": ("an id is missing, too short, or has other characters", "8 or more of a-z A-Z 0-9 - _"),
+    "E602": ("an id stands in the file more than once", "keep one of the lines, or --allow-duplicates"),
+    "E603": ("an id is in an earlier upload already", "leave the line out; syncer audit show ID tells which upload"),
+    "E604": ("activation_status is not 0, 1 or 2", "0 inactive, 1 active, 2 blacklisted"),
+    "E605": ("a product is not among those of the ledger", "create it, or correct the SKU; then: syncer products pull"),
+    "E606": ("a value is not a text or a whole number (JSON)", "write it as a text"),
+    "E650": ("the API found an error in this code", "see its message; correct the line and upload it again"),
+}
+"""Stable codes of rejected rows: what is wrong, and what to do. docs/codes.md has the same table."""
+REFUSED_NAMES = {
+    "extended_id": "use 'id' in the file",
+    "message": "use 'id' in the file",
+    "product_id": "use 'product'",
+    "status": "use 'activation_status'",
+}
+
+
+def parse_defaults(given: Sequence[str]) -> dict[str, object]:
+    """Read ``--default field=value`` options; raise `UsageError` for one that the API would not take."""
+    defaults: dict[str, object] = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not separator or not name:
+            raise UsageError(f"--default wants field=value, not {text!r}", next="syncer codes upload --help")
+        if name in defaults:
+            raise UsageError(f"--default names {name!r} twice", next="syncer codes upload --help")
+        if name in REFUSED_NAMES or name in {"id", "serial_number"}:
+            words = REFUSED_NAMES.get(name, "it differs from code to code")
+            raise UsageError(f"--default {name}: not allowed, {words}", next="syncer codes upload --help")
+        allowed = {"activation_status": STATUSES, "blacklist_reason": BLACKLIST_REASONS}.get(name)
+        if allowed is not None and value not in allowed:
+            raise UsageError(f"--default {name} must be one of {', '.join(allowed)}, not {value!r}")
+        defaults[name] = int(value) if allowed is not None else value  # numbers, as in the API's own example
+    return defaults
+
+
+def fingerprint(sha256: str, defaults: Mapping[str, object], url_prefix: str | None, *, allow_duplicates: bool) -> str:
+    """Return what stands for a file and all that is asked for it: by this the same command is known again."""
+    asked = [sha256, dict(defaults), url_prefix, allow_duplicates]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:32]

@@ -1,0 +1,344 @@
+"""The commands about own codes and work orders: builds the parts from the settings and passes values between them.
+
+One plain function per command, as in `commands`; nothing here prints.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from syncer import __version__
+from syncer.api.ingestion import IngestionClient
+from syncer.api.storage import StorageHost
+from syncer.api.transport import Transport
+from syncer.clock import Clock, SystemClock, utc_text
+from syncer.codes.archive import extract
+from syncer.codes.checking import check_file
+from syncer.codes.drive import Step, UploadDriver, UploadSettings
+from syncer.codes.parts import PartsWriter, spool_folder, sweep
+from syncer.codes.patience import Patience
+from syncer.codes.reading import CodesFile, Reject
+from syncer.codes.results import CodesResult
+from syncer.codes.rules import PART_BYTES_MAX, fingerprint, parse_defaults
+from syncer.errors import LedgerWriteError, SourceError, SyncerError, UsageError
+from syncer.ledger.ledger import Ledger
+from syncer.ledger.upload_values import CodeError, CodeUpload, NewUpload, Upload
+from syncer.session import connection_of
+from syncer.signals import Interrupt
+from syncer.upload_lifecycle import FINAL
+
+if TYPE_CHECKING:
+    from syncer.api.ingestion import WorkOrder
+    from syncer.config import Settings
+    from syncer.ledger.uploads import Uploads
+
+SHOWN_MAX = 100
+FILE_TIMEOUT_S = 600.0
+"""For the whole of a work order's file, when ``api.timeout_s`` is shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRequest:
+    """What the command line asks of ``codes upload`` and ``codes resume``; ``file`` is empty for the latter."""
+
+    file: str = ""
+    upload_id: int | None = None
+    defaults: tuple[str, ...] = ()
+    url_prefix: str | None = None
+    allow_duplicates: bool = False
+    skip_invalid: bool = False
+    part_bytes: int = PART_BYTES_MAX
+    errors: Path | None = None
+    deadline_s: float | None = None
+
+
+@dataclass(slots=True)
+class CodesSurroundings:
+    """What a command needs of the world."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    interrupt: Interrupt = field(default_factory=Interrupt)
+    on_rows: Callable[[int], None] = lambda rows: None
+    on_step: Callable[[Step], None] = lambda step: None
+
+
+def upload(settings: Settings, request: UploadRequest, around: CodesSurroundings) -> CodesResult:
+    """Check a file, record it, and bring it to its end; an upload of the same file that is open goes on."""
+    started_s = around.clock.monotonic_s()
+    defaults = parse_defaults(request.defaults)
+    if _error_path(request, request.file).absolute() == Path(request.file).absolute():
+        raise UsageError("--errors names the file itself; it would be replaced", next="name another: --errors FILE")
+    connection_of(settings)  # no token: nothing is recorded
+    mark = fingerprint(_sha256(request.file), defaults, request.url_prefix, allow_duplicates=request.allow_duplicates)
+    with _writing(settings, around) as ledger:
+        uploads = ledger.uploads()
+        earlier = uploads.like(mark)
+        if earlier is not None and earlier.state != "failed":
+            done = earlier.state == "complete"
+            words = "was uploaded before: nothing was sent" if done else "was begun before: it goes on"
+            result = CodesResult("codes upload", (earlier,), notes=(f"{request.file} {words} (upload {earlier.id})",))
+        else:
+            result = _record(ledger, request, defaults, mark, around)
+        return _drive(settings, ledger, result, request, around, started_s)
+
+
+def resume(settings: Settings, request: UploadRequest, around: CodesSurroundings) -> CodesResult:
+    """Bring the open uploads, or one of them, to their ends, from the ledger and its spool alone."""
+    started_s = around.clock.monotonic_s()
+    connection_of(settings)
+    with _writing(settings, around) as ledger:
+        uploads = ledger.uploads()
+        wanted = uploads.open_uploads()
+        if request.upload_id is not None:
+            wanted = [_known(uploads, request.upload_id)]
+        result = CodesResult("codes resume", tuple(wanted))
+        if not wanted:
+            result = replace(result, notes=("there is no upload to resume",))
+        return _drive(settings, ledger, result, request, around, started_s)
+
+
+def list_uploads(settings: Settings, *, most: int) -> list[Upload]:
+    """Return the newest uploads, newest first."""
+    with _reading(settings) as ledger:
+        return [] if ledger is None else ledger.uploads().newest(most=most)
+
+
+def status(settings: Settings, upload_id: int | None) -> tuple[Upload | None, list[CodeError]]:
+    """Return one upload (None: the newest) and what was said against its codes."""
+    with _reading(settings) as ledger:
+        if ledger is None or (upload_id is None and not ledger.uploads().newest(most=1)):
+            if upload_id is not None:
+                raise UsageError(f"there is no upload {upload_id} in the ledger", next="syncer codes list")
+            return None, []
+        uploads = ledger.uploads()
+        found = uploads.newest(most=1)[0] if upload_id is None else _known(uploads, upload_id)
+        return found, uploads.errors(found.id, most=SHOWN_MAX)
+
+
+def code_history(settings: Settings, code: str) -> list[CodeUpload]:
+    """Return every upload of one own code, oldest first."""
+    with _reading(settings) as ledger:
+        return [] if ledger is None else ledger.uploads().history(code)
+
+
+def work_orders(
+    settings: Settings, *, search: str | None, archived: bool, most: int, around: CodesSurroundings
+) -> tuple[list[WorkOrder], bool]:
+    """Return work orders as the API lists them, and whether these are all."""
+    patience = _patience(settings, around, None)
+    with _transport(settings, around.clock, settings.api.timeout_s) as transport:
+        client = IngestionClient(transport)
+        answer = patience.ask(lambda: client.work_orders(search=search, archived=archived, most=most))
+        if answer.message:
+            raise UsageError(f"the API refused to list work orders: {answer.message}", next="syncer check")
+        return list(answer.orders), answer.complete
+
+
+def download_work_order(settings: Settings, order_id: int, folder: Path, around: CodesSurroundings) -> list[Path]:
+    """Get a work order's zip and extract it into `folder`; return the files."""
+    patience = _patience(settings, around, None)
+    with _transport(settings, around.clock, max(settings.api.timeout_s, FILE_TIMEOUT_S)) as transport:
+        client = IngestionClient(transport)
+        answer = client.work_order_file(order_id)
+        if answer.status_code == 404:  # noqa: PLR2004
+            raise UsageError(f"the API has no file for work order {order_id}", next="syncer workorders list")
+        patience.note(answer)
+        if not answer.content:
+            answer = patience.ask(lambda: client.work_order_file(order_id))
+        if not answer.content:
+            raise UsageError(f"the API refused the file: {answer.message}", next="syncer workorders list")
+    return extract(answer.content, folder)
+
+
+# ── parts of the above ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _sha256(name: str) -> str:
+    try:
+        with Path(name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceError(f"cannot be opened: {error.strerror}", file=name, next="ls -l FILE") from error
+
+
+def _record(
+    ledger: Ledger, request: UploadRequest, defaults: dict[str, object], mark: str, around: CodesSurroundings
+) -> CodesResult:
+    """Check the file; record it with its parts when there is something to upload."""
+    uploads = ledger.uploads()
+    products = uploads.product_skus()
+    product = defaults.get("product")
+    if products is not None and product is not None and product not in products:
+        words = f"--default product={product}: the ledger knows no product with this SKU"
+        raise UsageError(words, next="syncer products pull, then: syncer products list")
+    file = CodesFile(request.file)
+    try:
+        checked = check_file(
+            file,
+            products=products,
+            known=uploads.known_codes,
+            allow_duplicates=request.allow_duplicates,
+            on_rows=around.on_rows,
+        )
+        result = CodesResult("codes upload", checked=checked)
+        if checked.rejected:
+            result = replace(result, error_file=_write_rejects(request, file, checked.rejects))
+        if checked.rejected and not request.skip_invalid:
+            note = "nothing was sent: correct the rows, or upload the others with --skip-invalid"
+            return replace(result, notes=(note,))
+        if not checked.good.any():
+            return replace(result, notes=("there is nothing to upload",))
+        folder = spool_folder(ledger.path)
+        sweep(folder, _wanted_files(uploads))
+        sha256, size = file.identity
+        new = NewUpload(
+            file=request.file, sha256=sha256, size_bytes=size, fingerprint=mark, filetype=file.filetype,
+            defaults=defaults, url_prefix=request.url_prefix, allow_duplicates=request.allow_duplicates,
+            left_out={"invalid": checked.rejected, "duplicate": checked.ignored},
+            program=f"syncer {__version__}, process {os.getpid()} on {socket.gethostname()}",
+        )  # fmt: skip
+        with PartsWriter(file, folder, mark[:16], limit=request.part_bytes) as writer:
+            at = utc_text(around.clock.wall_s())
+            recorded = uploads.add(new, writer.rows(checked), lambda: writer.parts, at=at)
+    finally:
+        file.close()
+    return replace(result, uploads=(recorded,))
+
+
+def _drive(
+    settings: Settings,
+    ledger: Ledger,
+    result: CodesResult,
+    request: UploadRequest,
+    around: CodesSurroundings,
+    started_s: float,
+) -> CodesResult:
+    """Drive the uploads of a result; return it with how they stand, and what stopped the work as its ``error``."""
+    uploads = ledger.uploads()
+    folder = spool_folder(ledger.path)
+    api = settings.api
+    limit_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
+    error: SyncerError | None = None
+    try:
+        with _transport(settings, around.clock, api.timeout_s) as transport:
+            for one in result.uploads:
+                if one.open:
+                    UploadDriver(
+                        uploads,
+                        one,
+                        IngestionClient(transport),
+                        StorageHost(timeout_s=api.timeout_s, user_agent=f"syncer/{__version__}"),
+                        folder,
+                        UploadSettings(settle_s=api.settle_s, poll_s=api.poll_s, task_timeout_s=api.task_timeout_s),
+                        clock=around.clock,
+                        patience=_patience(settings, around, None if limit_s is None else started_s + limit_s),
+                        interrupt=around.interrupt,
+                        on_step=around.on_step,
+                    ).run()
+    except SyncerError as stopped:
+        error = stopped
+    now = tuple(_known(uploads, one.id) for one in result.uploads)
+    sweep(folder, _wanted_files(uploads))
+    errors = tuple(said for one in now for said in uploads.errors(one.id))
+    shown = replace(result, uploads=now, errors=errors[:SHOWN_MAX], error=error)
+    before = {one.id for one in result.uploads if one.open}
+    fresh = [(one, uploads.errors(one.id)) for one in now if one.id in before]
+    for one, said in fresh:
+        if said:
+            shown = replace(shown, error_file=_write_errors(request, one, said))
+    return shown
+
+
+def _wanted_files(uploads: Uploads) -> set[str]:
+    return {part.spool for one in uploads.open_uploads() for part in one.parts if part.state not in FINAL}
+
+
+def _write_rejects(request: UploadRequest, file: CodesFile, rejects: Sequence[Reject]) -> Path:
+    """Write the rejected rows with their own columns, so that they can be corrected and uploaded."""
+    wanted = {one.line for one in rejects}
+    rows: dict[int, dict[str, str]] = {}
+    names = list(file.columns)
+    for block in file.blocks():
+        for place, line in enumerate(block.lines.tolist()):
+            if line in wanted:
+                cells = {name: block.columns.column(name)[place].as_py() or "" for name in block.columns.schema.names}
+                rows[line] = cells
+                names += [name for name in cells if name not in names]
+    found = ((rows.get(one.line, {"id": one.id}), one.line, one.code, one.message) for one in rejects)
+    return _write_error_file(_error_path(request, request.file), names, request.file, found)
+
+
+def _write_errors(request: UploadRequest, one: Upload, errors: Sequence[CodeError]) -> Path:
+    """Write what the API said against codes, with the rows' own columns as the ledger has them."""
+    rows = [({"id": said.code, **json.loads(said.data)}, said) for said in errors]
+    names = list(dict.fromkeys(name for cells, _ in rows for name in cells))
+    found = ((cells, said.line, said.name, said.message) for cells, said in rows)
+    return _write_error_file(_error_path(request, one.file), names, one.file, found)
+
+
+def _error_path(request: UploadRequest, file: str) -> Path:
+    return request.errors or Path(f"{Path(file).stem}.errors.csv")
+
+
+def _write_error_file(
+    path: Path, names: list[str], file: str, rows: Iterator[tuple[dict[str, str], int, str, str]]
+) -> Path:
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("w", newline="", encoding="utf-8") as handle:
+            writer = csv.writer(handle, lineterminator="\n")
+            writer.writerow([*names, "_file", "_line", "_code", "_message"])
+            for cells, line, code, message in rows:
+                writer.writerow([*(cells.get(name, "") for name in names), file, line or "", code, message])
+        part.replace(path)
+    except OSError as error:
+        raise LedgerWriteError(
+            f"the error file {path} cannot be written: {error.strerror}", next="name another: --errors FILE"
+        ) from error
+    return path
+
+
+def _known(uploads: Uploads, upload_id: int) -> Upload:
+    found = uploads.upload(upload_id)
+    if found is None:
+        raise UsageError(f"there is no upload {upload_id} in the ledger", next="syncer codes list")
+    return found
+
+
+def _patience(settings: Settings, around: CodesSurroundings, deadline_s: float | None) -> Patience:
+    return Patience(around.clock, around.interrupt, give_up_after_s=settings.api.give_up_after_s, deadline_s=deadline_s)
+
+
+@contextmanager
+def _transport(settings: Settings, clock: Clock, timeout_s: float) -> Iterator[Transport]:
+    connection = connection_of(settings)
+    transport = Transport(
+        connection.base_url, connection.token(), timeout_s=timeout_s, user_agent=connection.user_agent, clock=clock
+    )
+    try:
+        yield transport
+    finally:
+        transport.close()
+
+
+def _writing(settings: Settings, around: CodesSurroundings) -> Ledger:
+    return Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s()))
+
+
+@contextmanager
+def _reading(settings: Settings) -> Iterator[Ledger | None]:
+    ledger = Ledger.open_to_read(settings.ledger.url)
+    try:
+        yield ledger
+    finally:
+        if ledger is not None:
+            ledger.close()

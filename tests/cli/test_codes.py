@@ -1,0 +1,274 @@
+"""`syncer codes` and `syncer workorders` as a user runs them: every exit code, documents, files, the audit."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+HEADER = ("id", "product", "pallet_number")
+ROWS = [(f"ABCD{n:05d}", "sku1", f"pal{n % 7}") for n in range(200)]
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def wait_for(condition, seconds=20.0):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it never happened"
+        time.sleep(0.01)
+
+
+def test_0_a_file_becomes_codes_and_the_same_command_again_sends_nothing(night):
+    with night(codes=()) as here:
+        here.write("a.csv", HEADER, ROWS)
+        options = (
+            "--default",
+            "activation_status=1",
+            "--default",
+            "updated_by=warehouse_1",
+            "--url-prefix",
+            "https://q.example/",
+        )
+        done = here.run("codes", "upload", "a.csv", *options, "--json")
+        assert done.code == 0
+        assert done.document["command"] == "codes upload"
+        assert done.document["rows"] == {"read": 200, "valid": 200, "invalid": 0, "duplicate": 0}
+        assert done.document["codes"] == {"created": 200, "not_created": 0, "open": 0}
+        assert done.document["upload"]["state"] == "complete"
+        assert here.box.code("ABCD00007") == {
+            "extended_id": "ABCD00007", "product": "sku1", "pallet_number": "pal0", "activation_status": "1",
+            "updated_by": "warehouse_1",
+        }  # fmt: skip
+        (record,) = here.box.ingestion.records.values()
+        assert record.parameters["default_scm_data"] == {"activation_status": 1, "updated_by": "warehouse_1"}
+        assert record.parameters["url_prefix"] == "https://q.example/"
+        requests = len(here.box.requests)
+        again = here.run("codes", "upload", "a.csv", *options, "--json")
+        assert (again.code, again.document["upload"]["id"]) == (0, 1)
+        assert "before" in again.document["notes"][0]
+        assert here.run("codes", "resume", "--json").document["uploads"] == []
+        assert len(here.box.requests) == requests
+        assert here.box.world.violations == []
+
+
+def test_0_json_files_keep_their_type(night):
+    with night(codes=()) as here:
+        (here.folder / "a.json").write_text(json.dumps([{"id": f"JSON{n:05d}", "lot": n} for n in range(50)]))
+        assert here.run("codes", "upload", "a.json", "--json").code == 0
+        (record,) = here.box.ingestion.records.values()
+        assert (record.filetype, json.loads(record.content)[3]) == ("json", {"id": "JSON00003", "lot": 3})
+        assert here.box.code("JSON00003")["lot"] == "3"
+
+
+def test_0_a_large_file_is_split_by_rows_and_each_part_is_an_ingestion(night):
+    with night(codes=()) as here:
+        here.write("a.csv", HEADER, ROWS)
+        done = here.run("codes", "upload", "a.csv", "--max-part-mb", "0.002", "--json")
+        assert done.code == 0
+        parts = done.document["upload"]["parts"]
+        assert len(parts) > 2
+        assert sum(part["codes"] for part in parts) == 200
+        assert all(part["size_bytes"] <= 2000 for part in parts)
+        assert len(here.box.ingestion.work_orders.orders) == len(parts)
+        assert [code["extended_id"] for code in here.box.codes()] == [row[0] for row in ROWS]
+
+
+def test_2_usage_configuration_and_files_that_cannot_be_read_send_nothing(night):
+    with night(codes=()) as here:
+        here.write("a.csv", HEADER, ROWS)
+        (here.folder / "latin.csv").write_bytes("id,x\nABCD12345,é\n".encode("cp1252"))
+        (here.folder / "noid.csv").write_text("ID,x\nABCD12345,1\n")
+        (here.folder / "bad.json").write_text('{"id": "ABCD12345"}')
+        for arguments in (
+            ["upload"], ["upload", "missing.csv"], ["upload", "latin.csv"], ["upload", "noid.csv"], ["upload", "bad.json"],
+            ["upload", "a.csv", "--default", "nothing"], ["upload", "a.csv", "--default", "activation_status=7"],
+            ["upload", "a.csv", "--default", "id=x"], ["upload", "a.csv", "--default", "a=1", "--default", "a=2"],
+            ["upload", "a.csv", "--errors", "a.csv"], ["status", "7"], ["resume", "7"], ["nonsense"],
+        ):  # fmt: skip
+            done = here.run("codes", *arguments, "--json")
+            assert (done.code, done.document["exit_code"]) == (2, 2), (arguments, done)
+            assert done.document["error"]["next"]
+        assert here.run("codes", "upload", "a.csv", "--json", SYNCER_API__TOKEN="").code == 2
+        assert len(here.box.requests) == 0
+        assert (here.folder / "a.csv").stat().st_size > 100
+
+
+def test_3_rows_that_are_wrong_stop_everything_before_it_is_sent(night):
+    with night(codes=()) as here:
+        here.write("a.csv", HEADER, [*ROWS, ("short", "", ""), (ROWS[0][0], "", ""), ("ABCD 9999", "", "")])
+        done = here.run("codes", "upload", "a.csv", "--json")
+        assert (done.code, done.document["upload"], len(here.box.requests)) == (3, None, 0)
+        assert done.document["rows"]["invalid"] == 4
+        assert [(one["line"], one["code"]) for one in done.document["rejected"]] == [
+            (2, "E602"), (202, "E601"), (203, "E602"), (204, "E601"),
+        ]  # fmt: skip
+        written = rows_of(here.folder / "a.errors.csv")
+        assert [(one["id"], one["_line"], one["_code"]) for one in written][:2] == [
+            ("ABCD00000", "2", "E602"), ("short", "202", "E601"),
+        ]  # fmt: skip
+        some = here.run("codes", "upload", "a.csv", "--skip-invalid", "--json")
+        assert (some.code, some.document["codes"]["created"]) == (3, 199)
+        mended = [{**one, "id": one["id"].replace(" ", "-").ljust(8, "x")} for one in written if one["_line"] != "203"]
+        here.write("b.csv", list(mended[0]), [list(one.values()) for one in mended])
+        assert here.run("codes", "upload", "b.csv", "--json").code == 0
+        assert "_line" not in here.box.code("ABCD-9999")
+
+
+def test_duplicates_may_be_allowed(night):
+    with night(codes=()) as here:
+        here.write("a.csv", HEADER, [*ROWS, (ROWS[0][0], "other", "")])
+        done = here.run("codes", "upload", "a.csv", "--allow-duplicates", "--json")
+        assert (done.code, done.document["rows"]["duplicate"]) == (0, 1)
+        assert here.box.code(ROWS[0][0])["product"] == "sku1"
+        (record,) = here.box.ingestion.records.values()
+        assert record.parameters["allow_posted_duplicates"] is True
+
+
+def test_3_errors_of_the_api_lead_back_to_lines_and_the_mended_file_goes_through(night):
+    existing = ({"extended_id": ROWS[3][0]}, {"extended_id": ROWS[150][0]})
+    with night(codes=existing) as here:
+        here.write("a.csv", HEADER, ROWS)
+        done = here.run("codes", "upload", "a.csv", "--json", "--errors", "found.csv")
+        assert (done.code, done.document["upload"]["state"], done.document["error_file"]) == (3, "failed", "found.csv")
+        found = [(one["code"], one["line"], one["name"]) for one in done.document["errors"]]
+        assert found == [(ROWS[3][0], 5, "duplicate_id_error"), (ROWS[150][0], 152, "duplicate_id_error")]
+        written = rows_of(here.folder / "found.csv")
+        assert [(one["id"], one["pallet_number"], one["_line"]) for one in written] == [
+            (ROWS[3][0], "pal3", "5"), (ROWS[150][0], "pal3", "152"),
+        ]  # fmt: skip
+        assert done.document["codes"] == {"created": 0, "not_created": 200, "open": 0}
+        status = here.run("codes", "status", "1", "--json")
+        assert [one["line"] for one in status.document["errors"]] == [5, 152]
+        here.write("b.csv", HEADER, [row for row in ROWS if row not in (ROWS[3], ROWS[150])])
+        assert here.run("codes", "upload", "b.csv", "--json").code == 0
+        assert len(here.box.codes()) == 200
+
+
+def test_a_code_of_an_earlier_upload_is_refused_before_it_is_sent(night):
+    with night(codes=()) as here:
+        here.write("a.csv", HEADER, ROWS)
+        assert here.run("codes", "upload", "a.csv").code == 0
+        here.write("b.csv", HEADER, [ROWS[7], ("NEWC00001", "sku1", "")])
+        requests = len(here.box.requests)
+        done = here.run("codes", "upload", "b.csv", "--json")
+        assert (done.code, [(one["line"], one["code"]) for one in done.document["rejected"]]) == (3, [(2, "E603")])
+        assert len(here.box.requests) == requests
+
+
+def test_products_are_checked_when_the_ledger_knows_some(night):
+    with night(codes=(), products=frozenset({"sku1"})) as here:
+        assert here.run("products", "pull").code == 0
+        requests = len(here.box.requests)
+        here.write("a.csv", HEADER, [("ABCD00001", "sku1", ""), ("ABCD00002", "sku2", "")])
+        done = here.run("codes", "upload", "a.csv", "--json")
+        assert (done.code, done.document["rejected"][0]["code"]) == (3, "E605")
+        assert here.run("codes", "upload", "a.csv", "--default", "product=sku2", "--json").code == 2
+        assert len(here.box.requests) == requests
+
+
+def test_5_an_api_that_is_not_there(night):
+    with night(codes=()) as here:
+        here.write("a.csv", HEADER, ROWS)
+        nobody = "http://127.0.0.1:9"
+        done = here.run(
+            "codes", "upload", "a.csv", "--json", SYNCER_API__BASE_URL=nobody, SYNCER_API__GIVE_UP_AFTER_S="0.3"
+        )
+        assert (done.code, done.document["error"]["code"], done.document["upload"]["state"]) == (
+            5,
+            "unreachable",
+            "open",
+        )
+        assert here.run("codes", "upload", "a.csv", "--json").code == 0
+        assert len(here.box.codes()) == 200
+
+
+def test_11_another_run_holds_the_ledger_and_130_a_signal_ends_it_resumably(night):
+    with night(codes=(), faults=({"kind": "ingestion_stuck", "on": "process", "nth": 1},)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        process = here.start("codes", "upload", "a.csv", "--json")
+        wait_for(lambda: here.box.calls("record"))
+        busy = here.run("codes", "upload", "a.csv", "--json")
+        assert (busy.code, busy.document["error"]["code"]) == (11, "ledger-busy")
+        assert here.run("codes", "status", "--json").document["upload"]["state"] == "open"
+        os.kill(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 130, (out, err)
+        assert json.loads(out)["upload"]["state"] == "open"
+        for record in here.box.ingestion.records.values():
+            record.stuck = False
+        assert here.run("codes", "resume", "--json").code == 0
+        assert len(here.box.calls("process")) == 1
+
+
+def test_13_a_spool_that_was_tampered_with_is_refused(night):
+    with night(codes=(), faults=({"kind": "status", "on": "post_data", "every": 1, "status_code": 503},)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        assert here.run("codes", "upload", "a.csv", SYNCER_API__GIVE_UP_AFTER_S="0.2").code == 5
+        here.box.faults.replace([])
+        (spooled,) = (here.folder / "syncer.db.codes").iterdir()
+        spooled.write_bytes(spooled.read_bytes() + b"EVIL00001,x,y\n")
+        done = here.run("codes", "resume", "--json")
+        assert (done.code, done.document["error"]["code"]) == (13, "ledger")
+        assert here.box.calls("storage") == []
+
+
+def test_the_audit_shows_every_upload_of_a_code(night):
+    with night(codes=({"extended_id": ROWS[0][0]},)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        assert here.run("codes", "upload", "a.csv").code == 3
+        here.write("b.csv", HEADER, ROWS[1:])
+        assert here.run("codes", "upload", "b.csv", "--default", "lot=9").code == 0
+        shown = here.run("audit", "show", ROWS[5][0], "--json")
+        first, second = shown.document["code_uploads"]
+        assert (first["file"], first["line"], first["state"]) == ("a.csv", 7, "failed")
+        assert (second["file"], second["line"], second["state"]) == ("b.csv", 6, "complete")
+        assert (second["data"], second["defaults"]) == ({"product": "sku1", "pallet_number": "pal5"}, {"lot": "9"})
+        duplicate = here.run("audit", "show", ROWS[0][0], "--json").document["code_uploads"]
+        assert "duplicate_id_error" in duplicate[0]["message"]
+        text = here.run("audit", "show", ROWS[5][0], COLUMNS="200").out
+        assert "b.csv:6" in text
+        listed = here.run("codes", "list", "--json").document["uploads"]
+        assert [one["state"] for one in listed] == ["complete", "failed"]
+        assert here.run("ledger", "check").code == 0
+
+
+def test_work_orders_are_listed_and_extracted_and_nothing_is_replaced(night):
+    with night(codes=(), page_size=2) as here:
+        for n in range(5):
+            here.write(f"{n}.csv", HEADER, [(f"WORK{n:05d}", "sku1", "")])
+            assert here.run("codes", "upload", f"{n}.csv").code == 0
+        listed = here.run("workorders", "list", "--json").document
+        assert (len(listed["workorders"]), listed["complete"]) == (5, True)
+        assert len(here.run("workorders", "list", "--limit", "2", "--json").document["workorders"]) == 2
+        assert here.run("workorders", "list", "--search", "nothing", "--json").document["workorders"] == []
+        order = listed["workorders"][-1]["id"]
+        done = here.run("workorders", "download", str(order), "--out", "out", "--json")
+        assert done.code == 0
+        assert Path("out/codes.csv").as_posix() in done.document["files"]
+        assert rows_of(here.folder / "out" / "codes.csv")[0]["extended_id"] == "WORK00000"
+        again = here.run("workorders", "download", str(order), "--out", "out", "--json")
+        assert (again.code, again.document["error"]["code"]) == (2, "usage")
+        assert here.run("workorders", "download", "99", "--json").code == 2
+        here.box.ingestion.work_orders.orders[order].evil = (("../evil.txt", b"x"),)
+        evil = here.run("workorders", "download", str(order), "--out", "new", "--json")
+        assert (evil.code, evil.document["error"]["code"]) == (4, "guard")
+        assert not (here.folder / "evil.txt").exists()
+        assert not (here.folder / "new").exists()
+
+
+def test_words_for_people_go_to_standard_output_and_progress_to_standard_error(night):
+    with night(codes=()) as here:
+        here.write("a.csv", HEADER, ROWS)
+        done = here.run("codes", "upload", "a.csv")
+        assert "upload 1 of a.csv: complete" in done.out
+        quiet = here.run("codes", "upload", "a.csv", "-q", "--json")
+        assert quiet.err == ""
+        for arguments in (("codes", "status"), ("codes", "list"), ("workorders", "list")):
+            assert here.run(*arguments).code == 0
