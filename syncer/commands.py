@@ -294,7 +294,7 @@ def _opened(job: JobSettings, request: Request, around: Surroundings) -> Iterato
     """Give the files, open as far as their headers, and what their columns mean."""
     if not request.files:
         raise UsageError("no file is named", next="syncer sync FILE…, or - for standard input")
-    form = CsvForm(job.csv.encoding, job.csv.delimiter, job.csv.quote)
+    form = CsvForm(**asdict(job.csv))
     with ExitStack() as stack:
         sources = open_sources(request.files, form, stdin=around.stdin)
         for source in sources:
@@ -346,8 +346,16 @@ def _with_plan(
         result,
         rejections=plan.rejections,
         files=tuple(source.name for source in sources),
-        notes=(*result.notes, *validator.notes),
+        notes=(*result.notes, *validator.notes, *_file_notes(sources, result.command)),
     )
+
+
+def _file_notes(sources: Sequence[Source], command: str) -> Iterator[str]:
+    """Say what was noticed in the files; before anything is sent (``plan``) also how each is read."""
+    for source in sources:
+        if command == "plan":
+            yield source.form_note
+        yield from source.warnings
 
 
 def _samples(plan: Plan, most: int = 2) -> tuple[Sample, ...]:

@@ -1,8 +1,10 @@
 """The strict parser of separated text: RFC 4180, with every departure noticed. The slow path, for what is not plain.
 
 A row whose damage is surely its own (another width, a quote in the middle of a cell, a NUL) is marked with the reason
-and its neighbours are read. Where a quote is opened and never closed, or closed in the middle of a cell, nobody can
-tell where the next row begins: the file's structure is in doubt, and it is refused whole.
+and its neighbours are read. Where a quote is opened and never closed, is followed by text, or makes a row of another
+width go over several lines, nobody can tell from the row itself where the next one begins. Then its first line is
+rejected, and so is every line after it up to the first from which rows with `EVIDENCE` separators parse without a
+fault: text inside a cell does not look like that. Nothing inside a damaged row is ever guessed.
 """
 
 from __future__ import annotations
@@ -16,7 +18,15 @@ from syncer.errors import SourceError
 WIDTH = "E101"
 STRAY_QUOTE = "E102"
 NUL = "E103"
+IN_DOUBT = "E104"
+EVIDENCE = 8
+"""Separators in right rows, one after the other, that show that a line behind a damaged quote begins a row."""
+RESYNC_LINES_MAX = 1000
+"""Lines behind one damaged quote that may be rejected; if no row is found in them, the file is refused."""
 _NEWLINE = re.compile(r"\r\n|\n|\r")
+
+Fault = tuple[str, str]
+"""Rejection code and message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +35,28 @@ class Row:
 
     line: int
     cells: list[str]
-    fault: tuple[str, str] | None = None
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A row as it reads from one place; ``torn``: its fault leaves in doubt where the next row begins."""
+
+    cells: list[str]
+    end: int
+    fault: Fault | None = None
+    torn: bool = False
 
 
 class RowParser:
-    """Parses text piece by piece; keeps count of physical lines. ``width`` None: any width is right."""
+    """Parses text piece by piece; keeps count of physical lines. ``width`` None: any width is right.
 
-    def __init__(self, delimiter: str, quote: str, *, name: str, width: int | None, line: int = 1) -> None:
+    ``escape`` is the character that makes a quote inside a quoted cell part of it; empty: quotes are doubled.
+    """
+
+    def __init__(
+        self, delimiter: str, quote: str, *, name: str, width: int | None, line: int = 1, escape: str = ""
+    ) -> None:
         self.line = line
         self.consumed = 0
         """Characters of the last text that made whole rows."""
@@ -39,115 +64,158 @@ class RowParser:
         self._name = name
         self._delimiter = delimiter
         self._quote = quote
-        edge = re.escape(delimiter)
-        if quote:
-            q = re.escape(quote)
-            cell = rf"(?:{q}(?P<quoted>(?:[^{q}]|{q}{q})*){q}|(?P<bare>[^{q}{edge}\r\n]*))"
+        self._escape = escape
+        edge, q, e = re.escape(delimiter), re.escape(quote), re.escape(escape)
+        end = rf"(?P<end>{edge}|\r\n|\n|\r|\Z)"
+        if not quote:
+            quoted, cell = "(?!)", rf"(?P<bare>[^{edge}\r\n]*)(?P<quoted>(?!))?"
         else:
-            cell = rf"(?P<bare>[^{edge}\r\n]*)(?P<quoted>(?!))?"
-        self._cell = re.compile(cell + rf"(?P<end>{edge}|\r\n|\n|\r|\Z)")
+            inner = rf"[^{q}{e}]*+(?:{e}(?s:.)[^{q}{e}]*+)*+" if escape else rf"[^{q}]*+(?:{q}{q}[^{q}]*+)*+"
+            quoted = rf"{q}(?P<quoted>{inner}){q}"
+            cell = rf"(?:{quoted}|(?P<bare>[^{q}{edge}\r\n]*))"
+        self._cell = re.compile(cell + end)
+        self._quoted = re.compile(quoted)
+        self._edge = re.compile(end)
+        self._escaped = re.compile(rf"{e}([{e}{q}])") if escape else None
 
-    def rows(self, text: str, *, final: bool) -> Iterator[Row]:
+    def rows(self, text: str, *, final: bool, give_up: bool = False) -> Iterator[Row]:
         """Give the whole rows of `text`; unless ``final``, its last row may be cut and is left unconsumed.
 
-        ``consumed`` tells how much was used. Raises `SourceError` when the structure is in doubt.
+        ``consumed`` tells how much was used. ``give_up``: no more text is wanted for the first row, so that a quote
+        that is not closed in `text` counts as never closed. Raises `SourceError` when no row is found behind a
+        damaged one.
         """
         self.consumed = 0
         place = 0
         while place < len(text):
-            found = self._row(text, place, final=final)
-            if found is None:
+            whole = final or give_up
+            read = self._read(text, place, final=whole)
+            if read is None:
                 return
-            row, end = found
-            self.line += _count_lines(text, place, end)
+            if read.torn:
+                end = self._resume(text, place, final=whole)
+                if end is None:
+                    return
+                assert read.fault is not None  # noqa: S101  a torn row has one
+                rows = self._rejected(text[place:end], read.fault)
+                self.line += len(rows)
+            else:
+                blank = read.cells == [""] and self._width != 1
+                rows = [] if blank else [Row(self.line, read.cells, read.fault)]
+                end = read.end
+                self.line += count_lines(text, place, end)
             place = self.consumed = end
-            if row is not None:
-                yield row
+            give_up = False
+            yield from rows
 
-    def _row(self, text: str, begin: int, *, final: bool) -> tuple[Row | None, int] | None:
-        """Parse the row at `begin`: the row (None: a blank line) and where the next begins; None: it is cut."""
+    def split(self, line: str) -> list[str]:
+        """Return the cells of one whole line."""
+        row = next(self.rows(line, final=True), None)
+        return [] if row is None else row.cells
+
+    def _read(self, text: str, begin: int, *, final: bool) -> _Reading | None:
+        """Read the row at `begin`; None: it is cut."""
         cells: list[str] = []
         place = begin
-        fault: tuple[str, str] | None = None
+        fault: Fault | None = None
         while True:
             found = self._cell.match(text, place)
-            if found is None:
-                if text[place] == self._quote:
-                    if final or self._closed_badly(text, place):
-                        self._doubt(text, begin, place)
+            if found is not None:
+                cells.append(self._unquoted(found["quoted"]) if found["bare"] is None else found["bare"])
+            elif self._quote and text.startswith(self._quote, place):
+                closed = self._quoted.match(text, place)
+                if closed is None and not final:
                     return None
-                cell, place, ended, cut = self._damaged_cell(text, place, final=final)
-                if cut:
-                    return None
-                fault = (
-                    STRAY_QUOTE,
-                    f"column {len(cells) + 1}: a quote in the middle of a cell; double it or quote the cell",
-                )
-                cells.append(cell)
+                return _Reading(cells, len(text), self._torn(len(cells) + 1, closed), torn=True)
             else:
-                quoted = found["quoted"]
-                cells.append(found["bare"] if quoted is None else quoted.replace(self._quote * 2, self._quote))
-                place, ended = found.end(), found["end"] != self._delimiter
-                at_edge = place == len(text) and (not found["end"] or found["end"] == "\r")
-                if ended and at_edge and not final:
-                    return None  # the row, or its CRLF, may go on in the next piece
-            if ended:
+                found = self._edge.search(text, place)
+                assert found is not None  # noqa: S101  the end of the text is an edge
+                column = len(cells) + 1
+                fault = fault or (
+                    STRAY_QUOTE, f"column {column}: a quote in the middle of a cell; double it and quote the cell"
+                )  # fmt: skip
+                cells.append(text[place : found.start()])
+            place, end = found.end(), found["end"]
+            if place == len(text) and end not in {"\n", "\r\n"} and not final:
+                return None  # the row, or its CRLF, may go on in the next piece
+            if end != self._delimiter:
                 break
-            if place == len(text) and not final:
+        fault = fault or self._fault(cells, text, begin, place)
+        several = fault is not None and count_lines(text, begin, place - len(found["end"])) > 0
+        return _Reading(cells, place, fault, torn=several)
+
+    def _unquoted(self, quoted: str) -> str:
+        if self._escaped is not None:
+            return self._escaped.sub(r"\1", quoted)
+        return quoted.replace(self._quote * 2, self._quote)
+
+    @staticmethod
+    def _torn(column: int, closed: re.Match[str] | None) -> Fault:
+        if closed is None:
+            return STRAY_QUOTE, f"column {column}: a quote is opened and never closed"
+        return STRAY_QUOTE, f"column {column}: text follows the closing quote of the cell"
+
+    def _fault(self, cells: list[str], text: str, begin: int, end: int) -> Fault | None:
+        if self._width is not None and len(cells) != self._width and cells != [""]:
+            return WIDTH, f"{len(cells)} cells instead of {self._width}: a separator is missing or too many"
+        if text.find("\0", begin, end) >= 0:
+            column = next((n for n, cell in enumerate(cells, 1) if "\0" in cell), 1)
+            return NUL, f"column {column}: a NUL character"
+        return None
+
+    def _resume(self, text: str, begin: int, *, final: bool) -> int | None:
+        """Return where rows surely begin again behind a torn row (the end of a whole text); None: more text is needed.
+
+        Raises `SourceError` when `RESYNC_LINES_MAX` lines hold no such place.
+        """
+        place = begin
+        for _ in range(RESYNC_LINES_MAX):
+            newline = _NEWLINE.search(text, place)
+            if newline is None or newline.end() == len(text):
+                return len(text) if final else None
+            place = newline.end()
+            steady = self._width is None or self._is_steady(text, place, final=final)
+            if steady is None:
                 return None
-        if cells == [""] and self._width != 1:
-            return None, place
-        return Row(self.line, cells, fault or self._fault(cells, text[begin:place])), place
-
-    def _closed_badly(self, text: str, place: int) -> bool:
-        """Tell whether a quoted cell is closed somewhere, so that what follows it is what is wrong."""
-        quote = self._quote
-        at = text.find(quote, place + 1)
-        while at >= 0 and text[at + 1 : at + 2] == quote:
-            at = text.find(quote, at + 2)
-        return 0 <= at < len(text) - 1
-
-    def _doubt(self, text: str, begin: int, place: int) -> None:
-        line = self.line + _count_lines(text, begin, place)
-        closed = self._closed_badly(text, place)
-        what = "text follows the closing quote of a cell" if closed else "a quote is opened and never closed"
+            if steady:
+                return place
         raise SourceError(
-            f"{what}: where the next row begins is in doubt, so the file is refused whole",
+            f"behind a damaged quote there are {RESYNC_LINES_MAX} lines in which nobody can tell rows from the text "
+            "of a cell, so the file is refused whole",
             file=self._name,
-            line=line,
-            column=place - max(text.rfind("\n", 0, place), text.rfind("\r", 0, place)),
+            line=self.line,
             next='correct the line, or declare that cells are never quoted: jobs.<name>.csv.quote = ""',
         )
 
-    def _damaged_cell(self, text: str, place: int, *, final: bool) -> tuple[str, int, bool, bool]:
-        """Read a cell with a quote in its middle to its end: cell, next place, whether the row ended, was cut."""
-        end = place
-        while end < len(text) and text[end] not in (self._delimiter, "\r", "\n"):
-            end += 1
-        if end == len(text):
-            return text[place:], end, True, not final
-        newline = _NEWLINE.match(text, end)
-        if newline is None:
-            return text[place:end], end + 1, False, False
-        cut = newline.end() == len(text) and newline[0] == "\r" and not final
-        return text[place:end], newline.end(), True, cut
+    def _is_steady(self, text: str, place: int, *, final: bool) -> bool | None:
+        """Tell whether right rows with enough separators stand at `place`; None: more text is needed."""
+        separators = 0
+        while separators < EVIDENCE and self._width != 1:
+            if place == len(text):
+                return False if final else None
+            read = self._read(text, place, final=final)
+            if read is None:
+                return None
+            if read.fault is not None:
+                return False
+            separators += len(read.cells) - 1
+            place = read.end
+        return self._width != 1
 
-    def _fault(self, cells: list[str], written: str) -> tuple[str, str] | None:
-        if self._width is not None and len(cells) != self._width:
-            if self._quote and self._quote in written and _NEWLINE.search(written.rstrip("\r\n")):
-                raise SourceError(
-                    f"a row of {len(cells)} cells instead of {self._width} goes over several lines inside quotes: "
-                    "where it ends is in doubt, so the file is refused whole",
-                    file=self._name,
-                    line=self.line,
-                )
-            return WIDTH, f"{len(cells)} cells instead of {self._width}: a separator is missing or too many"
-        if "\0" in written:
-            return NUL, f"column {next(n for n, cell in enumerate(cells, 1) if chr(0) in cell)}: a NUL character"
-        return None
+    def _rejected(self, text: str, fault: Fault) -> list[Row]:
+        """Return the lines of a torn row, and those behind it that are in doubt, as rejected rows."""
+        lines = _NEWLINE.split(text)
+        if lines[-1] == "":
+            lines.pop()
+        doubt = (IN_DOUBT, f"it stands behind the damaged quote of line {self.line}: a row, or part of a cell?")
+        return [
+            Row(self.line + n, line.split(self._delimiter), doubt if n else fault)
+            for n, line in enumerate(lines)
+        ]  # fmt: skip
 
 
-def _count_lines(text: str, begin: int, end: int) -> int:
+def count_lines(text: str, begin: int, end: int) -> int:
+    """Count the line ends (LF, CR, CRLF) in a part of a text."""
     newlines = text.count("\n", begin, end)
     returns = text.count("\r", begin, end)
     return newlines + returns - (text.count("\r\n", begin, end) if returns else 0)
