@@ -20,7 +20,7 @@ from syncer.model import Chunk, Dialect, Rejection, SourceInfo
 from syncer.source.dialect import CsvForm, describe
 from syncer.source.files import BLOCK_BYTES, InputFile, utf8_blocks
 from syncer.source.header import read_head
-from syncer.source.rows import WIDTH, Row, RowParser, count_lines
+from syncer.source.rows import EVIDENCE, WIDTH, Row, RowParser, count_lines
 from syncer.source.tally import Tally
 
 # Arrow would take SIGINT for itself while it reads, and a signal could get lost; the program has handlers of its own.
@@ -103,35 +103,28 @@ class Source:
         self.warnings = reader.warnings()
 
     def _pass(self, reader: _Reader) -> Iterator[Chunk]:
-        """Read the file once. The last chunk is kept back until it is known whether its last row is a total."""
+        """Read the file once."""
         _, blocks = utf8_blocks(self._file, self.form.encoding)
         rest, wait = b"", 0
         head = self.head.text
         skip = len(head.encode())
         parser = reader.parser(1 + count_lines(head, 0, len(head)))
-        held: Chunk | None = None
         for block in blocks:
             text = rest + block[skip:]
             skip = max(0, skip - len(block))
             if len(text) < wait:
                 rest = text
                 continue
-            chunk, rest = reader.read(parser, text, text.rfind(b"\n") + 1)
+            chunk, rest = reader.read(parser, text)
             if chunk is None and len(rest) > ROW_BYTES_MAX:
                 chunk, rest = reader.give_up(parser, rest)
             # A row that goes on is read again from its beginning: only when there is twice as much of it.
             wait = 2 * len(rest) if len(rest) > BLOCK_BYTES else 0
             if chunk is not None:
-                if held is not None:
-                    yield held
-                held = chunk
+                yield chunk
         last = reader.read_strictly(parser, rest.decode(), final=True)
         if last is not None:
-            if held is not None:
-                yield held
-            held = last
-        if held is not None:
-            yield reader.without_total(held)
+            yield last
 
 
 class _Reader:
@@ -143,7 +136,6 @@ class _Reader:
         self._places = [source.header.index(name) for name in keep]
         self._schema = pa.schema([(name, pa.string()) for name in keep])
         self._width = source.head.width
-        self._last: list[str] | bytes = []
         self._skipped = 0
         self._ended = True
         names = source.header if self._width == len(source.header) else (*source.header, "")
@@ -172,19 +164,28 @@ class _Reader:
             found.append(f"{name}: its last line has no line end; make sure that the file was not cut there")
         return tuple(found)
 
-    def read(self, parser: RowParser, text: bytes, cut: int) -> tuple[Chunk | None, bytes]:
-        """Read the whole lines of a block: a chunk, and the bytes that are left for the next."""
-        plain = text[:cut]
-        lines = _plain_lines(plain, self._source.dialect, self._width)
-        if lines and not self._is_special(plain, lines):
-            chunk = Chunk(
-                self._source.position,
-                self._read_plain(plain),
-                np.arange(parser.line, parser.line + lines, dtype=np.int64),
-            )
-            parser.line += lines
-            self._last = plain[plain.rfind(b"\n", 0, -1) + 1 :]
-            return chunk, text[cut:]
+    def read(self, parser: RowParser, text: bytes) -> tuple[Chunk | None, bytes]:
+        """Read the whole lines of a block: a chunk, and the bytes that are left for the next.
+
+        The last lines are always left: damage at the beginning of the next block could put them in doubt.
+        """
+        lines = _plain_lines(text[: text.rfind(b"\n") + 1], self._source.dialect, self._width)
+        if lines:
+            cut = text.rfind(b"\n") + 1
+            left = -(-EVIDENCE // (self._width - 1))
+            if lines <= left:
+                return None, text
+            for _ in range(left):
+                cut = text.rfind(b"\n", 0, cut - 1) + 1
+            plain = text[:cut]
+            if not self._is_special(plain, lines - left):
+                chunk = Chunk(
+                    self._source.position,
+                    self._read_plain(plain),
+                    np.arange(parser.line, parser.line + lines - left, dtype=np.int64),
+                )
+                parser.line += lines - left
+                return chunk, text[cut:]
         decoded = text.decode()
         rest = self.read_strictly(parser, decoded, final=False)
         return rest, text[len(decoded[: parser.consumed].encode()) :]
@@ -210,23 +211,6 @@ class _Reader:
                 next="declare how the file is written: jobs.<name>.csv.delimiter, quote",
             )
         return chunk, text[len(decoded[: parser.consumed].encode()) :]
-
-    def without_total(self, chunk: Chunk) -> Chunk:
-        """Return the last chunk; its last row is rejected when it looks like a total under the rows."""
-        last = self._last
-        if isinstance(last, bytes):
-            last = self.parser(1).split(last.decode())
-        first = next((cell.strip() for cell in last if cell.strip()), "")
-        line = int(chunk.lines[-1]) if len(chunk.lines) else 0
-        if not line or _TOTAL.fullmatch(first) is None or any(row.line > line for row in chunk.rejections):
-            return chunk
-        rejection = Rejection(
-            self._source.position, line, TOTAL, f"the last row begins with {first!r}: a total is no code",
-            cells=tuple(last),
-        )  # fmt: skip
-        return Chunk(
-            chunk.source, chunk.columns.slice(0, len(chunk.lines) - 1), chunk.lines[:-1], (*chunk.rejections, rejection)
-        )
 
     def _read_plain(self, text: bytes) -> pa.RecordBatch:
         table = pyarrow.csv.read_csv(
@@ -267,15 +251,25 @@ class _Reader:
                 rows.append(row)
             else:
                 rejections.append(Rejection(self._source.position, row.line, *fault, cells=tuple(row.cells)))
-        if final and text and text[-1] not in "\r\n":
-            self._ended = False
+        if final:
+            self._ended = not text or text[-1] in "\r\n"
+            if rows and not any(row.line > rows[-1].line for row in rejections):
+                self._reject_total(rows, rejections)
         if not rows and not rejections:
             return None
-        self._last = rows[-1].cells if rows else []
         columns = [pa.array([row.cells[place] for row in rows], pa.string()) for place in self._places]
         batch = pa.RecordBatch.from_arrays(columns, schema=self._schema)
         lines = np.array([row.line for row in rows], np.int64)
         return Chunk(self._source.position, batch, lines, tuple(rejections))
+
+    def _reject_total(self, rows: list[Row], rejections: list[Rejection]) -> None:
+        """Reject the last row of the file when it looks like a total under the others."""
+        row = rows[-1]
+        first = next((cell.strip() for cell in row.cells if cell.strip()), "")
+        if _TOTAL.fullmatch(first) is not None:
+            message = f"the last row begins with {first!r}: a total is no code"
+            rejections.append(Rejection(self._source.position, row.line, TOTAL, message, cells=tuple(row.cells)))
+            rows.pop()
 
     def _skip_header(self, row: Row) -> None:
         if self._source.form.repeated_header != "skip":

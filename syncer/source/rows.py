@@ -1,15 +1,22 @@
 """The strict parser of separated text: RFC 4180, with every departure noticed. The slow path, for what is not plain.
 
-A row whose damage is surely its own (another width, a quote in the middle of a cell, a NUL) is marked with the reason
+A row whose damage is surely its own (another width, a NUL, a quote in the middle of a cell) is marked with the reason
 and its neighbours are read. Where a quote is opened and never closed, is followed by text, or makes a row of another
-width go over several lines, nobody can tell from the row itself where the next one begins. Then its first line is
-rejected, and so is every line after it up to the first from which rows with `EVIDENCE` separators parse without a
-fault: text inside a cell does not look like that. Nothing inside a damaged row is ever guessed.
+width go over several lines, the row is *torn*: nobody can tell from it alone where the next one begins. Then its first
+line is rejected, and with it
+
+- lines behind it that one quote more or less would make part of it, and all up to the first from which rows with
+  `EVIDENCE` separators parse without a fault: text inside a cell does not look like that;
+- rows before it, within the same distance, from the first that goes over several lines: its quote may be the wrong one.
+  The same holds for the rows before a quote that looks like the end of a cell begun on an earlier line.
+
+Nothing inside a damaged row is ever guessed.
 """
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,7 +27,10 @@ STRAY_QUOTE = "E102"
 NUL = "E103"
 IN_DOUBT = "E104"
 EVIDENCE = 8
-"""Separators in right rows, one after the other, that show that a line behind a damaged quote begins a row."""
+"""Separators in right rows, one after the other, that show that lines near a damaged quote are rows."""
+REACH_LINES_MAX = 16
+REACH_EDITS_MAX = 200
+"""How far a torn row may go on, and how many ways to mend it are tried to find that out."""
 RESYNC_LINES_MAX = 1000
 """Lines behind one damaged quote that may be rejected; if no row is found in them, the file is refused."""
 _NEWLINE = re.compile(r"\r\n|\n|\r")
@@ -46,6 +56,18 @@ class _Reading:
     end: int
     fault: Fault | None = None
     torn: bool = False
+    closes: bool = False
+    """A quote stands where it would end a cell that was begun on an earlier line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A row that is not given yet, since damage behind it could still put it in doubt."""
+
+    row: Row
+    begin: int
+    lines: int
+    separators: int
 
 
 class RowParser:
@@ -76,6 +98,7 @@ class RowParser:
         self._cell = re.compile(cell + end)
         self._quoted = re.compile(quoted)
         self._edge = re.compile(end)
+        self._places = re.compile(rf"{edge}|\r\n|\n|\r" + (f"|{q}" if quote else ""))
         self._escaped = re.compile(rf"{e}([{e}{q}])") if escape else None
 
     def rows(self, text: str, *, final: bool, give_up: bool = False) -> Iterator[Row]:
@@ -86,38 +109,74 @@ class RowParser:
         damaged one.
         """
         self.consumed = 0
-        place = 0
+        place, line = 0, self.line
+        pending: deque[_Pending] = deque()
         while place < len(text):
             whole = final or give_up
             read = self._read(text, place, final=whole)
-            if read is None:
-                return
-            if read.torn:
-                end = self._resume(text, place, final=whole)
+            if read is None or (give_up and not read.torn and read.end == len(text)):
+                break
+            if read.torn or read.closes:
+                end = self._resume(text, place, final=whole) if read.torn else read.end
                 if end is None:
-                    return
-                assert read.fault is not None  # noqa: S101  a torn row has one
-                rows = self._rejected(text[place:end], read.fault)
-                self.line += len(rows)
+                    break
+                rows = self._with_doubt(text, place, end, line, read, pending)
+                give_up = False
             else:
-                blank = read.cells == [""] and self._width != 1
-                rows = [] if blank else [Row(self.line, read.cells, read.fault)]
                 end = read.end
-                self.line += count_lines(text, place, end)
-            place = self.consumed = end
-            give_up = False
+                if read.cells != [""] or self._width == 1:
+                    pending.append(
+                        _Pending(
+                            Row(line, read.cells, read.fault), place, count_lines(text, place, end), len(read.cells) - 1
+                        )
+                    )
+                rows = self._settled(pending)
+            line += count_lines(text, place, end)
+            place = end
+            if end == len(text) and text[-1] not in "\r\n" and read.torn:
+                line += 1
+            self.consumed, self.line = (pending[0].begin, pending[0].row.line) if pending else (place, line)
             yield from rows
+        if final:
+            self.consumed, self.line = place, line
+            yield from (waiting.row for waiting in pending)
 
-    def split(self, line: str) -> list[str]:
-        """Return the cells of one whole line."""
-        row = next(self.rows(line, final=True), None)
-        return [] if row is None else row.cells
+    def _settled(self, pending: deque[_Pending]) -> list[Row]:
+        """Take the rows that damage behind the last one could not put in doubt any more."""
+        rows = []
+        behind = sum(waiting.separators for waiting in pending)
+        while pending and (behind - pending[0].separators >= EVIDENCE or self._width is None):
+            behind -= pending[0].separators
+            rows.append(pending.popleft().row)
+        return rows
+
+    def _with_doubt(
+        self, text: str, place: int, end: int, line: int, read: _Reading, pending: deque[_Pending]
+    ) -> list[Row]:
+        """Return the pending rows, as far as they are sure, and the lines in doubt around the damage as rejected."""
+        first = next((n for n, waiting in enumerate(pending) if read.closes or waiting.lines > 1), len(pending))
+        before = (IN_DOUBT, f"it stands before the damaged quote of line {line}: a row, or part of a cell?")
+        behind = (IN_DOUBT, f"it stands behind the damaged quote of line {line}: a row, or part of a cell?")
+        rows = [
+            waiting.row if n < first or waiting.row.fault is not None
+            else Row(waiting.row.line, waiting.row.cells, before)
+            for n, waiting in enumerate(pending)
+        ]  # fmt: skip
+        pending.clear()
+        lines = _NEWLINE.split(text[place:end]) if read.torn else [""]
+        if lines[-1] == "" and read.torn:
+            lines.pop()
+        for n, written in enumerate(lines):
+            cells = written.split(self._delimiter) if read.torn else read.cells
+            rows.append(Row(line + n, cells, behind if n else read.fault))
+        return rows
 
     def _read(self, text: str, begin: int, *, final: bool) -> _Reading | None:
         """Read the row at `begin`; None: it is cut."""
         cells: list[str] = []
         place = begin
         fault: Fault | None = None
+        closes = False
         while True:
             found = self._cell.match(text, place)
             if found is not None:
@@ -134,6 +193,7 @@ class RowParser:
                 fault = fault or (
                     STRAY_QUOTE, f"column {column}: a quote in the middle of a cell; double it and quote the cell"
                 )  # fmt: skip
+                closes = closes or (not cells and text.endswith(self._quote, place, found.start()))
                 cells.append(text[place : found.start()])
             place, end = found.end(), found["end"]
             if place == len(text) and end not in {"\n", "\r\n"} and not final:
@@ -142,7 +202,7 @@ class RowParser:
                 break
         fault = fault or self._fault(cells, text, begin, place)
         several = fault is not None and count_lines(text, begin, place - len(found["end"])) > 0
-        return _Reading(cells, place, fault, torn=several)
+        return _Reading(cells, place, fault, torn=several, closes=closes)
 
     def _unquoted(self, quoted: str) -> str:
         if self._escaped is not None:
@@ -168,17 +228,20 @@ class RowParser:
 
         Raises `SourceError` when `RESYNC_LINES_MAX` lines hold no such place.
         """
-        place = begin
+        newline = _NEWLINE.search(text, begin)
+        place = None if newline is None else newline.end()
+        if self._width is not None:
+            place = self._reach(text, begin, final=final)
         for _ in range(RESYNC_LINES_MAX):
-            newline = _NEWLINE.search(text, place)
-            if newline is None or newline.end() == len(text):
+            if place is None or place == len(text):
                 return len(text) if final else None
-            place = newline.end()
             steady = self._width is None or self._is_steady(text, place, final=final)
             if steady is None:
                 return None
             if steady:
                 return place
+            newline = _NEWLINE.search(text, place)
+            place = None if newline is None else newline.end()
         raise SourceError(
             f"behind a damaged quote there are {RESYNC_LINES_MAX} lines in which nobody can tell rows from the text "
             "of a cell, so the file is refused whole",
@@ -202,16 +265,39 @@ class RowParser:
             place = read.end
         return self._width != 1
 
-    def _rejected(self, text: str, fault: Fault) -> list[Row]:
-        """Return the lines of a torn row, and those behind it that are in doubt, as rejected rows."""
-        lines = _NEWLINE.split(text)
-        if lines[-1] == "":
-            lines.pop()
-        doubt = (IN_DOUBT, f"it stands behind the damaged quote of line {self.line}: a row, or part of a cell?")
-        return [
-            Row(self.line + n, line.split(self._delimiter), doubt if n else fault)
-            for n, line in enumerate(lines)
-        ]  # fmt: skip
+    def _reach(self, text: str, begin: int, *, final: bool) -> int | None:
+        """Return the end of the last line to which a torn row may go on: where one quote mends it; None: more text."""
+        newline = _NEWLINE.search(text, begin)
+        reach = len(text) if newline is None else newline.end()
+        behind = reach
+        for _ in range(REACH_LINES_MAX):
+            if newline is None or newline.end() == len(text):
+                if not final:
+                    return None
+                end = stop = len(text)
+            else:
+                end, stop = newline.start(), newline.end()
+            if self._is_mendable(text[begin:end].rstrip("\r\n")):
+                reach = stop
+            if stop == len(text) or text.count(self._delimiter, behind, stop) >= EVIDENCE:
+                break
+            newline = _NEWLINE.search(text, stop)
+        return reach
+
+    def _is_mendable(self, text: str) -> bool:
+        """Tell whether one quote more or less makes one right row of a text."""
+        if text.count(self._quote) % 2 == 0 and not self._escape:
+            return False
+        edges = [found.start() for found in self._places.finditer(text)]
+        if len(edges) > REACH_EDITS_MAX:
+            return False
+        mended = [text[:at] + self._quote + text[at:] for at in (*edges, len(text))]
+        mended += [text[:at] + text[at + 1 :] for at in edges if text[at] == self._quote]
+        for attempt in mended:
+            read = self._read(attempt, 0, final=True)
+            if read is not None and read.fault is None and read.end == len(attempt):
+                return True
+        return False
 
 
 def count_lines(text: str, begin: int, end: int) -> int:
