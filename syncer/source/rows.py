@@ -28,6 +28,8 @@ NUL = "E103"
 IN_DOUBT = "E104"
 EVIDENCE = 8
 """Separators in right rows, one after the other, that show that lines near a damaged quote are rows."""
+NARROW = 3
+"""Columns up to which the last line of a cell with a few separators easily looks like a row."""
 REACH_LINES_MAX = 16
 REACH_EDITS_MAX = 200
 """How far a torn row may go on, and how many ways to mend it are tried to find that out."""
@@ -57,7 +59,7 @@ class _Reading:
     fault: Fault | None = None
     torn: bool = False
     closes: bool = False
-    """A quote stands where it would end a cell that was begun on an earlier line."""
+    """Its first quote stands at the end of a cell, and may end one that was begun on an earlier line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ class RowParser:
         cells: list[str] = []
         place = begin
         fault: Fault | None = None
-        closes = False
+        ends = closes = False
         while True:
             found = self._cell.match(text, place)
             if found is not None:
@@ -185,7 +187,8 @@ class RowParser:
                 closed = self._quoted.match(text, place)
                 if closed is None and not final:
                     return None
-                return _Reading(cells, len(text), self._torn(len(cells) + 1, closed), torn=True)
+                alone = not cells and self._edge.match(text, place + 1) is not None
+                return _Reading(cells, len(text), self._torn(len(cells) + 1, closed), torn=True, closes=alone)
             else:
                 found = self._edge.search(text, place)
                 assert found is not None  # noqa: S101  the end of the text is an edge
@@ -193,7 +196,9 @@ class RowParser:
                 fault = fault or (
                     STRAY_QUOTE, f"column {column}: a quote in the middle of a cell; double it and quote the cell"
                 )  # fmt: skip
-                closes = closes or (not cells and text.endswith(self._quote, place, found.start()))
+                if text.find(self._quote, begin) == found.start() - 1:
+                    closes = not cells or self._width is None or self._width <= NARROW
+                    ends = True
                 cells.append(text[place : found.start()])
             place, end = found.end(), found["end"]
             if place == len(text) and end not in {"\n", "\r\n"} and not final:
@@ -202,7 +207,7 @@ class RowParser:
                 break
         fault = fault or self._fault(cells, text, begin, place)
         several = fault is not None and count_lines(text, begin, place - len(found["end"])) > 0
-        return _Reading(cells, place, fault, torn=several, closes=closes)
+        return _Reading(cells, place, fault, torn=several, closes=closes or (ends and len(cells) != self._width))
 
     def _unquoted(self, quoted: str) -> str:
         if self._escaped is not None:
@@ -279,7 +284,7 @@ class RowParser:
                 end, stop = newline.start(), newline.end()
             if self._is_mendable(text[begin:end].rstrip("\r\n")):
                 reach = stop
-            if stop == len(text) or text.count(self._delimiter, behind, stop) >= EVIDENCE:
+            if stop == len(text) or text.count(self._delimiter, behind, stop) >= 3 * EVIDENCE:
                 break
             newline = _NEWLINE.search(text, stop)
         return reach
