@@ -301,7 +301,9 @@ class RowParser:
         for attempt in mended:
             read = self._read(attempt, 0, final=True)
             if read is not None and read.fault is None and read.end == len(attempt):
-                return True
+                longest = max((cell.count(self._delimiter) for cell in read.cells if _NEWLINE.search(cell)), default=0)
+                if longest < EVIDENCE:  # else the cell would hold what only rows look like
+                    return True
         return False
 
 
