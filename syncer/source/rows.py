@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from syncer.errors import SourceError
 
@@ -41,8 +41,7 @@ Fault = tuple[str, str]
 """Rejection code and message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row. ``fault`` is its rejection code and message when it cannot be taken, else None."""
 
     line: int
@@ -50,8 +49,7 @@ class Row:
     fault: Fault | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(NamedTuple):
     """A row as it reads from one place; ``torn``: its fault leaves in doubt where the next row begins."""
 
     cells: list[str]
@@ -62,8 +60,7 @@ class _Reading:
     """Its first quote stands at the end of a cell, and may end one that was begun on an earlier line."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Pending:
+class _Pending(NamedTuple):
     """A row that is not given yet, since damage behind it could still put it in doubt."""
 
     row: Row
@@ -111,7 +108,7 @@ class RowParser:
         damaged one.
         """
         self.consumed = 0
-        place, line = 0, self.line
+        place, line, behind = 0, self.line, 0
         pending: deque[_Pending] = deque()
         while place < len(text):
             whole = final or give_up
@@ -123,16 +120,19 @@ class RowParser:
                 if end is None:
                     break
                 rows = self._with_doubt(text, place, end, line, read, pending)
-                give_up = False
+                give_up, behind = False, 0
             else:
                 end = read.end
+                rows = []
                 if read.cells != [""] or self._width == 1:
-                    pending.append(
-                        _Pending(
-                            Row(line, read.cells, read.fault), place, count_lines(text, place, end), len(read.cells) - 1
-                        )
-                    )
-                rows = self._settled(pending)
+                    lines = count_lines(text, place, end)
+                    separators = max(len(read.cells) - 1, 1)
+                    pending.append(_Pending(Row(line, read.cells, read.fault), place, lines, separators))
+                    behind += separators
+                    # What damage behind the last row could not put in doubt any more is given.
+                    while pending and (behind - pending[0].separators >= EVIDENCE or self._width in {None, 1}):
+                        behind -= pending[0].separators
+                        rows.append(pending.popleft().row)
             line += count_lines(text, place, end)
             place = end
             if end == len(text) and text[-1] not in "\r\n" and read.torn:
@@ -142,15 +142,6 @@ class RowParser:
         if final:
             self.consumed, self.line = place, line
             yield from (waiting.row for waiting in pending)
-
-    def _settled(self, pending: deque[_Pending]) -> list[Row]:
-        """Take the rows that damage behind the last one could not put in doubt any more."""
-        rows = []
-        behind = sum(waiting.separators for waiting in pending)
-        while pending and (behind - pending[0].separators >= EVIDENCE or self._width is None):
-            behind -= pending[0].separators
-            rows.append(pending.popleft().row)
-        return rows
 
     def _with_doubt(
         self, text: str, place: int, end: int, line: int, read: _Reading, pending: deque[_Pending]
