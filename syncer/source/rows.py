@@ -28,8 +28,6 @@ NUL = "E103"
 IN_DOUBT = "E104"
 EVIDENCE = 8
 """Separators in right rows, one after the other, that show that lines near a damaged quote are rows."""
-NARROW = 3
-"""Columns up to which the last line of a cell with a few separators easily looks like a row."""
 REACH_LINES_MAX = 16
 REACH_EDITS_MAX = 200
 """How far a torn row may go on, and how many ways to mend it are tried to find that out."""
@@ -169,7 +167,7 @@ class RowParser:
         cells: list[str] = []
         place = begin
         fault: Fault | None = None
-        ends = closes = False
+        ends = False
         while True:
             found = self._cell.match(text, place)
             if found is not None:
@@ -187,9 +185,7 @@ class RowParser:
                 fault = fault or (
                     STRAY_QUOTE, f"column {column}: a quote in the middle of a cell; double it and quote the cell"
                 )  # fmt: skip
-                if text.find(self._quote, begin) == found.start() - 1:
-                    closes = not cells or self._width is None or self._width <= NARROW
-                    ends = True
+                ends = ends or text.find(self._quote, begin) == found.start() - 1
                 cells.append(text[place : found.start()])
             place, end = found.end(), found["end"]
             if place == len(text) and end not in {"\n", "\r\n"} and not final:
@@ -198,7 +194,8 @@ class RowParser:
                 break
         fault = fault or self._fault(cells, text, begin, place)
         several = fault is not None and count_lines(text, begin, place - len(found["end"])) > 0
-        return _Reading(cells, place, fault, torn=several, closes=closes or (ends and len(cells) != self._width))
+        closes = ends and (len(cells) != self._width or len(cells) <= EVIDENCE)
+        return _Reading(cells, place, fault, torn=several, closes=closes)
 
     def _unquoted(self, quoted: str) -> str:
         if self._escaped is not None:
