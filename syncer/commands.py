@@ -309,7 +309,7 @@ def _open_query(job: JobSettings, around: Surroundings) -> Source:
 @contextmanager
 def _opened(job: JobSettings, request: Request, around: Surroundings) -> Iterator[tuple[list[Source], Validator]]:
     """Give the files, open as far as their headers, and what their columns mean."""
-    form = CsvForm(job.csv.encoding, job.csv.delimiter, job.csv.quote)
+    form = CsvForm(**asdict(job.csv))
     with ExitStack() as stack:
         if request.files:
             key = request.key or job.key
@@ -377,8 +377,16 @@ def _with_plan(
         result,
         rejections=plan.rejections,
         files=tuple(source.name for source in sources),
-        notes=(*result.notes, *validator.notes, *intake.notes),
+        notes=(*result.notes, *validator.notes, *intake.notes, *_file_notes(sources, result.command)),
     )
+
+
+def _file_notes(sources: Sequence[Source], command: str) -> Iterator[str]:
+    """Say what was noticed in the files; before anything is sent (``plan``) also how each is read."""
+    for source in sources:
+        if command == "plan" and source.form_note:
+            yield source.form_note
+        yield from source.warnings
 
 
 def _samples(plan: Plan, most: int = 2) -> tuple[Sample, ...]:

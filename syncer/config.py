@@ -113,6 +113,14 @@ def _columns(value: Any) -> Mapping[str, str]:
     return dict(value)
 
 
+def _header(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(text, str) for text in value):
+        raise ValueError('a list of names: ["extended_id", "product"]')
+    if any(not text.strip() for text in value[:-1]) or len(set(value)) < len(value) or not value[0].strip():
+        raise ValueError("different names, none empty but the last")
+    return tuple(value)
+
+
 def setting(check: Check, default: Any, meaning: str) -> Any:
     """Describe one setting: its check, its default (None: not set), what it means."""
     return field(default=default, metadata={"check": check, "meaning": meaning})
@@ -271,6 +279,19 @@ class CsvSettings:
     encoding: str | None = setting(_encoding, None, "for example utf-8, utf-16-le, cp1252")
     delimiter: str | None = setting(_character, None, "for example , or ;")
     quote: str | None = setting(partial(_character, may_be_empty=True), None, 'the quote character; "" for none')
+    escape: str | None = setting(
+        partial(_character, may_be_empty=True), None, 'what stands before a quote inside a cell; "" when it is doubled'
+    )
+    header: tuple[str, ...] | None = setting(
+        _header, None, 'names of the columns when no header row has them; "" at the end for a column that is empty'
+    )
+    skip_lines: int = setting(partial(_number, least=0, most=1000, whole=True), 0, "lines before the header")
+    repeated_header: str = setting(
+        partial(_choice, of=("refuse", "skip")), "refuse", "a header that stands again among the rows: refuse or skip"
+    )
+    max_damaged_percent: float = setting(
+        _percent, 10, "refuse the file when more of its rows (and more than 20) are damaged; 100 turns it off"
+    )
 
 
 @dataclass(frozen=True, slots=True)

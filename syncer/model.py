@@ -38,6 +38,10 @@ class Dialect:
     delimiter: str
     quote: str
     """The quote character; empty when cells are never quoted."""
+    escape: str = ""
+    """What makes a quote inside a quoted cell part of it; empty when it is doubled."""
+    confidence: float = 1.0
+    """How sure the form is, from 0 to 1: 1 when it was declared, else what the first rows say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "E101": ("another number of cells than the header", "add or take out a separator; quote cells that hold one"),
-        "E102": ("a quote stands in the middle of a cell", "double the quote and quote the whole cell"),
+        "E102": ("a quote stands in the middle of a cell, or is not closed", "double it, and quote the whole cell"),
         "E103": ("the row contains a NUL character", "take it out in the source system"),
+        "E104": ("behind a damaged quote: a row, or part of a cell", "correct the line that its message names"),
+        "E105": ("the last row looks like a total", "leave the total out of the export"),
         "E121": ("a number in Excel that may have lost digits", "format the column as text in Excel and export again"),
         "E122": ("a number in Excel whose text is not certain", "format the column as text in Excel and export again"),
         "E123": ("a logical value in Excel", "format the column as text in Excel and export again"),

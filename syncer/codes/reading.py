@@ -25,7 +25,7 @@ import pyarrow.csv
 from syncer.codes.rules import REFUSED_NAMES
 from syncer.errors import SourceError
 from syncer.source import CsvForm
-from syncer.source.reader import Source
+from syncer.source.reader import CsvSource
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -86,7 +86,7 @@ class CodesFile:
         self.name = name
         self.filetype = "json" if name.lower().endswith(".json") else "csv"
         self._json = _JsonFile(name) if self.filetype == "json" else None
-        self._source = None if self._json else Source(0, name, CsvForm(encoding="utf-8"), None)
+        self._source = None if self._json else CsvSource(0, name, CsvForm(encoding="utf-8"), None)
         if self._source is not None:
             _check_names(name, self._source.header)
 

@@ -288,6 +288,8 @@ class Ledger:
             "encoding": source.dialect.encoding,
             "delimiter": source.dialect.delimiter,
             "quote": source.dialect.quote,
+            "escape": source.dialect.escape,
+            "confidence": source.dialect.confidence,
             "header": source.header,
         }
         return int(

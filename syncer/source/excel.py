@@ -34,6 +34,9 @@ Row = tuple[int, list["Cell"]]
 class ExcelSource:
     """One sheet of a workbook. ``sheet`` names it (None: the first); ``key`` its key columns, where they are known."""
 
+    form_note = ""
+    warnings: tuple[str, ...] = ()
+
     def __init__(self, position: int, file: InputFile, *, sheet: str | None, key: Sequence[str] | None) -> None:
         self.position = position
         self.name = file.name

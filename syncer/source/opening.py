@@ -59,12 +59,12 @@ def _open(
 
         return ParquetSource(position, InputFile(name, stdin))
     if not head.startswith(archive.ZIP_MAGICS):
-        return reader.Source(position, name, form, stdin)
+        return reader.CsvSource(position, name, form, stdin)
     file = InputFile(name, stdin)
     with ExitStack() as stack:
         stack.callback(file.close)
         if not archive.is_workbook(file):
-            return reader.Source(position, name, form, file.open() if name == "-" else None)
+            return reader.CsvSource(position, name, form, file.open() if name == "-" else None)
         from syncer.source.excel import ExcelSource
 
         stack.pop_all()

@@ -25,6 +25,9 @@ READ_BYTES = 1 << 20
 class ParquetSource:
     """One Parquet file."""
 
+    form_note = ""
+    warnings: tuple[str, ...] = ()
+
     def __init__(self, position: int, file: InputFile) -> None:
         self.position = position
         self.name = file.name

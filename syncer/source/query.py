@@ -44,6 +44,9 @@ class QuerySource:
 
     position = 0
 
+    form_note = ""
+    warnings: tuple[str, ...] = ()
+
     def __init__(self, url: str, query: str, *, job: str, observe: Callable[[int], None] = lambda rows: None) -> None:
         self._job = job
         address = _address(url, job)

@@ -7,6 +7,7 @@ through `RowParser`. Memory is bounded by a block, and only wanted columns are k
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import IO
 
@@ -16,9 +17,11 @@ import pyarrow.csv
 
 from syncer.errors import SourceError
 from syncer.model import Chunk, Dialect, Rejection, SourceInfo
-from syncer.source.dialect import CsvForm, detect_delimiter
-from syncer.source.files import InputFile, utf8_blocks
-from syncer.source.rows import Row, RowParser
+from syncer.source.dialect import CsvForm, describe
+from syncer.source.files import BLOCK_BYTES, InputFile, utf8_blocks
+from syncer.source.header import read_head
+from syncer.source.rows import EVIDENCE, WIDTH, Row, RowParser, count_lines
+from syncer.source.tally import Tally
 
 # Arrow would take SIGINT for itself while it reads, and a signal could get lost; the program has handlers of its own.
 pa.enable_signal_handlers(False)
@@ -26,55 +29,57 @@ pa.enable_signal_handlers(False)
 ROW_BYTES_MAX = 64 << 20
 """A row longer than this is no row: a quote swallows the file."""
 SAMPLE_BYTES = 1 << 16
-QUOTE = '"'
+TOTAL = "E105"
+_TOTAL = re.compile(
+    r"((grand|sub)[ -]?)?(total|totals|sum|summe|gesamt|gesamtsumme|somme|suma|totale|totaal)\s*:?", re.IGNORECASE
+)
 
 
-class Source:
-    """One input file. ``position`` is its place on the command line, from 0."""
+class CsvSource:
+    """One input file. ``position`` is its place on the command line, from 0.
+
+    ``header`` names the columns; ``dialect`` says how the file is written, and how sure that is; ``warnings`` what the
+    last full pass of `chunks` noticed and people should know.
+    """
 
     def __init__(self, position: int, name: str, form: CsvForm, stdin: IO[bytes] | None) -> None:
         self.position = position
         self.name = name
+        self.form = form
         self._file = InputFile(name, stdin)
-        self._declared = form.encoding
-        quote = QUOTE if form.quote is None else form.quote
         self._rows = 0
+        self.warnings: tuple[str, ...] = ()
         try:
-            encoding, sample = self._sample()
-            delimiter = form.delimiter or detect_delimiter(sample, quote, name=name)
-            self.dialect = Dialect(encoding, delimiter, quote)
-            self.header, self._header_lines = self._read_header(sample)
+            encoding, sample, final = self._sample()
+            self.head = read_head(sample, form, encoding=encoding, name=name, final=final)
         except SourceError:
             self.close()
             raise
+        self.dialect = self.head.dialect
+        self.header = self.head.names
 
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
 
-    def _sample(self) -> tuple[str, str]:
-        encoding, blocks = utf8_blocks(self._file, self._declared)
+    def _sample(self) -> tuple[str, str, bool]:
+        """Return the encoding, the first text, and whether that is all of it."""
+        encoding, blocks = utf8_blocks(self._file, self.form.encoding)
         text = b""
+        final = True
         for block in blocks:
             text += block
-            if len(text) >= SAMPLE_BYTES:
+            if len(text) > SAMPLE_BYTES:
+                final = False
                 break
         if not text.strip(b"\r\n"):
             raise SourceError("the file is empty", file=self.name, next="check the export that writes it")
-        return encoding, text[:SAMPLE_BYTES].decode("utf-8", "ignore")
+        return encoding, text[:SAMPLE_BYTES].decode("utf-8", "ignore"), final
 
-    def _read_header(self, sample: str) -> tuple[tuple[str, ...], str]:
-        parser = RowParser(self.dialect.delimiter, self.dialect.quote, name=self.name, width=None)
-        row = next(parser.rows(sample, final=len(sample) < SAMPLE_BYTES // 2), None)
-        if row is None:
-            raise SourceError("there is no header", file=self.name, line=1)
-        names = row.cells
-        for place, name in enumerate(names, 1):
-            if not name.strip():
-                raise SourceError(f"column {place} of the header has no name", file=self.name, line=row.line)
-            if name in names[: place - 1]:
-                raise SourceError(f"the header names {name!r} twice", file=self.name, line=row.line)
-        return tuple(names), sample[: parser.consumed]
+    @property
+    def form_note(self) -> str:
+        """What was found of the file's form, and how sure that is."""
+        return f"{self.name}: {describe(self.dialect, self.form)}"
 
     @property
     def info(self) -> SourceInfo:
@@ -89,66 +94,128 @@ class Source:
         """
         keep = [name for name in self.header if wanted is None or name in wanted]
         reader = _Reader(self, keep)
-        rows = 0
-        _, blocks = utf8_blocks(self._file, self._declared)
-        rest = b""
-        skip = len(self._header_lines.encode())
-        parser = RowParser(
-            self.dialect.delimiter,
-            self.dialect.quote,
-            name=self.name,
-            width=len(self.header),
-            line=1 + _lines(self._header_lines),
-        )
+        tally = Tally(self.name, self.form.max_damaged_percent)
+        for chunk in self._pass(reader):
+            tally.add(len(chunk.lines), chunk.rejections)
+            yield chunk
+        tally.end()
+        self._rows = tally.rows
+        self.warnings = reader.warnings()
+
+    def _pass(self, reader: _Reader) -> Iterator[Chunk]:
+        """Read the file once."""
+        _, blocks = utf8_blocks(self._file, self.form.encoding)
+        rest, wait = b"", 0
+        head = self.head.text
+        skip = len(head.encode())
+        parser = reader.parser(1 + count_lines(head, 0, len(head)))
         for block in blocks:
             text = rest + block[skip:]
             skip = max(0, skip - len(block))
-            cut = text.rfind(b"\n") + 1
-            chunk, rest = reader.read(parser, text, cut)
-            if len(rest) > ROW_BYTES_MAX:
-                raise SourceError(f"a row is longer than {ROW_BYTES_MAX >> 20} MB", file=self.name, line=parser.line)
+            if len(text) < wait:
+                rest = text
+                continue
+            chunk, rest = reader.read(parser, text)
+            if chunk is None and len(rest) > ROW_BYTES_MAX:
+                chunk, rest = reader.give_up(parser, rest)
+            # A row that goes on is read again from its beginning: only when there is twice as much of it.
+            wait = 2 * len(rest) if len(rest) > BLOCK_BYTES else 0
             if chunk is not None:
-                rows += len(chunk.lines) + len(chunk.rejections)
                 yield chunk
         last = reader.read_strictly(parser, rest.decode(), final=True)
         if last is not None:
-            rows += len(last.lines) + len(last.rejections)
             yield last
-        self._rows = rows
 
 
 class _Reader:
     """Turns blocks of one file into chunks."""
 
-    def __init__(self, source: Source, keep: list[str]) -> None:
+    def __init__(self, source: CsvSource, keep: list[str]) -> None:
         self._source = source
         self._keep = keep
         self._places = [source.header.index(name) for name in keep]
         self._schema = pa.schema([(name, pa.string()) for name in keep])
+        self._width = source.head.width
+        self._skipped = 0
+        self._ended = True
+        names = source.header if self._width == len(source.header) else (*source.header, "")
+        self._names = list(names)
+        self._repeated = source.dialect.delimiter.join(names).encode()
 
-    def read(self, parser: RowParser, text: bytes, cut: int) -> tuple[Chunk | None, bytes]:
-        """Read the whole lines of a block: a chunk, and the bytes that are left for the next."""
-        plain = text[:cut]
+    def parser(self, line: int) -> RowParser:
+        """Return the strict parser for the rows, of which the first stands on `line`."""
         dialect = self._source.dialect
-        lines = _plain_lines(plain, dialect, len(self._source.header))
+        return RowParser(
+            dialect.delimiter,
+            dialect.quote,
+            name=self._source.name,
+            width=self._width,
+            line=line,
+            escape=dialect.escape,
+        )
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what people should know of the pass."""
+        name = self._source.name
+        found = []
+        if self._skipped:
+            found.append(f"{name}: {self._skipped} repeated header lines were skipped")
+        if not self._ended:
+            found.append(f"{name}: its last line has no line end; make sure that the file was not cut there")
+        return tuple(found)
+
+    def read(self, parser: RowParser, text: bytes) -> tuple[Chunk | None, bytes]:
+        """Read the whole lines of a block: a chunk, and the bytes that are left for the next.
+
+        The last lines are always left: damage at the beginning of the next block could put them in doubt.
+        """
+        lines = _plain_lines(text[: text.rfind(b"\n") + 1], self._source.dialect, self._width)
         if lines:
-            chunk = Chunk(
-                self._source.position,
-                self._read_plain(plain),
-                np.arange(parser.line, parser.line + lines, dtype=np.int64),
-            )
-            parser.line += lines
-            return chunk, text[cut:]
+            cut = text.rfind(b"\n") + 1
+            left = -(-EVIDENCE // (self._width - 1))
+            if lines <= left:
+                return None, text
+            for _ in range(left):
+                cut = text.rfind(b"\n", 0, cut - 1) + 1
+            plain = text[:cut]
+            if not self._is_special(plain, lines - left):
+                chunk = Chunk(
+                    self._source.position,
+                    self._read_plain(plain),
+                    np.arange(parser.line, parser.line + lines - left, dtype=np.int64),
+                )
+                parser.line += lines - left
+                return chunk, text[cut:]
         decoded = text.decode()
         rest = self.read_strictly(parser, decoded, final=False)
         return rest, text[len(decoded[: parser.consumed].encode()) :]
 
+    def _is_special(self, plain: bytes, lines: int) -> bool:
+        """Tell whether a plain block needs the strict parser: it holds the header, or a cell behind the last column."""
+        if self._repeated in plain:
+            return True
+        if self._width == len(self._source.header):
+            return False
+        edge = self._source.dialect.delimiter.encode()
+        return plain.count(edge + b"\n") + plain.count(edge + b"\r\n") != lines
+
+    def give_up(self, parser: RowParser, text: bytes) -> tuple[Chunk | None, bytes]:
+        """Read on where a row is longer than any row may be: its first line is rejected."""
+        decoded = text.decode()
+        chunk = self.read_strictly(parser, decoded, final=False, give_up=True)
+        if chunk is None:
+            raise SourceError(
+                f"a row is longer than {ROW_BYTES_MAX >> 20} MB",
+                file=self._source.name,
+                line=parser.line,
+                next="declare how the file is written: jobs.<name>.csv.delimiter, quote",
+            )
+        return chunk, text[len(decoded[: parser.consumed].encode()) :]
+
     def _read_plain(self, text: bytes) -> pa.RecordBatch:
         table = pyarrow.csv.read_csv(
             pa.BufferReader(text),
-            read_options=pyarrow.csv.ReadOptions(
-                column_names=list(self._source.header), use_threads=False, block_size=len(text) + 1
-            ),
+            read_options=pyarrow.csv.ReadOptions(column_names=self._names, use_threads=False, block_size=len(text) + 1),
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter=self._source.dialect.delimiter,
                 quote_char=False,
@@ -166,22 +233,53 @@ class _Reader:
         )
         return table.combine_chunks().to_batches()[0]
 
-    def read_strictly(self, parser: RowParser, text: str, *, final: bool) -> Chunk | None:
+    def read_strictly(self, parser: RowParser, text: str, *, final: bool, give_up: bool = False) -> Chunk | None:
         """Read text by the strict parser; None when there is no whole row in it."""
         rows: list[Row] = []
         rejections: list[Rejection] = []
-        for row in parser.rows(text, final=final):
-            if row.fault is None:
+        for row in parser.rows(text, final=final, give_up=give_up):
+            fault = row.fault
+            if fault is None and row.cells == self._names:
+                self._skip_header(row)
+                continue
+            if fault is None and self._width > len(self._source.header) and row.cells[-1]:
+                fault = (
+                    WIDTH,
+                    f"the column behind {self._names[-2]!r} has no name, but the cell holds {row.cells[-1]!r}",
+                )
+            if fault is None:
                 rows.append(row)
             else:
-                code, message = row.fault
-                rejections.append(Rejection(self._source.position, row.line, code, message, cells=tuple(row.cells)))
+                rejections.append(Rejection(self._source.position, row.line, *fault, cells=tuple(row.cells)))
+        if final:
+            self._ended = not text or text[-1] in "\r\n"
+            if rows and not any(row.line > rows[-1].line for row in rejections):
+                self._reject_total(rows, rejections)
         if not rows and not rejections:
             return None
         columns = [pa.array([row.cells[place] for row in rows], pa.string()) for place in self._places]
         batch = pa.RecordBatch.from_arrays(columns, schema=self._schema)
         lines = np.array([row.line for row in rows], np.int64)
         return Chunk(self._source.position, batch, lines, tuple(rejections))
+
+    def _reject_total(self, rows: list[Row], rejections: list[Rejection]) -> None:
+        """Reject the last row of the file when it looks like a total under the others."""
+        row = rows[-1]
+        first = next((cell.strip() for cell in row.cells if cell.strip()), "")
+        if _TOTAL.fullmatch(first) is not None:
+            message = f"the last row begins with {first!r}: a total is no code"
+            rejections.append(Rejection(self._source.position, row.line, TOTAL, message, cells=tuple(row.cells)))
+            rows.pop()
+
+    def _skip_header(self, row: Row) -> None:
+        if self._source.form.repeated_header != "skip":
+            raise SourceError(
+                "the header stands here again: are these two tables, or the pages of one?",
+                file=self._source.name,
+                line=row.line,
+                next='when it is one table: jobs.<name>.csv.repeated_header = "skip"; else give each a file of its own',
+            )
+        self._skipped += 1
 
 
 def _plain_lines(text: bytes, dialect: Dialect, width: int) -> int:
@@ -200,15 +298,3 @@ def _plain_lines(text: bytes, dialect: Dialect, width: int) -> int:
         return 0
     counts = np.searchsorted(separators, ends)
     return len(ends) if (counts == np.arange(1, len(ends) + 1) * (width - 1)).all() else 0
-
-
-def _lines(text: str) -> int:
-    return text.count("\n") + text.count("\r") - text.count("\r\n")
-
-
-def open_sources(names: Sequence[str], form: CsvForm, *, stdin: IO[bytes] | None = None) -> list[Source]:
-    """Open files as far as their headers; ``-`` is standard input. Raises `SourceError` for one that cannot be read."""
-    if len(set(names)) < len(names):
-        twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise SourceError("the file is named twice", file=twice)
-    return [Source(position, name, form, stdin) for position, name in enumerate(names)]

@@ -27,6 +27,16 @@ class Source(Protocol):
         """What is known of the input after a full pass of `chunks`."""
         ...
 
+    @property
+    def form_note(self) -> str:
+        """How the input is read, and how sure that is; empty where its form leaves no doubt."""
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the last full pass of `chunks` noticed and people should know."""
+        ...
+
     def chunks(self, wanted: Sequence[str] | None = None) -> Iterator[Chunk]:
         """Read from the beginning; ``wanted`` names the columns to keep (None: all).
 

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
 import time
@@ -176,3 +177,16 @@ def test_check_says_what_to_do_about_each_fault(night):
         assert (away.code, away.document["error"]["code"]) == (5, "unreachable")
         assert here.run("check", "--json", SYNCER_API__TOKEN="").code == 2
         assert not (here.folder / "syncer.db").exists()
+
+
+def test_the_form_of_a_file_is_shown_by_plan_and_kept_in_the_ledger(night):
+    with night() as here:
+        (here.folder / "form.csv").write_text("extended_id;market\n" + "K000001;DE\n" * 3, encoding="utf-16")
+        shown = json.loads(here.run("plan", "form.csv", "--json").out)["notes"]
+        assert [note for note in shown if note.startswith("form.csv: utf-16-le, semicolon, quote")]
+        here.run("sync", "form.csv")
+        with contextlib.closing(sqlite3.connect(here.folder / "syncer.db")) as database:
+            (form,) = database.execute("SELECT form FROM sources").fetchone()
+        kept = json.loads(form)
+        assert (kept["encoding"], kept["delimiter"], kept["escape"]) == ("utf-16-le", ";", "")
+        assert f"{kept['confidence']:.0%} sure" in shown[-1]

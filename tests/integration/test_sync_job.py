@@ -296,7 +296,8 @@ def test_resume_finishes_the_last_run_that_has_a_plan(night):
     with night(codes=codes(250), latency_s=1.2) as here:
         here.write("a.csv", ("extended_id", "lot"), [(f"K{n:06d}", f"L{n}") for n in range(250)])
         assert here.sync("a.csv", "--deadline", "2", SYNCER_API__CONCURRENCY="1", SYNCER_API__TIMEOUT_S="9").code == 10
-        (here.folder / "b.csv").write_text('extended_id,lot\nK000000,"never closed\n')
+        # Its first rows are right, so that it is refused only while the run reads it.
+        (here.folder / "b.csv").write_text("extended_id,lot\n" + "K000000,L0\n" * 200 + "cut\n" * 50)
         assert here.sync("b.csv").code == 2
         done = here.run("resume", "--json")
         assert (done.code, done.document["run"]["id"], done.document["values"]["confirmed"]) == (0, 1, 250)

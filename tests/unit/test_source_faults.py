@@ -52,7 +52,7 @@ def test_a_damaged_row_is_rejected_with_its_line_and_all_others_are_read(tmp_pat
         (b'a,b\n1,2\n"x,2\n3,4\n', 3, "never closed"),
         (b'a,b\n1,2\n"x"y,2\n3,4\n', 3, "follows the closing quote"),
         (b"a,b\n1,\xff\n", 2, "0xff"),
-        (b'a,b\n"1\n2",3,4\n', 2, "several lines inside quotes"),
+        (b'a,b\n"1\n2",3,4\n', 1, "row 1: 3 cells"),
         ("a,b\n1,2\n".encode("utf-16-le"), 1, "UTF-16"),
         (gzip.compress(b"a,b\n1,2\n" * 100, mtime=0)[:-9], None, "cut short"),
         (gzip.compress(b"a,b\n1,2\n" * 100, mtime=0)[:20] + b"\0" * 40, None, "damaged"),

@@ -1,0 +1,126 @@
+"""What stands before the rows: skipped lines, a ``sep=`` line, the header; and the names that it gives the columns.
+
+What always holds: a header that could be a row, names a column twice or leaves one without a name is refused, with
+the setting that says what it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from syncer.errors import SourceError
+from syncer.model import Dialect
+from syncer.source.dialect import CsvForm, detect, sampled
+from syncer.source.rows import RowParser, count_lines
+
+_NEWLINE = re.compile(r"\r\n|\n|\r")
+_SEPARATOR_LINE = re.compile(r'"?sep=(?P<delimiter>[^\r\n"])"?(?:\r\n|\n|\r)', re.IGNORECASE)
+_FIGURES = re.compile(r"[-+$€£]?\d[\d.,:/ T-]*")
+"""Numbers, dates and times: what names of columns hardly ever are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The beginning of a file. ``text`` is all of it before the first row; ``width`` the cells of a row.
+
+    ``width`` is one more than ``names`` when every line ends with a delimiter: that last cell must be empty.
+    """
+
+    dialect: Dialect
+    names: tuple[str, ...]
+    width: int
+    text: str
+
+
+def read_head(sample: str, form: CsvForm, *, encoding: str, name: str, final: bool) -> Head:
+    """Return the beginning of a file; raise `SourceError` when it may be read in two ways."""
+    start = _skip(sample, form.skip_lines, name)
+    separator = _SEPARATOR_LINE.match(sample, start)
+    if separator is not None:
+        if form.delimiter not in {None, separator["delimiter"]}:
+            raise SourceError(
+                f"it says sep={separator['delimiter']}, but jobs.<name>.csv.delimiter is {form.delimiter!r}",
+                file=name,
+                line=1 + form.skip_lines,
+                next="correct jobs.<name>.csv.delimiter, or leave it out",
+            )
+        form = replace(form, delimiter=separator["delimiter"])
+        start = separator.end()
+    body = sample[start:]
+    line = 1 + count_lines(sample, 0, start)
+    if not body.strip("\r\n"):
+        raise SourceError("there is no header", file=name, line=line)
+    dialect = detect(body, form, encoding=encoding, name=name, line=line, final=final)
+    if form.header is not None:
+        names, used = form.header, 0
+    else:
+        names, used, line = _first_row(body, dialect, name=name, line=line, final=final)
+        _refuse_row(names, body, dialect, name=name, line=line, final=final)
+    width = len(names)
+    if width > 1 and not names[-1].strip():
+        names = names[:-1]
+    _refuse_names(names, name, line)
+    return Head(dialect, names, width, sample[: start + used])
+
+
+def _skip(sample: str, lines: int, name: str) -> int:
+    start = 0
+    for _ in range(lines):
+        newline = _NEWLINE.search(sample, start)
+        if newline is None:
+            raise SourceError(f"jobs.<name>.csv.skip_lines = {lines} skips all there is", file=name)
+        start = newline.end()
+    return start
+
+
+def _first_row(body: str, dialect: Dialect, *, name: str, line: int, final: bool) -> tuple[tuple[str, ...], int, int]:
+    """Return the first row, the characters up to its end, and its line."""
+    parser = RowParser(
+        dialect.delimiter, dialect.quote, name=name, width=None, line=line, escape=dialect.escape
+    )  # fmt: skip
+    row = next(parser.rows(body, final=final), None) or next(parser.rows(body, final=True), None)
+    if row is None:
+        raise SourceError("there is no header", file=name, line=line)
+    if row.fault is not None:
+        raise SourceError(
+            f"the header is damaged: {row.fault[1]}",
+            file=name,
+            line=row.line,
+            next="correct it, or declare how cells are quoted: jobs.<name>.csv.quote, escape",
+        )
+    return tuple(row.cells), parser.consumed, row.line
+
+
+def _refuse_row(names: Sequence[str], body: str, dialect: Dialect, *, name: str, line: int, final: bool) -> None:
+    """Refuse a header that reads like the rows under it: the file may have none."""
+    rows = sampled(body, dialect.delimiter, dialect.quote, dialect.escape, final=final)[1:]
+    for place, text in enumerate(names):
+        cells = [row.cells[place] for row in rows if len(row.cells) == len(names)]
+        alike = sum(_FIGURES.fullmatch(cell) is not None for cell in cells)
+        if _FIGURES.fullmatch(text) and (alike * 2 > len(cells) or not cells):
+            raise SourceError(
+                f"column {place + 1} of its first line is {text!r}, which may be data: is there no header row?",
+                file=name,
+                line=line,
+                next='name the columns: jobs.<name>.csv.header = ["…", "…"]; and if it is a header: skip_lines = 1',
+            )
+
+
+def _refuse_names(names: Sequence[str], name: str, line: int) -> None:
+    for place, text in enumerate(names, 1):
+        if not text.strip():
+            raise SourceError(
+                f"column {place} of the header has no name",
+                file=name,
+                line=line,
+                next="name it in the export; or, when the header stands further down: jobs.<name>.csv.skip_lines",
+            )
+        if text in names[: place - 1]:
+            raise SourceError(
+                f"the header names {text!r} twice",
+                file=name,
+                line=line,
+                next='rename one; or name all columns: jobs.<name>.csv.header = ["…", "…"] with skip_lines = 1',
+            )
