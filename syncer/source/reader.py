@@ -16,6 +16,7 @@ import pyarrow.csv
 
 from syncer.errors import SourceError
 from syncer.model import Chunk, Dialect, Rejection, SourceInfo
+from syncer.source import mended
 from syncer.source.dialect import CsvForm, detect_delimiter
 from syncer.source.files import InputFile, utf8_blocks
 from syncer.source.rows import Row, RowParser
@@ -36,14 +37,16 @@ class Source:
         self.position = position
         self.name = name
         self._file = InputFile(name, stdin)
-        self._declared = form.encoding
-        quote = QUOTE if form.quote is None else form.quote
         self._rows = 0
         try:
+            form = mended.form_of(self._file, form)
+            self._declared = form.encoding
+            quote = QUOTE if form.quote is None else form.quote
             encoding, sample = self._sample()
             delimiter = form.delimiter or detect_delimiter(sample, quote, name=name)
             self.dialect = Dialect(encoding, delimiter, quote)
-            self.header, self._header_lines = self._read_header(sample)
+            header, self._header_lines = self._read_header(sample)
+            self.header = mended.restored_header(header, name)
         except SourceError:
             self.close()
             raise
@@ -87,6 +90,9 @@ class Source:
 
         Raises `SourceError` when its structure is in doubt, or when it changed since an earlier pass.
         """
+        return mended.restored_chunks(self.header, self._chunks(wanted))
+
+    def _chunks(self, wanted: Sequence[str] | None) -> Iterator[Chunk]:
         keep = [name for name in self.header if wanted is None or name in wanted]
         reader = _Reader(self, keep)
         rows = 0
