@@ -11,15 +11,18 @@ from __future__ import annotations
 import base64
 import re
 
+TOKEN_VARIABLE = "SYNCER_API__TOKEN"  # noqa: S105  the name of the variable, not its value
 MASK = "[token]"
-_ENCODED_MIN = 6
-"""A token shorter than this is no token of the API's; its base64 would be found everywhere."""
+_TOKEN_CHARACTERS_MAX = 4096
+_TOKEN_CHARACTERS_MIN = 6
+"""A shorter text is no token of the API's; masking it would spoil every message."""
 _known: dict[str, re.Pattern[str]] = {}
 
 
 def remember(token: str) -> None:
-    """Let `masked` hide this token from now on."""
-    if token and token not in _known:
+    """Let `masked` hide this token from now on, as `Transport` sends it; a text too short or too long is no token."""
+    token = token.strip().removeprefix("UAT ").strip()
+    if token not in _known and _TOKEN_CHARACTERS_MIN <= len(token) <= _TOKEN_CHARACTERS_MAX:
         _known[token] = pattern(token)
 
 
@@ -33,9 +36,9 @@ def masked(text: str) -> str:
 def pattern(token: str) -> re.Pattern[str]:
     """Return what finds a token, however it is written."""
     writings = ["".join(map(_written, token))]
-    if len(token) >= _ENCODED_MIN:
-        writings += _in_base64(token.encode())
-        writings.append("(?i:" + token.encode().hex() + ")")
+    if len(token) >= _TOKEN_CHARACTERS_MIN:
+        raw = token.encode("utf-8", "surrogateescape")
+        writings += [*_in_base64(raw), f"(?i:{raw.hex()})"]
     return re.compile("|".join(writings))
 
 

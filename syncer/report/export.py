@@ -6,12 +6,17 @@ they are.
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, TextIO
 
 import pandas as pd
 
+from syncer import private
+from syncer.errors import UsageError
 from syncer.formulas import neutral
 from syncer.inert import inert, inert_json
 from syncer.ledger.values import HistoryEntry
@@ -19,7 +24,8 @@ from syncer.model import shown_key
 from syncer.report.document import entry_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 BLOCK_ENTRIES = 5_000
 STANDARD_INPUT = "-"
@@ -39,6 +45,21 @@ def write_export(entries: Iterable[HistoryEntry], form: str, out: TextIO) -> Non
             frame = pd.DataFrame(rows, columns=list(HistoryEntry.__slots__), dtype=object)
             frame.to_csv(out, header=header, index=False, lineterminator="\n")
         header = False
+
+
+@contextmanager
+def export_target(path: Path | None) -> Iterator[TextIO]:
+    """Give standard output, or a file that appears whole at the end, 0600; raise `UsageError` when it cannot."""
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        with private.part_of(path) as part:
+            with part.open("w", newline="", encoding="utf-8") as out:
+                yield out
+            os.replace(part, path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", next="name another file") from error
 
 
 def _cell(name: str, value: object) -> object:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from syncer.errors import SourceError
+from syncer.inert import inert
 from syncer.model import Chunk, Dialect, Rejection, SourceInfo
 from syncer.source import mended
 from syncer.source.dialect import CsvForm, detect_delimiter
@@ -35,7 +36,7 @@ class Source:
 
     def __init__(self, position: int, name: str, form: CsvForm, stdin: IO[bytes] | None) -> None:
         self.position = position
-        self.name = name
+        self.name = inert(name)
         self._file = InputFile(name, stdin)
         self._rows = 0
         try:
