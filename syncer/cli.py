@@ -310,7 +310,7 @@ def ledger_upgrade_command() -> None:
 
     with _surroundings() as around:
         done = commands.ledger_upgrade(_settings(), around)
-    saved = f"; backup: {done.backup}" if done.backup else ""
+    saved = f"; backup: {inert(str(done.backup))}" if done.backup else ""
     _show(
         _envelope(
             "ledger upgrade",
@@ -319,7 +319,7 @@ def ledger_upgrade_command() -> None:
             after=done.after,
             backup=str(done.backup) if done.backup else None,
         ),
-        lambda: f"{done.ledger}: schema {done.before or 'none'} → {done.after}{saved}",
+        lambda: f"{inert(str(done.ledger))}: schema {done.before or 'none'} → {done.after}{saved}",
     )
 
 
@@ -342,7 +342,7 @@ def ledger_backup_command(file: Path) -> None:
     from syncer import commands
 
     commands.ledger_backup(_settings(), file)
-    _show(_envelope("ledger backup", file=str(file)), lambda: f"the ledger is copied to {file}")
+    _show(_envelope("ledger backup", file=str(file)), lambda: f"the ledger is copied to {inert(str(file))}")
 
 
 @command("init")
@@ -361,8 +361,8 @@ def init_command() -> None:
             made_ledger=done.made_ledger,
         ),
         lambda: (
-            f"{done.config}: {'written' if done.wrote_config else 'was there, left as it is'}\n"
-            f"{done.ledger}: {'created' if done.made_ledger else 'was there, left as it is'}\n"
+            f"{inert(str(done.config))}: {'written' if done.wrote_config else 'was there, left as it is'}\n"
+            f"{inert(str(done.ledger))}: {'created' if done.made_ledger else 'was there, left as it is'}\n"
             "next: put the token into the environment (SYNCER_API__TOKEN), then: syncer check"
         ),
     )

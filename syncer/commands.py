@@ -225,7 +225,7 @@ def ledger_backup(settings: Settings, target: Path) -> None:
 def init(settings: Settings, folder: Path, around: Surroundings) -> InitResult:
     """Write ``config.toml`` into `folder` and create the ledger; never overwrite either."""
     config = folder / "config.toml"
-    wrote_config = not config.exists()
+    wrote_config = not os.path.lexists(config)
     if wrote_config:
         # Who may write it decides where the token goes: nobody else, whatever the umask.
         descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
