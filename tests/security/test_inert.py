@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -13,9 +14,12 @@ import pytest
 from conftest import codes, write_csv
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.table import Table
+from rich.text import Text
 
 from syncer import logs
 from syncer.inert import inert, inert_json, inert_lines
+from syncer.report.console import InertConsole
 
 ESCAPES = ("\x1b", "\x9b", "\x07", "\x08", "\x7f", "\x85", "\u2028", "\u202e", "\u2066", "\x00", "\x0b")
 ACTIVE = {
@@ -60,6 +64,16 @@ def test_one_event_is_one_line_of_the_log(form, text):
         assert json.loads(line)["message"] == f"said: {text}"
 
 
+@given(any_text)
+def test_the_console_itself_lets_nothing_active_through(text):
+    out = io.StringIO()
+    console = InertConsole(file=out, force_terminal=False, width=80)
+    table = Table("column")
+    table.add_row(Text(text))
+    console.print(Text(text), table, text, markup=False)
+    assert not set(out.getvalue()) & ACTIVE - {"\n"}
+
+
 def on_a_terminal(here, *arguments):
     """Run the program with both its outputs on a terminal; return what the terminal was sent."""
     main, secondary = pty.openpty()
@@ -99,9 +113,10 @@ def test_cells_file_names_and_messages_are_inert_on_a_terminal(night):
             ("extended_id", f"note{EVIL}\ninjected"),
             [(key, f"{EVIL}\ninjected"), ("K2", "x"), ("K3", "z"), ("", "y"), (f"K{EVIL}", "y")],
         )
+        write_csv(here.folder / "keyless.csv", (f"a{EVIL}\ninjected", "b"), [("x", "y")])
         shown = []
         for arguments in (("plan", name), ("sync", name, "-vv", "--results", "out"), ("status",), ("status", "1"), ("audit", "show", key), ("audit", "show", "K3"),
-                          ("check",), ("sync", f"no{name}"), ("sync", name, "--key", "missing\x1b[31m\x1b\ninjected"), ("ledger", "backup", f"copy{EVIL.replace('/', '|')}\ninjected.db")):  # fmt: skip
+                          ("check",), ("sync", f"no{name}"), ("sync", name, "--key", "missing\x1b[31m\x1b\ninjected"), ("plan", "keyless.csv"), ("--config", "none\x1b[31m\x1b]0;x\x07\n  next: evil", "status"), ("ledger", "backup", f"copy{EVIL.replace('/', '|')}\ninjected.db")):  # fmt: skip
             text = on_a_terminal(here, *arguments)
             assert "unexpected" not in text, (arguments, text)
             assert_harmless(text)
