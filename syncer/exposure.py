@@ -10,7 +10,6 @@ import os
 import resource
 import sys
 import threading
-import traceback
 from contextlib import suppress
 
 from syncer.inert import inert_lines
@@ -25,13 +24,9 @@ def cover() -> None:
     remember(os.environ.get(TOKEN_VARIABLE, ""))
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    sys.excepthook = lambda kind, error, trace: _print(traceback.format_exception(kind, error, trace))
-    threading.excepthook = lambda lost: _print(
-        traceback.format_exception(lost.exc_type, lost.exc_value, lost.exc_traceback)
-    )
-    sys.unraisablehook = lambda lost: _print(
-        traceback.format_exception(lost.exc_type, lost.exc_value, lost.exc_traceback)
-    )
+    sys.excepthook = lambda _kind, error, _trace: _print(error)
+    threading.excepthook = lambda lost: _print(lost.exc_value)
+    sys.unraisablehook = lambda lost: _print(lost.exc_value)
 
 
 def hide_memory() -> None:
@@ -48,9 +43,12 @@ def hide_memory() -> None:
 
 def shown_traceback(error: BaseException) -> str:
     """Return the traceback of an error, fit to be shown."""
+    import traceback  # here, because a run that goes well has no use for it
+
     return inert_lines(masked("".join(traceback.format_exception(error))))
 
 
-def _print(lines: list[str]) -> None:
+def _print(error: BaseException | None) -> None:
     with suppress(OSError, ValueError, AttributeError):  # standard error may be gone
-        sys.stderr.write(inert_lines(masked("".join(lines))))
+        if error is not None:
+            sys.stderr.write(shown_traceback(error))
