@@ -63,6 +63,28 @@ sim: $(VENV)/.tools ## Simulate N schedules of faults and deaths on a virtual cl
 bench: $(VENV)/.tools ## Measure: rates, start-up, planning (prints tables; asserts nothing)
 	@$(BIN)/python -m pytest -m benchmark -s -q $(ARGS) tests/benchmarks
 
+# Tools that look at the dependencies from outside have dependencies of their own: they get an environment of their own.
+$(VENV)/.audit: tools/requirements.txt | $(BIN)/python
+	@echo "· installing the tools that look at dependencies"
+	@$(BIN)/python -m venv $(VENV)/tools
+	@$(VENV)/tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tools/requirements.txt
+	@touch $@
+
+.PHONY: audit
+audit: $(VENV)/.audit ## Ask the advisory database about every dependency (needs the network; what it cannot look up fails too)
+	@$(VENV)/tools/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
+		--requirement requirements.txt --requirement tests/requirements.txt
+
+SBOM := dist/sbom.cdx.json
+.PHONY: sbom
+sbom: $(VENV)/.audit ## Write the bill of materials of the program's dependencies (CycloneDX) to dist/
+	@mkdir -p dist
+	@PYTHONWARNINGS=ignore $(VENV)/tools/bin/cyclonedx-py requirements --output-reproducible --spec-version 1.6 --output-format JSON \
+		--pyproject pyproject.toml --mc-type application --output-file $(SBOM) requirements.txt
+	@listed=$$(grep -c '"purl": "pkg:' $(SBOM)); pinned=$$(grep -c '^[a-z].*==' requirements.txt); \
+		test "$$listed" -eq "$$pinned" || { echo "$(SBOM) lists $$listed of $$pinned requirements" >&2; exit 1; }; \
+		echo "$(SBOM): $$listed components"
+
 .PHONY: lock
 lock: $(BIN)/python ## Pin every dependency anew, with hashes
 # boto3, which the tests use, is not ready for python-dateutil 4; the program does not mind.
@@ -71,6 +93,8 @@ lock: $(BIN)/python ## Pin every dependency anew, with hashes
 		--no-emit-find-links --no-header --no-annotate --upgrade pyproject.toml - --output-file requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--no-header --no-annotate --upgrade --constraint requirements.txt tests/requirements.in --output-file tests/requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-header --no-annotate --upgrade tools/requirements.in --output-file tools/requirements.txt
 
 .PHONY: clean
 clean: ## Remove everything that was made here

@@ -18,7 +18,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from syncer import exposure
 from syncer.errors import SignalError, SyncerError, UsageError
+from syncer.inert import inert, inert_json, inert_lines
+from syncer.masking import TOKEN_VARIABLE, masked
 from syncer.signals import Interrupt, install
 
 if TYPE_CHECKING:
@@ -104,26 +107,41 @@ def _options() -> Options:
     return click.get_current_context().ensure_object(Options)
 
 
-def _settings() -> Settings:
+def _environment() -> dict[str, str]:
+    """Begin a command: with logs, and with the token nowhere but in this process's own memory."""
     from syncer import logs
-    from syncer.config import load_settings
 
     options = _options()
     logs.configure(verbose=options.verbose, quiet=options.quiet, form=options.log_format)
+    exposure.hide_memory()
+    environ = dict(os.environ)
+    os.environ.pop(TOKEN_VARIABLE, None)  # no program that this one may start is given it
+    return environ
 
-    return load_settings(explicit=options.config, environ=os.environ, cwd=Path.cwd())
+
+def _settings() -> Settings:
+    from syncer.config import load_settings
+
+    return load_settings(explicit=_options().config, environ=_environment(), cwd=Path.cwd())
 
 
 def _show(document: dict[str, Any], text: Callable[[], Any]) -> None:
     """Print a result: as JSON, or as text for people."""
     if _options().json:
-        import json
-
-        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        _echo_json(document)
     else:
-        from syncer.report.text import plain_console
+        from rich.text import Text
 
-        plain_console().print(text())
+        from syncer.report.console import plain_console
+
+        shown = text()
+        plain_console().print(Text(shown) if isinstance(shown, str) else shown)
+
+
+def _echo_json(document: dict[str, Any]) -> None:
+    import json
+
+    click.echo(inert_json(masked(json.dumps(document, ensure_ascii=False, indent=2))))
 
 
 def _envelope(name: str, **members: Any) -> dict[str, Any]:
@@ -276,13 +294,14 @@ def audit_show_command(value: tuple[str, ...]) -> None:
 @click.option("--since", help="Only what changed since this UTC time: 2026-11-20 or 2026-11-20T05:00:00Z.")
 @click.option("--run", type=int, help="Only this run.")
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
-def audit_export_command(since: str | None, run: int | None, form: str) -> None:
-    """Write the history of many values to standard output."""
+@click.option("--output", type=click.Path(path_type=Path), help="Write this file, for its owner alone (0600).")
+def audit_export_command(since: str | None, run: int | None, form: str, output: Path | None) -> None:
+    """Write the history of many values to standard output, or to a file."""
     from syncer import commands
-    from syncer.report.export import write_export
+    from syncer.report.export import export_target, write_export
 
-    with commands.audit_export(_settings(), since=since, run_id=run) as entries:
-        write_export(entries, form, sys.stdout)
+    with commands.audit_export(_settings(), since=since, run_id=run) as entries, export_target(output) as out:
+        write_export(entries, form, out)
 
 
 @cli.group("ledger")
@@ -297,7 +316,7 @@ def ledger_upgrade_command() -> None:
 
     with _surroundings() as around:
         done = commands.ledger_upgrade(_settings(), around)
-    saved = f"; backup: {done.backup}" if done.backup else ""
+    saved = f"; backup: {inert(str(done.backup))}" if done.backup else ""
     _show(
         _envelope(
             "ledger upgrade",
@@ -306,7 +325,7 @@ def ledger_upgrade_command() -> None:
             after=done.after,
             backup=str(done.backup) if done.backup else None,
         ),
-        lambda: f"{done.ledger}: schema {done.before or 'none'} → {done.after}{saved}",
+        lambda: f"{inert(str(done.ledger))}: schema {done.before or 'none'} → {done.after}{saved}",
     )
 
 
@@ -329,7 +348,7 @@ def ledger_backup_command(file: Path) -> None:
     from syncer import commands
 
     commands.ledger_backup(_settings(), file)
-    _show(_envelope("ledger backup", file=str(file)), lambda: f"the ledger is copied to {file}")
+    _show(_envelope("ledger backup", file=str(file)), lambda: f"the ledger is copied to {inert(str(file))}")
 
 
 @command("init")
@@ -348,8 +367,8 @@ def init_command() -> None:
             made_ledger=done.made_ledger,
         ),
         lambda: (
-            f"{done.config}: {'written' if done.wrote_config else 'was there, left as it is'}\n"
-            f"{done.ledger}: {'created' if done.made_ledger else 'was there, left as it is'}\n"
+            f"{inert(str(done.config))}: {'written' if done.wrote_config else 'was there, left as it is'}\n"
+            f"{inert(str(done.ledger))}: {'created' if done.made_ledger else 'was there, left as it is'}\n"
             "next: put the token into the environment (SYNCER_API__TOKEN), then: syncer check"
         ),
     )
@@ -362,7 +381,7 @@ def check_command() -> None:
     from syncer.clock import SystemClock
     from syncer.report import document, text
 
-    findings = checkup.check(_options().config, os.environ, Path.cwd(), SystemClock())
+    findings = checkup.check(_options().config, _environment(), Path.cwd(), SystemClock())
     failed = [finding for finding in findings if finding.error is not None]
     exit_code = failed[0].error.status if failed and failed[0].error else 0
     _show(document.check_document(findings, exit_code), lambda: text.check_text(findings))
@@ -423,6 +442,7 @@ def main() -> None:
 
     wants_json = "--json" in sys.argv[1:]
     options = Options()
+    exposure.cover()
     install(options.interrupt)
     try:
         cli(standalone_mode=False, obj=options)
@@ -437,10 +457,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
-        if "-v" in sys.argv or "--verbose" in sys.argv:
-            import traceback
-
-            traceback.print_exc()
+        if options.verbose:
+            click.echo(exposure.shown_traceback(error), err=True)
         _fail(SyncerError(f"unexpected failure: {type(error).__name__}: {error}"), wants_json)
 
 
@@ -452,12 +470,11 @@ def _help_command(error: click.ClickException) -> str:
 def _fail(error: SyncerError, wants_json: bool) -> None:
     """Report a failure that no result carries, and end with its exit code."""
     if wants_json:
-        import json
-
         from syncer.report.document import failure_document
 
         words = [word for word in sys.argv[1:] if not word.startswith("-")]
-        click.echo(json.dumps(failure_document(words[0] if words else "", error), ensure_ascii=False, indent=2))
+        _echo_json(failure_document(words[0] if words else "", error))
     else:
-        click.echo(f"error ({error.code}): {error.message}\n  next: {error.next}", err=True)
+        message = error.message.replace("\n", "\n    ")  # a further line never passes for one of ours
+        click.echo(inert_lines(f"error ({error.code}): {message}\n  next: {inert(error.next)}"), err=True)
     sys.exit(error.status)

@@ -232,9 +232,11 @@ def ledger_backup(settings: Settings, target: Path) -> None:
 def init(settings: Settings, folder: Path, around: Surroundings) -> InitResult:
     """Write ``config.toml`` into `folder` and create the ledger; never overwrite either."""
     config = folder / "config.toml"
-    wrote_config = not config.exists()
+    wrote_config = not os.path.lexists(config)
     if wrote_config:
-        with config.open("x", encoding="utf-8") as file:
+        # Who may write it decides where the token goes: nobody else, whatever the umask.
+        descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(example_text())
     path = ledger_path(settings.ledger.url)
     made_ledger = not path.exists()

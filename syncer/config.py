@@ -23,14 +23,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from syncer.errors import ConfigError
+from syncer.masking import TOKEN_VARIABLE, remember
 from syncer.steps import Step, parse_steps
 
 ENVIRONMENT_PREFIX = "SYNCER_"
 CONFIG_VARIABLE = "SYNCER_CONFIG"
-TOKEN_VARIABLE = "SYNCER_API__TOKEN"  # noqa: S105  the name of the variable, not its value
 CREDENTIAL_NAME = "scantrust-token"
 KEY_COLUMNS_MAX = 5
 """Constraints of one call (scantrust-api.md, "SCM upload, async")."""
+_PLAIN_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
+_URL_PASSWORD = re.compile(r"://[^/]*@")
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 Check = Callable[[Any], Any]
@@ -73,10 +75,12 @@ def _texts(value: Any, *, most: int = 10_000) -> tuple[str, ...]:
 
 
 def _base_url(value: Any) -> str:
-    parts = urlsplit(_text(value))
-    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+    # A user name in front of the host would make requests replace our Authorization; what is not a plain character
+    # is read in different ways by different programs, and may lead elsewhere than it looks.
+    if not _PLAIN_URL.fullmatch(_text(value)):
         raise ValueError("an address like https://api.scantrust.com")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    parts = urlsplit(value)
+    if parts.scheme == "http" and not _is_loopback(str(parts.hostname)):
         raise ValueError("an https address (plain http is for loopback alone: the token would travel in the open)")
     return str(value).rstrip("/")
 
@@ -164,6 +168,10 @@ class ApiSettings:
     token_file: str | None = setting(
         _text, None, "a file with the token, readable by its owner alone; relative to the configuration file"
     )
+    ca_file: str | None = setting(
+        _text, None,
+        "certificates (PEM) of the only authority to be trusted, in place of the public ones; relative like token_file",
+    )  # fmt: skip
     timeout_s: float = setting(_positive_seconds, 60, "for one whole answer, not only between bytes")
     updates_per_second: float = setting(partial(_number, least=0.01, most=1000), 10, "the API's limit for SCM updates")
     reads_per_minute: float = setting(partial(_number, least=1, most=100_000), 3000, "the API's limit for all else")
@@ -369,7 +377,8 @@ def load_settings(*, explicit: Path | None, environ: Mapping[str, str], cwd: Pat
         raise ConfigError(where + ("; ".join(faults) if len(faults) == 1 else "\n  - ".join(["", *faults])))
     settings = replace(settings, path=path)
     _refuse_shared_fields(settings.jobs)
-    return replace(settings, api=replace(settings.api, token=_find_token(settings, environ, path)))
+    token, ca_file = _find_token(settings, environ, path), _find_authority(settings, path)
+    return replace(settings, api=replace(settings.api, token=token, ca_file=ca_file))
 
 
 def pick_job(settings: Settings, name: str | None) -> JobSettings:
@@ -534,7 +543,8 @@ def _section(kind: type[Any], table: Any, where: str, faults: list[str], also: t
             try:
                 values[name] = check(table[name])
             except ValueError as error:
-                shown = "not shown" if check is _secret else repr(table[name])
+                # a URL may carry somebody's password
+                shown = "not shown" if check is _secret else _URL_PASSWORD.sub("://…@", repr(table[name]))
                 faults.append(f"{where}.{name} is {shown}, but must be {error}")
     return kind(**values)
 
@@ -572,11 +582,30 @@ def _written(job: JobSettings) -> set[str] | None:
     return set(job.columns.values()) - set(job.key or ()) - {job.columns.get(key) for key in job.key or ()}
 
 
+def _beside(path: Path | None, name: str) -> Path:
+    """Return a file that the configuration names: relative to the configuration file, or to the working folder."""
+    return (path.parent if path is not None else Path.cwd()) / name
+
+
+def _find_authority(settings: Settings, path: Path | None) -> str | None:
+    """Return the file of ``api.ca_file``; raise `ConfigError` when no certificate is in it."""
+    if settings.api.ca_file is None:
+        return None
+    file = _beside(path, settings.api.ca_file)
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigError(f"api.ca_file, {file}, cannot be read: {error.strerror}") from None
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise ConfigError(f"api.ca_file, {file}, holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+    return str(file)
+
+
 def _find_token(settings: Settings, environ: Mapping[str, str], path: Path | None) -> Secret | None:
     if environ.get(TOKEN_VARIABLE):
         return _token(environ[TOKEN_VARIABLE], TOKEN_VARIABLE)
     if settings.api.token_file is not None:
-        file = (path.parent if path is not None else Path.cwd()) / settings.api.token_file
+        file = _beside(path, settings.api.token_file)
         return _token(_read_token(file, private=True), str(file))
     if environ.get("CREDENTIALS_DIRECTORY"):
         file = Path(environ["CREDENTIALS_DIRECTORY"]) / CREDENTIAL_NAME
@@ -586,10 +615,16 @@ def _find_token(settings: Settings, environ: Mapping[str, str], path: Path | Non
 
 
 def _read_token(file: Path, *, private: bool) -> str:
+    """Read a token file. A name under which no file is may be the token itself, put into the wrong setting: unsaid."""
     try:
-        if private and os.name == "posix" and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise ConfigError(f"the token file {file} can be read by others", next=f"chmod 600 {file}")
-        return file.read_text(encoding="utf-8")
+        with file.open(encoding="utf-8") as opened:
+            if private and os.name == "posix" and os.fstat(opened.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise ConfigError(f"the token file {file} can be read by others", next=f"chmod 600 {file}")
+            return opened.read()
+    except FileNotFoundError:
+        raise ConfigError(
+            f"the file that api.token_file names is not in {file.parent}; the setting holds a file's name, not a token"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         words = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ConfigError(f"the token file {file} cannot be read: {words}") from None
@@ -599,4 +634,7 @@ def _token(text: str, place: str) -> Secret:
     token = text.strip().removeprefix("UAT ").strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigError(f"what stands in {place} is not a token: one word of letters, digits and signs")
+    if token[0] == token[-1] and token[0] in "\"'":
+        raise ConfigError(f"what stands in {place} is in quotes, which would be sent too: take them out")
+    remember(token)
     return Secret(token)

@@ -16,13 +16,16 @@
     └── SignalError           130/143   interrupted; resumable
 
 What always holds: every error that a user can see is one of these, says what happened (to which file and line), and
-carries ``next``: the command or the change that helps. Exit code 3 (finished, but some rows are not confirmed) is not
-an error: the run did its work, and the report says which rows need somebody.
+carries ``next``: the command or the change that helps; neither holds the token. Exit code 3 (finished, but some rows
+are not confirmed) is not an error: the run did its work, and the report says which rows need somebody.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from syncer.inert import inert
+from syncer.masking import masked
 
 EXIT_OK = 0
 EXIT_NOT_CONFIRMED = 3
@@ -39,9 +42,9 @@ class SyncerError(Exception):
     default_next: ClassVar[str] = "run the command again with -v, and report the text it prints if it stays"
 
     def __init__(self, message: str, *, next: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.next = next or self.default_next
+        self.message = masked(message)
+        self.next = masked(next or self.default_next)
+        super().__init__(self.message)
 
     @property
     def status(self) -> int:
@@ -76,6 +79,7 @@ class SourceError(UsageError):
     def __init__(
         self, message: str, *, file: str, line: int | None = None, column: int | None = None, next: str | None = None
     ) -> None:
+        file = inert(file)
         place = file if line is None else f"{file}:{line}" if column is None else f"{file}:{line}:{column}"
         super().__init__(f"{place}: {message}", next=next)
         self.file = file

@@ -1,7 +1,8 @@
 """Log lines on standard error, as text for people or JSON for collectors. Standard `logging`; configured once by `cli`.
 
 What is logged: warnings as they happen (throttled, an answer lost); with ``-v`` what a run does; with ``-vv`` every
-change of a batch's state. No message ever holds a header, so none holds the token.
+change of a batch's state. No message ever holds a header, so none holds the token; should one, it is masked. One event
+is one line, whatever stands in it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import json
 import logging
 import sys
 import time
+
+from syncer.inert import inert, inert_json
+from syncer.masking import masked
 
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
@@ -20,9 +24,9 @@ class _JsonFormatter(logging.Formatter):
             "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": masked(record.getMessage()),
         }
-        return json.dumps(line, ensure_ascii=False)
+        return inert_json(json.dumps(line, ensure_ascii=False))
 
 
 class _TextFormatter(logging.Formatter):
@@ -30,6 +34,9 @@ class _TextFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%H:%M:%SZ")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return inert(masked(super().format(record)))
 
 
 def configure(*, verbose: int, quiet: bool, form: str) -> None:

@@ -184,4 +184,5 @@ def connection_of(settings: Settings) -> Connection:
         updates_per_second=settings.api.updates_per_second,
         reads_per_minute=settings.api.reads_per_minute,
         concurrency=settings.api.concurrency,
+        ca_file=settings.api.ca_file,
     )

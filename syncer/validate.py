@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncer.errors import ConfigError, SourceError
+from syncer.formulas import EXTRA_COLUMNS
 from syncer.model import UNIQUE_KEYS, Chunk, Rejection, ValidChunk
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ _FORBIDDEN_KEYS = {
     "campaign_id": "set jobs.<name>.campaign instead",
 }
 _SPECIAL = frozenset({"product", "activation_status", "blacklist_reason"})
-RESULT_COLUMNS = frozenset({"_file", "_line", "_code", "_message"})
+RESULT_COLUMNS = frozenset(EXTRA_COLUMNS)
 """Columns that the results folder adds; they are ignored, so that error.csv can be mended and fed in again."""
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 

@@ -152,6 +152,8 @@ class Client:
             if classify(reply) is not Verdict.OK:
                 return AsyncAnswer(**self._common(reply))
             accepted = wire.decode(reply.body, wire.AsyncAccepted)
+            if self._transport.masked(accepted.task_id) != accepted.task_id:
+                raise wire.UnreadableError("the task's id is our token: a server that repeats requests")
         except wire.UnreadableError as error:
             return AsyncAnswer(**self._unreadable(reply, error))
         return AsyncAnswer(**self._common(reply), task_id=accepted.task_id)
@@ -278,7 +280,7 @@ class Client:
         details = state.details
         return Task(
             id=state.id,
-            remote_state=state.state,
+            remote_state=self._shown(state.state),
             reference=state.reference or "",
             codes_affected=state.codes_affected,
             details=None

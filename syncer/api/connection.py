@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import socket
+import ssl
 import threading
 from contextlib import suppress
 from http.client import HTTPResponse
@@ -172,6 +173,17 @@ def pool_classes(watch: Watch) -> dict[str, type[HTTPConnectionPool]]:
     return {"http": PlainPool, "https": SecurePool}
 
 
+def _tls() -> ssl.SSLContext:
+    """Return TLS without the environment: urllib3's own context would write its keys to ``$SSLKEYLOGFILE``.
+
+    The authorities are loaded into it by requests, from the file that `Transport` names.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False
+    return context
+
+
 class WatchedAdapter(HTTPAdapter):
     """requests' adapter over one watched connection, without retries."""
 
@@ -181,5 +193,5 @@ class WatchedAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *arguments: Any, **settings: Any) -> None:
         """Make the pools of watched connections; called by requests."""
-        super().init_poolmanager(*arguments, **settings)
+        super().init_poolmanager(*arguments, **settings, ssl_context=_tls())
         self.poolmanager.pool_classes_by_scheme = pool_classes(self._watch)

@@ -1,9 +1,11 @@
 """One connection to the API: makes exactly one HTTP exchange a call, within a deadline, and retries nothing.
 
 What always holds: the token goes to `base_url`'s host alone (redirects are not followed, the environment's proxies and
-``.netrc`` are not read, no cookie is kept); certificates are always verified; a call ends within ``timeout_s`` whatever
-the server does (a watchdog shuts the socket down, so a drip of one byte a second does not defeat it); `Reply.sent` is
-false only when surely no byte of the request has left. No exception of the network leaves this module.
+``.netrc`` are not read, no cookie is kept); certificates are always verified, against the public authorities or
+``ca_file`` alone, and no variable of the environment changes that or has the connection's keys written down; a call
+ends within ``timeout_s`` whatever the server does (a watchdog shuts the socket down, so a drip of one byte a second
+does not defeat it); `Reply.sent` is false only when surely no byte of the request has left. No exception of the
+network leaves this module.
 
 Only before the connection stands can a call last longer, and then nothing is sent: the system's resolver cannot be
 interrupted, and each address of the host is given `CONNECT_S_MAX`.
@@ -20,6 +22,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from syncer.api.connection import Watch, WatchedAdapter
+from syncer.masking import MASK, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,7 +85,7 @@ class Transport:
         ca_file: str | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._token = token
+        self._token_pattern = pattern(token)
         self._timeout_s = timeout_s
         self._clock = clock
         self._watch = Watch(clock.monotonic_s)
@@ -179,8 +182,8 @@ class Transport:
         return response.status_code, response.headers, content
 
     def masked(self, text: str) -> str:
-        """Return `text` without the token: a server, or a library, may quote what it was sent."""
-        return text.replace(self._token, "[token]")
+        """Return `text` without the token in any writing: a server, or a library, may quote what it was sent."""
+        return self._token_pattern.sub(MASK, text)
 
     def abort(self) -> None:
         """End the call under way at once, and let no later one begin; for another thread."""

@@ -38,11 +38,19 @@ class Connection:
     updates_per_second: float
     reads_per_minute: float
     concurrency: int
+    ca_file: str | None = None
 
     def connect(self, clock: Clock) -> Client:
         """Return a client with a connection of its own."""
         return Client(
-            Transport(self.base_url, self.token(), timeout_s=self.timeout_s, user_agent=self.user_agent, clock=clock)
+            Transport(
+                self.base_url,
+                self.token(),
+                timeout_s=self.timeout_s,
+                user_agent=self.user_agent,
+                clock=clock,
+                ca_file=self.ca_file,
+            )
         )
 
 

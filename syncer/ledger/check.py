@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from syncer import private
 from syncer.errors import IllegalTransitionError, LedgerWriteError, UsageError
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.engine import create_file, ledger_error
+from syncer.ledger.engine import ledger_error
 from syncer.lifecycle import Event, State, after
 
 if TYPE_CHECKING:
@@ -115,23 +116,22 @@ def _illegal_histories(connection: Connection) -> list[str]:
 
 def backup(path: Path, target: Path) -> None:
     """Copy a ledger, consistently, even while a run is going on; the copy is 0600 and never replaces a file."""
-    if target.exists():
-        raise UsageError(f"{target} exists; a backup never replaces a file", next="name another file")
-    part = target.with_name(target.name + ".part")
-    part.unlink(missing_ok=True)
-    create_file(part)
+    exists = UsageError(f"{target} exists; a backup never replaces a file", next="name another file")
+    if os.path.lexists(target):
+        raise exists
     try:
-        with (
-            closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as original,
-            closing(sqlite3.connect(part)) as copy,
-        ):
-            original.backup(copy)
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        part.rename(target)
+        with private.part_of(target) as part:
+            with (
+                closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as original,
+                closing(sqlite3.connect(part)) as copy,
+            ):
+                original.backup(copy)
+            with part.open("rb") as written:
+                os.fsync(written.fileno())
+            private.move_new(part, target)
     except sqlite3.Error as error:
-        part.unlink(missing_ok=True)
         raise ledger_error(error, path) from error
+    except FileExistsError:
+        raise exists from None
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise LedgerWriteError(f"the backup {target} cannot be written: {error.strerror}") from error

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, ExceptionContext, NullPool, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from syncer import private
 from syncer.errors import (
     ConfigError,
     LedgerBusyError,
@@ -67,7 +68,7 @@ def open_engine(path: Path, *, read_only: bool = False) -> Engine:
 def create_file(path: Path) -> None:
     """Create an empty ledger file, 0600, where there is none. The folder must exist."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        os.close(private.create(path))
     except FileExistsError:
         return
     except OSError as error:

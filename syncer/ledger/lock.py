@@ -13,12 +13,14 @@ import socket
 from pathlib import Path
 from types import TracebackType
 
+from syncer import private
 from syncer.errors import LedgerBusyError, LedgerWriteError
 
 
 def lock_path(ledger: Path) -> Path:
-    """Return the file that is locked while a run writes to `ledger`."""
-    return ledger.with_name(ledger.name + ".lock")
+    """Return the file that is locked while a run writes to `ledger`; the same one by whatever name it is called."""
+    real = Path(os.path.realpath(ledger))
+    return real.with_name(real.name + ".lock")
 
 
 class LedgerLock:
@@ -30,9 +32,12 @@ class LedgerLock:
     def __init__(self, ledger: Path, *, since: str) -> None:
         path = lock_path(ledger)
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = private.open_or_create(path)
         except OSError as error:
-            raise LedgerWriteError(f"the lock {path} cannot be opened: {error.strerror}") from error
+            raise LedgerWriteError(
+                f"the lock {path} cannot be opened: {error.strerror}",
+                next=f"see what it is: ls -l {path}",
+            ) from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

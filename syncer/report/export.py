@@ -1,21 +1,35 @@
-"""The history of many values as CSV or JSON lines, streamed block by block through a frame."""
+"""The history of many values as CSV or JSON lines, streamed block by block through a frame.
+
+CSV is for spreadsheets: texts that they would compute are written as `formulas.neutral` text. JSON lines hold them as
+they are.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, TextIO
 
 import pandas as pd
 
+from syncer import private
+from syncer.errors import UsageError
+from syncer.formulas import neutral
+from syncer.inert import inert, inert_json
 from syncer.ledger.values import HistoryEntry
 from syncer.model import shown_key
 from syncer.report.document import entry_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 BLOCK_ENTRIES = 5_000
+STANDARD_INPUT = "-"
+"""The name of a file that was none. By itself it is no formula."""
 
 
 def write_export(entries: Iterable[HistoryEntry], form: str, out: TextIO) -> None:
@@ -25,9 +39,32 @@ def write_export(entries: Iterable[HistoryEntry], form: str, out: TextIO) -> Non
     while (block := list(islice(remaining, BLOCK_ENTRIES))) or header:
         if form == "jsonl":
             frame = pd.DataFrame([entry_document(entry) for entry in block], dtype=object)
-            out.write(frame.to_json(orient="records", lines=True, force_ascii=False))
+            out.write(inert_json(frame.to_json(orient="records", lines=True, force_ascii=False)))
         else:
-            rows = [{**asdict(entry), "key": shown_key(entry.key)} for entry in block]
+            rows = [{name: _cell(name, value) for name, value in asdict(entry).items()} for entry in block]
             frame = pd.DataFrame(rows, columns=list(HistoryEntry.__slots__), dtype=object)
             frame.to_csv(out, header=header, index=False, lineterminator="\n")
         header = False
+
+
+@contextmanager
+def export_target(path: Path | None) -> Iterator[TextIO]:
+    """Give standard output, or a file that appears whole at the end, 0600; raise `UsageError` when it cannot."""
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        with private.part_of(path) as part:
+            with part.open("w", newline="", encoding="utf-8") as out:
+                yield out
+            os.replace(part, path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", next="name another file") from error
+
+
+def _cell(name: str, value: object) -> object:
+    if not isinstance(value, str) or value == STANDARD_INPUT:
+        return value
+    if name == "key":
+        return neutral(shown_key(value))
+    return neutral(inert(value) if name in {"file", "message"} else value)

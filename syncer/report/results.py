@@ -2,7 +2,8 @@
 
 ``confirmed.csv``, ``error.csv`` (invalid, rejected, unmatched rows) and ``unprocessed.csv`` (held, unsent, pending, in
 doubt). Each row has its own columns, then ``_file``, ``_line``, ``_code``, ``_message``. The files are read a second
-time, a chunk at a time, so memory does not grow with them; each result file appears whole or not at all.
+time, a chunk at a time, so memory does not grow with them; each result file appears whole or not at all. Cells that a
+spreadsheet would compute are written as `formulas.neutral` text; `source.mended` reads them back as they were.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 import csv
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import pyarrow as pa
 
+from syncer import private
 from syncer.errors import UsageError
+from syncer.formulas import EXTRA_COLUMNS, neutral
+from syncer.inert import inert
 from syncer.lifecycle import Bucket
 from syncer.plan.diff import Verdict
 from syncer.plan.records import key_text
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from syncer.validate import Validator
 
 FILES = ("confirmed.csv", "error.csv", "unprocessed.csv")
-EXTRA_COLUMNS = ("_file", "_line", "_code", "_message")
+CRLF = "\r\n"
 _FILE_OF = {
     Bucket.CONFIRMED: "confirmed.csv",
     Bucket.UNMATCHED: "error.csv",
@@ -93,13 +97,15 @@ def write_results(
     header = list(dict.fromkeys(name for source in sources for name in source.header))
     header = [name for name in header if name not in EXTRA_COLUMNS]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            writers = {name: _open(stack, folder / name, header) for name in FILES}
-            for source in sources:
-                _write_source(writers, source, validator, fates, rejections, header)
-        for name in FILES:
-            os.replace(folder / (name + ".part"), folder / name)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with ExitStack() as parts:
+            paths = {name: parts.enter_context(private.part_of(folder / name)) for name in FILES}
+            with ExitStack() as files:
+                writers = {name: _writer(files, path, header) for name, path in paths.items()}
+                for source in sources:
+                    _write_source(writers, source, validator, fates, rejections, header)
+            for name, path in paths.items():
+                os.replace(path, folder / name)
     except OSError as error:
         raise UsageError(
             f"the results cannot be written to {folder}: {error.strerror}; the run itself is recorded",
@@ -107,30 +113,49 @@ def write_results(
         ) from error
 
 
-def _open(stack: ExitStack, path: Path, header: Sequence[str]) -> Any:
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    file = stack.enter_context(os.fdopen(descriptor, "w", newline="", encoding="utf-8"))
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*header, *EXTRA_COLUMNS])
+def _writer(files: ExitStack, path: Path, header: Sequence[str]) -> _Writer:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    writer = _Writer(files.enter_context(os.fdopen(descriptor, "w", newline="", encoding="utf-8")))
+    writer.write(header, EXTRA_COLUMNS)
     return writer
 
 
+class _Lines:
+    """Takes whole lines from a csv writer, and ends them as these files end their lines."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> None:
+        self._file.write(line.removesuffix(CRLF) + "\n")
+
+
+class _Writer:
+    """One result file: its cells are for people's spreadsheets."""
+
+    def __init__(self, file: TextIO) -> None:
+        # Only what stands in the line terminator is surely quoted, a lone CR too; the lines themselves end in LF.
+        self._writer = csv.writer(_Lines(file), lineterminator=CRLF)
+
+    def write(self, cells: Iterable[str], ours: Iterable[str | int]) -> None:
+        """Write a row: the input's cells, then what this program says of it."""
+        self._writer.writerow([*map(neutral, cells), *ours])
+
+
 def _write_source(
-    writers: dict[str, Any],
+    writers: dict[str, _Writer],
     source: Source,
     validator: Validator,
     fates: Fates,
     rejections: dict[tuple[int, int], Any],
     header: Sequence[str],
 ) -> None:
+    file_name = source.name if source.name == "-" else neutral(inert(source.name))
     for chunk in source.chunks():
         for row in chunk.rejections:  # rows that could not be split into columns: what could be read of them
             known = dict(zip(source.header, row.cells, strict=False))
-            writers["error.csv"].writerow(
-                [*(known.get(name, "") for name in header), source.name, row.line, row.code, row.message]
-            )
+            ours = (file_name, row.line, row.code, neutral(inert(row.message)))
+            writers["error.csv"].write((known.get(name, "") for name in header), ours)
         valid = validator.check(chunk)
         fate_of_line = dict(
             zip(valid.lines.tolist(), fates.of_rows(key_text(valid.keys)) if len(valid.lines) else [], strict=True)
@@ -145,4 +170,4 @@ def _write_source(
                 file, code, message = "error.csv", rejection.code, rejection.message
             else:
                 file, code, message = fate_of_line[line]
-            writers[file].writerow([*cells, source.name, line, code, message])
+            writers[file].write(cells, (file_name, line, code, neutral(inert(message))))

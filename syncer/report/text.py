@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group, RenderableType
-from rich.markup import escape
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from syncer.inert import inert, inert_lines
 from syncer.lifecycle import Bucket
 from syncer.model import shown_key
+from syncer.report.console import cell
 
 if TYPE_CHECKING:
     from syncer.errors import SyncerError
@@ -39,11 +40,6 @@ MEANING: Mapping[Bucket, str] = {
 STYLES: Mapping[str, str] = {"complete": "green", "incomplete": "yellow", "stopped": "red", "running": "cyan"}
 
 
-def plain_console() -> Console:
-    """Return a console on standard output: coloured on a terminal, plain text elsewhere."""
-    return Console(highlight=False, soft_wrap=True)
-
-
 def sync_text(result: SyncResult) -> RenderableType:
     """Return the summary of ``plan``, ``sync`` and ``resume``."""
     parts: list[RenderableType] = [_headline(result), _numbers(result)]
@@ -56,7 +52,7 @@ def sync_text(result: SyncResult) -> RenderableType:
     if result.discarded_fields:
         parts.append(
             Text(
-                f"! DISCARDED by the campaign: {', '.join(result.discarded_fields)}: the API took the codes, "
+                f"! DISCARDED by the campaign: {inert(', '.join(result.discarded_fields))}: the API took the codes, "
                 "not these fields.\n  Define them in the campaign and run with --force, or leave their columns out "
                 "([jobs.<name>.columns]).",
                 style="bold yellow",
@@ -66,7 +62,7 @@ def sync_text(result: SyncResult) -> RenderableType:
         parts.append(
             Text(f"! {result.earlier_in_doubt:,} values of earlier runs are still not settled.", style="yellow")
         )
-    parts += [Text(f"note: {note}", style="dim") for note in result.notes]
+    parts += [Text(f"note: {inert(note)}", style="dim") for note in result.notes]
     if result.error is not None:
         parts.append(error_text(result.error))
     hint = _next(result)
@@ -84,9 +80,8 @@ def _headline(result: SyncResult) -> Text:
         "incomplete": "finished, but some rows are not confirmed",
         "stopped": "stopped before its end",
     }[result.state]
-    return Text(
-        f"run {run.id} of job {run.job.name} by {' + '.join(run.job.key)}: {words}", f"bold {STYLES[result.state]}"
-    )
+    key = inert(" + ".join(run.job.key))
+    return Text(f"run {run.id} of job {run.job.name} by {key}: {words}", f"bold {STYLES[result.state]}")
 
 
 def _numbers(result: SyncResult) -> Table:
@@ -138,8 +133,8 @@ def _samples(result: SyncResult) -> Table:
             table.add_row(
                 sample.kind if first else "",
                 f"{sample.values:,}" if first else "",
-                escape(" + ".join(key.values())),
-                escape(data),
+                cell(" + ".join(key.values())),
+                cell(data),
             )
     return table
 
@@ -148,7 +143,7 @@ def _rejections(result: SyncResult) -> Group:
     shown = result.rejections[:SHOWN_REJECTIONS]
     table = _table("invalid row", "code", "what is wrong")
     for row in shown:
-        table.add_row(escape(f"{result.files[row.source]}:{row.line}"), row.code, escape(row.message))
+        table.add_row(cell(f"{result.files[row.source]}:{row.line}"), row.code, cell(row.message))
     more = len(result.rejections) - len(shown)
     return Group(table, *([Text(f"… and {more:,} more: --results DIR writes them all", "dim")] if more else []))
 
@@ -159,8 +154,8 @@ def _concerns(concerns: Sequence[Concern]) -> Table:
         table.add_row(
             WORDS[concern.bucket],
             f"{concern.values:,}",
-            escape(concern.message),
-            escape(concern.example),
+            cell(concern.message),
+            cell(concern.example),
             MEANING.get(concern.bucket, ""),
         )
     return table
@@ -179,7 +174,14 @@ def _next(result: SyncResult) -> str:
 
 def error_text(error: SyncerError) -> Text:
     """Return an error: what happened, then what to do."""
-    return Text.assemble((f"error ({error.code}): ", "bold red"), error.message, ("\n  next: ", "bold"), error.next)
+    return Text.assemble(
+        (f"error ({error.code}): ", "bold red"), said(error), ("\n  next: ", "bold"), inert(error.next)
+    )
+
+
+def said(error: SyncerError) -> str:
+    """Return an error's message; its further lines are set in, so that none of them can pass for one of ours."""
+    return inert_lines(error.message).replace("\n", "\n    ")
 
 
 def check_text(findings: Sequence[Finding]) -> RenderableType:
@@ -187,8 +189,10 @@ def check_text(findings: Sequence[Finding]) -> RenderableType:
     table = _table("", "checked", "found")
     for finding in findings:
         mark = Text("ok", "green") if finding.error is None else Text("FAULT", "bold red")
-        words = finding.found if finding.error is None else f"{finding.error.message}\nnext: {finding.error.next}"
-        table.add_row(mark, finding.what, escape(words))
+        words = inert(finding.found)
+        if finding.error is not None:
+            words = f"{said(finding.error)}\nnext: {inert(finding.error.next)}"
+        table.add_row(mark, finding.what, Text(words))
     return table
 
 
@@ -202,7 +206,7 @@ def runs_text(runs: Sequence[RunSummary]) -> RenderableType:
         others = {WORDS[bucket]: n for bucket, n in summary.values.items() if n and bucket is not Bucket.CONFIRMED}
         table.add_row(
             str(run.id),
-            escape(run.job.name),
+            cell(run.job.name),
             run.started_at[:19].replace("T", " "),
             Text(run.state, STYLES.get(run.state, "")),
             "" if run.exit_code is None else str(run.exit_code),
@@ -220,7 +224,7 @@ def run_text(details: RunDetails) -> RenderableType:
     facts.add_column(style="dim")
     facts.add_column()
     for name, value in _run_facts(run, details):
-        facts.add_row(name, escape(value))
+        facts.add_row(name, cell(value))
     facts.add_row("rows", _counts(run.rows, first="read"))
     facts.add_row("values", _counts({WORDS[bucket]: n for bucket, n in summary.values.items()}, first="confirmed"))
     parts: list[RenderableType] = [Text(f"run {run.id}: {run.state}", f"bold {STYLES.get(run.state, '')}"), facts]
@@ -235,9 +239,9 @@ def run_text(details: RunDetails) -> RenderableType:
             f"{batch.size:,}",
             str(batch.attempts),
             "" if batch.codes_affected is None else f"{batch.codes_affected:,}",
-            batch.task_id or "",
+            cell(batch.task_id or ""),
             batch.changed_at[11:19],
-            escape(batch.message or ""),
+            cell(batch.message or ""),
         )
     parts.append(batches)
     more = sum(details.batch_counts.values()) - len(details.batches)
@@ -271,14 +275,14 @@ def history_text(entries: Sequence[HistoryEntry]) -> RenderableType:
         mark = " (the current state)" if entry.confirmed_now else ""
         table.add_row(
             str(entry.run_id),
-            escape(f"{entry.file}:{entry.line}"),
-            escape(entry.data),
+            cell(f"{entry.file}:{entry.line}"),
+            cell(entry.data),
             (entry.sent_at or "never")[:19].replace("T", " "),
             f"{entry.batch_id} {entry.kind}",
-            entry.task_id or "",
-            escape(f"{entry.outcome}{mark}{': ' + entry.message if entry.message else ''}"),
+            cell(entry.task_id or ""),
+            cell(f"{entry.outcome}{mark}{': ' + entry.message if entry.message else ''}"),
         )
-    return Group(Text(f"{entries[0].job}: {shown_key(entries[0].key)}", "bold"), table)
+    return Group(Text(inert(f"{entries[0].job}: {shown_key(entries[0].key)}"), "bold"), table)
 
 
 def _table(*columns: str) -> Table:

@@ -16,7 +16,9 @@ import pyarrow as pa
 import pyarrow.csv
 
 from syncer.errors import SourceError
+from syncer.inert import inert
 from syncer.model import Chunk, Dialect, Rejection, SourceInfo
+from syncer.source import mended
 from syncer.source.dialect import CsvForm, describe
 from syncer.source.files import BLOCK_BYTES, InputFile, utf8_blocks
 from syncer.source.header import read_head
@@ -44,19 +46,19 @@ class CsvSource:
 
     def __init__(self, position: int, name: str, form: CsvForm, stdin: IO[bytes] | None) -> None:
         self.position = position
-        self.name = name
-        self.form = form
+        self.name = inert(name)
         self._file = InputFile(name, stdin)
         self._rows = 0
         self.warnings: tuple[str, ...] = ()
         try:
+            self.form = form = mended.form_of(self._file, form)
             encoding, sample, final = self._sample()
-            self.head = read_head(sample, form, encoding=encoding, name=name, final=final)
+            self.head = read_head(sample, form, encoding=encoding, name=self.name, final=final)
+            self.header = mended.restored_header(self.head.names, self.name)
         except SourceError:
             self.close()
             raise
         self.dialect = self.head.dialect
-        self.header = self.head.names
 
     def close(self) -> None:
         """Let go of the file."""
@@ -92,6 +94,9 @@ class CsvSource:
 
         Raises `SourceError` when its structure is in doubt, or when it changed since an earlier pass.
         """
+        return mended.restored_chunks(self.header, self._chunks(wanted))
+
+    def _chunks(self, wanted: Sequence[str] | None) -> Iterator[Chunk]:
         keep = [name for name in self.header if wanted is None or name in wanted]
         reader = _Reader(self, keep)
         tally = Tally(self.name, self.form.max_damaged_percent)

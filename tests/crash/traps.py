@@ -4,6 +4,7 @@ kill      SIGKILL before or after the n-th commit or request (`commits-and-reque
           truncation or removal of the ledger's files (`disk`), a write being cut in half first when `torn` is set
 fail      the n-th of these disk operations fails once, as a disk does (`EIO`)
 fail_on   it fails, and so does every write after it: a disk that is full (`ENOSPC`) or broken (`EIO`)
+sabotage  (where) a function fails with the token in its error; child: it starts another program (security/canary.py)
 record    every disk operation is written to a file, with a mark after each commit (see disk.py)
 """
 
@@ -40,6 +41,11 @@ class Counter:
 
 def set_trap(trap: dict[str, Any], passed: mmap.mmap) -> None:
     """Install a trap in this process: ``{"where": …, "do": …, "at": n}``."""
+    if trap["where"] in {"sabotage", "child"}:
+        from security.canary import sabotage, start_a_child
+
+        (sabotage if trap["where"] == "sabotage" else start_a_child)(trap["do"])
+        return
     counter = Counter(trap, passed)
     if trap["where"] == "commits-and-requests":
         _trap_commits(counter)

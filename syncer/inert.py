@@ -1,0 +1,33 @@
+r"""Text of others (cells, file names, the API's messages) made harmless where people and log collectors read it.
+
+What always holds: what comes out has no control character that a terminal obeys, none that starts a line, and none
+that turns the direction of writing; it is written out instead (``\x1b``, ``\n``), so that it can be seen. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+
+# C0, DEL, C1 (U+009B is a terminal's CSI), line separators, invisible marks that turn the direction, lone surrogates.
+_ACTIVE = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_ANY = re.compile(f"[{_ACTIVE}]")
+_NOT_NEWLINE = re.compile(f"(?!\n)[{_ACTIVE}]")
+
+
+def inert(text: str) -> str:
+    """Return the text on one line, every active character written out."""
+    return _ANY.sub(_written_out, text)
+
+
+def inert_lines(text: str) -> str:
+    """Return a text of this program's own lines, with every other active character in it written out."""
+    return _NOT_NEWLINE.sub(_written_out, text)
+
+
+def inert_json(document: str) -> str:
+    """Return the same JSON document with the active characters of its strings as escapes."""
+    return _NOT_NEWLINE.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+
+
+def _written_out(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
