@@ -5,6 +5,9 @@ kill      SIGKILL before or after the n-th commit or request (`commits-and-reque
 fail      the n-th of these disk operations fails once, as a disk does (`EIO`)
 fail_on   it fails, and so does every write after it: a disk that is full (`ENOSPC`) or broken (`EIO`)
 record    every disk operation is written to a file, with a mark after each commit (see disk.py)
+
+Traps that count nothing: `authority` trusts the certificates of a test's own authority (and no other), `clock` sets the
+machine's clock off by ``seconds`` for this process.
 """
 
 from __future__ import annotations
@@ -44,6 +47,10 @@ def set_trap(trap: dict[str, Any], passed: mmap.mmap) -> None:
     if trap["where"] == "commits-and-requests":
         _trap_commits(counter)
         _trap_requests(counter)
+    elif trap["where"] == "authority":
+        _trust(trap["file"])
+    elif trap["where"] == "clock":
+        _set_clock(trap["seconds"])
     else:
         from crash.disk import trap_disk
 
@@ -80,3 +87,18 @@ def _trap_requests(counter: Counter) -> None:
         return reply
 
     Transport.call = passed_call  # type: ignore[method-assign]
+
+
+def _trust(file: str) -> None:
+    """Put an authority in the place of all those that requests brings along."""
+    import requests.adapters
+
+    requests.adapters.DEFAULT_CA_BUNDLE_PATH = file
+
+
+def _set_clock(off_s: float) -> None:
+    """Let this process's wall clock be off; its monotonic clock goes on as it was."""
+    import time
+
+    true_time = time.time
+    time.time = lambda: true_time() + off_s
