@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from syncer.errors import SignalError, SyncerError, UsageError
+from syncer import streams
+from syncer.errors import OutputError, SignalError, SyncerError, UsageError
 from syncer.signals import Interrupt, install
 
 if TYPE_CHECKING:
@@ -117,13 +118,19 @@ def _settings() -> Settings:
 def _show(document: dict[str, Any], text: Callable[[], Any]) -> None:
     """Print a result: as JSON, or as text for people."""
     if _options().json:
-        import json
-
-        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        _echo_json(document)
     else:
         from syncer.report.text import plain_console
 
         plain_console().print(text())
+
+
+def _echo_json(document: dict[str, Any]) -> None:
+    import json
+
+    text = json.dumps(document, ensure_ascii=not streams.speaks_utf8(), indent=2)
+    # Bytes of a name that are no UTF-8 travel as lone surrogates, which no stream can write.
+    click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def _envelope(name: str, **members: Any) -> dict[str, Any]:
@@ -276,7 +283,7 @@ def audit_export_command(since: str | None, run: int | None, form: str) -> None:
     from syncer.report.export import write_export
 
     with commands.audit_export(_settings(), since=since, run_id=run) as entries:
-        write_export(entries, form, sys.stdout)
+        write_export(entries, form, streams.utf8_stdout())
 
 
 @cli.group("ledger")
@@ -405,11 +412,13 @@ def sandbox_command(
 
 def main() -> None:
     """Run the program; turn every failure into its exit code, its words, and what to do next."""
+    streams.prepare()
     wants_json = "--json" in sys.argv[1:]
     options = Options()
     install(options.interrupt)
     try:
         cli(standalone_mode=False, obj=options)
+        sys.stdout.flush()
     except click.exceptions.Abort:
         _fail(SignalError("interrupted", signal_number=signal.SIGINT), wants_json)
     except click.ClickException as error:
@@ -418,7 +427,7 @@ def main() -> None:
     except SyncerError as error:
         _fail(error, wants_json)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.abandon_stdout()
         sys.exit(1)
     except Exception as error:
         if "-v" in sys.argv or "--verbose" in sys.argv:
@@ -435,13 +444,18 @@ def _help_command(error: click.ClickException) -> str:
 
 def _fail(error: SyncerError, wants_json: bool) -> None:
     """Report a failure that no result carries, and end with its exit code."""
-    if wants_json:
-        import json
-
+    told = False
+    if isinstance(error, OutputError):
+        streams.abandon_stdout()
+    elif wants_json:
         from syncer.report.document import failure_document
 
         words = [word for word in sys.argv[1:] if not word.startswith("-")]
-        click.echo(json.dumps(failure_document(words[0] if words else "", error), ensure_ascii=False, indent=2))
-    else:
+        try:
+            _echo_json(failure_document(words[0] if words else "", error))
+            told = True
+        except (OutputError, BrokenPipeError):  # then standard error has to do
+            streams.abandon_stdout()
+    if not told:
         click.echo(f"error ({error.code}): {error.message}\n  next: {error.next}", err=True)
     sys.exit(error.status)

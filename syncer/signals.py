@@ -35,6 +35,7 @@ class Interrupt:
 
 
 def install(interrupt: Interrupt) -> None:
-    """Let `interrupt` have the signals that ask the program to stop."""
+    """Let `interrupt` have the signals that ask the program to stop; a hangup ignored by `nohup` stays ignored."""
     for number in STOPPING:
-        signal.signal(number, interrupt.arrived)
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt.arrived)

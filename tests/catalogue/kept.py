@@ -13,7 +13,8 @@ from typing import Any
 
 from conftest import TOKEN
 
-from syncer.ledger.ledger import Ledger
+from syncer.ledger.check import problems
+from syncer.ledger.engine import open_engine
 
 HEADER = ("extended_id", "intended_market")
 CODES = 130
@@ -73,8 +74,9 @@ def assert_right(here: Any, version: int = 1) -> None:
                 newest[write.code] = written
     assert len(batches) == len(set(batches)), "a batch created two tasks"
     assert here.box.world.violations == []
-    with Ledger.open_to_read(f"sqlite:///{here.folder}/syncer.db") as ledger:
-        assert ledger.problems() == []
+    engine = open_engine(here.folder / "syncer.db", read_only=True)
+    with engine.connect() as connection:
+        assert problems(connection) == []
 
 
 def assert_nothing_lost(here: Any, forks: Any, version: int = 1, *, runs: int = 1, **extra: str) -> Any:

@@ -7,11 +7,12 @@ fail_on   it fails, and so does every write after it: a disk that is full (`ENOS
 record    every disk operation is written to a file, with a mark after each commit (see disk.py)
 
 Traps that count nothing: `authority` trusts the certificates of a test's own authority (and no other), `clock` sets the
-machine's clock off by ``seconds`` for this process.
+machine's clock off by ``seconds`` for this process, `constant` gives a constant of a module another value.
 """
 
 from __future__ import annotations
 
+import importlib
 import mmap
 import os
 import signal
@@ -51,6 +52,8 @@ def set_trap(trap: dict[str, Any], passed: mmap.mmap) -> None:
         _trust(trap["file"])
     elif trap["where"] == "clock":
         _set_clock(trap["seconds"])
+    elif trap["where"] == "constant":
+        setattr(importlib.import_module(trap["module"]), trap["name"], trap["value"])
     else:
         from crash.disk import trap_disk
 
