@@ -266,7 +266,7 @@ def audit_show_command(value: tuple[str, ...]) -> None:
     from syncer import commands
     from syncer.report import document, text
 
-    entries = commands.audit_show(_settings(), value)
+    entries = commands.audit_show(_settings(), [os.fsencode(part).decode("utf-8", "replace") for part in value])
     _show(
         _envelope("audit show", entries=[document.entry_document(e) for e in entries]),
         lambda: text.history_text(entries),

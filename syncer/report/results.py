@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import csv
 import os
-from contextlib import ExitStack
+import tempfile
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from syncer.errors import UsageError
+from syncer.errors import OutputError, SourceError, UsageError
 from syncer.lifecycle import Bucket
 from syncer.plan.diff import Verdict
 from syncer.plan.records import key_text
@@ -87,23 +88,39 @@ def write_results(
     sources: Sequence[Source],
     validator: Validator,
 ) -> None:
-    """Write the three files into `folder`, creating it; raise `UsageError` when that cannot be done."""
+    """Write the three files into `folder`; raise `OutputError` when that cannot be done: the run is over by then."""
     fates = Fates(intake, outcomes)
     rejections = {(row.source, row.line): row for row in intake.plan.rejections}
     header = list(dict.fromkeys(name for source in sources for name in source.header))
     header = [name for name in header if name not in EXTRA_COLUMNS]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             writers = {name: _open(stack, folder / name, header) for name in FILES}
             for source in sources:
                 _write_source(writers, source, validator, fates, rejections, header)
         for name in FILES:
             os.replace(folder / (name + ".part"), folder / name)
+    except (OSError, SourceError) as error:
+        for name in FILES:
+            with suppress(OSError):
+                (folder / (name + ".part")).unlink(missing_ok=True)
+        words = error.strerror if isinstance(error, OSError) else error.message
+        raise OutputError(
+            f"the results cannot be written to {folder}: {words}; the run itself is recorded",
+            next="syncer audit export --run RUN --format csv",
+        ) from error
+
+
+def prepare_results(folder: Path) -> None:
+    """Create the folder; raise `UsageError` when files cannot be written into it: better now than after a night."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"x")
     except OSError as error:
         raise UsageError(
-            f"the results cannot be written to {folder}: {error.strerror}; the run itself is recorded",
-            next="syncer audit export --run RUN --format csv",
+            f"the results folder {folder} cannot be written: {error.strerror}; nothing was sent",
+            next="name another folder with --results",
         ) from error
 
 

@@ -1,13 +1,14 @@
 """Bytes of a file, decompressed and as UTF-8, in blocks; with the hash of what lay on disk.
 
-What always holds: memory is bounded by a block; a second pass over a file that has changed raises; standard input is
-kept in an unlinked temporary file, so that it can be read twice as well.
+What always holds: memory is bounded by a block; a pass over a file that changes meanwhile, or that has changed since an
+earlier pass, raises; standard input and pipes are kept in an unlinked temporary file, so that they can be read twice.
 """
 
 from __future__ import annotations
 
 import codecs
 import hashlib
+import os
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -27,13 +28,21 @@ class InputFile:
     """One input, which can be read any number of times from its beginning. ``name`` is for messages."""
 
     def __init__(self, name: str, stdin: IO[bytes] | None) -> None:
-        self.name = name
+        self._path = Path(name)
+        self.name = shown_name(name)
         self.sha256 = ""
         """Of the bytes on disk, in hex; known after the first full pass."""
         self.size_bytes = 0
-        self._spool = _spool(stdin) if name == "-" and stdin is not None else None
-        if name == "-" and stdin is None:
-            raise SourceError("there is no standard input", file=name)
+        self._form: tuple[int, ...] = ()
+        """Which file it was, its size and when it was written, when it was opened first."""
+        self._spool: IO[bytes] | None = None
+        if name == "-":
+            if stdin is None:
+                raise SourceError("there is no standard input", file=name)
+            self._spool = _spool(stdin, self.name)
+        elif self._path.exists() and not (self._path.is_file() or self._path.is_dir()):
+            with self._open() as pipe:  # a second opening would not begin at its beginning
+                self._spool = _spool(pipe, self.name)
 
     def close(self) -> None:
         """Let go of what was kept of standard input."""
@@ -44,11 +53,10 @@ class InputFile:
         if self._spool is not None:
             self._spool.seek(0)
             return self._spool
-        path = Path(self.name)
-        if path.is_dir():
-            raise SourceError("it is a folder; name the files in it", file=self.name)
         try:
-            return path.open("rb")
+            if self._path.is_dir():
+                raise SourceError("it is a folder; name the files in it", file=self.name)
+            return self._path.open("rb")
         except OSError as error:
             raise SourceError(f"cannot be opened: {error.strerror}", file=self.name, next="ls -l FILE") from error
 
@@ -57,6 +65,10 @@ class InputFile:
         digest, size = hashlib.sha256(), 0
         handle = self._open()
         try:
+            form = _form(handle)
+            if form != (self._form or form):
+                raise self._changed()
+            self._form = form
             unzip: Gunzip | None = None
             while raw := handle.read(BLOCK_BYTES):
                 digest.update(raw)
@@ -67,6 +79,8 @@ class InputFile:
                     yield raw
                 else:
                     yield from unzip.blocks(raw)
+            if _form(handle) != form or (handle is not self._spool and size != os.fstat(handle.fileno()).st_size):
+                raise self._changed()
             if unzip is not None:
                 unzip.end()
         except OSError as error:
@@ -77,10 +91,25 @@ class InputFile:
             if handle is not self._spool:
                 handle.close()
         if self.sha256 and digest.hexdigest() != self.sha256:
-            raise SourceError(
-                "the file changed while it was being read", file=self.name, next="run again when it is whole"
-            )
+            raise self._changed()
         self.sha256, self.size_bytes = digest.hexdigest(), size
+
+    def _changed(self) -> SourceError:
+        return SourceError(
+            "the file changed while it was being read",
+            file=self.name,
+            next="wait until whoever writes the file is done, then run the command again",
+        )
+
+
+def shown_name(name: str) -> str:
+    """Return a file's name as text: its bytes as UTF-8 whatever the locale, those that are none as escapes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _form(handle: IO[bytes]) -> tuple[int, ...]:
+    found = os.fstat(handle.fileno())
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 class Gunzip:
@@ -169,8 +198,14 @@ def _place(error: UnicodeDecodeError, lines: int) -> tuple[int, int]:
     return lines + before.count(b"\n"), len(before) - (before.rfind(b"\n") + 1) + 1
 
 
-def _spool(stdin: IO[bytes]) -> IO[bytes]:
-    spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the input
-    while block := stdin.read(BLOCK_BYTES):
-        spool.write(block)
+def _spool(stream: IO[bytes], name: str) -> IO[bytes]:
+    try:
+        spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the input
+        while block := stream.read(BLOCK_BYTES):
+            spool.write(block)
+        spool.flush()
+    except OSError as error:
+        raise SourceError(
+            f"cannot be kept in a temporary file: {error.strerror}", file=name, next="set TMPDIR to a folder with room"
+        ) from error
     return spool

@@ -34,8 +34,8 @@ class Source:
 
     def __init__(self, position: int, name: str, form: CsvForm, stdin: IO[bytes] | None) -> None:
         self.position = position
-        self.name = name
         self._file = InputFile(name, stdin)
+        self.name = self._file.name
         self._declared = form.encoding
         quote = QUOTE if form.quote is None else form.quote
         self._rows = 0

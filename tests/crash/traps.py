@@ -7,7 +7,8 @@ fail_on   it fails, and so does every write after it: a disk that is full (`ENOS
 record    every disk operation is written to a file, with a mark after each commit (see disk.py)
 
 Traps that count nothing: `authority` trusts the certificates of a test's own authority (and no other), `clock` sets the
-machine's clock off by ``seconds`` for this process, `constant` gives a constant of a module another value.
+machine's clock off by ``seconds`` for this process, `constant` gives a constant of a module another value,
+`input` changes an input file while it is read, `capabilities` makes permissions hold for root too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import mmap
 import os
 import signal
 import struct
+from pathlib import Path
 from typing import Any
 
 
@@ -54,6 +56,10 @@ def set_trap(trap: dict[str, Any], passed: mmap.mmap) -> None:
         _set_clock(trap["seconds"])
     elif trap["where"] == "constant":
         setattr(importlib.import_module(trap["module"]), trap["name"], trap["value"])
+    elif trap["where"] == "input":
+        _change_input(counter, trap)
+    elif trap["where"] == "capabilities":
+        _drop_capabilities()
     else:
         from crash.disk import trap_disk
 
@@ -105,3 +111,39 @@ def _set_clock(off_s: float) -> None:
 
     true_time = time.time
     time.time = lambda: true_time() + off_s
+
+
+def _change_input(counter: Counter, trap: dict[str, Any]) -> None:
+    """Change an input file once: after its header was read, or when the first block of its rows was taken."""
+    from catalogue import changes
+
+    from syncer.source.files import InputFile
+
+    blocks = InputFile.blocks
+    passes = 0
+
+    def changing(self: Any) -> Any:
+        nonlocal passes
+        passes += 1
+        if passes == 2 and trap["after"] == "header":
+            change()
+        for number, block in enumerate(blocks(self)):
+            if passes == 2 and number == 1 and trap["after"] == "block":
+                change()
+            yield block
+
+    def change() -> None:
+        counter.count()
+        changes.CHANGES[trap["change"]](Path(trap["file"]))
+
+    InputFile.blocks = changing  # type: ignore[method-assign]
+
+
+def _drop_capabilities() -> None:
+    """Give up root's right to pass by permissions, so that they hold for this process as for anybody."""
+    import ctypes
+
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    nothing = (ctypes.c_uint32 * 6)()
+    if ctypes.CDLL(None).capset(header, nothing) != 0:
+        raise OSError("capabilities cannot be given up")
