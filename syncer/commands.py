@@ -302,7 +302,8 @@ def _opened(job: JobSettings, request: Request, around: Surroundings) -> Iterato
         raise UsageError("no file is named", next="syncer sync FILE…, or - for standard input")
     form = CsvForm(job.csv.encoding, job.csv.delimiter, job.csv.quote)
     with ExitStack() as stack:
-        sources = open_sources(request.files, form, stdin=around.stdin)
+        with around.interrupt.at_once():
+            sources = open_sources(request.files, form, stdin=around.stdin)
         for source in sources:
             stack.callback(source.close)
         rules = RowRules(

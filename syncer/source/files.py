@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
+import select
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from syncer.errors import SourceError
 
 BLOCK_BYTES = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"
+WAIT_S = 0.2
 MARK_BYTES = 200
 """Bytes from which an encoding is told."""
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
@@ -201,7 +203,7 @@ def _place(error: UnicodeDecodeError, lines: int) -> tuple[int, int]:
 def _spool(stream: IO[bytes], name: str) -> IO[bytes]:
     try:
         spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the input
-        while block := stream.read(BLOCK_BYTES):
+        for block in _as_they_come(stream):
             spool.write(block)
         spool.flush()
     except OSError as error:
@@ -209,3 +211,24 @@ def _spool(stream: IO[bytes], name: str) -> IO[bytes]:
             f"cannot be kept in a temporary file: {error.strerror}", file=name, next="set TMPDIR to a folder with room"
         ) from error
     return spool
+
+
+def _as_they_come(stream: IO[bytes]) -> Iterator[bytes]:
+    """Give what a stream says until its end. A signal is seen at the latest after `WAIT_S`, however long it is silent.
+
+    A plain read would miss one that comes just before it blocks, and wait for whoever writes to end.
+    """
+    try:
+        number = stream.fileno()
+    except OSError:  # no stream of the system
+        yield from iter(lambda: stream.read(BLOCK_BYTES), b"")
+        return
+    waiting = select.poll()
+    waiting.register(number, select.POLLIN)
+    while True:
+        while not waiting.poll(WAIT_S * 1000):
+            pass
+        block = os.read(number, BLOCK_BYTES)
+        if not block:
+            return
+        yield block

@@ -92,6 +92,7 @@ def test_a_signal_in_each_phase(place, forks, record_property, phase, number):
         else:
             assert reached.wait(20), process.communicate(timeout=20)
         os.kill(process.pid, number)
+        process.wait(20)  # while its standard input stays open: nothing else may end it
         out, err = process.communicate(timeout=20)
     done = Ended(process.returncode, out, err)
     code = SIGNALS[number]
