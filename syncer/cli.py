@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from syncer import exposure
-from syncer.errors import SignalError, SyncerError, UsageError
+from syncer import exposure, streams
+from syncer.errors import OutputError, SignalError, SyncerError, UsageError
 from syncer.inert import inert, inert_json, inert_lines
 from syncer.masking import TOKEN_VARIABLE, masked
 from syncer.signals import Interrupt, install
@@ -141,7 +141,9 @@ def _show(document: dict[str, Any], text: Callable[[], Any]) -> None:
 def _echo_json(document: dict[str, Any]) -> None:
     import json
 
-    click.echo(inert_json(masked(json.dumps(document, ensure_ascii=False, indent=2))))
+    text = inert_json(masked(json.dumps(document, ensure_ascii=not streams.speaks_utf8(), indent=2)))
+    # Bytes of a name that are no UTF-8 travel as lone surrogates, which no stream can write.
+    click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def _envelope(name: str, **members: Any) -> dict[str, Any]:
@@ -278,6 +280,7 @@ def audit_show_command(value: tuple[str, ...]) -> None:
     from syncer import codes_commands, commands
     from syncer.report import codes, document, text
 
+    value = tuple(os.fsencode(part).decode("utf-8", "replace") for part in value)
     entries = commands.audit_show(_settings(), value)
     uploads = codes_commands.code_history(_settings(), value[0]) if len(value) == 1 else []
     _show(
@@ -440,12 +443,14 @@ def main() -> None:
     """Run the program; turn every failure into its exit code, its words, and what to do next."""
     import syncer.cli_scans  # noqa: F401  registers its commands
 
+    streams.prepare()
     wants_json = "--json" in sys.argv[1:]
     options = Options()
     exposure.cover()
     install(options.interrupt)
     try:
         cli(standalone_mode=False, obj=options)
+        sys.stdout.flush()
     except click.exceptions.Abort:
         _fail(SignalError("interrupted", signal_number=signal.SIGINT), wants_json)
     except click.ClickException as error:
@@ -454,7 +459,7 @@ def main() -> None:
     except SyncerError as error:
         _fail(error, wants_json)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.abandon_stdout()
         sys.exit(1)
     except Exception as error:
         if options.verbose:
@@ -469,12 +474,19 @@ def _help_command(error: click.ClickException) -> str:
 
 def _fail(error: SyncerError, wants_json: bool) -> None:
     """Report a failure that no result carries, and end with its exit code."""
-    if wants_json:
+    told = False
+    if isinstance(error, OutputError):
+        streams.abandon_stdout()
+    elif wants_json:
         from syncer.report.document import failure_document
 
         words = [word for word in sys.argv[1:] if not word.startswith("-")]
-        _echo_json(failure_document(words[0] if words else "", error))
-    else:
+        try:
+            _echo_json(failure_document(words[0] if words else "", error))
+            told = True
+        except (OutputError, BrokenPipeError):  # then standard error has to do
+            streams.abandon_stdout()
+    if not told:
         message = error.message.replace("\n", "\n    ")  # a further line never passes for one of ours
         click.echo(inert_lines(f"error ({error.code}): {message}\n  next: {inert(error.next)}"), err=True)
     sys.exit(error.status)

@@ -22,6 +22,7 @@ from syncer.config import JobSettings, Settings, example_text, pick_job
 from syncer.errors import (
     ConfigError,
     LedgerError,
+    OutputError,
     UsageError,
 )
 from syncer.execute.assemble import Connection
@@ -34,7 +35,7 @@ from syncer.ledger.engine import ledger_path
 from syncer.ledger.ledger import Ledger, upgrade_ledger
 from syncer.lifecycle import OPEN, Bucket, State
 from syncer.model import KEY_SEPARATOR, Mode, Plan
-from syncer.report.results import write_results
+from syncer.report.results import prepare_results, write_results
 from syncer.results import Concern, InitResult, RunDetails, RunSummary, Sample, Seconds, SyncResult
 from syncer.session import Session, connection_of, reader_of
 from syncer.session import session as open_session
@@ -114,6 +115,8 @@ def sync(settings: Settings, request: Request, around: Surroundings) -> SyncResu
     clock, started_s = around.clock, around.clock.monotonic_s()
     job = pick_job(settings, request.job)
     connection = connection_of(settings)
+    if request.results is not None:
+        prepare_results(request.results)
     with ExitStack() as stack:
         sources, validator = stack.enter_context(_opened(job, request, around))
         mode = _mode(job, request, validator.keys)
@@ -139,7 +142,10 @@ def sync(settings: Settings, request: Request, around: Surroundings) -> SyncResu
                 session.send()
         result = _with_plan(session.result(SyncResult("sync")), intake, sources, validator)
         if request.results is not None and intake is not None:
-            write_results(request.results, ledger.planned_outcomes(run.id), intake, sources, validator)
+            try:
+                write_results(request.results, ledger.planned_outcomes(run.id), intake, sources, validator)
+            except OutputError as error:
+                result = replace(result, error=result.error or error)
     return result
 
 
@@ -315,7 +321,8 @@ def _opened(job: JobSettings, request: Request, around: Surroundings) -> Iterato
     with ExitStack() as stack:
         if request.files:
             key = request.key or job.key
-            sources = open_sources(request.files, form, stdin=around.stdin, sheet=job.sheet, key=key)
+            with around.interrupt.at_once():
+                sources = open_sources(request.files, form, stdin=around.stdin, sheet=job.sheet, key=key)
         else:
             sources = [_open_query(job, around)]
         for source in sources:

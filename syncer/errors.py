@@ -1,6 +1,7 @@
 """The tree of errors: each knows its exit code, its stable code for scripts, and what to do next.
 
     SyncerError                     1   unexpected failure
+    ├── OutputError                 1   standard output, or the results folder, cannot be written; the work is done
     ├── UsageError                  2   the command line asks for something that cannot be
     │   ├── ConfigError             2   a setting is unknown, of the wrong type, or missing
     │   └── SourceError             2   a file cannot be read, or its structure is in doubt: refused whole
@@ -50,6 +51,13 @@ class SyncerError(Exception):
     def status(self) -> int:
         """The exit status of the process that ends with this error."""
         return self.exit_code
+
+
+class OutputError(SyncerError):
+    """What the command did is done and recorded; its output (standard output, a results folder) cannot be written."""
+
+    code = "output"
+    default_next = "syncer status (what was done is recorded); make room for the output before the command is run again"
 
 
 class UsageError(SyncerError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from syncer import __version__
 from syncer.api.limits import ReadLimiter
 from syncer.clock import Clock, utc_text
-from syncer.errors import LedgerError, SyncerError
+from syncer.errors import LedgerBusyError, LedgerError, SyncerError
 from syncer.execute.assemble import Connection, make_engine, quarantine_s
 from syncer.execute.context import EngineSettings
 from syncer.execute.engine import Engine
@@ -78,7 +78,7 @@ class Session:
         """Record how the run ended. A ledger that takes nothing any more keeps what it has: `resume` starts there."""
         result = self.result(SyncResult("sync"))
         log.info("run %d: %s, exit code %d", self._run.id, result.state, result.exit_code)
-        with suppress(LedgerError):
+        with suppress(LedgerError, LedgerBusyError):
             self._engine.context.writer.end_run(
                 self._run.id,
                 utc_text(self._clock.wall_s()),
@@ -92,7 +92,7 @@ class Session:
         """Return `result` with everything that the ledger and the engine know about the run."""
         try:
             return self._from_ledger(result)
-        except LedgerError as error:
+        except (LedgerError, LedgerBusyError) as error:
             return replace(result, run=self._run, error=self.error or error)
 
     def _from_ledger(self, result: SyncResult) -> SyncResult:

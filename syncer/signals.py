@@ -6,6 +6,8 @@ The first ends work that can end cleanly (`Interrupt.graceful`), and anything el
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from syncer.errors import SignalError
@@ -33,8 +35,19 @@ class Interrupt:
         if self.signal_number is not None:
             raise SignalError(f"stopped by signal {self.signal_number} {words}", signal_number=self.signal_number)
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Let a signal end what is done inside at once: nothing is begun yet, and reading a pipe may wait for ever."""
+        before, self.graceful = self.graceful, False
+        try:
+            self.check("before anything was sent")
+            yield
+        finally:
+            self.graceful = before
+
 
 def install(interrupt: Interrupt) -> None:
-    """Let `interrupt` have the signals that ask the program to stop."""
+    """Let `interrupt` have the signals that ask the program to stop; a hangup ignored by `nohup` stays ignored."""
     for number in STOPPING:
-        signal.signal(number, interrupt.arrived)
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt.arrived)

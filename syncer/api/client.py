@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, urljoin, urlsplit
 
+from msgspec import UNSET
+
 from syncer.api import wire
 from syncer.api.classify import Verdict, classify, retry_after_s
 from syncer.api.products import PRODUCTS_PATH, Product, decode_page
@@ -171,7 +173,7 @@ class Client:
         """List all tasks with a reference, following pages on this server alone."""
         tasks: list[Task] = []
         params = {"reference": reference}
-        calls = 0
+        calls, told = 0, True
         while True:
             calls += 1
             reply = self._transport.call("GET", TASKS_PATH, params=params)
@@ -179,10 +181,12 @@ class Client:
             if isinstance(page, TasksAnswer):
                 return replace(page, calls=calls)
             tasks += map(self._task, page.results)
+            told = told and all(state.reference is not UNSET for state in page.results)
             following = self._own(page.next, TASKS_PATH) if isinstance(page.next, str) else None
             if following is None or calls == PAGES_MAX:
                 common = {**self._common(reply), "calls": calls}
-                return TasksAnswer(**common, tasks=tuple(tasks), complete=page.ends(len(tasks)))
+                # A task without any `reference` may be the one that is looked for: such a list proves no absence.
+                return TasksAnswer(**common, tasks=tuple(tasks), complete=told and page.ends(len(tasks)))
             params = following
 
     def task(self, task_id: str) -> TaskAnswer:
@@ -281,7 +285,7 @@ class Client:
         return Task(
             id=state.id,
             remote_state=self._shown(state.state),
-            reference=state.reference or "",
+            reference=state.reference if isinstance(state.reference, str) else "",
             codes_affected=state.codes_affected,
             details=None
             if details is None

@@ -17,6 +17,7 @@ import threading
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -139,6 +140,8 @@ class Transport:
             failure = ended  # what was read may be cut short by the end, and look whole
         elif status_code is not None and status_code < 200:
             failure = f"status {status_code} is no final answer"
+        if failure is not None and not watch.connected and watch.sending_s is None:
+            failure = f"no connection to {urlsplit(self.base_url).netloc}: {failure}"  # the resolver names no host
         if failure is not None or watch.out_of_step:
             self._drop_connection()
         self._last_used_s = self._clock.monotonic_s()

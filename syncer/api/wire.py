@@ -48,7 +48,7 @@ class TaskState(msgspec.Struct, frozen=True):
 
     id: TaskId
     state: str
-    reference: str | None = None
+    reference: str | UnsetType | None = UNSET
     codes_affected: Count | None = None
     details: TaskDetails | None = None
     error: object = None
@@ -87,7 +87,8 @@ class Detail(msgspec.Struct, frozen=True):
 def decode(body: bytes, kind: type[T]) -> T:
     """Read an answer as `kind`; raise `UnreadableError` when it is not one."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        # As text first: msgspec does not look into the strings of members that nobody reads.
+        return msgspec.json.decode(body.decode("utf-8"), type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise UnreadableError(f"the answer cannot be read: {error}") from None
 

@@ -25,6 +25,7 @@ import pyarrow.csv
 from syncer.codes.rules import REFUSED_NAMES
 from syncer.errors import SourceError
 from syncer.source import CsvForm
+from syncer.source.files import InputFile
 from syncer.source.reader import CsvSource
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class CodesFile:
         self.name = name
         self.filetype = "json" if name.lower().endswith(".json") else "csv"
         self._json = _JsonFile(name) if self.filetype == "json" else None
-        self._source = None if self._json else CsvSource(0, name, CsvForm(encoding="utf-8"), None)
+        self._source = None if self._json else CsvSource(0, InputFile(name, None), CsvForm(encoding="utf-8"))
         if self._source is not None:
             _check_names(name, self._source.header)
 

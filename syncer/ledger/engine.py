@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, ExceptionContext, NullPool, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, NullPool, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -46,8 +47,11 @@ def _parse(url: str) -> URL:
         raise ConfigError(f"ledger.url is not a database URL: {url!r}; an example: sqlite:///syncer.db") from None
 
 
-def open_engine(path: Path, *, read_only: bool = False) -> Engine:
-    """Return an engine for an existing or empty file; nothing is opened before its first use."""
+def open_engine(path: Path, *, read_only: bool = False, before_writing: Callable[[], None] = lambda: None) -> Engine:
+    """Return an engine for an existing or empty file; nothing is opened before its first use.
+
+    ``before_writing`` is called when a transaction that may write begins; what it raises ends the transaction.
+    """
     mode = "ro" if read_only else "rw"
     target = path.absolute().as_uri()
     engine = create_engine(
@@ -58,19 +62,59 @@ def open_engine(path: Path, *, read_only: bool = False) -> Engine:
         poolclass=NullPool,
     )
     event.listen(engine, "connect", lambda raw, _: _configure(raw, path, read_only=read_only))
-    event.listen(
-        engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-    )
+    event.listen(engine, "begin", _beginning(path, before_writing) if not read_only else _begin_reading)
     event.listen(engine, "handle_error", lambda context: _translate(context, path))
     return engine
 
 
-def create_file(path: Path) -> None:
+def _begin_reading(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _beginning(path: Path, before_writing: Callable[[], None]) -> Callable[[Connection], None]:
+    """Return what begins a transaction that may write: on the file that was opened first, and on no other.
+
+    SQLite would go on writing into a file that was deleted or replaced, as if nothing had happened (it looks for that
+    in some modes only): a run would end well, and what it did would be known to nobody.
+    """
+    first: list[os.stat_result] = []
+
+    def begin(connection: Connection) -> None:
+        before_writing()
+        try:
+            found = os.stat(path)
+        except OSError:
+            found = None
+        first.extend([found] if found is not None and not first else [])
+        if found is None or not os.path.samestat(found, first[0]):
+            raise _moved(path)
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return begin
+
+
+def _moved(path: Path) -> LedgerWriteError:
+    return LedgerWriteError(
+        f"the ledger {path} was deleted, moved or replaced during the run",
+        next="put the ledger back (syncer ledger check), then: syncer resume",
+    )
+
+
+def refuse_empty(path: Path, *, may_be_empty: bool) -> None:
+    """Raise `LedgerCorruptError` for an empty file where a ledger was: what that knew would be sent again."""
+    if not may_be_empty and path.exists() and path.stat().st_size == 0:
+        raise LedgerCorruptError(
+            f"the ledger {path} is empty, and was not: its content is lost",
+            next="put back the newest good backup; or remove the empty file, and everything is sent anew",
+        )
+
+
+def create_file(path: Path, *, may_be_empty: bool = True) -> None:
     """Create an empty ledger file, 0600, where there is none. The folder must exist."""
     try:
         os.close(private.create(path))
     except FileExistsError:
-        return
+        refuse_empty(path, may_be_empty=may_be_empty)
     except OSError as error:
         raise LedgerWriteError(f"the ledger {path} cannot be created: {error.strerror}") from error
 
@@ -109,6 +153,8 @@ def _translate(context: ExceptionContext, path: Path) -> BaseException | None:
 def ledger_error(error: sqlite3.Error, path: Path) -> LedgerError | LedgerBusyError:
     """Say in our words what SQLite said, with the way out."""
     name: str = getattr(error, "sqlite_errorname", "") or ""
+    if name == "SQLITE_READONLY_DBMOVED":
+        return _moved(path)
     families: list[tuple[tuple[str, ...], type[Any], str]] = [
         (("SQLITE_BUSY", "SQLITE_LOCKED"), LedgerBusyError, "is locked by another program"),
         (("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH"), LedgerWriteError, "cannot be written (read-only)"),

@@ -15,8 +15,8 @@ from sqlalchemy import insert, select, update
 from syncer.errors import LedgerError
 from syncer.ledger import audit, check, migrate, plans, reads, uploads
 from syncer.ledger import schema as t
-from syncer.ledger.engine import create_file, ledger_error, ledger_path, open_engine
-from syncer.ledger.lock import LedgerLock
+from syncer.ledger.engine import create_file, ledger_error, ledger_path, open_engine, refuse_empty
+from syncer.ledger.lock import LedgerLock, was_whole
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.values import UpgradeResult
 from syncer.ledger.writer import Writer
@@ -56,12 +56,13 @@ class Ledger:
             raise LedgerError(f"the folder of the ledger does not exist: {path.parent}", next=f"mkdir -p {path.parent}")
         lock = LedgerLock(path, since=at)
         try:
-            create_file(path)
-            connection = open_engine(path).connect()
+            create_file(path, may_be_empty=not lock.ledger_was_whole)
+            connection = open_engine(path, before_writing=lock.require_held).connect()
             with connection.begin():
                 if migrate.revision(connection) is None:
                     migrate.upgrade(connection)
                 migrate.require_current(connection)
+            lock.ledger_is_whole()
         except BaseException:
             lock.release()
             raise
@@ -71,7 +72,10 @@ class Ledger:
     def open_to_read(cls, url: str) -> Ledger | None:
         """Open the ledger for reading; None where there is none yet."""
         path = ledger_path(url)
-        if not path.exists() or path.stat().st_size == 0:
+        if not path.exists():
+            return None
+        if path.stat().st_size == 0:
+            refuse_empty(path, may_be_empty=not was_whole(path))
             return None
         connection = open_engine(path, read_only=True).connect()
         ledger = cls(path, connection, None)
@@ -343,8 +347,8 @@ class Ledger:
 def upgrade_ledger(url: str, *, at: str) -> UpgradeResult:
     """Run the migrations that a ledger lacks, after a backup beside it; create the ledger where there is none."""
     path = ledger_path(url)
-    with LedgerLock(path, since=at):
-        create_file(path)
+    with LedgerLock(path, since=at) as lock:
+        create_file(path, may_be_empty=not lock.ledger_was_whole)
         with open_engine(path).connect() as connection:
             with connection.begin():
                 before = migrate.revision(connection)
@@ -357,4 +361,5 @@ def upgrade_ledger(url: str, *, at: str) -> UpgradeResult:
                 if before is None or before < SCHEMA_REVISION:
                     migrate.upgrade(connection)
                 migrate.require_current(connection)
+        lock.ledger_is_whole()
     return UpgradeResult(path, before, SCHEMA_REVISION, saved)

@@ -1,7 +1,7 @@
 """One writer at a time: an operating-system lock beside the ledger, with its owner's name in it.
 
-The kernel drops the lock with the process that holds it, however that ends; so there are no stale locks, and the text
-in the file only says who holds it.
+The kernel drops the lock with the process that holds it, however that ends; so there are no stale locks. The text in
+the file says who holds it, or held it last, and whether that one had a whole ledger: an empty one after that is a loss.
 """
 
 from __future__ import annotations
@@ -47,9 +47,27 @@ class LedgerLock:
         except OSError as error:
             os.close(self._descriptor)
             raise LedgerWriteError(f"the lock {path} cannot be taken: {error.strerror}") from error
-        owner_text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}).encode()
+        self._path = path
+        self._owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+        self.ledger_was_whole = _was_whole(os.pread(self._descriptor, 4096, 0))
+        self._write({**self._owner, "whole": self.ledger_was_whole})
+
+    def ledger_is_whole(self) -> None:
+        """Write down that there is a ledger now."""
+        self._write({**self._owner, "whole": True})
+
+    def _write(self, owner: dict[str, object]) -> None:
+        text = json.dumps(owner).encode()
         os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, owner_text, 0)
+        os.pwrite(self._descriptor, text, 0)
+
+    def require_held(self) -> None:
+        """Raise `LedgerBusyError` when the lock's file was removed or replaced: another run may hold a new one."""
+        if not same_file(self._path, self._descriptor):
+            raise LedgerBusyError(
+                f"the lock {self._path} was removed or replaced during the run: another run may have begun",
+                next="leave the .lock file alone; when no other run is going on (syncer status): syncer resume",
+            )
 
     def release(self) -> None:
         """Give the lock up. The file stays: removing it would let two processes lock two different files."""
@@ -64,6 +82,29 @@ class LedgerLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def same_file(path: Path, descriptor: int) -> bool:
+    """Tell whether `path` still names the open file."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except OSError:
+        return False
+
+
+def was_whole(ledger: Path) -> bool:
+    """Tell whether the last run that held the lock of `ledger` had come to a whole one."""
+    try:
+        return _was_whole(lock_path(ledger).read_bytes()[:4096])
+    except OSError:
+        return False
+
+
+def _was_whole(owner: bytes) -> bool:
+    try:
+        return json.loads(owner)["whole"] is True
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _describe(owner: bytes) -> str:

@@ -41,14 +41,24 @@ def revision(connection: Connection) -> str | None:
             "the file of ledger.url is a database, but not a ledger: it has other tables",
             next="point ledger.url at another file, then: syncer init",
         )
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    if found is None:  # a new ledger gets its tables and its revision in one transaction
+        raise LedgerCorruptError("the ledger has tables, but says no schema revision")
+    return found
 
 
 def upgrade(connection: Connection) -> None:
     """Run every migration that the ledger lacks, in one transaction of `connection`."""
     from alembic import command
+    from alembic.util import CommandError
 
-    command.upgrade(_config(connection), "head")
+    try:
+        command.upgrade(_config(connection), "head")
+    except CommandError as error:
+        raise LedgerSchemaError(
+            f"the ledger's schema cannot be upgraded from {revision(connection)}: {error}",
+            next="put back the newest good backup, or install the syncer that wrote this ledger",
+        ) from error
 
 
 def require_current(connection: Connection) -> None:

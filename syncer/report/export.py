@@ -7,7 +7,6 @@ they are.
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import pandas as pd
 
-from syncer import private
+from syncer import private, streams
 from syncer.errors import UsageError
 from syncer.formulas import neutral
 from syncer.inert import inert, inert_json
@@ -51,7 +50,7 @@ def write_export(entries: Iterable[HistoryEntry], form: str, out: TextIO) -> Non
 def export_target(path: Path | None) -> Iterator[TextIO]:
     """Give standard output, or a file that appears whole at the end, 0600; raise `UsageError` when it cannot."""
     if path is None:
-        yield sys.stdout
+        yield streams.utf8_stdout()
         return
     try:
         with private.part_of(path) as part:

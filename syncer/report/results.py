@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import os
+import tempfile
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -17,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from syncer import private
-from syncer.errors import UsageError
+from syncer.errors import OutputError, SourceError, UsageError
 from syncer.formulas import EXTRA_COLUMNS, neutral
 from syncer.inert import inert
 from syncer.lifecycle import Bucket
@@ -91,7 +92,7 @@ def write_results(
     sources: Sequence[Source],
     validator: Validator,
 ) -> None:
-    """Write the three files into `folder`, creating it; raise `UsageError` when that cannot be done."""
+    """Write the three files into `folder`; raise `OutputError` when that cannot be done: the run is over by then."""
     fates = Fates(intake, outcomes)
     rejections = {(row.source, row.line): row for row in intake.plan.rejections}
     header = list(dict.fromkeys(name for source in sources for name in source.header))
@@ -106,10 +107,24 @@ def write_results(
                     _write_source(writers, source, validator, fates, rejections, header)
             for name, path in paths.items():
                 os.replace(path, folder / name)
+    except (OSError, SourceError) as error:
+        words = error.strerror if isinstance(error, OSError) else error.message
+        raise OutputError(
+            f"the results cannot be written to {folder}: {words}; the run itself is recorded",
+            next="syncer audit export --run RUN --format csv",
+        ) from error
+
+
+def prepare_results(folder: Path) -> None:
+    """Create the folder; raise `UsageError` when files cannot be written into it: better now than after a night."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"x")
     except OSError as error:
         raise UsageError(
-            f"the results cannot be written to {folder}: {error.strerror}; the run itself is recorded",
-            next="syncer audit export --run RUN --format csv",
+            f"the results folder {folder} cannot be written: {error.strerror}; nothing was sent",
+            next="name another folder with --results",
         ) from error
 
 

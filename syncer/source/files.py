@@ -1,22 +1,27 @@
 """Bytes of a file, decompressed and as UTF-8, in blocks; with the hash of what lay on disk.
 
-What always holds: memory is bounded by a block; a second pass over a file that has changed raises; standard input is
-kept in an unlinked temporary file, so that it can be read twice as well.
+What always holds: memory is bounded by a block; a pass over a file that changes meanwhile, or that has changed since an
+earlier pass, raises; standard input and pipes are kept in an unlinked temporary file, so that they can be read twice.
 """
 
 from __future__ import annotations
 
 import codecs
 import hashlib
+import os
+import select
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from syncer.errors import SourceError
+from syncer.inert import inert
 from syncer.source.archive import unpacked
 
 BLOCK_BYTES = 1 << 20
+WAIT_S = 0.2
+"""How long a signal may wait while standard input is silent."""
 MARK_BYTES = 200
 """Bytes from which an encoding is told."""
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
@@ -26,13 +31,21 @@ class InputFile:
     """One input, which can be read any number of times from its beginning. ``name`` is for messages."""
 
     def __init__(self, name: str, stdin: IO[bytes] | None) -> None:
-        self.name = name
+        self._path = Path(name)
+        self.name = inert(shown_name(name))
         self.sha256 = ""
         """Of the bytes on disk, in hex; known after the first full pass."""
         self.size_bytes = 0
-        self._spool = _spool(stdin) if name == "-" and stdin is not None else None
-        if name == "-" and stdin is None:
-            raise SourceError("there is no standard input", file=name)
+        self._form: tuple[int, ...] = ()
+        """Which file it was, its size and when it was written, when it was opened first."""
+        self._spool: IO[bytes] | None = None
+        if name == "-":
+            if stdin is None:
+                raise SourceError("there is no standard input", file=name)
+            self._spool = _spool(stdin, self.name)
+        elif self._path.exists() and not (self._path.is_file() or self._path.is_dir()):
+            with self.open() as pipe:  # a second opening would not begin at its beginning
+                self._spool = _spool(pipe, self.name)
 
     def close(self) -> None:
         """Let go of what was kept of standard input."""
@@ -40,17 +53,21 @@ class InputFile:
             self._spool.close()
 
     def open(self) -> IO[bytes]:
-        """Open the file as it lies on disk. Closing the handle is the caller's, except for standard input's."""
+        """Open the file as it lies on disk; `release` takes the handle back."""
         if self._spool is not None:
             self._spool.seek(0)
             return self._spool
-        path = Path(self.name)
-        if path.is_dir():
-            raise SourceError("it is a folder; name the files in it", file=self.name)
         try:
-            return path.open("rb")
+            if self._path.is_dir():
+                raise SourceError("it is a folder; name the files in it", file=self.name)
+            return self._path.open("rb")
         except OSError as error:
             raise SourceError(f"cannot be opened: {error.strerror}", file=self.name, next="ls -l FILE") from error
+
+    def release(self, handle: IO[bytes]) -> None:
+        """Close what `open` returned, unless it is the one copy of what can be read only once."""
+        if handle is not self._spool:
+            handle.close()
 
     def blocks(self) -> Iterator[bytes]:
         """Give the decompressed bytes; raise `SourceError` when the file changed since the last pass."""
@@ -65,19 +82,39 @@ class InputFile:
                 yield block
 
         try:
+            form = _form(handle)
+            if form != (self._form or form):
+                raise self._changed()
+            self._form = form
             yield from unpacked(self.name, handle, raw())
+            if _form(handle) != form or (handle is not self._spool and size != os.fstat(handle.fileno()).st_size):
+                raise self._changed()
         except OSError as error:
             raise SourceError(
                 f"cannot be read: {error.strerror}", file=self.name, next="copy the file again"
             ) from error
         finally:
-            if handle is not self._spool:
-                handle.close()
+            self.release(handle)
         if self.sha256 and digest.hexdigest() != self.sha256:
-            raise SourceError(
-                "the file changed while it was being read", file=self.name, next="run again when it is whole"
-            )
+            raise self._changed()
         self.sha256, self.size_bytes = digest.hexdigest(), size
+
+    def _changed(self) -> SourceError:
+        return SourceError(
+            "the file changed while it was being read",
+            file=self.name,
+            next="wait until whoever writes the file is done, then run the command again",
+        )
+
+
+def shown_name(name: str) -> str:
+    """Return a file's name as text: its bytes as UTF-8 whatever the locale, those that are none as escapes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _form(handle: IO[bytes]) -> tuple[int, ...]:
+    found = os.fstat(handle.fileno())
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def utf8_blocks(file: InputFile, declared: str | None) -> tuple[str, Iterator[bytes]]:
@@ -138,8 +175,35 @@ def _place(error: UnicodeDecodeError, lines: int) -> tuple[int, int]:
     return lines + before.count(b"\n"), len(before) - (before.rfind(b"\n") + 1) + 1
 
 
-def _spool(stdin: IO[bytes]) -> IO[bytes]:
-    spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the input
-    while block := stdin.read(BLOCK_BYTES):
-        spool.write(block)
+def _spool(stream: IO[bytes], name: str) -> IO[bytes]:
+    try:
+        spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the input
+        for block in _as_they_come(stream):
+            spool.write(block)
+        spool.flush()
+    except OSError as error:
+        raise SourceError(
+            f"cannot be kept in a temporary file: {error.strerror}", file=name, next="set TMPDIR to a folder with room"
+        ) from error
     return spool
+
+
+def _as_they_come(stream: IO[bytes]) -> Iterator[bytes]:
+    """Give what a stream says until its end. A signal is seen at the latest after `WAIT_S`, however long it is silent.
+
+    A plain read would miss one that comes just before it blocks, and wait for whoever writes to end.
+    """
+    try:
+        number = stream.fileno()
+    except OSError:  # no stream of the system
+        yield from iter(lambda: stream.read(BLOCK_BYTES), b"")
+        return
+    waiting = select.poll()
+    waiting.register(number, select.POLLIN)
+    while True:
+        while not waiting.poll(WAIT_S * 1000):
+            pass
+        block = os.read(number, BLOCK_BYTES)
+        if not block:
+            return
+        yield block

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING
 
 from syncer.errors import SourceError
 from syncer.source import archive, reader
@@ -34,61 +34,38 @@ def open_sources(
     with ExitStack() as stack:
         sources: list[Source] = []
         for position, name in enumerate(names):
-            sources.append(_open(position, name, form, stdin, sheet, key))
-            stack.callback(sources[-1].close)
+            file = InputFile(name, stdin)
+            stack.callback(file.close)
+            sources.append(_open(position, file, form, sheet, key))
         stack.pop_all()
     return sources
 
 
-def _open(
-    position: int, name: str, form: CsvForm, stdin: IO[bytes] | None, sheet: str | None, key: Sequence[str] | None
-) -> Source:
-    if name == "-" and stdin is not None:
-        head = stdin.read(archive.MAGIC_BYTES)
-        stdin = cast("IO[bytes]", _Replay(head, stdin))
-    else:
-        head = _head(name, stdin)
+def _open(position: int, file: InputFile, form: CsvForm, sheet: str | None, key: Sequence[str] | None) -> Source:
+    """Open one input; its first bytes tell which reader it needs."""
+    head = _head(file)
     if head == archive.OLE_MAGIC:
         raise SourceError(
             "it is a workbook of an old format (.xls), or one with a password",
-            file=name,
+            file=file.name,
             next="save it as an Excel workbook (.xlsx) without a password",
         )
     if head == archive.PARQUET_MAGIC:
         from syncer.source.parquet import ParquetSource
 
-        return ParquetSource(position, InputFile(name, stdin))
-    if not head.startswith(archive.ZIP_MAGICS):
-        return reader.CsvSource(position, name, form, stdin)
-    file = InputFile(name, stdin)
-    with ExitStack() as stack:
-        stack.callback(file.close)
-        if not archive.is_workbook(file):
-            return reader.CsvSource(position, name, form, file.open() if name == "-" else None)
+        return ParquetSource(position, file)
+    if head.startswith(archive.ZIP_MAGICS) and archive.is_workbook(file):
         from syncer.source.excel import ExcelSource
 
-        stack.pop_all()
         return ExcelSource(position, file, sheet=sheet, key=key)
+    return reader.CsvSource(position, file, form)
 
 
-def _head(name: str, stdin: IO[bytes] | None) -> bytes:
-    file = InputFile(name, stdin)
-    with file.open() as handle:
-        try:
-            return handle.read(archive.MAGIC_BYTES)
-        except OSError as error:
-            raise SourceError(f"cannot be read: {error.strerror}", file=name, next="copy the file again") from None
-
-
-class _Replay:
-    """Standard input with its first bytes put back."""
-
-    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
-        self._head = head
-        self._rest = rest
-
-    def read(self, size: int) -> bytes:
-        if self._head:
-            head, self._head = self._head, b""
-            return head
-        return self._rest.read(size)
+def _head(file: InputFile) -> bytes:
+    handle = file.open()
+    try:
+        return handle.read(archive.MAGIC_BYTES)
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror}", file=file.name, next="copy the file again") from None
+    finally:
+        file.release(handle)

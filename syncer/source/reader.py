@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
 from syncer.errors import SourceError
-from syncer.inert import inert
 from syncer.model import Chunk, Dialect, Rejection, SourceInfo
 from syncer.source import mended
 from syncer.source.dialect import CsvForm, describe
@@ -44,10 +42,10 @@ class CsvSource:
     last full pass of `chunks` noticed and people should know.
     """
 
-    def __init__(self, position: int, name: str, form: CsvForm, stdin: IO[bytes] | None) -> None:
+    def __init__(self, position: int, file: InputFile, form: CsvForm) -> None:
         self.position = position
-        self.name = inert(name)
-        self._file = InputFile(name, stdin)
+        self._file = file
+        self.name = file.name
         self._rows = 0
         self.warnings: tuple[str, ...] = ()
         try:

@@ -6,14 +6,20 @@ fail      the n-th of these disk operations fails once, as a disk does (`EIO`)
 fail_on   it fails, and so does every write after it: a disk that is full (`ENOSPC`) or broken (`EIO`)
 sabotage  (where) a function fails with the token in its error; child: it starts another program (security/canary.py)
 record    every disk operation is written to a file, with a mark after each commit (see disk.py)
+
+Traps that count nothing: `authority` trusts the certificates of a test's own authority (and no other), `clock` sets the
+machine's clock off by ``seconds`` for this process, `constant` gives a constant of a module another value,
+`input` changes an input file while it is read, `capabilities` makes permissions hold for root too.
 """
 
 from __future__ import annotations
 
+import importlib
 import mmap
 import os
 import signal
 import struct
+from pathlib import Path
 from typing import Any
 
 
@@ -50,6 +56,16 @@ def set_trap(trap: dict[str, Any], passed: mmap.mmap) -> None:
     if trap["where"] == "commits-and-requests":
         _trap_commits(counter)
         _trap_requests(counter)
+    elif trap["where"] == "authority":
+        _trust(trap["file"])
+    elif trap["where"] == "clock":
+        _set_clock(trap["seconds"])
+    elif trap["where"] == "constant":
+        setattr(importlib.import_module(trap["module"]), trap["name"], trap["value"])
+    elif trap["where"] == "input":
+        _change_input(counter, trap)
+    elif trap["where"] == "capabilities":
+        _drop_capabilities()
     else:
         from crash.disk import trap_disk
 
@@ -86,3 +102,54 @@ def _trap_requests(counter: Counter) -> None:
         return reply
 
     Transport.call = passed_call  # type: ignore[method-assign]
+
+
+def _trust(file: str) -> None:
+    """Put an authority in the place of all those that requests brings along."""
+    import requests.adapters
+
+    requests.adapters.DEFAULT_CA_BUNDLE_PATH = file
+
+
+def _set_clock(off_s: float) -> None:
+    """Let this process's wall clock be off; its monotonic clock goes on as it was."""
+    import time
+
+    true_time = time.time
+    time.time = lambda: true_time() + off_s
+
+
+def _change_input(counter: Counter, trap: dict[str, Any]) -> None:
+    """Change an input file once: after its header was read, or when the first block of its rows was taken."""
+    from catalogue import changes
+
+    from syncer.source.files import InputFile
+
+    blocks = InputFile.blocks
+    passes = 0
+
+    def changing(self: Any) -> Any:
+        nonlocal passes
+        passes += 1
+        if passes == 2 and trap["after"] == "header":
+            change()
+        for number, block in enumerate(blocks(self)):
+            if passes == 2 and number == 1 and trap["after"] == "block":
+                change()
+            yield block
+
+    def change() -> None:
+        counter.count()
+        changes.CHANGES[trap["change"]](Path(trap["file"]))
+
+    InputFile.blocks = changing  # type: ignore[method-assign]
+
+
+def _drop_capabilities() -> None:
+    """Give up root's right to pass by permissions, so that they hold for this process as for anybody."""
+    import ctypes
+
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    nothing = (ctypes.c_uint32 * 6)()
+    if ctypes.CDLL(None).capset(header, nothing) != 0:
+        raise OSError("capabilities cannot be given up")

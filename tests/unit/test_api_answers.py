@@ -54,7 +54,8 @@ def client(*replies, **more):
 
 
 def page(*ids, next=None, **more):
-    return json.dumps({"results": [{"id": name, "state": "pending"} for name in ids], "next": next, **more}).encode()
+    tasks = [{"id": name, "state": "pending", "reference": "another"} for name in ids]
+    return json.dumps({"results": tasks, "next": next, **more}).encode()
 
 
 VERDICTS = {
@@ -129,7 +130,9 @@ def test_only_a_throttle_is_a_throttle(code):
         (b'{"results": []}', False),
         (b'{"count": 0, "results": []}', False),
         (b"[]", True),
-        (b' [{"id": "a", "state": "failed"}]', True),
+        (b' [{"id": "a", "state": "failed", "reference": "another"}]', True),
+        (b' [{"id": "a", "state": "failed", "reference": null}]', True),
+        (b' [{"id": "a", "state": "failed"}]', False),
         (page(next="https://elsewhere.example.com/api/v2/scm/tasks/?offset=20"), False),
     ],
 )

@@ -1,0 +1,80 @@
+"""The standard streams, whatever state the program is started in: closed, full, or unable to write a character.
+
+What always holds after `prepare`: no file of the program can get the number of a standard stream, so nothing that is
+meant for a stream lands in a file; what cannot be written to standard error is dropped, since it is for people and the
+exit code tells the truth; what cannot be written to standard output raises `OutputError`, since somebody waits for it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Any, TextIO
+
+from syncer.errors import OutputError
+
+
+class _Dropping(io.FileIO):
+    """Standard error: a full disk or a closed pipe must not stop a run."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(memoryview(data))
+
+
+class _Telling(io.FileIO):
+    """Standard output: a failure becomes an error in our words. A reader that went away stays a `BrokenPipeError`."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"standard output cannot be written: {error.strerror}") from error
+
+
+def prepare() -> None:
+    """Give the program three streams that can be used. Call it before anything else is opened."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: the lowest free number is this one
+            os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  it lives as long as the program
+    sys.stdout = _wrapped(sys.stdout, _Telling(1, "wb", closefd=False))
+    sys.stderr = _wrapped(sys.stderr, _Dropping(2, "wb", closefd=False))
+
+
+def abandon_stdout() -> None:
+    """Let everything that is still to be written to standard output go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+def speaks_utf8() -> bool:
+    """Tell whether every character can be written to standard output; a name's broken bytes never can."""
+    return sys.stdout.encoding.lower().replace("-", "") == "utf8"
+
+
+def utf8_stdout() -> TextIO:
+    """Return standard output for data, which is UTF-8 whatever the locale says."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    return sys.stdout
+
+
+def _wrapped(stream: TextIO | None, raw: io.FileIO) -> TextIO:
+    """Return a stream over `raw`, written like `stream`; characters that it does not have are written as escapes."""
+    encoding = stream.encoding if stream is not None else "utf-8"
+    if stream is not None:
+        stream.flush()
+    at_once = raw.isatty() or isinstance(raw, _Dropping)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), encoding=encoding, errors="backslashreplace", line_buffering=at_once
+    )
