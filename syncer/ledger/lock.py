@@ -36,7 +36,7 @@ class LedgerLock:
         except OSError as error:
             raise LedgerWriteError(
                 f"the lock {path} cannot be opened: {error.strerror}",
-                next=f"see what it is: ls -l {path}",
+                next=f"see what it is, and give write access to its folder: ls -ld {path.parent} {path}",
             ) from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -119,6 +119,10 @@ def _set_clock(off_s: float) -> None:
     time.time = lambda: true_time() + off_s
 
 
+HEADER_PASSES = 2
+"""How often the beginning of a file is read before its rows are: is it a file of the results, and how is it written."""
+
+
 def _change_input(counter: Counter, trap: dict[str, Any]) -> None:
     """Change an input file once: after its header was read, or when the first block of its rows was taken."""
     from catalogue import changes
@@ -131,10 +135,10 @@ def _change_input(counter: Counter, trap: dict[str, Any]) -> None:
     def changing(self: Any) -> Any:
         nonlocal passes
         passes += 1
-        if passes == 2 and trap["after"] == "header":
+        if passes == HEADER_PASSES + 1 and trap["after"] == "header":
             change()
         for number, block in enumerate(blocks(self)):
-            if passes == 2 and number == 1 and trap["after"] == "block":
+            if passes == HEADER_PASSES + 1 and number == 1 and trap["after"] == "block":
                 change()
             yield block
 
