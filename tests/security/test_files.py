@@ -126,7 +126,7 @@ def test_what_could_not_be_finished_is_taken_away(night, forks):
         (here.folder / "out" / "error.csv").mkdir(parents=True)  # the second of three files cannot get its name
         (here.folder / "history.csv").mkdir()
         done = forks.run(here.folder, here.variables(), "sync", "a.csv", "--results", "out")
-        assert (done.code, "results cannot be written" in done.err) == (1, True), done.err
+        assert (done.code, "results cannot be written" in done.out + done.err) == (1, True), done.err
         done = forks.run(here.folder, here.variables(), "audit", "export", "--output", "history.csv")
         assert (done.code, "cannot be written" in done.err) == (2, True), done.err
         assert forks.run(here.folder, here.variables(), "ledger", "backup", "no/copy.db").code == 13
