@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 BLOCK_ROWS = 100_000
-"""Rows read at a time: what the planner streams past."""
+"""Rows read at a time as Python values."""
+PAGE_ROWS = 10_000
+"""Rows that SQLite joins into one text: beyond this it gains nothing."""
+STATE_ROWS = 400_000
+"""Rows of a block of the current state: what the planner streams past. Many, since they are looked up in order."""
 LOOK_UP_KEYS = 5_000
 """Keys asked for in one statement, when only some are wanted."""
 INSERT_ROWS = 100
@@ -53,6 +57,53 @@ def key_blocks(
     while rows := cursor.fetchmany(BLOCK_ROWS):
         keys, *numbers = zip(*rows, strict=True)
         yield pa.array(keys, pa.large_string()), [np.array(column, np.int64) for column in numbers]
+
+
+_STATE_PAGE = """
+SELECT count(*), max(key), CAST(group_concat(key, char(10)) AS BLOB), CAST(group_concat(payload_id, char(10)) AS BLOB)
+FROM (SELECT key, payload_id FROM current WHERE job_id = ? AND key >= ? ORDER BY key LIMIT ?)
+"""
+_STATE_ROWS = "SELECT key, payload_id FROM current WHERE job_id = ? AND key >= ? ORDER BY key LIMIT ?"
+
+
+def state_blocks(
+    connection: Connection, job_id: int
+) -> Iterator[tuple[pa.LargeStringArray, list[npt.NDArray[np.int64]]]]:
+    """Stream the current state of a job in the order of its keys, `STATE_ROWS` at a time, as columns.
+
+    SQLite joins the keys of a page into one text, and they are taken apart as an array: no Python value per row.
+    """
+    cursor = raw_cursor(connection)
+    keys: list[pa.LargeStringArray] = []
+    ids: list[pa.Int64Array] = []
+    after = ""
+    while True:
+        rows, last, key_lines, id_lines = cursor.execute(_STATE_PAGE, (job_id, after, PAGE_ROWS)).fetchone()
+        if rows:
+            page = lines_of(key_lines)
+            if len(page) != rows:  # a key with a line break: no file brings one, but the ledger would hold it
+                page = pa.array([key for key, _ in cursor.execute(_STATE_ROWS, (job_id, after, PAGE_ROWS))])
+                page = page.cast(pa.large_string())
+            keys.append(page)
+            ids.append(lines_of(id_lines).cast(pa.int64()))
+            after = last + "\0"  # the least text that is greater
+        if keys and (rows < PAGE_ROWS or len(keys) * PAGE_ROWS >= STATE_ROWS):
+            yield pa.concat_arrays(keys), [pa.concat_arrays(ids).to_numpy()]
+            keys, ids = [], []
+        if rows < PAGE_ROWS:
+            return
+
+
+def lines_of(text: bytes) -> pa.LargeStringArray:
+    """Take apart lines of UTF-8; the last one has no line break."""
+    data = np.frombuffer(text, np.uint8)
+    breaks = np.flatnonzero(data == ord("\n"))
+    offsets = np.zeros(len(breaks) + 2, np.int64)
+    offsets[1:-1] = breaks - np.arange(len(breaks))
+    offsets[-1] = len(data) - len(breaks)
+    return pa.LargeStringArray.from_buffers(
+        len(breaks) + 1, pa.py_buffer(offsets), pa.py_buffer(text.replace(b"\n", b""))
+    )
 
 
 def key_look_ups(

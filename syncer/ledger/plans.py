@@ -13,7 +13,7 @@ import numpy as np
 from sqlalchemy import Table, func, insert, select, update
 
 from syncer.ledger import schema as t
-from syncer.ledger.bulk import insert_rows, key_blocks, key_look_ups, raw_cursor
+from syncer.ledger.bulk import insert_rows, key_blocks, key_look_ups, raw_cursor, state_blocks
 from syncer.ledger.reads import batches_in
 from syncer.ledger.transitions import change_state
 from syncer.lifecycle import OPEN, Event, State
@@ -56,7 +56,7 @@ def payload_data(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
 def known(connection: Connection, job_id: int, keys: pa.LargeStringArray) -> Iterator[KnownBlock]:
     """Stream the current state of a job: of all its keys, or of `keys` alone when these are few."""
     if len(keys) >= SCAN_FROM_KEYS:
-        blocks = key_blocks(connection, "SELECT key, payload_id FROM current WHERE job_id = ?", [job_id])
+        blocks = state_blocks(connection, job_id)
     else:
         statement = (
             "SELECT c.key, c.payload_id FROM json_each(?2) j CROSS JOIN current c ON c.job_id = ?1 AND c.key = j.value"
