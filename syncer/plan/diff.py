@@ -48,11 +48,9 @@ class Diff:
     def __init__(self, records: Records, ledger_ids: npt.NDArray[np.int64]) -> None:
         self.records = records
         self.groups: KeyGroups = group_keys(records.keys)
-        self._planned_ids = (
-            ledger_ids[records.payload[self.groups.leaders]] if len(self.groups) else np.empty(0, np.int64)
-        )
-        self._known_ids = np.full(len(self.groups), -1, np.int64)
+        self._ledger_ids = ledger_ids
         self._known = np.zeros(len(self.groups), bool)
+        self._same = np.zeros(len(self.groups), bool)
         self._held = np.zeros(len(self.groups), bool)
         self._conflict = self._find_conflicts()
         self.carried: list[CarriedBlock] = []
@@ -70,8 +68,10 @@ class Diff:
         """Take a block of the ledger's current state."""
         found = self.groups.find(block.keys)
         hits = found >= 0
-        self._known[found[hits]] = True
-        self._known_ids[found[hits]] = block.payload_ids[hits]
+        groups = found[hits]
+        self._known[groups] = True
+        planned_ids = self._ledger_ids[self.records.payload[self.groups.leaders[groups]]]
+        self._same[groups] = planned_ids == block.payload_ids[hits]
 
     def see_open(self, keys: pa.LargeStringArray) -> None:
         """Take keys whose earlier batch may still reach the API: their rows are held back."""
@@ -99,7 +99,7 @@ class Diff:
         """Return the `Verdict` of each key group."""
         verdicts = np.full(len(self.groups), Verdict.NEW, np.uint8)
         verdicts[self._known] = Verdict.CHANGED
-        verdicts[self._known & (self._known_ids == self._planned_ids)] = Verdict.UNCHANGED
+        verdicts[self._same] = Verdict.UNCHANGED
         verdicts[self._held] = Verdict.HELD
         verdicts[self._conflict] = Verdict.CONFLICT
         return verdicts

@@ -112,7 +112,7 @@ def _key_codes(keys: pa.LargeStringArray, columns: int) -> list[npt.NDArray[np.i
 
 
 def _count(diff: Diff, verdicts: npt.NDArray[np.uint8], conflicting_rows: int) -> RowCounts:
-    groups = np.bincount(verdicts, minlength=len(Verdict))
+    groups = [np.count_nonzero(verdicts == verdict) for verdict in Verdict]
     return RowCounts(
         read=diff.records.rows_read,
         new=int(groups[Verdict.NEW]),
