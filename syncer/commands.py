@@ -369,12 +369,13 @@ def _samples(plan: Plan, most: int = 2) -> tuple[Sample, ...]:
     for number, size in enumerate(plan.batches.sizes):
         kind = "async" if plan.batches.is_async[number] else "sync"
         if sum(sample.kind == kind for sample in samples) < most:
+            end = begin + min(int(size), 3)
             first = [
                 {
-                    "key": dict(zip(plan.key, plan.items.keys[at].as_py().split(KEY_SEPARATOR), strict=True)),
-                    "data": json.loads(plan.payloads[plan.items.payload[at]]),
+                    "key": dict(zip(plan.key, key.split(KEY_SEPARATOR), strict=True)),
+                    "data": json.loads(plan.payloads[payload]),
                 }
-                for at in range(begin, begin + min(int(size), 3))
+                for key, payload in zip(plan.items.keys(begin, end), plan.items.payload[begin:end], strict=True)
             ]
             samples.append(Sample(kind, int(size), first))
         begin += int(size)

@@ -7,13 +7,14 @@ of the batches that earlier runs never sent; batches; items; the run's ``planned
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy import Table, func, select, update
 
 from syncer.ledger import schema as t
-from syncer.ledger.bulk import insert_rows, key_blocks, key_look_ups, raw_cursor, state_blocks
+from syncer.ledger.bulk import BLOCK_ROWS, insert_rows, key_blocks, key_look_ups, raw_cursor, state_blocks
 from syncer.ledger.reads import batches_in
 from syncer.ledger.transitions import change_state
 from syncer.lifecycle import OPEN, Event, State
@@ -32,6 +33,18 @@ if TYPE_CHECKING:
 # SQLite cannot know how long a json_each() is, and would rather scan the whole state: CROSS JOIN fixes the order.
 SCAN_FROM_KEYS = 50_000
 """With at least this many rows in the files, reading the whole current state beats looking each key up."""
+_BATCH_COLUMNS = (
+    "id",
+    "run_id",
+    "job_id",
+    "kind",
+    "state",
+    "payload_id",
+    "varying",
+    "first_item_id",
+    "size",
+    "changed_at",
+)
 _OF_STATES = """FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
     WHERE b.job_id = ? AND NOT b.split AND b.state IN ({marks})"""
 
@@ -132,23 +145,31 @@ def _store_batches(
 ) -> None:
     batches = plan.batches
     starts = first_item + np.cumsum(batches.sizes) - batches.sizes
-    rows = [
-        {
-            "id": first_batch + number,
-            "run_id": run.id,
-            "job_id": run.job.id,
-            "kind": (Kind.ASYNC if batches.is_async[number] else Kind.SYNC).value,
-            "state": State.PLANNED.value,
-            "payload_id": int(ids[batches.payload[number]]) if batches.is_async[number] else None,
-            "varying": int(batches.varying[number]),
-            "first_item_id": int(starts[number]),
-            "size": int(batches.sizes[number]),
-            "changed_at": at,
-        }
-        for number in range(len(batches))
-    ]
-    if rows:
-        connection.execute(insert(t.batches), rows)
+    rows = (
+        (
+            first_batch + number,
+            run.id,
+            run.job.id,
+            (Kind.ASYNC if is_async else Kind.SYNC).value,
+            State.PLANNED.value,
+            int(ids[payload]) if is_async else None,
+            varying,
+            start,
+            size,
+            at,
+        )
+        for number, (is_async, payload, varying, start, size) in enumerate(
+            zip(
+                batches.is_async.tolist(),
+                batches.payload.tolist(),
+                batches.varying.tolist(),
+                starts.tolist(),
+                batches.sizes.tolist(),
+                strict=True,
+            )
+        )
+    )
+    insert_rows(connection, "batches", _BATCH_COLUMNS, rows)
 
 
 def _store_items(
@@ -161,20 +182,20 @@ def _store_items(
 ) -> None:
     items = plan.items
     sources = np.array([*source_ids, 0], np.int64)  # the 0 is never used: it keeps the look-up valid without files
-    source = np.where(items.source >= 0, sources[np.maximum(items.source, 0)], -items.source)
-    batch_of = np.repeat(np.arange(first_batch, first_batch + len(plan.batches)), plan.batches.sizes)
-    payload = ids[items.payload]
-    rows = (
-        row
-        for begin in range(0, len(items), 100_000)
-        for row in zip(
-            range(first_item + begin, first_item + len(items)),
-            batch_of[begin : begin + 100_000].tolist(),
-            items.keys.slice(begin, 100_000).to_pylist(),
-            payload[begin : begin + 100_000].tolist(),
-            source[begin : begin + 100_000].tolist(),
-            items.line[begin : begin + 100_000].tolist(),
-            strict=False,
+    ends = np.cumsum(plan.batches.sizes)
+
+    def block(begin: int) -> Iterator[tuple[int, int, str, int, int, int]]:
+        end = min(begin + BLOCK_ROWS, len(items))
+        source = items.source[begin:end]
+        return zip(
+            range(first_item + begin, first_item + end),
+            (first_batch + np.searchsorted(ends, np.arange(begin, end), "right")).tolist(),
+            items.keys(begin, end),
+            ids[items.payload[begin:end]].tolist(),
+            np.where(source >= 0, sources[np.maximum(source, 0)], -source).tolist(),
+            items.line[begin:end].tolist(),
+            strict=True,
         )
-    )
+
+    rows = chain.from_iterable(block(begin) for begin in range(0, len(items), BLOCK_ROWS))
     insert_rows(connection, "items", ("id", "batch_id", "key", "payload_id", "source_id", "line"), rows)

@@ -174,9 +174,7 @@ def group_keys(keys: pa.LargeStringArray) -> KeyGroups:
     first = np.concatenate([[True], ~follows])
     heads = np.maximum.accumulate(np.where(first[followers - 1], followers - 1, 0))  # each follower's run begins there
     same = _equal(keys.take(pa.array(order[followers])), keys.take(pa.array(order[heads])))
-    split = [
-        (int(begin), int(np.searchsorted(ordered, ordered[begin], "right"))) for begin in np.unique(heads[~same])
-    ]
+    split = [(int(begin), int(np.searchsorted(ordered, ordered[begin], "right"))) for begin in np.unique(heads[~same])]
     for begin, end in split:
         _split_run(keys, order, first, begin, end)
     if first.all():  # only hashes were equal, as a few are among millions

@@ -81,8 +81,8 @@ def _folded(codes: Sequence[npt.NDArray[np.int64]], sizes: Sequence[int], rows: 
     folded, size = np.zeros(rows, np.int64), 1
     for column, width in zip(codes, sizes, strict=True):
         if size * width > FOLDED_MAX:
-            folded, examples = _distinct(folded)
-            folded, size = folded.astype(np.int64), len(examples)
+            numbers, examples = _distinct(folded)
+            folded, size = numbers.astype(np.int64), len(examples)
         folded *= width
         folded += column
         size *= width

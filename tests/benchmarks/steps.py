@@ -84,7 +84,7 @@ def bytes_per_code() -> None:
     with ledger, ledger.transaction() as connection:
         codes = connection.exec_driver_sql("SELECT count(*) FROM current").scalar_one()
         rows = connection.exec_driver_sql("SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC").all()
-        print(json.dumps({"codes": codes, "file": ledger.path.stat().st_size, "tables": {n: s for n, s in rows}}))
+        print(json.dumps({"codes": codes, "file": ledger.path.stat().st_size, "tables": dict(map(tuple, rows))}))
 
 
 if __name__ == "__main__":
