@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, cast
 
@@ -59,36 +60,45 @@ def key_blocks(
         yield pa.array(keys, pa.large_string()), [np.array(column, np.int64) for column in numbers]
 
 
-_STATE_PAGE = """
-SELECT count(*), max(key), CAST(group_concat(key, char(10)) AS BLOB), CAST(group_concat(payload_id, char(10)) AS BLOB)
-FROM (SELECT key, payload_id FROM current WHERE job_id = ? AND key >= ? ORDER BY key LIMIT ?)
-"""
 _STATE_ROWS = "SELECT key, payload_id FROM current WHERE job_id = ? AND key >= ? ORDER BY key LIMIT ?"
+_STATE_PAGE = f"""
+SELECT count(*), CAST(group_concat(key, char(10)) AS BLOB), CAST(group_concat(payload_id, char(10)) AS BLOB)
+FROM ({_STATE_ROWS})
+"""
+
+if TYPE_CHECKING:
+    StateBlock = tuple[pa.LargeStringArray, npt.NDArray[np.int64]]
 
 
-def state_blocks(
-    connection: Connection, job_id: int
-) -> Iterator[tuple[pa.LargeStringArray, list[npt.NDArray[np.int64]]]]:
-    """Stream the current state of a job in the order of its keys, `STATE_ROWS` at a time, as columns.
+def state_blocks(connection: Connection, job_id: int) -> Iterator[StateBlock]:
+    """Stream the current state of a job in the order of its keys, `STATE_ROWS` at a time: keys, payload ids.
 
-    SQLite joins the keys of a page into one text, and they are taken apart as an array: no Python value per row.
+    SQLite joins the keys of a page into one text, and they are taken apart as an array: no Python value per row. The
+    next block is read while the last one is being used.
     """
-    cursor = raw_cursor(connection)
+    blocks = _state_blocks(raw_cursor(connection), job_id)
+    with ThreadPoolExecutor(1) as ahead:  # leaving waits for the read that is under way
+        pending = ahead.submit(next, blocks, None)
+        while (block := pending.result()) is not None:
+            pending = ahead.submit(next, blocks, None)
+            yield block
+
+
+def _state_blocks(cursor: sqlite3.Cursor, job_id: int) -> Iterator[StateBlock]:
     keys: list[pa.LargeStringArray] = []
     ids: list[pa.Int64Array] = []
-    after = ""
+    least = ""
     while True:
-        rows, last, key_lines, id_lines = cursor.execute(_STATE_PAGE, (job_id, after, PAGE_ROWS)).fetchone()
+        page = (job_id, least, PAGE_ROWS)
+        rows, key_lines, id_lines = cursor.execute(_STATE_PAGE, page).fetchone()
         if rows:
-            page = lines_of(key_lines)
-            if len(page) != rows:  # a key with a line break: no file brings one, but the ledger would hold it
-                page = pa.array([key for key, _ in cursor.execute(_STATE_ROWS, (job_id, after, PAGE_ROWS))])
-                page = page.cast(pa.large_string())
-            keys.append(page)
+            keys.append(lines_of(key_lines))
             ids.append(lines_of(id_lines).cast(pa.int64()))
-            after = last + "\0"  # the least text that is greater
+            if len(keys[-1]) != rows:  # a key with a line break: no file brings one, but the ledger would hold it
+                keys[-1] = pa.array([key for key, _ in cursor.execute(_STATE_ROWS, page)], pa.large_string())
+            least = keys[-1][-1].as_py() + "\0"  # the least text that is greater than the last key
         if keys and (rows < PAGE_ROWS or len(keys) * PAGE_ROWS >= STATE_ROWS):
-            yield pa.concat_arrays(keys), [pa.concat_arrays(ids).to_numpy()]
+            yield pa.concat_arrays(keys), pa.concat_arrays(ids).to_numpy()
             keys, ids = [], []
         if rows < PAGE_ROWS:
             return

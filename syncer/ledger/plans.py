@@ -69,13 +69,13 @@ def payload_data(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
 def known(connection: Connection, job_id: int, keys: pa.LargeStringArray) -> Iterator[KnownBlock]:
     """Stream the current state of a job: of all its keys, or of `keys` alone when these are few."""
     if len(keys) >= SCAN_FROM_KEYS:
-        blocks = state_blocks(connection, job_id)
-    else:
-        statement = (
-            "SELECT c.key, c.payload_id FROM json_each(?2) j CROSS JOIN current c ON c.job_id = ?1 AND c.key = j.value"
-        )
-        blocks = key_look_ups(connection, statement, [job_id], keys)
-    for block, (ids,) in blocks:
+        for block, ids in state_blocks(connection, job_id):
+            yield KnownBlock(block, ids)
+        return
+    statement = (
+        "SELECT c.key, c.payload_id FROM json_each(?2) j CROSS JOIN current c ON c.job_id = ?1 AND c.key = j.value"
+    )
+    for block, (ids,) in key_look_ups(connection, statement, [job_id], keys):
         yield KnownBlock(block, ids)
 
 

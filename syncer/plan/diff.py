@@ -111,7 +111,9 @@ class Diff:
 
     def conflicts(self, names: Sequence[str]) -> list[Rejection]:
         """Reject every row of each key that stands with different data; each message names all its lines."""
-        rejections = []
+        rejections: list[Rejection] = []
+        if not self._conflict.any():
+            return rejections
         records, groups = self.records, self.groups
         ends = np.append(groups.starts, len(groups.order))
         for group in np.flatnonzero(self._conflict):

@@ -131,11 +131,13 @@ class KeyGroups:
         order, ascending = _sorted_hashes(wanted, self.shift)
         places = np.searchsorted(self.hashes, ascending)
         places[places == len(self)] = 0
-        hits = np.flatnonzero(self.hashes[places] == ascending)
-        rows, groups = order[hits], places[hits]
-        same = _equal(wanted.take(pa.array(rows)), self.keys.take(pa.array(self.leaders[groups])))
-        found[rows[same]] = groups[same]
-        if self.collided:
+        places[self.hashes[places] != ascending] = -1
+        found[order] = places
+        # The keys are compared in the order they came in: where that is the files' order too, nothing jumps.
+        rows = np.flatnonzero(found >= 0)
+        proposed = wanted if len(rows) == len(wanted) else wanted.take(pa.array(rows))
+        same = _equal(proposed, self.keys.take(pa.array(self.leaders[found[rows]])))
+        if not same.all():
             for row in rows[~same]:
                 found[row] = self.collided.get(wanted[int(row)].as_py(), -1)
         return found

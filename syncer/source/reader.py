@@ -188,7 +188,7 @@ def _plain_lines(text: bytes, dialect: Dialect, width: int) -> int:
     """Return the number of lines of a plain block; 0 when it is not plain."""
     if not text or (dialect.quote and dialect.quote.encode() in text) or b"\0" in text:
         return 0
-    returns = text.count(b"\r")
+    returns = text.count(b"\r") if b"\r" in text else 0
     if returns and (returns != text.count(b"\r\n") or returns != text.count(b"\n")):
         return 0
     if not dialect.delimiter.isascii() or width == 1:
