@@ -41,7 +41,8 @@ def block(begin: int, end: int, night: int, *, wide: bool) -> pa.Table:
     case = row // CASE_ROWS
     status = np.ones(len(row), np.int64)
     for past in range(1, night + 1):
-        status[(row * 2654435761 + past * 40503) % 10007 % 100 == 0] = 1 + past % 2
+        changed = (row * 2654435761 + past * 40503) % 10007 % 100 == 0
+        status[changed] = (status[changed] + 1) % 3
     days = np.datetime64("2025-01-01") + (case * 31 % 400)
     free = _join("order ", row * 48271 % 2147483647, 10)
     if wide:
