@@ -12,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-import pyarrow as pa
-
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
+    import pyarrow as pa
     from sqlalchemy import Connection
+
+    StateBlock = tuple[pa.LargeStringArray, npt.NDArray[np.int64]]
 
 BLOCK_ROWS = 100_000
 """Rows read at a time as Python values."""
@@ -54,6 +55,9 @@ def key_blocks(
     connection: Connection, statement: str, parameters: Sequence[Any]
 ) -> Iterator[tuple[pa.LargeStringArray, list[npt.NDArray[np.int64]]]]:
     """Stream a SELECT of a key and any number of integers, `BLOCK_ROWS` at a time, as columns."""
+    import numpy as np
+    import pyarrow as pa
+
     cursor = raw_cursor(connection).execute(statement, parameters)
     while rows := cursor.fetchmany(BLOCK_ROWS):
         keys, *numbers = zip(*rows, strict=True)
@@ -65,9 +69,6 @@ _STATE_PAGE = f"""
 SELECT count(*), CAST(group_concat(key, char(10)) AS BLOB), CAST(group_concat(payload_id, char(10)) AS BLOB)
 FROM ({_STATE_ROWS})
 """
-
-if TYPE_CHECKING:
-    StateBlock = tuple[pa.LargeStringArray, npt.NDArray[np.int64]]
 
 
 def state_blocks(connection: Connection, job_id: int) -> Iterator[StateBlock]:
@@ -85,6 +86,8 @@ def state_blocks(connection: Connection, job_id: int) -> Iterator[StateBlock]:
 
 
 def _state_blocks(cursor: sqlite3.Cursor, job_id: int) -> Iterator[StateBlock]:
+    import pyarrow as pa
+
     keys: list[pa.LargeStringArray] = []
     ids: list[pa.Int64Array] = []
     least = ""
@@ -106,6 +109,9 @@ def _state_blocks(cursor: sqlite3.Cursor, job_id: int) -> Iterator[StateBlock]:
 
 def lines_of(text: bytes) -> pa.LargeStringArray:
     """Take apart lines of UTF-8; the last one has no line break."""
+    import numpy as np
+    import pyarrow as pa
+
     data = np.frombuffer(text, np.uint8)
     breaks = np.flatnonzero(data == ord("\n"))
     offsets = np.zeros(len(breaks) + 2, np.int64)

@@ -10,7 +10,6 @@ import json
 from itertools import chain
 from typing import TYPE_CHECKING
 
-import numpy as np
 from sqlalchemy import Table, func, select, update
 
 from syncer.ledger import schema as t
@@ -23,6 +22,7 @@ from syncer.model import CarriedBlock, Kind, KnownBlock
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
     from sqlalchemy import Connection
@@ -51,6 +51,8 @@ _OF_STATES = """FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_i
 
 def payload_ids(connection: Connection, fingerprints: Sequence[str]) -> npt.NDArray[np.int64]:
     """Return the ledger's id of each fingerprint, -1 where it has never seen that data."""
+    import numpy as np
+
     ids = np.full(len(fingerprints), -1, np.int64)
     statement = "SELECT j.key, p.id FROM json_each(?) j CROSS JOIN payloads p ON p.fingerprint = j.value"
     for begin in range(0, len(fingerprints), 10_000):
@@ -123,6 +125,8 @@ def _next_id(connection: Connection, table: Table) -> int:
 
 def _store_payloads(connection: Connection, plan: Plan) -> npt.NDArray[np.int64]:
     """Store the payloads that the plan's items use and the ledger lacks; return the ledger's id of each payload."""
+    import numpy as np
+
     ids = payload_ids(connection, plan.fingerprints)
     used = np.zeros(len(plan.payloads), bool)
     used[plan.items.payload] = True
@@ -143,6 +147,8 @@ def _store_batches(
     first_item: int,
     at: str,
 ) -> None:
+    import numpy as np
+
     batches = plan.batches
     starts = first_item + np.cumsum(batches.sizes) - batches.sizes
     rows = (
@@ -180,6 +186,8 @@ def _store_items(
     first_batch: int,
     first_item: int,
 ) -> None:
+    import numpy as np
+
     items = plan.items
     sources = np.array([*source_ids, 0], np.int64)  # the 0 is never used: it keeps the look-up valid without files
     ends = np.cumsum(plan.batches.sizes)
