@@ -19,16 +19,6 @@ import pyarrow.csv
 
 BLOCK_ROWS = 500_000
 CASE_ROWS = 24
-CONFIG = """\
-[jobs.erp]
-key = "extended_id"
-[jobs.erp.columns]
-product = "product"
-intended_market = "intended_market"
-production_date = "production_date"
-case_no = "case_no"
-activation_status = "activation_status"
-"""
 
 
 def _join(prefix: str, numbers: np.ndarray, digits: int) -> pa.Array:
