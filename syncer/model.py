@@ -170,7 +170,9 @@ class Items:
 
     def keys(self, begin: int, end: int) -> list[str]:
         """Return the keys of items `begin` to `end`."""
-        return [str(key) for key in self.texts.take(self.rows[begin:end]).to_pylist()]
+        from syncer.arrow import numbers
+
+        return [str(key) for key in self.texts.take(numbers(self.rows[begin:end])).to_pylist()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from syncer.arrow import as_numpy, numbers, texts
 from syncer.errors import ConfigError, SourceError
 from syncer.model import UNIQUE_KEYS, Chunk, Rejection, ValidChunk
 
@@ -171,7 +172,7 @@ class Validator:
         if bad:
             good = np.ones(rows, bool)
             good[bad] = False
-            keep = pa.array(np.flatnonzero(good))
+            keep = numbers(np.flatnonzero(good))
             keys = [key.take(keep) for key in keys]
             arrays = [array.take(keep) for array in arrays]
             lines = lines[good]
@@ -184,7 +185,7 @@ class Validator:
             if _surely_sound(column):
                 continue
             suspicious = pc.match_substring_regex(column, r"^\s|\s$|^$|[\x00-\x1f\x7f]")
-            for row in np.flatnonzero(suspicious.to_numpy(zero_copy_only=False)):
+            for row in np.flatnonzero(as_numpy(suspicious)):
                 value = column[int(row)].as_py()
                 if not value.strip():
                     fault = ("E201", f"{name} is blank")
@@ -218,15 +219,15 @@ def _apply(scm: str, column: pa.Array, rule: Rule, faults: Faults) -> pa.Diction
     encoded = column.dictionary_encode()
     outcomes = [rule(value) for value in encoded.dictionary.to_pylist()]
     wrong = [code for code, (_, fault, _) in enumerate(outcomes) if fault is not None]
-    indices = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.int32)
+    indices = as_numpy(encoded.indices)
     if wrong:
         for row in np.flatnonzero(np.isin(indices, wrong)):
             _, fault, words = outcomes[indices[row]]
             _note(faults, int(row), str(fault), f"{scm} {words}")
-    texts: dict[str, int] = {}
-    codes = [-1 if sent is None else texts.setdefault(sent, len(texts)) for sent, _, _ in outcomes]
+    distinct: dict[str, int] = {}
+    codes = [-1 if sent is None else distinct.setdefault(sent, len(distinct)) for sent, _, _ in outcomes]
     mapped: npt.NDArray[np.int32] = np.array(codes, np.int32)[indices] if len(indices) else indices
-    return pa.DictionaryArray.from_arrays(pa.array(mapped, mask=mapped < 0), pa.array(list(texts), pa.string()))
+    return pa.DictionaryArray.from_arrays(numbers(mapped, mapped >= 0), texts(list(distinct)).cast(pa.string()))
 
 
 def _find_empty(arrays: Sequence[pa.DictionaryArray], faults: Faults) -> None:
@@ -235,7 +236,7 @@ def _find_empty(arrays: Sequence[pa.DictionaryArray], faults: Faults) -> None:
     for array in arrays:
         if array.null_count == 0:
             return
-        nulls = array.is_null().to_numpy(zero_copy_only=False)
+        nulls = as_numpy(array.is_null())
         empty = nulls if empty is None else empty & nulls
     if empty is not None:
         for row in np.flatnonzero(empty):

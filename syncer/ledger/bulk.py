@@ -56,12 +56,13 @@ def key_blocks(
 ) -> Iterator[tuple[pa.LargeStringArray, list[npt.NDArray[np.int64]]]]:
     """Stream a SELECT of a key and any number of integers, `BLOCK_ROWS` at a time, as columns."""
     import numpy as np
-    import pyarrow as pa
+
+    from syncer.arrow import texts
 
     cursor = raw_cursor(connection).execute(statement, parameters)
     while rows := cursor.fetchmany(BLOCK_ROWS):
         keys, *numbers = zip(*rows, strict=True)
-        yield pa.array(keys, pa.large_string()), [np.array(column, np.int64) for column in numbers]
+        yield texts(keys), [np.array(column, np.int64) for column in numbers]
 
 
 _STATE_ROWS = "SELECT key, payload_id FROM current WHERE job_id = ? AND key >= ? ORDER BY key LIMIT ?"
@@ -88,6 +89,8 @@ def state_blocks(connection: Connection, job_id: int) -> Iterator[StateBlock]:
 def _state_blocks(cursor: sqlite3.Cursor, job_id: int) -> Iterator[StateBlock]:
     import pyarrow as pa
 
+    from syncer.arrow import as_numpy, texts
+
     keys: list[pa.LargeStringArray] = []
     ids: list[pa.Int64Array] = []
     least = ""
@@ -98,10 +101,10 @@ def _state_blocks(cursor: sqlite3.Cursor, job_id: int) -> Iterator[StateBlock]:
             keys.append(lines_of(key_lines))
             ids.append(lines_of(id_lines).cast(pa.int64()))
             if len(keys[-1]) != rows:  # a key with a line break: no file brings one, but the ledger would hold it
-                keys[-1] = pa.array([key for key, _ in cursor.execute(_STATE_ROWS, page)], pa.large_string())
+                keys[-1] = texts([key for key, _ in cursor.execute(_STATE_ROWS, page)])
             least = keys[-1][-1].as_py() + "\0"  # the least text that is greater than the last key
         if keys and (rows < PAGE_ROWS or len(keys) * PAGE_ROWS >= STATE_ROWS):
-            yield pa.concat_arrays(keys), pa.concat_arrays(ids).to_numpy()
+            yield pa.concat_arrays(keys), as_numpy(pa.concat_arrays(ids))
             keys, ids = [], []
         if rows < PAGE_ROWS:
             return

@@ -11,8 +11,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
+from syncer.arrow import numbers
 from syncer.model import CarriedBlock, KnownBlock, Rejection, shown_key
 from syncer.plan.keys import KeyGroups, group_keys
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
+    import pyarrow as pa
 
     from syncer.plan.records import Records
 
@@ -88,7 +89,7 @@ class Diff:
         if len(rows):
             self.carried.append(
                 CarriedBlock(
-                    block.keys.take(pa.array(rows)),
+                    block.keys.take(numbers(rows)),
                     block.payload_ids[rows],
                     block.source_ids[rows],
                     block.lines[rows],

@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from syncer.arrow import as_numpy, numbers
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -135,8 +137,8 @@ class KeyGroups:
         found[order] = places
         # The keys are compared in the order they came in: where that is the files' order too, nothing jumps.
         rows = np.flatnonzero(found >= 0)
-        proposed = wanted if len(rows) == len(wanted) else wanted.take(pa.array(rows))
-        same = _equal(proposed, self.keys.take(pa.array(self.leaders[found[rows]])))
+        proposed = wanted if len(rows) == len(wanted) else wanted.take(numbers(rows))
+        same = _equal(proposed, self.keys.take(numbers(self.leaders[found[rows]])))
         if not same.all():
             for row in rows[~same]:
                 found[row] = self.collided.get(wanted[int(row)].as_py(), -1)
@@ -175,7 +177,7 @@ def group_keys(keys: pa.LargeStringArray) -> KeyGroups:
         return KeyGroups(keys, order, order, ordered, shift, {})
     first = np.concatenate([[True], ~follows])
     heads = np.maximum.accumulate(np.where(first[followers - 1], followers - 1, 0))  # each follower's run begins there
-    same = _equal(keys.take(pa.array(order[followers])), keys.take(pa.array(order[heads])))
+    same = _equal(keys.take(numbers(order[followers])), keys.take(numbers(order[heads])))
     split = [(int(begin), int(np.searchsorted(ordered, ordered[begin], "right"))) for begin in np.unique(heads[~same])]
     for begin, end in split:
         _split_run(keys, order, first, begin, end)
@@ -205,4 +207,4 @@ def _split_run(keys: pa.LargeStringArray, order: Places, first: npt.NDArray[np.b
 
 
 def _equal(left: pa.LargeStringArray, right: pa.LargeStringArray) -> npt.NDArray[np.bool_]:
-    return np.asarray(pc.equal(left, right).to_numpy(zero_copy_only=False), dtype=bool)
+    return as_numpy(pc.equal(left, right))

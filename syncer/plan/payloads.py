@@ -13,10 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
+
+from syncer.arrow import as_numpy
+from syncer.arrow import numbers as as_arrow
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import pyarrow as pa
 
 FINGERPRINT_BYTES = 16
 FOLDED_MAX = 1 << 62
@@ -91,8 +94,8 @@ def _folded(codes: Sequence[npt.NDArray[np.int64]], sizes: Sequence[int], rows: 
 
 def _distinct(folded: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
     """Number the distinct integers in the order of their appearance: each row's number, and each number's first row."""
-    encoded = pa.array(folded).dictionary_encode()
-    numbers = encoded.indices.to_numpy()
+    encoded = as_arrow(folded).dictionary_encode()
+    numbers = as_numpy(encoded.indices)
     examples = np.empty(len(encoded.dictionary), np.int64)
     examples[numbers[::-1]] = np.arange(len(folded) - 1, -1, -1)
     return numbers, examples
@@ -109,4 +112,4 @@ def _codes(field: pa.DictionaryArray) -> npt.NDArray[np.int64]:
     indices = field.indices
     if indices.null_count:
         indices = indices.fill_null(-1)
-    return np.asarray(indices.to_numpy(zero_copy_only=False), np.int64) + 1
+    return as_numpy(indices).astype(np.int64) + 1

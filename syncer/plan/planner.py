@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from syncer.arrow import as_numpy, numbers
 from syncer.model import KEY_SEPARATOR, Items, Mode, Plan, RowCounts
 from syncer.plan.batching import batch, batch_composite
 from syncer.plan.diff import Diff, Verdict
@@ -47,7 +48,7 @@ def make_plan(
     if len(key) == 1:
         batches = batch(items.payload, mode)
     else:
-        batches = batch_composite(items.payload, _key_codes(items.texts.take(items.rows), len(key)))
+        batches = batch_composite(items.payload, _key_codes(items.texts.take(numbers(items.rows)), len(key)))
     conflicts = diff.conflicts(names)
     return Plan(
         key=key,
@@ -79,11 +80,11 @@ def _with_carried(diff: Diff, items: Items, data: Mapping[int, str]) -> Items:
     if not diff.carried:
         return items
     payloads = diff.records.payloads
-    numbers = {payload_id: payloads.number(text) for payload_id, text in data.items()}
+    new_numbers = {payload_id: payloads.number(text) for payload_id, text in data.items()}
     texts = pa.concat_arrays([items.texts, *(block.keys for block in diff.carried)])
     ids = np.concatenate([block.payload_ids for block in diff.carried])
     distinct, inverse = np.unique(ids, return_inverse=True)
-    payload = np.array([numbers[int(payload_id)] for payload_id in distinct], np.int32)[inverse]
+    payload = np.array([new_numbers[int(payload_id)] for payload_id in distinct], np.int32)[inverse]
     return Items(
         texts,
         np.concatenate([items.rows, np.arange(len(items.texts), len(texts), dtype=np.int32)]),
@@ -97,7 +98,7 @@ def _key_codes(keys: pa.LargeStringArray, columns: int) -> list[npt.NDArray[np.i
     """Return, per key column, a code for each key's value in it."""
     parts = pc.split_pattern(keys, KEY_SEPARATOR)
     return [
-        pc.list_element(parts, column).dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        as_numpy(pc.list_element(parts, column).dictionary_encode().indices).astype(np.int64)
         for column in range(columns)
     ]
 
