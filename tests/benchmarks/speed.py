@@ -1,6 +1,6 @@
 """Speed and size, as whole processes beside each other: floors, peers, and the program. `make bench ROWS=1000000`.
 
-    python speed.py --rows N [--runs 3] [--peers PYTHON] [--nights 30]
+    python speed.py --rows N [--runs 3] [--peers PYTHON] [--nights 30] [--scattered]
 
 Every round measures everything once, so that what else the machine does falls on all of them; the tables show medians
 of the rounds, wall and CPU seconds, and the greatest peak of memory (`ru_maxrss` of that child). With more than a
@@ -89,8 +89,8 @@ INSERT, UPSERT = "sqlite-utils insert", "sqlite-utils upsert"
 class Bench:
     """One size in one folder, with a ledger of its own."""
 
-    def __init__(self, folder: Path, rows: int, peers: str | None) -> None:
-        self.folder, self.rows, self.peers = folder, rows, peers
+    def __init__(self, folder: Path, rows: int, peers: str | None, options: tuple[str, ...] = ()) -> None:
+        self.folder, self.rows, self.peers, self.options = folder, rows, peers, options
         self.table = Table(rows)
         self.first, self.next_night = str(folder / "first.csv"), str(folder / "night.csv")
         folder.mkdir()
@@ -100,7 +100,7 @@ class Bench:
 
     def export(self, path: str, *options: str) -> None:
         # In a process of its own: a child's peak memory counts from that of the process that starts it.
-        self.run(str(HERE / "export.py"), path, str(self.rows), *options)
+        self.run(str(HERE / "export.py"), path, str(self.rows), *options, *self.options)
 
     def run(self, *command: str, codes: tuple[int, ...] = (0,)) -> Measured:
         return once([sys.executable, *command], self.folder, ENVIRONMENT, codes)
@@ -155,7 +155,7 @@ class Bench:
         print(f"- the whole file: {told['file'] / codes:.0f} bytes a code, with payloads, batches, attempts, events")
 
     def commands(self) -> None:
-        for arguments in (["--version"], ["status"], ["audit", "show", "HGDTQD54D5SD00000000042"]):
+        for arguments in (["--version"], ["status"], ["audit", "show", "HGDTQD54D5SD00000000000"]):
             done = several([sys.executable, "-m", "syncer", *arguments], self.folder, ENVIRONMENT)
             print(f"- syncer {' '.join(arguments)}: {done.wall_s:.2f} s wall, {done.cpu_s:.2f} s CPU")
 
@@ -184,10 +184,12 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--peers", help="the Python that has the peers; without it they are left out")
     parser.add_argument("--nights", type=int, default=30)
+    parser.add_argument("--scattered", action="store_true", help="keys from all over their range, not ascending")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="syncer-bench-") as name:
         folder = Path(name)
-        small = Bench(folder / "small", min(asked.rows, SMALL), asked.peers)
+        options = ("--scattered",) if asked.scattered else ()
+        small = Bench(folder / "small", min(asked.rows, SMALL), asked.peers, options)
         for _ in range(asked.runs):
             small.round()
         small.wide()
@@ -198,7 +200,7 @@ def main() -> None:
         small.size()
         small.commands()
         if asked.rows > SMALL:
-            large = Bench(folder / "large", asked.rows, None)
+            large = Bench(folder / "large", asked.rows, None, options)
             for _ in range(asked.runs):
                 large.round()
             large.table.show()
