@@ -59,8 +59,19 @@ N ?= 2000
 sim: $(VENV)/.tools ## Simulate N schedules of faults and deaths on a virtual clock (make sim N=50000)
 	@SYNCER_SIM_SCHEDULES=$(N) $(BIN)/python -m pytest -n 2 -rP -q tests/sim/test_simulation.py $(ARGS)
 
+# What others do with the same file is measured beside the program, from an environment that nothing else uses.
+PEERS := build/peers
+$(PEERS)/.installed: tests/benchmarks/requirements.txt | $(BIN)/python
+	@echo "· installing what is measured beside the program"
+	@$(BIN)/python -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/benchmarks/requirements.txt
+	@touch $@
+
 .PHONY: bench
-bench: $(VENV)/.tools ## Measure: rates, start-up, planning (prints tables; asserts nothing)
+ROWS ?= 1000000
+RUNS ?= 3
+bench: $(VENV)/.tools $(PEERS)/.installed ## Measure speed, size and rates (make bench ROWS=10000000 RUNS=3)
+	@$(BIN)/python tests/benchmarks/speed.py --rows $(ROWS) --runs $(RUNS) --peers $(CURDIR)/$(PEERS)/bin/python
 	@$(BIN)/python -m pytest -m benchmark -s -q $(ARGS) tests/benchmarks
 
 # Tools that look at the dependencies from outside have dependencies of their own: they get an environment of their own.
@@ -95,6 +106,9 @@ lock: $(BIN)/python ## Pin every dependency anew, with hashes
 		--no-header --no-annotate --upgrade --constraint requirements.txt tests/requirements.in --output-file tests/requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--no-header --no-annotate --upgrade tools/requirements.in --output-file tools/requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-header --no-annotate --upgrade --constraint requirements.txt tests/benchmarks/requirements.in \
+		--output-file tests/benchmarks/requirements.txt
 
 .PHONY: clean
 clean: ## Remove everything that was made here

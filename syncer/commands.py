@@ -1,7 +1,7 @@
 """The composition root: builds the parts from the settings, passes values between them, returns results.
 
 One plain function per command; `cli` is a thin skin over them. Nothing here prints, and nothing here decides what the
-parts decide.
+parts decide. What reads files or calls the API is imported by the commands that do, so that the others answer at once.
 """
 
 from __future__ import annotations
@@ -25,26 +25,23 @@ from syncer.errors import (
     OutputError,
     UsageError,
 )
-from syncer.execute.assemble import Connection
-from syncer.execute.context import EngineSettings
-from syncer.execute.engine import Progress
-from syncer.execute.known import Vet, by_api, by_copy
-from syncer.intake import ChangeGuard, Intake, is_unique, plan_files, refuse_shared_fields
 from syncer.ledger.check import backup
 from syncer.ledger.engine import ledger_path
 from syncer.ledger.ledger import Ledger, upgrade_ledger
 from syncer.lifecycle import OPEN, Bucket, State
 from syncer.model import KEY_SEPARATOR, Mode, Plan
-from syncer.report.results import prepare_results, write_results
 from syncer.results import Concern, InitResult, RunDetails, RunSummary, Sample, Seconds, SyncResult
-from syncer.session import Session, connection_of, reader_of
-from syncer.session import session as open_session
 from syncer.signals import Interrupt
-from syncer.source import CsvForm, Source, open_sources
-from syncer.validate import FieldRule, RowRules, Validator, default_key
 
 if TYPE_CHECKING:
+    from syncer.execute.assemble import Connection
+    from syncer.execute.engine import Progress
+    from syncer.execute.known import Vet
+    from syncer.intake import Intake
     from syncer.ledger.values import HistoryEntry, Job, Run, UpgradeResult
+    from syncer.session import Session
+    from syncer.source import Source
+    from syncer.validate import Validator
 
 RUN_BATCHES_MAX = 50
 """Batches that ``status RUN`` lists; the audit has them all."""
@@ -82,6 +79,9 @@ class Surroundings:
 
 def plan(settings: Settings, request: Request, around: Surroundings) -> SyncResult:
     """Say what ``sync`` would do. Sends nothing, records nothing, needs no token and no lock."""
+    from syncer.execute.known import by_copy
+    from syncer.intake import refuse_shared_fields
+
     started_s = around.clock.monotonic_s()
     job = pick_job(settings, request.job)
     with ExitStack() as stack:
@@ -112,6 +112,10 @@ def sync(settings: Settings, request: Request, around: Surroundings) -> SyncResu
     Returns a result whenever a run was recorded; what stopped it is its ``error``. Raises `SyncerError` before that:
     then nothing was sent and nothing recorded.
     """
+    from syncer.intake import is_unique, refuse_shared_fields
+    from syncer.report.results import prepare_results, write_results
+    from syncer.session import connection_of
+
     clock, started_s = around.clock, around.clock.monotonic_s()
     job = pick_job(settings, request.job)
     connection = connection_of(settings)
@@ -151,6 +155,8 @@ def sync(settings: Settings, request: Request, around: Surroundings) -> SyncResu
 
 def resume(settings: Settings, request: Request, around: Surroundings) -> SyncResult:
     """Finish the last run from the ledger alone, without its files."""
+    from syncer.session import connection_of
+
     started_s = around.clock.monotonic_s()
     connection = connection_of(settings)
     with Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s())) as ledger:
@@ -274,6 +280,9 @@ def _session(
     *,
     record_end: bool = True,
 ) -> AbstractContextManager[Session]:
+    from syncer.execute.context import EngineSettings
+    from syncer.session import session as open_session
+
     deadline_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
     return open_session(
         ledger,
@@ -317,6 +326,9 @@ def _open_query(job: JobSettings, around: Surroundings) -> Source:
 @contextmanager
 def _opened(job: JobSettings, request: Request, around: Surroundings) -> Iterator[tuple[list[Source], Validator]]:
     """Give the files, open as far as their headers, and what their columns mean."""
+    from syncer.source import CsvForm, open_sources
+    from syncer.validate import FieldRule, RowRules, Validator, default_key
+
     form = CsvForm(**asdict(job.csv))
     with ExitStack() as stack:
         if request.files:
@@ -348,6 +360,8 @@ def _plan_files(
     mode: Mode,
     vet: Vet | None,
 ) -> Intake:
+    from syncer.intake import ChangeGuard, plan_files
+
     limits = settings.limits
     guard = None if request.approve else ChangeGuard(limits.max_changed_percent, limits.max_changed_min_codes)
     return plan_files(
@@ -361,6 +375,9 @@ def _product_check(
     """Return how ``sync`` finds out which products are unknown; None when that is turned off."""
     if not settings.products.check:
         return None
+    from syncer.execute.known import by_api
+    from syncer.session import reader_of
+
     reader = reader_of(settings, around.clock, around.interrupt, started_s=started_s, deadline_s=request.deadline_s)
     observe = partial(around.on_list, "products")
     return by_api(ledger, session.share_limits(reader), max_age_h=settings.products.max_age_h, observe=observe)
@@ -405,12 +422,13 @@ def _samples(plan: Plan, most: int = 2) -> tuple[Sample, ...]:
     for number, size in enumerate(plan.batches.sizes):
         kind = "async" if plan.batches.is_async[number] else "sync"
         if sum(sample.kind == kind for sample in samples) < most:
+            end = begin + min(int(size), 3)
             first = [
                 {
-                    "key": dict(zip(plan.key, plan.items.keys[at].as_py().split(KEY_SEPARATOR), strict=True)),
-                    "data": json.loads(plan.payloads[plan.items.payload[at]]),
+                    "key": dict(zip(plan.key, key.split(KEY_SEPARATOR), strict=True)),
+                    "data": json.loads(plan.payloads[payload]),
                 }
-                for at in range(begin, begin + min(int(size), 3))
+                for key, payload in zip(plan.items.keys(begin, end), plan.items.payload[begin:end], strict=True)
             ]
             samples.append(Sample(kind, int(size), first))
         begin += int(size)

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from syncer.arrow import numbers
 from syncer.errors import ConfigError, GuardError
 from syncer.model import UNIQUE_KEYS, Mode, Plan
 from syncer.plan.diff import Diff, Verdict
@@ -145,7 +146,7 @@ def _check_changes(diff: Diff, plan: Plan, guard: ChangeGuard) -> None:
     examples = ", ".join(
         f"{key} ({diff.records.payloads.data[payload]})"
         for key, payload in zip(
-            diff.records.keys.take(pa.array(changed)).to_pylist(), diff.records.payload[changed], strict=True
+            diff.records.keys.take(numbers(changed)).to_pylist(), diff.records.payload[changed], strict=True
         )
     )
     raise GuardError(

@@ -158,18 +158,25 @@ class RowCounts:
 class Items:
     """The values of a plan as columns.
 
-    ``source[i]`` is the position of the file that named the value, or minus the ledger's id of the source for a value
-    that an earlier run left unsent. ``group[i]`` is the key group of the value, -1 for such a one.
+    The key of item *i* is ``texts[rows[i]]``: keys are not copied, since there may be ten million. ``source[i]`` is the
+    position of the file that named the value, or minus the ledger's id of the source for a value that an earlier run
+    left unsent.
     """
 
-    keys: pa.LargeStringArray
+    texts: pa.LargeStringArray
+    rows: npt.NDArray[np.int32]
     payload: npt.NDArray[np.int32]
-    source: npt.NDArray[np.int64]
-    line: npt.NDArray[np.int64]
-    group: npt.NDArray[np.int64]
+    source: npt.NDArray[np.int32]
+    line: npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.payload)
+
+    def keys(self, begin: int, end: int) -> list[str]:
+        """Return the keys of items `begin` to `end`."""
+        from syncer.arrow import numbers
+
+        return [str(key) for key in self.texts.take(numbers(self.rows[begin:end])).to_pylist()]
 
 
 @dataclass(frozen=True, slots=True)

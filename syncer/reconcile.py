@@ -88,14 +88,14 @@ def judge_count(values: int, codes_affected: int, *, unique: bool, reach: Reach)
 
 
 def judge_named(
-    keys: Sequence[str], codes_affected: int, named: AbstractSet[str], *, unique: bool, reach: Reach
+    keys: Sequence[str], codes_affected: int, named: AbstractSet[str] | None, *, unique: bool, reach: Reach
 ) -> Judgement:
-    """Judge a sync answer that names the values it affected.
+    """Judge a sync answer that names the values it affected; ``named`` is None when it has no names at all.
 
     Where the names and the count agree, the names decide. Where they contradict each other, the values have to be
     asked for in smaller pieces; at a single value the contradiction is the finding.
     """
-    if not named and codes_affected:
+    if named is None:
         return judge_count(len(keys), codes_affected, unique=unique, reach=reach)  # this API names nothing
     affected = sum(key in named for key in keys)
     agree = (

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from syncer.arrow import as_numpy, numbers, texts
 from syncer.errors import ConfigError, SourceError
 from syncer.formulas import EXTRA_COLUMNS
 from syncer.model import UNIQUE_KEYS, Chunk, Rejection, ValidChunk
@@ -80,6 +81,8 @@ RESULT_COLUMNS = frozenset(EXTRA_COLUMNS)
 """Columns that the results folder adds; they are ignored, so that error.csv can be mended and fed in again."""
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 
+Faults = dict[int, list[tuple[str, str]]]
+"""What is wrong with rows of a chunk: codes and words, by row."""
 Rule = Callable[[str], tuple[str | None, str | None, str]]
 """From a cell to (what is sent; None: left alone, rejection code or None, words)."""
 
@@ -159,7 +162,7 @@ class Validator:
     def check(self, chunk: Chunk) -> ValidChunk:
         """Return the valid rows, normalised, and a rejection for each of the others."""
         rows = len(chunk.lines)
-        faults: list[list[tuple[str, str]] | None] = [None] * rows if rows else []
+        faults: Faults = {}
         keys = [chunk.columns.column(name) for name in self._key_columns]
         self._check_keys(keys, faults)
         arrays = []
@@ -167,13 +170,13 @@ class Validator:
             arrays.append(_apply(scm, chunk.columns.column(name), rule, faults))
         if rows:
             _find_empty(arrays, faults)
-        bad = [row for row, found in enumerate(faults) if found]
-        rejections = [*chunk.rejections, *(self._reject(chunk, row, keys, faults[row] or []) for row in bad)]
+        bad = sorted(faults)
+        rejections = [*chunk.rejections, *(self._reject(chunk, row, keys, faults[row]) for row in bad)]
         lines = chunk.lines
         if bad:
             good = np.ones(rows, bool)
             good[bad] = False
-            keep = pa.array(np.flatnonzero(good))
+            keep = numbers(np.flatnonzero(good))
             keys = [key.take(keep) for key in keys]
             arrays = [array.take(keep) for array in arrays]
             lines = lines[good]
@@ -181,10 +184,12 @@ class Validator:
             chunk.source, rows + len(chunk.rejections), tuple(keys), tuple(arrays), lines, tuple(rejections)
         )
 
-    def _check_keys(self, keys: Sequence[pa.Array], faults: list[list[tuple[str, str]] | None]) -> None:
+    def _check_keys(self, keys: Sequence[pa.Array], faults: Faults) -> None:
         for name, column in zip(self._key_columns, keys, strict=True):
+            if _surely_sound(column):
+                continue
             suspicious = pc.match_substring_regex(column, r"^\s|\s$|^$|[\x00-\x1f\x7f]")
-            for row in np.flatnonzero(suspicious.to_numpy(zero_copy_only=False)):
+            for row in np.flatnonzero(as_numpy(suspicious)):
                 value = column[int(row)].as_py()
                 if not value.strip():
                     fault = ("E201", f"{name} is blank")
@@ -199,41 +204,47 @@ class Validator:
         return Rejection(chunk.source, int(chunk.lines[row]), found[0][0], "; ".join(words for _, words in found), key)
 
 
-def _note(faults: list[list[tuple[str, str]] | None], row: int, code: str, words: str) -> None:
-    found = faults[row]
-    if found is None:
-        faults[row] = [(code, words)]
-    else:
-        found.append((code, words))
+def _surely_sound(column: pa.Array) -> bool:
+    """Tell quickly that no cell is blank and none has white space or a control character; False: look closer."""
+    _, offset_buffer, data_buffer = column.buffers()
+    if offset_buffer is None or data_buffer is None or column.type != pa.string():
+        return False
+    offsets = np.frombuffer(offset_buffer, np.int32)[column.offset : column.offset + len(column) + 1]
+    data = np.frombuffer(data_buffer, np.uint8)[offsets[0] : offsets[-1]]
+    return bool((data > ord(" ")).all() and (data < 0x7F).all() and (offsets[1:] > offsets[:-1]).all())  # noqa: PLR2004
 
 
-def _apply(scm: str, column: pa.Array, rule: Rule, faults: list[list[tuple[str, str]] | None]) -> pa.DictionaryArray:
+def _note(faults: Faults, row: int, code: str, words: str) -> None:
+    faults.setdefault(row, []).append((code, words))
+
+
+def _apply(scm: str, column: pa.Array, rule: Rule, faults: Faults) -> pa.DictionaryArray:
     """Run a rule on the distinct cells of a column; return the normalised column and note the faults by row."""
     encoded = column.dictionary_encode()
     outcomes = [rule(value) for value in encoded.dictionary.to_pylist()]
     wrong = [code for code, (_, fault, _) in enumerate(outcomes) if fault is not None]
-    indices = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.int32)
+    indices = as_numpy(encoded.indices)
     if wrong:
         for row in np.flatnonzero(np.isin(indices, wrong)):
             _, fault, words = outcomes[indices[row]]
             _note(faults, int(row), str(fault), f"{scm} {words}")
-    texts: dict[str, int] = {}
-    codes = [-1 if sent is None else texts.setdefault(sent, len(texts)) for sent, _, _ in outcomes]
+    distinct: dict[str, int] = {}
+    codes = [-1 if sent is None else distinct.setdefault(sent, len(distinct)) for sent, _, _ in outcomes]
     mapped: npt.NDArray[np.int32] = np.array(codes, np.int32)[indices] if len(indices) else indices
-    return pa.DictionaryArray.from_arrays(pa.array(mapped, mask=mapped < 0), pa.array(list(texts), pa.string()))
+    return pa.DictionaryArray.from_arrays(numbers(mapped, mapped >= 0), texts(list(distinct)).cast(pa.string()))
 
 
-def _find_empty(arrays: Sequence[pa.DictionaryArray], faults: list[list[tuple[str, str]] | None]) -> None:
+def _find_empty(arrays: Sequence[pa.DictionaryArray], faults: Faults) -> None:
     """Reject rows in which every field is left alone: there is nothing to send."""
     empty: npt.NDArray[np.bool_] | None = None
     for array in arrays:
         if array.null_count == 0:
             return
-        nulls = array.is_null().to_numpy(zero_copy_only=False)
+        nulls = as_numpy(array.is_null())
         empty = nulls if empty is None else empty & nulls
     if empty is not None:
         for row in np.flatnonzero(empty):
-            if faults[row] is None:
+            if row not in faults:
                 _note(faults, int(row), "E310", "every field is blank: there is nothing to send")
 
 

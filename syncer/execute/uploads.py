@@ -178,7 +178,11 @@ class Uploads:
         named = answer.items or {}
         run = self._context.run
         judgement = judge_named(
-            upload.keys, answer.codes_affected, named.keys(), unique=run.unique, reach=self._context.reach
+            upload.keys,
+            answer.codes_affected,
+            None if answer.items is None else named.keys(),
+            unique=run.unique,
+            reach=self._context.reach,
         )
         if judgement.finding is not Finding.UNCLEAR:
             self._context.evidence = self._context.evidence.with_answer(

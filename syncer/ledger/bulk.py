@@ -8,18 +8,24 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-import pyarrow as pa
-
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
+    import pyarrow as pa
     from sqlalchemy import Connection
 
+    StateBlock = tuple[pa.LargeStringArray, npt.NDArray[np.int64]]
+
 BLOCK_ROWS = 100_000
-"""Rows read at a time: what the planner streams past."""
+"""Rows read at a time as Python values."""
+PAGE_ROWS = 10_000
+"""Rows that SQLite joins into one text: beyond this it gains nothing."""
+STATE_ROWS = 400_000
+"""Rows of a block of the current state: what the planner streams past. Many, since they are looked up in order."""
 LOOK_UP_KEYS = 5_000
 """Keys asked for in one statement, when only some are wanted."""
 INSERT_ROWS = 100
@@ -49,10 +55,74 @@ def key_blocks(
     connection: Connection, statement: str, parameters: Sequence[Any]
 ) -> Iterator[tuple[pa.LargeStringArray, list[npt.NDArray[np.int64]]]]:
     """Stream a SELECT of a key and any number of integers, `BLOCK_ROWS` at a time, as columns."""
+    import numpy as np
+
+    from syncer.arrow import texts
+
     cursor = raw_cursor(connection).execute(statement, parameters)
     while rows := cursor.fetchmany(BLOCK_ROWS):
         keys, *numbers = zip(*rows, strict=True)
-        yield pa.array(keys, pa.large_string()), [np.array(column, np.int64) for column in numbers]
+        yield texts(keys), [np.array(column, np.int64) for column in numbers]
+
+
+_STATE_ROWS = "SELECT key, payload_id FROM current WHERE job_id = ? AND key >= ? ORDER BY key LIMIT ?"
+_STATE_PAGE = f"""
+SELECT count(*), CAST(group_concat(key, char(10)) AS BLOB), CAST(group_concat(payload_id, char(10)) AS BLOB)
+FROM ({_STATE_ROWS})
+"""
+
+
+def state_blocks(connection: Connection, job_id: int) -> Iterator[StateBlock]:
+    """Stream the current state of a job in the order of its keys, `STATE_ROWS` at a time: keys, payload ids.
+
+    SQLite joins the keys of a page into one text, and they are taken apart as an array: no Python value per row. The
+    next block is read while the last one is being used.
+    """
+    blocks = _state_blocks(raw_cursor(connection), job_id)
+    with ThreadPoolExecutor(1) as ahead:  # leaving waits for the read that is under way
+        pending = ahead.submit(next, blocks, None)
+        while (block := pending.result()) is not None:
+            pending = ahead.submit(next, blocks, None)
+            yield block
+
+
+def _state_blocks(cursor: sqlite3.Cursor, job_id: int) -> Iterator[StateBlock]:
+    import pyarrow as pa
+
+    from syncer.arrow import as_numpy, texts
+
+    keys: list[pa.LargeStringArray] = []
+    ids: list[pa.Int64Array] = []
+    least = ""
+    while True:
+        page = (job_id, least, PAGE_ROWS)
+        rows, key_lines, id_lines = cursor.execute(_STATE_PAGE, page).fetchone()
+        if rows:
+            keys.append(lines_of(key_lines))
+            ids.append(lines_of(id_lines).cast(pa.int64()))
+            if len(keys[-1]) != rows:  # a key with a line break: no file brings one, but the ledger would hold it
+                keys[-1] = texts([key for key, _ in cursor.execute(_STATE_ROWS, page)])
+            least = keys[-1][-1].as_py() + "\0"  # the least text that is greater than the last key
+        if keys and (rows < PAGE_ROWS or len(keys) * PAGE_ROWS >= STATE_ROWS):
+            yield pa.concat_arrays(keys), as_numpy(pa.concat_arrays(ids))
+            keys, ids = [], []
+        if rows < PAGE_ROWS:
+            return
+
+
+def lines_of(text: bytes) -> pa.LargeStringArray:
+    """Take apart lines of UTF-8; the last one has no line break."""
+    import numpy as np
+    import pyarrow as pa
+
+    data = np.frombuffer(text, np.uint8)
+    breaks = np.flatnonzero(data == ord("\n"))
+    offsets = np.zeros(len(breaks) + 2, np.int64)
+    offsets[1:-1] = breaks - np.arange(len(breaks))
+    offsets[-1] = len(data) - len(breaks)
+    return pa.LargeStringArray.from_buffers(
+        len(breaks) + 1, pa.py_buffer(offsets), pa.py_buffer(text.replace(b"\n", b""))
+    )
 
 
 def key_look_ups(

@@ -7,13 +7,13 @@ of the batches that earlier runs never sent; batches; items; the run's ``planned
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import TYPE_CHECKING
 
-import numpy as np
-from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy import Table, func, select, update
 
 from syncer.ledger import schema as t
-from syncer.ledger.bulk import insert_rows, key_blocks, key_look_ups, raw_cursor
+from syncer.ledger.bulk import BLOCK_ROWS, insert_rows, key_blocks, key_look_ups, raw_cursor, state_blocks
 from syncer.ledger.reads import batches_in
 from syncer.ledger.transitions import change_state
 from syncer.lifecycle import OPEN, Event, State
@@ -22,6 +22,7 @@ from syncer.model import CarriedBlock, Kind, KnownBlock
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
     from sqlalchemy import Connection
@@ -32,12 +33,26 @@ if TYPE_CHECKING:
 # SQLite cannot know how long a json_each() is, and would rather scan the whole state: CROSS JOIN fixes the order.
 SCAN_FROM_KEYS = 50_000
 """With at least this many rows in the files, reading the whole current state beats looking each key up."""
+_BATCH_COLUMNS = (
+    "id",
+    "run_id",
+    "job_id",
+    "kind",
+    "state",
+    "payload_id",
+    "varying",
+    "first_item_id",
+    "size",
+    "changed_at",
+)
 _OF_STATES = """FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
     WHERE b.job_id = ? AND NOT b.split AND b.state IN ({marks})"""
 
 
 def payload_ids(connection: Connection, fingerprints: Sequence[str]) -> npt.NDArray[np.int64]:
     """Return the ledger's id of each fingerprint, -1 where it has never seen that data."""
+    import numpy as np
+
     ids = np.full(len(fingerprints), -1, np.int64)
     statement = "SELECT j.key, p.id FROM json_each(?) j CROSS JOIN payloads p ON p.fingerprint = j.value"
     for begin in range(0, len(fingerprints), 10_000):
@@ -56,13 +71,13 @@ def payload_data(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
 def known(connection: Connection, job_id: int, keys: pa.LargeStringArray) -> Iterator[KnownBlock]:
     """Stream the current state of a job: of all its keys, or of `keys` alone when these are few."""
     if len(keys) >= SCAN_FROM_KEYS:
-        blocks = key_blocks(connection, "SELECT key, payload_id FROM current WHERE job_id = ?", [job_id])
-    else:
-        statement = (
-            "SELECT c.key, c.payload_id FROM json_each(?2) j CROSS JOIN current c ON c.job_id = ?1 AND c.key = j.value"
-        )
-        blocks = key_look_ups(connection, statement, [job_id], keys)
-    for block, (ids,) in blocks:
+        for block, ids in state_blocks(connection, job_id):
+            yield KnownBlock(block, ids)
+        return
+    statement = (
+        "SELECT c.key, c.payload_id FROM json_each(?2) j CROSS JOIN current c ON c.job_id = ?1 AND c.key = j.value"
+    )
+    for block, (ids,) in key_look_ups(connection, statement, [job_id], keys):
         yield KnownBlock(block, ids)
 
 
@@ -110,6 +125,8 @@ def _next_id(connection: Connection, table: Table) -> int:
 
 def _store_payloads(connection: Connection, plan: Plan) -> npt.NDArray[np.int64]:
     """Store the payloads that the plan's items use and the ledger lacks; return the ledger's id of each payload."""
+    import numpy as np
+
     ids = payload_ids(connection, plan.fingerprints)
     used = np.zeros(len(plan.payloads), bool)
     used[plan.items.payload] = True
@@ -130,25 +147,35 @@ def _store_batches(
     first_item: int,
     at: str,
 ) -> None:
+    import numpy as np
+
     batches = plan.batches
     starts = first_item + np.cumsum(batches.sizes) - batches.sizes
-    rows = [
-        {
-            "id": first_batch + number,
-            "run_id": run.id,
-            "job_id": run.job.id,
-            "kind": (Kind.ASYNC if batches.is_async[number] else Kind.SYNC).value,
-            "state": State.PLANNED.value,
-            "payload_id": int(ids[batches.payload[number]]) if batches.is_async[number] else None,
-            "varying": int(batches.varying[number]),
-            "first_item_id": int(starts[number]),
-            "size": int(batches.sizes[number]),
-            "changed_at": at,
-        }
-        for number in range(len(batches))
-    ]
-    if rows:
-        connection.execute(insert(t.batches), rows)
+    rows = (
+        (
+            first_batch + number,
+            run.id,
+            run.job.id,
+            (Kind.ASYNC if is_async else Kind.SYNC).value,
+            State.PLANNED.value,
+            int(ids[payload]) if is_async else None,
+            varying,
+            start,
+            size,
+            at,
+        )
+        for number, (is_async, payload, varying, start, size) in enumerate(
+            zip(
+                batches.is_async.tolist(),
+                batches.payload.tolist(),
+                batches.varying.tolist(),
+                starts.tolist(),
+                batches.sizes.tolist(),
+                strict=True,
+            )
+        )
+    )
+    insert_rows(connection, "batches", _BATCH_COLUMNS, rows)
 
 
 def _store_items(
@@ -159,22 +186,24 @@ def _store_items(
     first_batch: int,
     first_item: int,
 ) -> None:
+    import numpy as np
+
     items = plan.items
     sources = np.array([*source_ids, 0], np.int64)  # the 0 is never used: it keeps the look-up valid without files
-    source = np.where(items.source >= 0, sources[np.maximum(items.source, 0)], -items.source)
-    batch_of = np.repeat(np.arange(first_batch, first_batch + len(plan.batches)), plan.batches.sizes)
-    payload = ids[items.payload]
-    rows = (
-        row
-        for begin in range(0, len(items), 100_000)
-        for row in zip(
-            range(first_item + begin, first_item + len(items)),
-            batch_of[begin : begin + 100_000].tolist(),
-            items.keys.slice(begin, 100_000).to_pylist(),
-            payload[begin : begin + 100_000].tolist(),
-            source[begin : begin + 100_000].tolist(),
-            items.line[begin : begin + 100_000].tolist(),
-            strict=False,
+    ends = np.cumsum(plan.batches.sizes)
+
+    def block(begin: int) -> Iterator[tuple[int, int, str, int, int, int]]:
+        end = min(begin + BLOCK_ROWS, len(items))
+        source = items.source[begin:end]
+        return zip(
+            range(first_item + begin, first_item + end),
+            (first_batch + np.searchsorted(ends, np.arange(begin, end), "right")).tolist(),
+            items.keys(begin, end),
+            ids[items.payload[begin:end]].tolist(),
+            np.where(source >= 0, sources[np.maximum(source, 0)], -source).tolist(),
+            items.line[begin:end].tolist(),
+            strict=True,
         )
-    )
+
+    rows = chain.from_iterable(block(begin) for begin in range(0, len(items), BLOCK_ROWS))
     insert_rows(connection, "items", ("id", "batch_id", "key", "payload_id", "source_id", "line"), rows)

@@ -38,7 +38,6 @@ SYNC_ITEMS_MAX = 100
 
 def batch(payload: npt.NDArray[np.int32] | Ints, mode: Mode) -> Batches:
     """Partition items with one key column, given each item's payload, into the fewest calls that `mode` allows."""
-    payload = payload.astype(np.int64, copy=False)
     items = len(payload)
     if mode is Mode.SYNC:
         return _join(_none(), _pool(np.arange(items, dtype=np.int64)))
@@ -48,15 +47,17 @@ def batch(payload: npt.NDArray[np.int32] | Ints, mode: Mode) -> Batches:
     else:
         rest = counts % ASYNC_VALUES_MAX
         share = counts - np.where(rest < SYNC_ITEMS_MAX, rest, 0)
-    order = np.argsort(payload, kind="stable").astype(np.int64, copy=False)
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64) if items else np.zeros(0, np.int64)
+    goes_async = (share > 0)[payload]  # only these need sorting; of most payloads, all values are pooled
+    candidates = np.flatnonzero(goes_async)
+    order = candidates[np.argsort(payload[candidates], kind="stable")]
+    counts[share == 0] = 0
+    starts = np.cumsum(counts) - counts
     ordered = payload[order]
-    rank = np.arange(items, dtype=np.int64) - starts[ordered]
-    goes_async = rank < share[ordered]
-    pooled = np.sort(order[~goes_async])  # in the order of the rows, so that the plan reads like the file
-    return _join(
-        _slice(order[goes_async], ordered[goes_async], np.zeros(len(counts), np.int64), ASYNC_VALUES_MAX), _pool(pooled)
-    )
+    beyond = np.arange(len(order), dtype=np.int64) - starts[ordered] >= share[ordered]
+    goes_async[order[beyond]] = False
+    pooled = np.flatnonzero(~goes_async)  # in the order of the rows, so that the plan reads like the file
+    order, ordered = order[~beyond], ordered[~beyond]
+    return _join(_slice(order, ordered, np.zeros(len(counts), np.int64), ASYNC_VALUES_MAX), _pool(pooled))
 
 
 def batch_composite(payload: npt.NDArray[np.int32] | Ints, columns: Sequence[Ints]) -> Batches:
@@ -102,7 +103,7 @@ def _fold(columns: Sequence[Ints]) -> Ints:
     return folded
 
 
-def _slice(order: Ints, group: Ints, varying_of_group: Ints, most: int) -> Batches:
+def _slice(order: Ints, group: npt.NDArray[np.int32] | Ints, varying_of_group: Ints, most: int) -> Batches:
     """Cut items that are sorted by group into async batches of one group each."""
     counts = (
         np.bincount(group, minlength=len(varying_of_group)).astype(np.int64) if len(group) else np.zeros(0, np.int64)
@@ -130,6 +131,8 @@ def _none() -> Batches:
 
 
 def _join(left: Batches, right: Batches) -> Batches:
+    if not len(left) or not len(right):  # the other one as it is: there may be ten million items
+        return left if len(left) else right
     return Batches(
         np.concatenate([left.order, right.order]),
         np.concatenate([left.sizes, right.sizes]),

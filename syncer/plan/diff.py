@@ -11,8 +11,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
+from syncer.arrow import numbers
 from syncer.model import CarriedBlock, KnownBlock, Rejection, shown_key
 from syncer.plan.keys import KeyGroups, group_keys
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
+    import pyarrow as pa
 
     from syncer.plan.records import Records
 
@@ -48,11 +49,9 @@ class Diff:
     def __init__(self, records: Records, ledger_ids: npt.NDArray[np.int64]) -> None:
         self.records = records
         self.groups: KeyGroups = group_keys(records.keys)
-        self._planned_ids = (
-            ledger_ids[records.payload[self.groups.leaders]] if len(self.groups) else np.empty(0, np.int64)
-        )
-        self._known_ids = np.full(len(self.groups), -1, np.int64)
+        self._ledger_ids = ledger_ids
         self._known = np.zeros(len(self.groups), bool)
+        self._same = np.zeros(len(self.groups), bool)
         self._held = np.zeros(len(self.groups), bool)
         self._conflict = self._find_conflicts()
         self.carried: list[CarriedBlock] = []
@@ -70,8 +69,10 @@ class Diff:
         """Take a block of the ledger's current state."""
         found = self.groups.find(block.keys)
         hits = found >= 0
-        self._known[found[hits]] = True
-        self._known_ids[found[hits]] = block.payload_ids[hits]
+        groups = found[hits]
+        self._known[groups] = True
+        planned_ids = self._ledger_ids[self.records.payload[self.groups.leaders[groups]]]
+        self._same[groups] = planned_ids == block.payload_ids[hits]
 
     def see_open(self, keys: pa.LargeStringArray) -> None:
         """Take keys whose earlier batch may still reach the API: their rows are held back."""
@@ -88,7 +89,7 @@ class Diff:
         if len(rows):
             self.carried.append(
                 CarriedBlock(
-                    block.keys.take(pa.array(rows)),
+                    block.keys.take(numbers(rows)),
                     block.payload_ids[rows],
                     block.source_ids[rows],
                     block.lines[rows],
@@ -99,7 +100,7 @@ class Diff:
         """Return the `Verdict` of each key group."""
         verdicts = np.full(len(self.groups), Verdict.NEW, np.uint8)
         verdicts[self._known] = Verdict.CHANGED
-        verdicts[self._known & (self._known_ids == self._planned_ids)] = Verdict.UNCHANGED
+        verdicts[self._same] = Verdict.UNCHANGED
         verdicts[self._held] = Verdict.HELD
         verdicts[self._conflict] = Verdict.CONFLICT
         return verdicts
@@ -111,7 +112,9 @@ class Diff:
 
     def conflicts(self, names: Sequence[str]) -> list[Rejection]:
         """Reject every row of each key that stands with different data; each message names all its lines."""
-        rejections = []
+        rejections: list[Rejection] = []
+        if not self._conflict.any():
+            return rejections
         records, groups = self.records, self.groups
         ends = np.append(groups.starts, len(groups.order))
         for group in np.flatnonzero(self._conflict):

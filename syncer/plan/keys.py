@@ -14,14 +14,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from syncer.arrow import as_numpy, numbers
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Hashes = npt.NDArray[np.uint64]
     Rows = npt.NDArray[np.int64]
+    Places = npt.NDArray[np.int32]
 
-BLOCK_ROWS = 1 << 18
-"""Keys hashed at a time: bounds the scratch memory to a few tens of megabytes."""
+BLOCK_ROWS = 1 << 16
+"""Keys hashed at a time: the scratch memory stays in the processor's cache."""
+
+LOOK_UP_BITS = 20
+"""Bits of row number at least: so many keys can be looked up at once (`KeyGroups.find`)."""
 
 # MurmurHash3's 64-bit constants: well studied, and multiplication in uint64 wraps as the algorithm wants.
 _C1 = np.uint64(0x87C37B91114253D5)
@@ -83,25 +89,32 @@ class KeyGroups:
     """The distinct keys among rows, each with its rows.
 
     ``order`` lists all rows so that equal keys are neighbours, each group in row order; group *g* is
-    ``order[starts[g] : starts[g + 1]]`` and its first row ``leaders[g]`` is its earliest. ``hashes[g]`` ascend.
-    ``collided`` maps the keys whose hash they share with another key to their group: nearly always empty.
+    ``order[starts[g] : starts[g + 1]]`` and its first row ``leaders[g]`` is its earliest. ``hashes[g]`` ascend: the
+    hash without its last ``shift`` bits. ``collided`` maps the keys whose hash they share with another key to their
+    group: nearly always empty. ``starts`` is None, and ``leaders`` is ``order``, where every key stands once.
     """
 
     keys: pa.LargeStringArray
-    order: Rows
-    starts: Rows
-    leaders: Rows
+    order: Places
+    leaders: Places
     hashes: Hashes
+    shift: int
     collided: dict[str, int]
+    _starts: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.leaders)
+
+    @property
+    def starts(self) -> Rows:
+        """Where each group begins in ``order``."""
+        return np.arange(len(self.order)) if self._starts is None else self._starts
 
     def sizes(self) -> Rows:
         """Return the number of rows of each group."""
         return np.diff(np.append(self.starts, len(self.order)))
 
-    def of_rows(self) -> npt.NDArray[np.int32]:
+    def of_rows(self) -> Places:
         """Return the group of each row, by row number."""
         groups = np.empty(len(self.order), np.int32)
         groups[self.order] = np.repeat(np.arange(len(self), dtype=np.int32), self.sizes())
@@ -112,50 +125,75 @@ class KeyGroups:
         found = np.full(len(wanted), -1, np.int64)
         if not len(self) or not len(wanted):
             return found
-        hashes = hash64(wanted)
-        order = np.argsort(hashes)  # ascending needles make the search run through memory instead of jumping
-        ascending = hashes[order]
+        most = 1 << self.shift
+        if len(wanted) > most:
+            parts = [self.find(wanted.slice(begin, most)) for begin in range(0, len(wanted), most)]
+            return np.concatenate(parts)
+        # Ascending needles make the search run through memory instead of jumping.
+        order, ascending = _sorted_hashes(wanted, self.shift)
         places = np.searchsorted(self.hashes, ascending)
         places[places == len(self)] = 0
-        hits = np.flatnonzero(self.hashes[places] == ascending)
-        rows, groups = order[hits], places[hits]
-        same = _equal(wanted.take(pa.array(rows)), self.keys.take(pa.array(self.leaders[groups])))
-        found[rows[same]] = groups[same]
-        if self.collided:
+        places[self.hashes[places] != ascending] = -1
+        found[order] = places
+        # The keys are compared in the order they came in: where that is the files' order too, nothing jumps.
+        rows = np.flatnonzero(found >= 0)
+        proposed = wanted if len(rows) == len(wanted) else wanted.take(numbers(rows))
+        same = _equal(proposed, self.keys.take(numbers(self.leaders[found[rows]])))
+        if not same.all():
             for row in rows[~same]:
                 found[row] = self.collided.get(wanted[int(row)].as_py(), -1)
         return found
 
 
+def _sorted_hashes(keys: pa.LargeStringArray, shift: int) -> tuple[Places, Hashes]:
+    """Return the rows in the order of their hashes without the last `shift` bits, and these; ties in row order.
+
+    The bits that are left out make room for the row number, so that one array is sorted, in place: the fastest sort
+    there is, and the least memory. `shift` bits must hold the number of any row.
+    """
+    packed = hash64(keys)
+    bits = np.uint64(shift)
+    packed >>= bits
+    packed <<= bits
+    for begin in range(0, len(packed), BLOCK_ROWS):
+        block = packed[begin : begin + BLOCK_ROWS]
+        block |= np.arange(begin, begin + len(block), dtype=np.uint64)
+    packed.sort()
+    order = np.empty(len(packed), np.int32)
+    last_bits = np.uint64((1 << shift) - 1)
+    for begin in range(0, len(packed), BLOCK_ROWS):
+        order[begin : begin + BLOCK_ROWS] = packed[begin : begin + BLOCK_ROWS] & last_bits
+    packed >>= bits
+    return order, packed
+
+
 def group_keys(keys: pa.LargeStringArray) -> KeyGroups:
     """Group equal keys. Exact for every input; `order` and `leaders` depend on nothing but the keys and their rows."""
-    hashes = hash64(keys)
-    order = np.argsort(hashes, kind="stable")
-    ordered = hashes[order]
-    first = np.ones(len(order), bool)
-    first[1:] = ordered[1:] != ordered[:-1]
-    followers = np.flatnonzero(~first)
-    collided: dict[str, int] = {}
-    if len(followers):
-        run_of = np.cumsum(first) - 1
+    shift = max(len(keys).bit_length(), LOOK_UP_BITS)
+    order, ordered = _sorted_hashes(keys, shift)
+    follows = ordered[1:] == ordered[:-1]
+    followers = np.flatnonzero(follows) + 1
+    if not len(followers):
+        return KeyGroups(keys, order, order, ordered, shift, {})
+    first = np.concatenate([[True], ~follows])
+    heads = np.maximum.accumulate(np.where(first[followers - 1], followers - 1, 0))  # each follower's run begins there
+    same = _equal(keys.take(numbers(order[followers])), keys.take(numbers(order[heads])))
+    split = [(int(begin), int(np.searchsorted(ordered, ordered[begin], "right"))) for begin in np.unique(heads[~same])]
+    for begin, end in split:
+        _split_run(keys, order, first, begin, end)
+    if first.all():  # only hashes were equal, as a few are among millions
+        starts, leaders, hashes = None, order, ordered
+        groups = np.concatenate([np.arange(begin, end) for begin, end in split])
+    else:
         starts = np.flatnonzero(first)
-        leaders = order[starts[run_of[followers]]]
-        same = _equal(keys.take(pa.array(order[followers])), keys.take(pa.array(leaders)))
-        for run in np.unique(run_of[followers[~same]]):
-            end = starts[run + 1] if run + 1 < len(starts) else len(order)
-            _split_run(keys, order, first, int(starts[run]), int(end))
-        starts = np.flatnonzero(first)
-        if not same.all():
-            group_hashes = ordered[starts]
-            shared = np.flatnonzero(
-                np.isin(group_hashes, group_hashes[1:][group_hashes[1:] == group_hashes[:-1]]),
-            )
-            collided = {keys[int(order[starts[group]])].as_py(): int(group) for group in shared}
-    starts = np.flatnonzero(first)
-    return KeyGroups(keys, order, starts, order[starts], ordered[starts], collided)
+        leaders, hashes = order[starts], ordered[starts]
+        ranges = [np.searchsorted(starts, run) for run in split]
+        groups = np.concatenate([np.arange(begin, end) for begin, end in ranges] or [starts[:0]])
+    collided = {keys[int(leaders[group])].as_py(): int(group) for group in groups}
+    return KeyGroups(keys, order, leaders, hashes, shift, collided, starts)
 
 
-def _split_run(keys: pa.LargeStringArray, order: Rows, first: npt.NDArray[np.bool_], begin: int, end: int) -> None:
+def _split_run(keys: pa.LargeStringArray, order: Places, first: npt.NDArray[np.bool_], begin: int, end: int) -> None:
     """Reorder one run of equal hashes so that equal keys are neighbours, and mark where each key begins."""
     by_key: dict[str, list[int]] = {}
     for row in order[begin:end]:
@@ -169,4 +207,4 @@ def _split_run(keys: pa.LargeStringArray, order: Rows, first: npt.NDArray[np.boo
 
 
 def _equal(left: pa.LargeStringArray, right: pa.LargeStringArray) -> npt.NDArray[np.bool_]:
-    return np.asarray(pc.equal(left, right).to_numpy(zero_copy_only=False), dtype=bool)
+    return as_numpy(pc.equal(left, right))

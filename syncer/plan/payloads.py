@@ -14,11 +14,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from syncer.arrow import as_numpy
+from syncer.arrow import numbers as as_arrow
+
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
 FINGERPRINT_BYTES = 16
+FOLDED_MAX = 1 << 62
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def canonical(data: Mapping[str, str]) -> str:
@@ -64,24 +69,42 @@ class Payloads:
         if rows == 0:
             return np.empty(0, np.int32)
         codes = [_codes(field) for field in fields]
-        folded = np.zeros(rows, np.int64)
-        for column, field in zip(codes, fields, strict=True):
-            folded *= len(field.dictionary) + 1
-            folded += column
-            _, folded = np.unique(folded, return_inverse=True)  # keeps the integer small for any number of fields
-        _, examples, inverse = np.unique(folded, return_index=True, return_inverse=True)
-        by_appearance = np.argsort(examples)
-        texts = [field.dictionary.to_pylist() for field in fields]
+        sets, examples = _distinct(_folded(codes, [len(field.dictionary) + 1 for field in fields], rows))
+        parts = [_parts(name, field.dictionary) for name, field in zip(names, fields, strict=True)]
+        order = np.argsort(np.asarray(names, object), kind="stable").tolist()
+        columns = [[parts[place][code] for code in codes[place][examples]] for place in order]
         numbers = np.empty(len(examples), np.int32)
-        for distinct in by_appearance:
-            row = examples[distinct]
-            data = {
-                name: values[column[row] - 1]
-                for name, values, column in zip(names, texts, codes, strict=True)
-                if column[row]
-            }
-            numbers[distinct] = self.number(canonical(data))
-        return numbers[inverse]
+        for place, row in enumerate(zip(*columns, strict=True) if columns else [()] * len(examples)):
+            numbers[place] = self.number("{" + ",".join(filter(None, row)) + "}")
+        return numbers[sets]
+
+
+def _folded(codes: Sequence[npt.NDArray[np.int64]], sizes: Sequence[int], rows: int) -> npt.NDArray[np.int64]:
+    """Fold the codes of all fields into one integer per row that is the same for the same codes only."""
+    folded, size = np.zeros(rows, np.int64), 1
+    for column, width in zip(codes, sizes, strict=True):
+        if size * width > FOLDED_MAX:
+            numbers, examples = _distinct(folded)
+            folded, size = numbers.astype(np.int64), len(examples)
+        folded *= width
+        folded += column
+        size *= width
+    return folded
+
+
+def _distinct(folded: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Number the distinct integers in the order of their appearance: each row's number, and each number's first row."""
+    encoded = as_arrow(folded).dictionary_encode()
+    numbers = as_numpy(encoded.indices)
+    examples = np.empty(len(encoded.dictionary), np.int64)
+    examples[numbers[::-1]] = np.arange(len(folded) - 1, -1, -1)
+    return numbers, examples
+
+
+def _parts(name: str, values: pa.Array) -> list[str]:
+    """Write a field with each of its values as it stands in the canonical form; first, nothing for null."""
+    head = _ENCODE(name) + ":"
+    return ["", *(head + _ENCODE(value) for value in values.to_pylist())]
 
 
 def _codes(field: pa.DictionaryArray) -> npt.NDArray[np.int64]:
@@ -89,4 +112,4 @@ def _codes(field: pa.DictionaryArray) -> npt.NDArray[np.int64]:
     indices = field.indices
     if indices.null_count:
         indices = indices.fill_null(-1)
-    return np.asarray(indices.to_numpy(zero_copy_only=False), np.int64) + 1
+    return as_numpy(indices).astype(np.int64) + 1

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from syncer.arrow import as_numpy, numbers
 from syncer.model import KEY_SEPARATOR, Items, Mode, Plan, RowCounts
 from syncer.plan.batching import batch, batch_composite
 from syncer.plan.diff import Diff, Verdict
@@ -41,15 +42,13 @@ def make_plan(
     wanted = (verdicts == Verdict.NEW) | (verdicts == Verdict.CHANGED)
     if force:
         wanted |= verdicts == Verdict.UNCHANGED
-    leaders = diff.groups.leaders
-    chosen = np.flatnonzero(wanted)
-    chosen = chosen[np.argsort(leaders[chosen], kind="stable")]  # back into the order of the files
-    items = _with_carried(diff, _of_groups(diff, chosen), carried_data)
+    chosen = np.zeros(len(diff.records.keys), bool)
+    chosen[diff.groups.leaders[wanted]] = True
+    items = _with_carried(diff, _of_rows(diff, np.flatnonzero(chosen).astype(np.int32)), carried_data)
     if len(key) == 1:
         batches = batch(items.payload, mode)
     else:
-        batches = batch_composite(items.payload, _key_codes(items.keys, len(key)))
-    order = pa.array(batches.order)
+        batches = batch_composite(items.payload, _key_codes(items.texts.take(numbers(items.rows)), len(key)))
     conflicts = diff.conflicts(names)
     return Plan(
         key=key,
@@ -58,29 +57,22 @@ def make_plan(
         rows=_count(diff, verdicts, len(conflicts)),
         payloads=diff.records.payloads.data,
         fingerprints=diff.records.payloads.fingerprints(),
-        items=Items(
-            items.keys.take(order),
-            items.payload[batches.order],
-            items.source[batches.order],
-            items.line[batches.order],
-            items.group[batches.order],
-        ),
+        items=_reordered(items, batches.order),
         batches=batches,
         rejections=tuple(sorted((*diff.records.rejections, *conflicts), key=lambda r: (r.source, r.line))),
         known_keys=diff.known_keys,
     )
 
 
-def _of_groups(diff: Diff, chosen: npt.NDArray[np.int64]) -> Items:
-    rows = diff.groups.leaders[chosen]
+def _of_rows(diff: Diff, rows: npt.NDArray[np.int32]) -> Items:
     records = diff.records
-    return Items(
-        records.keys.take(pa.array(rows)),
-        records.payload[rows],
-        records.source[rows].astype(np.int64),
-        records.line[rows],
-        chosen,
-    )
+    return Items(records.keys, rows, records.payload[rows], records.source[rows].astype(np.int32), records.line[rows])
+
+
+def _reordered(items: Items, order: npt.NDArray[np.int64]) -> Items:
+    if (order[1:] > order[:-1]).all():  # as they are: nothing has to be moved
+        return items
+    return Items(items.texts, items.rows[order], items.payload[order], items.source[order], items.line[order])
 
 
 def _with_carried(diff: Diff, items: Items, data: Mapping[int, str]) -> Items:
@@ -88,17 +80,17 @@ def _with_carried(diff: Diff, items: Items, data: Mapping[int, str]) -> Items:
     if not diff.carried:
         return items
     payloads = diff.records.payloads
-    numbers = {payload_id: payloads.number(text) for payload_id, text in data.items()}
-    keys = pa.concat_arrays([items.keys, *(block.keys for block in diff.carried)])
+    new_numbers = {payload_id: payloads.number(text) for payload_id, text in data.items()}
+    texts = pa.concat_arrays([items.texts, *(block.keys for block in diff.carried)])
     ids = np.concatenate([block.payload_ids for block in diff.carried])
     distinct, inverse = np.unique(ids, return_inverse=True)
-    payload = np.array([numbers[int(payload_id)] for payload_id in distinct], np.int32)[inverse]
+    payload = np.array([new_numbers[int(payload_id)] for payload_id in distinct], np.int32)[inverse]
     return Items(
-        keys,
+        texts,
+        np.concatenate([items.rows, np.arange(len(items.texts), len(texts), dtype=np.int32)]),
         np.concatenate([items.payload, payload]),
-        np.concatenate([items.source, *(-block.source_ids for block in diff.carried)]),
+        np.concatenate([items.source, *(-block.source_ids.astype(np.int32) for block in diff.carried)]),
         np.concatenate([items.line, *(block.lines for block in diff.carried)]),
-        np.concatenate([items.group, np.full(len(ids), -1, np.int64)]),
     )
 
 
@@ -106,13 +98,13 @@ def _key_codes(keys: pa.LargeStringArray, columns: int) -> list[npt.NDArray[np.i
     """Return, per key column, a code for each key's value in it."""
     parts = pc.split_pattern(keys, KEY_SEPARATOR)
     return [
-        pc.list_element(parts, column).dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        as_numpy(pc.list_element(parts, column).dictionary_encode().indices).astype(np.int64)
         for column in range(columns)
     ]
 
 
 def _count(diff: Diff, verdicts: npt.NDArray[np.uint8], conflicting_rows: int) -> RowCounts:
-    groups = np.bincount(verdicts, minlength=len(Verdict))
+    groups = [np.count_nonzero(verdicts == verdict) for verdict in Verdict]
     return RowCounts(
         read=diff.records.rows_read,
         new=int(groups[Verdict.NEW]),

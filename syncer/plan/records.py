@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from syncer.arrow import numbers
 from syncer.model import KEY_SEPARATOR, Rejection, ValidChunk, shown_key
+from syncer.plan.columns import Column, KeyColumn
 from syncer.plan.payloads import Payloads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
-
-_T = TypeVar("_T", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Records:
     keys: pa.LargeStringArray
     payload: npt.NDArray[np.int32]
     source: npt.NDArray[np.int16]
-    line: npt.NDArray[np.int64]
+    line: npt.NDArray[np.int32] | npt.NDArray[np.int64]
     payloads: Payloads
     rows_read: int
     rejections: tuple[Rejection, ...]
@@ -52,7 +52,7 @@ def without_payloads(records: Records, unwanted: Mapping[int, tuple[str, str]]) 
     good = np.flatnonzero(~bad)
     return replace(
         records,
-        keys=records.keys.take(pa.array(good)),
+        keys=records.keys.take(numbers(good)),
         payload=records.payload[good],
         source=records.source[good],
         line=records.line[good],
@@ -74,10 +74,10 @@ class Gatherer:
     def __init__(self, fields: Sequence[str]) -> None:
         self._fields = tuple(fields)
         self._payloads = Payloads()
-        self._keys: list[pa.LargeStringArray] = []
-        self._payload: list[npt.NDArray[np.int32]] = []
-        self._source: list[npt.NDArray[np.int16]] = []
-        self._line: list[npt.NDArray[np.int64]] = []
+        self._keys = KeyColumn()
+        self._payload = Column(np.int32)
+        self._source = Column(np.int16)
+        self._line = Column(np.int32)
         self._rejections: list[Rejection] = []
         self._rows_read = 0
 
@@ -87,25 +87,21 @@ class Gatherer:
         self._rows_read += chunk.rows
         self._rejections.extend(chunk.rejections)
         if rows:
-            self._keys.append(key_text(chunk.keys))
-            self._payload.append(self._payloads.encode(self._fields, chunk.fields, rows))
-            self._source.append(np.full(rows, chunk.source, np.int16))
-            self._line.append(chunk.lines)
+            self._keys.add(key_text(chunk.keys))
+            self._payload.add(self._payloads.encode(self._fields, chunk.fields, rows))
+            self._source.add(np.full(rows, chunk.source, np.int16))
+            if chunk.lines[-1] > np.iinfo(self._line.dtype).max:
+                self._line.widen(np.int64)
+            self._line.add(chunk.lines)
 
     def records(self) -> Records:
         """Return everything taken so far, and let go of it (the gatherer is used up)."""
-        chunks, self._keys = self._keys, []
-        keys = pa.concat_arrays(chunks) if chunks else pa.array([], pa.large_string())
         return Records(
-            keys=keys,
-            payload=_concatenate(self._payload, np.int32),
-            source=_concatenate(self._source, np.int16),
-            line=_concatenate(self._line, np.int64),
+            keys=self._keys.array(),
+            payload=self._payload.array(),
+            source=self._source.array(),
+            line=self._line.array(),
             payloads=self._payloads,
             rows_read=self._rows_read,
             rejections=tuple(self._rejections),
         )
-
-
-def _concatenate(parts: list[npt.NDArray[_T]], dtype: type[_T]) -> npt.NDArray[_T]:
-    return np.concatenate(parts) if parts else np.empty(0, dtype)

@@ -149,11 +149,16 @@ def _looks_like_utf16(sample: bytes) -> bool:
 def _transcode(name: str, encoding: str, first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     lines = 1
+    plain = encoding == "utf-8"
     block: bytes | None = first
     while block is not None:
         following = next(rest, None)
         try:
-            text = decoder.decode(block, following is None)
+            if plain and block.isascii():  # as most blocks are: decoding it would give the same bytes again
+                encoded = block
+            else:
+                encoded = decoder.decode(block, following is None).encode()
+                plain = encoding == "utf-8" and not decoder.getstate()[0]
         except UnicodeDecodeError as error:
             line, column = _place(error, lines)
             raise SourceError(
@@ -163,7 +168,6 @@ def _transcode(name: str, encoding: str, first: bytes, rest: Iterator[bytes]) ->
                 column=column,
                 next='declare how the file is written, for example: jobs.<name>.csv.encoding = "cp1252"',
             ) from None
-        encoded = text.encode()
         lines += encoded.count(b"\n")
         if encoded:
             yield encoded

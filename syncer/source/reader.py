@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from syncer.arrow import texts
 from syncer.errors import SourceError
 from syncer.model import Chunk, Dialect, Rejection, SourceInfo
 from syncer.source import mended
@@ -260,7 +261,7 @@ class _Reader:
                 self._reject_total(rows, rejections)
         if not rows and not rejections:
             return None
-        columns = [pa.array([row.cells[place] for row in rows], pa.string()) for place in self._places]
+        columns = [texts([row.cells[place] for row in rows]).cast(pa.string()) for place in self._places]
         batch = pa.RecordBatch.from_arrays(columns, schema=self._schema)
         lines = np.array([row.line for row in rows], np.int64)
         return Chunk(self._source.position, batch, lines, tuple(rejections))
@@ -289,7 +290,7 @@ def _plain_lines(text: bytes, dialect: Dialect, width: int) -> int:
     """Return the number of lines of a plain block; 0 when it is not plain."""
     if not text or (dialect.quote and dialect.quote.encode() in text) or b"\0" in text:
         return 0
-    returns = text.count(b"\r")
+    returns = text.count(b"\r") if b"\r" in text else 0
     if returns and (returns != text.count(b"\r\n") or returns != text.count(b"\n")):
         return 0
     if not dialect.delimiter.isascii() or width == 1:

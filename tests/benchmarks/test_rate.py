@@ -1,10 +1,8 @@
-"""Whole processes: start-up, the API's rate, planning. Prints tables; asserts counts, never a time. `make bench`."""
+"""Whole processes: start-up, the API's rate. Prints tables; asserts counts, never a time. `make bench`."""
 
 from __future__ import annotations
 
 import json
-import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -77,43 +75,3 @@ def test_a_long_run_keeps_the_rate_without_being_throttled(tmp_path):
         assert (done.code, requests["throttled"], requests["updates"]) == (0, 0, 300)
         send_s = done.document["seconds"]["send"]
         show("sending", send_s, f"{300 / send_s:.2f} calls a second")
-
-
-def peak_mib(arguments, folder, variables):
-    """Run the program once; return seconds and the peak memory of the greatest child so far, in MiB."""
-    began_s = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=variables, capture_output=True, text=True, check=False
-    )
-    return time.monotonic() - began_s, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, done
-
-
-def test_planning_many_rows(tmp_path):
-    count = int(os.environ.get("SYNCER_BENCH_ROWS", "1000000"))
-    print(f"\nPlanning {count:,} rows (whole processes)")
-    rows = (
-        (f"HGDTQD54D5SD{n:011d}", f"SKU{n % 200}", f"m{n % 40}", f"C{n // 24}", "1", f"free{n}") for n in range(count)
-    )
-    write_csv(
-        tmp_path / "a.csv", ("extended_id", "product", "intended_market", "case_no", "activation_status", "free"), rows
-    )
-    variables = {
-        **os.environ,
-        "SYNCER_API__TOKEN": "x",
-        "SYNCER_API__BASE_URL": "http://127.0.0.1:9",
-        "SYNCER_API__GIVE_UP_AFTER_S": "0.2",
-    }
-    (tmp_path / "config.toml").write_text(
-        '[jobs.erp]\nkey = "extended_id"\n[jobs.erp.columns]\nproduct = "product"\nintended_market = "intended_market"\n'
-        'activation_status = "activation_status"\n'
-    )
-    seconds, mib, done = peak_mib(["-m", "syncer", "plan", "--json", "a.csv"], tmp_path, variables)
-    assert done.returncode == 0
-    show("plan against an empty ledger", seconds, f"{count / seconds:,.0f} rows a second, peak {mib:,.0f} MiB")
-    seconds, mib, done = peak_mib(["-m", "syncer", "sync", "--json", "a.csv"], tmp_path, variables)
-    assert done.returncode == 5
-    show(
-        "plan and store (then the API is away)",
-        seconds,
-        f"peak {mib:,.0f} MiB, of it {json.loads(done.stdout)['seconds']['plan']} s planning",
-    )

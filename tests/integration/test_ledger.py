@@ -29,8 +29,8 @@ SOURCE = SourceInfo("a.csv", "0" * 64, 10, 4, Dialect("utf-8", ",", '"'), ("k", 
 def plan_of(keys, payload='{"f":"1"}', asynchronous=True):
     count = len(keys)
     items = Items(
-        pa.array(keys, pa.large_string()), np.zeros(count, np.int32), np.zeros(count, np.int64),
-        np.arange(2, 2 + count), np.arange(count),
+        pa.array(keys, pa.large_string()), np.arange(count, dtype=np.int32), np.zeros(count, np.int32),
+        np.zeros(count, np.int32), np.arange(2, 2 + count),
     )  # fmt: skip
     batches = Batches(
         np.arange(count),

@@ -1,0 +1,93 @@
+"""Arrow arrays over NumPy's memory, and the ledger's state as joined texts: the same values on both sides."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncer.arrow import as_numpy, numbers, texts
+from syncer.ledger import bulk
+from syncer.ledger.ledger import Ledger
+from syncer.plan.columns import Column, KeyColumn
+
+AT = "2026-11-20T05:00:00.000Z"
+words = st.lists(st.text(max_size=6), max_size=40)
+
+
+@given(values=st.lists(st.integers(-(2**31), 2**31 - 1), max_size=40), cut=st.integers(0, 9))
+def test_numbers_go_to_arrow_and_back(values, cut):
+    for dtype in (np.int32, np.int64):
+        array = numbers(np.array(values, dtype))
+        assert array.to_pylist() == values
+        assert as_numpy(array.slice(cut)).tolist() == values[cut:]
+
+
+@given(values=st.lists(st.tuples(st.integers(-9, 9), st.booleans()), max_size=40))
+def test_numbers_that_are_not_valid_are_null(values):
+    array = numbers(np.array([n for n, _ in values], np.int32), np.array([valid for _, valid in values], bool))
+    assert array.to_pylist() == [n if valid else None for n, valid in values]
+    array.validate(full=True)
+
+
+@given(values=st.lists(st.booleans(), max_size=40), cut=st.integers(0, 20))
+def test_truth_values_come_back_from_arrow_from_any_place_on(values, cut):
+    assert as_numpy(pa.array(values, pa.bool_()).slice(cut)).tolist() == values[cut:]
+
+
+@given(values=words)
+def test_texts_are_what_arrow_would_make_of_them(values):
+    array = texts(values)
+    array.validate(full=True)
+    assert array.equals(pa.array(values, pa.large_string()))
+
+
+@given(blocks=st.lists(words, max_size=8), cut=st.integers(0, 5))
+def test_columns_grow_to_what_was_added(blocks, cut):
+    keys, lengths = KeyColumn(), Column(np.int32)
+    for block in blocks:
+        keys.add(pa.array(block, pa.large_string()).slice(cut))
+        lengths.add(np.array([len(word) for word in block[cut:]], np.int32))
+    expected = [word for block in blocks for word in block[cut:]]
+    array = keys.array()
+    array.validate(full=True)
+    assert array.to_pylist() == expected
+    assert lengths.array().tolist() == [len(word) for word in expected]
+
+
+keys_with_breaks = st.text(st.sampled_from("aK1ä\n\x1f€\U0001f600"), max_size=4)
+
+
+@pytest.mark.parametrize("page_rows", [1, 2, 3, 10_000])
+@given(state=st.dictionaries(keys_with_breaks, st.integers(1, 2**40), max_size=12))
+def test_the_state_comes_back_whole_and_in_order_whatever_the_keys_and_the_pages(tmp_path_factory, page_rows, state):
+    folder = tmp_path_factory.mktemp("state")
+    original = bulk.PAGE_ROWS, bulk.STATE_ROWS
+    bulk.PAGE_ROWS, bulk.STATE_ROWS = page_rows, 3
+    try:
+        with Ledger.open_to_write(f"sqlite:///{folder}/l.db", at=AT) as ledger, ledger.transaction() as connection:
+            rows = [(job, key, payload_id, 1) for key, payload_id in state.items() for job in (1, 2)]
+            bulk.insert_rows(connection, "current", ("job_id", "key", "payload_id", "batch_id"), rows)
+            found = [
+                pair
+                for keys, ids in bulk.state_blocks(connection, 1)
+                for pair in zip(keys.to_pylist(), ids.tolist(), strict=True)
+            ]
+    finally:
+        bulk.PAGE_ROWS, bulk.STATE_ROWS = original
+    assert found == sorted(state.items(), key=lambda pair: pair[0].encode())
+
+
+def test_a_csv_file_is_planned_without_pandas(tmp_path):
+    (tmp_path / "a.csv").write_text("extended_id,lot\nK1,x\nK2,ä\n K3,y\nK4,\n")  # with rows that are looked at closer
+    script = (
+        "import sys\nsys.argv = ['syncer', 'plan', 'a.csv']\nfrom syncer.cli import main\ntry:\n    main()\n"
+        "except SystemExit as ended:\n    print(ended.code, 'pandas' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "3 False"
