@@ -44,6 +44,7 @@ STEP_PERMISSIONS: Mapping[type, frozenset[str]] = {
     ),
 }  # fmt: skip
 """What each step of a night needs (scantrust-api.md, "Permissions")."""
+NIGHTLY_STEP = "the nightly step "
 
 
 def check(explicit: Path | None, environ: Mapping[str, str], cwd: Path, clock: Clock) -> list[Finding]:
@@ -109,9 +110,16 @@ def _needs(settings: Settings) -> dict[str, frozenset[str]]:
         needed = STEP_PERMISSIONS[type(step)]
         if isinstance(step, ScansStep) and step.product is not None:
             needed |= {"product_view"}
-        name = f"the nightly step {name_of(step)}"
+        name = NIGHTLY_STEP + name_of(step)
         needs[name] = needs.get(name, frozenset()) | needed
     return needs
+
+
+def _together(needs: Mapping[str, frozenset[str]]) -> str:
+    """Return who needs something, in one phrase."""
+    uploads, *others = needs
+    steps = ", ".join(name.removeprefix(NIGHTLY_STEP) for name in others)
+    return f"{uploads} and {NIGHTLY_STEP}{steps}" if steps else uploads
 
 
 def _check_permissions(answer: MeAnswer, needs: dict[str, frozenset[str]]) -> Finding:
@@ -123,7 +131,7 @@ def _check_permissions(answer: MeAnswer, needs: dict[str, frozenset[str]]) -> Fi
     lacking = [f"{', '.join(sorted(needed - held))} (for {whose})" for whose, needed in needs.items() if needed - held]
     if lacking:
         return Finding("permissions", "", AccessError(f"the token lacks {'; '.join(lacking)}"))
-    return Finding("permissions", f"all that {' and '.join(needs)} need")
+    return Finding("permissions", f"all that {_together(needs)} need")
 
 
 def _check_clock(answer: MeAnswer, clock: Clock) -> Finding:
