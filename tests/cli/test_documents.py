@@ -28,7 +28,6 @@ def shape(text):
     text = re.sub(r"\d+\.\d s", "SECONDS", text)
     text = re.sub(r"(SECONDS), [\d,]+ a second", r"\1", text)  # shown when it took more than a second
     text = re.sub(r"(?m)^(1 +complete .*? )[0-9a-z]{12} ", r"\1RECORD ", text)
-    text = re.sub(r"\d+ scans known already", "N scans known already", text)  # those of the last 48 hours
     return [" ".join(line.split()) for line in text.strip().splitlines() if line.strip()]
 
 
