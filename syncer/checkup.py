@@ -27,9 +27,24 @@ from syncer.ledger.ledger import Ledger
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.results import Finding
 from syncer.session import connection_of
+from syncer.steps import CodesStep, ProductsStep, ScansStep, SyncStep, name_of
 
 CLOCK_OFF_MAX_S = 60.0
 """How far this machine's clock may be off the API's before ``check`` says so."""
+
+STEP_PERMISSIONS: Mapping[type, frozenset[str]] = {
+    ProductsStep: frozenset({"product_view"}),
+    SyncStep: SCM_PERMISSIONS,
+    ScansStep: frozenset({"scans_download"}),
+    CodesStep: frozenset(
+        {
+            "workorder_view", "workorder_download", "workorder_sid_download", "ingestion_view", "ingestion_cancel",
+            "ingestion_code_create", "product_view",
+        }
+    ),
+}  # fmt: skip
+"""What each step of a night needs (scantrust-api.md, "Permissions")."""
+NIGHTLY_STEP = "the nightly step "
 
 
 def check(explicit: Path | None, environ: Mapping[str, str], cwd: Path, clock: Clock) -> list[Finding]:
@@ -74,7 +89,7 @@ def _check_access(settings: Settings, clock: Clock) -> list[Finding]:
             findings = [
                 Finding("access", f"{base_url} accepts the token{f' of {answer.email}' if answer.email else ''}")
             ]
-            return [*findings, _check_permissions(answer), _check_clock(answer, clock)]
+            return [*findings, _check_permissions(answer, _needs(settings)), _check_clock(answer, clock)]
         case Verdict.DENIED:
             return [Finding("access", "", AccessError(f"{base_url} refuses the token: {answer.message}"))]
         case _:
@@ -88,13 +103,35 @@ def _check_access(settings: Settings, clock: Clock) -> list[Finding]:
             ]
 
 
-def _check_permissions(answer: MeAnswer) -> Finding:
+def _needs(settings: Settings) -> dict[str, frozenset[str]]:
+    """Return what a night needs: SCM uploads always, for they are what the program is for, and each configured step."""
+    needs = {"SCM uploads": SCM_PERMISSIONS}
+    for step in settings.nightly.steps:
+        needed = STEP_PERMISSIONS[type(step)]
+        if isinstance(step, ScansStep) and step.product is not None:
+            needed |= {"product_view"}
+        name = NIGHTLY_STEP + name_of(step)
+        needs[name] = needs.get(name, frozenset()) | needed
+    return needs
+
+
+def _together(needs: Mapping[str, frozenset[str]]) -> str:
+    """Return who needs something, in one phrase."""
+    uploads, *others = needs
+    steps = ", ".join(name.removeprefix(NIGHTLY_STEP) for name in others)
+    return f"{uploads} and {NIGHTLY_STEP}{steps}" if steps else uploads
+
+
+def _check_permissions(answer: MeAnswer, needs: dict[str, frozenset[str]]) -> Finding:
+    """Compare the token's permissions with `needs`: who needs what."""
+    everything = frozenset[str]().union(*needs.values())
     if answer.permissions is None:
-        return Finding("permissions", "the API does not list them; needed: " + ", ".join(sorted(SCM_PERMISSIONS)))
-    missing = sorted(SCM_PERMISSIONS - set(answer.permissions))
-    if missing:
-        return Finding("permissions", "", AccessError(f"the token lacks {', '.join(missing)}"))
-    return Finding("permissions", "all that SCM uploads need")
+        return Finding("permissions", "the API does not list them; needed: " + ", ".join(sorted(everything)))
+    held = set(answer.permissions)
+    lacking = [f"{', '.join(sorted(needed - held))} (for {whose})" for whose, needed in needs.items() if needed - held]
+    if lacking:
+        return Finding("permissions", "", AccessError(f"the token lacks {'; '.join(lacking)}"))
+    return Finding("permissions", f"all that {_together(needs)} need")
 
 
 def _check_clock(answer: MeAnswer, clock: Clock) -> Finding:

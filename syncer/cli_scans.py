@@ -10,11 +10,10 @@ import click
 
 from syncer.cli import cli, command, envelope, load, show, surroundings
 from syncer.errors import UsageError
+from syncer.steps import STATUSES
 
 if TYPE_CHECKING:
     from syncer.scan_commands import ScansRequest
-
-STATUSES = {"inactive": 0, "active": 1, "blacklisted": 2}
 
 
 @cli.group("scans")

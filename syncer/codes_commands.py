@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from syncer.ledger.uploads import Uploads
 
 SHOWN_MAX = 100
+ERRORS_SUFFIX = ".errors.csv"
 FILE_TIMEOUT_S = 600.0
 """For the whole of a work order's file, when ``api.timeout_s`` is shorter."""
 
@@ -286,7 +287,7 @@ def _write_errors(request: UploadRequest, one: Upload, errors: Sequence[CodeErro
 
 
 def _error_path(request: UploadRequest, file: str) -> Path:
-    return request.errors or Path(f"{Path(file).stem}.errors.csv")
+    return request.errors or Path(f"{Path(file).stem}{ERRORS_SUFFIX}")
 
 
 def _write_error_file(

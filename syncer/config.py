@@ -245,7 +245,7 @@ class NightlySettings:
     """What `syncer run` does."""
 
     steps: tuple[Step, ...] = setting(
-        parse_steps, (), "the steps, in their order: products, sync, scans, each with its options"
+        parse_steps, (), "the steps, in their order: products, sync, scans, codes, each with its options"
     )
     on_failure: str = setting(
         partial(_choice, of=("stop", "continue")), "stop", "whether steps after one that failed are skipped"

@@ -14,7 +14,7 @@
     │   ├── LedgerCorruptError     13
     │   ├── LedgerSchemaError      13   newer than this program, or older and not upgraded
     │   └── LedgerWriteError       13   read-only, disk full, I/O error
-    └── SignalError           130/143   interrupted; resumable
+    └── SignalError       129/130/143   interrupted (hangup, Ctrl-C, termination); resumable
 
 What always holds: every error that a user can see is one of these, says what happened (to which file and line), and
 carries ``next``: the command or the change that helps; neither holds the token. Exit code 3 (finished, but some rows
@@ -165,7 +165,7 @@ class LedgerWriteError(LedgerError):
 
 
 class SignalError(SyncerError):
-    """SIGINT or SIGTERM ended the run; what was in flight is settled or resumable. Status is 128 + signal number."""
+    """SIGHUP, SIGINT or SIGTERM ended the run; what was in flight is settled or resumable. Status: 128 + its number."""
 
     exit_code = 130
     code = "interrupted"
@@ -177,7 +177,7 @@ class SignalError(SyncerError):
 
     @property
     def status(self) -> int:
-        """128 + signal number: 130 for SIGINT, 143 for SIGTERM."""
+        """128 + signal number: 129 for SIGHUP, 130 for SIGINT, 143 for SIGTERM."""
         return 128 + self.signal_number
 
 

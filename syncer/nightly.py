@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, Any
 from syncer import commands, products
 from syncer.config import Settings, pick_job
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, ConfigError, SignalError, SyncerError, UsageError
-from syncer.results import NightResult, PullResult, StepOutcome, SyncResult
+from syncer.results import NightResult, StepOutcome, StepResult, SyncResult
 from syncer.session import connection_of
-from syncer.steps import ProductsStep, ScansStep, SyncStep
+from syncer.steps import CodesStep, ProductsStep, ScansStep, SyncStep, name_of
 
 if TYPE_CHECKING:
     from syncer.commands import Surroundings
-    from syncer.steps import Step
 
 log = logging.getLogger(__name__)
-Work = Callable[[], SyncResult | PullResult]
+Work = Callable[[], StepResult]
 
 
 def run(settings: Settings, around: Surroundings) -> NightResult:
@@ -41,7 +40,7 @@ def run(settings: Settings, around: Surroundings) -> NightResult:
     outcomes: list[StepOutcome] = []
     stopped = False
     for step, work in prepared:
-        name = _name(step)
+        name = name_of(step)
         if stopped:
             outcomes.append(StepOutcome(name))
             continue
@@ -57,25 +56,21 @@ def _do(name: str, work: Work, around: Surroundings) -> StepOutcome:
     """Do one step; whatever ends it is its outcome."""
     started_s = around.clock.monotonic_s()
     log.info("step %s", name)
-    result: SyncResult | PullResult | None = None
+    result: StepResult | None = None
     error: SyncerError | None = None
     try:
         around.interrupt.check(f"before the step {name}")  # it may have come when the step before was as good as done
         result = work()
-        error = result.error if isinstance(result, SyncResult) else None
+        error = result.error
     except SyncerError as failure:
         error = failure
-        if isinstance(failure, SignalError):
-            failure.next = "syncer run"
     except Exception as failure:
         log.exception("step %s", name)
         error = SyncerError(f"unexpected failure: {type(failure).__name__}: {failure}")
-    exit_code = error.status if error else result.exit_code if isinstance(result, SyncResult) else EXIT_OK
+    if isinstance(error, SignalError) and not isinstance(result, SyncResult):
+        error.next = "syncer run"  # each command would name itself
+    exit_code = error.status if error else result.exit_code if result else EXIT_OK
     return StepOutcome(name, exit_code, around.clock.monotonic_s() - started_s, result, error)
-
-
-def _name(step: Step) -> str:
-    return {ProductsStep: "products", SyncStep: "sync", ScansStep: "scans"}[type(step)]
 
 
 def _prepare_products(settings: Settings, step: ProductsStep, around: Surroundings) -> Work:
@@ -105,13 +100,59 @@ def _matching(pattern: str) -> list[str]:
     return found
 
 
-def _prepare_scans(settings: Settings, step: ScansStep, around: Surroundings) -> Work:  # noqa: ARG001  a hook
-    """The hook for ``syncer scans pull``: return what pulls them with ``step.options``."""
-    raise ConfigError("nightly.steps: scans cannot be pulled by this syncer yet", next="take the step out of [nightly]")
+def _prepare_scans(settings: Settings, step: ScansStep, around: Surroundings) -> Work:
+    from syncer import scan_commands
+
+    request = scan_commands.ScansRequest(
+        campaign=step.campaign,
+        begin=step.begin,
+        end=step.end,
+        timeframe=step.timeframe,
+        flags=step.flags,
+        status=step.status,
+        product=step.product,
+        where=dict(step.where),
+        form=step.format,
+        out=Path(step.out) if step.out else None,
+        into_ledger=step.into_ledger,
+        deadline_s=step.deadline_s,
+    )
+    scan_commands.check_request(request, raw=step.raw_csv)
+    work = scan_commands.raw_csv if step.raw_csv else scan_commands.pull
+    return lambda: work(settings, request, around)
+
+
+def _prepare_codes(settings: Settings, step: CodesStep, around: Surroundings) -> Work:
+    from syncer import codes_commands
+    from syncer.codes.rules import parse_defaults
+    from syncer.codes_commands import ERRORS_SUFFIX
+
+    parse_defaults(step.defaults)
+
+    def work() -> StepResult:
+        # What an earlier night wrote beside it is no file to be uploaded.
+        files = [file for file in _matching(step.file) if file == step.file or not file.endswith(ERRORS_SUFFIX)]
+        if len(files) != 1:
+            words = f"{len(files)} files match {step.file}, and a step uploads one"
+            raise UsageError(words, next="leave one there, or correct nightly.steps")
+        request = codes_commands.UploadRequest(
+            file=files[0],
+            defaults=step.defaults,
+            url_prefix=step.url_prefix,
+            allow_duplicates=step.allow_duplicates,
+            skip_invalid=step.skip_invalid,
+            errors=Path(step.errors) if step.errors else None,
+            deadline_s=step.deadline_s,
+        )
+        theirs = codes_commands.CodesSurroundings(around.clock, around.interrupt, around.on_rows)
+        return codes_commands.upload(settings, request, theirs)
+
+    return work
 
 
 _PREPARE: dict[type, Callable[[Settings, Any, Surroundings], Work]] = {
     ProductsStep: _prepare_products,
     SyncStep: _prepare_sync,
     ScansStep: _prepare_scans,
+    CodesStep: _prepare_codes,
 }

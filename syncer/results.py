@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, SyncerError
 from syncer.lifecycle import Bucket
@@ -155,6 +155,13 @@ class PullResult:
     requests: Requests
     out: Path | None = None
     format: str | None = None
+    error: SyncerError | None = None
+    """None, always: a pull that something stops raises, and keeps nothing."""
+
+    @property
+    def exit_code(self) -> int:
+        """0: a pull that returns has read everything."""
+        return EXIT_OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +187,18 @@ access, the configuration, a guard); then what mends itself when it is run again
 finished with rows to look at; then all well. A code that is not listed counts as the defect 1."""
 
 
+class StepResult(Protocol):
+    """What any command returns that a night has as a step."""
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the contract."""
+
+    @property
+    def error(self) -> SyncerError | None:
+        """What stopped the command; None when it came to its end."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
     """What became of one step of a night: its result, or the error that came instead; both None: it was skipped."""
@@ -187,7 +206,7 @@ class StepOutcome:
     step: str
     exit_code: int | None = None
     seconds: float = 0.0
-    result: SyncResult | PullResult | None = None
+    result: StepResult | None = None
     error: SyncerError | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -12,11 +13,12 @@ from syncer.api.classify import Verdict
 from syncer.api.limits import ReadLimiter
 from syncer.api.scans import ScansAnswer, ScansClient, csv_query
 from syncer.api.transport import Transport
-from syncer.clock import utc_text
+from syncer.clock import Clock, utc_text
 from syncer.commands import Surroundings
 from syncer.config import Settings
 from syncer.errors import (
     AccessError,
+    DeadlineError,
     LedgerError,
     SyncerError,
     UnreachableError,
@@ -26,6 +28,7 @@ from syncer.execute.assemble import Connection
 from syncer.execute.health import Health
 from syncer.ledger.engine import ledger_path
 from syncer.ledger.ledger import Ledger
+from syncer.ledger.products import ids_of
 from syncer.ledger.scans import ScanLedger, StoredScan, stored_scans
 from syncer.ledger.sent import discarded_fields, incomparable_fields, uploads
 from syncer.scans.columns import microseconds
@@ -42,6 +45,7 @@ EVERYTHING = "2000-01-01T00:00:00.000000Z"
 CSV_TIMEOUT_S = 6 * 3600.0
 """For the API's own CSV, which comes in one answer of any length."""
 HOUR_US = 3_600_000_000
+HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def pull(settings: Settings, request: ScansRequest, around: Surroundings) -> Pul
         closing(ScansClient(_transport(connection, around, connection.timeout_s))) as client,
         ScanLedger.open(settings.ledger.url, at=utc_text(clock.wall_s())) as ledger,
     ):
-        parameters = _parameters(request, client)
+        parameters = _parameters(settings, request, client, clock)
         form = "ledger" if request.into_ledger else request.form
         scope = json.dumps({**parameters, "format": form}, sort_keys=True, ensure_ascii=False)
         name = f"ledger: {scope}" if request.into_ledger else str(folder)
@@ -116,14 +120,17 @@ def raw_csv(settings: Settings, request: ScansRequest, around: Surroundings) -> 
     """Pass the API's own CSV through into a file, and count the lines that its missing quotes break."""
     clock, started_s = around.clock, around.clock.monotonic_s()
     connection = connection_of(settings)
-    client = ScansClient(_transport(connection, around, max(CSV_TIMEOUT_S, connection.timeout_s)))
+    limit_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
+    timeout_s = max(CSV_TIMEOUT_S, connection.timeout_s)
+    client = ScansClient(_transport(connection, around, timeout_s if limit_s is None else min(timeout_s, limit_s + 1)))
+    deadline_s = None if limit_s is None else started_s + limit_s
     with closing(client):
-        parameters = _parameters(request, client)
+        parameters = _parameters(settings, request, client, clock)
         if "timeframe" not in parameters and request.begin is None:
             parameters["date_from"] = EVERYTHING
         file = RawCsv((request.out or Path(f"scans-{request.campaign}.csv")).absolute())
         try:
-            _read_csv(client, csv_query(parameters), file, Health(settings.api.give_up_after_s), around)
+            _read_csv(client, csv_query(parameters), file, Health(settings.api.give_up_after_s), around, deadline_s)
         except BaseException:
             file.drop()
             raise
@@ -131,15 +138,24 @@ def raw_csv(settings: Settings, request: ScansRequest, around: Surroundings) -> 
     return RawResult(file.path, file.lines, file.size_bytes, file.broken, tuple(file.broken_lines), seconds)
 
 
-def _read_csv(client: ScansClient, query: str, file: RawCsv, health: Health, around: Surroundings) -> None:
+def _read_csv(
+    client: ScansClient, query: str, file: RawCsv, health: Health, around: Surroundings, deadline_s: float | None
+) -> None:
     """Read the CSV whole, from its beginning as often as it breaks off."""
 
-    def take(part: bytes) -> None:
+    def check() -> None:
         around.interrupt.check("while reading the CSV; nothing of it is kept")
+        if deadline_s is not None and around.clock.monotonic_s() >= deadline_s:
+            words = "the deadline came before the CSV was read whole; nothing of it is kept"
+            raise DeadlineError(words, next="allow more time: --deadline SECONDS")
+
+    def take(part: bytes) -> None:
+        check()
         file.take(part)
         around.on_rows(file.lines)
 
     while True:
+        check()
         file.begin()
         answer = client.csv(query, take)
         if answer.verdict is Verdict.OK:
@@ -210,8 +226,19 @@ def _transport(connection: Connection, around: Surroundings, timeout_s: float) -
     )
 
 
-def _parameters(request: ScansRequest, client: ScansClient) -> dict[str, str]:
-    """Return the filters as the API takes them; raise `UsageError` for those that contradict each other."""
+def check_request(request: ScansRequest, *, raw: bool = False) -> None:
+    """Raise `UsageError` for what could never be pulled; asks nobody, writes nothing."""
+    filters(request)
+    if request.into_ledger or request.out is None:
+        return
+    if raw and (request.out.is_dir() or not request.out.parent.is_dir()):
+        raise UsageError(f"{request.out} cannot be written: its folder does not exist, or it is one itself")
+    if not raw and request.out.exists() and not request.out.is_dir():
+        raise UsageError(f"{request.out} is a file; scans are written as parts into a folder")
+
+
+def filters(request: ScansRequest) -> dict[str, str]:
+    """Return the filters as the API takes them, all but the product; raise `UsageError` for what cannot be asked."""
     if request.timeframe is not None and (request.begin is not None or request.end is not None):
         raise UsageError("--timeframe stands for itself: leave --from and --to out", next="syncer scans pull --help")
     found = {"campaign_id": str(request.campaign)}
@@ -222,25 +249,36 @@ def _parameters(request: ScansRequest, client: ScansClient) -> dict[str, str]:
             except ValueError:
                 raise UsageError(f"{text!r} is no ISO time, like 2026-11-20 or 2026-11-20T05:00:00Z") from None
     if request.timeframe is not None:
+        if not re.fullmatch(r"[0-9]+[ymwd]", request.timeframe):
+            raise UsageError(f"{request.timeframe!r} is no timeframe, like 1y, 2m, 3w or 1d")
         found["timeframe"] = request.timeframe
     if request.flags:
         found["flags"] = ",".join(request.flags)
     if request.status is not None:
         found["activation_status"] = str(request.status)
-    if request.product is not None:
-        found["product"] = str(_product(request.product, client))
-    taken = sorted({*found, "page_mode", "cursor", "limit", "offset"} & set(request.where))
+    taken = sorted({*found, "product", "page_mode", "cursor", "limit", "offset"} & set(request.where))
     if taken:
         raise UsageError(f"--where is for SCM fields; {', '.join(taken)} has an option of its own")
     return {**found, **request.where}
 
 
-def _product(given: str, client: ScansClient) -> int:
+def _parameters(settings: Settings, request: ScansRequest, client: ScansClient, clock: Clock) -> dict[str, str]:
+    found = filters(request)
+    if request.product is None:
+        return found
+    return {**found, "product": str(_product(settings, request.product, client, clock))}
+
+
+def _product(settings: Settings, given: str, client: ScansClient, clock: Clock) -> int:
     """Return a product's id. A SKU may be made of digits alone, so it is looked up first; ``id:332`` says which."""
     kind, _, rest = given.partition(":")
     if kind == "id" and rest.isdecimal():
         return int(rest)
-    found = client.product_id(rest if kind == "sku" else given)
+    sku = rest if kind == "sku" else given
+    known = _product_of_copy(settings, sku, clock)
+    if known is not None:
+        return known
+    found = client.product_id(sku)
     if isinstance(found, int):
         return found
     if kind != "sku" and given.isdecimal():
@@ -249,3 +287,17 @@ def _product(given: str, client: ScansClient) -> int:
         f"there is no product with the SKU {given!r}: {found}",
         next="name its id: --product id:332 (syncer products list)",
     )
+
+
+def _product_of_copy(settings: Settings, sku: str, clock: Clock) -> int | None:
+    """Return the id that the ledger's copy knows for a SKU, when it was seen within ``products.max_age_h``."""
+    since = utc_text(clock.wall_s() - settings.products.max_age_h * HOUR_S)
+    try:
+        ledger = Ledger.open_to_read(settings.ledger.url)
+    except LedgerError:  # a copy that cannot be read answers nothing; what needs the ledger says what is wrong
+        return None
+    if ledger is None:
+        return None
+    with ledger:
+        found = ids_of(ledger, sku, since=since)
+    return found[0] if len(found) == 1 else None

@@ -6,11 +6,13 @@ stands in `syncer.nightly`; here is only what may be said about it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 EXPORT_FORMATS = ("csv", "jsonl", "parquet")
+STATUSES = {"inactive": 0, "active": 1, "blacklisted": 2}
+"""The states of a code by which scans are chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +33,72 @@ class SyncStep:
     results: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScansStep:
-    """``scans = {…}``: its options are those of ``syncer scans pull``."""
+    """``scans = {campaign, …}``: what ``syncer scans pull`` does, with its options under their names there."""
 
-    options: Mapping[str, Any] = field(default_factory=dict)
+    campaign: int
+    begin: str | None = None
+    end: str | None = None
+    timeframe: str | None = None
+    flags: tuple[str, ...] = ()
+    status: int | None = None
+    product: str | None = None
+    where: Mapping[str, str] = field(default_factory=dict)
+    format: str = "csv"
+    out: str | None = None
+    into_ledger: bool = False
+    raw_csv: bool = False
+    deadline_s: float | None = None
 
 
-Step = ProductsStep | SyncStep | ScansStep
-_OPTIONS: Mapping[str, frozenset[str]] = {
-    "products": frozenset({"archived", "format", "out"}),
-    "sync": frozenset({"files", "job", "results"}),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodesStep:
+    """``codes = {file, …}``: what ``syncer codes upload`` does; the file may be a pattern that one file matches."""
+
+    file: str
+    defaults: tuple[str, ...] = ()
+    url_prefix: str | None = None
+    allow_duplicates: bool = False
+    skip_invalid: bool = False
+    errors: str | None = None
+    deadline_s: float | None = None
+
+
+Step = ProductsStep | SyncStep | ScansStep | CodesStep
+_TEXT = "is a text"
+_SWITCH = "is true or false"
+_TIME = "is a number of seconds"
+_TEXTS = "is a text, or a list of them"
+_FIELDS = "is a table of texts or whole numbers"
+_FORMAT = f"is one of {', '.join(EXPORT_FORMATS)}"
+_STATUS = f"is one of {', '.join(STATUSES)}"
+_COUNT = "is a whole number from 1 on"
+_KINDS: Mapping[str, Callable[[Any], bool]] = {
+    _TEXT: lambda value: isinstance(value, str) and value != "",
+    _SWITCH: lambda value: isinstance(value, bool),
+    _TIME: lambda value: isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"),
+    _TEXTS: lambda value: bool(_texts(value)) and all(isinstance(one, str) and one for one in _texts(value)),
+    _FIELDS: lambda value: isinstance(value, dict) and all(type(one) in {str, int} for one in value.values()),
+    _FORMAT: lambda value: isinstance(value, str) and value in EXPORT_FORMATS,
+    _STATUS: lambda value: isinstance(value, str) and value in STATUSES,
+    _COUNT: lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
 }
+_OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "products": {"archived": _SWITCH, "format": _FORMAT, "out": _TEXT},
+    "sync": {"files": _TEXTS, "job": _TEXT, "results": _TEXT},
+    "scans": {
+        "campaign": _COUNT, "from": _TEXT, "to": _TEXT, "timeframe": _TEXT, "flag": _TEXTS, "status": _STATUS,
+        "product": _TEXT, "where": _FIELDS, "format": _FORMAT, "out": _TEXT, "into_ledger": _SWITCH,
+        "raw_csv": _SWITCH, "deadline": _TIME,
+    },
+    "codes": {
+        "file": _TEXT, "default": _FIELDS, "url_prefix": _TEXT, "allow_duplicates": _SWITCH, "skip_invalid": _SWITCH,
+        "errors": _TEXT, "deadline": _TIME,
+    },
+}  # fmt: skip
+"""What each step may say, and of which kind it must be."""
+_NEEDED = {"sync": "files", "scans": "campaign", "codes": "file"}
 
 
 def parse_steps(value: Any) -> tuple[Step, ...]:
@@ -52,36 +108,68 @@ def parse_steps(value: Any) -> tuple[Step, ...]:
     return tuple(_step(number, *next(iter(table.items()))) for number, table in enumerate(value, 1))
 
 
+def name_of(step: Step) -> str:
+    """Return the name under which a step stands in ``nightly.steps``."""
+    return {ProductsStep: "products", SyncStep: "sync", ScansStep: "scans", CodesStep: "codes"}[type(step)]
+
+
 def _step(number: int, name: str, options: Any) -> Step:
     if not isinstance(options, dict):
         raise ValueError(f"a list of steps with tables of options (step {number}: {name} = {{…}})")
-    if name == "scans":
-        return ScansStep(dict(options))
     if name not in _OPTIONS:
-        raise ValueError(f"a list of steps that exist: products, sync, scans (step {number} is {name!r})")
-    unknown = sorted(options.keys() - _OPTIONS[name])
+        raise ValueError(f"a list of steps that exist: {', '.join(_OPTIONS)} (step {number} is {name!r})")
+    unknown = sorted(options.keys() - _OPTIONS[name].keys())
     if unknown:
         known = ", ".join(sorted(_OPTIONS[name]))
         raise ValueError(f"a list of steps with known options (step {number}: {name} has {known}; not {unknown[0]!r})")
-    for option in options.keys() - {"archived", "files"}:
-        if not isinstance(options[option], str) or not options[option]:
-            raise ValueError(f"a list of steps in which {option} is a text (step {number}: {name})")
-    return _products(number, options) if name == "products" else _sync(number, options)
+    needed = _NEEDED.get(name)
+    if needed is not None and needed not in options:
+        raise ValueError(f"a list of steps in which {name} has {needed} (step {number})")
+    for option, given in options.items():
+        kind = _OPTIONS[name][option]
+        if not _KINDS[kind](given):
+            raise ValueError(f"a list of steps in which {option} {kind} (step {number}: {name})")
+    return _MAKE[name](number, options)
+
+
+def _texts(value: Any) -> tuple[Any, ...]:
+    """Return a text, or a list, as a tuple; nothing for what is neither."""
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else ()
 
 
 def _products(number: int, options: Mapping[str, Any]) -> ProductsStep:
-    if not isinstance(options.get("archived", False), bool):
-        raise ValueError(f"a list of steps in which archived is true or false (step {number})")
-    if options.get("format", "csv") not in EXPORT_FORMATS:
-        raise ValueError(f"a list of steps in which format is one of {', '.join(EXPORT_FORMATS)} (step {number})")
     if "format" in options and "out" not in options:
         raise ValueError(f"a list of steps in which format stands beside out (step {number})")
     return ProductsStep(**options)
 
 
-def _sync(number: int, options: Mapping[str, Any]) -> SyncStep:
-    files = options.get("files")
-    files = [files] if isinstance(files, str) else files
-    if not isinstance(files, list) or not files or not all(isinstance(file, str) and file for file in files):
-        raise ValueError(f'a list of steps in which sync has files = ["…"] (step {number})')
-    return SyncStep(**{**options, "files": tuple(files)})
+def _sync(number: int, options: Mapping[str, Any]) -> SyncStep:  # noqa: ARG001  one form for all
+    return SyncStep(**{**options, "files": _texts(options["files"])})
+
+
+def _scans(number: int, options: Mapping[str, Any]) -> ScansStep:
+    ways = [name for name in ("into_ledger", "raw_csv") if options.get(name)]
+    if len(ways) > 1 or ("into_ledger" in ways and "out" in options):
+        raise ValueError(f"a list of steps in which into_ledger stands alone, without raw_csv and out (step {number})")
+    if "format" in options and ways:
+        raise ValueError(f"a list of steps in which format is not beside {ways[0]} (step {number})")
+    renamed = {"from": "begin", "to": "end", "flag": "flags", "deadline": "deadline_s"}
+    found = {renamed.get(name, name): value for name, value in options.items()}
+    found["flags"] = _texts(options.get("flag"))
+    found["where"] = {name: str(value) for name, value in options.get("where", {}).items()}
+    found["status"] = STATUSES[options["status"]] if "status" in options else None
+    return ScansStep(**found)
+
+
+def _codes(number: int, options: Mapping[str, Any]) -> CodesStep:  # noqa: ARG001  one form for all
+    found = {"deadline_s" if name == "deadline" else name: value for name, value in options.items()}
+    defaults = found.pop("default", {})
+    return CodesStep(**found, defaults=tuple(f"{name}={value}" for name, value in defaults.items()))
+
+
+_MAKE: Mapping[str, Callable[[int, Mapping[str, Any]], Step]] = {
+    "products": _products,
+    "sync": _sync,
+    "scans": _scans,
+    "codes": _codes,
+}

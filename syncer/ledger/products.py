@@ -135,6 +135,13 @@ def product(ledger: Ledger, sku: str) -> ProductRecord | None:
         return None if row is None else _record(row)
 
 
+def ids_of(ledger: Ledger, sku: str, *, since: str) -> list[int]:
+    """Return the ids of the products that were seen with a SKU at `since` or later; several when it changed hands."""
+    with ledger.transaction() as connection:
+        rows = raw_cursor(connection).execute("SELECT id FROM products WHERE sku = ? AND seen_at >= ?", (sku, since))
+        return [int(row[0]) for row in rows]
+
+
 def count(ledger: Ledger) -> int:
     """Count the products of the copy."""
     with ledger.transaction() as connection:

@@ -67,7 +67,7 @@ def check_document(findings: Sequence[Finding], exit_code: int) -> dict[str, Any
             {
                 "what": one.what,
                 "ok": one.error is None,
-                "found": one.found,
+                "found": one.error.message if one.error else one.found,
                 "next": one.error.next if one.error else None,
             }
             for one in findings

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from syncer.codes.results import CodesResult
+from syncer.report import codes, products, scans
 from syncer.report.document import SCHEMA, error_document, sync_document
-from syncer.report.products import pull_document, pull_text
 from syncer.report.text import error_text, sync_text
-from syncer.results import SyncResult
+from syncer.results import PullResult, SyncResult
+from syncer.scans.results import PullResult as ScansPulled
+from syncer.scans.results import RawResult
 
 if TYPE_CHECKING:
-    from syncer.results import NightResult, StepOutcome
+    from syncer.results import NightResult, StepOutcome, StepResult
 
 
 def night_document(result: NightResult) -> dict[str, Any]:
@@ -40,9 +43,36 @@ def night_document(result: NightResult) -> dict[str, Any]:
 
 
 def _summary(step: StepOutcome) -> dict[str, Any] | None:
-    if step.result is None:
-        return None
-    return sync_document(step.result) if isinstance(step.result, SyncResult) else pull_document(step.result)
+    """Return the document that the step's own command would have printed; None when it came to no result."""
+    match step.result:
+        case SyncResult() as result:
+            return sync_document(result)
+        case PullResult() as result:
+            return products.pull_document(result)
+        case ScansPulled() as result:
+            return scans.pull_document(result)
+        case RawResult() as result:
+            return scans.raw_document(result)
+        case CodesResult() as result:
+            return codes.result_document(result)
+        case _:
+            return None
+
+
+def _text(result: StepResult) -> RenderableType:
+    match result:
+        case SyncResult():
+            return sync_text(result)
+        case PullResult():
+            return products.pull_text(result)
+        case ScansPulled():
+            return scans.pull_text(result)
+        case RawResult():
+            return scans.raw_text(result)
+        case CodesResult():
+            return codes.result_text(result)
+        case _:
+            return Text("")
 
 
 def night_text(result: NightResult) -> RenderableType:
@@ -51,10 +81,8 @@ def night_text(result: NightResult) -> RenderableType:
     for number, step in enumerate(result.steps, 1):
         ended = "skipped" if step.exit_code is None else f"exit code {step.exit_code}, {step.seconds:.1f} s"
         parts.append(Text(f"step {number} of {len(result.steps)}, {step.step}: {ended}", "bold"))
-        if isinstance(step.result, SyncResult):
-            parts.append(sync_text(step.result))
-        elif step.result is not None:
-            parts.append(pull_text(step.result))
+        if step.result is not None:
+            parts.append(_text(step.result))
         elif step.error is not None:
             parts.append(error_text(step.error))
             parts.append(Text(f"next: {step.error.next}", "bold"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -53,7 +54,7 @@ def pull_text(result: PullResult) -> RenderableType:
     counts, state = result.counts, result.state
     rate = f", {counts.delivered / result.seconds:,.0f} a second" if result.seconds > 1 and counts.delivered else ""
     lines = [
-        f"{counts.delivered:,} new scans in {result.seconds:.1f} s{rate} → {result.destination}",
+        f"{counts.delivered:,} new scans in {result.seconds:.1f} s{rate} → {_here(result.destination)}",
         f"{counts.pages:,} pages, {counts.repeated:,} scans known already, {state.scans if state else 0:,} in all",
     ]
     if counts.missing:
@@ -66,6 +67,11 @@ def pull_text(result: PullResult) -> RenderableType:
     if result.error is not None:
         lines += [f"error ({result.error.code}): {result.error.message}", f"  next: {result.error.next}"]
     return Text("\n".join(lines))
+
+
+def _here(path: str) -> str:
+    """Return a path as people would name it in the folder in which they are."""
+    return str(Path(path).relative_to(Path.cwd())) if Path(path).is_relative_to(Path.cwd()) else path
 
 
 def raw_document(result: RawResult) -> dict[str, Any]:
@@ -87,7 +93,7 @@ def raw_document(result: RawResult) -> dict[str, Any]:
 
 def raw_text(result: RawResult) -> RenderableType:
     """Return what the API's own CSV came to, in words."""
-    lines = [f"{result.lines:,} lines, {result.size_bytes:,} bytes → {result.path}"]
+    lines = [f"{result.lines:,} lines, {result.size_bytes:,} bytes → {_here(str(result.path))}"]
     if result.broken:
         shown = ", ".join(map(str, result.broken_lines))
         more = " …" if result.broken > len(result.broken_lines) else ""

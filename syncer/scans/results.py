@@ -39,6 +39,8 @@ class RawResult:
     broken: int
     broken_lines: tuple[int, ...]
     seconds: float
+    error: SyncerError | None = None
+    """None, always: what stops it raises, and nothing is kept."""
 
     @property
     def exit_code(self) -> int:

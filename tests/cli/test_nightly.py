@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import codes
+from conftest import TOKEN, codes
+from scan_tools import SCANS_END, everything, uuids
 
-from syncer.errors import ConfigError
+from syncer.api.client import SCM_PERMISSIONS
 from syncer.results import GRAVITY, NightResult, StepOutcome
-from syncer.steps import ProductsStep, ScansStep, SyncStep, parse_steps
+from syncer.steps import CodesStep, ProductsStep, ScansStep, SyncStep, parse_steps
 
 HEADER = ("extended_id", "product")
 STEPS = 'steps = [{products = {out = "p.jsonl"}}, {sync = {files = ["night-*.csv"], results = "out"}}]'
@@ -77,7 +78,11 @@ def test_a_pattern_that_no_file_matches_fails_its_step_alone(night):
     ("text", "words"),
     [
         ("", "nightly.steps is empty"),
-        ("[nightly]\nsteps = [{products = {}}, {scans = {campaign = 195}}]", "scans cannot be pulled"),
+        ('[nightly]\nsteps = [{products = {}}, {scans = {campaign = 1, from = "noon"}}]', "no ISO time"),
+        ('[nightly]\nsteps = [{products = {}}, {scans = {campaign = 1, timeframe = "soon"}}]', "no timeframe"),
+        ("[nightly]\nsteps = [{products = {}}, {scans = {campaign = 1, where = {campaign_id = 7}}}]", "SCM fields"),
+        ('[nightly]\nsteps = [{products = {}}, {scans = {campaign = 1, out = "config.toml"}}]', "is a file"),
+        ('[nightly]\nsteps = [{products = {}}, {codes = {file = "a", default = {id = "x"}}}]', "not allowed"),
         ('[nightly]\nsteps = [{products = {}}, {sync = {job = "nope", files = ["a"]}}]', "no job 'nope'"),
         ('[nightly]\nsteps = [{products = {}}, {products = {out = "none/p.csv"}}]', "none/p.csv"),
         ("[nightly]\nsteps = [{products = {}, sync = {}}]", "one member"),
@@ -133,10 +138,19 @@ def test_the_gravest_exit_code_is_that_of_the_whole_whatever_the_order():
 
 def test_steps_are_read_as_they_are_written():
     assert parse_steps([]) == ()
+    scans = {"campaign": 195, "from": "2026-11-20", "flag": "out-of-market", "status": "active", "where": {"lot": 7}}
     steps = parse_steps(
-        [{"products": {"archived": True}}, {"sync": {"files": "a.csv", "job": "erp"}}, {"scans": {"campaign": 195}}]
+        [
+            {"products": {"archived": True}}, {"sync": {"files": "a.csv", "job": "erp"}}, {"scans": scans},
+            {"codes": {"file": "c.csv", "default": {"lot": "L"}, "deadline": 5}},
+        ]
+    )  # fmt: skip
+    assert steps == (
+        ProductsStep(True),
+        SyncStep(("a.csv",), "erp"),
+        ScansStep(campaign=195, begin="2026-11-20", flags=("out-of-market",), status=1, where={"lot": "7"}),
+        CodesStep(file="c.csv", defaults=("lot=L",), deadline_s=5),
     )
-    assert steps == (ProductsStep(True), SyncStep(("a.csv",), "erp"), ScansStep({"campaign": 195}))
 
 
 @pytest.mark.parametrize(
@@ -145,8 +159,13 @@ def test_steps_are_read_as_they_are_written():
         ("x", "a list of steps"), ([{}], "one member"), ([{"nap": {}}], "'nap'"), ([{"products": 3}], "tables of options"),
         ([{"products": {"arch": True}}], "'arch'"), ([{"products": {"archived": 1}}], "archived is true or false"),
         ([{"products": {"format": "xml", "out": "x"}}], "csv, jsonl, parquet"), ([{"products": {"format": "csv"}}], "beside out"),
-        ([{"sync": {}}], "sync has files"), ([{"sync": {"files": []}}], "sync has files"),
-        ([{"sync": {"files": ["a"], "job": 3}}], "job is a text"),
+        ([{"sync": {}}], "sync has files"), ([{"sync": {"files": []}}], "files is a text, or a list"),
+        ([{"sync": {"files": ["a"], "job": 3}}], "job is a text"), ([{"scans": {}}], "scans has campaign"),
+        ([{"scans": {"campaign": True}}], "campaign is a whole"), ([{"scans": {"campaign": 1, "status": "x"}}], "inactive"),
+        ([{"scans": {"campaign": 1, "where": {"lot": [1]}}}], "where is a table"), ([{"codes": {}}], "codes has file"),
+        ([{"scans": {"campaign": 1, "deadline": -1}}], "deadline is a number"),
+        ([{"scans": {"campaign": 1, "into_ledger": True, "out": "x"}}], "stands alone"),
+        ([{"scans": {"campaign": 1, "raw_csv": True, "format": "csv"}}], "not beside raw_csv"),
     ],
 )  # fmt: skip
 def test_every_fault_of_a_step_is_named(value, words):
@@ -155,11 +174,112 @@ def test_every_fault_of_a_step_is_named(value, words):
     assert words in str(raised.value)
 
 
-def test_the_hook_for_scans_says_that_they_are_to_come():
-    from syncer import nightly
+SCANS = 'steps = [{scans = {campaign = 1, out = "scans", format = "jsonl"}}, {products = {}}]'
 
-    with pytest.raises(ConfigError, match="scans"):
-        nightly._PREPARE[ScansStep](None, ScansStep(), None)
+
+def test_scans_are_pulled_by_a_step_and_once_alone(night):
+    with night(scans=30, scans_end=SCANS_END, products=("SAMPLE",)) as here:
+        here.config(f"[nightly]\n{SCANS}\n")
+        first, again = night_of(here), night_of(here)
+        assert (first.code, again.code) == (0, 0), first.err
+        step = first.document["steps"][0]
+        assert (step["step"], step["exit_code"], step["summary"]["command"]) == ("scans", 0, "scans pull")
+        assert uuids(here.folder / "scans") == everything(here)
+        assert step["summary"]["scans"]["delivered"] == 30
+        assert again.document["steps"][0]["summary"]["scans"]["delivered"] == 0
+        assert "step 1 of 2, scans: exit code 0" in here.run("run").out
+
+
+def test_a_product_of_the_copy_is_asked_for_again_when_the_copy_is_old(night):
+    with night(scans=3, scans_end=SCANS_END, products=("SAMPLE",)) as here:
+        assert here.run("products", "pull").code == 0
+        pull = ("scans", "pull", "--campaign", "1", "--product", "SAMPLE")
+        asked = len(here.box.calls("products"))
+        assert here.run(*pull).code == 0
+        assert len(here.box.calls("products")) == asked
+        assert here.run(*pull, SYNCER_PRODUCTS__MAX_AGE_H="0").code == 0
+        assert len(here.box.calls("products")) == asked + 1
+
+
+def test_scans_into_the_ledger_and_the_raw_csv_are_steps_too(night):
+    with night(scans=30, scans_end=SCANS_END, products=("SAMPLE",)) as here:
+        here.config(
+            "[nightly]\nsteps = [{scans = {campaign = 1, into_ledger = true}}, "
+            '{scans = {campaign = 1, raw_csv = true, out = "all.csv"}}]\n'
+        )
+        done = night_of(here)
+        assert [step["summary"]["format"] for step in done.document["steps"]] == ["ledger", "raw-csv"]
+        assert (done.code, [step["exit_code"] for step in done.document["steps"]]) == (3, [0, 3])  # broken lines
+        assert len((here.folder / "all.csv").read_text(encoding="utf-8").splitlines()) == 31
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "left"),
+    [('out = "s"', 10, []), ("into_ledger = true", 10, []), ('raw_csv = true, out = "s.csv"', 10, [])],
+)
+def test_the_deadline_of_a_scans_step_stops_it(night, step, code, left):
+    with night(scans=30, scans_end=SCANS_END, products=("SAMPLE",)) as here:
+        here.config(f"[nightly]\nsteps = [{{scans = {{campaign = 1, deadline = 0, {step}}}}}, {{products = {{}}}}]\n")
+        done = night_of(here)
+        assert (done.code, done.document["error"]["code"], done.document["steps"][1]["skipped"]) == (
+            code, "deadline", True,
+        )  # fmt: skip
+        assert list(here.folder.glob("s*/part-*")) + list(here.folder.glob("s.csv*")) == left
+
+
+def test_a_signal_while_scans_are_pulled_ends_the_night_and_the_next_goes_on(night):
+    with night(scans=30, scans_end=SCANS_END, products=("SAMPLE",), latency_s=0.3) as here:
+        here.config(f'[scans]\npage_rows = 2\n[nightly]\non_failure = "continue"\n{SCANS}\n')
+        process = here.start("run", "--json")
+        until = time.monotonic() + 30
+        while not here.box.calls("scans") and time.monotonic() < until:
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+        document = json.loads(out)
+        assert (process.returncode, document["exit_code"]) == (143, 143), (out, err)
+        assert (document["steps"][0]["exit_code"], document["steps"][1]["skipped"]) == (143, True)
+        assert document["error"]["next"] == "syncer run"
+        here.config(f"[nightly]\n{SCANS}\n")
+        assert night_of(here).code == 0
+        assert uuids(here.folder / "scans") == everything(here)
+
+
+def test_own_codes_are_uploaded_by_a_step_and_once_alone(night):
+    with night(codes=()) as here:
+        here.write("codes-1.csv", ("id", "lot"), [("OWNCODE-0001", "L1"), ("OWNCODE-0002", "L2")])
+        here.config('[nightly]\nsteps = [{codes = {file = "codes-*.csv", default = {activation_status = 1}}}]\n')
+        first, again = night_of(here), night_of(here)
+        assert (first.code, again.code) == (0, 0), first.err
+        assert first.document["steps"][0]["summary"]["codes"]["created"] == 2
+        assert first.document["steps"][0]["summary"]["upload"]["defaults"] == {"activation_status": 1}
+        assert "was uploaded before" in str(again.document["steps"][0]["summary"]["notes"])
+        assert len(here.box.calls("process")) == 1
+        here.write("codes-2.csv", ("id", "lot"), [("short", "L")])
+        assert "2 files match" in night_of(here).document["error"]["message"]
+        (here.folder / "codes-1.csv").unlink()
+        assert (night_of(here).code, here.run("run").code) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("steps", "held", "lacking"),
+    [
+        ("{products = {}}", (), ()),
+        ("{scans = {campaign = 1}}", (), ("scans_download",)),
+        ("{scans = {campaign = 1}}", ("scans_download",), ()),
+        ('{codes = {file = "x"}}', ("ingestion_view", "workorder_view"), ("ingestion_cancel", "ingestion_code_create")),
+    ],
+)
+def test_check_names_the_permissions_that_the_nights_steps_lack(night, steps, held, lacking):
+    with night(tokens={TOKEN: SCM_PERMISSIONS | set(held)}) as here:
+        here.config(f"[nightly]\nsteps = [{steps}]\n")
+        done = here.run("check", "--json")
+        finding = next(one for one in done.document["findings"] if one["what"] == "permissions")
+        assert (done.code, finding["ok"]) == ((12, False) if lacking else (0, True)), finding
+        words = finding["found"]
+        assert all(name in words for name in lacking)
+        assert not any(name in words for name in held)
+        assert "the nightly step" in words
 
 
 def test_the_order_of_the_exit_codes_is_documented_as_it_is():
