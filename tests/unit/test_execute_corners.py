@@ -41,11 +41,11 @@ SOURCE = SourceInfo("a.csv", "0" * 64, 10, 4, Dialect("utf-8", ",", '"'), ("k", 
 
 
 class Scripted(SimulatedTransport):
-    """The simulated transport; ``script`` may answer a call (a `Reply`), or meddle with the true answer."""
+    """The simulated transport; the scene's script may answer a call (a `Reply`), or meddle with the true answer."""
 
-    def __init__(self, api, script):
-        super().__init__(api)
-        self.script = script
+    def __init__(self, scene):
+        super().__init__(scene.api)
+        self.scene = scene
         self.paths = []
 
     def exchange(self, method, path, params, body):
@@ -54,7 +54,7 @@ class Scripted(SimulatedTransport):
         def really():
             return super(Scripted, self).exchange(method, path, params, body)
 
-        return self.script(self, path, really)
+        return self.scene.script(self, path, really)
 
     def answer(self, status, document, *, sent=True):
         """Answer after a moment; status None: the connection broke."""
@@ -85,7 +85,7 @@ class Scene:
         job = self.ledger.ensure_job("job", self.key)
         self.run = self.ledger.begin_run(job, at=at, mode="auto", campaign=None, unique=self.unique, program="t")
         self.lanes = SimulatedLanes(self.api, self.clock, 4, lambda what: None)
-        self.lanes.transport = Scripted(self.api, lambda *call: self.script(*call))
+        self.lanes.transport = Scripted(self)
         self.lanes.client = Client(self.lanes.transport)
         self.interrupt = Interrupt(graceful=True)
         self.context = Context(
