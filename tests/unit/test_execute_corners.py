@@ -26,7 +26,9 @@ from syncer.execute.assemble import quarantine_s
 from syncer.execute.context import Context
 from syncer.execute.doubt import LOST_MAX, Doubt, look_for_task
 from syncer.execute.engine import Engine
+from syncer.execute.known import Vetted, by_copy
 from syncer.execute.lanes import ThreadLanes
+from syncer.execute.products import look_up
 from syncer.execute.reading import ForbiddenError, Reader
 from syncer.execute.uploads import Upload
 from syncer.ledger.values import Item
@@ -315,6 +317,27 @@ def test_a_task_that_does_not_end_is_left_pending_and_settled_by_the_next_run():
     assert scene.ledger.bucket_counts(planned.id)[Bucket.CONFIRMED] == 3
 
 
+def test_a_list_that_is_cut_short_says_nothing_of_the_tasks_it_does_not_show():
+    """They are asked for first in the next look, and never counted as missing."""
+    shown = []
+
+    def cut(transport, path, really):
+        reply = really()
+        if path != TASKS:
+            return reply
+        first, *others = json.loads(reply.body)["results"]
+        shown.append(first["id"])
+        following = "http://elsewhere.example/" if others else None
+        return transport.answer(200, {"count": 1 + len(others), "next": following, "results": [first]})
+
+    scene = Scene(singles(6), script=cut)
+    scene.plan((K[:3], 0), (K[3:], 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 6}
+    assert len(set(shown)) == 2
+    assert all(path == TASKS for path in scene.lanes.transport.paths if path.startswith(TASKS))
+
+
 # ── composite and non-unique keys ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -340,6 +363,24 @@ def test_a_multiple_proves_a_composite_key_whose_values_cannot_be_asked_for_by_n
     assert scene.engine.send() is None
     assert scene.counts() == {"confirmed": 3}
     assert scene.context.reach == Reach(4.0, 4.0)
+
+
+def test_an_odd_count_waits_while_another_is_being_looked_into_and_is_judged_by_what_that_taught():
+    world = [{"extended_id": f"E{n}-{copy}", "case_no": f"C{n}"} for n in (0, 1, 3, 4) for copy in range(2)]
+
+    def at_once(_transport, path, really):
+        reply = really()
+        for task in scene.api.world.tasks.values():
+            task.end_due_s = 0.0  # both tasks are complete when they are looked at
+        return reply
+
+    scene = Scene(world, key=("case_no",), unique=False, script=at_once)
+    scene.plan((["C0", "C1", "C2"], 0), (["C3", "C4", "C5"], 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 4, "unmatched": 2}
+    held = {code.fields["case_no"] for code in scene.api.world.codes if code.fields.get("m") == "1"}
+    assert held == {"C0", "C1", "C3", "C4"}
+    assert scene.ledger.problems() == []
 
 
 def test_a_batch_in_which_two_columns_vary_is_never_sent():
@@ -493,6 +534,20 @@ def test_a_signal_and_the_deadline_end_a_wait():
     with pytest.raises(SignalError) as caught:
         asking.pause(60.0)
     assert caught.value.next == "run the same command again"
+
+
+def test_rows_that_name_no_product_need_no_copy_of_the_products():
+    vet = by_copy(None, wall_s=0.0, max_age_h=24.0)
+    assert vet(frozenset()) == Vetted()
+    unchecked = vet(frozenset({"sku"}))
+    assert (unchecked.unknown, len(unchecked.notes)) == (frozenset(), 1)
+
+
+def test_a_look_up_takes_no_product_of_another_sku():
+    other = {"id": 1, "sku": "other", "name": "n", "is_archived": False}
+    page = json.dumps({"count": 1, "next": None, "results": [other]}).encode()
+    assert look_up(reader((200, page)), "mine") is None
+    assert look_up(reader((200, page)), "other").id == 1
 
 
 # ── lanes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
