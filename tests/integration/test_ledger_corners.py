@@ -337,6 +337,16 @@ def test_a_backup_that_fails_says_why_and_leaves_nothing(ledger, tmp_path, monke
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.db", "l.db", "l.db.lock"]
 
 
+def test_what_is_confirmed_is_found_for_few_keys_and_for_very_many(ledger):
+    writer, batch = begin(ledger, "K1", "K2", "K3")
+    sending, attempt = writer.start(batch, "r", AT)
+    writer.miscounted(sending, 2, AT, message="m", unmatched=[batch.first_item_id + 1], attempt_id=attempt)
+    job = ledger.job("job", ["k"])
+    for asked in (["K1", "K2", "K3"], [f"K{number}" for number in range(60_000)]):
+        blocks = list(ledger.known(job, pa.array(asked, pa.large_string())))
+        assert sorted(key for block in blocks for key in block.keys.to_pylist()) == ["K1", "K3"]
+
+
 def test_the_audit_tells_what_is_to_be_sent_again_and_filters_by_run_and_time(ledger):
     writer, batch = begin(ledger, "K1")
     sending, attempt = writer.start(batch, "r", AT)
@@ -500,6 +510,24 @@ def test_a_part_changes_once_and_its_history_is_checked(ledger):
         ),
     ):
         assert any(words in problem for problem in damage(ledger, statement)), statement
+
+
+def test_what_the_api_said_against_codes_is_kept_with_their_lines(ledger):
+    uploads = ledger.uploads()
+    upload = add(ledger, "ABCDEFG1", "ABCDEFG2")
+    said = [("ABCDEFG2", "duplicate_id_error", "twice"), ("", "file_error", "the file")]
+    (part,) = upload.parts
+    ended = uploads.ended(part, PartEvent.REFUSED, said, at=LATER, message="refused")
+    assert (ended.state, uploads.upload(upload.id).state) == (PartState.REFUSED, "failed")
+    assert [(one.code, one.line) for one in uploads.errors(upload.id)] == [("", 0), ("ABCDEFG2", 3)]
+    assert len(uploads.errors(upload.id, most=1)) == 1
+    assert [one.message for one in uploads.history("ABCDEFG2")] == ["duplicate_id_error twice"]
+    assert [one.message for one in uploads.history("ABCDEFG1")] == ["refused"]
+    assert uploads.open_uploads() == []
+    with pytest.raises(IllegalTransitionError):
+        uploads.ended(part, PartEvent.REFUSED, said, at=LATER)
+    assert len(uploads.errors(upload.id)) == 2  # in one transaction with the event: what was said twice is not kept
+    assert ledger.problems() == []
 
 
 def _allowed(state, event):
