@@ -48,10 +48,11 @@ class Scripted(SimulatedTransport):
     def __init__(self, scene):
         super().__init__(scene.api)
         self.scene = scene
-        self.paths = []
+        self.paths, self.body = [], None
 
     def exchange(self, method, path, params, body):
         self.paths.append(path)
+        self.body = body
 
         def really():
             return super(Scripted, self).exchange(method, path, params, body)
@@ -403,6 +404,22 @@ def test_a_batch_that_reaches_far_more_than_ever_seen_stops_the_run_with_what_wa
     assert isinstance(error, GuardError)
     assert "50.0 each" in str(error)
     assert scene.ledger.reach(scene.run.job) == (2.0, 2.0)
+
+
+def test_a_refusal_is_narrowed_to_the_value_at_fault_and_takes_the_others_along_only_in_one_task():
+    def refusing(transport, path, really):
+        at_fault = path in {SYNC, ASYNC} and "K1" in str(transport.body)
+        return transport.answer(400, {"detail": "K1 is wrong"}) if at_fault else really()
+
+    scene = Scene(singles(6), script=refusing)
+    scene.plan((K[:3], -1), (K[3:], 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 5, "rejected": 1}
+    scene.begin()
+    scene.plan((K[:3], 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"rejected": 3}
+    assert scene.ledger.problems() == []
 
 
 # ── what stops a run ─────────────────────────────────────────────────────────────────────────────────────────────────
