@@ -505,8 +505,10 @@ def test_a_part_changes_once_and_its_history_is_checked(ledger):
         ("UPDATE upload_parts SET state = 'planned'", "its events do not say"),
         ("UPDATE upload_parts SET codes = 2", "has 1 codes instead of 2"),
         (
-            "INSERT INTO upload_events (at, part_id, event, old_state, new_state) "
-            f"VALUES ('', 1, 'sneeze', '{changed.state.value}', 'z')",
+            (
+                "INSERT INTO upload_events (at, part_id, event, old_state, new_state) "
+                f"VALUES ('', 1, 'sneeze', '{changed.state.value}', 'z')"
+            ),
             "'sneeze'",
         ),
         (
