@@ -138,7 +138,9 @@ class SimulatedApi:
             if found:
                 before = len(self.world.tasks)
                 self.requests.append(path)
-                status, body = route.handle(Request(self, method, path, found.groupdict(), query, document, now_s, "UAT x"))
+                status, body = route.handle(
+                    Request(self, method, path, found.groupdict(), query, document, now_s, "UAT x")
+                )
                 for task in list(self.world.tasks.values())[before:]:
                     task.end_due_s = task.start_due_s + self.random.uniform(*self.task_s)
                 return status, body
