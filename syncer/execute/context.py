@@ -171,6 +171,6 @@ class Context:
                 self.counts.throttled += 1
                 log.warning("throttled: the API asks to wait %g s", answer.retry_after_s)
                 throttled(now_s + answer.retry_after_s)
-            case Verdict.NOT_PROCESSED | Verdict.UNKNOWN:
+            case _:  # not processed, or unknown
                 log.warning("a call failed (%s): %s", answer.verdict, answer.message)
                 self.health.failed(now_s, answer.message)

@@ -62,7 +62,7 @@ class Outcomes:
                 )
                 context.tally.confirmed += batch.size - len(unmatched)
                 context.tally.unmatched += len(unmatched)
-            case Finding.UNCLEAR:
+            case _:  # unclear
                 _, children = context.writer.miscounted(
                     batch,
                     codes_affected,

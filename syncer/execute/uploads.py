@@ -159,7 +159,11 @@ class Uploads:
                 self._take_sync(upload, attempt_id, answer)  # type: ignore[arg-type]
             case Verdict.REFUSED:
                 self._take_refusal(upload, attempt_id, answer)
-            case Verdict.UNKNOWN:
+            case Verdict.NOT_PROCESSED | Verdict.DENIED | Verdict.MISDIRECTED:
+                self.again(
+                    writer.not_processed(batch, attempt_id, at, status_code=answer.status_code, message=answer.message)
+                )
+            case _:  # unknown: it may have been processed
                 lost = writer.lost(
                     batch,
                     attempt_id,
@@ -169,10 +173,6 @@ class Uploads:
                     message=answer.message,
                 )
                 self._on_lost(lost, answer.answered_s)
-            case Verdict.NOT_PROCESSED | Verdict.DENIED | Verdict.MISDIRECTED:
-                self.again(
-                    writer.not_processed(batch, attempt_id, at, status_code=answer.status_code, message=answer.message)
-                )
 
     def _take_sync(self, upload: Upload, attempt_id: int, answer: SyncAnswer) -> None:
         named = answer.items or {}

@@ -72,11 +72,8 @@ class Uploads:
                 yield found, numbers[0]
 
     def product_skus(self) -> frozenset[str] | None:
-        """Return the SKUs of the ledger's table of products; None when there is no such table, or nothing in it."""
+        """Return the SKUs of the ledger's table of products; None when there is nothing in it."""
         with self._ledger.transaction() as connection:
-            columns = connection.execute(text("SELECT name FROM pragma_table_info('products')")).scalars()
-            if "sku" not in set(columns):
-                return None
             skus = connection.execute(text("SELECT DISTINCT sku FROM products WHERE sku IS NOT NULL")).scalars()
             return frozenset(map(str, skus)) or None
 

@@ -41,7 +41,7 @@ def refusal(folder, data, form=CsvForm()):
         (codecs.BOM_UTF16_LE + PLAIN.encode("utf-16-le"), CsvForm()),
         (codecs.BOM_UTF16_BE + PLAIN.encode("utf-16-be"), CsvForm()),
         (PLAIN.encode("utf-16-le"), CsvForm(encoding="utf-16-le")),
-        (gzip.compress(PLAIN.encode()), CsvForm()),
+        (gzip.compress(PLAIN.encode(), mtime=0), CsvForm()),
         (PLAIN.replace("\r\n", "\n").encode(), CsvForm()),
         (PLAIN.replace("\r\n", "\r").encode(), CsvForm()),
         (PLAIN.rstrip().encode(), CsvForm()),

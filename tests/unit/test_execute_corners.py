@@ -1,0 +1,587 @@
+"""The engine's rare ways, one by one: the real engine, ledger and client on the simulator's virtual clock.
+
+Each test says what the server (or the way to it) does; what is checked is what the ledger and the server hold then.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sim.ledgers import fresh_database, open_ledger
+from sim.schedule import SETTINGS
+from sim.world import Chances, Fate, SimulatedApi, SimulatedLanes, SimulatedTransport, VirtualClock
+
+from syncer.api.classify import Verdict
+from syncer.api.client import Client
+from syncer.api.limits import ReadLimiter, UpdateLimiter
+from syncer.api.transport import Reply
+from syncer.clock import SystemClock, Uptime, utc_text
+from syncer.errors import AccessError, DeadlineError, GuardError, SignalError, SyncerError, UnreachableError
+from syncer.execute.assemble import quarantine_s
+from syncer.execute.context import Context
+from syncer.execute.doubt import LOST_MAX, Doubt, look_for_task
+from syncer.execute.engine import Engine
+from syncer.execute.known import Vetted, by_copy
+from syncer.execute.lanes import ThreadLanes
+from syncer.execute.products import look_up
+from syncer.execute.reading import ForbiddenError, Reader
+from syncer.execute.uploads import Upload
+from syncer.ledger.values import Item
+from syncer.lifecycle import Bucket, State
+from syncer.model import KEY_SEPARATOR, Batches, Dialect, Items, Mode, Plan, RowCounts, SourceInfo
+from syncer.plan.payloads import fingerprint
+from syncer.reconcile import Reach
+from syncer.signals import Interrupt
+
+ASYNC, SYNC, TASKS = "/api/v2/scm/upload/async/", "/api/v2/scm/upload/", "/api/v2/scm/tasks/"
+SOURCE = SourceInfo("a.csv", "0" * 64, 10, 4, Dialect("utf-8", ",", '"'), ("k", "m"))
+
+
+class Scripted(SimulatedTransport):
+    """The simulated transport; the scene's script may answer a call (a `Reply`), or meddle with the true answer."""
+
+    def __init__(self, scene):
+        super().__init__(scene.api)
+        self.scene = scene
+        self.paths, self.body = [], None
+
+    def exchange(self, method, path, params, body):
+        self.paths.append(path)
+        self.body = body
+
+        def really():
+            return super(Scripted, self).exchange(method, path, params, body)
+
+        return self.scene.script(self, path, really)
+
+    def answer(self, status, document, *, sent=True):
+        """Answer after a moment; status None: the connection broke."""
+        begun_s, self.at_s = self.at_s, self.at_s + 0.1
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        return self._reply(status, body, begun_s, failure="reset" if status is None else None, sent=sent)
+
+
+def honest(_transport, _path, really):
+    return really()
+
+
+class Scene:
+    """A server with codes, an empty ledger, and one process after the other."""
+
+    def __init__(self, codes, *, key=("extended_id",), unique=True, script=honest):
+        self.clock = VirtualClock()
+        self.api = SimulatedApi(1, codes, self.clock, Chances(), Fate(self.clock))
+        self.database = fresh_database()
+        self.key, self.unique, self.script = key, unique, script
+        self.suffix = itertools.count()
+        self.begin()
+
+    def begin(self, **settings):
+        """Begin a process with a run of its own."""
+        self.ledger = open_ledger(self.database, lambda what: None)
+        at = utc_text(self.clock.wall_s())
+        job = self.ledger.ensure_job("job", self.key)
+        self.run = self.ledger.begin_run(job, at=at, mode="auto", campaign=None, unique=self.unique, program="t")
+        self.lanes = SimulatedLanes(self.api, self.clock, 4, lambda what: None)
+        self.lanes.transport = Scripted(self)
+        self.lanes.client = Client(self.lanes.transport)
+        self.interrupt = Interrupt(graceful=True)
+        self.context = Context(
+            ledger=self.ledger, run=self.run, writer=self.ledger.writer(self.run.id), clock=self.clock,
+            lanes=self.lanes, updates=UpdateLimiter(10), reads=ReadLimiter(3000), settings=SETTINGS,
+            new_suffix=lambda: f"{next(self.suffix):08x}", reach=Reach(*self.ledger.reach(job)),
+        )  # fmt: skip
+        for name, value in settings.items():
+            object.__setattr__(self.context, name, value)
+        self.seen = []
+        self.engine = Engine(self.context, interrupt=self.interrupt, observe=self.seen.append)
+        self.ledger.doubt_interrupted(self.run.id, at=at, uptime=self.clock.uptime())
+        return self.engine
+
+    def plan(self, *batches):
+        """Store a plan: per batch its keys, and the place of the varying column (-1: a sync batch)."""
+        keys = [key for keys, _ in batches for key in keys]
+        sizes = np.array([len(keys) for keys, _ in batches])
+        payload, count = '{"m":"1"}', len(keys)
+        items = Items(
+            pa.array(keys, pa.large_string()), np.zeros(count, np.int32), np.zeros(count, np.int64),
+            np.arange(2, 2 + count), np.arange(count),
+        )  # fmt: skip
+        varying = np.array([place for _, place in batches])
+        payloads = np.where(varying >= 0, 0, -1)
+        made = Batches(np.arange(count), sizes, varying >= 0, payloads, np.maximum(varying, 0))
+        plan = Plan(
+            self.key, ("m",), Mode.AUTO, RowCounts(read=count, new=count), [payload], [fingerprint(payload)],
+            items, made, (), 0,
+        )  # fmt: skip
+        self.ledger.store_plan(self.run, plan, [SOURCE], at=utc_text(self.clock.wall_s()))
+
+    def counts(self):
+        return {bucket.value: n for bucket, n in self.ledger.bucket_counts(self.run.id).items() if n}
+
+    def states(self):
+        return [batch.state for batch in self.ledger.batches(run_id=self.run.id)]
+
+
+def singles(count):
+    return [{"extended_id": f"K{n}"} for n in range(count)]
+
+
+K = [f"K{n}" for n in range(6)]
+
+
+# ── calls whose answers are lost ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_look_that_began_before_the_call_was_surely_over_proves_nothing():
+    doubt = Doubt(SimpleNamespace(id=1), {"r": 1}, since_s=100.0, next_look_s=0.0)
+    assert not doubt.saw_absence(99.0, 101.0, 30.0)
+    assert (doubt.first_absent_s, doubt.next_look_s) == (None, 101.0)
+    assert not doubt.saw_absence(101.0, 102.0, 30.0)
+    assert doubt.next_look_s == 131.0
+    assert not doubt.saw_absence(130.9, 131.0, 30.0)
+    assert doubt.saw_absence(131.0, 131.5, 30.0)
+
+
+@pytest.mark.parametrize(("keys", "place", "path"), [(K[:3], -1, SYNC), (K[:3], 0, ASYNC)])
+def test_a_batch_whose_answers_are_lost_again_and_again_is_left_to_the_next_run(keys, place, path):
+    def script(transport, called, really):
+        if called != path:
+            return really()
+        if path == SYNC:
+            really()
+        return transport.answer(None, b"")
+
+    scene = Scene(singles(3), script=script)
+    scene.plan((keys, place))
+    error = scene.engine.send()
+    assert error is None
+    assert scene.lanes.transport.paths.count(path) == LOST_MAX + 1
+    assert scene.counts() == {"in_doubt": 3}
+    scene.script = honest
+    planned = scene.run
+    assert scene.begin().settle() is None
+    assert scene.engine.send() is None
+    assert scene.ledger.bucket_counts(planned.id)[Bucket.CONFIRMED] == 3
+    assert scene.ledger.problems() == []
+
+
+def lost_once(then):
+    """Lose the answer to the first async call, which did its work; what is asked afterwards is told by `then`."""
+    lost = []
+
+    def script(transport, path, really):
+        if path == ASYNC and not lost:
+            lost.append(really())
+            return transport.answer(None, b"")
+        return then(transport, path, really)
+
+    return script
+
+
+def test_a_task_of_our_reference_with_other_details_stays_in_doubt():
+    def other(transport, path, really):
+        reply = really()
+        if path.startswith(TASKS) and path != TASKS:
+            document = json.loads(reply.body)
+            document["details"]["scm_data"] = {"m": "somebody else's"}
+            return transport.answer(200, document)
+        return reply
+
+    scene = Scene(singles(3), script=lost_once(other))
+    scene.plan((K[:3], 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"in_doubt": 3}
+    assert scene.lanes.transport.paths.count(ASYNC) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "first_run"),
+    [("no details", {"in_doubt": 3}), ("half a list", {"in_doubt": 3}), ("unreadable", {"confirmed": 3})],
+)
+def test_a_look_that_says_too_little_settles_nothing_and_sends_nothing_again(fault, first_run):
+    """What failed is asked again in the same run; what was answered, and said too little, in the next one."""
+    looks = []
+
+    def too_little(transport, path, really):
+        reply = really()
+        if not path.startswith(TASKS) or looks:
+            return reply
+        document = json.loads(reply.body)
+        if fault == "no details" and path != TASKS:
+            looks.append(path)
+            document.pop("details")
+            return transport.answer(200, document)
+        if fault == "half a list" and path == TASKS:
+            looks.append(path)
+            return transport.answer(200, {"count": 2, "next": "http://elsewhere.example/", "results": []})
+        if fault == "unreadable":
+            looks.append(path)
+            return transport.answer(200, b"<html>")
+        return reply
+
+    scene = Scene(singles(3), script=lost_once(too_little))
+    scene.plan((K[:3], 0))
+    planned = scene.run
+    assert scene.engine.send() is None
+    assert scene.counts() == first_run
+    assert scene.begin().settle() is None
+    assert scene.ledger.bucket_counts(planned.id)[Bucket.CONFIRMED] == 3
+    assert len(looks) == 1
+    assert len(scene.api.world.tasks) == 1
+
+
+def test_a_server_that_ignores_the_filter_lists_everybodys_tasks_and_ours_is_found_among_them():
+    def everybody(transport, path, really):
+        reply = really()
+        if path != TASKS:
+            return reply
+        document = json.loads(reply.body)
+        others = [{**task, "id": "other", "reference": "not ours"} for task in document["results"]]
+        return transport.answer(200, {**document, "count": 2 * len(others), "results": others + document["results"]})
+
+    scene = Scene(singles(3), script=lost_once(everybody))
+    scene.plan((K[:3], 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 3}
+    assert scene.lanes.transport.paths.count(ASYNC) == 1
+
+
+def test_the_looker_itself_never_takes_a_task_of_another_reference():
+    scene = Scene(singles(1))
+    client = scene.lanes.client
+    created = client.upload_async({"extended_id": ["K0"]}, {"m": "1"}, "theirs", None)
+    found = look_for_task(client, {"theirs": 5}, {"extended_id": ["K0"]}, {"m": "1"})
+    assert (found.task_id, found.attempt_id) == (created.task_id, 5)
+    assert look_for_task(client, {"ours": 6}, {"extended_id": ["K0"]}, {"m": "1"}).absent
+
+
+# ── tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_task_that_lists_never_show_is_asked_for_by_itself():
+    def hidden(transport, path, really):
+        reply = really()
+        return transport.answer(200, {"count": 0, "next": None, "results": []}) if path == TASKS else reply
+
+    scene = Scene(singles(3), script=hidden)
+    scene.plan((K[:3], 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 3}
+    assert any(path.startswith(TASKS) and path != TASKS for path in scene.lanes.transport.paths)
+
+
+def test_a_task_that_the_api_has_forgotten_is_rejected_only_after_two_looks_far_enough_apart():
+    gone = []
+
+    def forgotten(transport, path, really):
+        reply = really()
+        if path == TASKS:
+            return transport.answer(200, {"count": 0, "next": None, "results": []})
+        if path.startswith(TASKS):
+            gone.append(transport.at_s)
+            if len(gone) == 1:
+                return transport.answer(503, b"busy")  # says nothing of the task
+            return transport.answer(404, {"detail": "Not found."})
+        return reply
+
+    scene = Scene(singles(3), script=forgotten)
+    scene.plan((K[:3], 0))
+    assert scene.engine.send() is None
+    assert scene.states() == [State.FAILED]
+    assert gone[-1] - gone[1] >= SETTINGS.settle_s
+    assert scene.counts() == {"rejected": 3}
+
+
+def test_a_task_that_does_not_end_is_left_pending_and_settled_by_the_next_run():
+    scene = Scene(singles(3))
+    scene.plan((K[:3], 0))
+
+    def stuck(_transport, _path, really):
+        reply = really()
+        for task in scene.api.world.tasks.values():
+            task.stuck = True
+        return reply
+
+    scene.script = stuck
+    assert scene.engine.send() is None
+    assert scene.counts() == {"pending": 3}
+    planned, scene.script = scene.run, honest
+    for task in scene.api.world.tasks.values():
+        task.stuck = False
+    assert scene.begin().settle() is None
+    assert scene.ledger.bucket_counts(planned.id)[Bucket.CONFIRMED] == 3
+
+
+def test_a_list_that_is_cut_short_says_nothing_of_the_tasks_it_does_not_show():
+    """They are asked for first in the next look, and never counted as missing."""
+    shown = []
+
+    def cut(transport, path, really):
+        reply = really()
+        if path != TASKS:
+            return reply
+        first, *others = json.loads(reply.body)["results"]
+        shown.append(first["id"])
+        following = "http://elsewhere.example/" if others else None
+        return transport.answer(200, {"count": 1 + len(others), "next": following, "results": [first]})
+
+    scene = Scene(singles(6), script=cut)
+    scene.plan((K[:3], 0), (K[3:], 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 6}
+    assert len(set(shown)) == 2
+    assert all(path == TASKS for path in scene.lanes.transport.paths if path.startswith(TASKS))
+
+
+# ── composite and non-unique keys ────────────────────────────────────────────────────────────────────────────────────
+
+
+def pairs(*numbers):
+    return [f"A{KEY_SEPARATOR}{n}" for n in numbers]
+
+
+def boxed(numbers, each=1):
+    return [{"extended_id": f"E{n}-{copy}", "lot": "A", "box": str(n)} for n in numbers for copy in range(each)]
+
+
+def test_an_odd_count_of_a_composite_key_is_halved_until_the_missing_pair_is_found():
+    scene = Scene(boxed([0, 1, 2, 4, 5]), key=("lot", "box"), unique=True)
+    scene.plan((pairs(0, 1, 2, 3, 4, 5), 1))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 5, "unmatched": 1}
+    assert scene.lanes.transport.paths.count(SYNC) == 0
+
+
+def test_a_multiple_proves_a_composite_key_whose_values_cannot_be_asked_for_by_name():
+    scene = Scene(boxed(range(3), each=4), key=("lot", "box"), unique=False)
+    scene.plan((pairs(0, 1, 2), 1))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 3}
+    assert scene.context.reach == Reach(4.0, 4.0)
+
+
+def test_an_odd_count_waits_while_another_is_being_looked_into_and_is_judged_by_what_that_taught():
+    world = [{"extended_id": f"E{n}-{copy}", "case_no": f"C{n}"} for n in (0, 1, 3, 4) for copy in range(2)]
+
+    def together(transport, _path, really):
+        looks = transport.paths.count(TASKS)
+        for task in scene.api.world.tasks.values():
+            task.end_due_s = 0.0 if looks > 2 else 1e9  # both end before the same look
+        return really()
+
+    scene = Scene(world, key=("case_no",), unique=False, script=together)
+    scene.plan((["C0", "C1", "C2"], 0), (["C3", "C4", "C5"], 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 4, "unmatched": 2}
+    held = {code.fields["case_no"] for code in scene.api.world.codes if code.fields.get("m") == "1"}
+    assert held == {"C0", "C1", "C3", "C4"}
+    assert scene.ledger.problems() == []
+
+
+def test_a_batch_in_which_two_columns_vary_is_never_sent():
+    items = tuple(Item(n, f"{n}{KEY_SEPARATOR}{n}", "{}") for n in range(2))
+    upload = Upload(SimpleNamespace(id=7, varying=1), items, ("lot", "box"))
+    with pytest.raises(ValueError, match="batch 7: two constraints vary, 'lot'"):
+        upload.constraints()
+
+
+def test_a_batch_that_reaches_far_more_than_ever_seen_stops_the_run_with_what_was_done_recorded():
+    world = boxed([0, 1], each=2) + boxed([2, 3], each=50)
+    scene = Scene(world, key=("lot", "box"), unique=False)
+    settings = type(SETTINGS)(settle_s=30.0, poll_s=2.0, max_reach_factor=10.0)
+    scene.begin(settings=settings)
+    scene.plan((pairs(0, 1), 1))
+    assert scene.engine.send() is None
+    scene.begin(settings=settings)
+    scene.plan((pairs(2), 1), (pairs(3), 1))
+    error = scene.engine.send()
+    assert isinstance(error, GuardError)
+    assert "50.0 each" in str(error)
+    assert scene.ledger.reach(scene.run.job) == (2.0, 2.0)
+
+
+def test_a_refusal_is_narrowed_to_the_value_at_fault_and_takes_the_others_along_only_in_one_task():
+    def refusing(transport, path, really):
+        at_fault = path in {SYNC, ASYNC} and "K1" in str(transport.body)
+        return transport.answer(400, {"detail": "K1 is wrong"}) if at_fault else really()
+
+    scene = Scene(singles(6), script=refusing)
+    scene.plan((K[:3], -1), (K[3:], 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 5, "rejected": 1}
+    scene.begin()
+    scene.plan((K[:3], 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"rejected": 3}
+    assert scene.ledger.problems() == []
+
+
+# ── what stops a run ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [(401, AccessError, "refused access"), (404, UnreachableError, "is not the API")],
+)
+def test_what_will_not_get_better_stops_the_run_and_leaves_all_unsent(status, kind, words):
+    scene = Scene(singles(6), script=lambda transport, path, really: transport.answer(status, {"detail": "no"}))
+    scene.plan(*(([key], -1) for key in K))
+    error = scene.engine.send()
+    assert isinstance(error, kind)
+    assert words in str(error)
+    assert scene.counts() == {"unsent": 6}
+
+
+def test_an_api_that_never_answers_is_given_up():
+    scene = Scene(singles(1), script=lambda transport, path, really: transport.answer(None, b"", sent=False))
+    scene.plan((K[:1], -1))
+    error = scene.engine.send()
+    assert isinstance(error, UnreachableError)
+    assert "without one success" in str(error)
+    assert scene.counts() == {"unsent": 1}
+    assert any(progress.waiting_for.startswith("the API fails") for progress in scene.seen)
+
+
+def test_a_signal_and_a_deadline_end_a_run_with_what_was_under_way_recorded():
+    scene = Scene(singles(6))
+    scene.plan(*(([key], -1) for key in K))
+    scene.script = lambda transport, path, really: (scene.interrupt.arrived(15), really())[1]
+    error = scene.engine.send()
+    assert isinstance(error, SignalError)
+    done = scene.counts()
+    assert set(done) == {"confirmed", "unsent"}
+    assert sum(done.values()) == 6
+    scene.script = honest
+    scene.begin()
+    scene.plan(([K[0]], -1))
+    engine = Engine(scene.context, interrupt=scene.interrupt, deadline_s=scene.clock.now_s)
+    assert isinstance(engine.send(), DeadlineError)
+    assert scene.counts() == {"unsent": 1}
+
+
+def test_newer_data_waits_until_an_older_call_is_surely_over():
+    scene = Scene(singles(1))
+    scene.plan((K[:1], -1))
+    begun_s = scene.clock.now_s
+    assert scene.engine.send(not_before_s=begun_s + 25.0) is None
+    assert scene.clock.now_s >= begun_s + 25.0
+    assert scene.counts() == {"confirmed": 1}
+    assert any("older call" in progress.waiting_for for progress in scene.seen)
+
+
+def test_how_long_newer_data_waits_is_measured_by_the_steady_clock_of_the_same_boot():
+    def lost(transport, _path, _really):
+        return transport.answer(None, b"")
+
+    scene = Scene(singles(1), script=lost)
+    scene.plan((K[:1], -1))
+    scene.engine.send()
+    (_, last), *_ = scene.ledger.lost_syncs(scene.run.job)
+    waits_until_s = quarantine_s(scene.ledger, scene.run, SETTINGS, scene.clock)
+    assert waits_until_s == pytest.approx(last.seconds + SETTINGS.settle_s)
+    scene.clock.wall_offset_s += 1e6  # the wall clock is not asked about the same boot
+    assert quarantine_s(scene.ledger, scene.run, SETTINGS, scene.clock) == waits_until_s
+    scene.clock.wall_offset_s -= 1e6
+    scene.clock.uptime = lambda: Uptime("another boot", 5.0)
+    assert quarantine_s(scene.ledger, scene.run, SETTINGS, scene.clock) == scene.clock.now_s + SETTINGS.settle_s
+    scene.clock.wall_offset_s += 1e6  # long past, whichever boot it was
+    assert quarantine_s(scene.ledger, scene.run, SETTINGS, scene.clock) == 0.0
+    scene.clock.wall_offset_s -= 1e6
+    del scene.clock.uptime
+    scene.clock.now_s += SETTINGS.settle_s + 0.1
+    assert quarantine_s(scene.ledger, scene.run, SETTINGS, scene.clock) == 0.0
+
+
+# ── reads outside an engine ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def reader(*replies, give_up_after_s=5.0):
+    """A reader on a virtual clock, whose server gives these answers (status, body) one after the other."""
+    clock, waiting = VirtualClock(), list(replies)
+    transport = SimpleNamespace(base_url="http://sim", masked=lambda text: text)
+
+    def call(*_, **__):
+        clock.now_s += 0.1
+        status, body = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        return Reply(
+            status_code=status, headers={}, body=body, failure=None if status else "reset", sent=True,
+            fresh_connection=False, sent_s=clock.now_s - 0.1, answered_s=clock.now_s, arrived_by_s=clock.now_s,
+            answered_wall_s=clock.wall_s(),
+        )  # fmt: skip
+
+    transport.call = call
+    return Reader(Client(transport), clock, ReadLimiter(3000), Interrupt(graceful=True), give_up_after_s)
+
+
+PAGE = b'{"count": 0, "next": null, "results": []}'
+
+
+def test_a_read_is_made_again_until_it_is_answered_and_throttling_is_obeyed():
+    asking = reader((503, b"busy"), (None, b""), (429, b'{"detail": "Expected available in 7 seconds."}'), (200, PAGE))
+    begun_s = asking.clock.now_s
+    assert asking.ask(lambda client: client.products({})).verdict is Verdict.OK
+    assert (asking.counts.retries, asking.counts.throttled, asking.counts.reads) == (2, 1, 4)
+    assert asking.clock.now_s - begun_s >= 7.0
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(401, AccessError), (403, ForbiddenError), (404, UnreachableError), (400, SyncerError), (503, UnreachableError)],
+)
+def test_a_read_that_will_not_get_better_ends_with_its_reason(status, kind):
+    asking = reader((status, b'{"detail": "no"}'))
+    with pytest.raises(SyncerError) as caught:
+        asking.ask(lambda client: client.products({}))
+    assert type(caught.value) is kind
+
+
+def test_a_signal_and_the_deadline_end_a_wait():
+    asking = reader((200, PAGE))
+    asking.deadline_s = asking.clock.now_s + 3.0
+    with pytest.raises(DeadlineError):
+        asking.pause(60.0)
+    assert asking.clock.now_s == pytest.approx(asking.deadline_s)
+    asking.interrupt.arrived(15)
+    with pytest.raises(SignalError) as caught:
+        asking.pause(60.0)
+    assert caught.value.next == "run the same command again"
+
+
+def test_rows_that_name_no_product_need_no_copy_of_the_products():
+    vet = by_copy(None, wall_s=0.0, max_age_h=24.0)
+    assert vet(frozenset()) == Vetted()
+    unchecked = vet(frozenset({"sku"}))
+    assert (unchecked.unknown, len(unchecked.notes)) == (frozenset(), 1)
+
+
+def test_a_look_up_takes_no_product_of_another_sku():
+    other = {"id": 1, "sku": "other", "name": "n", "is_archived": False}
+    page = json.dumps({"count": 1, "next": None, "results": [other]}).encode()
+    assert look_up(reader((200, page)), "mine") is None
+    assert look_up(reader((200, page)), "other").id == 1
+
+
+# ── lanes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_defect_inside_a_lane_comes_out_of_wait_and_the_lane_goes_on():
+    clock = SystemClock()
+    lanes = ThreadLanes(lambda: "client", 2, clock)
+    try:
+        lanes.start(1, lambda client: 1 // 0, clock.monotonic_s())
+        with pytest.raises(ZeroDivisionError):
+            lanes.wait(clock.monotonic_s() + 60)
+        assert lanes.free() == 2
+        lanes.start(2, lambda client: client, clock.monotonic_s())
+        assert lanes.wait(clock.monotonic_s() + 60) == [(2, "client")]
+        assert lanes.wait(clock.monotonic_s()) == []
+        lanes.wake()
+        assert lanes.wait(clock.monotonic_s() + 600) == []
+    finally:
+        lanes.close()
