@@ -66,8 +66,8 @@ def begin(ledger, *keys, key=("k",)):
     run = ledger.begin_run(job, at=AT, mode="auto", campaign=None, unique=True, program="test")
     count, payload = len(keys), '{"f":"1"}'
     items = Items(
-        pa.array(keys, pa.large_string()), np.zeros(count, np.int32), np.zeros(count, np.int64),
-        np.arange(2, 2 + count), np.arange(count),
+        pa.array(keys, pa.large_string()), np.arange(count, dtype=np.int32), np.zeros(count, np.int32),
+        np.zeros(count, np.int32), np.arange(2, 2 + count),
     )  # fmt: skip
     batches = Batches(np.arange(count), np.array([count]), np.array([False]), np.array([-1]), np.zeros(1, np.int64))
     plan = Plan(

@@ -109,8 +109,8 @@ class Scene:
         sizes = np.array([len(keys) for keys, _ in batches])
         payload, count = '{"m":"1"}', len(keys)
         items = Items(
-            pa.array(keys, pa.large_string()), np.zeros(count, np.int32), np.zeros(count, np.int64),
-            np.arange(2, 2 + count), np.arange(count),
+            pa.array(keys, pa.large_string()), np.arange(count, dtype=np.int32), np.zeros(count, np.int32),
+            np.zeros(count, np.int32), np.arange(2, 2 + count),
         )  # fmt: skip
         varying = np.array([place for _, place in batches])
         payloads = np.where(varying >= 0, 0, -1)
