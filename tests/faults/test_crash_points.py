@@ -98,7 +98,8 @@ FAULTS = (
 @pytest.mark.parametrize("night_before", [False, True], ids=["first night", "second night"])
 def test_killed_before_and_after_every_commit_and_request(night, record_property, night_before, part):
     missing = tuple(code for code in codes(300) if code["extended_id"] not in MISSING)
-    variables = {"SYNCER_API__SETTLE_S": "0.05", "SYNCER_API__POLL_S": "0.05"}
+    # The refused value shall reach the API: a check before sending would keep it back.
+    variables = {"SYNCER_API__SETTLE_S": "0.05", "SYNCER_API__POLL_S": "0.05", "SYNCER_PRODUCTS__CHECK": "false"}
     with night(codes=missing, products=frozenset({"S1"}), faults=FAULTS, task_run_s=0.01) as here, Forks() as forks:
         here.environment.update(variables)
         for at in itertools.count(part + 1, PARTS):
