@@ -43,7 +43,7 @@ test: $(VENV)/.tools ## Set everything up, then run all tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not benchmark" --ignore tests/sim --cov --cov-report=term $(ARGS)
 # What sends, records and decides is tried more thoroughly; pyproject.toml has the bound for all the rest.
 	@test -n "$(ARGS)" || $(BIN)/python -m coverage report --include='$(THOROUGH)' --fail-under=97
-	@$(BIN)/python -m pytest -n 2 --dist worksteal tests/sim # apart: tracing every line of 2,000 schedules would take too long
+	@$(BIN)/python -m pytest -n 2 --dist worksteal tests/sim # apart: tracing every line of the schedules would take too long
 
 .PHONY: lint
 lint: $(VENV)/.tools ## Look for faults of style and structure

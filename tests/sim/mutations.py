@@ -19,7 +19,7 @@ from syncer.plan.diff import Diff
 from syncer.reconcile import ALL_APPLIED
 
 
-def send_before_commit(self, run_id, *, at):
+def send_before_commit(self, run_id, *, at, uptime):
     """After a death the ledger does not know that calls were on their way."""
     with self.connection.begin():
         self.connection.exec_driver_sql("UPDATE batches SET state = 'planned' WHERE state = 'sending'")
@@ -59,7 +59,7 @@ def trusting(*_arguments, **_settings):
     return ALL_APPLIED
 
 
-def forget_doubts(self, run_id, *, at):
+def forget_doubts(self, run_id, *, at, uptime):
     """Calls of a dead process are left as they are."""
     return 0
 
