@@ -25,7 +25,7 @@ def scans_group() -> None:
 @click.option("--campaign", type=click.IntRange(min=1), required=True, help="Whose scans.")
 @click.option("--from", "begin", help="ISO time: 2026-11-20 or 2026-11-20T05:00:00Z.")
 @click.option("--to", "end", help="ISO time.")
-@click.option("--timeframe", help="1y, 2m, 3w, 1d: that far back from now; not with --from or --to.")
+@click.option("--timeframe", help="1y, 2m, 3w, 1d (or -1y): that far back from now; not with --from or --to.")
 @click.option("--flag", "flags", multiple=True, help="Only scans with this flag; repeat it for several.")
 @click.option("--status", type=click.Choice([*STATUSES, "0", "1", "2"]), help="Only codes with this status.")
 @click.option("--product", help="Only this product: a SKU, or its id (id:332 or sku:… when both could be meant).")

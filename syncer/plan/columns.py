@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 STEP_BYTES = 16 << 20
-"""Least growth. Large blocks of memory are moved by the operating system without copying."""
+"""Least growth of a large column. Large blocks of memory are moved by the operating system without copying."""
 STEP_SHARE = 8
 """Growth by at least an eighth bounds the copying where that is not so."""
 
@@ -37,7 +37,9 @@ class Column:
         """Append a block."""
         end = self._rows + len(block)
         if end > len(self._data):
-            step = max(len(self._data) // STEP_SHARE, STEP_BYTES // self._data.itemsize, len(block))
+            # Growth is filled with zeros, so small columns double.
+            least = min(len(self._data), STEP_BYTES // self._data.itemsize)
+            step = max(len(self._data) // STEP_SHARE, least, len(block))
             self._data.resize(len(self._data) + step, refcheck=False)  # nobody has seen the array yet
         self._data[self._rows : end] = block
         self._rows = end
