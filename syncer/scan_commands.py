@@ -250,7 +250,7 @@ def filters(request: ScansRequest) -> dict[str, str]:
                 raise UsageError(f"{text!r} is no ISO time, like 2026-11-20 or 2026-11-20T05:00:00Z") from None
     if request.timeframe is not None:
         if not re.fullmatch(r"-?[0-9]+[ymwd]", request.timeframe):
-            raise UsageError(f"{request.timeframe!r} is no timeframe, like 1y, 2m, 3w or 1d (or -1y, as the documentation writes it)")
+            raise UsageError(f"{request.timeframe!r} is no timeframe, like 1y, 2m, 3w or 1d (-1y is right too)")
         found["timeframe"] = request.timeframe
     if request.flags:
         found["flags"] = ",".join(request.flags)
