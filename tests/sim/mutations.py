@@ -31,10 +31,9 @@ _start = Writer.start
 
 def advance_on_send(self, batch, reference, at):
     """The current state advances when a call is made, not when it is confirmed."""
-    result = _start(self, batch, reference, at)
-    with self._connection.begin():
+    with self.together():
         self._make_current(batch)
-    return result
+        return _start(self, batch, reference, at)
 
 
 _call = SimulatedTransport.call

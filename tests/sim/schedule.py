@@ -9,7 +9,15 @@ from unittest import mock
 import numpy as np
 import pyarrow as pa
 from sim.ledgers import fresh_database, open_ledger
-from sim.promises import ViolationError, applied_ever, check_history, check_nothing_lost, check_run, check_server
+from sim.promises import (
+    ViolationError,
+    applied_ever,
+    check_confirmed,
+    check_history,
+    check_nothing_lost,
+    check_run,
+    check_server,
+)
 from sim.world import KINDS, Chances, Crash, Fate, SimulatedApi, SimulatedLanes, VirtualClock
 
 from syncer.api.limits import ReadLimiter, UpdateLimiter
@@ -86,12 +94,13 @@ class Schedule:
         self.api = SimulatedApi(seed, world, self.clock, self.chances, self.fate, campaigns=campaigns)
         self.database = fresh_database()
         self.outcome = Outcome(struck=self.fate.struck)
+        self.hurry = self.random.choice([0.1, 0.3, 0.8])  # that a newer file comes before the last one is settled
+        self.kept = self.random.choice([0.5, 0.95, 1.0])  # of the rows, in each night's file
         self.version = 0
         self.calmed = False
         self.rows = {}
         self.last = {}
         self.steps = 0
-        self.sent = set()
         self.discarded = False
 
     def step(self, what):
@@ -112,7 +121,7 @@ class Schedule:
         groups = self.random.choice([1, 3, 50])
         rows = {}
         for n in range(self.codes):
-            if self.random.random() < 0.95:
+            if self.random.random() < self.kept:
                 changed = self.random.random() < self.random.choice([0.05, 1.0])
                 old = self.rows.get(f"K{n:05d}")
                 rows[f"K{n:05d}"] = old if old and not changed else f"{self.version:04d}-m{n % groups}"
@@ -136,7 +145,7 @@ class Schedule:
             rows = self.new_file()
             for _ in range(RUNS_MAX):
                 ended = self.one_run(rows)
-                if ended is not None and (ended == 0 or (self.random.random() < 0.3 and nights)):
+                if ended == 0 or (nights and self.random.random() < self.hurry):
                     break
         self.calm()
         return self.outcome
@@ -162,7 +171,7 @@ class Schedule:
         for code in self.api.world.codes:
             held.setdefault(code.fields[self.key], set()).add(code.fields.get("m"))
         check_nothing_lost(self.database, held, self.rows)
-        check_history(self.database, self.sent)
+        check_history(self.database, self.api.sent)
 
     def one_run(self, rows):
         """Run the program once on a file; None when it died."""
@@ -179,6 +188,7 @@ class Schedule:
             ledger.connection.close()
             if self.database.in_transaction:
                 self.database.rollback()
+        check_confirmed(self.database, applied_ever(self.api.world, self.key))
         self.outcome.digest = self.api.digest.hexdigest()
         self.outcome.trace.append(f"{self.clock.now_s:.3f} {f'died {died}' if died else f'exit {code}'}")
         if died:
@@ -219,7 +229,7 @@ class Schedule:
             raise ViolationError("a field was discarded, and nobody said so")
         code = 0 if fine and not held and not self.discarded else 3 if error is None else error.status
         context.writer.end_run(run.id, at, state="x", exit_code=code, error=None, discarded_fields=())
-        check_run(ledger, run, applied_ever(self.api.world, self.key), thorough=self.calmed)
+        check_run(ledger, run, thorough=self.calmed)
         return code
 
     def quarantine(self, ledger, run):

@@ -10,7 +10,7 @@ import pytest
 from sim.schedule import Schedule
 from sim.shrink import told
 
-SCHEDULES = int(os.environ.get("SYNCER_SIM_SCHEDULES", "600"))
+SCHEDULES = int(os.environ.get("SYNCER_SIM_SCHEDULES", "2000"))
 FIRST = int(os.environ.get("SYNCER_SIM_FIRST", "0"))
 PARTS = 8
 

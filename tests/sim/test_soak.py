@@ -99,7 +99,7 @@ def test_a_year_of_nights():
     check_nothing_lost(
         year.database, {c.fields["extended_id"]: {c.fields.get("m")} for c in year.api.world.codes}, year.rows
     )
-    check_history(year.database, year.sent)
+    check_history(year.database, year.api.sent)
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     print(f"{NIGHTS} nights, {year.outcome.runs} runs, {year.outcome.crashes} deaths; ledger {last['bytes']:,} bytes, "
           f"{per_entry[1]:.0f} bytes an entry of history; process at most {peak_mib} MiB")  # fmt: skip

@@ -109,6 +109,7 @@ class SimulatedApi:
         self.url = "http://sim"
         self.updates = Throttle(10, 1.0)
         self.throttled_by_us = 0
+        self.sent = set()
         self.late = []
         self._order = itertools.count()
 
@@ -145,6 +146,17 @@ class SimulatedApi:
                     task.end_due_s = task.start_due_s + self.random.uniform(*self.task_s)
                 return status, body
         raise AssertionError(f"no route for {path}")
+
+
+def values_of(upload):
+    """Yield the key values that an upload names, each with what it says of the field."""
+    if "items" in upload:
+        for item in upload["items"]:
+            yield item[upload["data_key"]], item["m"]
+    else:
+        (values,) = upload["constraints"].values()
+        for value in values:
+            yield value, upload["scm_data"]["m"]
 
 
 class SimulatedTransport:
@@ -185,10 +197,13 @@ class SimulatedTransport:
         if kind == "refused_connection":
             self.at_s = arrived_s
             return self._reply(None, b"", sent_s, failure="connection refused", sent=False)
+        document = json.loads(body) if body else None
+        is_update = path.startswith("/api/v2/scm/upload/")
+        if is_update:
+            api.sent.update(values_of(document))
         if kind == "drop_before":
             return self._lost(sent_s, arrived_s)
         api.advance(arrived_s)
-        is_update = path.startswith("/api/v2/scm/upload/")
         if kind == "other_client":  # a program that shares our token takes what is left of this second
             while api.updates.admit("t", arrived_s) is None:
                 pass
@@ -201,7 +216,6 @@ class SimulatedTransport:
         if kind == "error_before":
             self.at_s = arrived_s + 0.05
             return self._reply(503, b"busy", sent_s)
-        document = json.loads(body) if body else None
         query = dict(params or {})
         if kind == "late" and is_update:
             due_s = arrived_s + random.uniform(0.1, 25.0)
