@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import re
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.segment import Segment
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType
 
 
+UNFOLDED = 10_000
+"""Columns of a file or pipe: what is searched, or sent on by mail, has one line per row."""
+
+
 class InertConsole(Console):
     """A console for text of others: what it prints has no escape sequence but those that style it."""
 
@@ -24,10 +30,22 @@ class InertConsole(Console):
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(inert_lines(segment.text), segment.style)
 
+    def print(self, *objects: Any, **settings: Any) -> None:
+        """Print as rich does; in a file or pipe, lines end where their text does."""
+        if self.is_terminal:
+            super().print(*objects, **settings)
+            return
+        with self.capture() as captured:
+            super().print(*objects, **settings)
+        super().print(Text(re.sub(r" +$", "", captured.get(), flags=re.MULTILINE)), end="")
+
 
 def plain_console() -> InertConsole:
-    """Return a console on standard output: coloured on a terminal, plain text elsewhere."""
-    return InertConsole(highlight=False, soft_wrap=True)
+    """Return a console on standard output: coloured and folded on a terminal; whole lines of plain text elsewhere."""
+    console = InertConsole(highlight=False, soft_wrap=True)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = UNFOLDED
+    return console
 
 
 def cell(text: str) -> Text:
