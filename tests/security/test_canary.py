@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from conftest import codes
-from crash.forks import Forks
 from security.canary import CROOKED, PLAIN, leaking_files, leaks, writings
 
 from syncer.sandbox.config import ALL_PERMISSIONS
@@ -33,12 +32,6 @@ COMMANDS = (
     ("ledger", "backup", "copy.db"), ("ledger", "check"), ("--json", "check"), ("-q", "sync", "a.csv", "--force"), ("no-such-command",),
 )  # fmt: skip
 WAYS = ("environment", "token_file", "credentials")
-
-
-@pytest.fixture(scope="module")
-def forks():
-    with Forks() as server:
-        yield server
 
 
 def given(way, token, folder):
