@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import re
+from typing import Any
 
 TOKEN_VARIABLE = "SYNCER_API__TOKEN"  # noqa: S105  the name of the variable, not its value
 MASK = "[token]"
@@ -17,6 +18,27 @@ _TOKEN_CHARACTERS_MAX = 4096
 _TOKEN_CHARACTERS_MIN = 6
 """A shorter text is no token of the API's; masking it would spoil every message."""
 _known: dict[str, re.Pattern[str]] = {}
+
+
+class Secret:
+    """A text that is never shown: not by `repr`, `str`, formatting or pickling. `reveal` gives it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the text."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a secret is not pickled")
 
 
 def remember(token: str) -> None:

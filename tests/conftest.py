@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,26 @@ class Night:
             text=True,
         )
 
+    def on_terminal(self, *arguments: str, columns: int) -> str:
+        """Run the program with a terminal as its standard error; return what the terminal was shown."""
+        main, secondary = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "syncer", *arguments],
+            cwd=self.folder,
+            env=self.variables(TERM="xterm", COLUMNS=str(columns)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=secondary,
+        )
+        os.close(secondary)
+        seen = b""
+        with contextlib.suppress(OSError):  # the other end of a pty ends with an error, not an end of file
+            while part := os.read(main, 65536):
+                seen += part
+        os.close(main)
+        assert process.wait(30) == 0
+        return seen.decode()
+
     def run(self, *arguments: str, stdin: str | None = None, **extra: str) -> Done:
         finished = subprocess.run(
             [sys.executable, "-m", "syncer", *arguments],
@@ -118,7 +139,7 @@ class Night:
 OpenNight = Callable[..., Any]
 
 
-@contextmanager
+@contextlib.contextmanager
 def open_night(folder: Path, **config: Any) -> Iterator[Night]:
     """Open a night with a sandbox configured as given; it answers faster than the API would."""
     config.setdefault("updates_per_second", 1000)
@@ -135,6 +156,15 @@ def night(tmp_path: Path) -> Iterator[OpenNight]:
         return open_night(tmp_path, **config)
 
     return begin
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Any]:
+    """Start the program as forks of one process that has loaded it: each a real process."""
+    from crash.forks import Forks
+
+    with Forks() as running:
+        yield running
 
 
 def codes(count: int, **fields: str) -> tuple[Mapping[str, str], ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
 from syncer.execute.context import NEVER_S, Context
-from syncer.execute.uploads import load_upload
+from syncer.execute.upload import load_upload
 from syncer.model import Kind
 
 if TYPE_CHECKING:

@@ -32,11 +32,7 @@ class Lanes(Protocol):
         ...
 
     def wait(self, until_s: float) -> list[tuple[int, object]]:
-        """Return the answers that are there; wait for one until the monotonic time `until_s`, or until `wake`."""
-        ...
-
-    def wake(self) -> None:
-        """Let a `wait` return at once; may be called from a signal handler."""
+        """Return the answers that are there; wait for one until the monotonic time `until_s`."""
         ...
 
 
@@ -56,7 +52,7 @@ class ThreadLanes:
     def __init__(self, connect: Callable[[], Client], count: int, clock: Clock) -> None:
         self._connect = connect
         self._clock = clock
-        self._answers: queue.SimpleQueue[tuple[int, object] | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[int, object]] = queue.SimpleQueue()
         self._idle: list[Inbox] = []
         self._lanes: list[Inbox] = []
         self._busy: dict[int, Inbox] = {}
@@ -95,21 +91,14 @@ class ThreadLanes:
         timeout_s: float | None = max(0.0, until_s - self._clock.monotonic_s())
         while True:
             try:
-                found = self._answers.get(timeout=timeout_s) if timeout_s else self._answers.get_nowait()
+                ticket, answer = self._answers.get(timeout=timeout_s) if timeout_s else self._answers.get_nowait()
             except queue.Empty:
                 return answers
             timeout_s = None
-            if found is None:
-                return answers
-            ticket, answer = found
             self._idle.append(self._busy.pop(ticket))
             if isinstance(answer, _Failed):
                 raise answer.error
             answers.append((ticket, answer))
-
-    def wake(self) -> None:
-        """See `Lanes`."""
-        self._answers.put(None)
 
     def close(self) -> None:
         """Let the lanes end when they are done."""

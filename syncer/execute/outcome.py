@@ -16,7 +16,7 @@ from syncer.model import Kind
 from syncer.reconcile import Finding, Judgement, halves
 
 if TYPE_CHECKING:
-    from syncer.execute.uploads import Upload
+    from syncer.execute.upload import Upload
     from syncer.ledger.values import Batch
 
 PIECE_VALUES_MAX = 100

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from syncer.api.classify import Verdict
 from syncer.execute.context import NEVER_S, Context
 from syncer.execute.outcome import Outcomes
-from syncer.execute.uploads import load_upload
+from syncer.execute.upload import load_upload
 from syncer.reconcile import Finding, judge_count
 
 if TYPE_CHECKING:

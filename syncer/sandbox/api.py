@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlencode
 
 from syncer.sandbox import scan_views
 from syncer.sandbox.ingestion_api import ROWS as INGESTION_ROWS
-from syncer.sandbox.products import PATH as PRODUCTS_PATH
-from syncer.sandbox.products import list_products
+from syncer.sandbox.products import body as product_body
+from syncer.sandbox.request import Request, Route
 from syncer.sandbox.scm import Answer, check_async, group_body, list_tasks, task_body, upload_sync
 from syncer.sandbox.world import Task
 
-if TYPE_CHECKING:
-    from syncer.sandbox.server import Sandbox
-
 SCM_PERMISSIONS = frozenset({"codes_view", "scm_bulk_edit", "scm_code_edit", "product_view"})
 SCANS_PERMISSIONS = frozenset({"scans_download"})
+PRODUCTS_PATH = "/api/v2/products/"
 PAGE_MAX = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request that passed access and limits. ``document`` is the decoded body of a POST."""
-
-    sandbox: Sandbox
-    method: str
-    path: str
-    arguments: Mapping[str, str]
-    query: dict[str, str]
-    document: Any
-    now_s: float
-    authorization: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One path of the API."""
-
-    name: str
-    pattern: re.Pattern[str]
-    methods: frozenset[str]
-    permissions: frozenset[str]
-    is_update: bool
-    handle: Callable[[Request], Answer]
 
 
 def _upload_sync(request: Request) -> Answer:
@@ -118,6 +89,27 @@ def _group(request: Request) -> Answer:
     return (404, {"detail": "Not found."}) if body is None else (200, body)
 
 
+def _products(request: Request) -> Answer:
+    """``GET /api/v2/products/``: a page of the products, or the one with ``sku__exact``."""
+    query, sandbox = request.query, request.sandbox
+    found = sandbox.catalogue.select(query)
+    try:
+        limit = min(max(1, int(query.get("limit") or sandbox.config.page_size)), sandbox.config.products_page_max)
+        offset = max(0, int(query.get("offset") or 0))
+    except ValueError:  # as Django REST framework's pages do
+        limit, offset = sandbox.config.page_size, 0
+
+    def link(to: int) -> str:
+        return f"{sandbox.url}{PRODUCTS_PATH}?{urlencode(sorted({**query, 'limit': limit, 'offset': to}.items()))}"
+
+    return 200, {
+        "count": len(found),
+        "next": link(offset + limit) if offset + limit < len(found) else None,
+        "previous": link(max(0, offset - limit)) if offset > 0 else None,
+        "results": [product_body(product, sandbox.world) for product in found[offset : offset + limit]],
+    }
+
+
 def _me(request: Request) -> Answer:
     permissions = sorted(request.sandbox.permissions(request.authorization))
     return 200, {"id": 1638, "email": "sandbox@example.com", "permissions": permissions}
@@ -158,7 +150,7 @@ ROUTES = (
     _route("tasks", r"/api/v2/scm/tasks/", "GET POST", _tasks),
     _route("task", r"/api/v2/scm/tasks/(?P<id>[^/]+)/", "GET", _task),
     _route("group", r"/api/v2/scm/task-groups/(?P<reference>[^/]+)/", "GET", _group),
-    _route("products", PRODUCTS_PATH, "GET", list_products, permissions=frozenset({"product_view"})),
+    _route("products", PRODUCTS_PATH, "GET", _products, permissions=frozenset({"product_view"})),
     _route("me", r"/api/v2/me/", "GET", _me, free=True),
     _route("scans", r"/api/v2/dashboard/scans/", "GET", _scans, permissions=SCANS_PERMISSIONS),
     _route("scans_csv", r"/api/v2/dashboard/scans/csv", "GET", _scans_csv, permissions=SCANS_PERMISSIONS),

@@ -1,8 +1,9 @@
 """The emulated upload of own codes: ingestion records, the files put into storage, and what becomes of them.
 
 Source of facts: the seed on own codes, "Own codes (ingestion)" of scantrust-api.md. Undocumented and decided here, in
-one place: the words of a record's states (`STATES`; the seed shows `uploading` and `error` alone), that a file with any
-error creates no code at all, the names of errors other than `duplicate_id_error`, and that a refusal is a `detail`.
+one place: the words of a record's states (uploading, processing, complete, error; the seed shows the first and the last
+alone), that a file with any error creates no code at all, the names of errors other than `duplicate_id_error`, and that
+a refusal is a `detail`.
 All methods expect the caller to hold the sandbox's lock, and are told the time.
 """
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from syncer.sandbox.config import SandboxConfig
     from syncer.sandbox.world import World
 
-STATES = ("uploading", "processing", "complete", "error")
 FILE_TYPES = {"csv": "text/csv", "json": "application/json"}
 _ID = re.compile(r"[A-Za-z0-9_-]{8,}")
 _KEY_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789"

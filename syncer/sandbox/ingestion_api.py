@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from syncer.sandbox.ingestion import FILE_TYPES, record_body
+from syncer.sandbox.request import Request
+from syncer.sandbox.scm import Answer
 from syncer.sandbox.workorders import Document, order_body, order_zip
-
-if TYPE_CHECKING:
-    from syncer.sandbox.api import Request
-    from syncer.sandbox.scm import Answer
 
 INGESTION_PERMISSIONS = frozenset({"ingestion_view", "ingestion_cancel", "ingestion_code_create", "product_view"})
 WORK_ORDER_PERMISSIONS = frozenset({"workorder_view", "workorder_download", "workorder_sid_download"})
@@ -26,7 +24,7 @@ def _get_post_data(request: Request) -> Answer:
         words = f'"{asked}" is not a valid choice.' if asked else "This field is required."
         return 400, {"filetype": [words]}
     record = request.sandbox.ingestion.create(asked, request.now_s)
-    url = f"{request.sandbox.storage.url}/st-media-sandbox/"
+    url = f"{request.sandbox.storage_url}/st-media-sandbox/"
     return 201, {"post_data": {"url": url, "fields": dict(record.fields)}, "record_key": record.key}
 
 
@@ -90,7 +88,7 @@ def _document_link(request: Request) -> Answer:
         return 404, _NOT_FOUND
     if request.now_s < document.done_s:
         return 400, {"detail": "The document is not ready yet."}
-    return 200, {"url": f"{request.sandbox.storage.url}/documents/{document.key}.csv?X-Amz-Expires=1800"}
+    return 200, {"url": f"{request.sandbox.storage_url}/documents/{document.key}.csv?X-Amz-Expires=1800"}
 
 
 def _page(request: Request, found: Sequence[Any], body: Callable[[Any], dict[str, Any]]) -> Answer:

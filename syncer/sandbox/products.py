@@ -1,4 +1,4 @@
-"""The emulated company's products, and the two ways to read them (scantrust-api.md, "Products"; seed 003).
+"""The emulated company's products, and the two ways to select them (scantrust-api.md, "Products"; seed 003).
 
 What always holds: a SKU is unique; an answer has every member of the seed's example; counts are those of the codes
 that bear the SKU. With no products configured every SKU is known: looking one up makes it, and lists show those that
@@ -11,13 +11,10 @@ import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 if TYPE_CHECKING:
-    from syncer.sandbox.api import Request
     from syncer.sandbox.world import World
 
-PATH = "/api/v2/products/"
 FIRST_ID = 6001
 FIRST_DATE = datetime(2021, 2, 1, 3, 24, 42, 468939, UTC)
 BRAND = {"id": 1115, "name": "Sandbox Brand", "image": None}
@@ -113,27 +110,6 @@ def body(product: Mapping[str, Any], world: World) -> dict[str, Any]:
         "blacklisted_code_count": states.count("2"),
     }
     return {**counts, **product}
-
-
-def list_products(request: Request) -> tuple[int, dict[str, Any]]:
-    """``GET /api/v2/products/``: a page of the products, or the one with ``sku__exact``."""
-    query, sandbox = request.query, request.sandbox
-    found = sandbox.catalogue.select(query)
-    try:
-        limit = min(max(1, int(query.get("limit") or sandbox.config.page_size)), sandbox.config.products_page_max)
-        offset = max(0, int(query.get("offset") or 0))
-    except ValueError:  # as Django REST framework's pages do
-        limit, offset = sandbox.config.page_size, 0
-
-    def link(to: int) -> str:
-        return f"{sandbox.url}{PATH}?{urlencode(sorted({**query, 'limit': limit, 'offset': to}.items()))}"
-
-    return 200, {
-        "count": len(found),
-        "next": link(offset + limit) if offset + limit < len(found) else None,
-        "previous": link(max(0, offset - limit)) if offset > 0 else None,
-        "results": [body(product, sandbox.world) for product in found[offset : offset + limit]],
-    }
 
 
 def act(catalogue: Catalogue, document: Any) -> dict[str, Any]:

@@ -7,73 +7,39 @@ the validity of its data.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from syncer.sandbox.server import Handler, Logged, Server
+from syncer.sandbox.wire import Handler, Result
 from syncer.sandbox.workorders import document_csv
-
-if TYPE_CHECKING:
-    from syncer.sandbox.server import Sandbox
 
 _DISPOSITION = re.compile(rb'name="([^"]*)"')
 _SCRIPTED = {400: "InvalidArgument", 403: "AccessDenied", 404: "NoSuchBucket", 503: "SlowDown"}
 Refusal = tuple[int, str, str]
 
 
-class Storage:
-    """The second host of a sandbox."""
-
-    def __init__(self, sandbox: Sandbox, port: int) -> None:
-        self._server = Server(("127.0.0.1", port), StorageHandler)
-        self._server.sandbox = sandbox
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Serve in a thread of its own."""
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop listening."""
-        if self._thread is not None:
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
-
-
 class StorageHandler(Handler):
     """Answers the storage host; faults strike here under the name ``storage``."""
 
-    def _answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    def answer(self, body: bytes) -> None:
+        """Take a file, or give a document."""
         sandbox = self.server.sandbox
         with sandbox.lock:
             now_s = sandbox.now_s()
             fault = sandbox.faults.strike("storage")
-            result: tuple[int, Any, dict[str, str]] = (0, None, {})
+            result: Result = (0, None, {})
             if fault is not None and fault.kind == "status":
                 result = (fault.status_code, _xml(_SCRIPTED.get(fault.status_code, "InternalError"), "scripted"), {})
             elif fault is not None and fault.kind == "redirect":
                 result = (307, None, {"Location": fault.url})
             elif fault is None or fault.kind not in {"drop_before", "late"}:
                 result = (*self._take(body, now_s), {})
-            sandbox.requests.append(
-                Logged(
-                    len(sandbox.requests) + 1, now_s, self.command, self.path, "storage", result[0] or None,
-                    fault.kind if fault else None,
-                    hashlib.sha256((self.headers.get("Authorization") or "").encode()).hexdigest()[:8],
-                )
-            )  # fmt: skip
+            self._log("storage", now_s, result[0], fault)
         if fault is not None and fault.kind == "late":
             threading.Timer(fault.seconds, self._take_late, (body,)).start()
-        self._pause()
-        if fault is None or not self._break(fault, result):
-            self._send(*result)
+        self._give(result, fault)
 
     def _take_late(self, body: bytes) -> None:
         with self.server.sandbox.lock:
@@ -86,13 +52,13 @@ class StorageHandler(Handler):
                 sandbox.world.violations.append(f"{self.command} to storage with the header {name}")
                 return 400, _xml("InvalidArgument", f"Unsupported {name} header")
         if self.command == "GET":
-            return self._give(now_s)
+            return self._document(now_s)
         refusal = self._post(body, now_s)
         if refusal is not None:
             return refusal[0], _xml(*refusal[1:])
         return 201, "<PostResponse><Bucket>st-media-sandbox</Bucket></PostResponse>"
 
-    def _give(self, now_s: float) -> tuple[int, Any]:
+    def _document(self, now_s: float) -> tuple[int, Any]:
         sandbox = self.server.sandbox
         name = urlsplit(self.path).path.removeprefix("/documents/").removesuffix(".csv")
         orders = sandbox.ingestion.work_orders

@@ -9,15 +9,12 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING
 
 from syncer.errors import SourceError
 
 if TYPE_CHECKING:
     import zipfile
-
-    from syncer.source.files import InputFile
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -99,7 +96,7 @@ def _gunzip(name: str, _: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes]:
                     yield block
                 rest = member.unused_data if member.eof else member.unconsumed_tail
     except zlib.error as error:
-        raise _damaged(name, str(error)) from None
+        raise damaged(name, str(error)) from None
     if not member.eof:
         raise SourceError("the compressed file is cut short", file=name, next=_COPY_AGAIN)
 
@@ -123,7 +120,7 @@ def _unzst(name: str, _: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes]:
                         yield block
                     rest = frame.unused_data if frame.eof else b""
     except zstandard.ZstdError as error:
-        raise _damaged(name, str(error)) from None
+        raise damaged(name, str(error)) from None
     if not frame.eof:
         raise SourceError("the compressed file is cut short", file=name, next=_COPY_AGAIN)
 
@@ -139,7 +136,7 @@ def _unzip(name: str, handle: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes
             while block := member.read(BLOCK_BYTES):
                 yield block
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error) as error:
-        raise _damaged(name, str(error)) from None
+        raise damaged(name, str(error)) from None
 
 
 def _only_member(name: str, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
@@ -162,33 +159,11 @@ def _only_member(name: str, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     return members[0]
 
 
-def _damaged(name: str, words: str) -> SourceError:
+def damaged(name: str, words: str) -> SourceError:
+    """Return the error for a compressed file that cannot be unpacked whole."""
     return SourceError(f"the compressed file is damaged: {words}", file=name, next=_COPY_AGAIN)
 
 
 def missing_extra(name: str, what: str, extra: str) -> SourceError:
     """Return the error for a library that is not installed because nobody asked for it."""
     return SourceError(f"{what} need a library that is not installed", file=name, next=f"pip install 'syncer[{extra}]'")
-
-
-def is_workbook(file: InputFile) -> bool:
-    """Tell whether a ZIP file is an Excel workbook; raise `SourceError` when it is an office file that is none."""
-    import zipfile
-
-    with ExitStack() as stack:
-        handle = file.open()
-        if file.name != "-":
-            stack.enter_context(handle)
-        try:
-            names = set(zipfile.ZipFile(handle).namelist())
-        except (zipfile.BadZipFile, EOFError, ValueError, struct.error) as error:
-            raise _damaged(file.name, str(error)) from None
-    if "[Content_Types].xml" in names and "xl/workbook.xml" in names:
-        return True
-    if "[Content_Types].xml" in names or ("mimetype" in names and "content.xml" in names):
-        raise SourceError(
-            "it is an office file, but no Excel workbook (.xlsx)",
-            file=file.name,
-            next="save it as an Excel workbook (.xlsx) or as CSV",
-        )
-    return False

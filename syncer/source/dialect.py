@@ -22,8 +22,6 @@ QUOTE, APOSTROPHE, BACKSLASH = '"', "'", "\\"
 SAMPLE_ROWS = 200
 POSSIBLE = 0.5
 """The share of sampled rows that must have the header's width for a delimiter to be possible."""
-CLEAR = 0.8
-"""The share that makes a delimiter right, when no other one is possible."""
 NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
 
 

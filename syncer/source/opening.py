@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING
@@ -54,7 +55,7 @@ def _open(position: int, file: InputFile, form: CsvForm, sheet: str | None, key:
         from syncer.source.parquet import ParquetSource
 
         return ParquetSource(position, file)
-    if head.startswith(archive.ZIP_MAGICS) and archive.is_workbook(file):
+    if head.startswith(archive.ZIP_MAGICS) and _is_workbook(file):
         from syncer.source.excel import ExcelSource
 
         return ExcelSource(position, file, sheet=sheet, key=key)
@@ -69,3 +70,26 @@ def _head(file: InputFile) -> bytes:
         raise SourceError(f"cannot be read: {error.strerror}", file=file.name, next="copy the file again") from None
     finally:
         file.release(handle)
+
+
+def _is_workbook(file: InputFile) -> bool:
+    """Tell whether a ZIP file is an Excel workbook; raise `SourceError` when it is an office file that is none."""
+    import zipfile
+
+    with ExitStack() as stack:
+        handle = file.open()
+        if file.name != "-":
+            stack.enter_context(handle)
+        try:
+            names = set(zipfile.ZipFile(handle).namelist())
+        except (zipfile.BadZipFile, EOFError, ValueError, struct.error) as error:
+            raise archive.damaged(file.name, str(error)) from None
+    if "[Content_Types].xml" in names and "xl/workbook.xml" in names:
+        return True
+    if "[Content_Types].xml" in names or ("mimetype" in names and "content.xml" in names):
+        raise SourceError(
+            "it is an office file, but no Excel workbook (.xlsx)",
+            file=file.name,
+            next="save it as an Excel workbook (.xlsx) or as CSV",
+        )
+    return False

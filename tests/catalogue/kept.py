@@ -8,6 +8,7 @@ batch in two tasks, the ledger whole.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,21 @@ def assert_ends(done: Any, ends: Ends, *, case: object = "") -> None:
     for word in ends.next:
         assert word in error["next"], (word, *said)
     assert "unexpected" not in error["code"], said
+
+
+def strike(
+    place: Any, forks: Any, ends: Ends, *, command: Sequence[str] = ("sync",), trap: Any = None, **extra: str
+) -> Any:
+    """Run a command into a fault; hold how it ends, and return it."""
+    arguments = [*command, "--json", *(["a.csv", "--approve"] if command == ("sync",) else [])]
+    done = forks.run(place.folder, place.variables(**extra), *arguments, trap=trap)
+    assert_ends(done, ends, case=command)
+    return done
+
+
+def sent(place: Any) -> int:
+    """Return how many update calls reached the server."""
+    return len(place.box.calls("sync")) + len(place.box.calls("async"))
 
 
 def assert_right(here: Any, version: int = 1) -> None:

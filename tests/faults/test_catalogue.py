@@ -15,9 +15,8 @@ from contextlib import contextmanager
 import pytest
 import trustme
 from catalogue.front import Act, Elsewhere, Front, body_of, bytes_of, changed, drip, http_answer, silence
-from catalogue.kept import CODES, FACTS, HEADER, SHORT, Ends, assert_ends, assert_nothing_lost, rows_of
-from conftest import TOKEN, codes
-from crash.forks import Forks
+from catalogue.kept import CODES, FACTS, Ends, assert_ends, assert_nothing_lost
+from conftest import TOKEN
 
 DOWN = ("syncer check", "syncer resume")
 HUGE = b'{"codes_affected": 20, "task_id": "a", "x": "' + b"x" * (65 << 20) + b'"}'
@@ -64,21 +63,6 @@ WIRE = {
     "a 500": (bytes_of(http_answer(b"{}", status=b"500 X")), ("status 500",)),
     "a 502 in HTML": (bytes_of(http_answer(HTML, status=b"502 X")), ("status 502", "HTML")),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def forks():
-    with Forks() as running:
-        yield running
-
-
-@pytest.fixture
-def place(night):
-    """A night with a file of one async and one sync batch, and short waits."""
-    with night(codes=codes(CODES), task_run_s=0.01) as here:
-        here.environment.update(SHORT)
-        here.write("a.csv", HEADER, rows_of())
-        yield here
 
 
 @pytest.mark.parametrize("name", WIRE)

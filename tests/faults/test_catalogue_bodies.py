@@ -17,7 +17,6 @@ from catalogue.bodies import FIRST, alterations, must_fail
 from catalogue.front import Act, Front, body_of, bytes_of, changed
 from catalogue.kept import HEADER, SHORT
 from conftest import codes
-from crash.forks import Forks
 
 from syncer.ledger.ledger import Ledger
 from syncer.lifecycle import Bucket
@@ -33,12 +32,6 @@ ONE_CALL = {
 }
 SLOW = {"SYNCER_API__TIMEOUT_S": "5", "SYNCER_API__GIVE_UP_AFTER_S": "5", "SYNCER_API__POLL_S": "0.01"}
 LOOK_AGAIN_SOON = {"where": "constant", "module": "syncer.execute.doubt", "name": "RETRY_S", "value": 0.02}
-
-
-@pytest.fixture(scope="module")
-def forks():
-    with Forks() as running:
-        yield running
 
 
 def rows_of(batches, kind):

@@ -13,25 +13,10 @@ import threading
 import pytest
 from catalogue.changes import CHANGES
 from catalogue.front import Front
-from catalogue.kept import CODES, FACTS, HEADER, SHORT, Ends, assert_ends, assert_nothing_lost, assert_right, rows_of
-from conftest import codes, write_csv
-from crash.forks import Forks
+from catalogue.kept import CODES, FACTS, HEADER, Ends, assert_ends, assert_nothing_lost, assert_right, rows_of
+from conftest import write_csv
 
 from syncer.ledger.ledger import Ledger
-
-
-@pytest.fixture(scope="module")
-def forks():
-    with Forks() as running:
-        yield running
-
-
-@pytest.fixture
-def place(night):
-    with night(codes=codes(CODES), task_run_s=0.01) as here:
-        here.environment.update(SHORT)
-        here.write("a.csv", HEADER, rows_of())
-        yield here
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -15,40 +15,15 @@ from contextlib import closing
 
 import pytest
 from catalogue.front import Act, Front
-from catalogue.kept import CODES, FACTS, HEADER, SHORT, Ends, assert_ends, assert_nothing_lost, rows_of
-from conftest import codes
-from crash.forks import Forks
+from catalogue.kept import FACTS, Ends, assert_ends, assert_nothing_lost, sent, strike
 
 HASTY = {"where": "constant", "module": "syncer.ledger.engine", "name": "BUSY_TIMEOUT_S", "value": 0.2}
 NO_RIGHTS = {"where": "capabilities"}
 
 
-@pytest.fixture(scope="module")
-def forks():
-    with Forks() as running:
-        yield running
-
-
 @pytest.fixture
-def place(night, forks):
-    with night(codes=codes(CODES), task_run_s=0.01) as here:
-        here.environment.update(SHORT)
-        here.write("a.csv", HEADER, rows_of())
-        assert forks.run(here.folder, here.variables(), "sync", "--json", "a.csv").code == 0
-        shutil.copy(here.folder / "syncer.db", here.folder / "backup")
-        here.write("a.csv", HEADER, rows_of(2))
-        yield here
-
-
-def strike(place, forks, ends, *, command=("sync",), trap=None, **extra):
-    arguments = [*command, "--json", *(["a.csv", "--approve"] if command == ("sync",) else [])]
-    done = forks.run(place.folder, place.variables(**extra), *arguments, trap=trap)
-    assert_ends(done, ends, case=command)
-    return done
-
-
-def sent(place):
-    return len(place.box.calls("sync")) + len(place.box.calls("async"))
+def place(second_night):
+    return second_night
 
 
 def test_locked_by_another_program(place, forks, record_property):

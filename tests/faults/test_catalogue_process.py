@@ -14,28 +14,13 @@ import threading
 
 import pytest
 from catalogue.front import Act, Front
-from catalogue.kept import CODES, FACTS, HEADER, SHORT, Ends, assert_ends, assert_nothing_lost, assert_right, rows_of
+from catalogue.kept import CODES, FACTS, Ends, assert_ends, assert_nothing_lost, assert_right
 from catalogue.shell import PROGRAM, shell
 from conftest import codes
-from crash.forks import Forks
 
 from syncer.ledger.ledger import Ledger
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
-
-
-@pytest.fixture(scope="module")
-def forks():
-    with Forks() as running:
-        yield running
-
-
-@pytest.fixture
-def place(night):
-    with night(codes=codes(CODES), task_run_s=0.01) as here:
-        here.environment.update(SHORT)
-        here.write("a.csv", HEADER, rows_of())
-        yield here
 
 
 PHASES = ("reading", "settling", "sending", "polling", "looking for a lost task", "backing off")

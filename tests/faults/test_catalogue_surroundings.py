@@ -9,22 +9,6 @@ from catalogue.front import Act, Front
 from catalogue.kept import CODES, FACTS, HEADER, SHORT, Ends, assert_ends, assert_nothing_lost, rows_of
 from catalogue.shell import shell
 from conftest import codes
-from crash.forks import Forks
-
-
-@pytest.fixture(scope="module")
-def forks():
-    with Forks() as running:
-        yield running
-
-
-@pytest.fixture
-def place(night):
-    with night(codes=codes(CODES), task_run_s=0.01) as here:
-        here.environment.update(SHORT)
-        here.write("a.csv", HEADER, rows_of())
-        yield here
-
 
 SURROUNDINGS = {
     "no HOME": "unset HOME; exec syncer {}",

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from conftest import codes
-from crash.forks import Forks
 from security.canary import CROOKED, PLAIN, leaking_files, leaks, writings
 
 from syncer.sandbox.config import ALL_PERMISSIONS
@@ -33,12 +32,6 @@ COMMANDS = (
     ("ledger", "backup", "copy.db"), ("ledger", "check"), ("--json", "check"), ("-q", "sync", "a.csv", "--force"), ("no-such-command",),
 )  # fmt: skip
 WAYS = ("environment", "token_file", "credentials")
-
-
-@pytest.fixture(scope="module")
-def forks():
-    with Forks() as server:
-        yield server
 
 
 def given(way, token, folder):
@@ -81,7 +74,7 @@ def test_no_command_shows_or_writes_it_at_any_level_in_any_form(night, forks, tm
 
 
 SABOTAGED = (
-    "syncer.config:load_settings", "syncer.config:_find_token", "syncer.session:connection_of",
+    "syncer.config:load_settings", "syncer.config.access:find_token", "syncer.session:connection_of",
     "syncer.commands:_plan_files", "syncer.session:session", "syncer.report.results:write_results", "syncer.intake:refuse_shared_fields",
     "syncer.ledger.ledger:Ledger.open_to_write", "syncer.ledger.ledger:Ledger.store_plan", "syncer.ledger.ledger:Ledger.begin_run",
     "syncer.ledger.writer:Writer.end_run", "syncer.execute.engine:Engine.settle", "syncer.execute.engine:Engine.send",
@@ -95,7 +88,7 @@ SABOTAGED = (
 )  # fmt: skip
 NOT_ALWAYS_PASSED = {
     "syncer.api.transport:Transport.close", "syncer.api.connection:Watch.end", "syncer.api.transport:_words", "syncer.report.document:failure_document",
-    "syncer.report.results:write_results", "socket:create_connection", "json:loads", "syncer.config:_find_token",
+    "syncer.report.results:write_results", "socket:create_connection", "json:loads", "syncer.config.access:find_token",
 }  # fmt: skip
 
 

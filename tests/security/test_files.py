@@ -27,12 +27,6 @@ OURS = (
 )
 
 
-@pytest.fixture(scope="module")
-def forks():
-    with Forks() as server:
-        yield server
-
-
 def mode(path):
     return stat.S_IMODE(path.stat(follow_symlinks=False).st_mode)
 

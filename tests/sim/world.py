@@ -296,9 +296,6 @@ class SimulatedLanes:
         self.clock.now_s = max(self.clock.now_s, until_s)
         return []
 
-    def wake(self):
-        pass
-
     def die(self):
         """The process is gone: what was on its way arrives, and nobody hears the answer."""
         for at_s, _, _, call in sorted(self.waiting, key=lambda entry: entry[:2]):

@@ -9,8 +9,9 @@ from dataclasses import fields
 
 import pytest
 
-from syncer.config import SECTIONS, JobSettings, Secret, Settings, describe, example_text, load_settings, pick_job
+from syncer.config import SECTIONS, JobSettings, Settings, describe, example_text, load_settings, pick_job
 from syncer.errors import ConfigError
+from syncer.masking import Secret
 
 TOKEN = "tok-3f9c"
 

@@ -1,18 +1,17 @@
-"""``syncer products`` and ``syncer run`` on the command line: parse, call, render, exit. Loaded by `cli`."""
+"""``syncer products``: the copy of the company's products."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
-from syncer.cli import _envelope, _options, _settings, _show, _surroundings, cli, command
+from syncer.cli.frame import command, envelope, options, settings, show, surroundings
 from syncer.errors import UsageError
 from syncer.steps import EXPORT_FORMATS
 
 
-@cli.group("products")
+@click.group("products")
 def products_group() -> None:
     """Keep a copy of the company's products, and look into it."""
 
@@ -26,12 +25,12 @@ def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
     from syncer import products
     from syncer.report import products as report
 
-    if _options().json and form and out is None:
+    if options().json and form and out is None:
         raise UsageError("--json takes standard output, so an export needs a file", next="add --out FILE")
-    with _surroundings() as around:
-        result = products.pull(_settings(), products.PullRequest(archived, form, out), around)
+    with surroundings() as around:
+        result = products.pull(settings(), products.PullRequest(archived, form, out), around)
     if form is None or out is not None:
-        _show(_envelope("products pull", **report.pull_document(result)), lambda: report.pull_text(result))
+        show(envelope("products pull", **report.pull_document(result)), lambda: report.pull_text(result))
 
 
 @command("list", products_group)
@@ -43,8 +42,8 @@ def list_command(archived: bool, search: str, limit: int) -> None:
     from syncer import products
     from syncer.report import products as report
 
-    view = products.list_products(_settings(), archived=archived, text=search, most=limit)
-    _show(_envelope("products list", **report.products_document(view)), lambda: report.products_text(view))
+    view = products.list_products(settings(), archived=archived, text=search, most=limit)
+    show(envelope("products list", **report.products_document(view)), lambda: report.products_text(view))
 
 
 @command("show", products_group)
@@ -55,18 +54,6 @@ def show_command(sku: str, fresh: bool) -> None:
     from syncer import products
     from syncer.report import products as report
 
-    with _surroundings() as around:
-        view = products.show(_settings(), sku, around, fresh=fresh)
-    _show(_envelope("products show", product=report.product_document(view)), lambda: report.product_text(view))
-
-
-@command("run")
-def run_command() -> None:
-    """Do what [nightly] in the configuration lists, step by step, and end with the gravest exit code."""
-    from syncer import nightly
-    from syncer.report.night import night_document, night_text
-
-    with _surroundings() as around:
-        result = nightly.run(_settings(), around)
-    _show(night_document(result), lambda: night_text(result))
-    sys.exit(result.exit_code)
+    with surroundings() as around:
+        view = products.show(settings(), sku, around, fresh=fresh)
+    show(envelope("products show", product=report.product_document(view)), lambda: report.product_text(view))

@@ -1,52 +1,22 @@
-"""The command line of own codes and work orders: parse, call, render, exit. `cli` loads it last, and only that."""
+"""``syncer codes``: uploading own codes."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from syncer.cli import cli, command, envelope, options, settings, show
+from syncer.cli.frame import codes_surroundings, command, deadline_option, envelope, settings, show
 
 if TYPE_CHECKING:
-    from syncer.codes.drive import Step
     from syncer.codes.results import CodesResult
-    from syncer.codes_commands import CodesSurroundings
 
 
-@cli.group("codes")
+@click.group("codes")
 def codes_group() -> None:
     """Upload your own codes (serialized identifiers), resumably, and account for each."""
-
-
-@cli.group("workorders")
-def workorders_group() -> None:
-    """List work orders and download their codes."""
-
-
-@contextmanager
-def _surroundings() -> Iterator[CodesSurroundings]:
-    from syncer.codes_commands import CodesSurroundings
-    from syncer.report.progress import ProgressReport
-
-    interrupt = options().interrupt
-    interrupt.check("before anything was done")
-    with ProgressReport(quiet=options().quiet) as progress:
-
-        def on_rows(rows: int) -> None:
-            interrupt.check("while reading; nothing was sent")
-            progress.on_rows(rows)
-
-        def on_step(step: Step) -> None:
-            words = f"part {step.part} of {step.parts}: {step.words}"
-            progress.on_words(words, done=step.done_bytes, of=step.all_bytes)
-
-        interrupt.graceful = True
-        yield CodesSurroundings(interrupt=interrupt, on_rows=on_rows, on_step=on_step)
 
 
 def _finish(result: CodesResult) -> None:
@@ -61,7 +31,6 @@ _errors = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where the rows with errors are written; else NAME.errors.csv in the current folder.",
 )
-_deadline = click.option("--deadline", type=float, metavar="SECONDS", help="Stop resumably after this time.")
 
 
 @command("upload", codes_group)
@@ -78,7 +47,7 @@ _deadline = click.option("--deadline", type=float, metavar="SECONDS", help="Stop
     help="Larger files are split by rows.",
 )
 @_errors
-@_deadline
+@deadline_option
 def upload_command(
     file: str,
     defaults: tuple[str, ...],
@@ -102,7 +71,7 @@ def upload_command(
         errors=errors,
         deadline_s=deadline,
     )
-    with _surroundings() as around:
+    with codes_surroundings() as around:
         result = codes_commands.upload(settings(), request, around)
     _finish(result)
 
@@ -110,13 +79,13 @@ def upload_command(
 @command("resume", codes_group)
 @click.argument("upload", type=int, required=False)
 @_errors
-@_deadline
+@deadline_option
 def resume_command(upload: int | None, errors: Path | None, deadline: float | None) -> None:
     """Bring every open upload (or one) to its end, without its file."""
     from syncer import codes_commands
 
     request = codes_commands.UploadRequest(upload_id=upload, errors=errors, deadline_s=deadline)
-    with _surroundings() as around:
+    with codes_surroundings() as around:
         result = codes_commands.resume(settings(), request, around)
     _finish(result)
 
@@ -157,42 +126,4 @@ def list_command(last: int) -> None:
     show(
         envelope("codes list", uploads=[report.upload_document(one) for one in found]),
         lambda: report.uploads_text(found),
-    )
-
-
-@command("list", workorders_group)
-@click.option("--search", help="Text in the reference or the remarks.")
-@click.option("--archived", is_flag=True, help="Archived ones instead.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many at most.")
-def workorders_list_command(search: str | None, archived: bool, limit: int) -> None:
-    """List the work orders that the API has."""
-    from dataclasses import asdict
-
-    from syncer import codes_commands
-    from syncer.report import codes as report
-
-    with _surroundings() as around:
-        orders, complete = codes_commands.work_orders(
-            settings(), search=search, archived=archived, most=limit, around=around
-        )
-    show(
-        envelope("workorders list", workorders=[asdict(one) for one in orders], complete=complete),
-        lambda: report.orders_text(orders, complete=complete),
-    )
-
-
-@command("download", workorders_group)
-@click.argument("order", metavar="ID", type=click.IntRange(min=1))
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder; else workorder-ID.")
-def workorders_download_command(order: int, out: Path | None) -> None:
-    """Download the zip of work order ID and extract it, safely."""
-    from syncer import codes_commands
-    from syncer.report import codes as report
-
-    folder = out or Path(f"workorder-{order}")
-    with _surroundings() as around:
-        files = codes_commands.download_work_order(settings(), order, folder, around)
-    show(
-        envelope("workorders download", workorder=order, folder=str(folder), files=[str(file) for file in files]),
-        lambda: report.files_text(order, files),
     )

@@ -1,4 +1,4 @@
-"""``syncer scans``: parse, call, render, exit, as in `cli`, which imports this module when it starts."""
+"""``syncer scans``: pulling scans, and comparing them with what was uploaded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from syncer.cli import cli, command, envelope, load, show, surroundings
+from syncer.cli.frame import command, deadline_option, envelope, settings, show, surroundings
 from syncer.errors import UsageError
 from syncer.steps import STATUSES
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from syncer.scan_commands import ScansRequest
 
 
-@cli.group("scans")
+@click.group("scans")
 def scans_group() -> None:
     """Pull the scans of a campaign, and compare what they saw with what was uploaded."""
 
@@ -34,7 +34,7 @@ def scans_group() -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="The folder for the parts; else ./scans-CAMPAIGN.")
 @click.option("--into-ledger", is_flag=True, help="Into tables of the ledger instead of files.")
 @click.option("--raw-csv", is_flag=True, help="The API's own CSV as it is, into the file --out; not incremental.")
-@click.option("--deadline", type=float, metavar="SECONDS", help="Stop resumably after this time.")
+@deadline_option
 def pull_command(
     campaign: int,
     begin: str | None,
@@ -73,7 +73,7 @@ def pull_command(
     if raw_csv:
         _raw(request)
     with surroundings() as around:
-        result = scan_commands.pull(load(), request, around)
+        result = scan_commands.pull(settings(), request, around)
     show(report.pull_document(result), lambda: report.pull_text(result))
     sys.exit(result.exit_code)
 
@@ -83,7 +83,7 @@ def _raw(request: ScansRequest) -> None:
     from syncer.report import scans as report
 
     with surroundings() as around:
-        result = scan_commands.raw_csv(load(), request, around)
+        result = scan_commands.raw_csv(settings(), request, around)
     show(report.raw_document(result), lambda: report.raw_text(result))
     sys.exit(result.exit_code)
 
@@ -115,7 +115,7 @@ def compare_command(folder: Path | None, campaign: int | None, skew: float) -> N
     from syncer.report import scans as report
 
     with surroundings() as around:
-        result = scan_commands.compare_scans(load(), campaign=campaign, folder=folder, skew_s=skew, around=around)
+        result = scan_commands.compare_scans(settings(), campaign=campaign, folder=folder, skew_s=skew, around=around)
     document: dict[str, Any] = report.compare_document(result, envelope("scans compare"))
     show(document, lambda: report.compare_text(result))
     sys.exit(document["exit_code"])

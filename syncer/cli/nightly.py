@@ -1,0 +1,19 @@
+"""``syncer run``: all that a night has to do."""
+
+from __future__ import annotations
+
+import sys
+
+from syncer.cli.frame import command, settings, show, surroundings
+
+
+@command("run")
+def run_command() -> None:
+    """Do what [nightly] in the configuration lists, step by step, and end with the gravest exit code."""
+    from syncer import nightly
+    from syncer.report.night import night_document, night_text
+
+    with surroundings() as around:
+        result = nightly.run(settings(), around)
+    show(night_document(result), lambda: night_text(result))
+    sys.exit(result.exit_code)

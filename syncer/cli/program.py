@@ -1,0 +1,90 @@
+"""The program: its commands, registered in one place, and the way out of every failure. Loads nothing heavy."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import click
+
+from syncer import exposure, streams
+from syncer.cli import audit, codes, ledger, nightly, products, runs, sandbox, scans, setup, workorders
+from syncer.cli.frame import Options, common_options, echo_json
+from syncer.errors import OutputError, SignalError, SyncerError, UsageError
+from syncer.inert import inert, inert_lines
+from syncer.signals import install
+
+COMMANDS: tuple[click.Command, ...] = (
+    setup.init_command, setup.check_command,
+    runs.plan_command, runs.sync_command, runs.resume_command, runs.status_command,
+    nightly.run_command,
+    products.products_group, scans.scans_group, codes.codes_group, workorders.workorders_group,
+    audit.audit_group, ledger.ledger_group,
+    sandbox.sandbox_command,
+)  # fmt: skip
+EPILOG = (
+    "Exit codes: 0 all confirmed · 1 unexpected · 2 usage or configuration · 3 some rows not confirmed · 4 guard · "
+    "5 API unreachable · 10 deadline · 11 ledger busy · 12 access refused · 13 ledger unusable · 130/143 interrupted"
+)
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="syncer", prog_name="syncer")
+@common_options
+def cli() -> None:
+    """Bring Scantrust's track-and-trace data to the state of your CSV exports, resumably, and account for it."""
+
+
+for _command in COMMANDS:
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the program; turn every failure into its exit code, its words, and what to do next."""
+    streams.prepare()
+    wants_json = "--json" in sys.argv[1:]
+    options = Options()
+    exposure.cover()
+    install(options.interrupt)
+    try:
+        cli(standalone_mode=False, obj=options)
+        sys.stdout.flush()
+    except click.exceptions.Abort:
+        _fail(SignalError("interrupted", signal_number=signal.SIGINT), wants_json)
+    except click.ClickException as error:
+        usage = UsageError(error.format_message(), next=_help_command(error))
+        _fail(usage, wants_json)
+    except SyncerError as error:
+        _fail(error, wants_json)
+    except BrokenPipeError:
+        streams.abandon_stdout()
+        sys.exit(1)
+    except Exception as error:
+        if options.verbose:
+            click.echo(exposure.shown_traceback(error), err=True)
+        _fail(SyncerError(f"unexpected failure: {type(error).__name__}: {error}"), wants_json)
+
+
+def _help_command(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path if context else 'syncer'} --help"
+
+
+def _fail(error: SyncerError, wants_json: bool) -> None:
+    """Report a failure that no result carries, and end with its exit code."""
+    told = False
+    if isinstance(error, OutputError):
+        streams.abandon_stdout()
+    elif wants_json:
+        from syncer.report.document import failure_document
+
+        words = [word for word in sys.argv[1:] if not word.startswith("-")]
+        try:
+            echo_json(failure_document(words[0] if words else "", error))
+            told = True
+        except (OutputError, BrokenPipeError):  # then standard error has to do
+            streams.abandon_stdout()
+    if not told:
+        message = error.message.replace("\n", "\n    ")  # a further line never passes for one of ours
+        click.echo(inert_lines(f"error ({error.code}): {message}\n  next: {inert(error.next)}"), err=True)
+    sys.exit(error.status)

@@ -1,0 +1,109 @@
+"""``syncer plan``, ``sync``, ``resume`` and ``status``: bring files to the API, and look at the runs that did."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from syncer.cli.frame import command, deadline_option, envelope, settings, show, surroundings
+
+if TYPE_CHECKING:
+    from syncer.results import SyncResult
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _finish(result: SyncResult) -> None:
+    from syncer.report.document import sync_document
+    from syncer.report.text import sync_text
+
+    show(sync_document(result), lambda: sync_text(result))
+    sys.exit(result.exit_code)
+
+
+def job_options(function: F) -> F:
+    """Add the options of ``plan`` and ``sync``."""
+    for option in (
+        click.option("--approve", is_flag=True, help="Go on although a guard would stop the run."),
+        click.option("--force", is_flag=True, help="Send unchanged rows too."),
+        click.option("--mode", type=click.Choice(["auto", "sync", "async"]), help="Which calls to use."),
+        click.option("--key", multiple=True, help="The column that selects codes; repeat it for several."),
+        click.option("--job", help="Which job of the configuration."),
+        click.argument("files", nargs=-1, metavar="[FILE...]"),
+    ):
+        function = option(function)
+    return function
+
+
+@command("plan")
+@job_options
+def plan_command(
+    files: tuple[str, ...], job: str | None, key: tuple[str, ...], mode: str | None, force: bool, approve: bool
+) -> None:
+    """Say what sync would do: counts, rejected rows, calls, time. Sends and records nothing."""
+    from syncer import commands
+
+    request = commands.Request(files, job, key or None, mode, force, approve)
+    with surroundings() as around:
+        result = commands.plan(settings(), request, around)
+    _finish(result)
+
+
+@command("sync")
+@job_options
+@click.option("--dry-run", is_flag=True, help="The same as plan.")
+@click.option(
+    "--results", type=click.Path(path_type=Path), help="Write confirmed.csv, error.csv, unprocessed.csv here."
+)
+@deadline_option
+def sync_command(
+    files: tuple[str, ...],
+    job: str | None,
+    key: tuple[str, ...],
+    mode: str | None,
+    force: bool,
+    approve: bool,
+    dry_run: bool,
+    results: Path | None,
+    deadline: float | None,
+) -> None:
+    """Settle what is open, plan FILE..., send, poll, reconcile. '-' is standard input."""
+    from syncer import commands
+
+    request = commands.Request(files, job, key or None, mode, force, approve, deadline, results)
+    with surroundings() as around:
+        result = (commands.plan if dry_run else commands.sync)(settings(), request, around)
+    _finish(result)
+
+
+@command("resume")
+@click.option("--job", help="Which job's last run.")
+@click.option("--approve", is_flag=True, help="Go on although a guard would stop the run.")
+@deadline_option
+def resume_command(job: str | None, approve: bool, deadline: float | None) -> None:
+    """Finish the last run from the ledger alone, without its file."""
+    from syncer import commands
+
+    with surroundings() as around:
+        result = commands.resume(settings(), commands.Request(job=job, approve=approve, deadline_s=deadline), around)
+    _finish(result)
+
+
+@command("status")
+@click.argument("run", type=int, required=False)
+@click.option("--last", type=click.IntRange(min=1), default=10, show_default=True, help="How many runs to list.")
+def status_command(run: int | None, last: int) -> None:
+    """List the last runs, or show one RUN with its batches."""
+    from syncer import commands
+    from syncer.report import document, text
+
+    if run is None:
+        runs = commands.status(settings(), most=last)
+        show(envelope("status", runs=[document.summary_document(one) for one in runs]), lambda: text.runs_text(runs))
+    else:
+        details = commands.run_status(settings(), run)
+        show(envelope("status", **document.run_details_document(details)), lambda: text.run_text(details))

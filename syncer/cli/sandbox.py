@@ -1,0 +1,54 @@
+"""``syncer sandbox``: the emulator of the API, started here and nowhere else."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from syncer.cli.frame import command
+from syncer.errors import SignalError
+
+
+@command("sandbox")
+@click.option("--port", type=click.IntRange(0, 65535), default=8377, show_default=True, help="0 takes any free port.")
+@click.option("--codes", type=click.Path(exists=True, dir_okay=False), help="CSV of codes; else a small sample.")
+@click.option("--latency", type=float, default=0.0, help="Seconds before each answer.")
+@click.option("--task-delay", type=float, default=0.05, show_default=True, help="Seconds that a task takes.")
+@click.option("--rate", type=click.IntRange(min=1), default=10, show_default=True, help="Updates a second.")
+@click.option(
+    "--fields", help="SCM fields of the campaign, separated by commas; others are discarded. Else all are taken."
+)
+@click.option("--scans", type=click.IntRange(min=0), default=0, help="How many made-up scans there are.")
+@click.option("--faults", type=click.File("rb"), help="JSON list of scripted faults (docs/sandbox.md).")
+@click.option("--seed", type=int, default=0, help="Of everything that is left to chance.")
+def sandbox_command(
+    port: int,
+    codes: str | None,
+    latency: float,
+    task_delay: float,
+    rate: int,
+    fields: str | None,
+    scans: int,
+    faults: Any,
+    seed: int,
+) -> None:
+    """Run the local emulator of the API, on loopback, until Ctrl-C."""
+    import json
+
+    from syncer.sandbox import SandboxConfig, serve
+
+    config = SandboxConfig(
+        port=port,
+        codes_file=codes,
+        latency_s=latency,
+        task_run_s=task_delay,
+        updates_per_second=rate,
+        campaigns={1: frozenset(fields.split(","))} if fields else None,
+        scans=scans,
+        faults=tuple(json.load(faults)) if faults else (),
+        seed=seed,
+    )
+    with suppress(SignalError):
+        serve(config, lambda url: click.echo(f"sandbox listening on {url} (Ctrl-C ends it)"))

@@ -1,0 +1,46 @@
+"""``syncer init`` and ``syncer check``: the first commands on a new machine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from syncer.cli.frame import command, envelope, environment, options, settings, show, surroundings
+from syncer.inert import inert
+
+
+@command("init")
+def init_command() -> None:
+    """Write config.toml and create the ledger, where they are missing. Never overwrites."""
+    from syncer import commands
+
+    with surroundings() as around:
+        done = commands.init(settings(), Path.cwd(), around)
+    show(
+        envelope(
+            "init",
+            config=str(done.config),
+            wrote_config=done.wrote_config,
+            ledger=str(done.ledger),
+            made_ledger=done.made_ledger,
+        ),
+        lambda: (
+            f"{inert(str(done.config))}: {'written' if done.wrote_config else 'was there, left as it is'}\n"
+            f"{inert(str(done.ledger))}: {'created' if done.made_ledger else 'was there, left as it is'}\n"
+            "next: put the token into the environment (SYNCER_API__TOKEN), then: syncer check"
+        ),
+    )
+
+
+@command("check")
+def check_command() -> None:
+    """Look at configuration, ledger, clock and access; say what to do about each fault."""
+    from syncer import checkup
+    from syncer.clock import SystemClock
+    from syncer.report import document, text
+
+    findings = checkup.check(options().config, environment(), Path.cwd(), SystemClock())
+    failed = [finding for finding in findings if finding.error is not None]
+    exit_code = failed[0].error.status if failed and failed[0].error else 0
+    show(document.check_document(findings, exit_code), lambda: text.check_text(findings))
+    sys.exit(exit_code)

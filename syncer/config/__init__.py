@@ -1,0 +1,7 @@
+"""Settings: frozen, loaded once, every key known, every fault named. Importing this package loads nothing heavy."""
+
+from syncer.config.jobs import pick_job
+from syncer.config.loading import example_text, load_settings
+from syncer.config.settings import SECTIONS, JobSettings, Settings, describe
+
+__all__ = ["SECTIONS", "JobSettings", "Settings", "describe", "example_text", "load_settings", "pick_job"]

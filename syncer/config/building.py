@@ -1,0 +1,109 @@
+"""From tables, as TOML has them, to settings: every key known, every fault noted. Reads nothing."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from syncer.config.settings import (
+    SECTIONS,
+    CsvSettings,
+    FieldSettings,
+    JobSettings,
+    Settings,
+    SourceSettings,
+    is_secret,
+)
+from syncer.masking import TOKEN_VARIABLE
+
+_URL_PASSWORD = re.compile(r"://[^/]*@")
+_JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
+
+def build(raw: Mapping[str, Any], faults: list[str]) -> Settings:
+    """Return the settings that a file and the environment give together; what is wrong is added to `faults`."""
+    _refuse_unknown(raw, [*SECTIONS, "jobs"], "", faults)
+    if isinstance(raw.get("api"), dict) and "token" in raw["api"]:
+        faults.append(
+            "api.token may not stand in the file, where backups and colleagues see it: "
+            f"use {TOKEN_VARIABLE} or api.token_file"
+        )
+        raw = {**raw, "api": {name: value for name, value in raw["api"].items() if name != "token"}}
+    sections = {name: _section(kind, raw.get(name, {}), name, faults) for name, kind in SECTIONS.items()}
+    tables = raw.get("jobs") or {"default": {}}
+    if not isinstance(tables, dict):
+        faults.append("jobs must be tables: [jobs.NAME]")
+        tables = {}
+    jobs = {name: _job(name, table, faults) for name, table in tables.items()}
+    return Settings(**sections, jobs=jobs)
+
+
+def _job(name: str, table: Any, faults: list[str]) -> JobSettings:
+    where = f"jobs.{name}"
+    if not _JOB_NAME.fullmatch(name):
+        faults.append(
+            f"{where}: a job's name is made of letters, digits, - and _, at most 40 (it stands in task references)"
+        )
+    if not isinstance(table, dict):
+        faults.append(f"{where} must be a table")
+        return JobSettings(name=name)
+    own = {key: value for key, value in table.items() if key not in {"csv", "source", "fields"}}
+    job: JobSettings = _section(JobSettings, own, where, faults, also=("csv", "source", "fields"))
+    rules = table.get("fields", {})
+    if not isinstance(rules, dict):
+        faults.append(f"{where}.fields must be a table")
+        rules = {}
+    named = {key: _field(f"{where}.fields.{key}", rule, faults) for key, rule in rules.items()}
+    if job.key is not None and len(job.key) > 1 and job.mode == "sync":
+        faults.append(f"{where}: several key columns need async calls; mode must be auto or async")
+    csv = _section(CsvSettings, table.get("csv", {}), f"{where}.csv", faults)
+    source: SourceSettings = _section(SourceSettings, table.get("source", {}), f"{where}.source", faults)
+    if (source.url is None) != (source.query is None) and "source" in table:
+        faults.append(f"{where}.source needs both: url and query")
+    return replace(job, name=name, csv=csv, source=source, fields=named)
+
+
+def _field(where: str, table: Any, faults: list[str]) -> FieldSettings:
+    rule: FieldSettings = _section(FieldSettings, table, where, faults)
+    if rule.type == "date" and not rule.formats:
+        rule = replace(rule, formats=("%Y-%m-%d",))
+    if rule.type == "choice" and not rule.choices:
+        faults.append(f"{where}.choices is missing: a choice needs a list of them")
+    for form in rule.formats:
+        if not all(part in form for part in ("%d", "%m")) and "%j" not in form:
+            faults.append(f"{where}.formats: {form!r} must name day and month, like %d.%m.%Y")
+        elif "%Y" not in form and "%y" not in form:
+            faults.append(f"{where}.formats: {form!r} must name the year, like %d.%m.%Y")
+    return rule
+
+
+def _section(kind: type[Any], table: Any, where: str, faults: list[str], also: tuple[str, ...] = ()) -> Any:
+    """Build one dataclass from a table, noting every fault."""
+    if not isinstance(table, dict):
+        faults.append(f"{where} must be a table: [{where}]")
+        return kind()
+    checks = {one.name: one.metadata["check"] for one in fields(kind) if "check" in one.metadata}
+    _refuse_unknown(table, [*checks, *also], where + ".", faults)
+    values = {}
+    for name, check in checks.items():
+        if name in table:
+            try:
+                values[name] = check(table[name])
+            except ValueError as error:
+                # a URL may carry somebody's password
+                shown = "not shown" if is_secret(check) else _URL_PASSWORD.sub("://…@", repr(table[name]))
+                faults.append(f"{where}.{name} is {shown}, but must be {error}")
+    return kind(**values)
+
+
+def _refuse_unknown(table: Mapping[str, Any], known: list[str], prefix: str, faults: list[str]) -> None:
+    faults.extend(f"unknown key {prefix}{name}{suggest(name, known)}" for name in table if name not in known)
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return a question about the known name that is nearest; empty when none is near."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,100 @@
+"""Where settings come from: the command line, then the environment, then the file, then the defaults."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from syncer.config import access
+from syncer.config.building import build
+from syncer.config.jobs import refuse_shared_fields
+from syncer.config.settings import ENVIRONMENT_PREFIX, Settings
+from syncer.errors import ConfigError
+from syncer.masking import TOKEN_VARIABLE
+
+CONFIG_VARIABLE = "SYNCER_CONFIG"
+
+
+def load_settings(*, explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Settings:
+    """Load the settings; raise one `ConfigError` that names every fault."""
+    path = _find_file(explicit, environ, cwd)
+    raw = _read_toml(path) if path is not None else {}
+    faults: list[str] = []
+    _merge(raw, _from_environment(environ, raw, faults))
+    settings = build(raw, faults)
+    if faults:
+        where = f"{path}: " if path is not None else ""
+        raise ConfigError(where + ("; ".join(faults) if len(faults) == 1 else "\n  - ".join(["", *faults])))
+    settings = replace(settings, path=path)
+    refuse_shared_fields(settings.jobs)
+    token, ca_file = access.find_token(settings, environ, path), access.find_authority(settings, path)
+    return replace(settings, api=replace(settings.api, token=token, ca_file=ca_file))
+
+
+def example_text() -> str:
+    """Return the example configuration: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    inside = package / "config.example.toml"
+    return (inside if inside.exists() else package.parent / inside.name).read_text(encoding="utf-8")
+
+
+def _find_file(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
+    named = explicit or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
+    if named is not None:
+        if not (cwd / named).is_file():
+            raise ConfigError(f"there is no configuration file {named}", next="syncer init writes one")
+        return cwd / named
+    default = cwd / "config.toml"
+    return default if default.is_file() else None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+
+
+def _from_environment(environ: Mapping[str, str], raw: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:
+    """Return the settings that stand in the environment, shaped like the file's."""
+    found: dict[str, Any] = {}
+    job_names = {name.lower(): name for name in raw.get("jobs", {}) if isinstance(name, str)}
+    for name, text in sorted(environ.items()):
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in {CONFIG_VARIABLE, TOKEN_VARIABLE}:
+            continue
+        path = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        if path[0] == "jobs" and len(path) > 1:
+            path[1] = job_names.get(path[1], path[1])
+        if len(path) < 2:  # noqa: PLR2004
+            faults.append(f"unknown environment variable {name}")
+            continue
+        here = found
+        for part in path[:-1]:
+            here = here.setdefault(part, {})
+        here[path[-1]] = _value_of(text)
+    return found
+
+
+def _value_of(text: str) -> Any:
+    """Read a value as TOML would; what is no TOML value is a text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+
+
+def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for name, value in other.items():
+        if isinstance(value, dict) and isinstance(into.get(name), dict):
+            _merge(into[name], value)
+        else:
+            into[name] = value
