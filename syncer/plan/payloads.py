@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring as _quoted
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 FINGERPRINT_BYTES = 16
 FOLDED_MAX = 1 << 62
-_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def canonical(data: Mapping[str, str]) -> str:
@@ -45,6 +45,7 @@ class Payloads:
     def __init__(self) -> None:
         self.data: list[str] = []
         self._numbers: dict[str, int] = {}
+        self._fingerprints: list[str] = []
 
     def __len__(self) -> int:
         return len(self.data)
@@ -58,7 +59,8 @@ class Payloads:
 
     def fingerprints(self) -> list[str]:
         """Return the fingerprints of all payloads, by number."""
-        return [fingerprint(data) for data in self.data]
+        self._fingerprints += map(fingerprint, self.data[len(self._fingerprints) :])
+        return list(self._fingerprints)
 
     def encode(self, names: Sequence[str], fields: Sequence[pa.DictionaryArray], rows: int) -> npt.NDArray[np.int32]:
         """Return the payload number of each row of a chunk: shape ``(rows,)``.
@@ -103,8 +105,8 @@ def _distinct(folded: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], npt
 
 def _parts(name: str, values: pa.Array) -> list[str]:
     """Write a field with each of its values as it stands in the canonical form; first, nothing for null."""
-    head = _ENCODE(name) + ":"
-    return ["", *(head + _ENCODE(value) for value in values.to_pylist())]
+    head = _quoted(name) + ":"
+    return ["", *(head + _quoted(value) for value in values.to_pylist())]
 
 
 def _codes(field: pa.DictionaryArray) -> npt.NDArray[np.int64]:
