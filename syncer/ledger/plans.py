@@ -219,12 +219,13 @@ def _store_items(
         )
 
     rows = chain.from_iterable(block(begin) for begin in range(0, len(items), BLOCK_ROWS))
-    anew = _scatters(plan) and _is_most(len(items), first_item - 1 + len(items))
+    anew = is_most(len(items), first_item - 1 + len(items)) and _scatters(plan)
     with index_afterwards(connection, "items_key") if anew else nullcontext():
         insert_rows(connection, "items", ("id", "batch_id", "key", "payload_id", "source_id", "line"), rows)
 
 
-def _is_most(planned: int, items: int) -> bool:
+def is_most(planned: int, items: int) -> bool:
+    """Tell whether making the index of all items anew pays for those that were planned."""
     return planned >= max(INDEX_ITEMS_MIN, items * INDEX_SHARE_MIN) and items <= INDEX_ITEMS_MAX
 
 

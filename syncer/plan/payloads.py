@@ -52,8 +52,9 @@ class Payloads:
 
     def number(self, canonical_data: str) -> int:
         """Return the number of a canonical form, giving it the next one when it is new."""
-        number = self._numbers.setdefault(canonical_data, len(self.data))
-        if number == len(self.data):
+        number = self._numbers.get(canonical_data)
+        if number is None:
+            number = self._numbers[canonical_data] = len(self.data)
             self.data.append(canonical_data)
         return number
 
@@ -75,10 +76,9 @@ class Payloads:
         parts = [_parts(name, field.dictionary) for name, field in zip(names, fields, strict=True)]
         order = np.argsort(np.asarray(names, object), kind="stable").tolist()
         columns = [[parts[place][code] for code in codes[place][examples]] for place in order]
-        numbers = np.empty(len(examples), np.int32)
-        for place, row in enumerate(zip(*columns, strict=True) if columns else [()] * len(examples)):
-            numbers[place] = self.number("{" + ",".join(filter(None, row)) + "}")
-        return numbers[sets]
+        rows_of_parts = zip(*columns, strict=True) if columns else [()] * len(examples)
+        numbers = [self.number("{" + ",".join(filter(None, row)) + "}") for row in rows_of_parts]
+        return np.array(numbers, np.int32)[sets]
 
 
 def _folded(codes: Sequence[npt.NDArray[np.int64]], sizes: Sequence[int], rows: int) -> npt.NDArray[np.int64]:
