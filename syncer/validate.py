@@ -141,7 +141,9 @@ class Validator:
             raise ConfigError(
                 f"{file}: beside the key there is no column to send", next="add columns, or map them in config.toml"
             )
-        self._rules = tuple(make_rule(scm, rules.fields.get(scm, FieldRule()), rules.blank) for scm in self.fields)
+        of_fields = [rules.fields.get(scm, FieldRule()) for scm in self.fields]
+        self._rules = tuple(make_rule(scm, rule, rules.blank) for scm, rule in zip(self.fields, of_fields, strict=True))
+        self._keep_text = tuple(_keeps_text(scm, rule) for scm, rule in zip(self.fields, of_fields, strict=True))
 
     @classmethod
     def for_sources(cls, rules: RowRules, sources: Sequence[Source]) -> Validator:
@@ -166,8 +168,10 @@ class Validator:
         keys = [chunk.columns.column(name) for name in self._key_columns]
         self._check_keys(keys, faults)
         arrays = []
-        for scm, name, rule in zip(self.fields, self._field_columns, self._rules, strict=True):
-            arrays.append(_apply(scm, chunk.columns.column(name), rule, faults))
+        for scm, name, rule, keep in zip(self.fields, self._field_columns, self._rules, self._keep_text, strict=True):
+            encoded = chunk.columns.column(name).dictionary_encode()
+            sound = keep and _begin_visibly(encoded.dictionary)
+            arrays.append(encoded if sound else _apply(scm, encoded, rule, faults))
         if rows:
             _find_empty(arrays, faults)
         bad = sorted(faults)
@@ -218,9 +222,20 @@ def _note(faults: Faults, row: int, code: str, words: str) -> None:
     faults.setdefault(row, []).append((code, words))
 
 
-def _apply(scm: str, column: pa.Array, rule: Rule, faults: Faults) -> pa.DictionaryArray:
+def _begin_visibly(values: pa.Array) -> bool:
+    """Tell quickly that every text begins with a visible ASCII character, so that none is blank; False: look closer."""
+    _, offset_buffer, data_buffer = values.buffers()
+    if offset_buffer is None or data_buffer is None or values.type != pa.string():
+        return False
+    offsets = np.frombuffer(offset_buffer, np.int32)[values.offset : values.offset + len(values) + 1]
+    if not (offsets[1:] > offsets[:-1]).all():
+        return False
+    first = np.frombuffer(data_buffer, np.uint8)[offsets[:-1]]
+    return bool(((first > ord(" ")) & (first < 0x7F)).all())  # noqa: PLR2004
+
+
+def _apply(scm: str, encoded: pa.DictionaryArray, rule: Rule, faults: Faults) -> pa.DictionaryArray:
     """Run a rule on the distinct cells of a column; return the normalised column and note the faults by row."""
-    encoded = column.dictionary_encode()
     outcomes = [rule(value) for value in encoded.dictionary.to_pylist()]
     wrong = [code for code, (_, fault, _) in enumerate(outcomes) if fault is not None]
     indices = as_numpy(encoded.indices)
@@ -340,6 +355,11 @@ def make_rule(scm: str, rule: FieldRule, blank: str) -> Rule:
         return value_rule(cell)
 
     return check
+
+
+def _keeps_text(scm: str, rule: FieldRule) -> bool:
+    """Tell whether the rule of a field sends every cell that is not blank as it stands."""
+    return scm not in {"activation_status", "blacklist_reason"} and rule.type == "text" and rule.max_length is None
 
 
 def _text(cell: str) -> tuple[str | None, str | None, str]:

@@ -7,13 +7,22 @@ of the batches that earlier runs never sent; batches; items; the run's ``planned
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Table, func, select, update
 
 from syncer.ledger import schema as t
-from syncer.ledger.bulk import BLOCK_ROWS, insert_rows, key_blocks, key_look_ups, raw_cursor, state_blocks
+from syncer.ledger.bulk import (
+    BLOCK_ROWS,
+    index_afterwards,
+    insert_rows,
+    key_blocks,
+    key_look_ups,
+    raw_cursor,
+    state_blocks,
+)
 from syncer.ledger.reads import batches_in
 from syncer.ledger.transitions import change_state
 from syncer.lifecycle import OPEN, Event, State
@@ -33,6 +42,10 @@ if TYPE_CHECKING:
 # SQLite cannot know how long a json_each() is, and would rather scan the whole state: CROSS JOIN fixes the order.
 SCAN_FROM_KEYS = 50_000
 """With at least this many rows in the files, reading the whole current state beats looking each key up."""
+INDEX_ITEMS_MIN, INDEX_ITEMS_MAX = 100_000, 4_000_000
+"""Items of a plan at least, and of the whole ledger at most, for making their index anew: it is sorted in memory."""
+INDEX_SHARE_MIN = 0.25
+"""Least share of the plan's items in all: a smaller one costs less to put among the others."""
 _BATCH_COLUMNS = (
     "id",
     "run_id",
@@ -206,4 +219,25 @@ def _store_items(
         )
 
     rows = chain.from_iterable(block(begin) for begin in range(0, len(items), BLOCK_ROWS))
-    insert_rows(connection, "items", ("id", "batch_id", "key", "payload_id", "source_id", "line"), rows)
+    anew = is_most(len(items), first_item - 1 + len(items)) and _scatters(plan)
+    with index_afterwards(connection, "items_key") if anew else nullcontext():
+        insert_rows(connection, "items", ("id", "batch_id", "key", "payload_id", "source_id", "line"), rows)
+
+
+def is_most(planned: int, items: int) -> bool:
+    """Tell whether making the index of all items anew pays for those that were planned."""
+    return planned >= max(INDEX_ITEMS_MIN, items * INDEX_SHARE_MIN) and items <= INDEX_ITEMS_MAX
+
+
+def _scatters(plan: Plan) -> bool:
+    """Tell whether the keys of most batches lie among those of others, as of async calls with many sets of data."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    from syncer.arrow import numbers
+
+    ends = np.cumsum(plan.batches.sizes)
+    last = plan.items.texts.take(numbers(plan.items.rows[ends[:-1] - 1]))
+    following = plan.items.texts.take(numbers(plan.items.rows[ends[:-1]]))
+    behind = pc.sum(pc.greater(last, following)).as_py() or 0
+    return bool(behind * 2 > len(last))

@@ -11,8 +11,9 @@ would select their cross product and reach codes that no row named. Hence exactl
 payload the one that needs the fewest calls. Composite keys go async only, and the fixed values count among the 1,000
 values of a call.
 
-Pure, vectorised over the items; deterministic: batches come in the order in which their payloads, then their rows,
-first appear.
+Pure, vectorised over the items; deterministic. The items come in the order of their keys (ordering.py), and so do the
+batches: the async ones in the order of their first items, then the sync ones. So what is confirmed together lies near
+together in the ledger, with one set of data as with a thousand.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def batch(payload: npt.NDArray[np.int32] | Ints, mode: Mode) -> Batches:
     ordered = payload[order]
     beyond = np.arange(len(order), dtype=np.int64) - starts[ordered] >= share[ordered]
     goes_async[order[beyond]] = False
-    pooled = np.flatnonzero(~goes_async)  # in the order of the rows, so that the plan reads like the file
+    pooled = np.flatnonzero(~goes_async)  # in the order of the items
     order, ordered = order[~beyond], ordered[~beyond]
     return _join(_slice(order, ordered, np.zeros(len(counts), np.int64), ASYNC_VALUES_MAX), _pool(pooled))
 
@@ -81,7 +82,7 @@ def batch_composite(payload: npt.NDArray[np.int32] | Ints, columns: Sequence[Int
         np.add.at(calls[varying], payload[examples], -(-sizes // most))
     best = np.argmin(calls, axis=0)
     group = np.choose(best[payload], groupings) * len(columns) + best[payload]
-    # Number the groups by payload, then by first appearance, so that the order depends on the file alone.
+    # Number the groups by payload, then by first appearance, so that the order depends on the items alone.
     _, examples, inverse = np.unique(group, return_index=True, return_inverse=True)
     ranked = np.lexsort((examples, payload[examples]))
     number = np.empty(len(ranked), np.int64)
@@ -104,7 +105,7 @@ def _fold(columns: Sequence[Ints]) -> Ints:
 
 
 def _slice(order: Ints, group: npt.NDArray[np.int32] | Ints, varying_of_group: Ints, most: int) -> Batches:
-    """Cut items that are sorted by group into async batches of one group each."""
+    """Cut items that are sorted by group into async batches of one group each, and put these in order."""
     counts = (
         np.bincount(group, minlength=len(varying_of_group)).astype(np.int64) if len(group) else np.zeros(0, np.int64)
     )
@@ -112,6 +113,11 @@ def _slice(order: Ints, group: npt.NDArray[np.int32] | Ints, varying_of_group: I
     owner = np.repeat(np.arange(len(counts), dtype=np.int64), pieces)
     piece = np.arange(len(owner), dtype=np.int64) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     sizes = np.minimum(counts[owner] - piece * most, most)
+    starts = np.cumsum(sizes) - sizes
+    by_first = np.argsort(order[starts])
+    owner, sizes, shifts = owner[by_first], sizes[by_first], starts[by_first]
+    shifts -= np.cumsum(sizes) - sizes
+    order = order[np.repeat(shifts, sizes) + np.arange(len(order))]
     return Batches(order, sizes, np.ones(len(owner), bool), owner, varying_of_group[owner])
 
 

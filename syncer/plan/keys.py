@@ -39,7 +39,7 @@ _F2 = np.uint64(0xC4CEB9FE1A85EC53)
 def hash64(keys: pa.LargeStringArray) -> Hashes:
     """Hash each key: shape ``(len(keys),)``, ``uint64``. The same text has the same hash in every process."""
     hashes = np.empty(len(keys), np.uint64)
-    offsets, data = _buffers(keys)
+    offsets, data = buffers(keys)
     for begin in range(0, len(keys), BLOCK_ROWS):
         end = min(begin + BLOCK_ROWS, len(keys))
         starts = offsets[begin:end]
@@ -55,7 +55,8 @@ def hash64(keys: pa.LargeStringArray) -> Hashes:
     return hashes
 
 
-def _buffers(keys: pa.LargeStringArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+def buffers(keys: pa.LargeStringArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """Return where each text ends and the next one begins, and the bytes of all: the same memory, not a copy."""
     _, offset_buffer, data_buffer = keys.buffers()
     if offset_buffer is None or len(keys) == 0:
         return np.zeros(1, np.int64), np.empty(0, np.uint8)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring as _quoted
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 FINGERPRINT_BYTES = 16
 FOLDED_MAX = 1 << 62
-_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def canonical(data: Mapping[str, str]) -> str:
@@ -45,20 +45,23 @@ class Payloads:
     def __init__(self) -> None:
         self.data: list[str] = []
         self._numbers: dict[str, int] = {}
+        self._fingerprints: list[str] = []
 
     def __len__(self) -> int:
         return len(self.data)
 
     def number(self, canonical_data: str) -> int:
         """Return the number of a canonical form, giving it the next one when it is new."""
-        number = self._numbers.setdefault(canonical_data, len(self.data))
-        if number == len(self.data):
+        number = self._numbers.get(canonical_data)
+        if number is None:
+            number = self._numbers[canonical_data] = len(self.data)
             self.data.append(canonical_data)
         return number
 
     def fingerprints(self) -> list[str]:
         """Return the fingerprints of all payloads, by number."""
-        return [fingerprint(data) for data in self.data]
+        self._fingerprints += map(fingerprint, self.data[len(self._fingerprints) :])
+        return list(self._fingerprints)
 
     def encode(self, names: Sequence[str], fields: Sequence[pa.DictionaryArray], rows: int) -> npt.NDArray[np.int32]:
         """Return the payload number of each row of a chunk: shape ``(rows,)``.
@@ -73,10 +76,9 @@ class Payloads:
         parts = [_parts(name, field.dictionary) for name, field in zip(names, fields, strict=True)]
         order = np.argsort(np.asarray(names, object), kind="stable").tolist()
         columns = [[parts[place][code] for code in codes[place][examples]] for place in order]
-        numbers = np.empty(len(examples), np.int32)
-        for place, row in enumerate(zip(*columns, strict=True) if columns else [()] * len(examples)):
-            numbers[place] = self.number("{" + ",".join(filter(None, row)) + "}")
-        return numbers[sets]
+        rows_of_parts = zip(*columns, strict=True) if columns else [()] * len(examples)
+        numbers = [self.number("{" + ",".join(filter(None, row)) + "}") for row in rows_of_parts]
+        return np.array(numbers, np.int32)[sets]
 
 
 def _folded(codes: Sequence[npt.NDArray[np.int64]], sizes: Sequence[int], rows: int) -> npt.NDArray[np.int64]:
@@ -103,8 +105,8 @@ def _distinct(folded: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], npt
 
 def _parts(name: str, values: pa.Array) -> list[str]:
     """Write a field with each of its values as it stands in the canonical form; first, nothing for null."""
-    head = _ENCODE(name) + ":"
-    return ["", *(head + _ENCODE(value) for value in values.to_pylist())]
+    head = _quoted(name) + ":"
+    return ["", *(head + _quoted(value) for value in values.to_pylist())]
 
 
 def _codes(field: pa.DictionaryArray) -> npt.NDArray[np.int64]:

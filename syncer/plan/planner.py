@@ -16,6 +16,7 @@ from syncer.arrow import as_numpy, numbers
 from syncer.model import KEY_SEPARATOR, Items, Mode, Plan, RowCounts
 from syncer.plan.batching import batch, batch_composite
 from syncer.plan.diff import Diff, Verdict
+from syncer.plan.ordering import key_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +46,7 @@ def make_plan(
     chosen = np.zeros(len(diff.records.keys), bool)
     chosen[diff.groups.leaders[wanted]] = True
     items = _with_carried(diff, _of_rows(diff, np.flatnonzero(chosen).astype(np.int32)), carried_data)
+    items = _reordered(items, key_order(items.texts, items.rows))
     if len(key) == 1:
         batches = batch(items.payload, mode)
     else:
@@ -69,8 +71,8 @@ def _of_rows(diff: Diff, rows: npt.NDArray[np.int32]) -> Items:
     return Items(records.keys, rows, records.payload[rows], records.source[rows].astype(np.int32), records.line[rows])
 
 
-def _reordered(items: Items, order: npt.NDArray[np.int64]) -> Items:
-    if (order[1:] > order[:-1]).all():  # as they are: nothing has to be moved
+def _reordered(items: Items, order: npt.NDArray[np.int64] | npt.NDArray[np.int32] | None) -> Items:
+    if order is None or (order[1:] > order[:-1]).all():  # as they are: nothing has to be moved
         return items
     return Items(items.texts, items.rows[order], items.payload[order], items.source[order], items.line[order])
 

@@ -4,12 +4,14 @@
 
 Every round measures everything once, so that what else the machine does falls on all of them; the tables show medians
 of the rounds, wall and CPU seconds, and the greatest peak of memory (`ru_maxrss` of that child). With more than a
-million rows, a million is measured first, and the growth per row is shown. Prints; asserts counts, never a time.
+million rows, a million is measured first, and the growth per row is shown. Everything but the peers is measured once
+more with keys in random order (``--scattered``: with these alone). Prints; asserts counts, never a time.
 """
 
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import shutil
@@ -42,6 +44,7 @@ ENVIRONMENT = {
     "SYNCER_API__TOKEN": "none",
     "SYNCER_API__BASE_URL": "http://127.0.0.1:9",  # nobody listens: the plan is stored, and nothing is sent
     "SYNCER_API__GIVE_UP_AFTER_S": "0.2",
+    "SYNCER_PRODUCTS__CHECK": "false",  # the products would be asked for before anything is stored
     "RUNTIME__DLTHUB_TELEMETRY": "false",
 }
 NOT_SENT = 5
@@ -61,8 +64,8 @@ class Table:
     def wall_s(self, line: str) -> float:
         return statistics.median(one.wall_s for one in self.found[line])
 
-    def show(self) -> None:
-        print(f"\n### {self.rows:,} rows ({load()})\n")
+    def show(self, keys: str) -> None:
+        print(f"\n### {self.rows:,} rows, keys {keys} ({load()})\n")
         print("| whole process | wall | CPU | peak memory | a row |\n| --- | ---: | ---: | ---: | ---: |")
         for line, found in self.found.items():
             cpu_s = statistics.median(one.cpu_s for one in found)
@@ -178,41 +181,51 @@ def nights(bench: Bench, count: int) -> None:
     print(f"- ledger backup: {backup.wall_s:.2f} s, {(bench.folder / 'backup.db').stat().st_size / 1e6:.0f} MB")
 
 
+def compare(folder: Path, asked: argparse.Namespace, peers: str | None, options: tuple[str, ...]) -> Bench:
+    """Measure a million rows, and as many as were asked for; return what holds the small ledger."""
+    keys = "in random order" if options else "ascending"
+    small = Bench(folder / f"small{len(options)}", min(asked.rows, SMALL), peers, options)
+    for _ in range(asked.runs):
+        small.round()
+    small.wide()
+    small.table.show(keys)
+    print()
+    for slow, fast, least in ((DLT_NIGHT, NIGHT, 3), (UPSERT, NIGHT, 15), (DLT_FIRST, LOAD, 4), (INSERT, LOAD, 25)):
+        small.table.ratio(slow, fast, least)
+    small.size()
+    small.commands()
+    if asked.rows > SMALL:
+        large = Bench(folder / f"large{len(options)}", asked.rows, None, options)
+        for _ in range(asked.runs):
+            large.round()
+        large.table.show(keys)
+        print()
+        for line in (LOAD, CONFIRM, NIGHT):
+            growth = large.table.wall_s(line) / large.rows / (small.table.wall_s(line) / small.rows)
+            print(f"- {line}: a row costs {growth:.2f} × what it costs at {small.rows:,} (to reach: 1.3 ×)")
+        large.size()
+        large.commands()
+        shutil.rmtree(large.folder)
+    return small
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=SMALL)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--peers", help="the Python that has the peers; without it they are left out")
     parser.add_argument("--nights", type=int, default=30)
-    parser.add_argument("--scattered", action="store_true", help="keys from all over their range, not ascending")
+    parser.add_argument("--scattered", action="store_true", help="only with keys in random order")
     asked = parser.parse_args()
+    # Bytecode stands beside installed modules, those of the peers too; here it would else be made anew by every process.
+    compileall.compile_dir(HERE.parents[1] / "syncer", quiet=2)
     with tempfile.TemporaryDirectory(prefix="syncer-bench-") as name:
         folder = Path(name)
-        options = ("--scattered",) if asked.scattered else ()
-        small = Bench(folder / "small", min(asked.rows, SMALL), asked.peers, options)
-        for _ in range(asked.runs):
-            small.round()
-        small.wide()
-        small.table.show()
-        print()
-        for slow, fast, least in ((DLT_NIGHT, NIGHT, 3), (UPSERT, NIGHT, 15), (DLT_FIRST, LOAD, 4), (INSERT, LOAD, 25)):
-            small.table.ratio(slow, fast, least)
-        small.size()
-        small.commands()
-        if asked.rows > SMALL:
-            large = Bench(folder / "large", asked.rows, None, options)
-            for _ in range(asked.runs):
-                large.round()
-            large.table.show()
-            print()
-            for line in (LOAD, CONFIRM, NIGHT):
-                growth = large.table.wall_s(line) / large.rows / (small.table.wall_s(line) / small.rows)
-                print(f"- {line}: a row costs {growth:.2f} × what it costs at {small.rows:,} (to reach: 1.3 ×)")
-            large.size()
-            large.commands()
-            shutil.rmtree(large.folder)
+        bench = compare(folder, asked, asked.peers, ("--scattered",) if asked.scattered else ())
+        if not asked.scattered:
+            compare(folder, asked, None, ("--scattered",))
         if asked.nights:
-            nights(small, asked.nights)
+            nights(bench, asked.nights)
 
 
 if __name__ == "__main__":
