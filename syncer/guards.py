@@ -23,7 +23,7 @@ from syncer.plan.diff import Diff, Verdict
 
 if TYPE_CHECKING:
     from syncer.keyguard import Damage, LookUp
-    from syncer.model import PastRun, Plan, SourceInfo, ValidChunk
+    from syncer.model import PastRun, Plan, RowCounts, SourceInfo, ValidChunk
 
 PERCENT = 100
 PAST_RUNS = 7
@@ -110,7 +110,7 @@ def _findings(guards: Guards, tonight: Tonight, past: Past | None) -> Iterator[S
         yield from _keys(tonight, past)
     if past is None:
         return
-    full = _repeats(guards, past.runs)
+    full = _repeats(guards, past)
     if guards.age and past.runs and past.known(guards.codes_min) >= guards.codes_min:
         yield from _age(tonight, past)
     if guards.missing_percent and full is not False:
@@ -121,15 +121,21 @@ def _findings(guards: Guards, tonight: Tonight, past: Past | None) -> Iterator[S
         yield from _changes(guards, tonight, past, full)
 
 
-def _repeats(guards: Guards, runs: Sequence[PastRun]) -> bool | None:
+def _repeats(guards: Guards, past: Past) -> bool | None:
     """Tell whether the job's files repeat what is known (full exports), as it is set or as most earlier nights were.
 
     False: they hold only changes. None: nobody knows, since none of the runs had rows that were known before.
     """
     if guards.export != "auto":
         return guards.export == "full"
-    habits = [run.rows.unchanged > run.rows.changed for run in runs if run.rows.unchanged + run.rows.changed]
+    habits = [_was_full(run.rows, past) for run in past.runs if run.rows.unchanged + run.rows.changed]
     return 2 * sum(habits) >= len(habits) if habits else None
+
+
+def _was_full(rows: RowCounts, past: Past) -> bool:
+    """Tell whether a night's rows were mostly unchanged, or were those of at least half of all known codes."""
+    twice = 2 * (rows.unchanged + rows.changed)
+    return rows.unchanged > rows.changed or past.known(twice + 1) <= twice
 
 
 def _keys(tonight: Tonight, past: Past | None) -> Iterator[Stop]:
