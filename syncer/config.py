@@ -337,7 +337,7 @@ class JobSettings:
     mode: str = setting(partial(_choice, of=("auto", "sync", "async")), "auto", "auto, sync or async")
     export: str = setting(
         partial(_choice, of=("auto", "full", "changes")), "auto",
-        "what its files hold: full (every code), changes (any number), auto (about as many rows as lately)",
+        "what its files hold: full (every code), changes (any number of rows), auto (as earlier nights show)",
     )  # fmt: skip
     campaign: int | None = setting(
         partial(_number, least=1, most=2**31, whole=True), None, "campaign id, sent with async uploads"

@@ -148,7 +148,8 @@ def _keys(tonight: Tonight, past: Past | None) -> Iterator[Stop]:
             f"{keyguard.show(damage, names, '')}; their digits are lost",
             "export the keys as text, and do not open the file in a spreadsheet",
         )
-    damage = keyguard.spaced(diff, len(tonight.plan.key), None if past is None else past.look_up)
+    usual = past.runs[0].rows.invalid if past is not None and past.runs else 0
+    damage = keyguard.spaced(diff, len(tonight.plan.key), None if past is None else past.look_up, usual)
     if damage is not None:
         yield Stop(
             "keys",

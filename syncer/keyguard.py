@@ -75,7 +75,7 @@ class Damage:
 class Custom:
     """What nearly all keys of the files are: numbers of one ``width`` (0: no), of one letter ``case`` ("": no).
 
-    ``padded``: some of these numbers begin with a zero. ``shapes`` are the forms of the keys of that letter case.
+    ``padded``: some of these numbers begin with a zero. ``shapes`` are the usual forms of its keys.
     """
 
     width: int = 0
@@ -145,16 +145,18 @@ def _among(diff: Diff, new: npt.NDArray[np.int32], absent: pa.LargeStringArray) 
     return Damage(count, len(new), len(new), tuple(found)) if count else None
 
 
-def spaced(diff: Diff, columns: int, look_up: LookUp | None) -> Damage | None:
+def spaced(diff: Diff, columns: int, look_up: LookUp | None, usual: int) -> Damage | None:
     """Find keys with white space around them: rows that were rejected for it although the ledger knows the key.
 
-    Where most of the files' keys have none (but one in a hundred rows has), the ledger is not asked.
+    Where most keys of the files have none and one in a hundred has, the ledger need not know them, but then they must
+    be far more than the ``usual`` number of rejected rows.
     """
     rejected = [rejection for rejection in diff.records.rejections if rejection.code == SPACED]
     if not rejected:
         return None
     of = len(diff.groups) + len(rejected)
     against_file = len(diff.groups) >= CUSTOM_KEYS_MIN and SUSPECT_SHARE * of <= len(rejected) < len(diff.groups)
+    against_file = against_file and len(rejected) > 2 * usual
     sample = rejected[:: -(-len(rejected) // LOOKED_UP_MAX)]
     found = []
     for rejection in sample:
@@ -192,7 +194,9 @@ def custom_of(diff: Diff) -> Custom:
     for case in (str.upper, str.lower):
         alike = [key for key in keys if key == case(key) != key.swapcase()]
         if len(alike) >= enough:
-            return Custom(case=case.__name__, shapes=frozenset(map(_shape, alike)))
+            shapes = Counter(map(_shape, alike))
+            usual = (shape for shape, count in shapes.items() if count >= SUSPECT_SHARE * len(alike))
+            return Custom(case=case.__name__, shapes=frozenset(usual))
     return Custom()
 
 

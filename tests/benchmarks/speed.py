@@ -42,6 +42,7 @@ ENVIRONMENT = {
     "SYNCER_API__TOKEN": "none",
     "SYNCER_API__BASE_URL": "http://127.0.0.1:9",  # nobody listens: the plan is stored, and nothing is sent
     "SYNCER_API__GIVE_UP_AFTER_S": "0.2",
+    "SYNCER_PRODUCTS__CHECK": "false",  # its list would have to be read first
     "RUNTIME__DLTHUB_TELEMETRY": "false",
 }
 NOT_SENT = 5

@@ -66,7 +66,13 @@ def test_keys_in_scientific_notation_stop_even_a_first_run(night):
 
 def test_keys_that_lost_their_leading_zeros_stop_the_run(begun):
     begun.write("b.csv", HEADER, rows([*KEYS[:100], *(key.lstrip("0") for key in KEYS[100:])], lot="N{}"))
-    stops(begun, "b.csv", "50 of 50 unknown keys", "leading zeros", f"b.csv:102 '{KEYS[100][2:]}' (the ledger has '{KEYS[100]}')")
+    stops(
+        begun,
+        "b.csv",
+        "50 of 50 unknown keys",
+        "leading zeros",
+        f"b.csv:102 '{KEYS[100][2:]}' (the ledger has '{KEYS[100]}')",
+    )
 
 
 def test_keys_in_another_letter_case_stop_the_run(night):
@@ -92,7 +98,14 @@ def test_unknown_keys_shorter_than_all_others_stop_the_run(night):
         here.write("a.csv", HEADER, rows(keys))
         assert here.sync("a.csv").code == 0
         here.write("b.csv", HEADER, rows([*keys, "711520000000"]))
-        stops(here, "b.csv", "1 unknown keys", "13 digits", "b.csv:202 '711520000000' (perhaps '0711520000000')", approved=(3,))
+        stops(
+            here,
+            "b.csv",
+            "1 unknown keys",
+            "13 digits",
+            "b.csv:202 '711520000000' (perhaps '0711520000000')",
+            approved=(3,),
+        )
 
 
 def test_far_fewer_rows_than_usual_stop_the_run(begun):
