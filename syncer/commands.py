@@ -103,6 +103,7 @@ def plan(settings: Settings, request: Request, around: Surroundings) -> SyncResu
         samples=_samples(intake.plan),
         minimum_send_s=len(intake.plan.batches) / settings.api.updates_per_second,
         seconds=Seconds(plan=took_s, total=took_s),
+        error=intake.stop,
     )
 
 
@@ -140,12 +141,14 @@ def sync(settings: Settings, request: Request, around: Surroundings) -> SyncResu
                 begun_s = clock.monotonic_s()
                 vet = _product_check(settings, request, around, ledger, session, started_s)
                 intake = _plan_files(settings, request, around, sources, validator, ledger, run.job, mode, vet)
-                ledger.store_plan(run, intake.plan, [source.info for source in sources], at=utc_text(clock.wall_s()))
+                if intake.stop is not None:
+                    raise intake.stop
+                ledger.store_plan(run, intake.plan, intake.infos, at=utc_text(clock.wall_s()))
                 session.plan_s = clock.monotonic_s() - begun_s
                 around.on_plan(intake.plan)
                 session.send()
         result = _with_plan(session.result(SyncResult("sync")), intake, sources, validator)
-        if request.results is not None and intake is not None:
+        if request.results is not None and intake is not None and intake.stop is None:
             try:
                 write_results(request.results, ledger.planned_outcomes(run.id), intake, sources, validator)
             except OutputError as error:
@@ -360,12 +363,25 @@ def _plan_files(
     mode: Mode,
     vet: Vet | None,
 ) -> Intake:
-    from syncer.intake import ChangeGuard, plan_files
+    from syncer.guards import Guards
+    from syncer.intake import plan_files
 
     limits = settings.limits
-    guard = None if request.approve else ChangeGuard(limits.max_changed_percent, limits.max_changed_min_codes)
+    guards = (
+        None
+        if request.approve
+        else Guards(
+            percent=limits.max_changed_percent,
+            codes_min=limits.max_changed_min_codes,
+            missing_percent=limits.max_missing_percent,
+            keys=limits.check_keys,
+            columns=limits.check_columns,
+            age=limits.check_age,
+            export=pick_job(settings, request.job).export,
+        )
+    )
     return plan_files(
-        sources, validator, ledger, known, mode=mode, force=request.force, guard=guard, observe=around.on_rows, vet=vet
+        sources, validator, ledger, known, mode=mode, force=request.force, guard=guards, observe=around.on_rows, vet=vet
     )
 
 

@@ -23,6 +23,8 @@ are not confirmed) is not an error: the run did its work, and the report says wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from syncer.inert import inert
@@ -95,12 +97,28 @@ class SourceError(UsageError):
         self.column = column
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why one guard stops a run (a word for scripts, what it found), and what helps."""
+
+    guard: str
+    message: str
+    next: str
+
+
 class GuardError(SyncerError):
-    """A guard stopped the run: what it would do, or has seen the API do, is far from what is usual."""
+    """A guard stopped the run: what it would do, or has seen the API do, is far from what is usual.
+
+    ``stops`` has what the guards against a bad export found, one by one.
+    """
 
     exit_code = 4
     code = "guard"
     default_next = "look at the examples above; if they are right: syncer sync FILE --approve"
+
+    def __init__(self, message: str, *, next: str | None = None, stops: Sequence[Stop] = ()) -> None:
+        super().__init__(message, next=next)
+        self.stops = tuple(Stop(stop.guard, masked(stop.message), masked(stop.next)) for stop in stops)
 
 
 class UnreachableError(SyncerError):

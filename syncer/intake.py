@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.arrow import numbers
-from syncer.errors import ConfigError, GuardError
-from syncer.model import UNIQUE_KEYS, Mode, Plan
-from syncer.plan.diff import Diff, Verdict
+from syncer.errors import ConfigError
+from syncer.guards import PAST_RUNS, ColumnWatch, Guards, Past, Tonight, check
+from syncer.model import UNIQUE_KEYS, Mode, Plan, SourceInfo
+from syncer.plan.diff import Diff
 from syncer.plan.planner import make_plan
 from syncer.plan.records import Gatherer, Records, without_payloads
 
 if TYPE_CHECKING:
+    from syncer.errors import GuardError
     from syncer.execute.known import Vet
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Job
     from syncer.source import Source
     from syncer.validate import Validator
 
-PERCENT = 100
 PRODUCT = "product"
 """The SCM key that gives a code its product, by SKU or id (scantrust-api.md, "Special SCM fields")."""
 
@@ -41,26 +42,27 @@ class Intake:
     plan: Plan
     diff: Diff
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeGuard:
-    """Stop when more than ``percent`` of the known keys changed, once ``codes_min`` are known; 0 percent: never."""
-
-    percent: float
-    codes_min: int
+    infos: tuple[SourceInfo, ...] = ()
+    """The files, with what the guards of later runs compare with."""
+    stop: GuardError | None = None
+    """What the guards against a bad export found: nothing of the plan may be sent or stored."""
 
 
 def read_records(
-    sources: Sequence[Source], validator: Validator, observe: Callable[[int], None], products: set[str] | None = None
+    sources: Sequence[Source],
+    validator: Validator,
+    watch: ColumnWatch,
+    observe: Callable[[int], None],
+    products: set[str] | None = None,
 ) -> Records:
-    """Read and validate all rows; ``observe`` is told the rows so far; `products` takes every product they name."""
+    """Read and validate all rows, past `watch`; ``observe`` is told how many; `products` takes every one named."""
     gatherer = Gatherer(validator.fields)
     rows = 0
     for source in sources:
         for chunk in source.chunks(validator.wanted):
             valid = validator.check(chunk)
             gatherer.add(valid)
+            watch.see(valid)
             if products is not None:
                 products |= _named(valid.fields[validator.fields.index(PRODUCT)])
             rows += valid.rows
@@ -109,13 +111,14 @@ def plan_files(
     *,
     mode: Mode,
     force: bool,
-    guard: ChangeGuard | None,
+    guard: Guards | None,
     observe: Callable[[int], None],
     vet: Vet | None = None,
 ) -> Intake:
-    """Read the files and plan what to send. Raises `GuardError` when the guard finds too much changed."""
+    """Read the files and plan what to send; `guard` looks at both (None: it was told to let them through)."""
     named: set[str] | None = set() if vet is not None and PRODUCT in validator.fields else None
-    records = read_records(sources, validator, observe, named)
+    watch = ColumnWatch(validator.fields)
+    records = read_records(sources, validator, watch, observe, named)
     notes: tuple[str, ...] = ()
     if vet is not None and named is not None:
         records, notes = vet_products(records, vet, named)
@@ -130,28 +133,21 @@ def plan_files(
         carried_data=ledger.payload_data(carried) if ledger is not None and carried else {},
         force=force,
     )
-    if guard is not None:
-        _check_changes(diff, plan, guard)
-    return Intake(plan, diff, notes)
+    infos = tuple(replace(source.info, varied=watch.varied()) for source in sources)
+    tonight = Tonight(diff, plan, infos, watch)
+    stop = None if guard is None else check(guard, tonight, _past(ledger, job))
+    return Intake(plan, diff, notes, infos, stop)
 
 
-def _check_changes(diff: Diff, plan: Plan, guard: ChangeGuard) -> None:
-    """Stop before anything is sent when the files change far more than they usually can."""
-    if not guard.percent or plan.known_keys < max(guard.codes_min, 1):
-        return
-    percent = PERCENT * plan.rows.changed / plan.known_keys
-    if percent <= guard.percent:
-        return
-    changed = diff.groups.leaders[np.flatnonzero(diff.verdicts() == Verdict.CHANGED)[:3]]
-    examples = ", ".join(
-        f"{key} ({diff.records.payloads.data[payload]})"
-        for key, payload in zip(
-            diff.records.keys.take(numbers(changed)).to_pylist(), diff.records.payload[changed], strict=True
-        )
-    )
-    raise GuardError(
-        f"{plan.rows.changed} of {plan.known_keys} known codes ({percent:.0f} %) have other data than was confirmed; "
-        f"more than limits.max_changed_percent = {guard.percent:g}; for example: {examples}"
+def _past(ledger: Ledger | None, job: Job | None) -> Past | None:
+    """Return what the guards ask the ledger; None when it knows nothing of the job."""
+    if ledger is None or job is None:
+        return None
+    return Past(
+        runs=ledger.past_runs(job, most=PAST_RUNS),
+        known=partial(ledger.known_count, job),
+        look_up=partial(ledger.known_alike, job),
+        content_runs=partial(ledger.runs_of_content, job),
     )
 
 

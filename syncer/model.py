@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -56,6 +56,10 @@ class SourceInfo:
     rows: int
     dialect: Dialect
     header: tuple[str, ...]
+    mtime_s: float | None = None
+    """When the file was last written, in seconds since 1970; None of a pipe or a query."""
+    varied: tuple[str, ...] | None = None
+    """The fields that had several values in the files of the run; None when nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +129,14 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KnownBlock:
-    """Current state of some keys: ``payload_ids[i]`` is the ledger's id of the data last confirmed for ``keys[i]``."""
+    """Current state of some keys: ``payload_ids[i]`` is the ledger's id of the data last confirmed for ``keys[i]``.
+
+    ``of_all``: the blocks give all keys of the job, and not only those of the files.
+    """
 
     keys: pa.LargeStringArray
     payload_ids: npt.NDArray[np.int64]
+    of_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +160,21 @@ class RowCounts:
     duplicate: int = 0
     invalid: int = 0
     held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A completed run of a job, as far as the guards compare a night with it."""
+
+    id: int
+    started_at: str
+    rows: RowCounts
+    mtime_s: float | None
+    """When the newest of its files was written; None when that was not recorded."""
+    files: Mapping[str, str]
+    """The content (SHA-256) of its files that have rows, with their names."""
+    varied: frozenset[str] | None
+    """The fields that had several values; None when that was not recorded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,8 +188,18 @@ class LimitSettings:
         _percent, 50, "stop before sending when more of the known codes changed; 0 turns it off"
     )
     max_changed_min_codes: int = setting(
-        partial(_number, least=1, most=10**9, whole=True), 1000, "known codes from which that guard holds"
+        partial(_number, least=1, most=10**9, whole=True),
+        1000,
+        "codes (known ones, or rows) from which the guards against a bad export hold",
     )
+    max_missing_percent: float = setting(
+        _percent,
+        50,
+        "stop when more of the usual rows (of a full export: known codes) are missing; 0 turns it off",
+    )
+    check_keys: bool = setting(_flag, True, "stop when keys look as if a spreadsheet had changed them")
+    check_columns: bool = setting(_flag, True, "stop when a column that had several values is empty or has only one")
+    check_age: bool = setting(_flag, True, "stop when the files are older than those of the last run")
     max_reach_factor: float = setting(
         partial(_number, least=0, most=10**6), 10,
         "stop when a key value selects this many times more codes than ever before; 0 turns it off",
@@ -300,6 +310,10 @@ class JobSettings:
     )  # fmt: skip
     columns: Mapping[str, str] | None = setting(_columns, None, "CSV header → SCM key; others are then ignored")
     mode: str = setting(partial(_choice, of=("auto", "sync", "async")), "auto", "auto, sync or async")
+    export: str = setting(
+        partial(_choice, of=("auto", "full", "changes")), "auto",
+        "what its files hold: full (every code), changes (any number of rows), auto (as earlier nights show)",
+    )  # fmt: skip
     campaign: int | None = setting(
         partial(_number, least=1, most=2**31, whole=True), None, "campaign id, sent with async uploads"
     )

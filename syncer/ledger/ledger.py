@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select, update
 
 from syncer.errors import LedgerError
-from syncer.ledger import audit, check, migrate, plans, reads, uploads
+from syncer.ledger import audit, check, migrate, past, plans, reads, uploads
 from syncer.ledger import schema as t
 from syncer.ledger.engine import create_file, ledger_error, ledger_path, open_engine, refuse_empty
 from syncer.ledger.lock import LedgerLock, was_whole
@@ -21,7 +21,7 @@ from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.values import UpgradeResult
 from syncer.ledger.writer import Writer
 from syncer.lifecycle import Bucket, State
-from syncer.model import CarriedBlock, KnownBlock, Plan, SourceInfo
+from syncer.model import CarriedBlock, KnownBlock, PastRun, Plan, SourceInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -145,6 +145,26 @@ class Ledger:
         """Return every job that was ever recorded."""
         with self.transaction() as connection:
             return reads.jobs(connection)
+
+    def known_count(self, job: Job, most: int | None = None) -> int:
+        """Count the keys of a job that are known, up to ``most`` (None: all of them)."""
+        with self.transaction() as connection:
+            return past.known_count(connection, job.id, most)
+
+    def known_alike(self, job: Job, folded: str) -> list[str]:
+        """Return known keys that are `folded` up to leading zeros and letter case."""
+        with self.transaction() as connection:
+            return past.known_alike(connection, job.id, folded)
+
+    def past_runs(self, job: Job, *, most: int) -> list[PastRun]:
+        """Return the newest completed runs of a job, newest first."""
+        with self.transaction() as connection:
+            return past.past_runs(connection, job.id, most)
+
+    def runs_of_content(self, job: Job, contents: Sequence[str]) -> list[tuple[int, str, str]]:
+        """Return which completed runs of a job read files of these contents: run, moment, SHA-256; newest first."""
+        with self.transaction() as connection:
+            return past.runs_of_content(connection, job.id, contents)
 
     def run(self, run_id: int) -> Run | None:
         """Return one run."""
@@ -295,6 +315,8 @@ class Ledger:
             "escape": source.dialect.escape,
             "confidence": source.dialect.confidence,
             "header": source.header,
+            "mtime_s": source.mtime_s,
+            "varied": source.varied,
         }
         return int(
             self.connection.execute(

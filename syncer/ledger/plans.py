@@ -85,7 +85,7 @@ def known(connection: Connection, job_id: int, keys: pa.LargeStringArray) -> Ite
     """Stream the current state of a job: of all its keys, or of `keys` alone when these are few."""
     if len(keys) >= SCAN_FROM_KEYS:
         for block, ids in state_blocks(connection, job_id):
-            yield KnownBlock(block, ids)
+            yield KnownBlock(block, ids, of_all=True)
         return
     statement = (
         "SELECT c.key, c.payload_id FROM json_each(?2) j CROSS JOIN current c ON c.job_id = ?1 AND c.key = j.value"

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 CONFLICT_CODE = "E210"
 """One key, different data (docs/rejections.md)."""
+ABSENT_MAX = 100_000
+"""Known keys without a row that are kept, for the guard on damaged keys."""
 LINES_NAMED_MAX = 10
 """Lines that one message names before it says how many more there are."""
 
@@ -55,6 +57,9 @@ class Diff:
         self._held = np.zeros(len(self.groups), bool)
         self._conflict = self._find_conflicts()
         self.carried: list[CarriedBlock] = []
+        self.absent: list[pa.LargeStringArray] | None = None
+        """The known keys that no row names, in blocks; None where they were not seen, or are too many."""
+        self._absent_keys = 0
 
     def _find_conflicts(self) -> npt.NDArray[np.bool_]:
         conflict = np.zeros(len(self.groups), bool)
@@ -73,6 +78,18 @@ class Diff:
         self._known[groups] = True
         planned_ids = self._ledger_ids[self.records.payload[self.groups.leaders[groups]]]
         self._same[groups] = planned_ids == block.payload_ids[hits]
+        if block.of_all and self._absent_keys <= ABSENT_MAX:
+            self._see_absent(block, np.flatnonzero(~hits))
+
+    def _see_absent(self, block: KnownBlock, rows: npt.NDArray[np.int64]) -> None:
+        """Keep known keys that no row names, as long as they are few: such a file is a full export."""
+        self._absent_keys += len(rows)
+        if self._absent_keys > ABSENT_MAX:
+            self.absent = None
+            return
+        self.absent = self.absent or []
+        if len(rows):
+            self.absent.append(block.keys.take(numbers(rows)))
 
     def see_open(self, keys: pa.LargeStringArray) -> None:
         """Take keys whose earlier batch may still reach the API: their rows are held back."""
@@ -104,6 +121,10 @@ class Diff:
         verdicts[self._held] = Verdict.HELD
         verdicts[self._conflict] = Verdict.CONFLICT
         return verdicts
+
+    def new_leaders(self) -> npt.NDArray[np.int32]:
+        """Return the first row of each key that the ledger has no confirmed state for, and no open batch."""
+        return self.groups.leaders[~self._known & ~self._held]
 
     @property
     def known_keys(self) -> int:

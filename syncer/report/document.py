@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from syncer.errors import GuardError
 from syncer.lifecycle import Bucket
 from syncer.model import KEY_SEPARATOR
 from syncer.results import SHOWN_REJECTIONS_MAX, SyncResult
@@ -124,6 +125,9 @@ def run_document(run: Run) -> dict[str, Any]:
     }
 
 
-def error_document(error: SyncerError) -> dict[str, str]:
-    """Return what happened and what to do next."""
-    return {"code": error.code, "message": error.message, "next": error.next}
+def error_document(error: SyncerError) -> dict[str, Any]:
+    """Return what happened and what to do next; of the guards against a bad export, also what each found."""
+    document: dict[str, Any] = {"code": error.code, "message": error.message, "next": error.next}
+    if isinstance(error, GuardError) and error.stops:
+        document["stops"] = [asdict(stop) for stop in error.stops]
+    return document

@@ -108,7 +108,7 @@ class ExcelSource:
         """What is known of the file after a full pass of `chunks`."""
         file = self._file
         dialect = Dialect("xlsx", "", "")
-        return SourceInfo(self.name, file.sha256, file.size_bytes, self._rows, dialect, self.header)
+        return SourceInfo(self.name, file.sha256, file.size_bytes, self._rows, dialect, self.header, file.mtime_s)
 
     def chunks(self, wanted: Sequence[str] | None = None) -> Iterator[Chunk]:
         """Read the sheet from its beginning; ``wanted`` names the columns to keep (None: all).

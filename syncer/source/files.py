@@ -47,6 +47,16 @@ class InputFile:
             with self.open() as pipe:  # a second opening would not begin at its beginning
                 self._spool = _spool(pipe, self.name)
 
+    @property
+    def piped(self) -> bool:
+        """Whether it comes through standard input or a pipe, and has no moment of writing of its own."""
+        return self._spool is not None
+
+    @property
+    def mtime_s(self) -> float | None:
+        """When the file was last written, known after the first full pass; None of what comes through a pipe."""
+        return None if self.piped or not self._form else self._form[3] / 1e9
+
     def close(self) -> None:
         """Let go of what was kept of standard input."""
         if self._spool is not None:

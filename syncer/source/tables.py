@@ -40,6 +40,7 @@ class HeldFile:
         except OSError as error:
             raise SourceError(f"cannot be read: {error.strerror}", file=file.name, next="copy the file again") from None
         self.sha256, self.size_bytes = digest.hexdigest(), self._stamp[0]
+        self.mtime_s = None if file.piped else self._stamp[1] / 1e9
 
     def _look(self) -> tuple[int, int]:
         found = os.fstat(self.handle.fileno())

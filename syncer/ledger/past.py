@@ -1,0 +1,106 @@
+"""What the guards compare a night with: the completed runs of a job, their files, keys that are known. Reads only."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from syncer.ledger import schema as t
+from syncer.ledger.bulk import raw_cursor
+from syncer.model import KEY_SEPARATOR, PastRun, RowCounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Connection
+
+COMPLETED = ("complete", "incomplete")
+"""Runs that sent what they planned, whether or not the API knew every value."""
+SEEKS_MAX = 1_000
+"""Looks at the ledger for one key: of nearly all keys a few dozen."""
+_SEEK = "SELECT key FROM current WHERE job_id = ? AND key >= ? ORDER BY key LIMIT 1"
+
+
+def known_count(connection: Connection, job_id: int, most: int | None) -> int:
+    """Count the known keys of a job; looks at no more than ``most`` of them."""
+    statement = "SELECT count(*) FROM (SELECT 1 FROM current WHERE job_id = ? LIMIT ?)"
+    return int(raw_cursor(connection).execute(statement, (job_id, -1 if most is None else most)).fetchone()[0])
+
+
+def known_alike(connection: Connection, job_id: int, folded: str) -> list[str]:
+    """Return known keys that are `folded` up to leading zeros and letter case, in no more than `SEEKS_MAX` seeks.
+
+    Goes down the job's keys in their order, letter by letter, along the beginnings that exist: the cost is that of the
+    key's length, whatever the number of keys.
+    """
+    cursor, found, seeks = raw_cursor(connection), list[str](), 0
+    waiting = [("", 0)]
+    while waiting and seeks < SEEKS_MAX:
+        begin, at = waiting.pop()
+        seeks += 1
+        row = cursor.execute(_SEEK, (job_id, begin)).fetchone()
+        if row is None or not row[0].startswith(begin):
+            continue
+        if at == len(folded) and row[0] == begin:
+            found.append(begin)
+        waiting += _longer(begin, at, folded)
+    return found
+
+
+def _longer(begin: str, at: int, folded: str) -> Iterator[tuple[str, int]]:
+    """Give longer beginnings of keys, each with the place in the folded key up to which it is like it."""
+    if at == 0 or folded[at - 1] == KEY_SEPARATOR:
+        yield begin + "0", at  # a zero that the folded key has lost
+    end = at
+    while end < len(folded) and folded[end].upper() == folded[end]:
+        end += 1
+        if folded[end - 1] == KEY_SEPARATOR:
+            break
+    plain = begin + folded[at:end]
+    if end == len(folded) or (end > at and folded[end - 1] == KEY_SEPARATOR):
+        if end > at:
+            yield plain, end
+        return
+    yield plain + folded[end], end + 1
+    yield plain + folded[end].upper(), end + 1
+
+
+def past_runs(connection: Connection, job_id: int, most: int) -> list[PastRun]:
+    """Return the newest completed runs of a job, newest first."""
+    query = (
+        select(t.runs.c.id, t.runs.c.started_at, t.runs.c.rows)
+        .where(t.runs.c.job_id == job_id, t.runs.c.planned, t.runs.c.state.in_(COMPLETED))
+        .order_by(t.runs.c.id.desc())
+        .limit(most)
+    )
+    return [_past_run(connection, *row) for row in connection.execute(query).all()]
+
+
+def _past_run(connection: Connection, run_id: int, started_at: str, rows: str) -> PastRun:
+    query = select(t.sources.c.name, t.sources.c.sha256, t.sources.c.rows, t.sources.c.form)
+    found = connection.execute(query.where(t.sources.c.run_id == run_id)).all()
+    forms = [json.loads(form) for _, _, _, form in found]  # those of an older program lack what was not recorded then
+    times = [form["mtime_s"] for form in forms if form.get("mtime_s") is not None]
+    varied = [form["varied"] for form in forms if form.get("varied") is not None]
+    return PastRun(
+        id=run_id,
+        started_at=started_at,
+        rows=RowCounts(**json.loads(rows)),
+        mtime_s=max(times, default=None),
+        files={sha256: name for name, sha256, read, _ in found if read},
+        varied=frozenset(varied[0]) if varied else None,
+    )
+
+
+def runs_of_content(connection: Connection, job_id: int, contents: Sequence[str]) -> list[tuple[int, str, str]]:
+    """Return which completed runs of a job read files of these contents: run, moment, SHA-256; newest first."""
+    query = (
+        select(t.runs.c.id, t.runs.c.started_at, t.sources.c.sha256)
+        .join(t.sources, t.sources.c.run_id == t.runs.c.id)
+        .where(t.runs.c.job_id == job_id, t.runs.c.planned, t.runs.c.state.in_(COMPLETED))
+        .where(t.sources.c.sha256.in_(contents), t.sources.c.rows > 0)
+        .order_by(t.runs.c.id.desc())
+    )
+    return [row._tuple() for row in connection.execute(query)]

@@ -1,0 +1,244 @@
+"""Guards against a bad export, through the program: each stops the night, nothing is sent, `--approve` passes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sqlite3
+import uuid
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+HEADER = ("extended_id", "intended_market", "lot")
+CONFIG = "[limits]\nmax_changed_min_codes = 100\n"
+COUNT = 200
+KEYS = [f"00{8711520000000 + 7 * number}"[2 if number % 2 else 0 :] for number in range(COUNT)]
+"""Numbers of 13 digits, half of them with two zeros more."""
+WORLD = tuple({"extended_id": key} for key in KEYS)
+
+
+def rows(keys=KEYS, *, market="m{}", lot="L{}"):
+    """Rows of keys, each with the same data in every file."""
+    return [(key, market.format(int(key[-5:-1]) % 5), lot.format(int(key[-5:-1]) % 3)) for key in keys]
+
+
+@pytest.fixture
+def begun(night):
+    """A night after a first, complete one, of ``first.csv``."""
+    with night(codes=WORLD) as here:
+        here.config(CONFIG)
+        here.write("first.csv", HEADER, rows())
+        done = here.sync("first.csv")
+        assert (done.code, done.document["values"]["confirmed"]) == (0, COUNT), done
+        yield here
+
+
+def stops(here, name, *words, approved=(0, 3)):
+    """Assert that the file stops plan and sync alike, sends nothing, and passes with --approve."""
+    requests, held = len(here.box.requests), here.server()
+    planned = here.run("plan", "--json", name)
+    done = here.sync(name)
+    assert (planned.code, done.code) == (4, 4), (planned, done)
+    assert done.document["error"]["code"] == "guard"
+    assert planned.document["error"]["message"] == done.document["error"]["message"]
+    for word in words:
+        assert word in done.document["error"]["message"], (word, done.document["error"]["message"])
+    assert "--approve" in done.document["error"]["next"]
+    assert "export" in done.document["error"]["next"]
+    assert len(here.box.requests) == requests
+    assert here.server() == held
+    with sqlite3.connect(here.folder / "syncer.db") as ledger:
+        assert ledger.execute("SELECT count(*) FROM batches WHERE state = 'superseded'").fetchone() == (0,)
+    passed = here.sync(name, "--approve")
+    assert passed.code in approved, passed
+    assert len(here.box.requests) > requests
+    return done
+
+
+def test_keys_in_scientific_notation_stop_even_a_first_run(night):
+    with night(codes=WORLD) as here:
+        here.write("a.csv", HEADER, [*rows(KEYS[:5]), ("8.71152E+12", "DE", "L"), ("8,7E+12", "DE", "L")])
+        stops(here, "a.csv", "2 keys", "a.csv:7 '8.71152E+12'", "scientific", approved=(3,))
+
+
+def test_keys_that_lost_their_leading_zeros_stop_the_run(begun):
+    begun.write("b.csv", HEADER, rows([*KEYS[:100], *(key.lstrip("0") for key in KEYS[100:])], lot="N{}"))
+    stops(
+        begun,
+        "b.csv",
+        "50 of 50 unknown keys",
+        "leading zeros",
+        f"b.csv:102 '{KEYS[100][2:]}' (the ledger has '{KEYS[100]}')",
+    )
+
+
+def test_keys_in_another_letter_case_stop_the_run(night):
+    keys = [f"Ab{number:05d}x" for number in range(COUNT)]
+    with night(codes=tuple({"extended_id": key} for key in keys)) as here:
+        here.config(CONFIG)
+        here.write("a.csv", HEADER, rows(keys))
+        assert here.sync("a.csv").code == 0
+        here.write("b.csv", HEADER, rows([keys[0].upper(), *keys[1:]]))
+        stops(here, "b.csv", "1 of 1 unknown keys", "b.csv:2 'AB00000X' (the ledger has 'Ab00000x')", approved=(3,))
+
+
+def test_a_known_key_in_the_file_is_another_code_and_not_the_damaged_one(begun):
+    """Codes that differ in zeros alone, both in the export, are two codes: the program must not stop for them."""
+    begun.write("b.csv", HEADER, rows([*KEYS, KEYS[0][2:]]))
+    assert begun.sync("b.csv").code == 3  # the API does not know it, which is told as ever
+
+
+def test_unknown_keys_shorter_than_all_others_stop_the_run(night):
+    keys = [str(8711520000000 + 7 * number) for number in range(COUNT)]
+    with night(codes=tuple({"extended_id": key} for key in keys)) as here:
+        here.config(CONFIG)
+        here.write("a.csv", HEADER, rows(keys))
+        assert here.sync("a.csv").code == 0
+        here.write("b.csv", HEADER, rows([*keys, "711520000000"]))
+        stops(
+            here,
+            "b.csv",
+            "1 unknown keys",
+            "13 digits",
+            "b.csv:202 '711520000000' (perhaps '0711520000000')",
+            approved=(3,),
+        )
+
+
+def test_far_fewer_rows_than_usual_stop_the_run(begun):
+    begun.write("b.csv", HEADER, [*rows(KEYS[:98]), (KEYS[98], "new", "L")])
+    stops(begun, "b.csv", "only 99 of 200 rows", "50 %", "max_missing_percent")
+    begun.write("c.csv", HEADER, rows(KEYS[:20]))
+    assert begun.sync("c.csv").code == 0  # since 99 rows were approved, small files are usual
+
+
+def test_an_empty_export_stops_the_run(begun):
+    begun.write("b.csv", HEADER, [])
+    done = begun.sync("b.csv")
+    assert (done.code, "only 0 of 200 rows" in done.document["error"]["message"]) == (4, True)
+
+
+def test_a_full_export_is_compared_with_all_known_codes_and_changes_with_none(begun):
+    begun.write("b.csv", HEADER, rows(KEYS[:90], lot="L{}"))
+    begun.config(CONFIG + '[jobs.default]\nexport = "changes"\n')
+    assert begun.sync("b.csv").code == 0
+    begun.config(CONFIG + '[jobs.default]\nexport = "full"\n')
+    begun.write("c.csv", HEADER, [*rows(KEYS[:89]), (KEYS[89], "new", "L")])
+    stops(begun, "c.csv", "only 90 of 200 known codes", "55 %")
+    begun.config(CONFIG + 'max_missing_percent = 0\n[jobs.default]\nexport = "full"\n')
+    begun.write("d.csv", HEADER, [*rows(KEYS[:88]), (KEYS[89], "newer", "L")])
+    assert begun.sync("d.csv").code == 0
+
+
+def test_a_column_that_became_empty_or_has_one_value_stops_the_run(begun):
+    begun.config(CONFIG + "max_changed_percent = 0\n")
+    begun.write("empty.csv", HEADER, rows(lot=""))
+    begun.write("one.csv", HEADER, rows(market="DE"))
+    stops(begun, "empty.csv", "column of lot is empty", "200 rows")
+    stops(begun, "one.csv", "column of intended_market has one value, 'DE', in all 200 rows", approved=(0,))
+
+
+def test_a_column_of_which_every_row_is_rejected_is_empty_too(night):
+    with night(codes=WORLD) as here:
+        here.config(CONFIG)
+        header = HEADER[:2]
+        here.write("a.csv", header, [row[:2] for row in rows()])
+        assert here.sync("a.csv").code == 0
+        here.write("b.csv", header, [(key, "") for key in KEYS])
+        done = here.sync("b.csv")
+        assert (done.code, "intended_market is empty" in done.document["error"]["message"]) == (4, True)
+
+
+def test_a_file_older_than_the_last_one_stops_the_run(begun):
+    begun.write("b.csv", HEADER, [(KEYS[0], "new", "L"), *rows(KEYS[1:])])
+    os.utime(begun.folder / "b.csv", (1_700_000_000, 1_700_000_000))
+    stops(begun, "b.csv", "b.csv was written on 2023-11-14 22:13:20Z", "first.csv", approved=(0,))
+
+
+def test_the_content_of_an_earlier_night_stops_the_run_whatever_its_name_and_time(begun):
+    begun.write("b.csv", HEADER, [(KEYS[0], "new", "L"), *rows(KEYS[1:])])
+    assert begun.sync("b.csv").code == 0
+    (begun.folder / "c.csv").write_bytes((begun.folder / "first.csv").read_bytes())
+    stops(begun, "c.csv", "c.csv is the file that run 1 read", "1 known codes", approved=(0,))
+
+
+def test_the_last_file_once_more_is_fine_even_when_restored_with_an_older_time(begun):
+    os.utime(begun.folder / "first.csv", (1_700_000_000, 1_700_000_000))
+    assert begun.sync("first.csv").code == 0
+    assert begun.sync("first.csv", "--force").code == 0
+
+
+def test_guards_can_be_turned_off(begun):
+    begun.config(
+        CONFIG + "max_changed_percent = 0\nmax_missing_percent = 0\ncheck_keys = false\n"
+        "check_columns = false\ncheck_age = false\n"
+    )
+    begun.write("b.csv", HEADER, [*rows([key.lstrip("0") for key in KEYS[:90]], lot=""), ("1E+12", "m", ""), *rows(KEYS[:20], lot="")])  # fmt: skip
+    os.utime(begun.folder / "b.csv", (1_700_000_000, 1_700_000_000))
+    assert begun.sync("b.csv").code == 3
+
+
+def test_what_is_unsent_stays_planned_when_a_guard_stops_the_next_night(begun):
+    begun.write("b.csv", HEADER, [(KEYS[0], "mine", "L0"), *rows(KEYS[1:])])
+    down = begun.sync("b.csv", SYNCER_API__BASE_URL="http://127.0.0.1:9", SYNCER_API__GIVE_UP_AFTER_S="0.3", SYNCER_PRODUCTS__CHECK="false")  # fmt: skip
+    assert down.code == 5
+    begun.write("c.csv", HEADER, rows(KEYS[:40]))
+    assert begun.sync("c.csv").code == 4
+    with sqlite3.connect(begun.folder / "syncer.db") as ledger:
+        assert ledger.execute("SELECT count(*) FROM batches WHERE state = 'planned'").fetchone() == (1,)
+    assert begun.sync("b.csv").code == 0
+    assert begun.server()[KEYS[0]]["intended_market"] == "mine"
+
+
+def test_files_of_runs_that_recorded_less_are_left_out_of_the_comparison(begun):
+    """A ledger of an older program has neither moments nor columns: what it lacks stops nobody."""
+    with sqlite3.connect(begun.folder / "syncer.db") as ledger:
+        form = json.loads(ledger.execute("SELECT form FROM sources").fetchone()[0])
+        assert {"mtime_s", "varied"} <= set(form)
+        old = {name: value for name, value in form.items() if name not in {"mtime_s", "varied"}}
+        ledger.execute("UPDATE sources SET form = ?", (json.dumps(old),))
+    begun.config(CONFIG + "max_changed_percent = 0\n")
+    begun.write("b.csv", HEADER, rows(lot="L"))
+    os.utime(begun.folder / "b.csv", (1_700_000_000, 1_700_000_000))
+    assert begun.sync("b.csv").code == 0
+
+
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**32))
+def test_ordinary_nights_never_trip_a_guard(night, seed):
+    """Codes come and go, some change, the order too; files grow older: five such nights pass every guard."""
+    dice = random.Random(seed)
+    make = dice.choice([lambda n: f"{n + 990}", lambda n: f"{n * 7 + 10**12}", lambda n: f"{n:06d}", lambda n: f"K{n}"])
+    world = [make(number) for number in range(600)]
+    state = {key: (f"m{dice.randrange(4)}", f"L{dice.randrange(9)}") for key in world[:300]}
+    with night(codes=tuple({"extended_id": key} for key in world)) as here:
+        here.config(CONFIG + f'[ledger]\nurl = "sqlite:///{uuid.uuid4().hex}.db"\n')
+        for number in range(5):
+            for key in dice.sample(sorted(state), dice.randrange(100)):
+                state[key] = (f"m{dice.randrange(4)}", dice.choice(["", f"L{dice.randrange(9)}"]))
+            for key in dice.sample(sorted(state), dice.randrange(20)):
+                del state[key]
+            for key in world[300 + 60 * number : 300 + 60 * number + dice.randrange(1, 60)]:
+                state[key] = (f"m{dice.randrange(4)}", "L1")
+            listed = [(key, *values) for key, values in state.items()]
+            dice.shuffle(listed)
+            here.write(f"{number}.csv", HEADER, listed)
+            done = here.sync(f"{number}.csv")
+            assert done.code == 0, (seed, number, done)
+
+
+def test_a_part_of_a_composite_key_that_lost_its_zeros_stops_the_run(night):
+    world = tuple({"extended_id": f"X{n}", "case_no": f"C{n % 10}", "box": f"00{n}"} for n in range(120))
+    with night(codes=world) as here:
+        here.config(CONFIG + '[jobs.default]\nkey = ["case_no", "box"]\nunique = true\n')
+        header = ("case_no", "box", "lot")
+        listed = [(code["case_no"], code["box"], f"L{place % 3}") for place, code in enumerate(world)]
+        here.write("a.csv", header, listed)
+        assert here.sync("a.csv").code == 0
+        here.write("b.csv", header, [("C0", "0", "new"), *listed[1:]])
+        done = here.sync("b.csv")
+        assert done.code == 4, done
+        assert "b.csv:2 'C0 + 0' (the ledger has 'C0 + 000')" in done.document["error"]["message"]

@@ -1,0 +1,216 @@
+"""Guards on keys against naive models: damage of any kind is found and named, ordinary new keys never are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from sqlalchemy import create_engine, insert
+
+from syncer import keyguard
+from syncer.guards import Guards, Past, _repeats
+from syncer.ledger import past, schema
+from syncer.model import KEY_SEPARATOR, KnownBlock, PastRun, Rejection, RowCounts, ValidChunk
+from syncer.plan.diff import ABSENT_MAX, Diff
+from syncer.plan.records import Gatherer
+
+keys = st.text("01aAbB7é", min_size=1, max_size=7)
+several_keys = st.lists(keys, max_size=40, unique=True)
+composite_keys = st.lists(st.tuples(keys, keys).map(KEY_SEPARATOR.join), max_size=40, unique=True)
+
+
+def folded(key):
+    return KEY_SEPARATOR.join(part.lstrip("0") for part in key.strip().lower().split(KEY_SEPARATOR))
+
+
+def texts(values):
+    return pa.array(list(values), pa.large_string())
+
+
+def diff_of(in_files, known, *, streamed, rejections=()):
+    """Compare keys of one file with known ones, which are seen all (streamed), or as they are looked up."""
+    gatherer = Gatherer(("a",))
+    field = pa.array(["x"] * len(in_files), pa.string()).dictionary_encode()
+    lines = np.arange(2, 2 + len(in_files), dtype=np.int64)
+    rows = len(in_files) + len(rejections)
+    gatherer.add(ValidChunk(0, rows, (pa.array(in_files, pa.string()),), (field,), lines, tuple(rejections)))
+    diff = Diff(gatherer.records(), np.zeros(1, np.int64))
+    seen = list(known) if streamed else [key for key in known if key in set(in_files)]
+    for begin in range(0, len(seen), 7):
+        block = texts(seen[begin : begin + 7])
+        diff.see_known(KnownBlock(block, np.zeros(len(block), np.int64), of_all=streamed))
+    return diff
+
+
+def naive(known):
+    return lambda wanted: [key for key in known if folded(key) == wanted]
+
+
+@pytest.fixture(scope="module")
+def state():
+    """A connection to an empty current state."""
+    engine = create_engine("sqlite://")
+    schema.metadata.create_all(engine, tables=[schema.current])
+    with engine.connect() as connection:
+        yield connection
+
+
+@given(known=several_keys | composite_keys, wanted=several_keys | composite_keys)
+def test_the_ledger_finds_every_key_that_is_alike_and_no_other(state, known, wanted):
+    with state.begin():
+        state.execute(schema.current.delete())
+        for job in (1, 2):  # of another job there are keys too
+            rows = [{"job_id": job, "key": key, "payload_id": 1, "batch_id": 1} for key in known[:: 3 - job]]
+            if rows:
+                state.execute(insert(schema.current), rows)
+        for key in [*wanted, *known]:
+            found = past.known_alike(state, 1, folded(key))
+            assert sorted(found) == sorted(other for other in known[::2] if folded(other) == folded(key))
+
+
+@given(known=several_keys | composite_keys, new=several_keys | composite_keys, gone=st.integers(0, 40), data=st.data())
+def test_new_keys_that_are_alike_to_a_known_key_without_a_row_are_damaged_and_no_others(known, new, gone, data):
+    stay, absent = known[gone:], known[:gone]
+    new = [key for key in new if key not in known]
+    streamed = data.draw(st.booleans())
+    diff = diff_of(data.draw(st.permutations([*stay, *new])), known, streamed=streamed)
+    damage = keyguard.altered(diff, naive(known))
+    expected = {key for key in new if any(folded(key) == folded(other) for other in absent)}
+    assert (0 if damage is None else damage.count) == len(expected)
+    for example in [] if damage is None else damage.examples:
+        raw = example.key.replace(" + ", KEY_SEPARATOR)
+        right = example.right.replace(" + ", KEY_SEPARATOR)
+        assert raw in expected
+        assert right in absent
+        assert folded(raw) == folded(right)
+
+
+def test_too_many_known_keys_without_a_row_are_not_kept_and_the_new_keys_are_looked_up():
+    known = [f"K{number:07d}" for number in range(ABSENT_MAX + 2)]
+    diff = diff_of(["k0000001", "other", known[2]], [], streamed=True)
+    block = texts(known)
+    diff.see_known(KnownBlock(block, np.zeros(len(block), np.int64), of_all=True))
+    assert diff.absent is None
+    damage = keyguard.altered(diff, naive(known))
+    assert (damage.count, damage.examples[0].right) == (1, "K0000001")
+
+
+def test_of_many_new_keys_some_from_all_over_are_looked_up():
+    known = [f"0{number}" for number in range(1000, 4000)]
+    diff = diff_of([key.lstrip("0") for key in known], known, streamed=False)
+    asked = []
+    damage = keyguard.altered(diff, lambda wanted: asked.append(wanted) or ["0" + wanted])
+    assert damage.count == damage.looked_at == len(asked) <= keyguard.LOOKED_UP_MAX
+    assert damage.of == len(known)
+    assert max(map(int, asked)) - min(map(int, asked)) > 2500
+
+
+SCHEMES = {
+    "a series": lambda number: str(number + 997),
+    "a filled series": lambda number: f"{number:06d}",
+    "long numbers": lambda number: str(8711520000000 + 7919 * number),
+    "letters": lambda number: f"AB-{number:05d}/X",
+    "small letters": lambda number: f"ab{number}",
+    "hexadecimal": lambda number: f"{(number + 1) * 2654435761 % 2**32:08x}",
+    "HEXADECIMAL": lambda number: f"{(number + 1) * 2654435761 % 2**32:08X}",
+    "with an E": lambda number: f"{number % 10}E{number // 10:03d}",
+    "mixed": lambda number: [f"{number:08d}", f"x{number}", f"Y{number}"][number % 3],
+}
+
+
+def custom_damage(diff):
+    return keyguard.against_custom(diff, keyguard.custom_of(diff), known=diff.known_keys > 0)
+
+
+@given(
+    scheme=st.sampled_from(sorted(SCHEMES)),
+    other=st.sampled_from(sorted(SCHEMES)),
+    numbers=st.sets(st.integers(0, 9000), min_size=150, max_size=400),
+    new=st.integers(0, 80),
+    gone=st.integers(0, 80),
+    streamed=st.booleans(),
+)
+def test_ordinary_keys_are_never_taken_for_damaged_ones(scheme, other, numbers, new, gone, streamed):
+    """Codes come and go, of one scheme and of another that has been there before; also on a first night."""
+    listed = [SCHEMES[scheme](number) for number in sorted(numbers)]
+    foreign = [SCHEMES[other](20_000 + number) for number in range(4)]
+    known = [*listed[: len(listed) - new], *foreign[:2]]
+    in_files = [*listed[gone:], *foreign]
+    first = diff_of(known, [], streamed=streamed)
+    assert keyguard.scientific(first) is None
+    assert keyguard.altered(first, naive([])) is None
+    diff = diff_of(in_files, known, streamed=streamed)
+    assert keyguard.scientific(diff) is None
+    assert keyguard.altered(diff, naive(known)) is None
+    assert custom_damage(diff) is None
+
+
+@given(number=st.integers(1, 10**9), known=st.booleans())
+def test_a_number_that_lost_its_zeros_among_filled_ones_is_damaged_also_on_a_first_night(number, known):
+    listed = [f"{place * 7919:013d}" for place in range(1, 300)]
+    assume(f"{number:013d}" not in listed)
+    diff = diff_of([*listed, str(number)], listed if known else [], streamed=True)
+    damage = custom_damage(diff)
+    assert (damage.count, damage.examples[0].right) == (1, f"{number:013d}")
+
+
+@pytest.mark.parametrize("case", [str.lower, str.upper])
+def test_a_key_in_the_other_letter_case_than_its_like_is_damaged(case):
+    listed = [case(f"Ab-{number:05d}") for number in range(300)]
+    odd = "aB-99999"
+    damage = custom_damage(diff_of([*listed, odd, "Z1", "z1"], listed, streamed=True))
+    assert [(one.key, one.right) for one in damage.examples] == [(odd, case(odd))]
+
+
+@given(
+    exponent=st.integers(0, 99),
+    mantissa=st.decimals(1, 9, places=5),
+    mark=st.sampled_from(".,"),
+    e=st.sampled_from("eE"),
+)
+def test_every_number_as_a_spreadsheet_or_a_program_writes_it_is_scientific(exponent, mantissa, mark, e):
+    """``8.71152E+12`` of Excel, ``8,71152E+12`` of a German one, ``8.71152E12`` of Java."""
+    digits = str(mantissa).replace(".", mark)
+    for text in (f"{digits}{e}+{exponent:02d}", f"{digits}{e}{exponent}", f"8{e}+{exponent:02d}"):
+        damage = keyguard.scientific(diff_of(["K1", text, f"K{text}"], [], streamed=False))
+        assert [one.key for one in damage.examples] == [text]
+
+
+def spaced(count):
+    return [Rejection(0, 900 + place, keyguard.SPACED, "white space", f"K{place} ") for place in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "blanks", "known", "usual", "found"),
+    [
+        (300, 1, ["K0"], 0, 1),  # the ledger knows it without
+        (300, 1, [], 0, 0),  # a row that is rejected, no more
+        (300, 5, [], 0, 5),  # new, and against the custom of the file
+        (300, 5, [], 4, 0),  # as every night
+        (50, 5, [], 0, 0),  # too few keys for a custom
+        (100, 120, [], 0, 0),  # it is the custom
+    ],
+)
+def test_white_space_is_damage_when_the_ledger_or_the_file_say_so(rows, blanks, known, usual, found):
+    diff = diff_of([f"X{number}" for number in range(rows)], known, streamed=False, rejections=spaced(blanks))
+    damage = keyguard.spaced(diff, 1, naive(known), usual)
+    assert (0 if damage is None else damage.count) == found
+
+
+night = st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50))
+
+
+@given(nights=st.lists(night, max_size=7), known=st.integers(0, 200))
+def test_a_job_of_changes_is_one_whose_nights_mostly_were_small_and_changed(nights, known):
+    runs = [
+        PastRun(place, "", RowCounts(new + changed + same, new, changed, same), None, {}, None)
+        for place, (new, changed, same) in enumerate(nights)
+    ]
+    history = Past(runs, lambda most: known if most is None else min(known, most), naive([]), lambda contents: [])
+    told = [same > changed or 2 * (same + changed) >= known for _, changed, same in nights if same + changed]
+    expected = None if not told else told.count(True) >= told.count(False)
+    assert _repeats(Guards(50, 1), history) is expected
+    assert _repeats(Guards(50, 1, export="changes"), history) is False
+    assert _repeats(Guards(50, 1, export="full"), history) is True
