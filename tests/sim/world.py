@@ -17,6 +17,7 @@ from random import Random
 from syncer.api.client import Client
 from syncer.api.transport import Reply
 from syncer.clock import Uptime
+from syncer.model import KEY_SEPARATOR
 from syncer.sandbox.api import ROUTES, Request
 from syncer.sandbox.config import SandboxConfig
 from syncer.sandbox.limits import Throttle
@@ -153,10 +154,9 @@ def values_of(upload):
     if "items" in upload:
         for item in upload["items"]:
             yield item[upload["data_key"]], item["m"]
-    else:
-        (values,) = upload["constraints"].values()
-        for value in values:
-            yield value, upload["scm_data"]["m"]
+    else:  # of several columns, one varies at most
+        for values in itertools.product(*upload["constraints"].values()):
+            yield KEY_SEPARATOR.join(values), upload["scm_data"]["m"]
 
 
 class SimulatedTransport:
