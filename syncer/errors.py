@@ -23,7 +23,7 @@ are not confirmed) is not an error: the run did its work, and the report says wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -203,3 +203,11 @@ class IllegalTransitionError(SyncerError):
     """An event that is not allowed in a batch's state: a defect of the program. Nothing was changed."""
 
     code = "illegal-transition"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a question about the known name that is nearest, to stand after a message; empty when none is near."""
+    import difflib
+
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -7,7 +7,6 @@ no row could be right (scantrust-api.md, "SCM upload, async").
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncer.arrow import as_numpy, numbers, texts
-from syncer.errors import ConfigError, SourceError
+from syncer.errors import ConfigError, SourceError, did_you_mean
 from syncer.formulas import EXTRA_COLUMNS
 from syncer.model import UNIQUE_KEYS, Chunk, Rejection, ValidChunk
 
@@ -268,7 +267,7 @@ def _mapping(rules: RowRules, header: Sequence[str], file: str) -> dict[str, str
     for name in rules.key:
         if name not in header:
             raise ConfigError(
-                f"{file}: the key column {name!r} is not in the header{_suggest(name, header)}",
+                f"{file}: the key column {name!r} is not in the header{did_you_mean(name, header)}",
                 next=f"the columns are {', '.join(header)}; name the right one: --key COLUMN or jobs.<name>.key",
             )
     if rules.columns is None:
@@ -276,7 +275,7 @@ def _mapping(rules: RowRules, header: Sequence[str], file: str) -> dict[str, str
     missing = [name for name in rules.columns if name not in header]
     if missing:
         raise SourceError(
-            f"columns of jobs.<name>.columns are missing: {', '.join(missing)}{_suggest(missing[0], header)}",
+            f"columns of jobs.<name>.columns are missing: {', '.join(missing)}{did_you_mean(missing[0], header)}",
             file=file, line=1, next="correct the export, or jobs.<name>.columns",
         )  # fmt: skip
     mapping = {name: scm for name, scm in rules.columns.items() if name in header}
@@ -310,21 +309,16 @@ def _refuse_names(keys: Sequence[str], named: Mapping[str, str], rules: RowRules
             faults.append(f"{column} cannot be sent: identifiers of codes cannot be changed")
         elif rules.known_fields is not None and scm not in rules.known_fields and scm not in _SPECIAL:
             faults.append(
-                f"{column} is not a field of the campaign{_suggest(scm, sorted(rules.known_fields))}: "
+                f"{column} is not a field of the campaign{did_you_mean(scm, sorted(rules.known_fields))}: "
                 "the API would discard it silently"
             )
     faults += [
-        f"jobs.<name>.fields.{scm} is no field of this file{_suggest(scm, list(named))}"
+        f"jobs.<name>.fields.{scm} is no field of this file{did_you_mean(scm, list(named))}"
         for scm, rule in rules.fields.items()
         if scm not in named and rule.required
     ]
     if faults:
         raise ConfigError(f"{file}: " + "; ".join(faults), next="map or leave out columns: [jobs.<name>.columns]")
-
-
-def _suggest(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def make_rule(scm: str, rule: FieldRule, blank: str) -> Rule:
@@ -397,5 +391,5 @@ def _integer(cell: str) -> tuple[str | None, str | None, str]:
 
 def _choice(cell: str, *, choices: Sequence[str]) -> tuple[str | None, str | None, str]:
     if cell not in choices:
-        return None, "E305", f"{cell!r} is not one of {', '.join(choices)}{_suggest(cell, choices)}"
+        return None, "E305", f"{cell!r} is not one of {', '.join(choices)}{did_you_mean(cell, choices)}"
     return cell, None, ""

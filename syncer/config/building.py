@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from syncer.config.settings import (
     SourceSettings,
     is_secret,
 )
+from syncer.errors import did_you_mean
 from syncer.masking import TOKEN_VARIABLE
 
 _URL_PASSWORD = re.compile(r"://[^/]*@")
@@ -100,10 +100,4 @@ def _section(kind: type[Any], table: Any, where: str, faults: list[str], also: t
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: list[str], prefix: str, faults: list[str]) -> None:
-    faults.extend(f"unknown key {prefix}{name}{suggest(name, known)}" for name in table if name not in known)
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """Return a question about the known name that is nearest; empty when none is near."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    faults.extend(f"unknown key {prefix}{name}{did_you_mean(name, known)}" for name in table if name not in known)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from syncer.config.building import suggest
 from syncer.config.settings import JobSettings, Settings
-from syncer.errors import ConfigError
+from syncer.errors import ConfigError, did_you_mean
 
 
 def pick_job(settings: Settings, name: str | None) -> JobSettings:
@@ -17,7 +16,7 @@ def pick_job(settings: Settings, name: str | None) -> JobSettings:
             return next(iter(settings.jobs.values()))
         raise ConfigError(f"there are several jobs: {names}", next="name one of them: --job NAME")
     if name not in settings.jobs:
-        raise ConfigError(f"there is no job {name!r}{suggest(name, settings.jobs)}; configured: {names}")
+        raise ConfigError(f"there is no job {name!r}{did_you_mean(name, settings.jobs)}; configured: {names}")
     return settings.jobs[name]
 
 

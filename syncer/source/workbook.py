@@ -6,7 +6,6 @@ keep their ``_x005F_`` (openpyxl takes it out wherever it stands).
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -18,7 +17,7 @@ from openpyxl.worksheet._reader import DATA_TAG, FORMULA_TAG, INLINE_STRING, ROW
 from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import iterparse
 
-from syncer.errors import SourceError
+from syncer.errors import SourceError, did_you_mean
 from syncer.source import archive
 from syncer.source.excelcells import FORMULA
 
@@ -92,9 +91,8 @@ def open_workbook(handle: IO[bytes], name: str, sheet: str | None) -> Workbook:
     reader.read()
     sheets = {one.title: one for one in reader.wb.worksheets}
     if sheet is not None and sheet not in sheets:
-        close = difflib.get_close_matches(sheet, list(sheets), n=1)
         raise SourceError(
-            f"there is no sheet {sheet!r}{f' (did you mean {close[0]!r}?)' if close else ''}",
+            f"there is no sheet {sheet!r}{did_you_mean(sheet, sheets)}",
             file=name,
             next=f"name one of them in jobs.<name>.sheet: {', '.join(sheets)}",
         )

@@ -55,8 +55,8 @@ def test_the_file_is_the_named_one_or_the_variables_or_the_folders(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[api]\ntimout_s = 5\n", "unknown key api.timout_s (did you mean timeout_s?)"),
-        ("[apis]\n", "unknown key apis (did you mean api?)"),
+        ("[api]\ntimout_s = 5\n", "unknown key api.timout_s (did you mean 'timeout_s'?)"),
+        ("[apis]\n", "unknown key apis (did you mean 'api'?)"),
         ("[api]\ntimeout_s = '60'\n", "api.timeout_s is '60', but must be a number"),
         ("[api]\nconcurrency = true\n", "api.concurrency is True, but must be a whole number"),
         ("[api]\nconcurrency = 0\n", "between 1 and 64"),
