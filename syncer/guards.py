@@ -134,7 +134,7 @@ def _repeats(guards: Guards, past: Past) -> bool | None:
 
 def _was_full(rows: RowCounts, past: Past) -> bool:
     """Tell whether a night's rows were mostly unchanged, or were those of at least half of all known codes."""
-    twice = 2 * (rows.unchanged + rows.changed)
+    twice = 2 * (rows.unchanged + rows.changed + rows.new)
     return rows.unchanged > rows.changed or past.known(twice + 1) <= twice
 
 
@@ -196,9 +196,12 @@ def _rows(guards: Guards, tonight: Tonight, past: Past) -> Iterator[Stop]:
         usual, here = past.known(max(int(enough) + 1, guards.codes_min)), known
         what, which = "known codes of the job are in the files", "limits.max_missing_percent of a full export"
     elif past.runs and (rows.unchanged > rows.changed + rows.new or not rows.read):
-        smallest = min(past.runs, key=lambda run: run.rows.read)
+        fulls = [run for run in past.runs if _was_full(run.rows, past)]
+        if not fulls:
+            return
+        smallest = min(fulls, key=lambda run: run.rows.read)
         usual, here = smallest.rows.read, rows.read
-        what = f"rows that even the smallest of the last {len(past.runs)} runs had (run {smallest.id}) are there"
+        what = f"rows that even the smallest full export of the last runs had (run {smallest.id}) are there"
         which = "limits.max_missing_percent"
     else:
         return
@@ -304,5 +307,5 @@ def _changes(guards: Guards, tonight: Tonight, past: Past, full: bool | None) ->
         "changes",
         f"{changed} of {known} known codes ({PERCENT * changed / known:.0f} %) have other data than was confirmed; "
         f"more than limits.max_changed_percent = {guards.percent:g}; for example: {examples}",
-        "look at the examples above",
+        "see whether the export writes the examples above as they are",
     )
