@@ -134,7 +134,7 @@ def _repeats(guards: Guards, past: Past) -> bool | None:
 
 def _was_full(rows: RowCounts, past: Past) -> bool:
     """Tell whether a night's rows were mostly unchanged, or were those of at least half of all known codes."""
-    twice = 2 * (rows.unchanged + rows.changed)
+    twice = 2 * (rows.unchanged + rows.changed + rows.new)
     return rows.unchanged > rows.changed or past.known(twice + 1) <= twice
 
 
@@ -195,14 +195,19 @@ def _rows(guards: Guards, tonight: Tonight, past: Past) -> Iterator[Stop]:
         enough = known * PERCENT // (PERCENT - percent) if percent < PERCENT else known
         usual, here = past.known(max(int(enough) + 1, guards.codes_min)), known
         what, which = "known codes of the job are in the files", "limits.max_missing_percent of a full export"
-    elif past.runs and (rows.unchanged > rows.changed + rows.new or not rows.read):
-        smallest = min(past.runs, key=lambda run: run.rows.read)
+    elif rows.unchanged > rows.changed + rows.new or not rows.read:
+        ascending = sorted(past.runs, key=lambda run: run.rows.read)
+        if not ascending or not _far_fewer(guards, rows.read, ascending[-1].rows.read):
+            return  # what follows counts the known codes
+        smallest = next((run for run in ascending if _was_full(run.rows, past)), None)
+        if smallest is None:
+            return
         usual, here = smallest.rows.read, rows.read
-        what = f"rows that even the smallest of the last {len(past.runs)} runs had (run {smallest.id}) are there"
+        what = f"rows that even the smallest full export of the last runs had (run {smallest.id}) are there"
         which = "limits.max_missing_percent"
     else:
         return
-    if usual < guards.codes_min or PERCENT * (usual - here) <= percent * usual:
+    if not _far_fewer(guards, here, usual):
         return
     if guards.export == "full":
         usual = past.known(None)  # it was counted only as far as it took to know
@@ -213,6 +218,10 @@ def _rows(guards: Guards, tonight: Tonight, past: Past) -> Iterator[Stop]:
         f"{percent:g}; read: {files}",
         'see whether the export is complete; one that holds only changes is told by jobs.<name>.export = "changes"',
     )
+
+
+def _far_fewer(guards: Guards, here: int, usual: int) -> bool:
+    return usual >= guards.codes_min and PERCENT * (usual - here) > guards.missing_percent * usual
 
 
 def _columns(guards: Guards, tonight: Tonight, runs: Sequence[PastRun], full: bool | None) -> Iterator[Stop]:
@@ -304,5 +313,5 @@ def _changes(guards: Guards, tonight: Tonight, past: Past, full: bool | None) ->
         "changes",
         f"{changed} of {known} known codes ({PERCENT * changed / known:.0f} %) have other data than was confirmed; "
         f"more than limits.max_changed_percent = {guards.percent:g}; for example: {examples}",
-        "look at the examples above",
+        "see whether the export writes the examples above as they are",
     )

@@ -36,6 +36,11 @@ def begun(night):
         yield here
 
 
+def done_rows(here, name):
+    """Count the rows of a file below its header."""
+    return len((here.folder / name).read_text(encoding="utf-8").splitlines()) - 1
+
+
 def stops(here, name, *words, approved=(0, 3)):
     """Assert that the file stops plan and sync alike, sends nothing, and passes with --approve."""
     requests, held = len(here.box.requests), here.server()
@@ -43,7 +48,11 @@ def stops(here, name, *words, approved=(0, 3)):
     done = here.sync(name)
     assert (planned.code, done.code) == (4, 4), (planned, done)
     assert done.document["error"]["code"] == "guard"
-    assert planned.document["error"]["message"] == done.document["error"]["message"]
+    assert planned.document["error"] == done.document["error"]
+    told = done.document["error"]["stops"]
+    assert {stop["guard"] for stop in told} <= {"keys", "rows", "columns", "age", "changes"}
+    assert all(stop["message"] in done.document["error"]["message"] for stop in told)
+    assert planned.document["rows"]["read"] == done_rows(here, name)  # what it would do is shown beside it
     for word in words:
         assert word in done.document["error"]["message"], (word, done.document["error"]["message"])
     assert "--approve" in done.document["error"]["next"]
@@ -108,11 +117,88 @@ def test_unknown_keys_shorter_than_all_others_stop_the_run(night):
         )
 
 
+def test_keys_that_gained_white_space_stop_the_run(begun):
+    """The rows themselves are rejected (E202); that the ledger knows the keys is what stops the others."""
+    begun.write("b.csv", HEADER, [(f" {KEYS[0]}", "new", "L"), (f"{KEYS[1]} ", "new", "L"), *rows(KEYS[2:], lot="N{}")])
+    words = f"b.csv:2 ' {KEYS[0]}' (the ledger has '{KEYS[0]}'), b.csv:3 '{KEYS[1]} ' (the ledger has '{KEYS[1]}')"
+    stops(begun, "b.csv", "2 of 2 keys with white space", words, approved=(3,))
+
+
+def test_an_unknown_key_with_white_space_is_rejected_and_costs_nothing_else(begun):
+    begun.write("b.csv", HEADER, [("K1 ", "new", "L"), (f"{KEYS[0]} ", "new", "L"), *rows()])
+    done = begun.sync("b.csv")  # the known key stands in the file too: the damaged row is one too many
+    assert (done.code, [row["code"] for row in done.document["rejected"]]) == (3, ["E202", "E202"])
+
+
+def test_white_space_against_most_of_the_file_stops_a_first_run(night):
+    with night(codes=WORLD) as here:
+        here.write("a.csv", HEADER, rows([*KEYS[:-5], *(f"{key} " for key in KEYS[-5:])], market="m"))
+        stops(here, "a.csv", "5 of 5 keys with white space", f"a.csv:197 '{KEYS[-5]} '", approved=(3,))
+        here.write("b.csv", HEADER, rows([*KEYS[:-5], *(f"{key} " for key in KEYS[-5:])], market="n"))
+        assert here.sync("b.csv").code == 3  # as approved; once the ledger knows the keys it is damage
+        here.write("c.csv", HEADER, rows())
+        assert here.sync("c.csv").code == 0
+        here.write("d.csv", HEADER, rows([*KEYS[:-5], *(f"{key} " for key in KEYS[-5:])], market="o"))
+        assert here.sync("d.csv").code == 4
+
+
+def test_a_number_without_its_zeros_among_filled_ones_stops_a_first_run(night):
+    keys = [f"{7 * number:013d}" for number in range(1, COUNT)]
+    with night(codes=tuple({"extended_id": key} for key in keys)) as here:
+        here.write("a.csv", HEADER, [*rows(keys[1:]), (keys[0].lstrip("0"), "m", "L")])
+        stops(here, "a.csv", f"'{keys[0].lstrip('0')}' (perhaps '{keys[0]}')", approved=(3,))
+        here.write("b.csv", HEADER, rows(keys))
+        assert here.sync("b.csv").code == 0
+
+
+def test_a_key_in_another_letter_case_than_all_others_stops_a_first_run(night):
+    keys = [f"AB-{number:05d}" for number in range(COUNT)]
+    with night(codes=tuple({"extended_id": key} for key in keys)) as here:
+        here.write("a.csv", HEADER, rows([*keys[1:], keys[0].lower()]))
+        stops(here, "a.csv", "letter case", f"a.csv:201 'ab-00000' (perhaps '{keys[0]}')", approved=(3,))
+
+
+def test_after_a_guard_the_next_correct_file_goes_through_whole(begun):
+    begun.write("bad.csv", HEADER, rows([key.lstrip("0") for key in KEYS], lot="N{}"))
+    assert begun.sync("bad.csv").code == 4
+    begun.write("good.csv", HEADER, rows(lot="N{}", market="m{}"))
+    done = begun.sync("good.csv", SYNCER_LIMITS__MAX_CHANGED_PERCENT="0")
+    assert (done.code, done.document["values"]["confirmed"]) == (0, COUNT)
+    assert {code["lot"] for code in begun.server().values()} == {"N0", "N1", "N2"}
+
+
 def test_far_fewer_rows_than_usual_stop_the_run(begun):
     begun.write("b.csv", HEADER, [*rows(KEYS[:98]), (KEYS[98], "new", "L")])
     stops(begun, "b.csv", "only 99 of 200 rows", "50 %", "max_missing_percent")
     begun.write("c.csv", HEADER, rows(KEYS[:20]))
     assert begun.sync("c.csv").code == 0  # since 99 rows were approved, small files are usual
+
+
+def test_an_export_of_changes_passes_after_a_full_first_load_and_ever_after(begun):
+    """An ERP that writes only changes: files of any size, in which every row has changed, some of one value."""
+    begun.write("1.csv", HEADER, [(key, "one", "L9") for key in KEYS[:7]])
+    assert begun.sync("1.csv").code == 0
+    for night, count in enumerate((99, 60, 0, 99, 1)):
+        begun.write("n.csv", HEADER, [(key, f"night {night}", "L9") for key in KEYS[:count]])
+        done = begun.sync("n.csv", SYNCER_LIMITS__MAX_CHANGED_MIN_CODES="10")
+        assert done.code == 0, (night, done)
+
+
+def test_corrected_rows_pass_after_full_nights(begun):
+    begun.write("b.csv", HEADER, [(KEYS[0], "new", "L"), *rows(KEYS[1:])])
+    assert begun.sync("b.csv").code == 0
+    begun.write("error.csv", HEADER, [(KEYS[1], "right", "L"), (KEYS[2], "right", "L")])
+    assert begun.sync("error.csv").code == 0
+    begun.write("c.csv", HEADER, rows(KEYS[5:60]))
+    assert begun.sync("c.csv").code == 4  # two rows are not usual now
+
+
+def test_a_part_of_a_full_export_that_changed_wholly_stops_where_nights_are_full(begun):
+    begun.write("b.csv", HEADER, [(KEYS[0], "new", "L"), *rows(KEYS[1:])])
+    assert begun.sync("b.csv").code == 0
+    begun.write("c.csv", HEADER, rows(KEYS[:100], lot="N{}"))
+    done = stops(begun, "c.csv", "100 of 100 known codes (100 %)")
+    assert [stop["guard"] for stop in done.document["error"]["stops"]] == ["changes"]
 
 
 def test_an_empty_export_stops_the_run(begun):

@@ -209,7 +209,7 @@ def test_a_job_of_changes_is_one_whose_nights_mostly_were_small_and_changed(nigh
         for place, (new, changed, same) in enumerate(nights)
     ]
     history = Past(runs, lambda most: known if most is None else min(known, most), naive([]), lambda contents: [])
-    told = [same > changed or 2 * (same + changed) >= known for _, changed, same in nights if same + changed]
+    told = [same > changed or 2 * (new + same + changed) >= known for new, changed, same in nights if same + changed]
     expected = None if not told else told.count(True) >= told.count(False)
     assert _repeats(Guards(50, 1), history) is expected
     assert _repeats(Guards(50, 1, export="changes"), history) is False
