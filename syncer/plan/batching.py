@@ -115,9 +115,8 @@ def _slice(order: Ints, group: npt.NDArray[np.int32] | Ints, varying_of_group: I
     sizes = np.minimum(counts[owner] - piece * most, most)
     starts = np.cumsum(sizes) - sizes
     by_first = np.argsort(order[starts])
-    owner, sizes, shifts = owner[by_first], sizes[by_first], starts[by_first]
-    shifts -= np.cumsum(sizes) - sizes
-    order = order[np.repeat(shifts, sizes) + np.arange(len(order))]
+    owner, sizes, starts = owner[by_first], sizes[by_first], starts[by_first]
+    order = np.concatenate([order[:0], *(order[at : at + size] for at, size in zip(starts, sizes, strict=True))])
     return Batches(order, sizes, np.ones(len(owner), bool), owner, varying_of_group[owner])
 
 

@@ -1,15 +1,20 @@
-"""Progress on standard error: a live bar on a terminal, a plain line now and then elsewhere."""
+"""Progress on standard error: a live bar on a terminal, a plain line now and then elsewhere.
+
+Only the bar needs rich: where nobody watches, as in most nights, it is not loaded.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from syncer.inert import inert
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from rich.progress import Progress
 
     from syncer.execute.engine import Progress as EngineProgress
     from syncer.model import Plan
@@ -22,53 +27,39 @@ class ProgressReport:
     """Shows how far a run has come. ``quiet`` shows nothing."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._console = Console(stderr=True, highlight=False)
         self._quiet = quiet
-        self._live = self._console.is_terminal and not quiet
-        self._bar = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[words]}"),
-            console=self._console,
-            transient=True,
-            disable=not self._live,
-        )
-        self._task = self._bar.add_task("reading", total=None, words="")
+        self._bar = None if quiet or not sys.stderr.isatty() else _live_bar()
         self._values = 0
         self._first_call_s = time.monotonic()
         self._last_line_s = time.monotonic()
         self._last_words = ""
 
     def __enter__(self) -> ProgressReport:
-        self._bar.start()
+        if self._bar is not None:
+            self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._bar is not None:
+            self._bar.stop()
 
     def on_rows(self, rows: int) -> None:
         """Show how many rows were read and validated."""
-        if self._live:
-            self._bar.update(self._task, words=f"{rows:,} rows read")
+        self._update(words=f"{rows:,} rows read")
         self._plain(f"{rows:,} rows read")
 
     def on_list(self, what: str, done: int, of: int) -> None:
         """Show how much of a list was read."""
-        if self._live:
-            self._bar.update(self._task, description=f"reading {what}", total=of, completed=done, words="")
+        self._update(description=f"reading {what}", total=of, completed=done, words="")
         self._plain(f"{done:,} of {of:,} {what} read")
 
     def on_plan(self, plan: Plan) -> None:
         """Show what is going to be sent."""
         self._values = len(plan.items)
         words = f"planned: {self._values:,} values in {len(plan.batches):,} calls"
-        if self._live:
-            self._bar.update(self._task, description="sending", total=len(plan.batches), completed=0, words="")
+        self._update(description="sending", total=len(plan.batches), completed=0, words="")
         self._plain(words, now=True)
 
     def on_progress(self, progress: EngineProgress) -> None:
@@ -86,16 +77,19 @@ class ProgressReport:
             words += f", {count:,} {name}" if count else ""
         if progress.waiting_for:
             words += f"; waiting for {progress.waiting_for}"
-        if self._live:
-            description = "settling earlier runs" if progress.phase == "settle" else "sending"
-            self._bar.update(self._task, description=description, completed=progress.updates, words=words)
+        description = "settling earlier runs" if progress.phase == "settle" else "sending"
+        self._update(description=description, completed=progress.updates, words=words)
         self._plain(f"{progress.updates:,} {words}")
 
     def on_words(self, words: str, *, done: int = 0, of: int = 0) -> None:
         """Show what is being done, in words, and how far it is when that can be counted."""
-        if self._live:
-            self._bar.update(self._task, description=words, total=of or None, completed=done, words="")
+        self._update(description=words, total=of or None, completed=done, words="")
         self._plain(words)
+
+    def _update(self, **fields: Any) -> None:
+        """Show something else on the bar, where there is one."""
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], **fields)
 
     def _rate(self, updates: int) -> str:
         """Say how many calls were made a second since the first."""
@@ -107,9 +101,28 @@ class ProgressReport:
 
     def _plain(self, words: str, *, now: bool = False) -> None:
         now_s = time.monotonic()
-        if self._live or self._quiet or words == self._last_words:
+        if self._bar is not None or self._quiet or words == self._last_words:
             return
         if now or now_s - self._last_line_s >= PLAIN_EVERY_S:
             self._last_line_s = now_s
             self._last_words = words
-            self._console.print(words, markup=False)
+            sys.stderr.write(inert(words) + "\n")
+
+
+def _live_bar() -> Progress:
+    """Return a bar with one task."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[words]}"),
+        console=Console(stderr=True, highlight=False),
+        transient=True,
+    )
+    bar.add_task("reading", total=None, words="")
+    return bar

@@ -106,6 +106,7 @@ class Bench:
         self.run(str(HERE / "export.py"), path, str(self.rows), *options, *self.options)
 
     def run(self, *command: str, codes: tuple[int, ...] = (0,)) -> Measured:
+        os.sync()  # or a step's commits would wait for what the step before it, and the exports, left to be written
         return once([sys.executable, *command], self.folder, ENVIRONMENT, codes)
 
     def wipe(self) -> None:
