@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from syncer.sandbox.api import ROUTES, Request, Route
 from syncer.sandbox.config import ALL_PERMISSIONS, SandboxConfig
@@ -467,7 +467,7 @@ def _find(path: str) -> tuple[Route | None, Mapping[str, str]]:
     for route in ROUTES:
         found = route.pattern.fullmatch(path)
         if found:
-            return route, found.groupdict()
+            return route, {name: unquote(text) for name, text in found.groupdict().items()}
     return None, {}
 
 
