@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from syncer.cli import cli, command, envelope, options, settings, show
+from syncer.steps import UploadRequest
 
 if TYPE_CHECKING:
     from syncer.codes.drive import Step
@@ -92,7 +93,7 @@ def upload_command(
     """Check FILE (CSV or JSON), upload it, and wait until its codes are created. Run it again to go on."""
     from syncer import codes_commands
 
-    request = codes_commands.UploadRequest(
+    request = UploadRequest(
         file=file,
         defaults=defaults,
         url_prefix=url_prefix,
@@ -115,7 +116,7 @@ def resume_command(upload: int | None, errors: Path | None, deadline: float | No
     """Bring every open upload (or one) to its end, without its file."""
     from syncer import codes_commands
 
-    request = codes_commands.UploadRequest(upload_id=upload, errors=errors, deadline_s=deadline)
+    request = UploadRequest(upload_id=upload, errors=errors, deadline_s=deadline)
     with _surroundings() as around:
         result = codes_commands.resume(settings(), request, around)
     _finish(result)

@@ -25,11 +25,12 @@ def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
     """Read all products from the API, keep them in the ledger, and export them when a format or file is named."""
     from syncer import products
     from syncer.report import products as report
+    from syncer.steps import ProductsRequest
 
     if _options().json and form and out is None:
         raise UsageError("--json takes standard output, so an export needs a file", next="add --out FILE")
     with _surroundings() as around:
-        result = products.pull(_settings(), products.PullRequest(archived, form, out), around)
+        result = products.pull(_settings(), ProductsRequest(archived, form, out), around)
     if form is None or out is not None:
         _show(_envelope("products pull", **report.pull_document(result)), lambda: report.pull_text(result))
 

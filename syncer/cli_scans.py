@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from syncer.cli import cli, command, envelope, load, show, surroundings
 from syncer.errors import UsageError
-from syncer.steps import STATUSES
-
-if TYPE_CHECKING:
-    from syncer.scan_commands import ScansRequest
+from syncer.steps import STATUSES, ScansRequest
 
 
 @cli.group("scans")
@@ -56,7 +53,7 @@ def pull_command(
 
     if sum((into_ledger, raw_csv)) > 1 or (into_ledger and out is not None):
         raise UsageError("--into-ledger, --raw-csv: one of them; and --into-ledger has no --out")
-    request = scan_commands.ScansRequest(
+    request = ScansRequest(
         campaign=campaign,
         begin=begin,
         end=end,
@@ -68,6 +65,7 @@ def pull_command(
         form=form,
         out=out,
         into_ledger=into_ledger,
+        raw_csv=raw_csv,
         deadline_s=deadline,
     )
     if raw_csv:

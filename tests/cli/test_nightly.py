@@ -16,7 +16,7 @@ from scan_tools import SCANS_END, everything, uuids
 
 from syncer.api.client import SCM_PERMISSIONS
 from syncer.results import GRAVITY, NightResult, StepOutcome
-from syncer.steps import CodesStep, ProductsStep, ScansStep, SyncStep, parse_steps
+from syncer.steps import ProductsRequest, ScansRequest, SyncStep, UploadRequest, parse_steps
 
 HEADER = ("extended_id", "product")
 STEPS = 'steps = [{products = {out = "p.jsonl"}}, {sync = {files = ["night-*.csv"], results = "out"}}]'
@@ -146,10 +146,10 @@ def test_steps_are_read_as_they_are_written():
         ]
     )  # fmt: skip
     assert steps == (
-        ProductsStep(True),
+        ProductsRequest(True),
         SyncStep(("a.csv",), "erp"),
-        ScansStep(campaign=195, begin="2026-11-20", flags=("out-of-market",), status=1, where={"lot": "7"}),
-        CodesStep(file="c.csv", defaults=("lot=L",), deadline_s=5),
+        ScansRequest(campaign=195, begin="2026-11-20", flags=("out-of-market",), status=1, where={"lot": "7"}),
+        UploadRequest(file="c.csv", defaults=("lot=L",), deadline_s=5),
     )
 
 
