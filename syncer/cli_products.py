@@ -32,7 +32,7 @@ def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
     with _surroundings() as around:
         result = products.pull(_settings(), ProductsRequest(archived, form, out), around)
     if form is None or out is not None:
-        _show(_envelope("products pull", **report.pull_document(result)), lambda: report.pull_text(result))
+        _show(report.pull_document(result), lambda: report.pull_text(result))
 
 
 @command("list", products_group)

@@ -73,7 +73,7 @@ def pull(settings: Settings, request: ScansRequest, around: Surroundings) -> Pul
             reads=reads,
             health=Health(settings.api.give_up_after_s),
             interrupt=around.interrupt,
-            observe=around.on_rows,
+            observe=lambda scans: around.on_list("scans", scans, None),
         )
         error: SyncerError | None = None
         try:
@@ -137,7 +137,7 @@ def _read_csv(
     def take(part: bytes) -> None:
         check()
         file.take(part)
-        around.on_rows(file.lines)
+        around.on_list("lines", file.lines, None)
 
     while True:
         check()
@@ -186,18 +186,26 @@ def compare_scans(
             scans = stored_scans(stack.enter_context(other.transaction()), campaign)
         else:
             scans = pulled_scans(folder)
-        return compare(
+        result = compare(
             _watched(scans, around),
             lambda column, keys: uploads(history, column, keys),
             skip=skip,
             skew_us=int(skew_s * 1e6),
         )
+    if not result.scans and folder is None:
+        whose = "" if campaign is None else f" of campaign {campaign}"
+        raise UsageError(
+            f"the ledger has no scans{whose}, so there is nothing to compare",
+            next="name the folder of a pull, or: syncer scans pull --campaign N --into-ledger",
+        )
+    return result
 
 
 def _watched(scans: Iterator[StoredScan], around: Surroundings) -> Iterator[StoredScan]:
     for number, scan in enumerate(scans, 1):
         if number % 1000 == 0:
-            around.on_rows(number)
+            around.interrupt.check("while comparing; nothing was changed")
+            around.on_list("scans", number, None)
         yield scan
 
 

@@ -25,7 +25,7 @@ from syncer.sandbox.faults import TASK_KINDS, Fault, Faults
 from syncer.sandbox.ingestion import Ingestion
 from syncer.sandbox.limits import Throttle
 from syncer.sandbox.products import Catalogue
-from syncer.sandbox.scans import Lines, Page, Scans, microseconds
+from syncer.sandbox.scans import PRODUCTS, Lines, Page, Scans, microseconds
 from syncer.sandbox.scm import iso_from
 from syncer.sandbox.world import Sample, World, read_codes
 
@@ -79,7 +79,8 @@ class Sandbox:
         else:
             codes = Sample().rows
         codes = list(codes)
-        self.catalogue = Catalogue(config.products, codes)
+        scanned = [{"id": number, "sku": sku, "name": name} for number, sku, name in PRODUCTS if config.scans]
+        self.catalogue = Catalogue(config.products, codes, scanned)
         self.world = World(codes, campaigns=config.campaigns, products=self.catalogue.known, seed=config.seed)
         self.faults = Faults(config.faults, config.seed)
         self.updates = Throttle(config.updates_per_second, 1.0)

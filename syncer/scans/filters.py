@@ -35,6 +35,9 @@ def filters(request: ScansRequest) -> dict[str, str]:
                 found[name] = iso(microseconds(text))
             except ValueError:
                 raise UsageError(f"{text!r} is no ISO time, like 2026-11-20 or 2026-11-20T05:00:00Z") from None
+    if "date_from" in found and "date_to" in found and found["date_from"] > found["date_to"]:
+        words = f"nothing lies between --from {request.begin} and --to {request.end}: the first is later"
+        raise UsageError(words, next="exchange the two")
     if request.timeframe is not None:
         if not re.fullmatch(r"-?[0-9]+[ymwd]", request.timeframe):
             raise UsageError(f"{request.timeframe!r} is no timeframe, like 1y, 2m, 3w or 1d (-1y is right too)")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
+import sys
+
 import pytest
-from scan_tools import SCANS_END, everything, uuids
+from scan_tools import SCANS_END, delivered, everything, uuids
 
 PULL = ("scans", "pull", "--campaign", "1", "--json")
 
@@ -32,6 +37,7 @@ def test_a_pull_says_what_it_did_and_the_ledger_stays_whole(here):
         ("--timeframe", "1w", "--from", "2021-01-01"), ("--from", "yesterday"), ("--where", "lot"),
         ("--where", "lot=1", "--where", "lot=2"), ("--where", "campaign_id=7"), ("--into-ledger", "--raw-csv"),
         ("--into-ledger", "--out", "x"), ("--product", "NO-SUCH-SKU"), ("--status", "sleeping"), ("--timeframe", "soon"),
+        ("--from", "2026-01-02", "--to", "2026-01-01"), ("--into-ledger", "--format", "csv"), ("--raw-csv", "--format", "csv"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_is_refused_in_one_document(here, arguments):
@@ -114,3 +120,37 @@ def test_a_product_that_is_archived_has_scans_too(here):
     here.box.catalogue.change("SAMPLE", {"is_archived": True})
     here.box.scan(product_id=sample["id"])
     assert here.run(*PULL, "--product", "SAMPLE", "--out", "a").document["scans"]["delivered"] == 1
+
+
+def test_the_sandboxs_made_up_scans_are_of_products_that_it_has(night):
+    with night(scans=60, scans_end=SCANS_END) as here:
+        for sku in ("TEA-GREEN", "SS001"):
+            done = here.run(*PULL, "--product", sku, "--out", sku, "--format", "jsonl")
+            assert done.document["scans"]["delivered"] > 0
+            assert {row["product.sku"] for row in delivered(here.folder / sku)} == {sku}
+
+
+def test_a_pull_that_never_found_a_scan_says_so(here):
+    for _ in range(2):
+        done = here.run("scans", "pull", "--campaign", "7")
+        assert (done.code, "1 page," in done.out, "no scan so far" in done.out) == (0, True, True)
+    assert "no scan so far" not in here.run("scans", "pull", "--campaign", "1").out
+
+
+def test_on_a_terminal_the_number_of_scans_goes_up(here):
+    """A pseudo-terminal is standard error, as people have it; the bar needs some width."""
+    primary, secondary = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "syncer", "scans", "pull", "--campaign", "1"],
+        cwd=here.folder, env=here.variables(COLUMNS="100", TERM="xterm"), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=secondary,
+    ) as process:  # fmt: skip
+        os.close(secondary)
+        shown = b""
+        with contextlib.suppress(OSError):  # as Linux says that the other side is closed
+            while part := os.read(primary, 65536):
+                shown += part
+        os.close(primary)
+        assert process.wait(60) == 0
+    assert b"reading scans" in shown
+    assert b"rows read" not in shown
