@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,25 @@ class Night:
         )
         document = json.loads(finished.stdout) if "--json" in arguments else None
         return Done(finished.returncode, document, finished.stdout, finished.stderr)
+
+    def terminal(self, *arguments: str, **extra: str) -> tuple[int, str]:
+        """Run the program with a terminal as its standard error; return its exit code and what was shown there."""
+        main, secondary = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "syncer", *arguments],
+            cwd=self.folder,
+            env=self.variables(**{"TERM": "xterm", "COLUMNS": "120", **extra}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=secondary,
+        )
+        os.close(secondary)
+        seen = b""
+        with suppress(OSError):  # the other end of a pty ends with an error, not an end of file
+            while part := os.read(main, 65536):
+                seen += part
+        os.close(main)
+        return process.wait(30), seen.decode()
 
     def sync(self, *arguments: str, **extra: str) -> Done:
         return self.run("sync", "--json", *arguments, **extra)

@@ -13,8 +13,10 @@ import ssl
 import threading
 from contextlib import suppress
 from http.client import HTTPResponse
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
+import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -22,6 +24,18 @@ from urllib3.exceptions import ConnectTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class BareSession(requests.Session):
+    """A session that takes nothing from the environment or from answers: no proxies, no ``.netrc``, no cookies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Find no redirect. requests prepares even one that it does not follow, and reads its whole body for that."""
 
 
 class Watch:

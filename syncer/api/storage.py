@@ -16,7 +16,6 @@ import threading
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -24,7 +23,7 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from syncer.api.connection import Watch, WatchedAdapter
+from syncer.api.connection import BareSession, Watch, WatchedAdapter
 from syncer.api.words import one_line
 
 if TYPE_CHECKING:
@@ -57,16 +56,6 @@ class StorageAnswer:
     verdict: StorageVerdict
     status_code: int | None
     message: str
-
-
-class _Session(requests.Session):
-    def __init__(self) -> None:
-        super().__init__()
-        self.trust_env = False
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Find no redirect: requests would prepare even one that it does not follow."""
 
 
 class Form:
@@ -151,7 +140,7 @@ class StorageHost:
 
     def _exchange(self, url: str, form: Form, valid_s: float) -> StorageAnswer:
         watch = Watch(time.monotonic)
-        session = _Session()
+        session = BareSession()
         session.headers.clear()
         session.headers.update({"User-Agent": self._user_agent, "Accept": "*/*", "Content-Type": form.content_type})
         session.verify = self._ca_file or True

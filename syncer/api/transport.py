@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
 
-from syncer.api.connection import Watch, WatchedAdapter
+from syncer.api.connection import BareSession, Watch, WatchedAdapter
 from syncer.masking import MASK, pattern
 
 if TYPE_CHECKING:
@@ -60,18 +59,6 @@ class Reply:
     arrived_by_s: float = 0.0
 
 
-class _Session(requests.Session):
-    """A session that takes nothing from the environment or from answers: no proxies, no ``.netrc``, no cookies."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.trust_env = False
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Find no redirect. requests prepares even one that it does not follow, and reads its whole body for that."""
-
-
 class Transport:
     """A lane's connection. Used by one thread; only `abort` may be called from another."""
 
@@ -91,7 +78,7 @@ class Transport:
         self._clock = clock
         self._watch = Watch(clock.monotonic_s)
         self._last_used_s = 0.0
-        self._session = _Session()
+        self._session = BareSession()
         self._session.verify = ca_file or True
         self._session.headers.update(
             {"Authorization": f"UAT {token}", "Accept": "application/json", "User-Agent": user_agent}

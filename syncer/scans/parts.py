@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from syncer.errors import LedgerWriteError, UsageError
+from syncer.private import sync_folder
 from syncer.scans.columns import FIXED, SCM_PREFIX, Block
 from syncer.scans.seen import ID_BYTES
 
@@ -96,7 +97,7 @@ class Folder:
             folder = self.folder / f"date={_day(int(day))}"
             if not folder.is_dir():
                 folder.mkdir()
-                _sync(self.folder)
+                sync_folder(self.folder)
             _durable(folder / name, partial(_write_parquet, table.filter(pa.array(days == day))))
 
     def rows(self, block: Block, state: PullState) -> Iterator[Sequence[Any]]:  # noqa: ARG002
@@ -177,15 +178,7 @@ def _durable(path: Path, write: Callable[[IO[bytes]], None]) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.rename(path)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)
 
 
 def _day(number: int) -> str:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
 import os
-import pty
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing
 
@@ -241,20 +237,10 @@ def test_an_export_that_cannot_be_written_says_that_the_ledger_has_the_products(
 
 def test_on_a_terminal_a_bar_shows_how_much_of_the_list_was_read(night):
     with night(products=PRODUCTS, latency_s=0.2) as here:
-        main, secondary = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "syncer", "products", "pull"], cwd=here.folder, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=secondary, env=here.variables(TERM="xterm", COLUMNS="120"),
-        )  # fmt: skip
-        os.close(secondary)
-        seen = b""
-        with contextlib.suppress(OSError):  # the other end of a pty ends with an error, not an end of file
-            while part := os.read(main, 65536):
-                seen += part
-        os.close(main)
-        assert process.wait(30) == 0
-        assert "reading products" in seen.decode()
-        assert "/231" in seen.decode()
+        code, seen = here.terminal("products", "pull")
+        assert code == 0
+        assert "reading products" in seen
+        assert "/231" in seen
 
 
 def test_progress_is_for_people_and_the_document_alone_for_scripts(night):

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
-import sys
-
 import pytest
 from scan_tools import SCANS_END, delivered, everything, uuids
 
@@ -138,19 +133,7 @@ def test_a_pull_that_never_found_a_scan_says_so(here):
 
 
 def test_on_a_terminal_the_number_of_scans_goes_up(here):
-    """A pseudo-terminal is standard error, as people have it; the bar needs some width."""
-    primary, secondary = os.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "syncer", "scans", "pull", "--campaign", "1"],
-        cwd=here.folder, env=here.variables(COLUMNS="100", TERM="xterm"), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=secondary,
-    ) as process:  # fmt: skip
-        os.close(secondary)
-        shown = b""
-        with contextlib.suppress(OSError):  # as Linux says that the other side is closed
-            while part := os.read(primary, 65536):
-                shown += part
-        os.close(primary)
-        assert process.wait(60) == 0
-    assert b"reading scans" in shown
-    assert b"rows read" not in shown
+    code, seen = here.terminal("scans", "pull", "--campaign", "1")
+    assert code == 0
+    assert "reading scans" in seen
+    assert "rows read" not in seen
