@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,8 @@ FORMS = ("csv", "jsonl", "parquet")
 DAY_US = 86_400_000_000
 JSON_ROWS = 2_000
 """Rows that are turned into objects at a time: bounds the memory."""
+WRITERS = 4
+"""Files of one part that are written at the same time: what they cost is mostly waiting for the disk."""
 _PART = re.compile(r"part-(\d{6,})\.(csv|jsonl|parquet)(\.tmp)?")
 
 
@@ -93,12 +96,19 @@ class Folder:
     def _write_days(self, block: Block, name: str) -> None:
         days = block.times_us // DAY_US
         table = with_times(block)
-        for day in np.unique(days):
-            folder = self.folder / f"date={_day(int(day))}"
-            if not folder.is_dir():
-                folder.mkdir()
-                sync_folder(self.folder)
-            _durable(folder / name, partial(_write_parquet, table.filter(pa.array(days == day))))
+        folders = {int(day): self.folder / f"date={_day(int(day))}" for day in np.unique(days)}
+        missing = [folder for folder in folders.values() if not folder.is_dir()]
+        for folder in missing:
+            folder.mkdir()
+        if missing:
+            sync_folder(self.folder)
+
+        def write(day: int) -> None:
+            _durable(folders[day] / name, partial(_write_parquet, table.filter(pa.array(days == day))))
+
+        # A part may span a year, so have 365 files, and each waits for the disk: they wait together.
+        with ThreadPoolExecutor(WRITERS) as pool:
+            list(pool.map(write, folders))
 
     def rows(self, block: Block, state: PullState) -> Iterator[Sequence[Any]]:  # noqa: ARG002
         """See `Destination`: nothing."""
