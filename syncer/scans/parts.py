@@ -32,8 +32,8 @@ FORMS = ("csv", "jsonl", "parquet")
 DAY_US = 86_400_000_000
 JSON_ROWS = 2_000
 """Rows that are turned into objects at a time: bounds the memory."""
-WRITERS = 4
-"""Files of one part that are written at the same time: what they cost is mostly waiting for the disk."""
+SETTLERS = 4
+"""Files of one part that are synced at the same time."""
 _PART = re.compile(r"part-(\d{6,})\.(csv|jsonl|parquet)(\.tmp)?")
 
 
@@ -103,12 +103,13 @@ class Folder:
         if missing:
             sync_folder(self.folder)
 
-        def write(day: int) -> None:
-            _durable(folders[day] / name, partial(_write_parquet, table.filter(pa.array(days == day))))
-
-        # A part may span a year, so have 365 files, and each waits for the disk: they wait together.
-        with ThreadPoolExecutor(WRITERS) as pool:
-            list(pool.map(write, folders))
+        paths = [folder / name for folder in folders.values()]
+        for day, path in zip(folders, paths, strict=True):
+            _write_beside(path, partial(_write_parquet, table.filter(pa.array(days == day))))
+        # A part may span a year, so have 365 files, and each waits for the disk: they wait together. They are written
+        # one after the other, because each thread that writes Parquet keeps memory of its own.
+        with ThreadPoolExecutor(SETTLERS) as pool:
+            list(pool.map(_settle, paths))
 
     def rows(self, block: Block, state: PullState) -> Iterator[Sequence[Any]]:  # noqa: ARG002
         """See `Destination`: nothing."""
@@ -181,11 +182,24 @@ def _write_parquet(table: pa.Table, file: IO[bytes]) -> None:
 
 
 def _durable(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Write a file whole, or not at all: sync it, then give it its name, then sync the folder."""
-    part = path.with_name(path.name + ".tmp")
-    with part.open("wb") as file:
+    """Write a file whole, or not at all."""
+    _write_beside(path, write)
+    _settle(path)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".tmp")
+
+
+def _write_beside(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+    with _beside(path).open("wb") as file:
         write(file)
-        file.flush()
+
+
+def _settle(path: Path) -> None:
+    """Sync what was written beside a file's name, then give it that name, then sync the folder."""
+    part = _beside(path)
+    with part.open("rb") as file:
         os.fsync(file.fileno())
     part.rename(path)
     sync_folder(path.parent)

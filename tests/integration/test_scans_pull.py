@@ -64,7 +64,9 @@ def test_a_pull_killed_at_every_page_has_each_scan_once_in_the_end(night):
         (Folder, "write", "csv"),
         (ScanLedger, "commit", "jsonl"),
         (ScanLedger, "commit", "ledger"),
-        (parts, "_durable", "parquet"),
+        (parts, "_durable", "csv"),
+        (parts, "_write_beside", "parquet"),
+        (parts, "_settle", "parquet"),
     ],
 )
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -73,7 +75,7 @@ def test_a_death_at_the_nth_step_for_every_n_loses_and_repeats_nothing(night, mo
     into = {"into_ledger": True} if form == "ledger" else {"form": form}
     with open_scans(night, scans=17, scans_days=3.0) as here:
         for n in range(1, 60):
-            numbers = itertools.count(1)  # the files of a part are written by several threads
+            numbers = itertools.count(1)  # the files of a part are synced by several threads
             extra = {**SMALL, "SYNCER_SCANS__PART_ROWS": "5", "SYNCER_LEDGER__URL": f"sqlite:///{here.folder}/{n}.db"}
 
             def step(*arguments, n=n, numbers=numbers, **named):
