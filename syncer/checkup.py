@@ -27,16 +27,16 @@ from syncer.ledger.ledger import Ledger
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.results import Finding
 from syncer.session import connection_of
-from syncer.steps import CodesStep, ProductsStep, ScansStep, SyncStep, name_of
+from syncer.steps import ProductsRequest, ScansRequest, SyncStep, UploadRequest, name_of
 
 CLOCK_OFF_MAX_S = 60.0
 """How far this machine's clock may be off the API's before ``check`` says so."""
 
 STEP_PERMISSIONS: Mapping[type, frozenset[str]] = {
-    ProductsStep: frozenset({"product_view"}),
+    ProductsRequest: frozenset({"product_view"}),
     SyncStep: SCM_PERMISSIONS,
-    ScansStep: frozenset({"scans_download"}),
-    CodesStep: frozenset(
+    ScansRequest: frozenset({"scans_download"}),
+    UploadRequest: frozenset(
         {
             "workorder_view", "workorder_download", "workorder_sid_download", "ingestion_view", "ingestion_cancel",
             "ingestion_code_create", "product_view",
@@ -108,7 +108,7 @@ def _needs(settings: Settings) -> dict[str, frozenset[str]]:
     needs = {"SCM uploads": SCM_PERMISSIONS}
     for step in settings.nightly.steps:
         needed = STEP_PERMISSIONS[type(step)]
-        if isinstance(step, ScansStep) and step.product is not None:
+        if isinstance(step, ScansRequest) and step.product is not None:
             needed |= {"product_view"}
         name = NIGHTLY_STEP + name_of(step)
         needs[name] = needs.get(name, frozenset()) | needed

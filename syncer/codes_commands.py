@@ -11,7 +11,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,25 +19,26 @@ from typing import TYPE_CHECKING
 from syncer import __version__
 from syncer.api.ingestion import IngestionClient
 from syncer.api.storage import StorageHost
-from syncer.api.transport import Transport
 from syncer.clock import Clock, SystemClock, utc_text
 from syncer.codes.archive import extract
 from syncer.codes.checking import check_file
 from syncer.codes.drive import Step, UploadDriver, UploadSettings
 from syncer.codes.parts import PartsWriter, spool_folder, sweep
-from syncer.codes.patience import Patience
+from syncer.codes.patience import RESUME, Patience
 from syncer.codes.reading import CodesFile, Reject
 from syncer.codes.results import CodesResult
 from syncer.codes.rules import PART_BYTES_MAX, fingerprint, parse_defaults
 from syncer.errors import LedgerWriteError, SourceError, SyncerError, UsageError
+from syncer.execute.reading import AGAIN
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.upload_values import CodeError, CodeUpload, NewUpload, Upload
 from syncer.session import connection_of
 from syncer.signals import Interrupt
+from syncer.steps import UploadRequest
 from syncer.upload_lifecycle import FINAL
 
 if TYPE_CHECKING:
-    from syncer.api.ingestion import WorkOrder
+    from syncer.api.ingestion import FileAnswer, WorkOrder
     from syncer.config import Settings
     from syncer.ledger.uploads import Uploads
 
@@ -45,21 +46,6 @@ SHOWN_MAX = 100
 ERRORS_SUFFIX = ".errors.csv"
 FILE_TIMEOUT_S = 600.0
 """For the whole of a work order's file, when ``api.timeout_s`` is shorter."""
-
-
-@dataclass(frozen=True, slots=True)
-class UploadRequest:
-    """What the command line asks of ``codes upload`` and ``codes resume``; ``file`` is empty for the latter."""
-
-    file: str = ""
-    upload_id: int | None = None
-    defaults: tuple[str, ...] = ()
-    url_prefix: str | None = None
-    allow_duplicates: bool = False
-    skip_invalid: bool = False
-    part_bytes: int = PART_BYTES_MAX
-    errors: Path | None = None
-    deadline_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -109,13 +95,13 @@ def resume(settings: Settings, request: UploadRequest, around: CodesSurroundings
 
 def list_uploads(settings: Settings, *, most: int) -> list[Upload]:
     """Return the newest uploads, newest first."""
-    with _reading(settings) as ledger:
+    with Ledger.reading(settings.ledger.url) as ledger:
         return [] if ledger is None else ledger.uploads().newest(most=most)
 
 
 def status(settings: Settings, upload_id: int | None) -> tuple[Upload | None, list[CodeError]]:
     """Return one upload (None: the newest) and what was said against its codes."""
-    with _reading(settings) as ledger:
+    with Ledger.reading(settings.ledger.url) as ledger:
         if ledger is None or (upload_id is None and not ledger.uploads().newest(most=1)):
             if upload_id is not None:
                 raise UsageError(f"there is no upload {upload_id} in the ledger", next="syncer codes list")
@@ -127,7 +113,7 @@ def status(settings: Settings, upload_id: int | None) -> tuple[Upload | None, li
 
 def code_history(settings: Settings, code: str) -> list[CodeUpload]:
     """Return every upload of one own code, oldest first."""
-    with _reading(settings) as ledger:
+    with Ledger.reading(settings.ledger.url) as ledger:
         return [] if ledger is None else ledger.uploads().history(code)
 
 
@@ -135,8 +121,8 @@ def work_orders(
     settings: Settings, *, search: str | None, archived: bool, most: int, around: CodesSurroundings
 ) -> tuple[list[WorkOrder], bool]:
     """Return work orders as the API lists them, and whether these are all."""
-    patience = _patience(settings, around, None)
-    with _transport(settings, around.clock, settings.api.timeout_s) as transport:
+    patience = _patience(settings, around, None, again=AGAIN)
+    with closing(connection_of(settings).transport(around.clock)) as transport:
         client = IngestionClient(transport)
         answer = patience.ask(lambda: client.work_orders(search=search, archived=archived, most=most))
         if answer.message:
@@ -146,15 +132,18 @@ def work_orders(
 
 def download_work_order(settings: Settings, order_id: int, folder: Path, around: CodesSurroundings) -> list[Path]:
     """Get a work order's zip and extract it into `folder`; return the files."""
-    patience = _patience(settings, around, None)
-    with _transport(settings, around.clock, max(settings.api.timeout_s, FILE_TIMEOUT_S)) as transport:
+    patience = _patience(settings, around, None, again=AGAIN)
+    timeout_s = max(settings.api.timeout_s, FILE_TIMEOUT_S)
+    with closing(connection_of(settings).transport(around.clock, timeout_s=timeout_s)) as transport:
         client = IngestionClient(transport)
-        answer = client.work_order_file(order_id)
-        if answer.status_code == 404:  # noqa: PLR2004
-            raise UsageError(f"the API has no file for work order {order_id}", next="syncer workorders list")
-        patience.note(answer)
-        if not answer.content:
-            answer = patience.ask(lambda: client.work_order_file(order_id))
+
+        def get() -> FileAnswer:
+            answer = client.work_order_file(order_id)
+            if answer.status_code == 404:  # noqa: PLR2004
+                raise UsageError(f"the API has no file for work order {order_id}", next="syncer workorders list")
+            return answer
+
+        answer = patience.ask(get)
         if not answer.content:
             raise UsageError(f"the API refused the file: {answer.message}", next="syncer workorders list")
     return extract(answer.content, folder)
@@ -207,7 +196,7 @@ def _record(
             left_out={"invalid": checked.rejected, "duplicate": checked.ignored},
             program=f"syncer {__version__}, process {os.getpid()} on {socket.gethostname()}",
         )  # fmt: skip
-        with PartsWriter(file, folder, mark[:16], limit=request.part_bytes) as writer:
+        with PartsWriter(file, folder, mark[:16], limit=request.part_bytes or PART_BYTES_MAX) as writer:
             at = utc_text(around.clock.wall_s())
             recorded = uploads.add(new, writer.rows(checked), lambda: writer.parts, at=at)
     finally:
@@ -230,14 +219,17 @@ def _drive(
     limit_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
     error: SyncerError | None = None
     try:
-        with _transport(settings, around.clock, api.timeout_s) as transport:
+        connection = connection_of(settings)
+        with closing(connection.transport(around.clock)) as transport:
             for one in result.uploads:
                 if one.open:
                     UploadDriver(
                         uploads,
                         one,
                         IngestionClient(transport),
-                        StorageHost(timeout_s=api.timeout_s, user_agent=f"syncer/{__version__}"),
+                        StorageHost(
+                            timeout_s=api.timeout_s, user_agent=connection.user_agent, ca_file=connection.ca_file
+                        ),
                         folder,
                         UploadSettings(settle_s=api.settle_s, poll_s=api.poll_s, task_timeout_s=api.task_timeout_s),
                         clock=around.clock,
@@ -315,31 +307,12 @@ def _known(uploads: Uploads, upload_id: int) -> Upload:
     return found
 
 
-def _patience(settings: Settings, around: CodesSurroundings, deadline_s: float | None) -> Patience:
-    return Patience(around.clock, around.interrupt, give_up_after_s=settings.api.give_up_after_s, deadline_s=deadline_s)
-
-
-@contextmanager
-def _transport(settings: Settings, clock: Clock, timeout_s: float) -> Iterator[Transport]:
-    connection = connection_of(settings)
-    transport = Transport(
-        connection.base_url, connection.token(), timeout_s=timeout_s, user_agent=connection.user_agent, clock=clock
-    )
-    try:
-        yield transport
-    finally:
-        transport.close()
+def _patience(
+    settings: Settings, around: CodesSurroundings, deadline_s: float | None, *, again: str = RESUME
+) -> Patience:
+    give_up_after_s = settings.api.give_up_after_s
+    return Patience(around.clock, around.interrupt, give_up_after_s=give_up_after_s, deadline_s=deadline_s, again=again)
 
 
 def _writing(settings: Settings, around: CodesSurroundings) -> Ledger:
     return Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s()))
-
-
-@contextmanager
-def _reading(settings: Settings) -> Iterator[Ledger | None]:
-    ledger = Ledger.open_to_read(settings.ledger.url)
-    try:
-        yield ledger
-    finally:
-        if ledger is not None:
-            ledger.close()

@@ -73,8 +73,8 @@ class Surroundings:
     on_rows: Callable[[int], None] = lambda rows: None
     on_plan: Callable[[Plan], None] = lambda plan: None
     on_progress: Callable[[Progress], None] = lambda progress: None
-    on_list: Callable[[str, int, int], None] = lambda what, done, of: None
-    """Is told of a list that is read: of what, how many are read, how many there are."""
+    on_list: Callable[[str, int, int | None], None] = lambda what, done, of: None
+    """Is told of a list that is read: of what, how many are read, how many there are (None: nobody says)."""
 
 
 def plan(settings: Settings, request: Request, around: Surroundings) -> SyncResult:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import glob
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from syncer.config import Settings, pick_job
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, ConfigError, SignalError, SyncerError, UsageError
 from syncer.results import NightResult, StepOutcome, StepResult, SyncResult
 from syncer.session import connection_of
-from syncer.steps import CodesStep, ProductsStep, ScansStep, SyncStep, name_of
+from syncer.steps import ProductsRequest, ScansRequest, SyncStep, UploadRequest, name_of
 
 if TYPE_CHECKING:
     from syncer.commands import Surroundings
@@ -73,10 +74,9 @@ def _do(name: str, work: Work, around: Surroundings) -> StepOutcome:
     return StepOutcome(name, exit_code, around.clock.monotonic_s() - started_s, result, error)
 
 
-def _prepare_products(settings: Settings, step: ProductsStep, around: Surroundings) -> Work:
-    request = products.PullRequest(step.archived, step.format, Path(step.out) if step.out else None)
-    products.export_form(request)
-    return lambda: products.pull(settings, request, around)
+def _prepare_products(settings: Settings, step: ProductsRequest, around: Surroundings) -> Work:
+    products.export_form(step)
+    return lambda: products.pull(settings, step, around)
 
 
 def _prepare_sync(settings: Settings, step: SyncStep, around: Surroundings) -> Work:
@@ -100,29 +100,16 @@ def _matching(pattern: str) -> list[str]:
     return found
 
 
-def _prepare_scans(settings: Settings, step: ScansStep, around: Surroundings) -> Work:
+def _prepare_scans(settings: Settings, step: ScansRequest, around: Surroundings) -> Work:
     from syncer import scan_commands
+    from syncer.scans.filters import check_request
 
-    request = scan_commands.ScansRequest(
-        campaign=step.campaign,
-        begin=step.begin,
-        end=step.end,
-        timeframe=step.timeframe,
-        flags=step.flags,
-        status=step.status,
-        product=step.product,
-        where=dict(step.where),
-        form=step.format,
-        out=Path(step.out) if step.out else None,
-        into_ledger=step.into_ledger,
-        deadline_s=step.deadline_s,
-    )
-    scan_commands.check_request(request, raw=step.raw_csv)
+    check_request(step)
     work = scan_commands.raw_csv if step.raw_csv else scan_commands.pull
-    return lambda: work(settings, request, around)
+    return lambda: work(settings, step, around)
 
 
-def _prepare_codes(settings: Settings, step: CodesStep, around: Surroundings) -> Work:
+def _prepare_codes(settings: Settings, step: UploadRequest, around: Surroundings) -> Work:
     from syncer import codes_commands
     from syncer.codes.rules import parse_defaults
     from syncer.codes_commands import ERRORS_SUFFIX
@@ -135,24 +122,15 @@ def _prepare_codes(settings: Settings, step: CodesStep, around: Surroundings) ->
         if len(files) != 1:
             words = f"{len(files)} files match {step.file}, and a step uploads one"
             raise UsageError(words, next="leave one there, or correct nightly.steps")
-        request = codes_commands.UploadRequest(
-            file=files[0],
-            defaults=step.defaults,
-            url_prefix=step.url_prefix,
-            allow_duplicates=step.allow_duplicates,
-            skip_invalid=step.skip_invalid,
-            errors=Path(step.errors) if step.errors else None,
-            deadline_s=step.deadline_s,
-        )
         theirs = codes_commands.CodesSurroundings(around.clock, around.interrupt, around.on_rows)
-        return codes_commands.upload(settings, request, theirs)
+        return codes_commands.upload(settings, replace(step, file=files[0]), theirs)
 
     return work
 
 
 _PREPARE: dict[type, Callable[[Settings, Any, Surroundings], Work]] = {
-    ProductsStep: _prepare_products,
+    ProductsRequest: _prepare_products,
     SyncStep: _prepare_sync,
-    ScansStep: _prepare_scans,
-    CodesStep: _prepare_codes,
+    ScansRequest: _prepare_scans,
+    UploadRequest: _prepare_codes,
 }

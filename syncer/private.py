@@ -35,6 +35,15 @@ def open_or_create(path: Path) -> int:
     return descriptor
 
 
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: what was created in it, renamed or removed survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def part_of(target: Path) -> Iterator[Path]:
     """Give an empty temporary file beside `target`; remove it at the end, unless it was renamed by then."""

@@ -7,11 +7,7 @@ the ledger first; so a pull that was interrupted has changed nothing, or has onl
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncer.clock import utc_text
@@ -22,6 +18,7 @@ from syncer.ledger.ledger import Ledger
 from syncer.report.products import write_products
 from syncer.results import ProductsView, ProductView, PullResult, Requests
 from syncer.session import reader_of
+from syncer.steps import ProductsRequest
 
 if TYPE_CHECKING:
     from syncer.commands import Surroundings
@@ -31,16 +28,7 @@ if TYPE_CHECKING:
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 
-@dataclass(frozen=True, slots=True)
-class PullRequest:
-    """What is asked of ``products pull``. ``form`` without ``out`` writes to standard output."""
-
-    archived: bool = False
-    form: str | None = None
-    out: Path | None = None
-
-
-def pull(settings: Settings, request: PullRequest, around: Surroundings) -> PullResult:
+def pull(settings: Settings, request: ProductsRequest, around: Surroundings) -> PullResult:
     """Read all products, keep them in the ledger, export them. Raises before anything is kept, or is done."""
     clock, started_s = around.clock, around.clock.monotonic_s()
     form = export_form(request)
@@ -58,7 +46,7 @@ def pull(settings: Settings, request: PullRequest, around: Surroundings) -> Pull
     return PullResult(found.record, new, gone, requests, request.out, form)
 
 
-def export_form(request: PullRequest) -> str | None:
+def export_form(request: ProductsRequest) -> str | None:
     """Return the format of the export, None when none is wanted; raise `UsageError` before anything is read."""
     if request.out is None:
         if request.form == "parquet":
@@ -74,7 +62,7 @@ def export_form(request: PullRequest) -> str | None:
 
 def list_products(settings: Settings, *, archived: bool, text: str, most: int) -> ProductsView:
     """Return the products of the copy, in the order of their SKUs, and when it was read as a whole."""
-    with _copy_of(settings) as ledger:
+    with Ledger.reading(settings.ledger.url) as ledger:
         if ledger is None:
             return ProductsView((), 0, None)
         with ledger.transaction():  # all of one moment
@@ -86,7 +74,7 @@ def list_products(settings: Settings, *, archived: bool, text: str, most: int) -
 
 def show(settings: Settings, sku: str, around: Surroundings, *, fresh: bool = False) -> ProductView:
     """Return the product with this SKU: from the copy, or, when that lacks it (or `fresh`), from the API."""
-    with _copy_of(settings) as ledger:
+    with Ledger.reading(settings.ledger.url) as ledger:
         if ledger is not None and not fresh:
             known = copy.product(ledger, sku)
             if known is not None:
@@ -106,16 +94,6 @@ def _keep(settings: Settings, product: ProductRecord, around: Surroundings) -> N
             copy.store_products(ledger, [product])
     except LedgerBusyError:
         return
-
-
-@contextmanager
-def _copy_of(settings: Settings) -> Iterator[Ledger | None]:
-    ledger = Ledger.open_to_read(settings.ledger.url)
-    try:
-        yield ledger
-    finally:
-        if ledger is not None:
-            ledger.close()
 
 
 def _view(product: ProductRecord, active: PullRecord | None, whole: PullRecord | None) -> ProductView:

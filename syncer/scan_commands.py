@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from syncer.api.classify import Verdict
 from syncer.api.limits import ReadLimiter
 from syncer.api.scans import ScansAnswer, ScansClient, csv_query
-from syncer.api.transport import Transport
 from syncer.clock import Clock, utc_text
 from syncer.commands import Surroundings
 from syncer.config import Settings
@@ -24,8 +21,9 @@ from syncer.errors import (
     UnreachableError,
     UsageError,
 )
-from syncer.execute.assemble import Connection
 from syncer.execute.health import Health
+from syncer.execute.products import look_up
+from syncer.execute.reading import ForbiddenError, Reader
 from syncer.ledger.engine import ledger_path
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.products import ids_of
@@ -33,12 +31,14 @@ from syncer.ledger.scans import ScanLedger, StoredScan, stored_scans
 from syncer.ledger.sent import discarded_fields, incomparable_fields, uploads
 from syncer.scans.columns import microseconds
 from syncer.scans.compare import IDENTIFIERS, Comparison, compare
+from syncer.scans.filters import filters
 from syncer.scans.parts import Destination, Folder, Tables
-from syncer.scans.pull import AGAIN, Pull, PullSettings, iso
+from syncer.scans.pull import AGAIN, Pull, PullSettings
 from syncer.scans.pulled import pulled_scans
 from syncer.scans.raw_csv import RawCsv
 from syncer.scans.results import PullResult, RawResult
-from syncer.session import connection_of
+from syncer.session import connection_of, reader_of
+from syncer.steps import ScansRequest
 
 EVERYTHING = "2000-01-01T00:00:00.000000Z"
 """``date_from`` when nothing bounds the time: the API asks for a bound (scantrust-api.md, "Scans")."""
@@ -48,34 +48,17 @@ HOUR_US = 3_600_000_000
 HOUR_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class ScansRequest:
-    """What the command line asks for; None leaves a filter out. ``where`` are SCM fields."""
-
-    campaign: int
-    begin: str | None = None
-    end: str | None = None
-    timeframe: str | None = None
-    flags: tuple[str, ...] = ()
-    status: int | None = None
-    product: str | None = None
-    where: dict[str, str] = field(default_factory=dict)
-    form: str = "csv"
-    out: Path | None = None
-    into_ledger: bool = False
-    deadline_s: float | None = None
-
-
 def pull(settings: Settings, request: ScansRequest, around: Surroundings) -> PullResult:
     """Pull what is new since the last time; returns a result whenever the pull began, with what stopped it."""
     clock, started_s = around.clock, around.clock.monotonic_s()
     folder = (request.out or Path(f"scans-{request.campaign}")).absolute()
     connection = connection_of(settings)
     with (
-        closing(ScansClient(_transport(connection, around, connection.timeout_s))) as client,
+        closing(ScansClient(connection.transport(clock))) as client,
         ScanLedger.open(settings.ledger.url, at=utc_text(clock.wall_s())) as ledger,
     ):
-        parameters = _parameters(settings, request, client, clock)
+        reads = ReadLimiter(settings.api.reads_per_minute)
+        parameters = _parameters(settings, request, around, reads, started_s)
         form = "ledger" if request.into_ledger else request.form
         scope = json.dumps({**parameters, "format": form}, sort_keys=True, ensure_ascii=False)
         name = f"ledger: {scope}" if request.into_ledger else str(folder)
@@ -87,10 +70,10 @@ def pull(settings: Settings, request: ScansRequest, around: Surroundings) -> Pul
             destination,
             _pull_settings(settings, request, parameters, started_s),
             clock,
-            reads=ReadLimiter(settings.api.reads_per_minute),
+            reads=reads,
             health=Health(settings.api.give_up_after_s),
             interrupt=around.interrupt,
-            observe=around.on_rows,
+            observe=lambda scans: around.on_list("scans", scans, None),
         )
         error: SyncerError | None = None
         try:
@@ -122,10 +105,12 @@ def raw_csv(settings: Settings, request: ScansRequest, around: Surroundings) -> 
     connection = connection_of(settings)
     limit_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
     timeout_s = max(CSV_TIMEOUT_S, connection.timeout_s)
-    client = ScansClient(_transport(connection, around, timeout_s if limit_s is None else min(timeout_s, limit_s + 1)))
+    timeout_s = timeout_s if limit_s is None else min(timeout_s, limit_s + 1)
+    reads = ReadLimiter(settings.api.reads_per_minute)
+    client = ScansClient(connection.transport(clock, timeout_s=timeout_s))
     deadline_s = None if limit_s is None else started_s + limit_s
     with closing(client):
-        parameters = _parameters(settings, request, client, clock)
+        parameters = _parameters(settings, request, around, reads, started_s)
         if "timeframe" not in parameters and request.begin is None:
             parameters["date_from"] = EVERYTHING
         file = RawCsv((request.out or Path(f"scans-{request.campaign}.csv")).absolute())
@@ -152,7 +137,7 @@ def _read_csv(
     def take(part: bytes) -> None:
         check()
         file.take(part)
-        around.on_rows(file.lines)
+        around.on_list("lines", file.lines, None)
 
     while True:
         check()
@@ -201,103 +186,73 @@ def compare_scans(
             scans = stored_scans(stack.enter_context(other.transaction()), campaign)
         else:
             scans = pulled_scans(folder)
-        return compare(
+        result = compare(
             _watched(scans, around),
             lambda column, keys: uploads(history, column, keys),
             skip=skip,
             skew_us=int(skew_s * 1e6),
         )
+    if not result.scans and folder is None:
+        whose = "" if campaign is None else f" of campaign {campaign}"
+        raise UsageError(
+            f"the ledger has no scans{whose}, so there is nothing to compare",
+            next="name the folder of a pull, or: syncer scans pull --campaign N --into-ledger",
+        )
+    return result
 
 
 def _watched(scans: Iterator[StoredScan], around: Surroundings) -> Iterator[StoredScan]:
     for number, scan in enumerate(scans, 1):
         if number % 1000 == 0:
-            around.on_rows(number)
+            around.interrupt.check("while comparing; nothing was changed")
+            around.on_list("scans", number, None)
         yield scan
 
 
-def _transport(connection: Connection, around: Surroundings, timeout_s: float) -> Transport:
-    return Transport(
-        connection.base_url,
-        connection.token(),
-        timeout_s=timeout_s,
-        user_agent=connection.user_agent,
-        clock=around.clock,
-    )
-
-
-def check_request(request: ScansRequest, *, raw: bool = False) -> None:
-    """Raise `UsageError` for what could never be pulled; asks nobody, writes nothing."""
-    filters(request)
-    if request.into_ledger or request.out is None:
-        return
-    if raw and (request.out.is_dir() or not request.out.parent.is_dir()):
-        raise UsageError(f"{request.out} cannot be written: its folder does not exist, or it is one itself")
-    if not raw and request.out.exists() and not request.out.is_dir():
-        raise UsageError(f"{request.out} is a file; scans are written as parts into a folder")
-
-
-def filters(request: ScansRequest) -> dict[str, str]:
-    """Return the filters as the API takes them, all but the product; raise `UsageError` for what cannot be asked."""
-    if request.timeframe is not None and (request.begin is not None or request.end is not None):
-        raise UsageError("--timeframe stands for itself: leave --from and --to out", next="syncer scans pull --help")
-    found = {"campaign_id": str(request.campaign)}
-    for name, text in (("date_from", request.begin), ("date_to", request.end)):
-        if text is not None:
-            try:
-                found[name] = iso(microseconds(text))
-            except ValueError:
-                raise UsageError(f"{text!r} is no ISO time, like 2026-11-20 or 2026-11-20T05:00:00Z") from None
-    if request.timeframe is not None:
-        if not re.fullmatch(r"-?[0-9]+[ymwd]", request.timeframe):
-            raise UsageError(f"{request.timeframe!r} is no timeframe, like 1y, 2m, 3w or 1d (-1y is right too)")
-        found["timeframe"] = request.timeframe
-    if request.flags:
-        found["flags"] = ",".join(request.flags)
-    if request.status is not None:
-        found["activation_status"] = str(request.status)
-    taken = sorted({*found, "product", "page_mode", "cursor", "limit", "offset"} & set(request.where))
-    if taken:
-        raise UsageError(f"--where is for SCM fields; {', '.join(taken)} has an option of its own")
-    return {**found, **request.where}
-
-
-def _parameters(settings: Settings, request: ScansRequest, client: ScansClient, clock: Clock) -> dict[str, str]:
+def _parameters(
+    settings: Settings, request: ScansRequest, around: Surroundings, reads: ReadLimiter, started_s: float
+) -> dict[str, str]:
     found = filters(request)
     if request.product is None:
         return found
-    return {**found, "product": str(_product(settings, request.product, client, clock))}
+    with closing(
+        reader_of(settings, around.clock, around.interrupt, started_s=started_s, deadline_s=request.deadline_s)
+    ) as reader:
+        reader.limiter = reads
+        return {**found, "product": str(_product(settings, request.product, reader))}
 
 
-def _product(settings: Settings, given: str, client: ScansClient, clock: Clock) -> int:
+def _product(settings: Settings, given: str, reader: Reader) -> int:
     """Return a product's id. A SKU may be made of digits alone, so it is looked up first; ``id:332`` says which."""
     kind, _, rest = given.partition(":")
     if kind == "id" and rest.isdecimal():
         return int(rest)
     sku = rest if kind == "sku" else given
-    known = _product_of_copy(settings, sku, clock)
+    known = _product_of_copy(settings, sku, reader.clock)
     if known is not None:
         return known
-    found = client.product_id(sku)
-    if isinstance(found, int):
-        return found
-    if kind != "sku" and given.isdecimal():
+    may_be_id = kind != "sku" and given.isdecimal()
+    by_id = "name its id: --product id:332 (syncer products list)"
+    try:
+        product = look_up(reader, sku)
+    except ForbiddenError as error:
+        if may_be_id:
+            return int(given)
+        words = f"the SKU {sku!r} cannot be looked up, because the token lacks product_view: {error.message}"
+        raise AccessError(words, next=by_id) from error
+    if product is not None:
+        return product.id
+    if may_be_id:
         return int(given)
-    raise UsageError(
-        f"there is no product with the SKU {given!r}: {found}",
-        next="name its id: --product id:332 (syncer products list)",
-    )
+    raise UsageError(f"no product has the SKU {sku!r}", next=by_id)
 
 
 def _product_of_copy(settings: Settings, sku: str, clock: Clock) -> int | None:
     """Return the id that the ledger's copy knows for a SKU, when it was seen within ``products.max_age_h``."""
     since = utc_text(clock.wall_s() - settings.products.max_age_h * HOUR_S)
     try:
-        ledger = Ledger.open_to_read(settings.ledger.url)
+        with Ledger.reading(settings.ledger.url) as ledger:
+            found = [] if ledger is None else ids_of(ledger, sku, since=since)
     except LedgerError:  # a copy that cannot be read answers nothing; what needs the ledger says what is wrong
         return None
-    if ledger is None:
-        return None
-    with ledger:
-        found = ids_of(ledger, sku, since=since)
     return found[0] if len(found) == 1 else None

@@ -1,13 +1,15 @@
 """The steps of a night, as ``nightly.steps`` names them: read from the configuration, every fault named. Pure.
 
 A step is a table with one member, its name: ``{sync = {job = "erp", files = ["/data/*.csv"]}}``. What a step does
-stands in `syncer.nightly`; here is only what may be said about it.
+stands in `syncer.nightly`; here is only what may be said about it. A step that is a command's own request is the same
+value that the command line makes, so that neither can ask for something that the other cannot.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 EXPORT_FORMATS = ("csv", "jsonl", "parquet")
@@ -16,12 +18,12 @@ STATUSES = {"inactive": 0, "active": 1, "blacklisted": 2}
 
 
 @dataclass(frozen=True, slots=True)
-class ProductsStep:
-    """``products = {archived, format, out}``: what ``syncer products pull`` does."""
+class ProductsRequest:
+    """``products = {archived, format, out}``: asked of ``products pull``. ``form`` without ``out``: standard output."""
 
     archived: bool = False
-    format: str | None = None
-    out: str | None = None
+    form: str | None = None
+    out: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,8 @@ class SyncStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScansStep:
-    """``scans = {campaign, …}``: what ``syncer scans pull`` does, with its options under their names there."""
+class ScansRequest:
+    """``scans = {campaign, …}``: asked of ``scans pull``; None leaves a filter out. ``where`` are SCM fields."""
 
     campaign: int
     begin: str | None = None
@@ -45,27 +47,33 @@ class ScansStep:
     status: int | None = None
     product: str | None = None
     where: Mapping[str, str] = field(default_factory=dict)
-    format: str = "csv"
-    out: str | None = None
+    form: str = "csv"
+    out: Path | None = None
     into_ledger: bool = False
     raw_csv: bool = False
     deadline_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CodesStep:
-    """``codes = {file, …}``: what ``syncer codes upload`` does; the file may be a pattern that one file matches."""
+class UploadRequest:
+    """``codes = {file, …}``: asked of ``codes upload``; in a step the file may be a pattern that one file matches.
 
-    file: str
+    Of ``codes resume`` too, which names an upload (or none: all that are open) in place of a file. ``part_bytes``
+    None: as large as the API takes.
+    """
+
+    file: str = ""
+    upload_id: int | None = None
     defaults: tuple[str, ...] = ()
     url_prefix: str | None = None
     allow_duplicates: bool = False
     skip_invalid: bool = False
-    errors: str | None = None
+    part_bytes: int | None = None
+    errors: Path | None = None
     deadline_s: float | None = None
 
 
-Step = ProductsStep | SyncStep | ScansStep | CodesStep
+Step = ProductsRequest | SyncStep | ScansRequest | UploadRequest
 _TEXT = "is a text"
 _SWITCH = "is true or false"
 _TIME = "is a number of seconds"
@@ -110,7 +118,7 @@ def parse_steps(value: Any) -> tuple[Step, ...]:
 
 def name_of(step: Step) -> str:
     """Return the name under which a step stands in ``nightly.steps``."""
-    return {ProductsStep: "products", SyncStep: "sync", ScansStep: "scans", CodesStep: "codes"}[type(step)]
+    return {ProductsRequest: "products", SyncStep: "sync", ScansRequest: "scans", UploadRequest: "codes"}[type(step)]
 
 
 def _step(number: int, name: str, options: Any) -> Step:
@@ -137,34 +145,53 @@ def _texts(value: Any) -> tuple[Any, ...]:
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else ()
 
 
-def _products(number: int, options: Mapping[str, Any]) -> ProductsStep:
+_RENAMED = {
+    "from": "begin",
+    "to": "end",
+    "flag": "flags",
+    "deadline": "deadline_s",
+    "format": "form",
+    "default": "defaults",
+}
+"""Options whose names in a request are others; so are those of the command line."""
+
+
+def _members(options: Mapping[str, Any], **others: Any) -> dict[str, Any]:
+    """Return options as members of a request; ``others`` are those that are not taken as they are."""
+    found = {_RENAMED.get(name, name): value for name, value in options.items()}
+    found |= {name: Path(found[name]) for name in ("out", "errors") if name in found}
+    return found | others
+
+
+def _products(number: int, options: Mapping[str, Any]) -> ProductsRequest:
     if "format" in options and "out" not in options:
         raise ValueError(f"a list of steps in which format stands beside out (step {number})")
-    return ProductsStep(**options)
+    return ProductsRequest(**_members(options))
 
 
 def _sync(number: int, options: Mapping[str, Any]) -> SyncStep:  # noqa: ARG001  one form for all
     return SyncStep(**{**options, "files": _texts(options["files"])})
 
 
-def _scans(number: int, options: Mapping[str, Any]) -> ScansStep:
+def _scans(number: int, options: Mapping[str, Any]) -> ScansRequest:
     ways = [name for name in ("into_ledger", "raw_csv") if options.get(name)]
     if len(ways) > 1 or ("into_ledger" in ways and "out" in options):
         raise ValueError(f"a list of steps in which into_ledger stands alone, without raw_csv and out (step {number})")
     if "format" in options and ways:
         raise ValueError(f"a list of steps in which format is not beside {ways[0]} (step {number})")
-    renamed = {"from": "begin", "to": "end", "flag": "flags", "deadline": "deadline_s"}
-    found = {renamed.get(name, name): value for name, value in options.items()}
-    found["flags"] = _texts(options.get("flag"))
-    found["where"] = {name: str(value) for name, value in options.get("where", {}).items()}
-    found["status"] = STATUSES[options["status"]] if "status" in options else None
-    return ScansStep(**found)
+    return ScansRequest(
+        **_members(
+            options,
+            flags=_texts(options.get("flag")),
+            where={name: str(value) for name, value in options.get("where", {}).items()},
+            status=STATUSES[options["status"]] if "status" in options else None,
+        )
+    )
 
 
-def _codes(number: int, options: Mapping[str, Any]) -> CodesStep:  # noqa: ARG001  one form for all
-    found = {"deadline_s" if name == "deadline" else name: value for name, value in options.items()}
-    defaults = found.pop("default", {})
-    return CodesStep(**found, defaults=tuple(f"{name}={value}" for name, value in defaults.items()))
+def _codes(number: int, options: Mapping[str, Any]) -> UploadRequest:  # noqa: ARG001  one form for all
+    defaults = tuple(f"{name}={value}" for name, value in options.get("default", {}).items())
+    return UploadRequest(**_members(options, defaults=defaults))
 
 
 _MAKE: Mapping[str, Callable[[int, Mapping[str, Any]], Step]] = {

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from syncer import scan_commands
 from syncer.commands import Surroundings
 from syncer.config import load_settings
+from syncer.steps import ScansRequest
 
 SCANS_END = "2026-01-01T00:00:00Z"
 
@@ -29,7 +30,7 @@ def settings_of(here, **extra):
 def pull(here, *, out="out", form="jsonl", campaign=1, extra=None, **request):
     """Pull in this process, into a folder of the night."""
     settings = settings_of(here, **{"SYNCER_LEDGER__URL": f"sqlite:///{here.folder}/syncer.db", **(extra or {})})
-    asked = scan_commands.ScansRequest(
+    asked = ScansRequest(
         campaign=campaign, form=form, out=None if request.get("into_ledger") else here.folder / out, **request
     )
     return scan_commands.pull(settings, asked, Surroundings())

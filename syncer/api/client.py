@@ -234,6 +234,10 @@ class Client:
         email = self._shown(me.email) if isinstance(me.email, str) else None
         return MeAnswer(**self._common(reply), email=email, permissions=permissions, date=reply.headers.get("Date"))
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
     def _call(self, method: str, path: str, body: object) -> Reply:
         return self._transport.call(method, path, body=wire.encode(body))
 

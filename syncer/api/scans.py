@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 SCANS_PATH = "/api/v2/dashboard/scans/"
 CSV_PATH = "/api/v2/dashboard/scans/csv"
-PRODUCTS_PATH = "/api/v2/products/"
 _PORTS = {"http": 80, "https": 443}
 Text = str | None
 Number = int | None
@@ -160,18 +159,6 @@ class ScansClient:
         """Close the connection."""
         self._transport.close()
 
-    def product_id(self, sku: str) -> int | str:
-        """Return the id of the product with a SKU; a text says why there is none."""
-        reply = self._transport.call("GET", PRODUCTS_PATH, params={"sku__exact": sku})
-        if classify(reply) is not Verdict.OK:
-            return self._shown(complaint(reply))
-        try:
-            found = wire.decode(reply.body, _Products).results
-        except wire.UnreadableError as error:
-            return self._shown(str(error))
-        exact = [product.id for product in found if product.sku in {sku, None}]
-        return exact[0] if len(exact) == 1 else f"{len(exact)} products have this SKU"
-
     def _failed(self, reply: Reply, verdict: Verdict, query: str) -> ScansAnswer:
         return ScansAnswer(
             verdict=verdict,
@@ -197,15 +184,6 @@ class ScansClient:
 
     def _shown(self, text: str) -> str:
         return one_line(self._transport.masked(text))
-
-
-class _Product(msgspec.Struct):
-    id: int
-    sku: str | None = None
-
-
-class _Products(msgspec.Struct):
-    results: list[_Product]
 
 
 def first_query(parameters: Mapping[str, str], *, page_rows: int) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from syncer.cli.frame import codes_surroundings, command, deadline_option, envelope, settings, show
+from syncer.steps import UploadRequest
 
 if TYPE_CHECKING:
     from syncer.codes.results import CodesResult
@@ -61,7 +62,7 @@ def upload_command(
     """Check FILE (CSV or JSON), upload it, and wait until its codes are created. Run it again to go on."""
     from syncer import codes_commands
 
-    request = codes_commands.UploadRequest(
+    request = UploadRequest(
         file=file,
         defaults=defaults,
         url_prefix=url_prefix,
@@ -84,7 +85,7 @@ def resume_command(upload: int | None, errors: Path | None, deadline: float | No
     """Bring every open upload (or one) to its end, without its file."""
     from syncer import codes_commands
 
-    request = codes_commands.UploadRequest(upload_id=upload, errors=errors, deadline_s=deadline)
+    request = UploadRequest(upload_id=upload, errors=errors, deadline_s=deadline)
     with codes_surroundings() as around:
         result = codes_commands.resume(settings(), request, around)
     _finish(result)

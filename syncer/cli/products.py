@@ -24,13 +24,14 @@ def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
     """Read all products from the API, keep them in the ledger, and export them when a format or file is named."""
     from syncer import products
     from syncer.report import products as report
+    from syncer.steps import ProductsRequest
 
     if options().json and form and out is None:
         raise UsageError("--json takes standard output, so an export needs a file", next="add --out FILE")
     with surroundings() as around:
-        result = products.pull(settings(), products.PullRequest(archived, form, out), around)
+        result = products.pull(settings(), ProductsRequest(archived, form, out), around)
     if form is None or out is not None:
-        show(envelope("products pull", **report.pull_document(result)), lambda: report.pull_text(result))
+        show(report.pull_document(result), lambda: report.pull_text(result))
 
 
 @command("list", products_group)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from syncer.cli.frame import command, deadline_option, envelope, settings, show, surroundings
 from syncer.errors import UsageError
-from syncer.steps import STATUSES
-
-if TYPE_CHECKING:
-    from syncer.scan_commands import ScansRequest
+from syncer.steps import EXPORT_FORMATS, STATUSES, ScansRequest
 
 
 @click.group("scans")
@@ -30,7 +27,7 @@ def scans_group() -> None:
 @click.option("--status", type=click.Choice([*STATUSES, "0", "1", "2"]), help="Only codes with this status.")
 @click.option("--product", help="Only this product: a SKU, or its id (id:332 or sku:… when both could be meant).")
 @click.option("--where", multiple=True, metavar="FIELD=VALUE", help="Only codes with this SCM data; repeatable.")
-@click.option("--format", "form", type=click.Choice(["csv", "jsonl", "parquet"]), default="csv", show_default=True)
+@click.option("--format", "form", type=click.Choice(EXPORT_FORMATS), help="Of the parts; else csv.")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder for the parts; else ./scans-CAMPAIGN.")
 @click.option("--into-ledger", is_flag=True, help="Into tables of the ledger instead of files.")
 @click.option("--raw-csv", is_flag=True, help="The API's own CSV as it is, into the file --out; not incremental.")
@@ -44,7 +41,7 @@ def pull_command(
     status: str | None,
     product: str | None,
     where: tuple[str, ...],
-    form: str,
+    form: str | None,
     out: Path | None,
     into_ledger: bool,
     raw_csv: bool,
@@ -56,7 +53,9 @@ def pull_command(
 
     if sum((into_ledger, raw_csv)) > 1 or (into_ledger and out is not None):
         raise UsageError("--into-ledger, --raw-csv: one of them; and --into-ledger has no --out")
-    request = scan_commands.ScansRequest(
+    if form is not None and (into_ledger or raw_csv):
+        raise UsageError("--format is of parts in a folder: not with --into-ledger or --raw-csv")
+    request = ScansRequest(
         campaign=campaign,
         begin=begin,
         end=end,
@@ -65,9 +64,10 @@ def pull_command(
         status=None if status is None else STATUSES.get(status, int(status) if status.isdecimal() else 0),
         product=product,
         where=_fields(where),
-        form=form,
+        form=form or "csv",
         out=out,
         into_ledger=into_ledger,
+        raw_csv=raw_csv,
         deadline_s=deadline,
     )
     if raw_csv:

@@ -19,6 +19,7 @@ import numpy as np
 from syncer.codes.reading import filled
 from syncer.errors import LedgerWriteError, SourceError
 from syncer.ledger.upload_values import NewPart
+from syncer.private import sync_folder
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -73,7 +74,7 @@ class PartsWriter:
                     stop = min(start + SLICE_ROWS, len(good.lines))
                     yield from self._write(good.take(np.arange(start, stop, dtype=np.int64)))
             self._end_part()
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError as error:
             raise LedgerWriteError(f"the files to upload cannot be written to {self._folder}: {error}") from error
 
@@ -164,11 +165,3 @@ def file_fault(path: Path, sha256: str) -> str | None:
     except OSError as error:
         return f"the file to upload, {path}, cannot be read: {error.strerror}"
     return None if found == sha256 else f"the file to upload, {path}, is not the one that was recorded"
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -27,13 +27,22 @@ RESUME = "syncer codes resume"
 
 
 class Patience:
-    """Waits, and knows when to stop waiting."""
+    """Waits, and knows when to stop waiting; ``again`` is the command that goes on from there."""
 
-    def __init__(self, clock: Clock, interrupt: Interrupt, *, give_up_after_s: float, deadline_s: float | None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        interrupt: Interrupt,
+        *,
+        give_up_after_s: float,
+        deadline_s: float | None,
+        again: str = RESUME,
+    ) -> None:
         self._clock = clock
         self._interrupt = interrupt
         self._health = Health(give_up_after_s)
         self._deadline_s = deadline_s
+        self._again = again
 
     def ask(self, call: Callable[[], A]) -> A:
         """Make a call that may be repeated, until it is answered or refused; raise what stops the work."""
@@ -69,17 +78,17 @@ class Patience:
         now_s = self._clock.monotonic_s()
         self._health.failed(now_s, words)
         if self._health.given_up(now_s):
-            raise UnreachableError(f"there was no answer for too long; the last failure: {words}", next=RESUME)
+            raise UnreachableError(f"there was no answer for too long; the last failure: {words}", next=self._again)
         self.wait(max(0.05, self._health.not_before_s - now_s))
 
     def wait(self, seconds: float) -> None:
         """Let time pass; raise when the deadline or a signal comes first."""
         until_s = self._clock.monotonic_s() + seconds
         while True:
-            self._interrupt.check(f"while waiting; {RESUME} goes on")
+            self._interrupt.check(f"while waiting; to go on: {self._again}")
             now_s = self._clock.monotonic_s()
             if self._deadline_s is not None and now_s >= self._deadline_s:
-                raise DeadlineError("the deadline came before the end of the upload", next=RESUME)
+                raise DeadlineError("the deadline came before the end of the work", next=self._again)
             if now_s >= until_s:
                 return
             self._clock.sleep_s(min(SLICE_S, until_s - now_s))

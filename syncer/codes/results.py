@@ -32,4 +32,6 @@ class CodesResult:
             return self.error.status
         whole = all(upload.state == "complete" for upload in self.uploads)
         clean = not self.errors and (self.checked is None or not self.checked.rejected)
-        return EXIT_OK if whole and clean else EXIT_NOT_CONFIRMED
+        # An upload that is looked at again, or resumed, has the rows that its file's check left out all the same.
+        left_out = any(upload.left_out.get("invalid") for upload in self.uploads)
+        return EXIT_OK if whole and clean and not left_out else EXIT_NOT_CONFIRMED

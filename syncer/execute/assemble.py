@@ -42,15 +42,17 @@ class Connection:
 
     def connect(self, clock: Clock) -> Client:
         """Return a client with a connection of its own."""
-        return Client(
-            Transport(
-                self.base_url,
-                self.token(),
-                timeout_s=self.timeout_s,
-                user_agent=self.user_agent,
-                clock=clock,
-                ca_file=self.ca_file,
-            )
+        return Client(self.transport(clock))
+
+    def transport(self, clock: Clock, *, timeout_s: float | None = None) -> Transport:
+        """Return a connection to the API for any client; ``timeout_s`` None: as configured."""
+        return Transport(
+            self.base_url,
+            self.token(),
+            timeout_s=self.timeout_s if timeout_s is None else timeout_s,
+            user_agent=self.user_agent,
+            clock=clock,
+            ca_file=self.ca_file,
         )
 
 

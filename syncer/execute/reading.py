@@ -73,10 +73,15 @@ class Reader:
                     self.counts.retries += 1
                     if health.given_up(now_s):
                         raise UnreachableError(
-                            f"the API failed for {self.give_up_after_s:g} s without one success: {answer.message}"
+                            f"the API failed for {self.give_up_after_s:g} s without one success: {answer.message}",
+                            next=f"syncer check, then {AGAIN}",
                         )
                 case _:
                     raise _refusal(answer)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.client.close()
 
     def pause(self, seconds: float) -> None:
         """Wait, unless a signal or the deadline comes first, which raises."""

@@ -83,6 +83,17 @@ class Ledger:
             migrate.require_current(connection)
         return ledger
 
+    @classmethod
+    @contextmanager
+    def reading(cls, url: str) -> Iterator[Ledger | None]:
+        """Give the ledger for reading, None where there is none yet, and close it."""
+        ledger = cls.open_to_read(url)
+        try:
+            yield ledger
+        finally:
+            if ledger is not None:
+                ledger.close()
+
     def close(self) -> None:
         """Let go of the database, then of the lock."""
         self.connection.close()

@@ -108,6 +108,10 @@ def result_text(result: CodesResult) -> RenderableType:
         parts.append(error_text(result.error))
     elif any(one.open for one in result.uploads):
         parts.append(Text("next: syncer codes resume", "bold"))
+    elif any(part.state is PartState.COMPLETE for one in result.uploads for part in one.parts):
+        parts.append(
+            Text("the codes' file with URLs: syncer workorders list, then: syncer workorders download ID", "dim")
+        )
     return Group(*parts)
 
 
@@ -134,7 +138,9 @@ def upload_text(upload: Upload) -> RenderableType:
             part.changed_at[:19].replace("T", " "),
             escape(part.message or ""),
         )
-    return Group(head, table)
+    left_out = ", ".join(f"{count:,} {why}" for why, count in upload.left_out.items() if count)
+    more = [Text(f"left out of it: {left_out} rows of the file", "yellow")] if left_out else []
+    return Group(head, table, *more)
 
 
 def errors_table(errors: Sequence[CodeError]) -> RenderableType:

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from syncer.codes.results import CodesResult
+from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK
 from syncer.report import codes, products, scans
 from syncer.report.document import SCHEMA, error_document, sync_document
 from syncer.report.text import error_text, sync_text
@@ -85,5 +86,20 @@ def night_text(result: NightResult) -> RenderableType:
             parts.append(_text(step.result))
         elif step.error is not None:
             parts.append(error_text(step.error))
-            parts.append(Text(f"next: {step.error.next}", "bold"))
+    parts.append(Text(_verdict(result), "bold"))
     return Group(*parts)
+
+
+def _verdict(result: NightResult) -> str:
+    """Return how the night ended, in one line: of how many steps nothing is left to do, and which have something."""
+    well = sum(step.exit_code == EXIT_OK for step in result.steps)
+    words = f"{well} of {len(result.steps)} steps ended well"
+    for name, chosen in (
+        ("to be looked at", lambda code: code == EXIT_NOT_CONFIRMED),
+        ("failed", lambda code: code not in {None, EXIT_OK, EXIT_NOT_CONFIRMED}),
+        ("skipped", lambda code: code is None),
+    ):
+        numbered = enumerate(result.steps, 1)
+        found = ", ".join(f"{number} ({step.step})" for number, step in numbered if chosen(step.exit_code))
+        words += f"; {name}: {found}" if found else ""
+    return f"{words}; exit code {result.exit_code}"

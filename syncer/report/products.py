@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from syncer.errors import UsageError
+from syncer.report.document import SCHEMA
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,12 +40,16 @@ def pull_document(result: PullResult) -> dict[str, Any]:
     """Return what ``products pull --json`` says."""
     requests = {name: value for name, value in asdict(result.requests).items() if name in _READS}
     return {
+        "schema": SCHEMA,
+        "command": "products pull",
+        "exit_code": result.exit_code,
         "pull": asdict(result.pull),
         "new": result.new,
         "gone": result.gone,
         "requests": requests,
         "out": str(result.out) if result.out else None,
         "format": result.format,
+        "error": None,
     }
 
 
@@ -81,6 +86,8 @@ def products_text(view: ProductsView) -> RenderableType:
     """Return the table of ``products list``."""
     if view.pull is None and not view.products:
         return "there is no copy of the products yet\nnext: syncer products pull"
+    if not view.total:
+        return "no product of the copy is meant (syncer products list shows all that are not archived)"
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("SKU", "name", "campaign", "id", "seen at", ""):
         table.add_column(heading)

@@ -50,10 +50,10 @@ class ProgressReport:
         self._update(words=f"{rows:,} rows read")
         self._plain(f"{rows:,} rows read")
 
-    def on_list(self, what: str, done: int, of: int) -> None:
-        """Show how much of a list was read."""
+    def on_list(self, what: str, done: int, of: int | None) -> None:
+        """Show how much of a list was read; ``of`` None: nobody says how long it is."""
         self._update(description=f"reading {what}", total=of, completed=done, words="")
-        self._plain(f"{done:,} of {of:,} {what} read")
+        self._plain(f"{done:,} {what} read" if of is None else f"{done:,} of {of:,} {what} read")
 
     def on_plan(self, plan: Plan) -> None:
         """Show what is going to be sent."""

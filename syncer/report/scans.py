@@ -53,10 +53,13 @@ def pull_text(result: PullResult) -> RenderableType:
     """Return what a pull came to, in words."""
     counts, state = result.counts, result.state
     rate = f", {counts.delivered / result.seconds:,.0f} a second" if result.seconds > 1 and counts.delivered else ""
+    pages = f"{counts.pages:,} {'page' if counts.pages == 1 else 'pages'}"
     lines = [
         f"{counts.delivered:,} new scans in {result.seconds:.1f} s{rate} → {_here(result.destination)}",
-        f"{counts.pages:,} pages, {counts.repeated:,} scans known already, {state.scans if state else 0:,} in all",
+        f"{pages}, {counts.repeated:,} scans known already, {state.scans if state else 0:,} in all",
     ]
+    if state and not state.scans and result.error is None:
+        lines.append("! no scan so far: if there should be some, look at the campaign's number and at the filters")
     if counts.missing:
         lines.append(f"! the API counts {counts.missing:,} scans more than its pages showed: run it again")
     if counts.too_late:
@@ -126,6 +129,14 @@ def compare_text(result: Comparison) -> RenderableType:
             f"{result.disagree:,} DISAGREE"
         )
     ]
+    if not result.scans_compared:
+        parts.append(
+            Text(
+                "! nothing was compared, so nothing is shown: no scan is of a code whose data was confirmed before it, "
+                "in this ledger, by extended_id or serial_number",
+                "yellow",
+            )
+        )
     if result.disagreements:
         table = Table(box=None, pad_edge=False)
         for column in ("code", "field", "scan saw", "ledger expects", "scanned at", "confirmed at", "upload"):

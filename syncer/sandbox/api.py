@@ -44,7 +44,11 @@ def _upload_async(request: Request) -> Answer:
 def _tasks(request: Request) -> Answer:
     world = request.sandbox.world
     if request.method == "GET":
-        return 200, _page(request, list_tasks(world, request.query))
+        try:
+            listed = list_tasks(world, request.query, request.sandbox.iso)
+        except ValueError:
+            return 400, {"created_at": ["Enter a valid date/time."]}
+        return 200, _page(request, listed)
     asked = request.document.get("task_ids") if isinstance(request.document, dict) else request.document
     if not isinstance(asked, list) or not all(isinstance(task_id, str) for task_id in asked):
         return 400, {"task_ids": ["This field is required."]}

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from syncer.sandbox.api import ROUTES
 from syncer.sandbox.control import control
@@ -123,7 +123,7 @@ def _find(path: str) -> tuple[Route | None, Mapping[str, str]]:
     for route in ROUTES:
         found = route.pattern.fullmatch(path)
         if found:
-            return route, found.groupdict()
+            return route, {name: unquote(text) for name, text in found.groupdict().items()}
     return None, {}
 
 

@@ -27,13 +27,20 @@ Given = str | Mapping[str, Any]
 
 
 class Catalogue:
-    """The products by SKU. ``known`` is what an upload may name, live: SKUs and ids; None: anything."""
+    """The products by SKU. ``known`` is what an upload may name, live: SKUs and ids; None: anything.
 
-    def __init__(self, products: Iterable[Given] | None, codes: Iterable[Mapping[str, str]]) -> None:
+    ``scanned`` are those of the made-up scans: with none configured, they are there under the ids that scans show.
+    """
+
+    def __init__(
+        self, products: Iterable[Given] | None, codes: Iterable[Mapping[str, str]], scanned: Iterable[Given] = ()
+    ) -> None:
         self._by_sku: dict[str, dict[str, Any]] = {}
         self._made = 0
         self.known: set[str] | None = None if products is None else set()
         named = {code["product"]: None for code in codes if code.get("product")}
+        for given in scanned if products is None else ():
+            named.pop(self.add(given)["sku"], None)
         configured = named if products is None else products
         for product in sorted(configured, key=str) if isinstance(configured, (set, frozenset)) else configured:
             self.add(product)

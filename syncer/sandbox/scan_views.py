@@ -110,7 +110,7 @@ def _line(scan: Mapping[str, Any], fields: list[str]) -> str:
                     scan["reason"], scan["result"], scan["computed_status"], scan["auth_failure_mode"],
                     "|".join(scan["flags"]), scan["utid"], scan["install_id"], scan["utid"], scan["user"]["email"],
                     scan["code_message"], scan["serial_number"], scan["activation_status"],
-                    scan["blacklist_reason"] or None, scan["product_id"], scan["product_sku"], scan["product_name"],
+                    scan["blacklist_reason"], scan["product_id"], scan["product_sku"], scan["product_name"],
                     None, None, device["model"], device["model_name"], device["os"], "ip_address",
                     scan["country_code"], scan["country_name"], scan["province_name"], scan["city"], scan["lat"],
                     scan["lng"], *(data.get(name) for name in fields),

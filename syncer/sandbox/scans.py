@@ -51,7 +51,7 @@ _FLAGS: tuple[tuple[str, ...], ...] = (
     ("counterfeit", "out-of-market"),
     ("blacklisted",),
 )
-_PRODUCTS = (
+PRODUCTS = (
     (332, "TEA-GREEN", "Green tea"),
     (333, "TEA-BLACK", "Black tea, loose"),
     (1919, "SS001", "SantiagoShoes2017"),
@@ -256,7 +256,7 @@ class Scans:
         digest = self._digest(number)
         text = digest.hex()
         place = _PLACES[digest[16] & 3]
-        product = _PRODUCTS[digest[17] % 3]
+        product = PRODUCTS[digest[17] % 3]
         remark = _REMARKS.get(number % 500) or ("first, then second" if number % 50 == 7 else f"r{number % 977}")  # noqa: PLR2004
         flags = _FLAGS[digest[18] & 7]
         status = 2 if "blacklisted" in flags else digest[19] & 1

@@ -175,14 +175,22 @@ def task_body(task: Task, iso: Callable[[float], str], *, details: bool, unlist:
     return body
 
 
-def list_tasks(world: World, query: dict[str, str]) -> list[Task]:
-    """Return the tasks that a list's filters select, newest first."""
+def list_tasks(world: World, query: dict[str, str], iso: Callable[[float], str]) -> list[Task]:
+    """Return the tasks that a list's filters select, newest first; raise `ValueError` for a time that is none."""
     found = [task for task in world.tasks.values() if not task.forgotten]
     if "state" in query:
         found = [task for task in found if task.state == query["state"]]
     if "reference" in query:
         found = [task for task in found if task.reference == query["reference"]]
+    if "created_at" in query:
+        created = _moment(query["created_at"])
+        found = [task for task in found if _moment(iso(task.created_s)) == created]
     return found[::-1]
+
+
+def _moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def group_body(world: World, reference: str, iso: Callable[[float], str]) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from syncer.sandbox.faults import Faults
 from syncer.sandbox.ingestion import Ingestion
 from syncer.sandbox.limits import Throttle
 from syncer.sandbox.products import Catalogue
-from syncer.sandbox.scans import Scans, microseconds
+from syncer.sandbox.scans import PRODUCTS, Scans, microseconds
 from syncer.sandbox.scm import iso_from
 from syncer.sandbox.world import Sample, World, read_codes
 
@@ -64,7 +64,8 @@ class State:
         else:
             codes = Sample().rows
         codes = list(codes)
-        self.catalogue = Catalogue(config.products, codes)
+        scanned = [{"id": number, "sku": sku, "name": name} for number, sku, name in PRODUCTS if config.scans]
+        self.catalogue = Catalogue(config.products, codes, scanned)
         self.world = World(codes, campaigns=config.campaigns, products=self.catalogue.known, seed=config.seed)
         self.faults = Faults(config.faults, config.seed)
         self.updates = Throttle(config.updates_per_second, 1.0)

@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from syncer.errors import LedgerWriteError, UsageError
+from syncer.private import sync_folder
 from syncer.scans.columns import FIXED, SCM_PREFIX, Block
 from syncer.scans.seen import ID_BYTES
 
@@ -30,6 +32,8 @@ FORMS = ("csv", "jsonl", "parquet")
 DAY_US = 86_400_000_000
 JSON_ROWS = 2_000
 """Rows that are turned into objects at a time: bounds the memory."""
+SETTLERS = 4
+"""Files of one part that are synced at the same time."""
 _PART = re.compile(r"part-(\d{6,})\.(csv|jsonl|parquet)(\.tmp)?")
 
 
@@ -92,12 +96,20 @@ class Folder:
     def _write_days(self, block: Block, name: str) -> None:
         days = block.times_us // DAY_US
         table = with_times(block)
-        for day in np.unique(days):
-            folder = self.folder / f"date={_day(int(day))}"
-            if not folder.is_dir():
-                folder.mkdir()
-                _sync(self.folder)
-            _durable(folder / name, partial(_write_parquet, table.filter(pa.array(days == day))))
+        folders = {int(day): self.folder / f"date={_day(int(day))}" for day in np.unique(days)}
+        missing = [folder for folder in folders.values() if not folder.is_dir()]
+        for folder in missing:
+            folder.mkdir()
+        if missing:
+            sync_folder(self.folder)
+
+        paths = [folder / name for folder in folders.values()]
+        for day, path in zip(folders, paths, strict=True):
+            _write_beside(path, partial(_write_parquet, table.filter(pa.array(days == day))))
+        # A part may span a year, so have 365 files, and each waits for the disk: they wait together. They are written
+        # one after the other, because each thread that writes Parquet keeps memory of its own.
+        with ThreadPoolExecutor(SETTLERS) as pool:
+            list(pool.map(_settle, paths))
 
     def rows(self, block: Block, state: PullState) -> Iterator[Sequence[Any]]:  # noqa: ARG002
         """See `Destination`: nothing."""
@@ -170,22 +182,27 @@ def _write_parquet(table: pa.Table, file: IO[bytes]) -> None:
 
 
 def _durable(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Write a file whole, or not at all: sync it, then give it its name, then sync the folder."""
-    part = path.with_name(path.name + ".tmp")
-    with part.open("wb") as file:
+    """Write a file whole, or not at all."""
+    _write_beside(path, write)
+    _settle(path)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".tmp")
+
+
+def _write_beside(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+    with _beside(path).open("wb") as file:
         write(file)
-        file.flush()
+
+
+def _settle(path: Path) -> None:
+    """Sync what was written beside a file's name, then give it that name, then sync the folder."""
+    part = _beside(path)
+    with part.open("rb") as file:
         os.fsync(file.fileno())
     part.rename(path)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)
 
 
 def _day(number: int) -> str:

@@ -263,6 +263,34 @@ def test_work_orders_are_listed_and_extracted_and_nothing_is_replaced(night):
         assert not (here.folder / "new").exists()
 
 
+def test_rows_that_were_left_out_are_never_forgotten_by_a_later_look(night):
+    with night(codes=()) as here:
+        here.write("a.csv", HEADER, [*ROWS[:3], ("short", "sku1", "")])
+        upload = ("codes", "upload", "a.csv", "--skip-invalid", "--json")
+        for number in range(2):
+            done = here.run(*upload)
+            assert (done.code, done.document["upload"]["state"]) == (3, "complete"), number
+        assert here.run("codes", "resume", "1", "--json").code == 3
+        assert "left out of it: 1 invalid rows of the file" in here.run("codes", "status").out
+
+
+def test_work_orders_are_asked_for_again_when_the_api_fails_for_a_moment(night):
+    with night(codes=()) as here:
+        here.write("a.csv", HEADER, ROWS[:3])
+        done = here.run("codes", "upload", "a.csv")
+        assert "workorders download" in done.out
+        for fault in ({"kind": "status"}, {"kind": "status", "status_code": 429}, {"kind": "html"}):
+            here.box.faults.replace([{**fault, "on": on, "nth": 1} for on in ("workorders", "workorder_file")])
+            (order,) = here.run("workorders", "list", "--json").document["workorders"]
+            out = f"out{len(list(here.folder.glob('out*')))}"
+            assert here.run("workorders", "download", str(order["id"]), "--out", out, "--json").code == 0
+        here.box.faults.replace([{"kind": "status", "on": "any", "every": 1}])
+        for command in (("list",), ("download", "1", "--out", "never")):
+            done = here.run("workorders", *command, "--json", SYNCER_API__GIVE_UP_AFTER_S="0.5")
+            assert (done.code, done.document["error"]["code"]) == (5, "unreachable")
+            assert done.document["error"]["next"] == "run the same command again"
+
+
 def test_words_for_people_go_to_standard_output_and_progress_to_standard_error(night):
     with night(codes=()) as here:
         here.write("a.csv", HEADER, ROWS)

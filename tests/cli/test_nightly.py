@@ -16,7 +16,7 @@ from scan_tools import SCANS_END, everything, uuids
 
 from syncer.api.client import SCM_PERMISSIONS
 from syncer.results import GRAVITY, NightResult, StepOutcome
-from syncer.steps import CodesStep, ProductsStep, ScansStep, SyncStep, parse_steps
+from syncer.steps import ProductsRequest, ScansRequest, SyncStep, UploadRequest, parse_steps
 
 HEADER = ("extended_id", "product")
 STEPS = 'steps = [{products = {out = "p.jsonl"}}, {sync = {files = ["night-*.csv"], results = "out"}}]'
@@ -43,6 +43,10 @@ def test_every_step_is_done_in_its_order_and_summed_up_in_one_document(night):
         text = here.run("run")
         assert text.code == 0
         assert "step 2 of 2, sync: exit code 0" in text.out
+        assert "2 of 2 steps ended well; exit code 0" in text.out
+        alone = here.run("products", "pull", "--out", "p.jsonl", "--json").document
+        assert set(first["summary"]) == set(alone), "a step's summary is what its own command prints"
+        assert [first["summary"][name] for name in ("command", "exit_code", "error")] == ["products pull", 0, None]
 
 
 def test_rows_that_are_not_confirmed_stop_no_later_step(night):
@@ -63,6 +67,18 @@ def test_a_failed_step_skips_the_later_ones_or_not(night, on_failure, exits):
         assert [step["skipped"] for step in done.document["steps"]] == [False, exits[1] is None]
         assert done.document["error"]["code"] == "unreachable"
         assert len(here.box.calls("sync")) == (0 if on_failure == "stop" else 1)
+
+
+def test_the_last_line_names_the_steps_that_somebody_has_to_look_at(night):
+    with night(codes=codes(1), products=("a",)) as here:
+        here.write("x.csv", HEADER, [("K000000", "none")])
+        steps = '[{sync = {files = "x.csv"}}, {products = {}}, {sync = {files = "none.csv"}}, {products = {}}]'
+        here.config(f"[nightly]\nsteps = {steps}\n")
+        done = here.run("run")
+        last = " ".join(done.out.split())
+        assert done.code == 2
+        assert "1 of 4 steps ended well; to be looked at: 1 (sync); failed: 3 (sync); skipped: 4 (products)" in last
+        assert last.count("next: ls") <= 1, "what to do is said once"
 
 
 def test_a_pattern_that_no_file_matches_fails_its_step_alone(night):
@@ -146,10 +162,10 @@ def test_steps_are_read_as_they_are_written():
         ]
     )  # fmt: skip
     assert steps == (
-        ProductsStep(True),
+        ProductsRequest(True),
         SyncStep(("a.csv",), "erp"),
-        ScansStep(campaign=195, begin="2026-11-20", flags=("out-of-market",), status=1, where={"lot": "7"}),
-        CodesStep(file="c.csv", defaults=("lot=L",), deadline_s=5),
+        ScansRequest(campaign=195, begin="2026-11-20", flags=("out-of-market",), status=1, where={"lot": "7"}),
+        UploadRequest(file="c.csv", defaults=("lot=L",), deadline_s=5),
     )
 
 

@@ -113,7 +113,7 @@ def test_seed_002_async_upload_becomes_a_task_with_details(box):
     for asked in ({"task_ids": [task_id, "unknown"]}, [task_id]):
         assert [one["id"] for one in post(box, TASKS, asked).json()["results"]] == [task_id]
     group = get(box, "/api/v2/scm/task-groups/SCM upload 11202020-10/".replace(" ", "%20"))
-    assert group.status_code in {200, 404}
+    assert (group.status_code, group.json()["tasks_count"]) == (200, 1)
     assert get(box, f"{TASKS}nope/").status_code == 404
 
 

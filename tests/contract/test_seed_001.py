@@ -77,6 +77,16 @@ def test_the_permissions_of_the_seed_are_enough_and_each_of_the_needed_ones_is_a
         assert get(box, "/api/v2/workorders/", {"Authorization": "UAT seed"}).status_code == 200
 
 
+@pytest.mark.parametrize("lacking", sorted(PERMISSIONS))
+def test_each_permission_of_the_seed_is_needed_by_one_of_its_steps(lacking):
+    auth = {"Authorization": "UAT few"}
+    with Sandbox(SandboxConfig(codes=(), tokens={"few": PERMISSIONS - {lacking}})) as box:
+        answers = [post(box, POST_DATA, {"filetype": "csv"}, auth), post(box, PROCESS, {}, auth)]
+        answers += [get(box, path, auth) for path in (INGESTION, f"{INGESTION}x/", "/api/v2/workorders/")]
+        answers.append(get(box, "/api/v2/workorders/1/download-serial-numbers/", auth))
+        assert 403 in {answer.status_code for answer in answers}
+
+
 def test_example_csv_file_with_a_header(box):
     key, answer = upload(box)
     assert answer.status_code == 200

@@ -118,9 +118,10 @@ def test_seed_003_the_permission_is_product_view():
     with Sandbox(SandboxConfig(tokens={"yes": frozenset({"product_view"}), "no": frozenset({"codes_view"})})) as box:
         codes = [
             requests.get(box.url + PATH, headers={"Authorization": f"UAT {token}"}, timeout=5).status_code
-            for token in ("yes", "no")
+            for token in ("yes", "no", "unknown")
         ]
-        assert codes == [200, 403]
+        assert codes == [200, 403, 401]
+        assert requests.get(box.url + PATH, timeout=5).status_code == 401
 
 
 def test_the_client_reads_the_seeds_products_typed_and_keeps_their_whole_json(client):

@@ -123,3 +123,16 @@ def test_a_folder_without_parts_and_a_missing_ledger_are_told(night):
         assert here.run("init").code == 0
         done = compare(here, "empty")
         assert (done.code, done.document["error"]["code"]) == (2, "source")
+
+
+def test_a_comparison_of_nothing_does_not_look_like_one_that_agrees(night):
+    with night(codes=codes(1)) as here:
+        assert here.run("init").code == 0
+        for campaign in ((), ("--campaign", "1")):
+            done = compare(here, *campaign)
+            assert (done.code, done.document["error"]["code"]) == (2, "usage")
+        here.box.scan(extended_id="K000000")
+        pulled(here, "ledger")
+        done = here.run("scans", "compare")
+        assert (done.code, "nothing was compared" in done.out.replace("\n", " ")) == (0, True)
+        assert compare(here).document["scans"] == {"read": 1, "compared": 0}

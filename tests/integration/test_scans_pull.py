@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -63,7 +64,9 @@ def test_a_pull_killed_at_every_page_has_each_scan_once_in_the_end(night):
         (Folder, "write", "csv"),
         (ScanLedger, "commit", "jsonl"),
         (ScanLedger, "commit", "ledger"),
-        (parts, "_durable", "parquet"),
+        (parts, "_durable", "csv"),
+        (parts, "_write_beside", "parquet"),
+        (parts, "_settle", "parquet"),
     ],
 )
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -72,16 +75,15 @@ def test_a_death_at_the_nth_step_for_every_n_loses_and_repeats_nothing(night, mo
     into = {"into_ledger": True} if form == "ledger" else {"form": form}
     with open_scans(night, scans=17, scans_days=3.0) as here:
         for n in range(1, 60):
-            calls = 0
+            numbers = itertools.count(1)  # the files of a part are synced by several threads
             extra = {**SMALL, "SYNCER_SCANS__PART_ROWS": "5", "SYNCER_LEDGER__URL": f"sqlite:///{here.folder}/{n}.db"}
 
-            def step(*arguments, n=n, **named):
-                nonlocal calls
-                calls += 1
-                if calls == n and when == "before":
+            def step(*arguments, n=n, numbers=numbers, **named):
+                number = next(numbers)
+                if number == n and when == "before":
                     raise DeathError
                 result = whole(*arguments, **named)
-                if calls == n:
+                if number == n:
                     raise DeathError
                 return result
 

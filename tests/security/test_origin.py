@@ -232,6 +232,63 @@ def test_the_whole_program_uses_the_declared_authority(night, tmp_path, authorit
         assert len(seen) == 1
 
 
+def test_products_scans_and_own_codes_use_the_declared_authority_too(night, tmp_path, authority):
+    """Own codes go to storage as well: another host, which answers with a certificate of the same authority."""
+    authority.cert_pem.write_to_path(tmp_path / "company.pem")
+    with night(codes=(), scans=3, ingestion_run_s=0.0) as here:
+        ports = (here.box.port, int(here.box.storage.url.rpartition(":")[2]))
+        api, storage = (tls_before(port, tls(authority)) for port in ports)
+        with api as api_port, storage as storage_port:
+            url = {"SYNCER_API__BASE_URL": f"https://127.0.0.1:{api_port}"}
+            here.box.storage.url = f"https://127.0.0.1:{storage_port}"
+            here.write("codes.csv", ["id"], [("ABCD00001",)])
+            commands = (
+                ("products", "pull"), ("scans", "pull", "--campaign", "1"), ("workorders", "list"),
+                ("scans", "pull", "--campaign", "1", "--raw-csv"), ("codes", "upload", "codes.csv"),
+            )  # fmt: skip
+            for command in commands:
+                here.config("")
+                alone = here.run(*command, "--json", **url, SYNCER_API__GIVE_UP_AFTER_S="0.3")
+                assert (alone.code, "certificate verify failed" in alone.out) == (5, True), command
+                here.config('[api]\nca_file = "company.pem"\n')
+                assert here.run(*command, "--json", **url).code in {0, 3}, command
+        assert [code["extended_id"] for code in here.box.codes()] == ["ABCD00001"]
+
+
+@contextlib.contextmanager
+def tls_before(port, context):
+    """Speak TLS in front of a plain server on this machine; give the port."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def pump(source, sink):
+        with contextlib.suppress(OSError):
+            while part := source.recv(65536):
+                sink.sendall(part)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def serve(plain):
+        with (
+            contextlib.suppress(OSError),
+            context.wrap_socket(plain, server_side=True) as outer,
+            socket.create_connection(("127.0.0.1", port)) as inner,
+        ):
+            back = threading.Thread(target=pump, args=(inner, outer), daemon=True)
+            back.start()
+            pump(outer, inner)
+            back.join(10)
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listening.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    with listening:
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+
+
 @pytest.mark.parametrize(("text", "words"), [(None, "cannot be read"), ("not a certificate", "holds no certificate")])
 def test_an_authority_that_is_none_is_said_at_once(tmp_path, text, words):
     if text is not None:
