@@ -27,7 +27,8 @@ def init_command() -> None:
         lambda: (
             f"{inert(str(done.config))}: {'written' if done.wrote_config else 'was there, left as it is'}\n"
             f"{inert(str(done.ledger))}: {'created' if done.made_ledger else 'was there, left as it is'}\n"
-            "next: put the token into the environment (SYNCER_API__TOKEN), then: syncer check"
+            f"next: {'' if settings().api.token else 'put the token into the environment (SYNCER_API__TOKEN), then: '}"
+            "syncer check"
         ),
     )
 
