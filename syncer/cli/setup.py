@@ -14,8 +14,9 @@ def init_command() -> None:
     """Write config.toml and create the ledger, where they are missing. Never overwrites."""
     from syncer import commands
 
+    known = settings()
     with surroundings() as around:
-        done = commands.init(settings(), Path.cwd(), around)
+        done = commands.init(known, Path.cwd(), around)
     show(
         envelope(
             "init",
@@ -27,7 +28,7 @@ def init_command() -> None:
         lambda: (
             f"{inert(str(done.config))}: {'written' if done.wrote_config else 'was there, left as it is'}\n"
             f"{inert(str(done.ledger))}: {'created' if done.made_ledger else 'was there, left as it is'}\n"
-            f"next: {'' if settings().api.token else 'put the token into the environment (SYNCER_API__TOKEN), then: '}"
+            f"next: {'' if known.api.token else 'put the token into the environment (SYNCER_API__TOKEN), then: '}"
             "syncer check"
         ),
     )

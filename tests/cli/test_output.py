@@ -125,6 +125,12 @@ def test_init_never_overwrites(night):
         assert (here.folder / "syncer.db").stat().st_mode & 0o777 == 0o600
 
 
+def test_init_asks_for_a_token_only_where_there_is_none(night):
+    with night() as here:
+        assert here.run("init").out.endswith("next: syncer check\n")
+        assert "put the token into the environment" in here.run("init", SYNCER_API__TOKEN="").out
+
+
 def test_resume_leaves_a_run_that_ended_as_it_is(night):
     with night(codes=codes(250)) as here:
         here.write("a.csv", HEADER, ROWS)
