@@ -236,11 +236,11 @@ def test_products_scans_and_own_codes_use_the_declared_authority_too(night, tmp_
     """Own codes go to storage as well: another host, which answers with a certificate of the same authority."""
     authority.cert_pem.write_to_path(tmp_path / "company.pem")
     with night(codes=(), scans=3, ingestion_run_s=0.0) as here:
-        ports = (here.box.port, int(here.box.storage.url.rpartition(":")[2]))
+        ports = (here.box.port, int(here.box.storage_url.rpartition(":")[2]))
         api, storage = (tls_before(port, tls(authority)) for port in ports)
         with api as api_port, storage as storage_port:
             url = {"SYNCER_API__BASE_URL": f"https://127.0.0.1:{api_port}"}
-            here.box.storage.url = f"https://127.0.0.1:{storage_port}"
+            here.box.storage_url = f"https://127.0.0.1:{storage_port}"
             here.write("codes.csv", ["id"], [("ABCD00001",)])
             commands = (
                 ("products", "pull"), ("scans", "pull", "--campaign", "1"), ("workorders", "list"),
