@@ -31,7 +31,7 @@ from syncer.codes.rules import PART_BYTES_MAX, fingerprint, parse_defaults
 from syncer.errors import LedgerWriteError, SourceError, SyncerError, UsageError
 from syncer.execute.reading import AGAIN
 from syncer.ledger.ledger import Ledger
-from syncer.ledger.upload_values import CodeError, CodeUpload, NewUpload, Upload
+from syncer.ledger.upload_values import CodeError, NewUpload, Upload
 from syncer.session import connection_of
 from syncer.signals import Interrupt
 from syncer.steps import UploadRequest
@@ -109,12 +109,6 @@ def status(settings: Settings, upload_id: int | None) -> tuple[Upload | None, li
         uploads = ledger.uploads()
         found = uploads.newest(most=1)[0] if upload_id is None else _known(uploads, upload_id)
         return found, uploads.errors(found.id, most=SHOWN_MAX)
-
-
-def code_history(settings: Settings, code: str) -> list[CodeUpload]:
-    """Return every upload of one own code, oldest first."""
-    with Ledger.reading(settings.ledger.url) as ledger:
-        return [] if ledger is None else ledger.uploads().history(code)
 
 
 def work_orders(

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from syncer.execute.engine import Progress
     from syncer.execute.known import Vet
     from syncer.intake import Intake
+    from syncer.ledger.upload_values import CodeUpload
     from syncer.ledger.values import HistoryEntry, Job, Run, UpgradeResult
     from syncer.session import Session
     from syncer.source import Source
@@ -214,10 +215,14 @@ def run_status(settings: Settings, run_id: int) -> RunDetails:
         )
 
 
-def audit_show(settings: Settings, key: Sequence[str]) -> list[HistoryEntry]:
-    """Return all that was ever sent for one key value (several parts: a composite key), oldest first."""
+def audit_show(settings: Settings, key: Sequence[str]) -> tuple[list[HistoryEntry], list[CodeUpload]]:
+    """Return all that was ever sent for one key value (several parts: a composite key), and its uploads as an own code.
+
+    Both are oldest first.
+    """
     with _reading(settings) as ledger:
-        return ledger.history(KEY_SEPARATOR.join(key))
+        uploads = ledger.uploads().history(key[0]) if len(key) == 1 else []
+        return ledger.history(KEY_SEPARATOR.join(key)), uploads
 
 
 @contextmanager

@@ -19,12 +19,11 @@ def audit_group() -> None:
 @click.argument("value", nargs=-1, required=True)
 def audit_show_command(value: tuple[str, ...]) -> None:
     """Show all that was ever sent for one key VALUE (the parts of a composite key one after the other)."""
-    from syncer import codes_commands, commands
+    from syncer import commands
     from syncer.report import codes, document, text
 
     value = tuple(os.fsencode(part).decode("utf-8", "replace") for part in value)
-    entries = commands.audit_show(settings(), value)
-    uploads = codes_commands.code_history(settings(), value[0]) if len(value) == 1 else []
+    entries, uploads = commands.audit_show(settings(), value)
     show(
         envelope(
             "audit show",

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"pandas", "pyarrow", "numpy", "sqlalchemy", "alembic", "requests", "rich", "msgspec"}
+SENDING = {"pandas", "pyarrow", "numpy", "requests", "msgspec"}
 
 
 def lint_imports(folder):
@@ -36,6 +37,18 @@ def test_nothing_heavy_is_imported_at_start_up(module):
     script = f"import sys, {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not HEAVY & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("command", ["status", "audit show K000001"])
+def test_commands_that_look_into_the_ledger_load_nothing_that_sends_or_plans(command, tmp_path):
+    for arguments in (["init"], command.split()):
+        script = (
+            f"import sys; sys.argv = ['syncer', *{arguments!r}]\nfrom syncer.cli import main\n"
+            "try: main()\nfinally: print(*sys.modules, file=sys.stderr)"
+        )
+        done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert not SENDING & set(done.stderr.split())
 
 
 def test_the_wheel_works_alone_in_an_empty_folder(tmp_path):
