@@ -38,6 +38,7 @@ from syncer.signals import Interrupt
 SETTINGS = EngineSettings(settle_s=30.0, poll_s=2.0, task_timeout_s=120.0, give_up_after_s=600.0, max_reach_factor=0.0)
 RUNS_MAX = 60
 STEPS_MAX = 20_000
+"""Of one run: a run without end is a defect too."""
 
 
 @dataclass
@@ -176,6 +177,7 @@ class Schedule:
     def one_run(self, rows):
         """Run the program once on a file; None when it died."""
         self.outcome.runs += 1
+        self.steps = 0
         ledger = open_ledger(self.database, self.step)
         lanes = SimulatedLanes(self.api, self.clock, 8, self.step)
         code, died = None, ""

@@ -36,7 +36,6 @@ class Year(Schedule):
 
     def night(self):
         """One export; runs until it is confirmed."""
-        self.steps = 0
         rows = self.new_file()
         for _ in range(RUNS_MAX):
             if self.one_run(rows) == 0:
