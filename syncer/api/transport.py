@@ -81,7 +81,12 @@ class Transport:
         self._session = BareSession()
         self._session.verify = ca_file or True
         self._session.headers.update(
-            {"Authorization": f"UAT {token}", "Accept": "application/json", "User-Agent": user_agent}
+            {
+                "Authorization": f"UAT {token}",
+                "Accept": "application/json",
+                "Cache-Control": "no-cache",  # a list of tasks out of a cache would prove absence that is none
+                "User-Agent": user_agent,
+            }
         )
         adapter = WatchedAdapter(self._watch)
         self._session.mount("http://", adapter)

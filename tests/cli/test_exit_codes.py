@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 from conftest import codes
@@ -166,9 +167,8 @@ def test_13_the_ledger_cannot_be_used(night):
         assert (done.code, done.document["error"]["code"]) == (13, "ledger-corrupt")
         (here.folder / "syncer.db").unlink()
         assert here.sync("a.csv").code == 0
-        with sqlite3.connect(here.folder / "syncer.db") as database:
+        with closing(sqlite3.connect(here.folder / "syncer.db")) as database, database:
             database.execute("UPDATE alembic_version SET version_num = '9999'")
-        database.close()
         done = here.sync("a.csv")
         assert (done.code, done.document["error"]["code"]) == (13, "ledger-schema")
 

@@ -7,6 +7,7 @@ import os
 import random
 import sqlite3
 import uuid
+from contextlib import closing
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -59,7 +60,7 @@ def stops(here, name, *words, approved=(0, 3)):
     assert "export" in done.document["error"]["next"]
     assert len(here.box.requests) == requests
     assert here.server() == held
-    with sqlite3.connect(here.folder / "syncer.db") as ledger:
+    with closing(sqlite3.connect(here.folder / "syncer.db")) as ledger, ledger:
         assert ledger.execute("SELECT count(*) FROM batches WHERE state = 'superseded'").fetchone() == (0,)
     passed = here.sync(name, "--approve")
     assert passed.code in approved, passed
@@ -273,7 +274,7 @@ def test_what_is_unsent_stays_planned_when_a_guard_stops_the_next_night(begun):
     assert down.code == 5
     begun.write("c.csv", HEADER, rows(KEYS[:40]))
     assert begun.sync("c.csv").code == 4
-    with sqlite3.connect(begun.folder / "syncer.db") as ledger:
+    with closing(sqlite3.connect(begun.folder / "syncer.db")) as ledger, ledger:
         assert ledger.execute("SELECT count(*) FROM batches WHERE state = 'planned'").fetchone() == (1,)
     assert begun.sync("b.csv").code == 0
     assert begun.server()[KEYS[0]]["intended_market"] == "mine"
@@ -281,7 +282,7 @@ def test_what_is_unsent_stays_planned_when_a_guard_stops_the_next_night(begun):
 
 def test_files_of_runs_that_recorded_less_are_left_out_of_the_comparison(begun):
     """A ledger of an older program has neither moments nor columns: what it lacks stops nobody."""
-    with sqlite3.connect(begun.folder / "syncer.db") as ledger:
+    with closing(sqlite3.connect(begun.folder / "syncer.db")) as ledger, ledger:
         form = json.loads(ledger.execute("SELECT form FROM sources").fetchone()[0])
         assert {"mtime_s", "varied"} <= set(form)
         old = {name: value for name, value in form.items() if name not in {"mtime_s", "varied"}}

@@ -12,10 +12,17 @@ from syncer.ledger.ledger import Ledger
 from syncer.ledger.schema import SCHEMA_REVISION, append_only_triggers, metadata
 
 
+class Database(sqlite3.Connection):
+    """A database in memory that is closed when nobody holds it any more: a schedule that failed has no last word."""
+
+    def __del__(self):
+        self.close()
+
+
 @cache
 def empty_ledger():
     """Return the bytes of an empty ledger: the declared schema, which the migrations are proven equal to."""
-    database = sqlite3.connect(":memory:", isolation_level=None)
+    database = sqlite3.connect(":memory:", isolation_level=None, factory=Database)
     engine = create_engine("sqlite://", creator=lambda: database, poolclass=StaticPool)
     with engine.begin() as connection:
         metadata.create_all(connection)
@@ -28,7 +35,7 @@ def empty_ledger():
 
 def fresh_database():
     """Return a ledger in memory, without a run."""
-    database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, factory=Database)
     database.deserialize(empty_ledger())
     return database
 

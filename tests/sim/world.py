@@ -25,6 +25,11 @@ from syncer.sandbox.scm import iso_from
 from syncer.sandbox.world import World
 
 EPOCH_S = 1_795_000_000.0
+LATE_MAX_S = 25.0
+"""A request whose answer is lost takes effect at most so long after it arrived."""
+LAG_MAX_S = 5.0
+"""A list of tasks lags behind at most so long. Both together are `Schedule`'s settle_s: what appears later than that
+after the last moment at which its request can have been on its way, nobody can tell from what never was."""
 
 
 class Crash(BaseException):
@@ -218,7 +223,7 @@ class SimulatedTransport:
             return self._reply(503, b"busy", sent_s)
         query = dict(params or {})
         if kind == "late" and is_update:
-            due_s = arrived_s + random.uniform(0.1, 25.0)
+            due_s = arrived_s + random.uniform(0.1, LATE_MAX_S)
             work = lambda at_s: api.process(method, path, query, document, at_s)  # noqa: E731
             heapq.heappush(api.late, (due_s, next(api._order), work))
             return self._lost(sent_s, arrived_s)
@@ -231,10 +236,7 @@ class SimulatedTransport:
             task.count_off_by = random.choice([-1, 1, 7]) if kind == "wrong_count" else 0
         self.at_s = arrived_s + (random.uniform(5.0, 59.0) if kind == "slow" else random.choice([0.02, 0.1, 0.2, 0.4]))
         if path == "/api/v2/scm/tasks/" and status == 200:
-            question = repr((params, body))
-            if kind == "stale_list" and question in self.lists:
-                answer = self.lists[question]  # the same answer once more, as a cache gives it
-            self.lists[question] = answer
+            answer = self._as_it_was(method, repr((params, body)), answer, arrived_s, stale=kind == "stale_list")
         if kind == "drop_after":
             return self._lost(sent_s, arrived_s)
         if kind == "error_after":
@@ -247,6 +249,23 @@ class SimulatedTransport:
             elif kind == "no_items":
                 answer = {"codes_affected": answer["codes_affected"]}
         return self._reply(status, json.dumps(answer).encode(), sent_s)
+
+    def _as_it_was(self, method, question, answer, arrived_s, *, stale):
+        """Return a list of tasks as the server gives it: when `stale`, from a copy of its data that lags behind.
+
+        A search lacks the newest tasks; a question about known tasks is answered as it was the last time.
+        """
+        if method == "GET":
+            if not stale:
+                return answer
+            seen_s = arrived_s - self.api.random.uniform(0.0, LAG_MAX_S)
+            tasks = self.api.world.tasks
+            results = [task for task in answer["results"] if tasks[task["id"]].start_due_s <= seen_s]
+            return {**answer, "count": answer["count"] - len(answer["results"]) + len(results), "results": results}
+        if stale and question in self.lists:
+            return self.lists[question]
+        self.lists[question] = answer
+        return answer
 
     def _lost(self, sent_s, arrived_s):
         self.at_s = arrived_s + self.api.random.choice([0.0, 0.3, 2.0])
