@@ -52,6 +52,13 @@ def check_server(world):
         raise ViolationError("a batch has two tasks")
 
 
+def check_reach(applied_ever, asked):
+    """Nothing was written but what a file asked for: no code that no row named, no value that no row gave it."""
+    for key, values in applied_ever.items():
+        if stray := values - asked.get(key, set()):
+            raise ViolationError(f"{key} was written as {sorted(stray)}, which no file asked for")
+
+
 def check_nothing_lost(database, held, wanted_now):
     """The last word about every value that was ever planned: applied, or refused and said so; never forgotten.
 

@@ -15,6 +15,7 @@ from sim.promises import (
     check_confirmed,
     check_history,
     check_nothing_lost,
+    check_reach,
     check_run,
     check_server,
 )
@@ -22,6 +23,7 @@ from sim.world import KINDS, Chances, Crash, Fate, SimulatedApi, SimulatedLanes,
 
 from syncer.api.limits import ReadLimiter, UpdateLimiter
 from syncer.clock import utc_text
+from syncer.errors import IllegalTransitionError
 from syncer.execute import outcome as outcome_module
 from syncer.execute.assemble import quarantine_s
 from syncer.execute.context import Context, EngineSettings
@@ -47,6 +49,7 @@ class Outcome:
 
     runs: int = 0
     crashes: int = 0
+    rivals: int = 0
     calls: int = 0
     trace: list[str] = field(default_factory=list)
     struck: list[str] = field(default_factory=list)
@@ -72,6 +75,8 @@ class Schedule:
         self.chances = Chances(**{kind: fault * weight / total for kind, weight in weights.items()})
         self.chances.crash = self.random.choice([0.0, 0.0, 0.002, 0.01, 0.04])
         self.chances.clock_jump = self.random.choice([0.0, 0.0, 0.0, 0.005])
+        self.rivalry = Random(f"rivals of {seed}")
+        self.chances.rival = self.rivalry.choice([0.0, 0.0, 0.0, 0.01, 0.1])
         self.missing = {n for n in range(self.codes) if self.random.random() < self.random.choice([0.0, 0.0, 0.02])}
         if self.missing:  # a count that is wrong by just the missing codes cannot be told from the truth by anybody
             self.chances.wrong_count = 0.0
@@ -101,8 +106,10 @@ class Schedule:
         self.calmed = False
         self.rows = {}
         self.last = {}
+        self.asked = {}
         self.steps = 0
         self.discarded = False
+        self.rivals = 0
 
     def step(self, what):
         """A place where the process may die."""
@@ -116,6 +123,18 @@ class Schedule:
         if self.random.random() < self.chances.crash and self.fate.strikes(f"death: {what}"):
             raise Crash(what)
 
+    def pause(self, lanes, rows):
+        """A place where the process may hang while another one, whom no lock held back, runs on the same file."""
+        if self.rivals or self.rivalry.random() >= self.chances.rival or not self.fate.strikes("a second process"):
+            return
+        lanes.call_all()  # the lanes do not hang
+        self.rivals += 1
+        self.outcome.rivals += 1
+        steps = self.steps
+        self.one_run(rows)
+        self.steps = steps
+        self.rivals -= 1
+
     def new_file(self):
         """Write the next night's export: some values change, a few rows come or go."""
         self.version += 1
@@ -127,6 +146,8 @@ class Schedule:
                 old = self.rows.get(f"K{n:05d}")
                 rows[f"K{n:05d}"] = old if old and not changed else f"{self.version:04d}-m{n % groups}"
         self.last = rows
+        for key, value in rows.items():
+            self.asked.setdefault(key, set()).add(value)
         return rows
 
     def run(self):
@@ -168,6 +189,7 @@ class Schedule:
         self.clock.now_s += 60.0
         self.api.advance(self.clock.now_s)
         check_server(self.api.world)
+        check_reach(applied_ever(self.api.world, self.key), self.asked)
         held = {}
         for code in self.api.world.codes:
             held.setdefault(code.fields[self.key], set()).add(code.fields.get("m"))
@@ -179,13 +201,18 @@ class Schedule:
         self.outcome.runs += 1
         self.steps = 0
         ledger = open_ledger(self.database, self.step)
-        lanes = SimulatedLanes(self.api, self.clock, 8, self.step)
+        lanes = SimulatedLanes(self.api, self.clock, 8, self.step, lambda lanes: self.pause(lanes, rows))
+        rivals = self.outcome.rivals
         code, died = None, ""
         try:
             try:
                 code = self.drive(ledger, lanes, rows)
             except Crash as crash:
                 died = str(crash)
+            except IllegalTransitionError as error:
+                if self.outcome.rivals == rivals:
+                    raise ViolationError(f"one process alone: {error}") from error
+                died = str(error)  # what the other one did to its calls is not overwritten
         finally:  # only now are the dead process's frames gone, with all that they held open
             ledger.connection.close()
             if self.database.in_transaction:

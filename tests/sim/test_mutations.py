@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import pytest
 from sim.mutations import MUTATIONS, mutated
-from sim.promises import ViolationError, check_history
+from sim.promises import ViolationError, check_history, check_reach
 from sim.schedule import Schedule
 
 SCHEDULES_MAX = 2000
 FOUND_BY = {
-    "send before commit": 0,
-    "no settle wait": 75,
-    "advance the state on sending": 0,
-    "repeat a POST in the transport": 9,
-    "take a lost answer for not processed": 16,
-    "do not hold values of open batches": 9,
-    "forget what was never sent": 0,
+    "send before commit": 3,
+    "no settle wait": 71,
+    "advance the state on sending": 3,
+    "repeat a POST in the transport": 65,
+    "take a lost answer for not processed": 65,
+    "do not hold values of open batches": 163,
+    "forget what was never sent": 7,
     "trust any count of a task": 11,
     "trust any sync answer": 11,
-    "send newer data before a lost call is surely over": 9,
-    "leave the calls of a dead process": 0,
+    "send newer data before a lost call is surely over": 313,
+    "drop the compare-and-set": 0,
+    "leave the calls of a dead process": 3,
 }
 
 
@@ -51,3 +52,10 @@ def test_a_value_that_was_sent_and_is_not_in_the_history_is_found():
     schedule.api.sent.add(("K00000", "another value"))
     with pytest.raises(ViolationError, match="K00000 was sent as another value"):
         check_history(schedule.database, schedule.api.sent)
+
+
+def test_a_value_that_was_written_though_no_file_asked_for_it_is_found():
+    check_reach({"K00000": {"a"}}, {"K00000": {"a", "b"}})
+    for stray in ({"K00000": {"a", "c"}}, {"K00001": {"a"}}):
+        with pytest.raises(ViolationError, match="no file asked"):
+            check_reach(stray, {"K00000": {"a", "b"}})

@@ -19,16 +19,17 @@ PARTS = 8
 def test_the_promises_hold_in_every_schedule(part):
     logging.getLogger("syncer").setLevel(logging.CRITICAL)  # thousands of simulated faults are no news
     began_s = time.monotonic()
-    runs = crashes = calls = struck = 0
+    runs = crashes = rivals = calls = struck = 0
     for seed in range(FIRST + part, FIRST + SCHEDULES, PARTS):
         try:
             outcome = Schedule(seed).run()
         except Exception:
             pytest.fail(told(seed))
         runs, crashes, calls = runs + outcome.runs, crashes + outcome.crashes, calls + outcome.calls
-        struck += len(outcome.struck)
+        struck, rivals = struck + len(outcome.struck), rivals + outcome.rivals
     print(
-        f"{SCHEDULES // PARTS} schedules: {runs} runs, {crashes} deaths, {struck} things gone wrong, {calls} calls, {time.monotonic() - began_s:.0f} s"
+        f"{SCHEDULES // PARTS} schedules: {runs} runs, {crashes} deaths, {rivals} second processes, "
+        f"{struck} things gone wrong, {calls} calls, {time.monotonic() - began_s:.0f} s"
     )
 
 

@@ -76,11 +76,13 @@ class Chances:
     slow: float = 0.0
     stale_list: float = 0.0
     other_client: float = 0.0
+    repeated: float = 0.0
     crash: float = 0.0
     clock_jump: float = 0.0
+    rival: float = 0.0
 
 
-KINDS = [name for name in Chances.__dataclass_fields__ if name not in {"crash", "clock_jump"}]
+KINDS = [name for name in Chances.__dataclass_fields__ if name not in {"crash", "clock_jump", "rival"}]
 
 
 class Fate:
@@ -227,6 +229,8 @@ class SimulatedTransport:
             work = lambda at_s: api.process(method, path, query, document, at_s)  # noqa: E731
             heapq.heappush(api.late, (due_s, next(api._order), work))
             return self._lost(sent_s, arrived_s)
+        if kind == "repeated" and path != "/api/v2/scm/upload/async/":  # by a proxy; a second task nobody could prevent
+            api.process(method, path, query, document, arrived_s)
         before = len(api.world.tasks)
         status, answer = api.process(method, path, query, document, arrived_s)
         for task in list(api.world.tasks.values())[before:]:
@@ -281,8 +285,8 @@ class SimulatedTransport:
 class SimulatedLanes:
     """Lanes without threads: calls are made in the order of their times, answers come in the order of theirs."""
 
-    def __init__(self, api, clock, count, step):
-        self.api, self.clock, self.count, self.step = api, clock, count, step
+    def __init__(self, api, clock, count, step, pause=lambda lanes: None):
+        self.api, self.clock, self.count, self.step, self.pause = api, clock, count, step, pause
         self.waiting = []
         self.answers = []
         self.order = itertools.count()
@@ -299,21 +303,31 @@ class SimulatedLanes:
     def wait(self, until_s):
         """Make the calls and hand over the answers that come until then; time goes on to the first answer."""
         self.step("wait")
+        self.pause(self)
         while (
             self.waiting
             and self.waiting[0][0] <= until_s
             and not (self.answers and self.answers[0][0] <= self.waiting[0][0])
         ):
-            at_s, _, ticket, call = heapq.heappop(self.waiting)
-            self.transport.at_s = at_s
-            answer = call(self.client)
-            heapq.heappush(self.answers, (self.transport.at_s, next(self.order), ticket, answer))
+            self._call()
         if self.answers and self.answers[0][0] <= until_s:
             answered_s, _, ticket, answer = heapq.heappop(self.answers)
             self.clock.now_s = max(self.clock.now_s, answered_s)
             return [(ticket, answer)]
         self.clock.now_s = max(self.clock.now_s, until_s)
         return []
+
+    def call_all(self):
+        """Make all calls that were started, though nobody waits for their answers yet."""
+        while self.waiting:
+            self.clock.now_s = max(self.clock.now_s, self.waiting[0][0])
+            self._call()
+
+    def _call(self):
+        at_s, _, ticket, call = heapq.heappop(self.waiting)
+        self.transport.at_s = at_s
+        answer = call(self.client)
+        heapq.heappush(self.answers, (self.transport.at_s, next(self.order), ticket, answer))
 
     def die(self):
         """The process is gone: what was on its way arrives, and nobody hears the answer."""
