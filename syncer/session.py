@@ -154,18 +154,25 @@ def session(
 
 
 def reader_of(
-    settings: Settings, clock: Clock, interrupt: Interrupt, *, started_s: float, deadline_s: float | None = None
+    settings: Settings,
+    clock: Clock,
+    interrupt: Interrupt,
+    *,
+    started_s: float,
+    deadline_s: float | None = None,
+    limiter: ReadLimiter | None = None,
 ) -> Reader:
     """Return what makes reads beside or without a run; raise `ConfigError` when there is no token.
 
-    ``deadline_s`` are seconds after ``started_s`` (None: as configured); nothing is connected before the first read.
+    ``deadline_s`` are seconds after ``started_s`` (None: as configured); ``limiter`` is shared with others who
+    read (None: nobody else does). Nothing is connected before the first read.
     """
     connection = connection_of(settings)
     seconds = deadline_s if deadline_s is not None else settings.run.deadline_s
     return Reader(
         connection.connect(clock),
         clock,
-        ReadLimiter(connection.reads_per_minute),
+        limiter or ReadLimiter(connection.reads_per_minute),
         interrupt,
         settings.api.give_up_after_s,
         settings.api.poll_s,

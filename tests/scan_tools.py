@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from syncer import scan_commands
-from syncer.commands import Surroundings
+from syncer.commands import scans
+from syncer.commands.surroundings import Surroundings
 from syncer.config import load_settings
 from syncer.steps import ScansRequest
 
@@ -33,7 +33,7 @@ def pull(here, *, out="out", form="jsonl", campaign=1, extra=None, **request):
     asked = ScansRequest(
         campaign=campaign, form=form, out=None if request.get("into_ledger") else here.folder / out, **request
     )
-    return scan_commands.pull(settings, asked, Surroundings())
+    return scans.pull(settings, asked, Surroundings())
 
 
 def delivered(folder: Path) -> list[dict[str, object]]:

@@ -19,11 +19,11 @@ def audit_group() -> None:
 @click.argument("value", nargs=-1, required=True)
 def audit_show_command(value: tuple[str, ...]) -> None:
     """Show all that was ever sent for one key VALUE (the parts of a composite key one after the other)."""
-    from syncer import commands
+    from syncer.commands import ledger
     from syncer.report import codes, document, text
 
     value = tuple(os.fsencode(part).decode("utf-8", "replace") for part in value)
-    entries, uploads = commands.audit_show(settings(), value)
+    entries, uploads = ledger.audit_show(settings(), value)
     show(
         envelope(
             "audit show",
@@ -41,8 +41,8 @@ def audit_show_command(value: tuple[str, ...]) -> None:
 @click.option("--output", type=click.Path(path_type=Path), help="Write this file, for its owner alone (0600).")
 def audit_export_command(since: str | None, run: int | None, form: str, output: Path | None) -> None:
     """Write the history of many values to standard output, or to a file."""
-    from syncer import commands
+    from syncer.commands import ledger
     from syncer.report.export import export_target, write_export
 
-    with commands.audit_export(settings(), since=since, run_id=run) as entries, export_target(output) as out:
+    with ledger.audit_export(settings(), since=since, run_id=run) as entries, export_target(output) as out:
         write_export(entries, form, out)

@@ -60,7 +60,7 @@ def upload_command(
     deadline: float | None,
 ) -> None:
     """Check FILE (CSV or JSON), upload it, and wait until its codes are created. Run it again to go on."""
-    from syncer import codes_commands
+    from syncer.commands import codes
 
     request = UploadRequest(
         file=file,
@@ -73,7 +73,7 @@ def upload_command(
         deadline_s=deadline,
     )
     with codes_surroundings() as around:
-        result = codes_commands.upload(settings(), request, around)
+        result = codes.upload(settings(), request, around)
     _finish(result)
 
 
@@ -83,11 +83,11 @@ def upload_command(
 @deadline_option
 def resume_command(upload: int | None, errors: Path | None, deadline: float | None) -> None:
     """Bring every open upload (or one) to its end, without its file."""
-    from syncer import codes_commands
+    from syncer.commands import codes
 
     request = UploadRequest(upload_id=upload, errors=errors, deadline_s=deadline)
     with codes_surroundings() as around:
-        result = codes_commands.resume(settings(), request, around)
+        result = codes.resume(settings(), request, around)
     _finish(result)
 
 
@@ -95,10 +95,10 @@ def resume_command(upload: int | None, errors: Path | None, deadline: float | No
 @click.argument("upload", type=int, required=False)
 def status_command(upload: int | None) -> None:
     """Show one upload (the newest) with its parts and errors."""
-    from syncer import codes_commands
+    from syncer.commands import codes
     from syncer.report import codes as report
 
-    found, errors = codes_commands.status(settings(), upload)
+    found, errors = codes.status(settings(), upload)
     document = envelope(
         "codes status",
         upload=report.upload_document(found) if found else None,
@@ -120,10 +120,10 @@ def status_command(upload: int | None) -> None:
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many to list.")
 def list_command(last: int) -> None:
     """List the uploads of own codes, newest first."""
-    from syncer import codes_commands
+    from syncer.commands import codes
     from syncer.report import codes as report
 
-    found = codes_commands.list_uploads(settings(), most=last)
+    found = codes.list_uploads(settings(), most=last)
     show(
         envelope("codes list", uploads=[report.upload_document(one) for one in found]),
         lambda: report.uploads_text(found),

@@ -24,8 +24,8 @@ from syncer.signals import Interrupt
 
 if TYPE_CHECKING:
     from syncer.codes.drive import Step
-    from syncer.codes_commands import CodesSurroundings
-    from syncer.commands import Surroundings
+    from syncer.commands.codes import CodesSurroundings
+    from syncer.commands.surroundings import Surroundings
     from syncer.config import Settings
     from syncer.report.progress import ProgressReport
 
@@ -170,7 +170,7 @@ def _progress() -> Iterator[tuple[ProgressReport, Callable[[int], None]]]:
 @contextmanager
 def surroundings() -> Iterator[Surroundings]:
     """Give the engine its standard input, its progress report, and the signals."""
-    from syncer.commands import Surroundings
+    from syncer.commands.surroundings import Surroundings
 
     with _progress() as (progress, on_rows):
         yield Surroundings(
@@ -186,7 +186,7 @@ def surroundings() -> Iterator[Surroundings]:
 @contextmanager
 def codes_surroundings() -> Iterator[CodesSurroundings]:
     """Give the commands about own codes and work orders their progress report, and the signals."""
-    from syncer.codes_commands import CodesSurroundings
+    from syncer.commands.codes import CodesSurroundings
 
     with _progress() as (progress, on_rows):
 

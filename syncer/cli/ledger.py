@@ -18,10 +18,10 @@ def ledger_group() -> None:
 @command("upgrade", ledger_group)
 def ledger_upgrade_command() -> None:
     """Bring the ledger's schema to this program's, after a backup."""
-    from syncer import commands
+    from syncer.commands import ledger
 
     with surroundings() as around:
-        done = commands.ledger_upgrade(settings(), around)
+        done = ledger.upgrade(settings(), around)
     saved = f"; backup: {inert(str(done.backup))}" if done.backup else ""
     show(
         envelope(
@@ -38,10 +38,10 @@ def ledger_upgrade_command() -> None:
 @command("check", ledger_group)
 def ledger_check_command() -> None:
     """Prove the ledger whole: the file, every reference, every history."""
-    from syncer import commands
+    from syncer.commands import ledger
     from syncer.errors import LedgerCorruptError
 
-    problems = commands.ledger_check(settings())
+    problems = ledger.check(settings())
     if problems:
         raise LedgerCorruptError("the ledger is not whole:\n  " + "\n  ".join(problems))
     show(envelope("ledger check", problems=[]), lambda: "the ledger is whole")
@@ -51,7 +51,7 @@ def ledger_check_command() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def ledger_backup_command(file: Path) -> None:
     """Copy the ledger to FILE, consistently, even while a run is going on."""
-    from syncer import commands
+    from syncer.commands import ledger
 
-    commands.ledger_backup(settings(), file)
+    ledger.backup(settings(), file)
     show(envelope("ledger backup", file=str(file)), lambda: f"the ledger is copied to {inert(str(file))}")

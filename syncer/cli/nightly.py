@@ -10,7 +10,7 @@ from syncer.cli.frame import command, settings, show, surroundings
 @command("run")
 def run_command() -> None:
     """Do what [nightly] in the configuration lists, step by step, and end with the gravest exit code."""
-    from syncer import nightly
+    from syncer.commands import nightly
     from syncer.report.night import night_document, night_text
 
     with surroundings() as around:

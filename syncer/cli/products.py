@@ -22,7 +22,7 @@ def products_group() -> None:
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Export to FILE; else to standard output.")
 def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
     """Read all products from the API, keep them in the ledger, and export them when a format or file is named."""
-    from syncer import products
+    from syncer.commands import products
     from syncer.report import products as report
     from syncer.steps import ProductsRequest
 
@@ -40,7 +40,7 @@ def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
 @click.option("--limit", type=click.IntRange(min=1), default=1_000_000, help="At most so many.")
 def list_command(archived: bool, search: str, limit: int) -> None:
     """List the ledger's copy of the products. Asks the API nothing."""
-    from syncer import products
+    from syncer.commands import products
     from syncer.report import products as report
 
     view = products.list_products(settings(), archived=archived, text=search, most=limit)
@@ -52,7 +52,7 @@ def list_command(archived: bool, search: str, limit: int) -> None:
 @click.option("--fresh", is_flag=True, help="Ask the API, whatever the copy says.")
 def show_command(sku: str, fresh: bool) -> None:
     """Show the product with this SKU: from the copy, or from the API when the copy lacks it."""
-    from syncer import products
+    from syncer.commands import products
     from syncer.report import products as report
 
     with surroundings() as around:

@@ -45,11 +45,11 @@ def plan_command(
     files: tuple[str, ...], job: str | None, key: tuple[str, ...], mode: str | None, force: bool, approve: bool
 ) -> None:
     """Say what sync would do: counts, rejected rows, calls, time. Sends and records nothing."""
-    from syncer import commands
+    from syncer.commands import runs
 
-    request = commands.Request(files, job, key or None, mode, force, approve)
+    request = runs.Request(files, job, key or None, mode, force, approve)
     with surroundings() as around:
-        result = commands.plan(settings(), request, around)
+        result = runs.plan(settings(), request, around)
     _finish(result)
 
 
@@ -72,11 +72,11 @@ def sync_command(
     deadline: float | None,
 ) -> None:
     """Settle what is open, plan FILE..., send, poll, reconcile. '-' is standard input."""
-    from syncer import commands
+    from syncer.commands import runs
 
-    request = commands.Request(files, job, key or None, mode, force, approve, deadline, results)
+    request = runs.Request(files, job, key or None, mode, force, approve, deadline, results)
     with surroundings() as around:
-        result = (commands.plan if dry_run else commands.sync)(settings(), request, around)
+        result = (runs.plan if dry_run else runs.sync)(settings(), request, around)
     _finish(result)
 
 
@@ -86,10 +86,10 @@ def sync_command(
 @deadline_option
 def resume_command(job: str | None, approve: bool, deadline: float | None) -> None:
     """Finish the last run from the ledger alone, without its file."""
-    from syncer import commands
+    from syncer.commands import runs
 
     with surroundings() as around:
-        result = commands.resume(settings(), commands.Request(job=job, approve=approve, deadline_s=deadline), around)
+        result = runs.resume(settings(), runs.Request(job=job, approve=approve, deadline_s=deadline), around)
     _finish(result)
 
 
@@ -98,12 +98,12 @@ def resume_command(job: str | None, approve: bool, deadline: float | None) -> No
 @click.option("--last", type=click.IntRange(min=1), default=10, show_default=True, help="How many runs to list.")
 def status_command(run: int | None, last: int) -> None:
     """List the last runs, or show one RUN with its batches."""
-    from syncer import commands
+    from syncer.commands import ledger
     from syncer.report import document, text
 
     if run is None:
-        runs = commands.status(settings(), most=last)
+        runs = ledger.status(settings(), most=last)
         show(envelope("status", runs=[document.summary_document(one) for one in runs]), lambda: text.runs_text(runs))
     else:
-        details = commands.run_status(settings(), run)
+        details = ledger.run_status(settings(), run)
         show(envelope("status", **document.run_details_document(details)), lambda: text.run_text(details))

@@ -48,7 +48,7 @@ def pull_command(
     deadline: float | None,
 ) -> None:
     """Pull what is new since the last time, each scan once. Run it again to go on."""
-    from syncer import scan_commands
+    from syncer.commands import scans
     from syncer.report import scans as report
 
     if sum((into_ledger, raw_csv)) > 1 or (into_ledger and out is not None):
@@ -73,17 +73,17 @@ def pull_command(
     if raw_csv:
         _raw(request)
     with surroundings() as around:
-        result = scan_commands.pull(settings(), request, around)
+        result = scans.pull(settings(), request, around)
     show(report.pull_document(result), lambda: report.pull_text(result))
     sys.exit(result.exit_code)
 
 
 def _raw(request: ScansRequest) -> None:
-    from syncer import scan_commands
+    from syncer.commands import scans
     from syncer.report import scans as report
 
     with surroundings() as around:
-        result = scan_commands.raw_csv(settings(), request, around)
+        result = scans.raw_csv(settings(), request, around)
     show(report.raw_document(result), lambda: report.raw_text(result))
     sys.exit(result.exit_code)
 
@@ -111,11 +111,11 @@ def compare_command(folder: Path | None, campaign: int | None, skew: float) -> N
     The scans are those of FOLDER, which a pull wrote, else those of pulls with --into-ledger. Exit code 3: something
     disagrees.
     """
-    from syncer import scan_commands
+    from syncer.commands import scans
     from syncer.report import scans as report
 
     with surroundings() as around:
-        result = scan_commands.compare_scans(settings(), campaign=campaign, folder=folder, skew_s=skew, around=around)
+        result = scans.compare_scans(settings(), campaign=campaign, folder=folder, skew_s=skew, around=around)
     document: dict[str, Any] = report.compare_document(result, envelope("scans compare"))
     show(document, lambda: report.compare_text(result))
     sys.exit(document["exit_code"])

@@ -12,11 +12,11 @@ from syncer.inert import inert
 @command("init")
 def init_command() -> None:
     """Write config.toml and create the ledger, where they are missing. Never overwrites."""
-    from syncer import commands
+    from syncer.commands import ledger
 
     known = settings()
     with surroundings() as around:
-        done = commands.init(known, Path.cwd(), around)
+        done = ledger.init(known, Path.cwd(), around)
     show(
         envelope(
             "init",
@@ -37,8 +37,8 @@ def init_command() -> None:
 @command("check")
 def check_command() -> None:
     """Look at configuration, ledger, clock and access; say what to do about each fault."""
-    from syncer import checkup
     from syncer.clock import SystemClock
+    from syncer.commands import checkup
     from syncer.report import document, text
 
     findings = checkup.check(options().config, environment(), Path.cwd(), SystemClock())

@@ -22,13 +22,11 @@ def workorders_list_command(search: str | None, archived: bool, limit: int) -> N
     """List the work orders that the API has."""
     from dataclasses import asdict
 
-    from syncer import codes_commands
+    from syncer.commands import codes
     from syncer.report import codes as report
 
     with codes_surroundings() as around:
-        orders, complete = codes_commands.work_orders(
-            settings(), search=search, archived=archived, most=limit, around=around
-        )
+        orders, complete = codes.work_orders(settings(), search=search, archived=archived, most=limit, around=around)
     show(
         envelope("workorders list", workorders=[asdict(one) for one in orders], complete=complete),
         lambda: report.orders_text(orders, complete=complete),
@@ -40,12 +38,12 @@ def workorders_list_command(search: str | None, archived: bool, limit: int) -> N
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder; else workorder-ID.")
 def workorders_download_command(order: int, out: Path | None) -> None:
     """Download the zip of work order ID and extract it, safely."""
-    from syncer import codes_commands
+    from syncer.commands import codes
     from syncer.report import codes as report
 
     folder = out or Path(f"workorder-{order}")
     with codes_surroundings() as around:
-        files = codes_commands.download_work_order(settings(), order, folder, around)
+        files = codes.download_work_order(settings(), order, folder, around)
     show(
         envelope("workorders download", workorder=order, folder=str(folder), files=[str(file) for file in files]),
         lambda: report.files_text(order, files),

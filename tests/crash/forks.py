@@ -76,7 +76,7 @@ def serve() -> None:
     import requests  # noqa: F401
 
     import syncer.cli
-    import syncer.commands
+    import syncer.commands.runs
     import syncer.report.document
     import syncer.report.progress
     import syncer.report.text  # noqa: F401

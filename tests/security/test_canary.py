@@ -74,8 +74,9 @@ def test_no_command_shows_or_writes_it_at_any_level_in_any_form(night, forks, tm
 
 
 SABOTAGED = (
-    "syncer.config:load_settings", "syncer.config.access:find_token", "syncer.session:connection_of",
-    "syncer.commands:_plan_files", "syncer.session:session", "syncer.report.results:write_results", "syncer.intake:refuse_shared_fields",
+    "syncer.config:load_settings", "syncer.config.access:find_token", "syncer.commands.runs:connection_of",
+    "syncer.commands.runs:_plan_files", "syncer.commands.runs:open_session", "syncer.commands.runs:write_results",
+    "syncer.commands.runs:refuse_shared_fields",
     "syncer.ledger.ledger:Ledger.open_to_write", "syncer.ledger.ledger:Ledger.store_plan", "syncer.ledger.ledger:Ledger.begin_run",
     "syncer.ledger.writer:Writer.end_run", "syncer.execute.engine:Engine.settle", "syncer.execute.engine:Engine.send",
     "syncer.execute.assemble:Connection.connect", "syncer.api.transport:Transport.__init__", "syncer.api.transport:Transport.call",
@@ -88,7 +89,7 @@ SABOTAGED = (
 )  # fmt: skip
 NOT_ALWAYS_PASSED = {
     "syncer.api.transport:Transport.close", "syncer.api.connection:Watch.end", "syncer.api.transport:_words", "syncer.report.document:failure_document",
-    "syncer.report.results:write_results", "socket:create_connection", "json:loads", "syncer.config.access:find_token",
+    "syncer.commands.runs:write_results", "socket:create_connection", "json:loads", "syncer.config.access:find_token",
 }  # fmt: skip
 
 
@@ -162,7 +163,7 @@ def test_no_child_and_no_command_line_has_it(night, forks):
         children = [child for task in (folder / "task").iterdir() for child in (task / "children").read_text().split()]
         assert children == []
         process.communicate(timeout=30)
-        for place in ("syncer.commands:sync", "syncer.api.transport:Transport.call"):
+        for place in ("syncer.commands.runs:sync", "syncer.api.transport:Transport.call"):
             (here.folder / ".child").unlink(missing_ok=True)
             trap = {"where": "child", "do": place}
             forks.run(here.folder, here.variables(SYNCER_API__TOKEN=CROOKED), "sync", "a.csv", "--force", trap=trap)

@@ -12,17 +12,15 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from syncer import commands, products
+from syncer.commands import products, runs
+from syncer.commands.surroundings import Surroundings
 from syncer.config import Settings, pick_job
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, ConfigError, SignalError, SyncerError, UsageError
 from syncer.results import NightResult, StepOutcome, StepResult, SyncResult
 from syncer.session import connection_of
 from syncer.steps import ProductsRequest, ScansRequest, SyncStep, UploadRequest, name_of
-
-if TYPE_CHECKING:
-    from syncer.commands import Surroundings
 
 log = logging.getLogger(__name__)
 Work = Callable[[], StepResult]
@@ -85,7 +83,7 @@ def _prepare_sync(settings: Settings, step: SyncStep, around: Surroundings) -> W
 
     def work() -> SyncResult:
         files = tuple(file for pattern in step.files for file in _matching(pattern))
-        return commands.sync(settings, commands.Request(files, job.name, results=results), around)
+        return runs.sync(settings, runs.Request(files, job.name, results=results), around)
 
     return work
 
@@ -101,29 +99,28 @@ def _matching(pattern: str) -> list[str]:
 
 
 def _prepare_scans(settings: Settings, step: ScansRequest, around: Surroundings) -> Work:
-    from syncer import scan_commands
+    from syncer.commands import scans
     from syncer.scans.filters import check_request
 
     check_request(step)
-    work = scan_commands.raw_csv if step.raw_csv else scan_commands.pull
+    work = scans.raw_csv if step.raw_csv else scans.pull
     return lambda: work(settings, step, around)
 
 
 def _prepare_codes(settings: Settings, step: UploadRequest, around: Surroundings) -> Work:
-    from syncer import codes_commands
     from syncer.codes.rules import parse_defaults
-    from syncer.codes_commands import ERRORS_SUFFIX
+    from syncer.commands import codes
 
     parse_defaults(step.defaults)
 
     def work() -> StepResult:
         # What an earlier night wrote beside it is no file to be uploaded.
-        files = [file for file in _matching(step.file) if file == step.file or not file.endswith(ERRORS_SUFFIX)]
+        files = [file for file in _matching(step.file) if file == step.file or not file.endswith(codes.ERRORS_SUFFIX)]
         if len(files) != 1:
             words = f"{len(files)} files match {step.file}, and a step uploads one"
             raise UsageError(words, next="leave one there, or correct nightly.steps")
-        theirs = codes_commands.CodesSurroundings(around.clock, around.interrupt, around.on_rows)
-        return codes_commands.upload(settings, replace(step, file=files[0]), theirs)
+        theirs = codes.CodesSurroundings(around.clock, around.interrupt, around.on_rows)
+        return codes.upload(settings, replace(step, file=files[0]), theirs)
 
     return work
 

@@ -1,53 +1,39 @@
-"""The composition root: builds the parts from the settings, passes values between them, returns results.
-
-One plain function per command; `cli` is a thin skin over them. Nothing here prints, and nothing here decides what the
-parts decide. What reads files or calls the API is imported by the commands that do, so that the others answer at once.
-"""
+"""The commands that upload: plan, sync, resume. They open the files and the ledger, and hand a session its run."""
 
 from __future__ import annotations
 
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from syncer import __version__
-from syncer.clock import Clock, SystemClock, utc_text
-from syncer.config import JobSettings, Settings, example_text, pick_job
-from syncer.errors import (
-    ConfigError,
-    LedgerError,
-    OutputError,
-    UsageError,
-)
-from syncer.ledger.check import backup
-from syncer.ledger.engine import ledger_path
-from syncer.ledger.ledger import Ledger, upgrade_ledger
+from syncer.clock import utc_text
+from syncer.commands.surroundings import Surroundings
+from syncer.config import JobSettings, Settings, pick_job
+from syncer.errors import ConfigError, OutputError, UsageError
+from syncer.execute.context import EngineSettings
+from syncer.execute.known import Vet, by_api, by_copy
+from syncer.guards import Guards
+from syncer.intake import Intake, is_unique, plan_files, refuse_shared_fields
+from syncer.ledger.ledger import Ledger
 from syncer.lifecycle import OPEN, Bucket, State
 from syncer.model import KEY_SEPARATOR, Mode, Plan
-from syncer.results import Concern, InitResult, RunDetails, RunSummary, Sample, Seconds, SyncResult
-from syncer.signals import Interrupt
+from syncer.report.results import prepare_results, write_results
+from syncer.results import Sample, Seconds, SyncResult
+from syncer.session import Session, connection_of, reader_of
+from syncer.session import session as open_session
+from syncer.source import CsvForm, Source, open_sources
+from syncer.validate import FieldRule, RowRules, Validator, default_key
 
 if TYPE_CHECKING:
     from syncer.execute.assemble import Connection
-    from syncer.execute.engine import Progress
-    from syncer.execute.known import Vet
-    from syncer.intake import Intake
-    from syncer.ledger.upload_values import CodeUpload
-    from syncer.ledger.values import HistoryEntry, Job, Run, UpgradeResult
-    from syncer.session import Session
-    from syncer.source import Source
-    from syncer.validate import Validator
-
-RUN_BATCHES_MAX = 50
-"""Batches that ``status RUN`` lists; the audit has them all."""
-CLOCK_OFF_MAX_S = 60.0
-"""How far this machine's clock may be off the API's before ``check`` says so."""
+    from syncer.ledger.values import Job, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +50,8 @@ class Request:
     results: Path | None = None
 
 
-@dataclass(slots=True)
-class Surroundings:
-    """What a command needs of the world: time, signals, standard input, and somebody to show progress to."""
-
-    clock: Clock = field(default_factory=SystemClock)
-    interrupt: Interrupt = field(default_factory=Interrupt)
-    stdin: IO[bytes] | None = None
-    on_rows: Callable[[int], None] = lambda rows: None
-    on_plan: Callable[[Plan], None] = lambda plan: None
-    on_progress: Callable[[Progress], None] = lambda progress: None
-    on_list: Callable[[str, int, int | None], None] = lambda what, done, of: None
-    """Is told of a list that is read: of what, how many are read, how many there are (None: nobody says)."""
-
-
 def plan(settings: Settings, request: Request, around: Surroundings) -> SyncResult:
     """Say what ``sync`` would do. Sends nothing, records nothing, needs no token and no lock."""
-    from syncer.execute.known import by_copy
-    from syncer.intake import refuse_shared_fields
-
     started_s = around.clock.monotonic_s()
     job = pick_job(settings, request.job)
     with ExitStack() as stack:
@@ -114,10 +83,6 @@ def sync(settings: Settings, request: Request, around: Surroundings) -> SyncResu
     Returns a result whenever a run was recorded; what stopped it is its ``error``. Raises `SyncerError` before that:
     then nothing was sent and nothing recorded.
     """
-    from syncer.intake import is_unique, refuse_shared_fields
-    from syncer.report.results import prepare_results, write_results
-    from syncer.session import connection_of
-
     clock, started_s = around.clock, around.clock.monotonic_s()
     job = pick_job(settings, request.job)
     connection = connection_of(settings)
@@ -159,8 +124,6 @@ def sync(settings: Settings, request: Request, around: Surroundings) -> SyncResu
 
 def resume(settings: Settings, request: Request, around: Surroundings) -> SyncResult:
     """Finish the last run from the ledger alone, without its files."""
-    from syncer.session import connection_of
-
     started_s = around.clock.monotonic_s()
     connection = connection_of(settings)
     with Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s())) as ledger:
@@ -191,92 +154,6 @@ def resume(settings: Settings, request: Request, around: Surroundings) -> SyncRe
         return session.result(SyncResult("resume", notes=() if run.id == newest[0].id else (planless,)))
 
 
-def status(settings: Settings, *, most: int) -> list[RunSummary]:
-    """Return the newest runs, newest first."""
-    ledger = Ledger.open_to_read(settings.ledger.url)
-    if ledger is None:
-        return []
-    with ledger:
-        return [_summary(ledger, run) for run in ledger.runs(most=most)]
-
-
-def run_status(settings: Settings, run_id: int) -> RunDetails:
-    """Return one run with its batches and what is not confirmed."""
-    with _reading(settings) as ledger:
-        run = ledger.run(run_id)
-        if run is None:
-            raise UsageError(f"there is no run {run_id} in the ledger", next="syncer status")
-        return RunDetails(
-            _summary(ledger, run),
-            tuple(ledger.sources(run_id)),
-            ledger.batch_counts(run_id),
-            tuple(Concern(*concern) for concern in ledger.concerns(run_id)),
-            tuple(ledger.batches(run_id=run_id, most=RUN_BATCHES_MAX)),
-        )
-
-
-def audit_show(settings: Settings, key: Sequence[str]) -> tuple[list[HistoryEntry], list[CodeUpload]]:
-    """Return all that was ever sent for one key value (several parts: a composite key), and its uploads as an own code.
-
-    Both are oldest first.
-    """
-    with _reading(settings) as ledger:
-        uploads = ledger.uploads().history(key[0]) if len(key) == 1 else []
-        return ledger.history(KEY_SEPARATOR.join(key)), uploads
-
-
-@contextmanager
-def audit_export(settings: Settings, *, since: str | None, run_id: int | None) -> Iterator[Iterator[HistoryEntry]]:
-    """Give the uploads of many values as a stream."""
-    with _reading(settings) as ledger:
-        yield ledger.export(since=since, run_id=run_id)
-
-
-def ledger_upgrade(settings: Settings, around: Surroundings) -> UpgradeResult:
-    """Bring the ledger's schema to this program's, after a backup; create the ledger where there is none."""
-    return upgrade_ledger(settings.ledger.url, at=utc_text(around.clock.wall_s()))
-
-
-def ledger_check(settings: Settings) -> list[str]:
-    """Return everything that is wrong with the ledger; raise `LedgerCorruptError` when it cannot even be read."""
-    with _reading(settings) as ledger:
-        return ledger.problems()
-
-
-def ledger_backup(settings: Settings, target: Path) -> None:
-    """Copy the ledger consistently, even while a run is going on."""
-    with _reading(settings) as ledger:
-        backup(ledger.path, target)
-
-
-def init(settings: Settings, folder: Path, around: Surroundings) -> InitResult:
-    """Write ``config.toml`` into `folder` and create the ledger; never overwrite either."""
-    config = folder / "config.toml"
-    wrote_config = not os.path.lexists(config)
-    if wrote_config:
-        # Who may write it decides where the token goes: nobody else, whatever the umask.
-        descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(example_text())
-    path = ledger_path(settings.ledger.url)
-    made_ledger = not path.exists()
-    Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s())).close()
-    return InitResult(config, wrote_config, path, made_ledger)
-
-
-@contextmanager
-def _reading(settings: Settings) -> Iterator[Ledger]:
-    ledger = Ledger.open_to_read(settings.ledger.url)
-    if ledger is None:
-        raise LedgerError(f"there is no ledger yet at {ledger_path(settings.ledger.url)}", next="syncer init")
-    with ledger:
-        yield ledger
-
-
-def _summary(ledger: Ledger, run: Run) -> RunSummary:
-    return RunSummary(run, ledger.bucket_counts(run.id), ledger.kind_counts(run.id))
-
-
 def _session(
     ledger: Ledger,
     run: Run,
@@ -288,8 +165,6 @@ def _session(
     *,
     record_end: bool = True,
 ) -> AbstractContextManager[Session]:
-    from syncer.execute.context import EngineSettings
-    from syncer.session import session as open_session
 
     deadline_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
     return open_session(
@@ -334,9 +209,6 @@ def _open_query(job: JobSettings, around: Surroundings) -> Source:
 @contextmanager
 def _opened(job: JobSettings, request: Request, around: Surroundings) -> Iterator[tuple[list[Source], Validator]]:
     """Give the files, open as far as their headers, and what their columns mean."""
-    from syncer.source import CsvForm, open_sources
-    from syncer.validate import FieldRule, RowRules, Validator, default_key
-
     form = CsvForm(**asdict(job.csv))
     with ExitStack() as stack:
         if request.files:
@@ -368,8 +240,6 @@ def _plan_files(
     mode: Mode,
     vet: Vet | None,
 ) -> Intake:
-    from syncer.guards import Guards
-    from syncer.intake import plan_files
 
     limits = settings.limits
     guards = (
@@ -396,8 +266,6 @@ def _product_check(
     """Return how ``sync`` finds out which products are unknown; None when that is turned off."""
     if not settings.products.check:
         return None
-    from syncer.execute.known import by_api
-    from syncer.session import reader_of
 
     reader = reader_of(settings, around.clock, around.interrupt, started_s=started_s, deadline_s=request.deadline_s)
     observe = partial(around.on_list, "products")

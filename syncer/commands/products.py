@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from syncer.clock import utc_text
+from syncer.commands.surroundings import Surroundings
 from syncer.errors import LedgerBusyError, UsageError
 from syncer.execute.products import look_up, pull_products
 from syncer.ledger import products as copy
@@ -21,7 +22,6 @@ from syncer.session import reader_of
 from syncer.steps import ProductsRequest
 
 if TYPE_CHECKING:
-    from syncer.commands import Surroundings
     from syncer.config import Settings
     from syncer.ledger.products import ProductRecord, PullRecord
 

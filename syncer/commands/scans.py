@@ -1,4 +1,4 @@
-"""The composition root of ``syncer scans``: one plain function per command, as in `commands`."""
+"""The commands about scans: pull what is new, pass the API's own CSV through, compare with what was uploaded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from syncer.api.classify import Verdict
 from syncer.api.limits import ReadLimiter
 from syncer.api.scans import ScansAnswer, ScansClient, csv_query
 from syncer.clock import Clock, utc_text
-from syncer.commands import Surroundings
+from syncer.commands.surroundings import Surroundings
 from syncer.config import Settings
 from syncer.errors import (
     AccessError,
@@ -216,9 +216,10 @@ def _parameters(
     if request.product is None:
         return found
     with closing(
-        reader_of(settings, around.clock, around.interrupt, started_s=started_s, deadline_s=request.deadline_s)
+        reader_of(
+            settings, around.clock, around.interrupt, started_s=started_s, deadline_s=request.deadline_s, limiter=reads
+        )
     ) as reader:
-        reader.limiter = reads
         return {**found, "product": str(_product(settings, request.product, reader))}
 
 

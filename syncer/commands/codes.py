@@ -1,7 +1,4 @@
-"""The commands about own codes and work orders: builds the parts from the settings and passes values between them.
-
-One plain function per command, as in `commands`; nothing here prints.
-"""
+"""The commands about own codes and work orders: upload a file of them, resume, list; download an order's files."""
 
 from __future__ import annotations
 

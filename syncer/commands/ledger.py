@@ -1,0 +1,111 @@
+"""The commands that need the ledger alone: what was uploaded and how it ended; looking after the file.
+
+They load neither the reader of files nor the API's client, so that they answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from syncer.clock import utc_text
+from syncer.commands.surroundings import Surroundings
+from syncer.config import Settings, example_text
+from syncer.errors import LedgerError, UsageError
+from syncer.ledger.check import backup as copy_to
+from syncer.ledger.engine import ledger_path
+from syncer.ledger.ledger import Ledger, upgrade_ledger
+from syncer.model import KEY_SEPARATOR
+from syncer.results import Concern, InitResult, RunDetails, RunSummary
+
+if TYPE_CHECKING:
+    from syncer.ledger.upload_values import CodeUpload
+    from syncer.ledger.values import HistoryEntry, Run, UpgradeResult
+
+RUN_BATCHES_MAX = 50
+"""Batches that ``status RUN`` lists; the audit has them all."""
+
+
+def status(settings: Settings, *, most: int) -> list[RunSummary]:
+    """Return the newest runs, newest first."""
+    with Ledger.reading(settings.ledger.url) as ledger:
+        return [] if ledger is None else [_summary(ledger, run) for run in ledger.runs(most=most)]
+
+
+def run_status(settings: Settings, run_id: int) -> RunDetails:
+    """Return one run with its batches and what is not confirmed."""
+    with _reading(settings) as ledger:
+        run = ledger.run(run_id)
+        if run is None:
+            raise UsageError(f"there is no run {run_id} in the ledger", next="syncer status")
+        return RunDetails(
+            _summary(ledger, run),
+            tuple(ledger.sources(run_id)),
+            ledger.batch_counts(run_id),
+            tuple(Concern(*concern) for concern in ledger.concerns(run_id)),
+            tuple(ledger.batches(run_id=run_id, most=RUN_BATCHES_MAX)),
+        )
+
+
+def audit_show(settings: Settings, key: Sequence[str]) -> tuple[list[HistoryEntry], list[CodeUpload]]:
+    """Return all that was ever sent for one key value (several parts: a composite key), and its uploads as an own code.
+
+    Both are oldest first.
+    """
+    with _reading(settings) as ledger:
+        uploads = ledger.uploads().history(key[0]) if len(key) == 1 else []
+        return ledger.history(KEY_SEPARATOR.join(key)), uploads
+
+
+@contextmanager
+def audit_export(settings: Settings, *, since: str | None, run_id: int | None) -> Iterator[Iterator[HistoryEntry]]:
+    """Give the uploads of many values as a stream."""
+    with _reading(settings) as ledger:
+        yield ledger.export(since=since, run_id=run_id)
+
+
+def upgrade(settings: Settings, around: Surroundings) -> UpgradeResult:
+    """Bring the ledger's schema to this program's, after a backup; create the ledger where there is none."""
+    return upgrade_ledger(settings.ledger.url, at=utc_text(around.clock.wall_s()))
+
+
+def check(settings: Settings) -> list[str]:
+    """Return everything that is wrong with the ledger; raise `LedgerCorruptError` when it cannot even be read."""
+    with _reading(settings) as ledger:
+        return ledger.problems()
+
+
+def backup(settings: Settings, target: Path) -> None:
+    """Copy the ledger consistently, even while a run is going on."""
+    with _reading(settings) as ledger:
+        copy_to(ledger.path, target)
+
+
+def init(settings: Settings, folder: Path, around: Surroundings) -> InitResult:
+    """Write ``config.toml`` into `folder` and create the ledger; never overwrite either."""
+    config = folder / "config.toml"
+    wrote_config = not os.path.lexists(config)
+    if wrote_config:
+        # Who may write it decides where the token goes: nobody else, whatever the umask.
+        descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(example_text())
+    path = ledger_path(settings.ledger.url)
+    made_ledger = not path.exists()
+    Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s())).close()
+    return InitResult(config, wrote_config, path, made_ledger)
+
+
+@contextmanager
+def _reading(settings: Settings) -> Iterator[Ledger]:
+    with Ledger.reading(settings.ledger.url) as ledger:
+        if ledger is None:
+            raise LedgerError(f"there is no ledger yet at {ledger_path(settings.ledger.url)}", next="syncer init")
+        yield ledger
+
+
+def _summary(ledger: Ledger, run: Run) -> RunSummary:
+    return RunSummary(run, ledger.bucket_counts(run.id), ledger.kind_counts(run.id))

@@ -1,0 +1,28 @@
+"""What a command needs of the world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING
+
+from syncer.clock import Clock, SystemClock
+from syncer.signals import Interrupt
+
+if TYPE_CHECKING:
+    from syncer.execute.engine import Progress
+    from syncer.model import Plan
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What a command needs of the world: time, signals, standard input, and somebody to show progress to."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    interrupt: Interrupt = field(default_factory=Interrupt)
+    stdin: IO[bytes] | None = None
+    on_rows: Callable[[int], None] = lambda rows: None
+    on_plan: Callable[[Plan], None] = lambda plan: None
+    on_progress: Callable[[Progress], None] = lambda progress: None
+    on_list: Callable[[str, int, int | None], None] = lambda what, done, of: None
+    """Is told of a list that is read: of what, how many are read, how many there are (None: nobody says)."""
