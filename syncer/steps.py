@@ -1,8 +1,8 @@
 """The steps of a night, as ``nightly.steps`` names them: read from the configuration, every fault named. Pure.
 
 A step is a table with one member, its name: ``{sync = {job = "erp", files = ["/data/*.csv"]}}``. What a step does
-stands in `syncer.commands.nightly`; here is only what may be said about it. A step that is a command's own request is the same
-value that the command line makes, so that neither can ask for something that the other cannot.
+stands in `syncer.commands.nightly`; here is only what may be said about it. A step that is a command's own request is
+the same value that the command line makes, so that neither can ask for something that the other cannot.
 """
 
 from __future__ import annotations

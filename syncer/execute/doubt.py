@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
 from syncer.execute.context import NEVER_S, Context
-from syncer.execute.upload import load_upload
+from syncer.execute.loaded import load_batch
 from syncer.model import Kind
 
 if TYPE_CHECKING:
@@ -155,8 +155,8 @@ class Doubts:
         return next_s
 
     def _look(self, doubt: Doubt, now_s: float) -> None:
-        upload = load_upload(self._context, doubt.batch)
-        references, constraints, scm_data = doubt.references, upload.constraints(), upload.scm_data()
+        loaded = load_batch(self._context, doubt.batch)
+        references, constraints, scm_data = doubt.references, loaded.constraints(), loaded.scm_data()
         doubt.looking = True
         self._context.start_read(
             lambda client: look_for_task(client, references, constraints, scm_data),

@@ -20,7 +20,7 @@ from syncer.errors import DeadlineError, SignalError, SyncerError, UnreachableEr
 from syncer.execute.context import NEVER_S, Context, Tally
 from syncer.execute.doubt import Doubts
 from syncer.execute.outcome import Outcomes
-from syncer.execute.uploads import Uploads
+from syncer.execute.send import Sender
 from syncer.execute.watch import TaskWatch
 from syncer.lifecycle import State
 
@@ -62,9 +62,9 @@ class Engine:
         self._deadline_s = deadline_s
         self._observe = observe
         self._outcomes = Outcomes(context, on_piece=self._again)
-        self._uploads = Uploads(context, self._outcomes, on_submitted=self._submitted, on_lost=self._lost)
+        self._sender = Sender(context, self._outcomes, on_submitted=self._submitted, on_lost=self._lost)
         self._doubts = Doubts(context, on_found=self._submitted, on_again=self._again)
-        self._watch = TaskWatch(context, self._outcomes, all_sent=self._uploads.idle)
+        self._watch = TaskWatch(context, self._outcomes, all_sent=self._sender.idle)
         self._phase = "settle"
 
     def settle(self) -> SyncerError | None:
@@ -86,8 +86,8 @@ class Engine:
         ``not_before_s`` (monotonic) keeps newer data back while an older sync call may still be on its way.
         """
         self._phase = "send"
-        self._uploads.not_before_s = not_before_s
-        self._uploads.feed_plan()
+        self._sender.not_before_s = not_before_s
+        self._sender.feed_plan()
         return self._run()
 
     def _submitted(self, batch: Batch) -> None:
@@ -97,7 +97,7 @@ class Engine:
         self._doubts.add(batch, since_s)
 
     def _again(self, batch: Batch) -> None:
-        self._uploads.again(batch)
+        self._sender.again(batch)
 
     def _run(self) -> SyncerError | None:
         context = self.context
@@ -106,7 +106,7 @@ class Engine:
             self._look_for_stops(now_s)
             due_s = NEVER_S
             if context.stop is None:
-                due_s = min(part.dispatch(now_s) for part in (self._doubts, self._watch, self._uploads))
+                due_s = min(part.dispatch(now_s) for part in (self._doubts, self._watch, self._sender))
             if not context.in_flight and (context.stop is not None or self._finished()):
                 self._show(now_s)
                 return context.stop
@@ -115,7 +115,7 @@ class Engine:
             self._show(now_s)
 
     def _finished(self) -> bool:
-        return self._uploads.idle() and not len(self._doubts) and not len(self._watch)
+        return self._sender.idle() and not len(self._doubts) and not len(self._watch)
 
     def _look_for_stops(self, now_s: float) -> None:
         context = self.context
@@ -139,9 +139,9 @@ class Engine:
         waiting_for = ""
         if context.health.troubled:
             waiting_for = f"the API fails: {context.health.last_failure}"
-        elif now_s < self._uploads.not_before_s and not self._uploads.idle():
+        elif now_s < self._sender.not_before_s and not self._sender.idle():
             waiting_for = "an older call whose answer was lost to be surely over"
-        elif self._uploads.idle() and len(self._doubts):
+        elif self._sender.idle() and len(self._doubts):
             waiting_for = "certainty about calls whose answers were lost"
         self._observe(
             Progress(

@@ -16,7 +16,7 @@ from syncer.model import Kind
 from syncer.reconcile import Finding, Judgement, halves
 
 if TYPE_CHECKING:
-    from syncer.execute.upload import Upload
+    from syncer.execute.loaded import LoadedBatch
     from syncer.ledger.values import Batch
 
 PIECE_VALUES_MAX = 100
@@ -37,21 +37,21 @@ class Outcomes:
         return bool(self._probes)
 
     def settle(
-        self, upload: Upload, codes_affected: int, judgement: Judgement, *, attempt_id: int | None = None
+        self, loaded: LoadedBatch, codes_affected: int, judgement: Judgement, *, attempt_id: int | None = None
     ) -> None:
         """Record a judgement; what is unclear is split into batches that the queue will send."""
-        context, batch = self._context, upload.batch
+        context, batch = self._context, loaded.batch
         self._probes.discard(batch.id)
         finding = judgement.finding
         if finding is Finding.UNPROVEN:  # a composite key cannot be asked for by name: its multiple has to do
-            finding = Finding.UNCLEAR if len(upload.key) == 1 else Finding.ALL
+            finding = Finding.UNCLEAR if len(loaded.key) == 1 else Finding.ALL
         match finding:
             case Finding.ALL:
                 context.writer.confirmed(batch, codes_affected, context.at(), attempt_id=attempt_id)
                 context.tally.confirmed += batch.size
                 self._learn(batch, codes_affected)
             case Finding.SOME:
-                unmatched = [upload.items[place].id for place in judgement.unmatched]
+                unmatched = [loaded.items[place].id for place in judgement.unmatched]
                 context.writer.miscounted(
                     batch,
                     codes_affected,
@@ -68,7 +68,7 @@ class Outcomes:
                     codes_affected,
                     context.at(),
                     message=judgement.message or "how many codes a value selects is being learned",
-                    pieces=_smaller(upload),
+                    pieces=_smaller(loaded),
                     attempt_id=attempt_id,
                 )
                 if not context.run.unique:
@@ -103,14 +103,14 @@ class Outcomes:
             context.writer.learn_reach(batch.job_id, {"low": learned.low, "high": learned.high})
 
 
-def _smaller(upload: Upload) -> list[Piece]:
+def _smaller(loaded: LoadedBatch) -> list[Piece]:
     """Cut a batch into smaller questions: sync calls that name values, else halves.
 
     A sync batch whose answer was unclear is halved too: a call of the same size would be answered the same.
     """
-    ids = [item.id for item in upload.items]
-    if upload.batch.kind == Kind.ASYNC and len(upload.key) == 1:
+    ids = [item.id for item in loaded.items]
+    if loaded.batch.kind == Kind.ASYNC and len(loaded.key) == 1:
         parts = [ids[begin : begin + PIECE_VALUES_MAX] for begin in range(0, len(ids), PIECE_VALUES_MAX)]
         return [Piece(Kind.SYNC, tuple(part)) for part in parts]
-    kind = Kind(upload.batch.kind)
+    kind = Kind(loaded.batch.kind)
     return [Piece(kind, tuple(ids[place] for place in half)) for half in halves(len(ids))]

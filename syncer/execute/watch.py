@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
 from syncer.execute.context import NEVER_S, Context
+from syncer.execute.loaded import load_batch
 from syncer.execute.outcome import Outcomes
-from syncer.execute.upload import load_upload
 from syncer.reconcile import Finding, judge_count
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class TaskWatch:
         if judgement.finding is Finding.UNPROVEN and not self._nothing_to_learn():
             return
         del self._watched[task_id]
-        self._outcomes.settle(load_upload(context, batch), watched.codes_affected, judgement)
+        self._outcomes.settle(load_batch(context, batch), watched.codes_affected, judgement)
 
     def _nothing_to_learn(self) -> bool:
         """Tell whether no answer is to come any more that could show how many codes a value selects."""

@@ -11,7 +11,7 @@ from sqlalchemy import Text, bindparam, update
 
 from syncer.api import client as client_module
 from syncer.api.classify import Verdict, classify
-from syncer.execute import uploads as uploads_module
+from syncer.execute import send as send_module
 from syncer.execute import watch as watch_module
 from syncer.execute.doubt import Doubt
 from syncer.ledger import schema as t
@@ -84,7 +84,7 @@ MUTATIONS = {
     "do not hold values of open batches": (Diff, "see_open", lambda self, keys: None),
     "forget what was never sent": (Diff, "see_unsent", lambda self, block: None),
     "trust any count of a task": (watch_module, "judge_count", trusting),
-    "trust any sync answer": (uploads_module, "judge_named", trusting),
+    "trust any sync answer": (send_module, "judge_named", trusting),
     "send newer data before a lost call is surely over": (schedule_module.Schedule, "quarantine", lambda *_: 0.0),
     "drop the compare-and-set": (transitions_module, "_compare_and_set", set_without_comparing),
     "leave the calls of a dead process": (Ledger, "doubt_interrupted", forget_doubts),

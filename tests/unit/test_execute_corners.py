@@ -28,9 +28,9 @@ from syncer.execute.doubt import LOST_MAX, Doubt, look_for_task
 from syncer.execute.engine import Engine
 from syncer.execute.known import Vetted, by_copy
 from syncer.execute.lanes import ThreadLanes
+from syncer.execute.loaded import LoadedBatch
 from syncer.execute.products import look_up
 from syncer.execute.reading import ForbiddenError, Reader
-from syncer.execute.upload import Upload
 from syncer.ledger.values import Item
 from syncer.lifecycle import Bucket, State
 from syncer.model import KEY_SEPARATOR, Batches, Dialect, Items, Mode, Plan, RowCounts, SourceInfo
@@ -386,9 +386,9 @@ def test_an_odd_count_waits_while_another_is_being_looked_into_and_is_judged_by_
 
 def test_a_batch_in_which_two_columns_vary_is_never_sent():
     items = tuple(Item(n, f"{n}{KEY_SEPARATOR}{n}", "{}") for n in range(2))
-    upload = Upload(SimpleNamespace(id=7, varying=1), items, ("lot", "box"))
+    loaded = LoadedBatch(SimpleNamespace(id=7, varying=1), items, ("lot", "box"))
     with pytest.raises(ValueError, match="batch 7: two constraints vary, 'lot'"):
-        upload.constraints()
+        loaded.constraints()
 
 
 def test_a_batch_that_reaches_far_more_than_ever_seen_stops_the_run_with_what_was_done_recorded():

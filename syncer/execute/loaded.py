@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class LoadedBatch:
     """One batch with its values, ready to be sent."""
 
     batch: Batch
@@ -59,6 +59,6 @@ class Upload:
         return lambda client: client.upload_sync(data_key, items)
 
 
-def load_upload(context: Context, batch: Batch) -> Upload:
+def load_batch(context: Context, batch: Batch) -> LoadedBatch:
     """Read the values of a batch."""
-    return Upload(batch, tuple(context.ledger.items(batch)), context.run.job.key)
+    return LoadedBatch(batch, tuple(context.ledger.items(batch)), context.run.job.key)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
 from syncer.execute.context import NEVER_S, PREPARE_S, Context
+from syncer.execute.loaded import LoadedBatch, load_batch
 from syncer.execute.outcome import Outcomes
-from syncer.execute.upload import Upload, load_upload
 from syncer.ledger.writer import Piece
 from syncer.lifecycle import State
 from syncer.model import Kind
@@ -29,7 +29,7 @@ FEED_BATCHES = 50
 """Planned batches read from the ledger at a time."""
 
 
-class Uploads:
+class Sender:
     """The queue of batches to send: those that have to go again first, then the plan's, in its order."""
 
     def __init__(
@@ -83,22 +83,22 @@ class Uploads:
             if slot_s > now_s + PREPARE_S:
                 return slot_s - PREPARE_S
             batch = self._again.pop(next(iter(self._again))) if self._again else self._page.popleft()
-            self._send(load_upload(context, batch), slot_s)
+            self._send(load_batch(context, batch), slot_s)
         return NEVER_S
 
-    def _send(self, upload: Upload, slot_s: float) -> None:
-        context, batch = self._context, upload.batch
+    def _send(self, loaded: LoadedBatch, slot_s: float) -> None:
+        context, batch = self._context, loaded.batch
         context.counts.retries += batch.attempts > 0
         number = batch.attempts + 1
         reference = f"{context.run.job.name}-r{batch.run_id}-b{batch.id}-a{number}-{context.new_suffix()}"
-        call = upload.call(reference, context.run.campaign)
+        call = loaded.call(reference, context.run.campaign)
         sending, attempt_id = context.writer.start(batch, reference, context.at())
-        sent = replace(upload, batch=sending)
+        sent = replace(loaded, batch=sending)
         ticket = context.start_update(call, lambda answer: self._take(sent, attempt_id, ticket, answer), slot_s)
 
-    def _take(self, upload: Upload, attempt_id: int, ticket: int, answer: AsyncAnswer | SyncAnswer) -> None:
+    def _take(self, loaded: LoadedBatch, attempt_id: int, ticket: int, answer: AsyncAnswer | SyncAnswer) -> None:
         """Record what became of a call, whatever it was."""
-        context, batch = self._context, upload.batch
+        context, batch = self._context, loaded.batch
         context.updates.arrived_by(ticket, answer.arrived_by_s)
         context.note_update(answer)
         writer, at = context.writer, context.at()
@@ -106,9 +106,9 @@ class Uploads:
             case Verdict.OK if batch.kind == Kind.ASYNC:
                 self._on_submitted(writer.accepted(batch, attempt_id, answer.task_id, at))  # type: ignore[union-attr]
             case Verdict.OK:
-                self._take_sync(upload, attempt_id, answer)  # type: ignore[arg-type]
+                self._take_sync(loaded, attempt_id, answer)  # type: ignore[arg-type]
             case Verdict.REFUSED:
-                self._take_refusal(upload, attempt_id, answer)
+                self._take_refusal(loaded, attempt_id, answer)
             case Verdict.NOT_PROCESSED | Verdict.DENIED | Verdict.MISDIRECTED:
                 self.again(
                     writer.not_processed(batch, attempt_id, at, status_code=answer.status_code, message=answer.message)
@@ -124,11 +124,11 @@ class Uploads:
                 )
                 self._on_lost(lost, answer.answered_s)
 
-    def _take_sync(self, upload: Upload, attempt_id: int, answer: SyncAnswer) -> None:
+    def _take_sync(self, loaded: LoadedBatch, attempt_id: int, answer: SyncAnswer) -> None:
         named = answer.items or {}
         run = self._context.run
         judgement = judge_named(
-            upload.keys,
+            loaded.keys,
             answer.codes_affected,
             None if answer.items is None else named.keys(),
             unique=run.unique,
@@ -136,20 +136,20 @@ class Uploads:
         )
         if judgement.finding is not Finding.UNCLEAR:
             self._context.evidence = self._context.evidence.with_answer(
-                {item.key: json.loads(item.data).keys() for item in upload.items},
+                {item.key: json.loads(item.data).keys() for item in loaded.items},
                 {key: frozenset(fields) for key, fields in named.items()},
             )
-        self._outcomes.settle(upload, answer.codes_affected, judgement, attempt_id=attempt_id)
+        self._outcomes.settle(loaded, answer.codes_affected, judgement, attempt_id=attempt_id)
 
-    def _take_refusal(self, upload: Upload, attempt_id: int, answer: AsyncAnswer | SyncAnswer) -> None:
+    def _take_refusal(self, loaded: LoadedBatch, attempt_id: int, answer: AsyncAnswer | SyncAnswer) -> None:
         """A refused sync batch is narrowed to the defective items; an async one is refused for all its values."""
-        context, batch = self._context, upload.batch
+        context, batch = self._context, loaded.batch
         pieces: list[Piece] = []
         if batch.kind == Kind.SYNC and batch.size > 1:
-            ids = [item.id for item in upload.items]
+            ids = [item.id for item in loaded.items]
             pieces = [
                 Piece(Kind.SYNC, tuple(ids[place] for place in part))
-                for part in suspects(upload.keys, answer.message + answer.body_text)
+                for part in suspects(loaded.keys, answer.message + answer.body_text)
             ]
         else:
             context.tally.rejected += batch.size
