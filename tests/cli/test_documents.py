@@ -99,6 +99,12 @@ def test_every_document_can_be_reached_from_the_readme():
     assert linked == {f"docs/{document.name}" for document in (ROOT / "docs").glob("*.md")}
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_every_test_that_a_document_names_is_there(document):
+    named = re.findall(r"`(tests/[\w/.*]+)`", document.read_text(encoding="utf-8"))
+    assert [place for place in named if not list(ROOT.glob(place))] == []
+
+
 def test_the_readme_lists_the_exit_codes_as_they_are():
     table = README.partition("| code | what happened |")[2].partition("\n\n")[0]
     shown = [int(code) for row in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE) for code in row.split(",")]

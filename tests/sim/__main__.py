@@ -1,23 +1,30 @@
-"""Play one seed and tell its story: ``PYTHONPATH=tests python -m sim SEED [--without 3,5] [--shrink]``."""
+"""Play one seed and tell its story: ``PYTHONPATH=tests python -m sim SEED [--only 3,5] [--shrink] [--bug NAME]``."""
 
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 
+from sim.mutations import MUTATIONS, mutated
 from sim.shrink import failure, told
 
-parser = argparse.ArgumentParser(prog="python -m sim", description=__doc__)
+parser = argparse.ArgumentParser(prog="python -m sim", description="Play one seed and tell its story.")
 parser.add_argument("seed", type=int)
-parser.add_argument("--without", default="", help="numbers of things that shall not go wrong")
-parser.add_argument("--shrink", action="store_true", help="find the fewest things that have to go wrong")
+parser.add_argument("--only", metavar="3,5", help="the numbers of what shall go wrong; or: nothing")
+parser.add_argument("--shrink", action="store_true", help="find the fewest things that have to go wrong for it to fail")
+parser.add_argument("--bug", choices=MUTATIONS, metavar="NAME", help=f"with a deliberate bug: {', '.join(MUTATIONS)}")
 given = parser.parse_args()
-if given.shrink:
-    print(told(given.seed))
-else:
-    spared = frozenset(int(number) for number in given.without.split(",") if number)
-    violation, schedule = failure(given.seed, spared)
-    for number, words in enumerate(schedule.fate.struck):
-        print(words + (" (spared)" if number in spared else ""))
-    print("\n".join(schedule.outcome.trace))
-    print(f"{schedule.outcome.runs} runs, {schedule.outcome.calls} calls, digest {schedule.outcome.digest}")
-    print(f"{type(violation).__name__}: {violation}" if violation else "all promises kept")
+
+with mutated(given.bug) if given.bug else nullcontext():
+    if given.shrink:
+        print(told(given.seed))
+    else:
+        only = None
+        if given.only is not None:
+            only = frozenset(int(number) for number in given.only.split(",") if number.isdecimal())
+        violation, schedule = failure(given.seed, only)
+        for number, words in enumerate(schedule.fate.struck):
+            print(words + (" (left out)" if only is not None and number not in only else ""))
+        print("\n".join(schedule.outcome.trace))
+        print(f"{schedule.outcome.runs} runs, {schedule.outcome.calls} calls, digest {schedule.outcome.digest}")
+        print(f"{type(violation).__name__}: {violation}" if violation else "all promises kept")

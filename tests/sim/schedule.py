@@ -60,14 +60,14 @@ class Outcome:
 class Schedule:
     """Runs nights until everything settles. Calls are small (20 values async, 5 sync), so that few codes need many.
 
-    `spared` are numbers of things that go wrong (see `Fate`) which do not happen this time.
+    `kept` are the numbers of the things that go wrong this time (see `Fate`); None: all that are drawn.
     """
 
-    def __init__(self, seed, spared=frozenset()):
+    def __init__(self, seed, kept=None):
         self.seed = seed
         self.random = Random(seed)
         self.clock = VirtualClock()
-        self.fate = Fate(self.clock, spared)
+        self.fate = Fate(self.clock, kept)
         self.codes = self.random.choice([3, 15, 40, 80])
         fault = self.random.choice([0.0, 0.02, 0.1, 0.2, 0.3])
         weights = {kind: self.random.random() ** 3 for kind in KINDS}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from sim.mutations import MUTATIONS, mutated
 from sim.promises import ViolationError, check_history, check_reach
 from sim.schedule import Schedule
 
+TESTING = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
 SCHEDULES_MAX = 2000
 FOUND_BY = {
     "send before commit": 3,
@@ -24,8 +28,10 @@ FOUND_BY = {
 }
 
 
-def test_every_deliberate_bug_has_its_seed():
+def test_every_deliberate_bug_has_its_seed_here_and_in_the_documents():
     assert FOUND_BY.keys() == MUTATIONS.keys()
+    documented = re.findall(r"^\| ([^|]+) \| (\d+) \|$", TESTING, re.MULTILINE)
+    assert {name: int(seed) for name, seed in documented} == FOUND_BY
 
 
 @pytest.mark.parametrize("name", FOUND_BY)

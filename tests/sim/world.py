@@ -86,18 +86,20 @@ KINDS = [name for name in Chances.__dataclass_fields__ if name not in {"crash", 
 
 
 class Fate:
-    """Everything that goes wrong, in order. What is in `spared` does not happen, though it was drawn: so a schedule shrinks."""
+    """Everything that goes wrong, in order. What was drawn and is not in `kept` (None: all) does not happen after all: so
+    a schedule shrinks.
+    """
 
-    def __init__(self, clock, spared=frozenset()):
+    def __init__(self, clock, kept=None):
         self.clock = clock
-        self.spared = spared
+        self.kept = kept
         self.struck = []
 
     def strikes(self, what):
         """Take note of something that goes wrong; return whether it happens."""
         number = len(self.struck)
         self.struck.append(f"{number}: at {self.clock.now_s:.3f} s {what}")
-        return number not in self.spared
+        return self.kept is None or number in self.kept
 
 
 class SimulatedApi:
