@@ -205,6 +205,15 @@ class IllegalTransitionError(SyncerError):
     code = "illegal-transition"
 
 
+class StaleStateError(IllegalTransitionError):
+    """The ledger holds another state than this process has seen: somebody else wrote to it. Nothing was changed."""
+
+    default_next = (
+        "see that no other run uses this ledger, and that its file system has locks; then: syncer resume; "
+        "report it if it happens to a run that was alone"
+    )
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a question about the known name that is nearest, to stand after a message; empty when none is near."""
     import difflib

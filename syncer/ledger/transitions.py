@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, update
 
-from syncer.errors import IllegalTransitionError
+from syncer.errors import StaleStateError
 from syncer.ledger import schema as t
 from syncer.lifecycle import Event, after
 
@@ -49,8 +49,8 @@ def change_state(
 ) -> Batch:
     """Let `event` happen to `batch`; return the batch as it stands afterwards.
 
-    ``columns`` are further columns of ``batches`` to set with the state. Raises `IllegalTransitionError`, and writes
-    nothing, when the event is not allowed or the ledger holds another state than ``batch.state``.
+    ``columns`` are further columns of ``batches`` to set with the state. Raises `IllegalTransitionError` when the event is not
+    allowed, `StaleStateError` when the ledger holds another state than ``batch.state``; then nothing is written.
     """
     state = after(batch.state, event)
     new_values = {f"new_{name}": value for name, value in columns.items()}
@@ -65,7 +65,7 @@ def change_state(
         },
     )
     if changed.rowcount != 1:
-        raise IllegalTransitionError(f"batch {batch.id} is no longer {batch.state.value!r} in the ledger")
+        raise StaleStateError(f"batch {batch.id} is no longer {batch.state.value!r} in the ledger")
     connection.execute(
         _EVENT,
         {

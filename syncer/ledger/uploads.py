@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select, text, update
 
-from syncer.errors import IllegalTransitionError
+from syncer.errors import IllegalTransitionError, StaleStateError
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import insert_rows, key_look_ups, raw_cursor
 from syncer.ledger.upload_values import CodeError, CodeUpload, NewPart, NewUpload, Part, Upload
@@ -174,7 +174,7 @@ class Uploads:
             .values(state=state.value, changed_at=at, **columns)
         )
         if changed.rowcount != 1:
-            raise IllegalTransitionError(f"part {part.id} is no longer {part.state.value!r} in the ledger")
+            raise StaleStateError(f"part {part.id} is no longer {part.state.value!r} in the ledger")
         self._connection.execute(
             insert(t.upload_events).values(
                 at=at, part_id=part.id, event=event.value, old_state=part.state.value, new_state=state.value,

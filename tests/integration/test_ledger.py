@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from syncer.clock import Uptime
-from syncer.errors import IllegalTransitionError, LedgerBusyError, UsageError
+from syncer.errors import IllegalTransitionError, LedgerBusyError, StaleStateError, UsageError
 from syncer.ledger.check import backup
 from syncer.ledger.engine import wal_is_safe
 from syncer.ledger.ledger import Ledger
@@ -174,8 +174,9 @@ def test_a_state_that_another_hand_changed_is_noticed(ledger):
     _, writer, batch = begin(ledger)
     with ledger.connection.begin():
         ledger.connection.exec_driver_sql("UPDATE batches SET state = 'confirmed'")
-    with pytest.raises(IllegalTransitionError, match="no longer"):
+    with pytest.raises(StaleStateError, match="no longer") as caught:
         writer.start(batch, "r", AT)
+    assert "syncer resume" in caught.value.next
     assert ledger.problems() != []
 
 

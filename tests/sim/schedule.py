@@ -23,7 +23,7 @@ from sim.world import KINDS, Chances, Crash, Fate, SimulatedApi, SimulatedLanes,
 
 from syncer.api.limits import ReadLimiter, UpdateLimiter
 from syncer.clock import utc_text
-from syncer.errors import IllegalTransitionError
+from syncer.errors import StaleStateError
 from syncer.execute import outcome as outcome_module
 from syncer.execute.assemble import quarantine_s
 from syncer.execute.context import Context, EngineSettings
@@ -209,7 +209,7 @@ class Schedule:
                 code = self.drive(ledger, lanes, rows)
             except Crash as crash:
                 died = str(crash)
-            except IllegalTransitionError as error:
+            except StaleStateError as error:
                 if self.outcome.rivals == rivals:
                     raise ViolationError(f"one process alone: {error}") from error
                 died = str(error)  # what the other one did to its calls is not overwritten
