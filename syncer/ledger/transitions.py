@@ -49,8 +49,8 @@ def change_state(
 ) -> Batch:
     """Let `event` happen to `batch`; return the batch as it stands afterwards.
 
-    ``columns`` are further columns of ``batches`` to set with the state. Raises `IllegalTransitionError` when the event is not
-    allowed, `StaleStateError` when the ledger holds another state than ``batch.state``; then nothing is written.
+    ``columns`` are further columns of ``batches`` to set with the state. Raises `IllegalTransitionError` when the event
+    is not allowed, `StaleStateError` when the ledger holds another state than ``batch.state``; nothing is written then.
     """
     state = after(batch.state, event)
     new_values = {f"new_{name}": value for name, value in columns.items()}
