@@ -77,6 +77,8 @@ class Schedule:
         self.chances.clock_jump = self.random.choice([0.0, 0.0, 0.0, 0.005])
         self.rivalry = Random(f"rivals of {seed}")
         self.chances.rival = self.rivalry.choice([0.0, 0.0, 0.0, 0.01, 0.1])
+        self.resuming = Random(f"resumes of {seed}")
+        self.resumes = self.resuming.choice([0.0, 0.2, 0.7])  # that what is not done is resumed without its file
         self.missing = {n for n in range(self.codes) if self.random.random() < self.random.choice([0.0, 0.0, 0.02])}
         if self.missing:  # a count that is wrong by just the missing codes cannot be told from the truth by anybody
             self.chances.wrong_count = 0.0
@@ -165,8 +167,8 @@ class Schedule:
         while nights:
             nights -= 1
             rows = self.new_file()
-            for _ in range(RUNS_MAX):
-                ended = self.one_run(rows)
+            for number in range(RUNS_MAX):
+                ended = self.one_run(rows, resume=number > 0 and self.resuming.random() < self.resumes)
                 if ended == 0 or (nights and self.random.random() < self.hurry):
                     break
         self.calm()
@@ -196,8 +198,8 @@ class Schedule:
         check_nothing_lost(self.database, held, self.rows)
         check_history(self.database, self.api.sent)
 
-    def one_run(self, rows):
-        """Run the program once on a file; None when it died."""
+    def one_run(self, rows, *, resume=False):
+        """Run the program once, on a file or to `resume`; return its exit code, None when it died."""
         self.outcome.runs += 1
         self.steps = 0
         ledger = open_ledger(self.database, self.step)
@@ -206,7 +208,7 @@ class Schedule:
         code, died = None, ""
         try:
             try:
-                code = self.drive(ledger, lanes, rows)
+                code = self.drive(ledger, lanes, None if resume else rows)
             except Crash as crash:
                 died = str(crash)
             except StaleStateError as error:
@@ -230,22 +232,27 @@ class Schedule:
         return code
 
     def drive(self, ledger, lanes, rows):
-        """What `commands.sync` does, with the simulated parts."""
+        """Do what the commands `sync` and (without rows) `resume` do, with the simulated parts."""
         at = utc_text(self.clock.wall_s())
-        job = ledger.ensure_job("sim", [self.key])
-        run = ledger.begin_run(job, at=at, mode="auto", campaign=None, unique=self.unique, program="sim")
+        run = next(iter(ledger.runs(most=1, planned=True)), None) if rows is None else None
+        if rows is not None:
+            job = ledger.ensure_job("sim", [self.key])
+            run = ledger.begin_run(job, at=at, mode="auto", campaign=None, unique=self.unique, program="sim")
+        elif run is None:
+            return 2  # nothing was planned yet: its file is needed
         suffix = Random(self.random.random())
         context = Context(
             ledger=ledger, run=run, writer=ledger.writer(run.id), clock=self.clock, lanes=lanes,
             updates=UpdateLimiter(10), reads=ReadLimiter(3000), settings=SETTINGS,
-            new_suffix=lambda: f"{suffix.getrandbits(32):08x}", reach=Reach(*ledger.reach(job)),
+            new_suffix=lambda: f"{suffix.getrandbits(32):08x}", reach=Reach(*ledger.reach(run.job)),
         )  # fmt: skip
         context.updates.preload([self.clock.now_s] * 10)
         engine = Engine(context, interrupt=Interrupt())
         ledger.doubt_interrupted(run.id, at=at, uptime=self.clock.uptime())
         error = engine.settle()
         if error is None:
-            self.store(ledger, run, rows)
+            if rows is not None:
+                self.store(ledger, run, rows)
             error = engine.send(not_before_s=self.quarantine(ledger, run))
         self.outcome.calls += context.counts.updates
         values = ledger.bucket_counts(run.id)
