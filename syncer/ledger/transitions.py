@@ -1,7 +1,9 @@
 """The one place where a batch's state changes in the database.
 
-Compare-and-set on the old state, with the event in the same transaction; what `lifecycle` does not allow raises
-before anything is written, and a batch that is no longer in the state the caller saw raises too.
+Compare-and-set on the old state and the number of attempts, with the event in the same transaction; what `lifecycle`
+does not allow raises before anything is written, and a batch that is no longer as the caller saw it raises too. The
+state alone would not do: a batch in doubt may have been sent again by somebody else, and be in doubt anew. Every way
+back to a state leads through a further attempt.
 """
 
 from __future__ import annotations
@@ -31,7 +33,11 @@ def _compare_and_set(columns: tuple[str, ...]) -> Update:
     """Return the statement that sets the state and `columns`; made once: making it costs more than running it."""
     return (
         update(t.batches)
-        .where(t.batches.c.id == bindparam("batch_id"), t.batches.c.state == bindparam("old_state"))
+        .where(
+            t.batches.c.id == bindparam("batch_id"),
+            t.batches.c.state == bindparam("old_state"),
+            t.batches.c.attempts == bindparam("old_attempts"),
+        )
         .values({name: bindparam(f"new_{name}") for name in ("state", "changed_at", *columns)})
     )
 
@@ -59,13 +65,16 @@ def change_state(
         {
             "batch_id": batch.id,
             "old_state": batch.state.value,
+            "old_attempts": batch.attempts,
             "new_state": state.value,
             "new_changed_at": at,
             **new_values,
         },
     )
     if changed.rowcount != 1:
-        raise StaleStateError(f"batch {batch.id} is no longer {batch.state.value!r} in the ledger")
+        raise StaleStateError(
+            f"batch {batch.id} is no longer {batch.state.value!r} after {batch.attempts} attempts in the ledger"
+        )
     connection.execute(
         _EVENT,
         {

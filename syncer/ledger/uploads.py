@@ -150,7 +150,11 @@ class Uploads:
         return found
 
     def change(self, part: Part, event: PartEvent, *, at: str, detail: str | None = None, **columns: Any) -> Part:
-        """Let `event` happen to `part`; return it as it stands then; raise `IllegalTransitionError` otherwise."""
+        """Let `event` happen to `part`; return it as it stands then.
+
+        Raises `IllegalTransitionError` when the event is not allowed, `StaleStateError` when the ledger holds another
+        state or another record; nothing is written then.
+        """
         with self._connection.begin():
             return self._change(part, event, at=at, detail=detail, **columns)
 
@@ -170,7 +174,11 @@ class Uploads:
         table = t.upload_parts
         changed = self._connection.execute(
             update(table)
-            .where(table.c.id == part.id, table.c.state == part.state.value)
+            .where(
+                table.c.id == part.id,
+                table.c.state == part.state.value,
+                table.c.record_key.is_not_distinct_from(part.record_key),
+            )
             .values(state=state.value, changed_at=at, **columns)
         )
         if changed.rowcount != 1:

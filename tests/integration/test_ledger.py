@@ -180,6 +180,25 @@ def test_a_state_that_another_hand_changed_is_noticed(ledger):
     assert ledger.problems() != []
 
 
+def test_a_state_that_another_hand_left_and_came_back_to_is_noticed(ledger):
+    """Both see a call in doubt; one sends it again, and it is in doubt anew: what the other found out is of the past."""
+    _, writer, batch = begin(ledger)
+    sending, attempt_id = writer.start(batch, "r1", AT)
+    seen = writer.lost(sending, attempt_id, AT, uptime=UPTIME, message="reset")
+    again, attempt_id = writer.start(writer.absent(seen, AT, detail="two looks"), "r2", AT)
+    now = writer.lost(again, attempt_id, AT, uptime=UPTIME, message="reset")
+    assert now.state is seen.state
+    for late in (
+        lambda: writer.absent(seen, AT, detail="two looks"),
+        lambda: writer.found(seen, attempt_id, "t", AT),
+        lambda: writer.send_again(seen, AT),
+    ):
+        with pytest.raises(StaleStateError, match="no longer 'in_doubt' after 1 attempts"):
+            late()
+    assert ledger.batches(states=[State.IN_DOUBT]) == [now]
+    assert ledger.problems() == []
+
+
 def test_check_finds_what_is_wrong(ledger):
     _, writer, batch = begin(ledger)
     sending, attempt = writer.start(batch, "ref", AT)

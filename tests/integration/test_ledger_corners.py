@@ -23,6 +23,7 @@ from syncer.errors import (
     LedgerError,
     LedgerSchemaError,
     LedgerWriteError,
+    StaleStateError,
     UsageError,
 )
 from syncer.ledger import engine as engine_module
@@ -490,6 +491,19 @@ def test_an_upload_of_codes_is_found_by_what_it_is(ledger):
     assert uploads.product_skus() == {"sku"}
     ((found, numbers),) = uploads.known_codes(pa.array(["ABX", "new"], pa.large_string()))
     assert (found.to_pylist(), numbers.tolist()) == (["ABX"], [upload.id])
+
+
+def test_a_part_that_somebody_else_gave_another_record_is_noticed(ledger):
+    uploads = ledger.uploads()
+    (part,) = add(ledger, "ABCDEFG1").parts
+    seen = uploads.change(part, PartEvent.RECORD_MADE, at=AT, record_key="r1")
+    again = uploads.change(seen, PartEvent.FORM_SPENT, at=AT)
+    now = uploads.change(again, PartEvent.RECORD_MADE, at=AT, record_key="r2")
+    assert now.state is seen.state
+    with pytest.raises(StaleStateError, match="no longer 'recorded'"):
+        uploads.change(seen, PartEvent.STORE, at=AT)
+    assert uploads.change(now, PartEvent.STORE, at=AT).record_key == "r2"
+    assert ledger.problems() == []
 
 
 def test_a_part_changes_once_and_its_history_is_checked(ledger):

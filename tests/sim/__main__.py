@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from contextlib import nullcontext
 
 from sim.mutations import MUTATIONS, mutated
@@ -14,6 +15,7 @@ parser.add_argument("--only", metavar="3,5", help="the numbers of what shall go 
 parser.add_argument("--shrink", action="store_true", help="find the fewest things that have to go wrong for it to fail")
 parser.add_argument("--bug", choices=MUTATIONS, metavar="NAME", help=f"with a deliberate bug: {', '.join(MUTATIONS)}")
 given = parser.parse_args()
+logging.getLogger("syncer").setLevel(logging.CRITICAL)  # simulated faults are no news
 
 with mutated(given.bug) if given.bug else nullcontext():
     if given.shrink:

@@ -7,7 +7,7 @@ from unittest import mock
 
 from sim import schedule as schedule_module
 from sim.world import SimulatedTransport
-from sqlalchemy import Text, bindparam, update
+from sqlalchemy import Integer, Text, bindparam, update
 
 from syncer.api import client as client_module
 from syncer.api.classify import Verdict, classify
@@ -65,7 +65,11 @@ def set_without_comparing(columns):
     """The state is set whatever it was."""
     return (
         update(t.batches)
-        .where(t.batches.c.id == bindparam("batch_id"), bindparam("old_state", type_=Text).is_not(None))
+        .where(
+            t.batches.c.id == bindparam("batch_id"),
+            bindparam("old_state", type_=Text).is_not(None),
+            bindparam("old_attempts", type_=Integer).is_not(None),
+        )
         .values({name: bindparam(f"new_{name}") for name in ("state", "changed_at", *columns)})
     )
 
