@@ -10,7 +10,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from syncer.errors import LedgerError
 from syncer.ledger import audit, check, migrate, past, plans, reads, uploads
@@ -35,6 +35,18 @@ if TYPE_CHECKING:
 
     from syncer.clock import Uptime
     from syncer.ledger.values import Batch, HistoryEntry, Item, Job, Run, Source
+
+
+# Statements are made once: making one costs more than running it.
+_NEW_JOB = insert(t.jobs)
+_NEW_RUN = insert(t.runs).returning(t.runs.c.id)
+_NEW_SOURCE = insert(t.sources).returning(t.sources.c.id)
+_REACH = select(t.jobs.c.reach).where(t.jobs.c.id == bindparam("job_id"))
+_STOPPED = (
+    update(t.runs)
+    .where(t.runs.c.id != bindparam("run_id"), t.runs.c.ended_at.is_(None))
+    .values(state="stopped", ended_at=bindparam("at"), error="the process ended without a word")
+)
 
 
 class Ledger:
@@ -282,9 +294,8 @@ class Ledger:
         with self.transaction():
             known = reads.job(self.connection, name, key)
             if known is None:
-                self.connection.execute(
-                    insert(t.jobs).values(name=name, key=json.dumps(list(key)), fields="[]", reach="{}")
-                )
+                new = {"name": name, "key": json.dumps(list(key)), "fields": "[]", "reach": "{}"}
+                self.connection.execute(_NEW_JOB, new)
                 known = reads.job(self.connection, name, key)
         assert known is not None  # noqa: S101  it was inserted in this transaction
         return known
@@ -292,22 +303,19 @@ class Ledger:
     def begin_run(self, job: Job, *, at: str, mode: str, campaign: int | None, unique: bool, program: str) -> Run:
         """Record that a run began. It has no plan yet: `store_plan` gives it one."""
         with self.transaction():
-            run_id = self.connection.execute(
-                insert(t.runs)
-                .values(
-                    job_id=job.id,
-                    state="running",
-                    started_at=at,
-                    mode=mode,
-                    campaign=campaign,
-                    unique_key=unique,
-                    rows="{}",
-                    minimum_updates=0,
-                    discarded_fields="[]",
-                    program=program,
-                )
-                .returning(t.runs.c.id)
-            ).scalar_one()
+            new = {
+                "job_id": job.id,
+                "state": "running",
+                "started_at": at,
+                "mode": mode,
+                "campaign": campaign,
+                "unique_key": unique,
+                "rows": "{}",
+                "minimum_updates": 0,
+                "discarded_fields": "[]",
+                "program": program,
+            }
+            run_id = self.connection.execute(_NEW_RUN, new).scalar_one()
             run = reads.run(self.connection, run_id)
         assert run is not None  # noqa: S101  it was inserted in this transaction
         return run
@@ -329,25 +337,20 @@ class Ledger:
             "mtime_s": source.mtime_s,
             "varied": source.varied,
         }
-        return int(
-            self.connection.execute(
-                insert(t.sources)
-                .values(
-                    run_id=run.id,
-                    name=source.name,
-                    sha256=source.sha256,
-                    size_bytes=source.size_bytes,
-                    rows=source.rows,
-                    form=json.dumps(form, ensure_ascii=False),
-                )
-                .returning(t.sources.c.id)
-            ).scalar_one()
-        )
+        new = {
+            "run_id": run.id,
+            "name": source.name,
+            "sha256": source.sha256,
+            "size_bytes": source.size_bytes,
+            "rows": source.rows,
+            "form": json.dumps(form, ensure_ascii=False),
+        }
+        return int(self.connection.execute(_NEW_SOURCE, new).scalar_one())
 
     def reach(self, job: Job) -> tuple[float | None, float | None]:
         """Return the least and the greatest number of codes per key value of a confirmed batch; None until learned."""
         with self.transaction() as connection:
-            text = connection.execute(select(t.jobs.c.reach).where(t.jobs.c.id == job.id)).scalar_one()
+            text = connection.execute(_REACH, {"job_id": job.id}).scalar_one()
             learned = json.loads(text)
             return learned.get("low"), learned.get("high")
 
@@ -362,11 +365,7 @@ class Ledger:
         other run without an end is known to be dead, and is recorded as stopped.
         """
         with self.transaction():
-            self.connection.execute(
-                update(t.runs)
-                .where(t.runs.c.id != run_id, t.runs.c.ended_at.is_(None))
-                .values(state="stopped", ended_at=at, error="the process ended without a word")
-            )
+            self.connection.execute(_STOPPED, {"run_id": run_id, "at": at})
         writer = self.writer(run_id)
         found = self.batches(states=[State.SENDING])
         for batch in found:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from functools import cache
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Table, func, select, update
+from sqlalchemy import Table, bindparam, func, select, update
 
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import (
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
     from syncer.ledger.values import Run
     from syncer.model import Plan
@@ -109,6 +110,15 @@ def unsent(connection: Connection, job_id: int) -> Iterator[CarriedBlock]:
         yield CarriedBlock(keys, ids, source_ids, lines)
 
 
+# Statements are made once: making one costs more than running it.
+_PLANNED = (
+    update(t.runs)
+    .where(t.runs.c.id == bindparam("run_id"))
+    .values(planned=True, rows=bindparam("new_rows"), minimum_updates=bindparam("new_minimum_updates"))
+)
+_JOB_FIELDS = update(t.jobs).where(t.jobs.c.id == bindparam("job_id")).values(fields=bindparam("new_fields"))
+
+
 def store_plan(connection: Connection, run: Run, plan: Plan, source_ids: Sequence[int], *, at: str) -> None:
     """Record the plan of `run`. ``source_ids[n]`` is the ledger's id of the file at position *n*."""
     ids = _store_payloads(connection, plan)
@@ -118,13 +128,10 @@ def store_plan(connection: Connection, run: Run, plan: Plan, source_ids: Sequenc
     first_item = _next_id(connection, t.items)
     _store_batches(connection, run, plan, ids, first_batch, first_item, at)
     _store_items(connection, plan, ids, source_ids, first_batch, first_item)
-    connection.execute(
-        update(t.runs)
-        .where(t.runs.c.id == run.id)
-        .values(planned=True, rows=json.dumps(_row_counts(plan)), minimum_updates=len(plan.batches))
-    )
+    planned = {"new_rows": json.dumps(_row_counts(plan)), "new_minimum_updates": len(plan.batches)}
+    connection.execute(_PLANNED, {"run_id": run.id, **planned})
     fields = sorted({*run.job.fields, *plan.fields})
-    connection.execute(update(t.jobs).where(t.jobs.c.id == run.job.id).values(fields=json.dumps(fields)))
+    connection.execute(_JOB_FIELDS, {"job_id": run.job.id, "new_fields": json.dumps(fields)})
 
 
 def _row_counts(plan: Plan) -> Mapping[str, int]:
@@ -133,7 +140,13 @@ def _row_counts(plan: Plan) -> Mapping[str, int]:
 
 
 def _next_id(connection: Connection, table: Table) -> int:
-    return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()) + 1
+    return int(connection.execute(_greatest_id(table)).scalar_one()) + 1
+
+
+@cache
+def _greatest_id(table: Table) -> Select[Any]:
+    """Return the statement of `_next_id`; made once, since making it costs more than running it."""
+    return select(func.coalesce(func.max(table.c.id), 0))
 
 
 def _store_payloads(connection: Connection, plan: Plan) -> npt.NDArray[np.int64]:

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select
 
 
+# Statements are made once: making one costs more than running it.
+_JOB = select(t.jobs).where(t.jobs.c.name == bindparam("name"), t.jobs.c.key == bindparam("key"))
+
+
 def job(connection: Connection, name: str, key: Sequence[str]) -> Job | None:
     """Return a job by its name and key columns; None when the ledger has not met it."""
-    found = connection.execute(
-        select(t.jobs).where(t.jobs.c.name == name, t.jobs.c.key == json.dumps(list(key)))
-    ).one_or_none()
+    found = connection.execute(_JOB, {"name": name, "key": json.dumps(list(key))}).one_or_none()
     return None if found is None else _job(found)
 
 
@@ -39,12 +41,12 @@ def _job(row: Row[Any]) -> Job:
 
 
 _RUN_COLUMNS = (t.runs, t.jobs.c.name.label("job_name"), t.jobs.c.key.label("job_key"), t.jobs.c.fields.label("fields"))
+_RUN = select(*_RUN_COLUMNS).join(t.jobs).where(t.runs.c.id == bindparam("run_id"))
 
 
 def run(connection: Connection, run_id: int) -> Run | None:
     """Return one run; None when there is none with this id."""
-    query = select(*_RUN_COLUMNS).join(t.jobs).where(t.runs.c.id == run_id)
-    found = connection.execute(query).one_or_none()
+    found = connection.execute(_RUN, {"run_id": run_id}).one_or_none()
     return None if found is None else _run(found)
 
 
@@ -154,17 +156,19 @@ def attempts_since(connection: Connection, since: str) -> list[str]:
 LOST_MAX = 100
 """Lost calls that are looked at: those that can still be on their way are the newest."""
 
+_LOST_SYNCS = (
+    select(t.attempts.c.ended_at, t.attempts.c.lost_boot, t.attempts.c.lost_uptime_s)
+    .join(t.batches)
+    .where(t.batches.c.job_id == bindparam("job_id"), t.batches.c.kind == "sync", t.attempts.c.verdict == "lost")
+    .order_by(t.attempts.c.id.desc())
+    .limit(LOST_MAX)
+)
+
 
 def lost_syncs(connection: Connection, job_id: int) -> list[tuple[str, Uptime]]:
     """Return when the answers of this job's last sync calls were lost: UTC text, and the machine's steady clock."""
-    query = (
-        select(t.attempts.c.ended_at, t.attempts.c.lost_boot, t.attempts.c.lost_uptime_s)
-        .join(t.batches)
-        .where(t.batches.c.job_id == job_id, t.batches.c.kind == "sync", t.attempts.c.verdict == "lost")
-        .order_by(t.attempts.c.id.desc())
-        .limit(LOST_MAX)
-    )
-    return [(at, Uptime(boot or "", seconds or 0.0)) for at, boot, seconds in connection.execute(query)]
+    found = connection.execute(_LOST_SYNCS, {"job_id": job_id})
+    return [(at, Uptime(boot or "", seconds or 0.0)) for at, boot, seconds in found]
 
 
 _ITEMS = (
@@ -181,15 +185,17 @@ def items(connection: Connection, owner: Batch) -> list[Item]:
     return [Item(*row) for row in connection.execute(_ITEMS, {"first": owner.first_item_id, "last": last})]
 
 
+_BUCKET_COUNTS = (
+    select(t.batches.c.state, func.sum(t.batches.c.size), func.sum(t.batches.c.unmatched))
+    .where(t.batches.c.run_id == bindparam("run_id"), t.batches.c.split == false())
+    .group_by(t.batches.c.state)
+)
+
+
 def bucket_counts(connection: Connection, run_id: int) -> dict[Bucket, int]:
     """Count the values of a run by where they stand now. They sum to the values planned."""
-    query = (
-        select(t.batches.c.state, func.sum(t.batches.c.size), func.sum(t.batches.c.unmatched))
-        .where(t.batches.c.run_id == run_id, t.batches.c.split == false())
-        .group_by(t.batches.c.state)
-    )
     counts = dict.fromkeys(Bucket, 0)
-    for state, size, unmatched in connection.execute(query):
+    for state, size, unmatched in connection.execute(_BUCKET_COUNTS, {"run_id": run_id}):
         counts[BUCKET_OF[State(state)]] += size - unmatched
         counts[Bucket.UNMATCHED] += unmatched
     return counts

@@ -40,6 +40,13 @@ _LOST_AT = (
     .where(t.attempts.c.id == bindparam("attempt_id"))
     .values(lost_boot=bindparam("boot"), lost_uptime_s=bindparam("seconds"))
 )
+_END_RUN = (
+    update(t.runs)
+    .where(t.runs.c.id == bindparam("run_id"))
+    .values(
+        {name: bindparam(f"new_{name}") for name in ("state", "ended_at", "exit_code", "error", "discarded_fields")}
+    )
+)
 _CONFIRM = text(
     """
     INSERT INTO current (job_id, key, payload_id, batch_id)
@@ -224,15 +231,15 @@ class Writer:
         """Record how a run ended. A resumed run is ended again: the last word counts."""
         with self.together():
             self._connection.execute(
-                update(t.runs)
-                .where(t.runs.c.id == run_id)
-                .values(
-                    state=state,
-                    ended_at=at,
-                    exit_code=exit_code,
-                    error=error,
-                    discarded_fields=json.dumps(sorted(discarded_fields)),
-                )
+                _END_RUN,
+                {
+                    "run_id": run_id,
+                    "new_state": state,
+                    "new_ended_at": at,
+                    "new_exit_code": exit_code,
+                    "new_error": error,
+                    "new_discarded_fields": json.dumps(sorted(discarded_fields)),
+                },
             )
 
     def _change(

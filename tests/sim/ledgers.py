@@ -48,7 +48,7 @@ _commit = Connection._commit_impl
 
 @event.listens_for(_engine, "begin")
 def _begin(connection):
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.connection.driver_connection.execute("BEGIN IMMEDIATE")
 
 
 def _step_around_commit(connection):
