@@ -12,6 +12,9 @@ from syncer.ledger.ledger import Ledger
 from syncer.ledger.schema import SCHEMA_REVISION, append_only_triggers, metadata
 
 
+AFTER_COMMIT = "after a commit"
+
+
 class Database(sqlite3.Connection):
     """A database in memory that is closed when nobody holds it any more: a schedule that failed has no last word."""
 
@@ -57,7 +60,7 @@ def _step_around_commit(connection):
         step("before a commit")
     _commit(connection)
     for step in steps:
-        step("after a commit")
+        step(AFTER_COMMIT)
 
 
 Connection._commit_impl = _step_around_commit

@@ -8,7 +8,7 @@ from unittest import mock
 
 import numpy as np
 import pyarrow as pa
-from sim.ledgers import fresh_database, open_ledger
+from sim.ledgers import AFTER_COMMIT, fresh_database, open_ledger
 from sim.promises import (
     ViolationError,
     applied_ever,
@@ -106,7 +106,8 @@ class Schedule:
         self.kept = self.random.choice([0.5, 0.95, 1.0])  # of the rows, in each night's file
         self.version = 0
         self.calmed = False
-        self.rows = {}
+        self.exported = {}  # by the ERP, whether or not the program ever saw it
+        self.rows = {}  # of the plans that were stored
         self.last = {}
         self.asked = {}
         self.steps = 0
@@ -145,9 +146,10 @@ class Schedule:
         for n in range(self.codes):
             if self.random.random() < self.kept:
                 changed = self.random.random() < self.random.choice([0.05, 1.0])
-                old = self.rows.get(f"K{n:05d}")
+                old = self.exported.get(f"K{n:05d}")
                 rows[f"K{n:05d}"] = old if old and not changed else f"{self.version:04d}-m{n % groups}"
         self.last = rows
+        self.exported |= rows
         for key, value in rows.items():
             self.asked.setdefault(key, set()).add(value)
         return rows
@@ -296,5 +298,10 @@ class Schedule:
             carried_data=ledger.payload_data(carried),
         )
         source = SourceInfo("f", "0", 1, len(rows), Dialect("utf-8", ",", ""), (self.key, *self.fields))
-        ledger.store_plan(run, plan, [source], at=utc_text(self.clock.wall_s()))
-        self.rows = {**self.rows, **rows}
+        try:
+            ledger.store_plan(run, plan, [source], at=utc_text(self.clock.wall_s()))
+        except Crash as crash:
+            if str(crash) == AFTER_COMMIT:
+                self.rows |= rows
+            raise
+        self.rows |= rows
