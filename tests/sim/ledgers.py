@@ -11,7 +11,6 @@ from sqlalchemy import Connection, StaticPool, create_engine, event, text
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.schema import SCHEMA_REVISION, append_only_triggers, metadata
 
-
 AFTER_COMMIT = "after a commit"
 
 
