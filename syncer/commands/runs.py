@@ -57,10 +57,9 @@ def plan(settings: Settings, request: Request, around: Surroundings) -> SyncResu
     with ExitStack() as stack:
         sources, validator = stack.enter_context(_opened(job, request, around))
         mode = _mode(job, request, validator.keys)
-        ledger = Ledger.open_to_read(settings.ledger.url)
+        ledger = stack.enter_context(Ledger.reading(settings.ledger.url))
         known = None
         if ledger is not None:
-            stack.enter_context(ledger)
             known = ledger.job(job.name, validator.keys)
             refuse_shared_fields(job.name, validator, ledger.jobs(), list(settings.jobs))
         wall_s, max_age_h = around.clock.wall_s(), settings.products.max_age_h
