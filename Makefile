@@ -60,7 +60,7 @@ check: lint types test ## All that CI does
 .PHONY: sim
 N ?= 2000
 sim: $(VENV)/.tools ## Simulate N schedules of faults and deaths on a virtual clock (make sim N=50000)
-	@SYNCER_SIM_SCHEDULES=$(N) $(BIN)/python -m pytest -n 2 -rP -q -o faulthandler_timeout=0 tests/sim/test_simulation.py $(ARGS)
+	@SYNCER_SIM_SCHEDULES=$(N) $(BIN)/python -m pytest -n 2 -o faulthandler_timeout=0 tests/sim/test_simulation.py $(ARGS)
 
 # What others do with the same file is measured beside the program, from an environment that nothing else uses.
 PEERS := build/peers

@@ -173,7 +173,7 @@ def codes(count: int, **fields: str) -> tuple[Mapping[str, str], ...]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say how much was covered by the tests that count it: crash points, disk operations, faults."""
+    """Say how much was covered by the tests that count it: crash points, disk operations, faults, schedules."""
     covered: dict[str, int] = {}
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:

@@ -103,7 +103,7 @@ class Schedule:
         self.database = fresh_database()
         self.outcome = Outcome(struck=self.fate.struck)
         self.hurry = self.random.choice([0.1, 0.3, 0.8])  # that a newer file comes before the last one is settled
-        self.kept = self.random.choice([0.5, 0.95, 1.0])  # of the rows, in each night's file
+        self.present = self.random.choice([0.5, 0.95, 1.0])  # of the rows, in each night's file
         self.version = 0
         self.calmed = False
         self.exported = {}  # by the ERP, whether or not the program ever saw it
@@ -112,7 +112,7 @@ class Schedule:
         self.asked = {}
         self.steps = 0
         self.discarded = False
-        self.rivals = 0
+        self.hanging = False
 
     def step(self, what):
         """A place where the process may die."""
@@ -128,15 +128,13 @@ class Schedule:
 
     def pause(self, lanes, rows):
         """A place where the process may hang while another one, whom no lock held back, runs on the same file."""
-        if self.rivals or self.rivalry.random() >= self.chances.rival or not self.fate.strikes("a second process"):
+        if self.hanging or self.rivalry.random() >= self.chances.rival or not self.fate.strikes("a second process"):
             return
         lanes.call_all()  # the lanes do not hang
-        self.rivals += 1
         self.outcome.rivals += 1
-        steps = self.steps
+        steps, self.hanging = self.steps, True
         self.one_run(rows)
-        self.steps = steps
-        self.rivals -= 1
+        self.steps, self.hanging = steps, False
 
     def new_file(self):
         """Write the next night's export: some values change, a few rows come or go."""
@@ -144,7 +142,7 @@ class Schedule:
         groups = self.random.choice([1, 3, 50])
         rows = {}
         for n in range(self.codes):
-            if self.random.random() < self.kept:
+            if self.random.random() < self.present:
                 changed = self.random.random() < self.random.choice([0.05, 1.0])
                 old = self.exported.get(f"K{n:05d}")
                 rows[f"K{n:05d}"] = old if old and not changed else f"{self.version:04d}-m{n % groups}"
