@@ -23,20 +23,20 @@ $(BIN)/python:
 # The program with exactly the pinned, hashed versions of what it needs.
 $(VENV)/.runtime: requirements.txt pyproject.toml | $(BIN)/python
 	@echo "· installing what the program needs"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.tools: tests/requirements.txt $(VENV)/.runtime
 	@echo "· installing what tests and checks need"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement tests/requirements.txt
 	@touch $@
 
 .PHONY: demo
 demo: $(VENV)/.runtime ## Set everything up, then watch a night's export being synced against the sandbox
 	@$(BIN)/python -m syncer.sandbox.demo
 
-THOROUGH := syncer/ledger/*,syncer/execute/*,syncer/reconcile.py,syncer/lifecycle.py
+THOROUGH := syncer/ledger/*,syncer/execute/*,syncer/lifecycle/*
 .PHONY: test
 test: $(VENV)/.tools ## Set everything up, then run all tests
 	@rm -f .coverage .coverage.*
@@ -67,7 +67,7 @@ PEERS := build/peers
 $(PEERS)/.installed: tests/benchmarks/requirements.txt | $(BIN)/python
 	@echo "· installing what is measured beside the program"
 	@$(BIN)/python -m venv $(PEERS)
-	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/benchmarks/requirements.txt
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement tests/benchmarks/requirements.txt
 	@touch $@
 
 .PHONY: bench
@@ -81,7 +81,7 @@ bench: $(VENV)/.tools $(PEERS)/.installed ## Measure speed, size and rates (make
 $(VENV)/.audit: tools/requirements.txt | $(BIN)/python
 	@echo "· installing the tools that look at dependencies"
 	@$(BIN)/python -m venv $(VENV)/tools
-	@$(VENV)/tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tools/requirements.txt
+	@$(VENV)/tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement tools/requirements.txt
 	@touch $@
 
 .PHONY: audit

@@ -27,8 +27,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from syncer.inert import inert
-from syncer.masking import masked
+from syncer.safe.inert import inert
+from syncer.safe.masking import masked
 
 EXIT_OK = 0
 EXIT_NOT_CONFIRMED = 3

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, SyncerError
-from syncer.lifecycle import Bucket
+from syncer.lifecycle.batch import Bucket
 from syncer.model import Rejection, RowCounts
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from syncer.ledger.products import ProductRecord, PullRecord
     from syncer.ledger.values import Batch, Run, Source
-    from syncer.lifecycle import State
+    from syncer.lifecycle.batch import State
 
 SHOWN_REJECTIONS_MAX = 100
 """Rejected rows that a document lists (contract.md); the results folder has them all."""

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from syncer.commands import scans
 from syncer.commands.surroundings import Surroundings
 from syncer.config import load_settings
-from syncer.steps import ScansRequest
+from syncer.request import ScansRequest
 
 SCANS_END = "2026-01-01T00:00:00Z"
 

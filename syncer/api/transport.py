@@ -22,12 +22,12 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from syncer.api.connection import BareSession, Watch, WatchedAdapter
-from syncer.masking import MASK, pattern
+from syncer.safe.masking import MASK, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from syncer.clock import Clock
+    from syncer.process.clock import Clock
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 """Longest answer that is read, after decompression; a longer one is as good as none."""

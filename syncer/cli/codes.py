@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from syncer.cli.frame import codes_surroundings, command, deadline_option, envelope, settings, show
-from syncer.steps import UploadRequest
+from syncer.request import UploadRequest
 
 if TYPE_CHECKING:
     from syncer.codes.results import CodesResult

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from syncer import exposure, streams
-from syncer.inert import inert_json
-from syncer.masking import TOKEN_VARIABLE, masked
-from syncer.signals import Interrupt
+from syncer.process import streams
+from syncer.process.signals import Interrupt
+from syncer.safe import exposure
+from syncer.safe.inert import inert_json
+from syncer.safe.masking import TOKEN_VARIABLE, masked
 
 if TYPE_CHECKING:
     from syncer.codes.drive import Step
@@ -106,7 +107,7 @@ def options() -> Options:
 
 def environment() -> dict[str, str]:
     """Begin a command: with logs, and with the token nowhere but in this process's own memory."""
-    from syncer import logs
+    from syncer.process import logs
 
     asked = options()
     logs.configure(verbose=asked.verbose, quiet=asked.quiet, form=asked.log_format)

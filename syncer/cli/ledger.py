@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from syncer.cli.frame import command, envelope, settings, show, surroundings
-from syncer.inert import inert
+from syncer.safe.inert import inert
 
 
 @click.group("ledger")

@@ -8,7 +8,7 @@ import click
 
 from syncer.cli.frame import command, envelope, options, settings, show, surroundings
 from syncer.errors import UsageError
-from syncer.steps import EXPORT_FORMATS
+from syncer.request import EXPORT_FORMATS
 
 
 @click.group("products")
@@ -24,7 +24,7 @@ def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
     """Read all products from the API, keep them in the ledger, and export them when a format or file is named."""
     from syncer.commands import products
     from syncer.report import products as report
-    from syncer.steps import ProductsRequest
+    from syncer.request import ProductsRequest
 
     if options().json and form and out is None:
         raise UsageError("--json takes standard output, so an export needs a file", next="add --out FILE")

@@ -7,12 +7,13 @@ import sys
 
 import click
 
-from syncer import exposure, streams
 from syncer.cli import audit, codes, ledger, nightly, products, runs, sandbox, scans, setup, workorders
 from syncer.cli.frame import Options, common_options, echo_json
 from syncer.errors import OutputError, SignalError, SyncerError, UsageError
-from syncer.inert import inert, inert_lines
-from syncer.signals import install
+from syncer.process import streams
+from syncer.process.signals import install
+from syncer.safe import exposure
+from syncer.safe.inert import inert, inert_lines
 
 COMMANDS: tuple[click.Command, ...] = (
     setup.init_command, setup.check_command,

@@ -10,7 +10,7 @@ import click
 
 from syncer.cli.frame import command, deadline_option, envelope, settings, show, surroundings
 from syncer.errors import UsageError
-from syncer.steps import EXPORT_FORMATS, STATUSES, ScansRequest
+from syncer.request import EXPORT_FORMATS, STATUSES, ScansRequest
 
 
 @click.group("scans")

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from syncer.cli.frame import command, envelope, environment, options, settings, show, surroundings
-from syncer.inert import inert
+from syncer.safe.inert import inert
 
 
 @command("init")
@@ -37,8 +37,8 @@ def init_command() -> None:
 @command("check")
 def check_command() -> None:
     """Look at configuration, ledger, clock and access; say what to do about each fault."""
-    from syncer.clock import SystemClock
     from syncer.commands import checkup
+    from syncer.process.clock import SystemClock
     from syncer.report import document, text
 
     findings = checkup.check(options().config, environment(), Path.cwd(), SystemClock())

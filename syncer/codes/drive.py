@@ -2,7 +2,7 @@
 
 Write order: `STORE` and `START` are committed before the first byte of their request leaves; a record's key and form
 are committed before anything is done with them; an outcome is committed with all that was said against codes. So
-whoever finds a part in a state knows what may have happened, and `syncer.upload_lifecycle` says what may follow.
+whoever finds a part in a state knows what may have happened, and `syncer.lifecycle.part` says what may follow.
 The driver never prints, and asks its `Clock` for time.
 """
 
@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
 from syncer.api.ingestion import STORAGE_VALID_S
+from syncer.api.patience import Patience
 from syncer.api.storage import StorageVerdict
-from syncer.clock import Clock, seconds_between, utc_text
 from syncer.codes.parts import file_fault
-from syncer.codes.patience import Patience
 from syncer.codes.rules import FILE_TYPES
 from syncer.errors import LedgerError, UnreachableError
-from syncer.upload_lifecycle import FINAL, PartEvent, PartState
+from syncer.lifecycle.part import FINAL, PartEvent, PartState
+from syncer.process.clock import Clock, seconds_between, utc_text
 
 if TYPE_CHECKING:
     from syncer.api.ingestion import IngestionClient, IngestionRecord
     from syncer.api.storage import StorageHost
     from syncer.ledger.upload_values import Part, Upload
     from syncer.ledger.uploads import Uploads
-    from syncer.signals import Interrupt
+    from syncer.process.signals import Interrupt
 
 log = logging.getLogger(__name__)
 FORM_MARGIN_S = 60.0

@@ -19,7 +19,7 @@ import numpy as np
 from syncer.codes.reading import filled
 from syncer.errors import LedgerWriteError, SourceError
 from syncer.ledger.upload_values import NewPart
-from syncer.private import sync_folder
+from syncer.safe.private import sync_folder
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from syncer.api.classify import Verdict
 from syncer.api.client import SCM_PERMISSIONS, MeAnswer
-from syncer.clock import Clock, utc_text
 from syncer.config import Settings, load_settings
 from syncer.errors import (
     AccessError,
@@ -25,9 +24,10 @@ from syncer.errors import (
 from syncer.ledger.engine import ledger_path
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.schema import SCHEMA_REVISION
+from syncer.process.clock import Clock, utc_text
+from syncer.request import ProductsRequest, ScansRequest, SyncStep, UploadRequest, name_of
 from syncer.results import Finding
-from syncer.session import connection_of
-from syncer.steps import ProductsRequest, ScansRequest, SyncStep, UploadRequest, name_of
+from syncer.runs.session import connection_of
 
 CLOCK_OFF_MAX_S = 60.0
 """How far this machine's clock may be off the API's before ``check`` says so."""

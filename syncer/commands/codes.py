@@ -15,24 +15,24 @@ from typing import TYPE_CHECKING
 
 from syncer import __version__
 from syncer.api.ingestion import IngestionClient
+from syncer.api.patience import RESUME, Patience
+from syncer.api.reading import AGAIN
 from syncer.api.storage import StorageHost
-from syncer.clock import Clock, SystemClock, utc_text
 from syncer.codes.archive import extract
 from syncer.codes.checking import check_file
 from syncer.codes.drive import Step, UploadDriver, UploadSettings
 from syncer.codes.parts import PartsWriter, spool_folder, sweep
-from syncer.codes.patience import RESUME, Patience
 from syncer.codes.reading import CodesFile, Reject
 from syncer.codes.results import CodesResult
 from syncer.codes.rules import PART_BYTES_MAX, fingerprint, parse_defaults
 from syncer.errors import LedgerWriteError, SourceError, SyncerError, UsageError
-from syncer.execute.reading import AGAIN
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.upload_values import CodeError, NewUpload, Upload
-from syncer.session import connection_of
-from syncer.signals import Interrupt
-from syncer.steps import UploadRequest
-from syncer.upload_lifecycle import FINAL
+from syncer.lifecycle.part import FINAL
+from syncer.process.clock import Clock, SystemClock, utc_text
+from syncer.process.signals import Interrupt
+from syncer.request import UploadRequest
+from syncer.runs.session import connection_of
 
 if TYPE_CHECKING:
     from syncer.api.ingestion import FileAnswer, WorkOrder

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from syncer.clock import utc_text
 from syncer.commands.surroundings import Surroundings
 from syncer.config import Settings, example_text
 from syncer.errors import LedgerError, UsageError
@@ -19,6 +18,7 @@ from syncer.ledger.check import backup as copy_to
 from syncer.ledger.engine import ledger_path
 from syncer.ledger.ledger import Ledger, upgrade_ledger
 from syncer.model import KEY_SEPARATOR
+from syncer.process.clock import utc_text
 from syncer.results import Concern, InitResult, RunDetails, RunSummary
 
 if TYPE_CHECKING:

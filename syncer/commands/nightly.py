@@ -18,9 +18,9 @@ from syncer.commands import products, runs
 from syncer.commands.surroundings import Surroundings
 from syncer.config import Settings, pick_job
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, ConfigError, SignalError, SyncerError, UsageError
+from syncer.request import ProductsRequest, ScansRequest, SyncStep, UploadRequest, name_of
 from syncer.results import NightResult, StepOutcome, StepResult, SyncResult
-from syncer.session import connection_of
-from syncer.steps import ProductsRequest, ScansRequest, SyncStep, UploadRequest, name_of
+from syncer.runs.session import connection_of
 
 log = logging.getLogger(__name__)
 Work = Callable[[], StepResult]

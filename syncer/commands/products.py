@@ -10,16 +10,16 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from syncer.clock import utc_text
 from syncer.commands.surroundings import Surroundings
 from syncer.errors import LedgerBusyError, UsageError
-from syncer.execute.products import look_up, pull_products
 from syncer.ledger import products as copy
 from syncer.ledger.ledger import Ledger
+from syncer.process.clock import utc_text
+from syncer.products.pull import look_up, pull_products
 from syncer.report.products import write_products
+from syncer.request import ProductsRequest
 from syncer.results import ProductsView, ProductView, PullResult, Requests
-from syncer.session import reader_of
-from syncer.steps import ProductsRequest
+from syncer.runs.session import reader_of
 
 if TYPE_CHECKING:
     from syncer.config import Settings

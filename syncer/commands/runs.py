@@ -13,23 +13,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncer import __version__
-from syncer.clock import utc_text
 from syncer.commands.surroundings import Surroundings
 from syncer.config import JobSettings, Settings, pick_job
 from syncer.errors import ConfigError, OutputError, UsageError
 from syncer.execute.context import EngineSettings
-from syncer.execute.known import Vet, by_api, by_copy
-from syncer.guards import Guards
-from syncer.intake import Intake, is_unique, plan_files, refuse_shared_fields
+from syncer.guards.export import Guards
 from syncer.ledger.ledger import Ledger
-from syncer.lifecycle import OPEN, Bucket, State
+from syncer.lifecycle.batch import OPEN, Bucket, State
 from syncer.model import KEY_SEPARATOR, Mode, Plan
-from syncer.report.results import prepare_results, write_results
+from syncer.process.clock import utc_text
+from syncer.products.check import Vet, by_api, by_copy
 from syncer.results import Sample, Seconds, SyncResult
-from syncer.session import Session, connection_of, reader_of
-from syncer.session import session as open_session
+from syncer.rows.validate import FieldRule, RowRules, Validator, default_key
+from syncer.runs.intake import Intake, is_unique, plan_files, refuse_shared_fields
+from syncer.runs.results_folder import prepare_results, write_results
+from syncer.runs.session import Session, connection_of, reader_of
+from syncer.runs.session import session as open_session
 from syncer.source import CsvForm, Source, open_sources
-from syncer.validate import FieldRule, RowRules, Validator, default_key
 
 if TYPE_CHECKING:
     from syncer.execute.assemble import Connection

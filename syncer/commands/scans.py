@@ -8,9 +8,10 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from syncer.api.classify import Verdict
+from syncer.api.health import Health
 from syncer.api.limits import ReadLimiter
+from syncer.api.reading import ForbiddenError, Reader
 from syncer.api.scans import ScansAnswer, ScansClient, csv_query
-from syncer.clock import Clock, utc_text
 from syncer.commands.surroundings import Surroundings
 from syncer.config import Settings
 from syncer.errors import (
@@ -21,14 +22,15 @@ from syncer.errors import (
     UnreachableError,
     UsageError,
 )
-from syncer.execute.health import Health
-from syncer.execute.products import look_up
-from syncer.execute.reading import ForbiddenError, Reader
 from syncer.ledger.engine import ledger_path
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.products import ids_of
 from syncer.ledger.scans import ScanLedger, StoredScan, stored_scans
 from syncer.ledger.sent import discarded_fields, incomparable_fields, uploads
+from syncer.process.clock import Clock, utc_text
+from syncer.products.pull import look_up
+from syncer.request import ScansRequest
+from syncer.runs.session import connection_of, reader_of
 from syncer.scans.columns import microseconds
 from syncer.scans.compare import IDENTIFIERS, Comparison, compare
 from syncer.scans.filters import filters
@@ -37,8 +39,6 @@ from syncer.scans.pull import AGAIN, Pull, PullSettings
 from syncer.scans.pulled import pulled_scans
 from syncer.scans.raw_csv import RawCsv
 from syncer.scans.results import PullResult, RawResult
-from syncer.session import connection_of, reader_of
-from syncer.steps import ScansRequest
 
 EVERYTHING = "2000-01-01T00:00:00.000000Z"
 """``date_from`` when nothing bounds the time: the API asks for a bound (scantrust-api.md, "Scans")."""

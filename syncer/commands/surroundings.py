@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
-from syncer.clock import Clock, SystemClock
-from syncer.signals import Interrupt
+from syncer.process.clock import Clock, SystemClock
+from syncer.process.signals import Interrupt
 
 if TYPE_CHECKING:
     from syncer.execute.engine import Progress

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from syncer.config.settings import CREDENTIAL_NAME, Settings
 from syncer.errors import ConfigError
-from syncer.masking import TOKEN_VARIABLE, Secret, remember
+from syncer.safe.masking import TOKEN_VARIABLE, Secret, remember
 
 
 def _beside(path: Path | None, name: str) -> Path:

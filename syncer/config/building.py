@@ -17,7 +17,7 @@ from syncer.config.settings import (
     is_secret,
 )
 from syncer.errors import did_you_mean
-from syncer.masking import TOKEN_VARIABLE
+from syncer.safe.masking import TOKEN_VARIABLE
 
 _URL_PASSWORD = re.compile(r"://[^/]*@")
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")

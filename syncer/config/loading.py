@@ -14,7 +14,7 @@ from syncer.config.building import build
 from syncer.config.jobs import refuse_shared_fields
 from syncer.config.settings import ENVIRONMENT_PREFIX, Settings
 from syncer.errors import ConfigError
-from syncer.masking import TOKEN_VARIABLE
+from syncer.safe.masking import TOKEN_VARIABLE
 
 CONFIG_VARIABLE = "SYNCER_CONFIG"
 

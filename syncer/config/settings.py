@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from syncer.config.steps import parse_steps
 from syncer.errors import ConfigError
-from syncer.masking import TOKEN_VARIABLE, Secret
-from syncer.steps import Step, parse_steps
+from syncer.request import Step
+from syncer.safe.masking import TOKEN_VARIABLE, Secret
 
 ENVIRONMENT_PREFIX = "SYNCER_"
 CREDENTIAL_NAME = "scantrust-token"

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from syncer.api.client import Client
 from syncer.api.limits import ReadLimiter, UpdateLimiter
 from syncer.api.transport import Transport
-from syncer.clock import Clock, seconds_between, utc_text
 from syncer.execute.context import Context, EngineSettings
 from syncer.execute.engine import Engine, Progress
 from syncer.execute.lanes import ThreadLanes
-from syncer.reconcile import Reach
-from syncer.signals import Interrupt
+from syncer.execute.reconcile import Reach
+from syncer.process.clock import Clock, seconds_between, utc_text
+from syncer.process.signals import Interrupt
 
 if TYPE_CHECKING:
     from syncer.ledger.ledger import Ledger

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from syncer.api.classify import Verdict
-from syncer.clock import Clock, utc_text
+from syncer.api.health import Health
+from syncer.api.reading import RequestCounts
 from syncer.errors import AccessError, SyncerError, UnreachableError
-from syncer.execute.health import Health
-from syncer.reconcile import FieldEvidence, Reach
+from syncer.execute.reconcile import FieldEvidence, Reach
+from syncer.process.clock import Clock, utc_text
 
 if TYPE_CHECKING:
     from syncer.api.limits import ReadLimiter, UpdateLimiter
@@ -43,16 +44,6 @@ class EngineSettings:
     give_up_after_s: float = 900.0
     max_reach_factor: float = 10.0
     """Stop when a batch reaches more than this many times the codes per value ever seen; 0 turns the guard off."""
-
-
-@dataclass(slots=True)
-class RequestCounts:
-    """Calls made by this process, as ``requests`` of the contract counts them."""
-
-    updates: int = 0
-    reads: int = 0
-    throttled: int = 0
-    retries: int = 0
 
 
 @dataclass(slots=True)

@@ -15,18 +15,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from syncer.clock import seconds_between
 from syncer.errors import DeadlineError, SignalError, SyncerError, UnreachableError
 from syncer.execute.context import NEVER_S, Context, Tally
 from syncer.execute.doubt import Doubts
 from syncer.execute.outcome import Outcomes
 from syncer.execute.send import Sender
 from syncer.execute.watch import TaskWatch
-from syncer.lifecycle import State
+from syncer.lifecycle.batch import State
+from syncer.process.clock import seconds_between
 
 if TYPE_CHECKING:
     from syncer.ledger.values import Batch
-    from syncer.signals import Interrupt
+    from syncer.process.signals import Interrupt
 
 WAIT_MAX_S = 1.0
 """Longest wait without a look at the clock and the stop signs: keeps progress lines alive."""

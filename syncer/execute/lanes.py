@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from syncer.api.client import Client
-    from syncer.clock import Clock
+    from syncer.process.clock import Clock
 
     Call = Callable[[Client], object]
     Inbox = queue.SimpleQueue[tuple[int, Call, float] | None]

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from syncer.errors import GuardError
 from syncer.execute.context import Context
+from syncer.execute.reconcile import Finding, Judgement, halves
 from syncer.ledger.writer import Piece
 from syncer.model import Kind
-from syncer.reconcile import Finding, Judgement, halves
 
 if TYPE_CHECKING:
     from syncer.execute.loaded import LoadedBatch

@@ -16,10 +16,10 @@ from syncer.api.classify import Verdict
 from syncer.execute.context import NEVER_S, PREPARE_S, Context
 from syncer.execute.loaded import LoadedBatch, load_batch
 from syncer.execute.outcome import Outcomes
+from syncer.execute.reconcile import Finding, judge_named, suspects
 from syncer.ledger.writer import Piece
-from syncer.lifecycle import State
+from syncer.lifecycle.batch import State
 from syncer.model import Kind
-from syncer.reconcile import Finding, judge_named, suspects
 
 if TYPE_CHECKING:
     from syncer.api.client import AsyncAnswer, SyncAnswer

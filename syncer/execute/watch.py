@@ -15,7 +15,7 @@ from syncer.api.classify import Verdict
 from syncer.execute.context import NEVER_S, Context
 from syncer.execute.loaded import load_batch
 from syncer.execute.outcome import Outcomes
-from syncer.reconcile import Finding, judge_count
+from syncer.execute.reconcile import Finding, judge_count
 
 if TYPE_CHECKING:
     from syncer.api.client import Task, TaskAnswer, TasksAnswer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from syncer.ledger.values import HistoryEntry
-from syncer.lifecycle import BUCKET_OF, Bucket, State
+from syncer.lifecycle.batch import BUCKET_OF, Bucket, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

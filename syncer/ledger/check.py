@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from syncer import private
 from syncer.errors import IllegalTransitionError, LedgerWriteError, UsageError
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.engine import ledger_error
-from syncer.lifecycle import Event, State, after
+from syncer.lifecycle.batch import Event, State, after
+from syncer.safe import private
 
 if TYPE_CHECKING:
     from pathlib import Path

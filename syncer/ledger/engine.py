@@ -17,7 +17,6 @@ from sqlalchemy import Connection, Engine, ExceptionContext, NullPool, create_en
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from syncer import private
 from syncer.errors import (
     ConfigError,
     LedgerBusyError,
@@ -26,6 +25,7 @@ from syncer.errors import (
     LedgerSchemaError,
     LedgerWriteError,
 )
+from syncer.safe import private
 
 BUSY_TIMEOUT_S = 60
 """How long a statement waits for another process's short lock: a reader's, or a backup's."""

@@ -20,7 +20,7 @@ from syncer.ledger.lock import LedgerLock, was_whole
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.values import UpgradeResult
 from syncer.ledger.writer import Writer
-from syncer.lifecycle import Bucket, State
+from syncer.lifecycle.batch import Bucket, State
 from syncer.model import CarriedBlock, KnownBlock, PastRun, Plan, SourceInfo
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from sqlalchemy import Connection
 
-    from syncer.clock import Uptime
     from syncer.ledger.values import Batch, HistoryEntry, Item, Job, Run, Source
+    from syncer.process.clock import Uptime
 
 
 # Statements are made once: making one costs more than running it.

@@ -13,8 +13,8 @@ import socket
 from pathlib import Path
 from types import TracebackType
 
-from syncer import private
 from syncer.errors import LedgerBusyError, LedgerWriteError
+from syncer.safe import private
 
 
 def lock_path(ledger: Path) -> Path:

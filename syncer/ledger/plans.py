@@ -26,7 +26,7 @@ from syncer.ledger.bulk import (
 )
 from syncer.ledger.reads import batches_in
 from syncer.ledger.transitions import change_state
-from syncer.lifecycle import OPEN, Event, State
+from syncer.lifecycle.batch import OPEN, Event, State
 from syncer.model import CarriedBlock, Kind, KnownBlock
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, case, false, func, select
 
-from syncer.clock import Uptime
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.values import Attempt, Batch, Item, Job, Run, Source
-from syncer.lifecycle import BUCKET_OF, Bucket, State
+from syncer.lifecycle.batch import BUCKET_OF, Bucket, State
 from syncer.model import shown_key
+from syncer.process.clock import Uptime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

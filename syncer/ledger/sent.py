@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from syncer.lifecycle import Bucket, State
+from syncer.lifecycle.batch import Bucket, State
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

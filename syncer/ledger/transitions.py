@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, insert, update
 
 from syncer.errors import StaleStateError
 from syncer.ledger import schema as t
-from syncer.lifecycle import Event, after
+from syncer.lifecycle.batch import Event, after
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Update

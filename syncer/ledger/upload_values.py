@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from syncer.upload_lifecycle import FINAL, PartState
+from syncer.lifecycle.part import FINAL, PartState
 
 
 @dataclass(frozen=True, slots=True)

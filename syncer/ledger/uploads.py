@@ -18,7 +18,7 @@ from syncer.errors import IllegalTransitionError, StaleStateError
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import insert_rows, key_look_ups, raw_cursor
 from syncer.ledger.upload_values import CodeError, CodeUpload, NewPart, NewUpload, Part, Upload
-from syncer.upload_lifecycle import FINAL, NOTHING_CREATED, PartEvent, PartState, after
+from syncer.lifecycle.part import FINAL, NOTHING_CREATED, PartEvent, PartState, after
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from syncer.lifecycle import State
+from syncer.lifecycle.batch import State
 
 
 @dataclass(frozen=True, slots=True)

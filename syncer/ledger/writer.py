@@ -17,16 +17,16 @@ from sqlalchemy import bindparam, func, insert, select, text, update
 from syncer.ledger import schema as t
 from syncer.ledger.reads import batch as read_batch
 from syncer.ledger.transitions import change_state
-from syncer.lifecycle import Bucket, Event, State
+from syncer.lifecycle.batch import Bucket, Event, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
-    from syncer.clock import Uptime
     from syncer.ledger.values import Batch
     from syncer.model import Kind
+    from syncer.process.clock import Uptime
 
 # Statements are made once: making one costs more than running it.
 _START = insert(t.attempts).returning(t.attempts.c.id)

@@ -14,9 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from syncer.lifecycle.part import FINAL, NOTHING_CREATED, PartState
 from syncer.report.document import SCHEMA, error_document
 from syncer.report.text import error_text
-from syncer.upload_lifecycle import FINAL, NOTHING_CREATED, PartState
 
 if TYPE_CHECKING:
     from syncer.api.ingestion import WorkOrder

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.text import Text
 
-from syncer.inert import inert, inert_lines
+from syncer.safe.inert import inert, inert_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

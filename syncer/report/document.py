@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from syncer.errors import GuardError
-from syncer.lifecycle import Bucket
+from syncer.lifecycle.batch import Bucket
 from syncer.model import KEY_SEPARATOR
 from syncer.results import SHOWN_REJECTIONS_MAX, SyncResult
 

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, TextIO
 
 import pandas as pd
 
-from syncer import private, streams
 from syncer.errors import UsageError
-from syncer.formulas import neutral
-from syncer.inert import inert, inert_json
 from syncer.ledger.values import HistoryEntry
 from syncer.model import shown_key
+from syncer.process import streams
 from syncer.report.document import entry_document
+from syncer.safe import private
+from syncer.safe.formulas import neutral
+from syncer.safe.inert import inert, inert_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

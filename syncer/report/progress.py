@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from syncer.inert import inert
+from syncer.safe.inert import inert
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -10,10 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from syncer.inert import inert, inert_lines
-from syncer.lifecycle import Bucket
+from syncer.lifecycle.batch import Bucket
 from syncer.model import shown_key
 from syncer.report.console import cell
+from syncer.safe.inert import inert, inert_lines
 
 if TYPE_CHECKING:
     from syncer.errors import SyncerError

@@ -10,7 +10,7 @@ from syncer.scans.columns import microseconds
 from syncer.scans.pull import iso
 
 if TYPE_CHECKING:
-    from syncer.steps import ScansRequest
+    from syncer.request import ScansRequest
 
 
 def check_request(request: ScansRequest) -> None:

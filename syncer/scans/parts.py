@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from syncer.errors import LedgerWriteError, UsageError
-from syncer.private import sync_folder
+from syncer.safe.private import sync_folder
 from syncer.scans.columns import FIXED, SCM_PREFIX, Block
 from syncer.scans.seen import ID_BYTES
 

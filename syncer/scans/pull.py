@@ -26,21 +26,21 @@ import numpy as np
 
 from syncer.api.classify import Verdict
 from syncer.api.scans import first_query
-from syncer.clock import Clock, utc_text
 from syncer.errors import AccessError, DeadlineError, SignalError, SyncerError, UnreachableError, UsageError
 from syncer.ledger.scans import PullState, Seen
+from syncer.process.clock import Clock, utc_text
 from syncer.scans.columns import Block, block_of, joined, scm_fields
 from syncer.scans.seen import SeenIds, ids_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from syncer.api.health import Health
     from syncer.api.limits import ReadLimiter
     from syncer.api.scans import ScansAnswer, ScansClient
-    from syncer.execute.health import Health
     from syncer.ledger.scans import ScanLedger
+    from syncer.process.signals import Interrupt
     from syncer.scans.parts import Destination
-    from syncer.signals import Interrupt
 
 log = logging.getLogger(__name__)
 PART_S_MAX = 60.0

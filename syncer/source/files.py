@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from syncer.errors import SourceError
-from syncer.inert import inert
+from syncer.safe.inert import inert
 from syncer.source.archive import unpacked
 
 BLOCK_BYTES = 1 << 20

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncer.errors import SourceError
-from syncer.formulas import EXTRA_COLUMNS, NEUTRAL, restored
 from syncer.model import Chunk
+from syncer.safe.formulas import EXTRA_COLUMNS, NEUTRAL, restored
 from syncer.source.dialect import DELIMITERS, CsvForm
 from syncer.source.files import InputFile, utf8_blocks
 from syncer.source.rows import RowParser

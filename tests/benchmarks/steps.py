@@ -49,7 +49,7 @@ def cpu_s() -> float:
 
 def confirm() -> None:
     from syncer.ledger.ledger import Ledger
-    from syncer.lifecycle import State
+    from syncer.lifecycle.batch import State
 
     with Ledger.open_to_write(URL, at=AT) as ledger:
         run = ledger.runs(most=1)[0]

@@ -11,10 +11,10 @@ import pytest
 
 from syncer import errors
 from syncer.config import describe
-from syncer.lifecycle import mermaid
+from syncer.lifecycle.batch import mermaid
+from syncer.process.signals import STOPPING
+from syncer.rows.validate import CODES
 from syncer.sandbox.faults import KINDS
-from syncer.signals import STOPPING
-from syncer.validate import CODES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

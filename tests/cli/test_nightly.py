@@ -15,8 +15,9 @@ from conftest import TOKEN, codes
 from scan_tools import SCANS_END, everything, uuids
 
 from syncer.api.client import SCM_PERMISSIONS
+from syncer.config.steps import parse_steps
+from syncer.request import ProductsRequest, ScansRequest, SyncStep, UploadRequest
 from syncer.results import GRAVITY, NightResult, StepOutcome
-from syncer.steps import ProductsRequest, ScansRequest, SyncStep, UploadRequest, parse_steps
 
 HEADER = ("extended_id", "product")
 STEPS = 'steps = [{products = {out = "p.jsonl"}}, {sync = {files = ["night-*.csv"], results = "out"}}]'

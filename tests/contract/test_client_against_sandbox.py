@@ -10,7 +10,7 @@ from conftest import TOKEN, codes
 from syncer.api.classify import Verdict
 from syncer.api.client import Client
 from syncer.api.transport import Transport
-from syncer.clock import SystemClock
+from syncer.process.clock import SystemClock
 from syncer.sandbox import Sandbox, SandboxConfig
 
 

@@ -15,7 +15,7 @@ from scan_tools import SCANS_END, delivered, pull
 from syncer.api.classify import Verdict
 from syncer.api.scans import ScansClient, first_query
 from syncer.api.transport import Transport
-from syncer.clock import SystemClock
+from syncer.process.clock import SystemClock
 from syncer.scans.columns import DOCUMENTED, block_of
 
 EXAMPLE_JSON = json.loads("""{

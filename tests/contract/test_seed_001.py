@@ -12,7 +12,7 @@ from syncer.api.classify import Verdict
 from syncer.api.ingestion import IngestionClient
 from syncer.api.storage import StorageHost, StorageVerdict
 from syncer.api.transport import Transport
-from syncer.clock import SystemClock
+from syncer.process.clock import SystemClock
 from syncer.sandbox import Sandbox, SandboxConfig
 
 AUTH = {"Authorization": f"UAT {TOKEN}"}

@@ -12,7 +12,7 @@ from syncer.api.classify import Verdict
 from syncer.api.client import Client
 from syncer.api.products import list_query, sku_query
 from syncer.api.transport import Transport
-from syncer.clock import SystemClock
+from syncer.process.clock import SystemClock
 from syncer.sandbox import Sandbox, SandboxConfig
 
 PATH = "/api/v2/products/"

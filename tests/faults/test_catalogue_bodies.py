@@ -19,7 +19,7 @@ from catalogue.kept import HEADER, SHORT
 from conftest import codes
 
 from syncer.ledger.ledger import Ledger
-from syncer.lifecycle import Bucket
+from syncer.lifecycle.batch import Bucket
 
 VALID = b'{"total_updates":100,"codes_affected":100,"items":null,"changes":["a"]}'
 PARTS = 4

@@ -14,7 +14,7 @@ import trustme
 from syncer.api.classify import Verdict, classify, retry_after_s
 from syncer.api.client import Client
 from syncer.api.transport import BODY_BYTES_MAX, Transport
-from syncer.clock import SystemClock
+from syncer.process.clock import SystemClock
 
 TOKEN = "canary-77aa"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"

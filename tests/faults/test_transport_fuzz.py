@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from syncer.api.classify import classify
 from syncer.api.transport import Transport
-from syncer.clock import SystemClock
+from syncer.process.clock import SystemClock
 
 PIECES = [
     b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 200\r\n", b"HTTP/1.1 204 No Content\r\n", b"HTTP/1.1 301 X\r\n", b"HTTP/2 200\r\n",

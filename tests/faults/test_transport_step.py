@@ -15,7 +15,7 @@ import trustme
 from syncer.api import transport as transport_module
 from syncer.api.classify import Verdict, classify
 from syncer.api.transport import Transport
-from syncer.clock import SystemClock
+from syncer.process.clock import SystemClock
 
 TOKEN = "canary-51d0e7"
 

@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from syncer.clock import Uptime
 from syncer.errors import IllegalTransitionError, LedgerBusyError, StaleStateError, UsageError
 from syncer.ledger.check import backup
 from syncer.ledger.engine import wal_is_safe
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.writer import Piece
-from syncer.lifecycle import Bucket, State
+from syncer.lifecycle.batch import Bucket, State
 from syncer.model import Batches, Dialect, Items, Kind, Mode, Plan, RowCounts, SourceInfo
 from syncer.plan.payloads import fingerprint
+from syncer.process.clock import Uptime
 
 AT = "2026-11-20T05:00:00.000Z"
 UPTIME = Uptime("a boot", 7.0)

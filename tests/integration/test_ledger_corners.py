@@ -13,8 +13,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from syncer import private
-from syncer.clock import Uptime
 from syncer.errors import (
     ConfigError,
     IllegalTransitionError,
@@ -37,10 +35,12 @@ from syncer.ledger.lock import LedgerLock, lock_path, was_whole
 from syncer.ledger.products import ProductRecord, PullRecord
 from syncer.ledger.scans import PullState, ScanLedger, Seen, stored_scans
 from syncer.ledger.upload_values import NewPart, NewUpload
-from syncer.lifecycle import Bucket, State
+from syncer.lifecycle.batch import Bucket, State
+from syncer.lifecycle.part import PartEvent, PartState
 from syncer.model import Batches, Dialect, Items, Mode, Plan, RowCounts, SourceInfo
 from syncer.plan.payloads import fingerprint
-from syncer.upload_lifecycle import PartEvent, PartState
+from syncer.process.clock import Uptime
+from syncer.safe import private
 
 AT = "2026-11-20T05:00:00.000Z"
 LATER = "2026-11-20T06:00:00.000Z"
@@ -552,7 +552,7 @@ def test_what_the_api_said_against_codes_is_kept_with_their_lines(ledger):
 
 
 def _allowed(state, event):
-    from syncer.upload_lifecycle import TRANSITIONS
+    from syncer.lifecycle.part import TRANSITIONS
 
     return (state, event) in TRANSITIONS
 

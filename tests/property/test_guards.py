@@ -9,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, insert
 
-from syncer import keyguard
-from syncer.guards import Guards, Past, _repeats
+from syncer.guards import keys as keyguard
+from syncer.guards.export import Guards, Past, _repeats
 from syncer.ledger import past, schema
 from syncer.model import KEY_SEPARATOR, KnownBlock, PastRun, Rejection, RowCounts, ValidChunk
 from syncer.plan.diff import ABSENT_MAX, Diff

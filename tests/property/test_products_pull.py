@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from syncer.api.client import Client
 from syncer.api.limits import ReadLimiter
+from syncer.api.reading import Reader
 from syncer.api.transport import Transport
-from syncer.clock import SystemClock
 from syncer.errors import UnreachableError
-from syncer.execute.products import ROUNDS_MAX, look_up, pull_products
-from syncer.execute.reading import Reader
+from syncer.process.clock import SystemClock
+from syncer.process.signals import Interrupt
+from syncer.products.pull import ROUNDS_MAX, look_up, pull_products
 from syncer.sandbox import Sandbox, SandboxConfig
-from syncer.signals import Interrupt
 
 PAGE = 5
 

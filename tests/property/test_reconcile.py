@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncer.reconcile import FieldEvidence, Finding, Reach, halves, judge_count, judge_named, suspects
+from syncer.execute.reconcile import FieldEvidence, Finding, Reach, halves, judge_count, judge_named, suspects
 
 keys = st.lists(st.text(min_size=1, max_size=3), min_size=1, max_size=12, unique=True)
 reaches = st.builds(Reach) | st.floats(1, 50).flatmap(lambda low: st.floats(low, 60).map(lambda high: Reach(low, high)))

@@ -84,7 +84,7 @@ SABOTAGED = (
     "syncer.api.connection:Watch.end", "syncer.api.connection:Watch.finish", "syncer.api.connection:Watch.before_sending", "syncer.api.client:Client.upload_sync",
     "syncer.api.client:Client.upload_async", "syncer.api.client:Client.tasks", "syncer.api.client:Client._common", "syncer.api.wire:decode",
     "syncer.api.client:retry_after_s", "syncer.execute.lanes:ThreadLanes.wait", "syncer.report.document:sync_document",
-    "syncer.report.progress:ProgressReport.on_progress", "syncer.report.document:failure_document", "syncer.logs:configure",
+    "syncer.report.progress:ProgressReport.on_progress", "syncer.report.document:failure_document", "syncer.process.logs:configure",
     "http.client:HTTPConnection.putheader", "urllib3.connection:HTTPConnection.request", "socket:create_connection", "json:loads",
 )  # fmt: skip
 NOT_ALWAYS_PASSED = {
@@ -124,7 +124,7 @@ def test_no_failure_anywhere_shows_or_records_it(night, forks, record_property):
 def test_a_thread_that_dies_shows_a_traceback_without_it():
     script = (
         "import threading, sys, gc\n"
-        "from syncer.exposure import cover\n"
+        "from syncer.safe.exposure import cover\n"
         "cover()\n"
         "class Dying:\n"
         "    def __del__(self): raise ValueError('Authorization: UAT ' + TOKEN)\n"
@@ -206,7 +206,7 @@ def test_a_crash_leaves_no_core_and_its_stack_dump_no_token(night, tmp_path_fact
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has prctl")
 def test_the_memory_of_a_command_is_nobodys_else():
-    script = "import ctypes; from syncer.exposure import hide_memory; d = lambda: ctypes.CDLL(None).prctl(3, 0, 0, 0, 0); before = d(); hide_memory(); print(before, d())"
+    script = "import ctypes; from syncer.safe.exposure import hide_memory; d = lambda: ctypes.CDLL(None).prctl(3, 0, 0, 0, 0); before = d(); hide_memory(); print(before, d())"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "0"]
 

@@ -9,9 +9,9 @@ import pytest
 from conftest import codes
 from crash.forks import Forks
 
-from syncer import private
 from syncer.errors import LedgerBusyError, LedgerWriteError
 from syncer.ledger.ledger import Ledger
+from syncer.safe import private
 
 HEADER = ("extended_id", "a")
 ROWS = [(f"K{n:06d}", "x" if n < 20 else str(n)) for n in range(40)]

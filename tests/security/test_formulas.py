@@ -12,8 +12,8 @@ from conftest import codes, write_csv
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from syncer.formulas import EXTRA_COLUMNS, neutral, restored
-from syncer.report.results import _Writer
+from syncer.runs.results_folder import _Writer
+from syncer.safe.formulas import EXTRA_COLUMNS, neutral, restored
 from syncer.source import CsvForm, open_sources
 
 SIGNS = "=+-@\t\r\n＝＋－＠"

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
 
-from syncer import logs
-from syncer.inert import inert, inert_json, inert_lines
+from syncer.process import logs
 from syncer.report.console import InertConsole
+from syncer.safe.inert import inert, inert_json, inert_lines
 
 ESCAPES = ("\x1b", "\x9b", "\x07", "\x08", "\x7f", "\x85", "\u2028", "\u202e", "\u2066", "\x00", "\x0b")
 ACTIVE = {

@@ -17,9 +17,9 @@ from security.canary import CROOKED, PLAIN, leaks
 from syncer.api.classify import Verdict, classify
 from syncer.api.client import Client
 from syncer.api.transport import Transport
-from syncer.clock import SystemClock
 from syncer.config import load_settings
 from syncer.errors import ConfigError
+from syncer.process.clock import SystemClock
 from syncer.sandbox.config import ALL_PERMISSIONS
 
 HEADER = ("extended_id", "a")

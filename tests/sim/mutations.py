@@ -14,12 +14,12 @@ from syncer.api.classify import Verdict, classify
 from syncer.execute import send as send_module
 from syncer.execute import watch as watch_module
 from syncer.execute.doubt import Doubt
+from syncer.execute.reconcile import ALL_APPLIED
 from syncer.ledger import schema as t
 from syncer.ledger import transitions as transitions_module
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.writer import Writer
 from syncer.plan.diff import Diff
-from syncer.reconcile import ALL_APPLIED
 
 
 def send_before_commit(self, run_id, *, at, uptime):

@@ -22,20 +22,20 @@ from sim.promises import (
 from sim.world import KINDS, Chances, Crash, Fate, SimulatedApi, SimulatedLanes, VirtualClock
 
 from syncer.api.limits import ReadLimiter, UpdateLimiter
-from syncer.clock import utc_text
 from syncer.errors import StaleStateError
 from syncer.execute import outcome as outcome_module
 from syncer.execute.assemble import quarantine_s
 from syncer.execute.context import Context, EngineSettings
 from syncer.execute.engine import Engine
-from syncer.lifecycle import Bucket
+from syncer.execute.reconcile import Reach
+from syncer.lifecycle.batch import Bucket
 from syncer.model import Dialect, Mode, SourceInfo, ValidChunk
 from syncer.plan import batching
 from syncer.plan.diff import Diff
 from syncer.plan.planner import make_plan
 from syncer.plan.records import Gatherer
-from syncer.reconcile import Reach
-from syncer.signals import Interrupt
+from syncer.process.clock import utc_text
+from syncer.process.signals import Interrupt
 
 SETTINGS = EngineSettings(settle_s=30.0, poll_s=2.0, task_timeout_s=120.0, give_up_after_s=600.0, max_reach_factor=0.0)
 RUNS_MAX = 60

@@ -16,8 +16,8 @@ from random import Random
 
 from syncer.api.client import Client
 from syncer.api.transport import Reply
-from syncer.clock import Uptime
 from syncer.model import KEY_SEPARATOR
+from syncer.process.clock import Uptime
 from syncer.sandbox.api import ROUTES, Request
 from syncer.sandbox.config import SandboxConfig
 from syncer.sandbox.limits import Throttle

@@ -14,7 +14,7 @@ from syncer.api.classify import RETRY_AFTER_DEFAULT_S, RETRY_AFTER_MAX_S, Verdic
 from syncer.api.client import Client
 from syncer.api.transport import Reply, Transport
 from syncer.api.words import BODY_CHARACTERS_MAX, MESSAGE_CHARACTERS_MAX, flat
-from syncer.clock import SystemClock
+from syncer.process.clock import SystemClock
 
 TOKEN = "canary-8e2b40"
 BASE = "https://api.example.com"

@@ -11,7 +11,7 @@ import pytest
 
 from syncer.config import SECTIONS, JobSettings, Settings, describe, example_text, load_settings, pick_job
 from syncer.errors import ConfigError
-from syncer.masking import Secret
+from syncer.safe.masking import Secret
 
 TOKEN = "tok-3f9c"
 

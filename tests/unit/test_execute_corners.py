@@ -19,24 +19,24 @@ from sim.world import Chances, Fate, SimulatedApi, SimulatedLanes, SimulatedTran
 from syncer.api.classify import Verdict
 from syncer.api.client import Client
 from syncer.api.limits import ReadLimiter, UpdateLimiter
+from syncer.api.reading import ForbiddenError, Reader
 from syncer.api.transport import Reply
-from syncer.clock import SystemClock, Uptime, utc_text
 from syncer.errors import AccessError, DeadlineError, GuardError, SignalError, SyncerError, UnreachableError
 from syncer.execute.assemble import quarantine_s
 from syncer.execute.context import Context
 from syncer.execute.doubt import LOST_MAX, Doubt, look_for_task
 from syncer.execute.engine import Engine
-from syncer.execute.known import Vetted, by_copy
 from syncer.execute.lanes import ThreadLanes
 from syncer.execute.loaded import LoadedBatch
-from syncer.execute.products import look_up
-from syncer.execute.reading import ForbiddenError, Reader
+from syncer.execute.reconcile import Reach
 from syncer.ledger.values import Item
-from syncer.lifecycle import Bucket, State
+from syncer.lifecycle.batch import Bucket, State
 from syncer.model import KEY_SEPARATOR, Batches, Dialect, Items, Mode, Plan, RowCounts, SourceInfo
 from syncer.plan.payloads import fingerprint
-from syncer.reconcile import Reach
-from syncer.signals import Interrupt
+from syncer.process.clock import SystemClock, Uptime, utc_text
+from syncer.process.signals import Interrupt
+from syncer.products.check import Vetted, by_copy
+from syncer.products.pull import look_up
 
 ASYNC, SYNC, TASKS = "/api/v2/scm/upload/async/", "/api/v2/scm/upload/", "/api/v2/scm/tasks/"
 SOURCE = SourceInfo("a.csv", "0" * 64, 10, 4, Dialect("utf-8", ",", '"'), ("k", "m"))

@@ -25,11 +25,11 @@ def test_imports_run_one_way_and_a_wrong_one_is_found(tmp_path):
     assert lint_imports(ROOT).returncode == 0
     shutil.copytree(ROOT / "syncer", tmp_path / "syncer")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    reconcile = tmp_path / "syncer" / "reconcile.py"
+    reconcile = tmp_path / "syncer" / "execute" / "reconcile.py"
     reconcile.write_text(reconcile.read_text() + "\nimport syncer.ledger.ledger\n")
     found = lint_imports(tmp_path)
     assert found.returncode != 0
-    assert "syncer.reconcile" in found.stdout
+    assert "syncer.execute.reconcile" in found.stdout
 
 
 @pytest.mark.parametrize("module", ["syncer", "syncer.cli", "syncer.config"])

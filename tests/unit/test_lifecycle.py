@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from syncer.errors import IllegalTransitionError
-from syncer.lifecycle import BUCKET_OF, FINAL, OPEN, TRANSITIONS, Bucket, Event, State, after, mermaid
+from syncer.lifecycle.batch import BUCKET_OF, FINAL, OPEN, TRANSITIONS, Bucket, Event, State, after, mermaid
 
 
 @pytest.mark.parametrize(("state", "event"), list(itertools.product(State, Event)))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from syncer.errors import IllegalTransitionError
-from syncer.upload_lifecycle import FINAL, NOTHING_CREATED, TRANSITIONS, PartEvent, PartState, after, mermaid
+from syncer.lifecycle.part import FINAL, NOTHING_CREATED, TRANSITIONS, PartEvent, PartState, after, mermaid
 
 
 def reachable(begin, avoid=frozenset()):

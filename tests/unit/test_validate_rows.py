@@ -8,7 +8,7 @@ import pytest
 
 from syncer.errors import ConfigError, SourceError
 from syncer.model import Chunk
-from syncer.validate import CODES, FieldRule, RowRules, Validator, default_key
+from syncer.rows.validate import CODES, FieldRule, RowRules, Validator, default_key
 
 
 def check(rows, header=("extended_id", "f"), **rules):

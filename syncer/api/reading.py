@@ -13,15 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from syncer.api.classify import Verdict
-from syncer.clock import Clock, utc_text
+from syncer.api.health import Health
 from syncer.errors import AccessError, DeadlineError, SignalError, SyncerError, UnreachableError
-from syncer.execute.context import RequestCounts
-from syncer.execute.health import Health
+from syncer.process.clock import Clock, utc_text
 
 if TYPE_CHECKING:
     from syncer.api.client import Answer, Client
     from syncer.api.limits import ReadLimiter
-    from syncer.signals import Interrupt
+    from syncer.process.signals import Interrupt
 
 log = logging.getLogger(__name__)
 A = TypeVar("A", bound="Answer")
@@ -33,6 +32,16 @@ WAIT_STEP_S = 0.1
 
 class ForbiddenError(AccessError):
     """The token works, but lacks the permission for this read (403)."""
+
+
+@dataclass(slots=True)
+class RequestCounts:
+    """Calls made by this process, as ``requests`` of the contract counts them."""
+
+    updates: int = 0
+    reads: int = 0
+    throttled: int = 0
+    retries: int = 0
 
 
 @dataclass(slots=True)

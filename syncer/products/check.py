@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from syncer.clock import utc_text
-from syncer.execute.products import Observe, look_up, pull_products
-from syncer.execute.reading import ForbiddenError, Reader
+from syncer.api.reading import ForbiddenError, Reader
 from syncer.ledger.products import known_names, last_pull, store_products, store_pull
+from syncer.process.clock import utc_text
+from syncer.products.pull import Observe, look_up, pull_products
 
 if TYPE_CHECKING:
     from syncer.ledger.ledger import Ledger

@@ -30,7 +30,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from syncer.errors import IllegalTransitionError
+from syncer.lifecycle.machine import draw, final_states, follow
 
 
 class PartState(StrEnum):
@@ -106,22 +106,16 @@ TRANSITIONS: Mapping[tuple[PartState, PartEvent], PartState] = MappingProxyType(
 )
 """The whole life of a part. What is not here cannot happen."""
 
-FINAL: frozenset[PartState] = frozenset(PartState) - {state for state, _ in TRANSITIONS}
+FINAL: frozenset[PartState] = final_states(PartState, TRANSITIONS)
 NOTHING_CREATED: frozenset[PartState] = frozenset({PartState.FAILED, PartState.REFUSED})
 """Final states in which the part's codes do not exist: they may be uploaded again."""
 
 
 def after(state: PartState, event: PartEvent) -> PartState:
     """Return the state that follows; raise `IllegalTransitionError` and change nothing when there is none."""
-    try:
-        return TRANSITIONS[state, event]
-    except KeyError:
-        raise IllegalTransitionError(f"event {event.value!r} is not allowed in state {state.value!r}") from None
+    return follow(TRANSITIONS, state, event)
 
 
 def mermaid() -> str:
     """Draw `TRANSITIONS` as a Mermaid state diagram."""
-    lines = ["stateDiagram-v2", f"    [*] --> {PartState.PLANNED.name}"]
-    lines += [f"    {old.name} --> {new.name}: {event.value}" for (old, event), new in TRANSITIONS.items()]
-    lines += [f"    {state.name} --> [*]" for state in PartState if state in FINAL]
-    return "\n".join(lines)
+    return draw(TRANSITIONS, PartState.PLANNED)

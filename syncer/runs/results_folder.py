@@ -17,21 +17,21 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 import pyarrow as pa
 
-from syncer import private
 from syncer.errors import OutputError, SourceError, UsageError
-from syncer.formulas import EXTRA_COLUMNS, neutral
-from syncer.inert import inert
-from syncer.lifecycle import Bucket
+from syncer.lifecycle.batch import Bucket
 from syncer.plan.diff import Verdict
 from syncer.plan.records import key_text
+from syncer.safe import private
+from syncer.safe.formulas import EXTRA_COLUMNS, neutral
+from syncer.safe.inert import inert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from syncer.intake import Intake
+    from syncer.rows.validate import Validator
+    from syncer.runs.intake import Intake
     from syncer.source import Source
-    from syncer.validate import Validator
 
 FILES = ("confirmed.csv", "error.csv", "unprocessed.csv")
 CRLF = "\r\n"

@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 
 from syncer.arrow import as_numpy, numbers, texts
 from syncer.errors import ConfigError, SourceError, did_you_mean
-from syncer.formulas import EXTRA_COLUMNS
 from syncer.model import UNIQUE_KEYS, Chunk, Rejection, ValidChunk
+from syncer.safe.formulas import EXTRA_COLUMNS
 
 if TYPE_CHECKING:
     import numpy.typing as npt

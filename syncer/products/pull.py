@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from syncer.api.client import ProductsAnswer
     from syncer.api.products import Product
-    from syncer.execute.reading import Reader
+    from syncer.api.reading import Reader
 
 log = logging.getLogger(__name__)
 ROUNDS_MAX = 8

@@ -30,7 +30,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from syncer.errors import IllegalTransitionError
+from syncer.lifecycle.machine import draw, final_states, follow
 
 
 class State(StrEnum):
@@ -96,7 +96,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
 )
 """The whole life of a batch. What is not here cannot happen."""
 
-FINAL: frozenset[State] = frozenset(State) - {state for state, _ in TRANSITIONS}
+FINAL: frozenset[State] = final_states(State, TRANSITIONS)
 """States without a way out."""
 
 OPEN: frozenset[State] = frozenset({State.SENDING, State.SUBMITTED, State.IN_DOUBT})
@@ -134,15 +134,9 @@ BUCKET_OF: Mapping[State, Bucket] = MappingProxyType(
 
 def after(state: State, event: Event) -> State:
     """Return the state that follows; raise `IllegalTransitionError` and change nothing when there is none."""
-    try:
-        return TRANSITIONS[state, event]
-    except KeyError:
-        raise IllegalTransitionError(f"event {event.value!r} is not allowed in state {state.value!r}") from None
+    return follow(TRANSITIONS, state, event)
 
 
 def mermaid() -> str:
     """Draw `TRANSITIONS` as a Mermaid state diagram."""
-    lines = ["stateDiagram-v2", f"    [*] --> {State.PLANNED.name}"]
-    lines += [f"    {old.name} --> {new.name}: {event.value}" for (old, event), new in TRANSITIONS.items()]
-    lines += [f"    {state.name} --> [*]" for state in State if state in FINAL]
-    return "\n".join(lines)
+    return draw(TRANSITIONS, State.PLANNED)

@@ -12,8 +12,8 @@ import logging
 import sys
 import time
 
-from syncer.inert import inert, inert_json
-from syncer.masking import masked
+from syncer.safe.inert import inert, inert_json
+from syncer.safe.masking import masked
 
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 

@@ -12,8 +12,8 @@ import sys
 import threading
 from contextlib import suppress
 
-from syncer.inert import inert_lines
-from syncer.masking import TOKEN_VARIABLE, masked, remember
+from syncer.safe.inert import inert_lines
+from syncer.safe.masking import TOKEN_VARIABLE, masked, remember
 
 PR_SET_DUMPABLE = 4
 """Of ``prctl(2)``, Linux alone."""

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from syncer import __version__
 from syncer.api.limits import ReadLimiter
-from syncer.clock import Clock, utc_text
+from syncer.api.reading import Reader
 from syncer.errors import LedgerBusyError, LedgerError, SyncerError
 from syncer.execute.assemble import Connection, make_engine, quarantine_s
 from syncer.execute.context import EngineSettings
 from syncer.execute.engine import Engine
-from syncer.execute.reading import Reader
-from syncer.lifecycle import OPEN
+from syncer.lifecycle.batch import OPEN
 from syncer.model import RowCounts
+from syncer.process.clock import Clock, utc_text
 from syncer.results import Concern, Requests, Seconds, SyncResult
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from syncer.execute.engine import Progress
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Run
-    from syncer.signals import Interrupt
+    from syncer.process.signals import Interrupt
 
 log = logging.getLogger(__name__)
 

@@ -39,7 +39,7 @@ class Health:
     @property
     def troubled(self) -> bool:
         """Whether only one call at a time should be made, to see if things are better."""
-        return self._failures > 2  # noqa: PLR2004  two in a row happen by chance under load, three rarely
+        return self._failures > 2
 
     def given_up(self, now_s: float) -> bool:
         """Tell whether the API has failed for too long without one success."""

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from syncer.api.classify import Verdict
+from syncer.api.health import Health
 from syncer.errors import AccessError, DeadlineError, UnreachableError
-from syncer.execute.health import Health
 
 if TYPE_CHECKING:
     from syncer.api.client import Answer
-    from syncer.clock import Clock
-    from syncer.signals import Interrupt
+    from syncer.process.clock import Clock
+    from syncer.process.signals import Interrupt
 
 log = logging.getLogger(__name__)
 A = TypeVar("A", bound="Answer")

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-from syncer import keyguard
 from syncer.arrow import numbers
 from syncer.errors import GuardError, Stop
+from syncer.guards import keys as keyguard
 from syncer.model import shown_key
 from syncer.plan.diff import Diff, Verdict
 
 if TYPE_CHECKING:
-    from syncer.keyguard import Damage, LookUp
+    from syncer.guards.keys import Damage, LookUp
     from syncer.model import PastRun, Plan, RowCounts, SourceInfo, ValidChunk
 
 PERCENT = 100

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncer.errors import ConfigError
-from syncer.guards import PAST_RUNS, ColumnWatch, Guards, Past, Tonight, check
+from syncer.guards.export import PAST_RUNS, ColumnWatch, Guards, Past, Tonight, check
 from syncer.model import UNIQUE_KEYS, Mode, Plan, SourceInfo
 from syncer.plan.diff import Diff
 from syncer.plan.planner import make_plan
@@ -25,11 +25,11 @@ from syncer.plan.records import Gatherer, Records, without_payloads
 
 if TYPE_CHECKING:
     from syncer.errors import GuardError
-    from syncer.execute.known import Vet
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Job
+    from syncer.products.check import Vet
+    from syncer.rows.validate import Validator
     from syncer.source import Source
-    from syncer.validate import Validator
 
 PRODUCT = "product"
 """The SCM key that gives a code its product, by SKU or id (scantrust-api.md, "Special SCM fields")."""

@@ -1,0 +1,1 @@
+"""The process and its surroundings: clock, signals, standard streams, log lines."""

@@ -1,0 +1,75 @@
+"""What may be asked of a command: the same values whether the command line or a night's step asks. Words alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+EXPORT_FORMATS = ("csv", "jsonl", "parquet")
+STATUSES = {"inactive": 0, "active": 1, "blacklisted": 2}
+"""The states of a code by which scans are chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProductsRequest:
+    """``products = {archived, format, out}``: asked of ``products pull``. ``form`` without ``out``: standard output."""
+
+    archived: bool = False
+    form: str | None = None
+    out: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncStep:
+    """``sync = {job, files, results}``: what ``syncer sync`` does; files may be patterns: ``/data/export-*.csv``."""
+
+    files: tuple[str, ...] = ()
+    job: str | None = None
+    results: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScansRequest:
+    """``scans = {campaign, …}``: asked of ``scans pull``; None leaves a filter out. ``where`` are SCM fields."""
+
+    campaign: int
+    begin: str | None = None
+    end: str | None = None
+    timeframe: str | None = None
+    flags: tuple[str, ...] = ()
+    status: int | None = None
+    product: str | None = None
+    where: Mapping[str, str] = field(default_factory=dict)
+    form: str = "csv"
+    out: Path | None = None
+    into_ledger: bool = False
+    raw_csv: bool = False
+    deadline_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadRequest:
+    """``codes = {file, …}``: asked of ``codes upload``; in a step the file may be a pattern that one file matches.
+
+    Of ``codes resume`` too, which names an upload (or none: all that are open) in place of a file. ``part_bytes``
+    None: as large as the API takes.
+    """
+
+    file: str = ""
+    upload_id: int | None = None
+    defaults: tuple[str, ...] = ()
+    url_prefix: str | None = None
+    allow_duplicates: bool = False
+    skip_invalid: bool = False
+    part_bytes: int | None = None
+    errors: Path | None = None
+    deadline_s: float | None = None
+
+
+Step = ProductsRequest | SyncStep | ScansRequest | UploadRequest
+
+
+def name_of(step: Step) -> str:
+    """Return the name under which a step stands in ``nightly.steps``."""
+    return {ProductsRequest: "products", SyncStep: "sync", ScansRequest: "scans", UploadRequest: "codes"}[type(step)]

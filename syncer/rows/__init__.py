@@ -1,0 +1,1 @@
+"""From columns of text to valid rows, and rejections with codes. Pure."""
