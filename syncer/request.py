@@ -67,6 +67,20 @@ class UploadRequest:
     deadline_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """What the command line asks of ``plan``, ``sync`` or ``resume``; None leaves a setting as configured."""
+
+    files: tuple[str, ...] = ()
+    job: str | None = None
+    key: tuple[str, ...] | None = None
+    mode: str | None = None
+    force: bool = False
+    approve: bool = False
+    deadline_s: float | None = None
+    results: Path | None = None
+
+
 Step = ProductsRequest | SyncStep | ScansRequest | UploadRequest
 
 

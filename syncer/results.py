@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from syncer.ledger.products import ProductRecord, PullRecord
-    from syncer.ledger.values import Batch, Run, Source
+    from syncer.ledger.values import Batch, Run, SourceRecord
     from syncer.lifecycle.batch import State
 
 SHOWN_REJECTIONS_MAX = 100
@@ -52,7 +52,7 @@ class Concern:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class CallSample:
     """A call as it would be sent: its size and its first values with their data."""
 
     kind: str
@@ -80,7 +80,7 @@ class SyncResult:
     discarded_fields: tuple[str, ...] = ()
     rejections: Sequence[Rejection] = ()
     files: tuple[str, ...] = ()
-    samples: tuple[Sample, ...] = ()
+    samples: tuple[CallSample, ...] = ()
     concerns: tuple[Concern, ...] = ()
     notes: tuple[str, ...] = ()
     earlier_in_doubt: int = 0
@@ -120,7 +120,7 @@ class RunDetails:
     """One run with its files, batches (the first ones; ``batch_counts`` has all) and what is not confirmed."""
 
     summary: RunSummary
-    sources: tuple[Source, ...]
+    sources: tuple[SourceRecord, ...]
     batch_counts: Mapping[tuple[str, State], int]
     concerns: tuple[Concern, ...]
     batches: tuple[Batch, ...]
@@ -137,7 +137,7 @@ class InitResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One thing that ``check`` looked at: what it found, and the error when it is not right."""
 
     what: str
@@ -146,7 +146,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class PullResult:
+class ProductsPullResult:
     """What ``products pull`` read. ``new`` were not in the copy before; ``gone`` are in it and not listed any more."""
 
     pull: PullRecord

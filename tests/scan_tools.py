@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from syncer.commands import scans
-from syncer.commands.surroundings import Surroundings
+from syncer.commands.environment import Environment
 from syncer.config import load_settings
 from syncer.request import ScansRequest
 
@@ -28,12 +28,12 @@ def settings_of(here, **extra):
 
 
 def pull(here, *, out="out", form="jsonl", campaign=1, extra=None, **request):
-    """Pull in this process, into a folder of the night."""
+    """ScanPull in this process, into a folder of the night."""
     settings = settings_of(here, **{"SYNCER_LEDGER__URL": f"sqlite:///{here.folder}/syncer.db", **(extra or {})})
     asked = ScansRequest(
         campaign=campaign, form=form, out=None if request.get("into_ledger") else here.folder / out, **request
     )
-    return scans.pull(settings, asked, Surroundings())
+    return scans.pull(settings, asked, Environment())
 
 
 def delivered(folder: Path) -> list[dict[str, object]]:

@@ -34,7 +34,7 @@ class _Product(msgspec.Struct, frozen=True):
     campaign: _Campaign | None = None
 
 
-class _Page(msgspec.Struct, frozen=True):
+class _ProductsPage(msgspec.Struct, frozen=True):
     count: Count
     results: list[msgspec.Raw]
     next: str | None = None
@@ -63,7 +63,7 @@ class ProductPage:
 
 def decode_page(body: bytes) -> ProductPage:
     """Read a page of products; raise `UnreadableError` when it is none."""
-    page = decode(body, _Page)
+    page = decode(body, _ProductsPage)
     return ProductPage(page.count, tuple(map(_product, page.results)), page.next)
 
 

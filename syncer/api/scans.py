@@ -86,7 +86,7 @@ class Scan(msgspec.Struct, gc=False):
     flags: list[str] = msgspec.field(default_factory=list)
 
 
-class _Page(msgspec.Struct):
+class _ScansPage(msgspec.Struct):
     """A page; a missing ``next`` is no end: the API says null there."""
 
     results: list[Scan]
@@ -94,7 +94,7 @@ class _Page(msgspec.Struct):
     count: wire.Count | None = None
 
 
-_DECODER = msgspec.json.Decoder(_Page)
+_DECODER = msgspec.json.Decoder(_ScansPage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

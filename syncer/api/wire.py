@@ -36,7 +36,7 @@ class AsyncAccepted(msgspec.Struct, frozen=True):
     task_id: TaskId
 
 
-class TaskDetails(msgspec.Struct, frozen=True):
+class WireTaskDetails(msgspec.Struct, frozen=True):
     """What a task was asked to do; a single value may come back unlisted."""
 
     constraints: dict[str, list[str] | str]
@@ -50,7 +50,7 @@ class TaskState(msgspec.Struct, frozen=True):
     state: str
     reference: str | UnsetType | None = UNSET
     codes_affected: Count | None = None
-    details: TaskDetails | None = None
+    details: WireTaskDetails | None = None
     error: object = None
     errors: object = None
 

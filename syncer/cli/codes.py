@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from syncer.cli.frame import codes_surroundings, command, deadline_option, envelope, settings, show
+from syncer.cli.frame import codes_environment, command, deadline_option, envelope, settings, show
 from syncer.request import UploadRequest
 
 if TYPE_CHECKING:
-    from syncer.codes.results import CodesResult
+    from syncer.codes.upload_result import CodesResult
 
 
 @click.group("codes")
@@ -72,8 +72,8 @@ def upload_command(
         errors=errors,
         deadline_s=deadline,
     )
-    with codes_surroundings() as around:
-        result = codes.upload(settings(), request, around)
+    with codes_environment() as environment:
+        result = codes.upload(settings(), request, environment)
     _finish(result)
 
 
@@ -86,8 +86,8 @@ def resume_command(upload: int | None, errors: Path | None, deadline: float | No
     from syncer.commands import codes
 
     request = UploadRequest(upload_id=upload, errors=errors, deadline_s=deadline)
-    with codes_surroundings() as around:
-        result = codes.resume(settings(), request, around)
+    with codes_environment() as environment:
+        result = codes.resume(settings(), request, environment)
     _finish(result)
 
 

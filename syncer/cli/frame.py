@@ -1,4 +1,4 @@
-"""The frame of every command: its common options, its settings, its surroundings, and how it shows what came out.
+"""The frame of every command: its common options, its settings, its environment, and how it shows what came out.
 
 What always holds: with ``--json`` exactly one JSON document goes to standard output, whatever happens; text for
 people, progress and logs go to standard error (without ``--json``, summaries go to standard output). Importing this
@@ -25,8 +25,8 @@ from syncer.safe.masking import TOKEN_VARIABLE, masked
 
 if TYPE_CHECKING:
     from syncer.codes.drive import Step
-    from syncer.commands.codes import CodesSurroundings
-    from syncer.commands.surroundings import Surroundings
+    from syncer.commands.codes import CodesEnvironment
+    from syncer.commands.environment import Environment
     from syncer.config import Settings
     from syncer.report.progress import ProgressReport
 
@@ -105,7 +105,7 @@ def options() -> Options:
     return click.get_current_context().ensure_object(Options)
 
 
-def environment() -> dict[str, str]:
+def environ() -> dict[str, str]:
     """Begin a command: with logs, and with the token nowhere but in this process's own memory."""
     from syncer.process import logs
 
@@ -121,7 +121,7 @@ def settings() -> Settings:
     """Begin a command and load its settings."""
     from syncer.config import load_settings
 
-    return load_settings(explicit=options().config, environ=environment(), cwd=Path.cwd())
+    return load_settings(explicit=options().config, environ=environ(), cwd=Path.cwd())
 
 
 def show(document: dict[str, Any], text: Callable[[], Any]) -> None:
@@ -169,12 +169,12 @@ def _progress() -> Iterator[tuple[ProgressReport, Callable[[int], None]]]:
 
 
 @contextmanager
-def surroundings() -> Iterator[Surroundings]:
+def environment_of() -> Iterator[Environment]:
     """Give the engine its standard input, its progress report, and the signals."""
-    from syncer.commands.surroundings import Surroundings
+    from syncer.commands.environment import Environment
 
     with _progress() as (progress, on_rows):
-        yield Surroundings(
+        yield Environment(
             interrupt=options().interrupt,
             stdin=sys.stdin.buffer,
             on_rows=on_rows,
@@ -185,9 +185,9 @@ def surroundings() -> Iterator[Surroundings]:
 
 
 @contextmanager
-def codes_surroundings() -> Iterator[CodesSurroundings]:
+def codes_environment() -> Iterator[CodesEnvironment]:
     """Give the commands about own codes and work orders their progress report, and the signals."""
-    from syncer.commands.codes import CodesSurroundings
+    from syncer.commands.codes import CodesEnvironment
 
     with _progress() as (progress, on_rows):
 
@@ -195,4 +195,4 @@ def codes_surroundings() -> Iterator[CodesSurroundings]:
             words = f"part {step.part} of {step.parts}: {step.words}"
             progress.on_words(words, done=step.done_bytes, of=step.all_bytes)
 
-        yield CodesSurroundings(interrupt=options().interrupt, on_rows=on_rows, on_step=on_step)
+        yield CodesEnvironment(interrupt=options().interrupt, on_rows=on_rows, on_step=on_step)

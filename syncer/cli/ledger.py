@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from syncer.cli.frame import command, envelope, settings, show, surroundings
+from syncer.cli.frame import command, envelope, environment_of, settings, show
 from syncer.safe.inert import inert
 
 
@@ -20,8 +20,8 @@ def ledger_upgrade_command() -> None:
     """Bring the ledger's schema to this program's, after a backup."""
     from syncer.commands import ledger
 
-    with surroundings() as around:
-        done = ledger.upgrade(settings(), around)
+    with environment_of() as environment:
+        done = ledger.upgrade(settings(), environment)
     saved = f"; backup: {inert(str(done.backup))}" if done.backup else ""
     show(
         envelope(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from syncer.cli.frame import command, settings, show, surroundings
+from syncer.cli.frame import command, environment_of, settings, show
 
 
 @command("run")
@@ -13,7 +13,7 @@ def run_command() -> None:
     from syncer.commands import nightly
     from syncer.report.night import night_document, night_text
 
-    with surroundings() as around:
-        result = nightly.run(settings(), around)
+    with environment_of() as environment:
+        result = nightly.run(settings(), environment)
     show(night_document(result), lambda: night_text(result))
     sys.exit(result.exit_code)

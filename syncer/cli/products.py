@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from syncer.cli.frame import command, envelope, options, settings, show, surroundings
+from syncer.cli.frame import command, envelope, environment_of, options, settings, show
 from syncer.errors import UsageError
 from syncer.request import EXPORT_FORMATS
 
@@ -28,8 +28,8 @@ def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
 
     if options().json and form and out is None:
         raise UsageError("--json takes standard output, so an export needs a file", next="add --out FILE")
-    with surroundings() as around:
-        result = products.pull(settings(), ProductsRequest(archived, form, out), around)
+    with environment_of() as environment:
+        result = products.pull(settings(), ProductsRequest(archived, form, out), environment)
     if form is None or out is not None:
         show(report.pull_document(result), lambda: report.pull_text(result))
 
@@ -55,6 +55,6 @@ def show_command(sku: str, fresh: bool) -> None:
     from syncer.commands import products
     from syncer.report import products as report
 
-    with surroundings() as around:
-        view = products.show(settings(), sku, around, fresh=fresh)
+    with environment_of() as environment:
+        view = products.show(settings(), sku, environment, fresh=fresh)
     show(envelope("products show", product=report.product_document(view)), lambda: report.product_text(view))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from syncer.cli.frame import command, deadline_option, envelope, settings, show, surroundings
+from syncer.cli.frame import command, deadline_option, envelope, environment_of, settings, show
+from syncer.request import SyncRequest
 
 if TYPE_CHECKING:
     from syncer.results import SyncResult
@@ -47,9 +48,9 @@ def plan_command(
     """Say what sync would do: counts, rejected rows, calls, time. Sends and records nothing."""
     from syncer.commands import runs
 
-    request = runs.Request(files, job, key or None, mode, force, approve)
-    with surroundings() as around:
-        result = runs.plan(settings(), request, around)
+    request = SyncRequest(files, job, key or None, mode, force, approve)
+    with environment_of() as environment:
+        result = runs.plan(settings(), request, environment)
     _finish(result)
 
 
@@ -74,9 +75,9 @@ def sync_command(
     """Settle what is open, plan FILE..., send, poll, reconcile. '-' is standard input."""
     from syncer.commands import runs
 
-    request = runs.Request(files, job, key or None, mode, force, approve, deadline, results)
-    with surroundings() as around:
-        result = (runs.plan if dry_run else runs.sync)(settings(), request, around)
+    request = SyncRequest(files, job, key or None, mode, force, approve, deadline, results)
+    with environment_of() as environment:
+        result = (runs.plan if dry_run else runs.sync)(settings(), request, environment)
     _finish(result)
 
 
@@ -88,8 +89,8 @@ def resume_command(job: str | None, approve: bool, deadline: float | None) -> No
     """Finish the last run from the ledger alone, without its file."""
     from syncer.commands import runs
 
-    with surroundings() as around:
-        result = runs.resume(settings(), runs.Request(job=job, approve=approve, deadline_s=deadline), around)
+    with environment_of() as environment:
+        result = runs.resume(settings(), SyncRequest(job=job, approve=approve, deadline_s=deadline), environment)
     _finish(result)
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from syncer.cli.frame import command, deadline_option, envelope, settings, show, surroundings
+from syncer.cli.frame import command, deadline_option, envelope, environment_of, settings, show
 from syncer.errors import UsageError
 from syncer.request import EXPORT_FORMATS, STATUSES, ScansRequest
 
 
 @click.group("scans")
 def scans_group() -> None:
-    """Pull the scans of a campaign, and compare what they saw with what was uploaded."""
+    """ScanPull the scans of a campaign, and compare what they saw with what was uploaded."""
 
 
 @command("pull", scans_group)
@@ -47,7 +47,7 @@ def pull_command(
     raw_csv: bool,
     deadline: float | None,
 ) -> None:
-    """Pull what is new since the last time, each scan once. Run it again to go on."""
+    """ScanPull what is new since the last time, each scan once. Run it again to go on."""
     from syncer.commands import scans
     from syncer.report import scans as report
 
@@ -72,8 +72,8 @@ def pull_command(
     )
     if raw_csv:
         _raw(request)
-    with surroundings() as around:
-        result = scans.pull(settings(), request, around)
+    with environment_of() as environment:
+        result = scans.pull(settings(), request, environment)
     show(report.pull_document(result), lambda: report.pull_text(result))
     sys.exit(result.exit_code)
 
@@ -82,8 +82,8 @@ def _raw(request: ScansRequest) -> None:
     from syncer.commands import scans
     from syncer.report import scans as report
 
-    with surroundings() as around:
-        result = scans.raw_csv(settings(), request, around)
+    with environment_of() as environment:
+        result = scans.raw_csv(settings(), request, environment)
     show(report.raw_document(result), lambda: report.raw_text(result))
     sys.exit(result.exit_code)
 
@@ -114,8 +114,8 @@ def compare_command(folder: Path | None, campaign: int | None, skew: float) -> N
     from syncer.commands import scans
     from syncer.report import scans as report
 
-    with surroundings() as around:
-        result = scans.compare_scans(settings(), campaign=campaign, folder=folder, skew_s=skew, around=around)
+    with environment_of() as environment:
+        result = scans.compare_scans(settings(), campaign=campaign, folder=folder, skew_s=skew, environment=environment)
     document: dict[str, Any] = report.compare_document(result, envelope("scans compare"))
     show(document, lambda: report.compare_text(result))
     sys.exit(document["exit_code"])

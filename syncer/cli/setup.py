@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from syncer.cli.frame import command, envelope, environment, options, settings, show, surroundings
+from syncer.cli.frame import command, envelope, environ, environment_of, options, settings, show
 from syncer.safe.inert import inert
 
 
@@ -15,8 +15,8 @@ def init_command() -> None:
     from syncer.commands import ledger
 
     known = settings()
-    with surroundings() as around:
-        done = ledger.init(known, Path.cwd(), around)
+    with environment_of() as environment:
+        done = ledger.init(known, Path.cwd(), environment)
     show(
         envelope(
             "init",
@@ -41,7 +41,7 @@ def check_command() -> None:
     from syncer.process.clock import SystemClock
     from syncer.report import document, text
 
-    findings = checkup.check(options().config, environment(), Path.cwd(), SystemClock())
+    findings = checkup.check(options().config, environ(), Path.cwd(), SystemClock())
     failed = [finding for finding in findings if finding.error is not None]
     exit_code = failed[0].error.status if failed and failed[0].error else 0
     show(document.check_document(findings, exit_code), lambda: text.check_text(findings))

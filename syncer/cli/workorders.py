@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from syncer.cli.frame import codes_surroundings, command, envelope, settings, show
+from syncer.cli.frame import codes_environment, command, envelope, settings, show
 
 
 @click.group("workorders")
@@ -25,8 +25,10 @@ def workorders_list_command(search: str | None, archived: bool, limit: int) -> N
     from syncer.commands import codes
     from syncer.report import codes as report
 
-    with codes_surroundings() as around:
-        orders, complete = codes.work_orders(settings(), search=search, archived=archived, most=limit, around=around)
+    with codes_environment() as environment:
+        orders, complete = codes.work_orders(
+            settings(), search=search, archived=archived, most=limit, environment=environment
+        )
     show(
         envelope("workorders list", workorders=[asdict(one) for one in orders], complete=complete),
         lambda: report.orders_text(orders, complete=complete),
@@ -42,8 +44,8 @@ def workorders_download_command(order: int, out: Path | None) -> None:
     from syncer.report import codes as report
 
     folder = out or Path(f"workorder-{order}")
-    with codes_surroundings() as around:
-        files = codes.download_work_order(settings(), order, folder, around)
+    with codes_environment() as environment:
+        files = codes.download_work_order(settings(), order, folder, environment)
     show(
         envelope("workorders download", workorder=order, folder=str(folder), files=[str(file) for file in files]),
         lambda: report.files_text(order, files),

@@ -20,7 +20,7 @@ from syncer.codes.rules import ID_PATTERN, STATUSES
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from syncer.codes.reading import Block
+    from syncer.codes.reading import CodesBlock
 
 REJECTS_KEPT_MAX = 100_000
 """Rejected rows of which everything is kept; beyond it they are only counted."""
@@ -77,12 +77,12 @@ def _by_line(reject: Reject) -> tuple[int, str]:
     return reject.line, reject.code
 
 
-def _ids(block: Block) -> pa.Array:
+def _ids(block: CodesBlock) -> pa.Array:
     column = block.column("id")
     return column if column is not None else pa.nulls(len(block.lines), pa.string())
 
 
-def _check_block(block: Block, products: frozenset[str] | None) -> tuple[npt.NDArray[np.bool_], list[Reject]]:
+def _check_block(block: CodesBlock, products: frozenset[str] | None) -> tuple[npt.NDArray[np.bool_], list[Reject]]:
     """Return which rows are right by themselves, and the rejects of the others."""
     ids = filled(_ids(block))
     wrong: list[Reject] = []

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from syncer.codes.checking import Checked
-    from syncer.codes.reading import Block, CodesFile
+    from syncer.codes.reading import CodesBlock, CodesFile
 
 SLICE_ROWS = 4096
 END = {"csv": b"", "json": b"]\n"}
@@ -78,7 +78,7 @@ class PartsWriter:
         except OSError as error:
             raise LedgerWriteError(f"the files to upload cannot be written to {self._folder}: {error}") from error
 
-    def _write(self, block: Block) -> Iterator[tuple[str, int, int, str]]:
+    def _write(self, block: CodesBlock) -> Iterator[tuple[str, int, int, str]]:
         """Write a slice; cut it in halves where it does not fit."""
         data = block.encode()
         if self._handle is None:
@@ -138,7 +138,7 @@ class PartsWriter:
         self.parts.append(NewPart(self._codes, size, self._digest.hexdigest(), self._name()))
 
 
-def _recorded(block: Block, part: int) -> Iterator[tuple[str, int, int, str]]:
+def _recorded(block: CodesBlock, part: int) -> Iterator[tuple[str, int, int, str]]:
     """Give what the ledger keeps of each row. One row at a time exists as an object; columns hold the rest."""
     names = [name for name in block.columns.schema.names if name != "id"]
     ids = filled(block.column("id")).to_pylist()

@@ -52,7 +52,7 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class CodesBlock:
     """Rows of a file: a text column per field, null or empty where there is nothing; ``objects`` of JSON alone."""
 
     columns: pa.RecordBatch
@@ -60,10 +60,10 @@ class Block:
     rejects: tuple[Reject, ...]
     objects: tuple[str, ...] | None = None
 
-    def take(self, places: npt.NDArray[np.int64]) -> Block:
+    def take(self, places: npt.NDArray[np.int64]) -> CodesBlock:
         """Return the rows at some places, without the rejects."""
         objects = None if self.objects is None else tuple(self.objects[place] for place in places)
-        return Block(self.columns.take(pa.array(places)), self.lines[places], (), objects)
+        return CodesBlock(self.columns.take(pa.array(places)), self.lines[places], (), objects)
 
     def column(self, name: str) -> pa.Array | None:
         """Return a column; None when no row has it."""
@@ -115,7 +115,7 @@ class CodesFile:
         assert self._json is not None  # noqa: S101  it is the one or the other
         return self._json.sha256, self._json.size_bytes
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[CodesBlock]:
         """Read the file from its beginning; raise `SourceError` when it is not what it should be, or has changed."""
         if self._source is None:
             assert self._json is not None  # noqa: S101  it is the one or the other
@@ -123,7 +123,7 @@ class CodesFile:
             return
         for chunk in self._source.chunks(self.columns):
             rejects = tuple(Reject(one.line, one.code, one.message) for one in chunk.rejections)
-            yield Block(chunk.columns, chunk.lines, rejects)
+            yield CodesBlock(chunk.columns, chunk.lines, rejects)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -224,7 +224,7 @@ class _JsonFile:
     def _fault(self, words: str, line: int) -> SourceError:
         return SourceError(words, file=self.name, line=line, next=NEXT)
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[CodesBlock]:
         lines: list[int] = []
         rows: list[dict[str, str]] = []
         texts: list[str] = []
@@ -272,11 +272,11 @@ def _shown_id(element: object) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _block(lines: list[int], rows: list[dict[str, str]], texts: list[str], rejects: list[Reject]) -> Block:
+def _block(lines: list[int], rows: list[dict[str, str]], texts: list[str], rejects: list[Reject]) -> CodesBlock:
     names = sorted({name for row in rows for name in row} | {"id"})
     columns = [pa.array([row.get(name) for row in rows], pa.string()) for name in names]
     batch = pa.RecordBatch.from_arrays(columns, names=names)
-    return Block(batch, np.array(lines, np.int64), tuple(rejects), tuple(texts))
+    return CodesBlock(batch, np.array(lines, np.int64), tuple(rejects), tuple(texts))
 
 
 def filled(column: pa.Array) -> pa.Array:

@@ -21,12 +21,12 @@ from syncer.errors import (
     SyncerError,
     UnreachableError,
 )
-from syncer.ledger.engine import ledger_path
+from syncer.ledger.database import ledger_path
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.process.clock import Clock, utc_text
 from syncer.request import ProductsRequest, ScansRequest, SyncStep, UploadRequest, name_of
-from syncer.results import Finding
+from syncer.results import CheckResult
 from syncer.runs.session import connection_of
 
 CLOCK_OFF_MAX_S = 60.0
@@ -47,55 +47,55 @@ STEP_PERMISSIONS: Mapping[type, frozenset[str]] = {
 NIGHTLY_STEP = "the nightly step "
 
 
-def check(explicit: Path | None, environ: Mapping[str, str], cwd: Path, clock: Clock) -> list[Finding]:
+def check(explicit: Path | None, environ: Mapping[str, str], cwd: Path, clock: Clock) -> list[CheckResult]:
     """Look at everything that a night needs; every finding stands alone, so one fault does not hide another."""
     try:
         settings = load_settings(explicit=explicit, environ=environ, cwd=cwd)
     except SyncerError as error:
-        return [Finding("configuration", "", error)]
+        return [CheckResult("configuration", "", error)]
     jobs = ", ".join(settings.jobs)
-    findings = [Finding("configuration", f"{settings.path or 'built-in defaults'}; jobs: {jobs}")]
+    findings = [CheckResult("configuration", f"{settings.path or 'built-in defaults'}; jobs: {jobs}")]
     findings.append(_check_ledger(settings, clock))
     findings += _check_access(settings, clock)
     return findings
 
 
-def _check_ledger(settings: Settings, clock: Clock) -> Finding:
+def _check_ledger(settings: Settings, clock: Clock) -> CheckResult:
     path = ledger_path(settings.ledger.url)
     try:
         ledger = Ledger.open_to_read(settings.ledger.url)
         if ledger is None:
-            return Finding("ledger", f"{path} is not there yet: the first run creates it")
+            return CheckResult("ledger", f"{path} is not there yet: the first run creates it")
         ledger.close()
         if not os.access(path, os.W_OK):
             raise LedgerWriteError(f"the ledger {path} cannot be written by this user")
         Ledger.open_to_write(settings.ledger.url, at=utc_text(clock.wall_s())).close()
     except LedgerBusyError as busy:
-        return Finding("ledger", f"in use: {busy.message}")
+        return CheckResult("ledger", f"in use: {busy.message}")
     except SyncerError as error:
-        return Finding("ledger", "", error)
-    return Finding("ledger", f"{path}, schema {SCHEMA_REVISION}, {path.stat().st_size:,} bytes, may be written")
+        return CheckResult("ledger", "", error)
+    return CheckResult("ledger", f"{path}, schema {SCHEMA_REVISION}, {path.stat().st_size:,} bytes, may be written")
 
 
-def _check_access(settings: Settings, clock: Clock) -> list[Finding]:
+def _check_access(settings: Settings, clock: Clock) -> list[CheckResult]:
     try:
         client = connection_of(settings).connect(clock)
     except SyncerError as error:
-        return [Finding("token", "", error)]
+        return [CheckResult("token", "", error)]
     answer = client.me()
     base_url = settings.api.base_url
     match answer.verdict:
         case Verdict.OK:
             findings = [
-                Finding("access", f"{base_url} accepts the token{f' of {answer.email}' if answer.email else ''}")
+                CheckResult("access", f"{base_url} accepts the token{f' of {answer.email}' if answer.email else ''}")
             ]
             return [*findings, _check_permissions(answer, _needs(settings)), _check_clock(answer, clock)]
         case Verdict.DENIED:
-            return [Finding("access", "", AccessError(f"{base_url} refuses the token: {answer.message}"))]
+            return [CheckResult("access", "", AccessError(f"{base_url} refuses the token: {answer.message}"))]
         case _:
             words = f"{base_url} does not answer as the API would: {answer.message}"
             return [
-                Finding(
+                CheckResult(
                     "access",
                     "",
                     UnreachableError(words, next="correct api.base_url or the network, then: syncer check"),
@@ -122,27 +122,27 @@ def _together(needs: Mapping[str, frozenset[str]]) -> str:
     return f"{uploads} and {NIGHTLY_STEP}{steps}" if steps else uploads
 
 
-def _check_permissions(answer: MeAnswer, needs: dict[str, frozenset[str]]) -> Finding:
+def _check_permissions(answer: MeAnswer, needs: dict[str, frozenset[str]]) -> CheckResult:
     """Compare the token's permissions with `needs`: who needs what."""
     everything = frozenset[str]().union(*needs.values())
     if answer.permissions is None:
-        return Finding("permissions", "the API does not list them; needed: " + ", ".join(sorted(everything)))
+        return CheckResult("permissions", "the API does not list them; needed: " + ", ".join(sorted(everything)))
     held = set(answer.permissions)
     lacking = [f"{', '.join(sorted(needed - held))} (for {whose})" for whose, needed in needs.items() if needed - held]
     if lacking:
-        return Finding("permissions", "", AccessError(f"the token lacks {'; '.join(lacking)}"))
-    return Finding("permissions", f"all that {_together(needs)} need")
+        return CheckResult("permissions", "", AccessError(f"the token lacks {'; '.join(lacking)}"))
+    return CheckResult("permissions", f"all that {_together(needs)} need")
 
 
-def _check_clock(answer: MeAnswer, clock: Clock) -> Finding:
+def _check_clock(answer: MeAnswer, clock: Clock) -> CheckResult:
     try:
         server_s = parsedate_to_datetime(answer.date or "").timestamp()
     except (TypeError, ValueError):
-        return Finding("clock", "the API's answer has no date to compare with")
+        return CheckResult("clock", "the API's answer has no date to compare with")
     off_s = clock.wall_s() - server_s
     if abs(off_s) > CLOCK_OFF_MAX_S:
         words = f"this machine's clock is {off_s:+.0f} s off the API's; times in the ledger would mislead"
-        return Finding(
+        return CheckResult(
             "clock", "", ConfigError(words, next="set the clock (timedatectl set-ntp true), then: syncer check")
         )
-    return Finding("clock", f"within {CLOCK_OFF_MAX_S:g} s of the API's")
+    return CheckResult("clock", f"within {CLOCK_OFF_MAX_S:g} s of the API's")

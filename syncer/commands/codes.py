@@ -23,8 +23,8 @@ from syncer.codes.checking import check_file
 from syncer.codes.drive import Step, UploadDriver, UploadSettings
 from syncer.codes.parts import PartsWriter, spool_folder, sweep
 from syncer.codes.reading import CodesFile, Reject
-from syncer.codes.results import CodesResult
 from syncer.codes.rules import PART_BYTES_MAX, fingerprint, parse_defaults
+from syncer.codes.upload_result import CodesResult
 from syncer.errors import LedgerWriteError, SourceError, SyncerError, UsageError
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.upload_values import CodeError, NewUpload, Upload
@@ -46,7 +46,7 @@ FILE_TIMEOUT_S = 600.0
 
 
 @dataclass(slots=True)
-class CodesSurroundings:
+class CodesEnvironment:
     """What a command needs of the world."""
 
     clock: Clock = field(default_factory=SystemClock)
@@ -55,15 +55,15 @@ class CodesSurroundings:
     on_step: Callable[[Step], None] = lambda step: None
 
 
-def upload(settings: Settings, request: UploadRequest, around: CodesSurroundings) -> CodesResult:
+def upload(settings: Settings, request: UploadRequest, environment: CodesEnvironment) -> CodesResult:
     """Check a file, record it, and bring it to its end; an upload of the same file that is open goes on."""
-    started_s = around.clock.monotonic_s()
+    started_s = environment.clock.monotonic_s()
     defaults = parse_defaults(request.defaults)
     if _error_path(request, request.file).absolute() == Path(request.file).absolute():
         raise UsageError("--errors names the file itself; it would be replaced", next="name another: --errors FILE")
     connection_of(settings)  # no token: nothing is recorded
     mark = fingerprint(_sha256(request.file), defaults, request.url_prefix, allow_duplicates=request.allow_duplicates)
-    with _writing(settings, around) as ledger:
+    with _writing(settings, environment) as ledger:
         uploads = ledger.uploads()
         earlier = uploads.like(mark)
         if earlier is not None and earlier.state != "failed":
@@ -71,15 +71,15 @@ def upload(settings: Settings, request: UploadRequest, around: CodesSurroundings
             words = "was uploaded before: nothing was sent" if done else "was begun before: it goes on"
             result = CodesResult("codes upload", (earlier,), notes=(f"{request.file} {words} (upload {earlier.id})",))
         else:
-            result = _record(ledger, request, defaults, mark, around)
-        return _drive(settings, ledger, result, request, around, started_s)
+            result = _record(ledger, request, defaults, mark, environment)
+        return _drive(settings, ledger, result, request, environment, started_s)
 
 
-def resume(settings: Settings, request: UploadRequest, around: CodesSurroundings) -> CodesResult:
+def resume(settings: Settings, request: UploadRequest, environment: CodesEnvironment) -> CodesResult:
     """Bring the open uploads, or one of them, to their ends, from the ledger and its spool alone."""
-    started_s = around.clock.monotonic_s()
+    started_s = environment.clock.monotonic_s()
     connection_of(settings)
-    with _writing(settings, around) as ledger:
+    with _writing(settings, environment) as ledger:
         uploads = ledger.uploads()
         wanted = uploads.open_uploads()
         if request.upload_id is not None:
@@ -87,7 +87,7 @@ def resume(settings: Settings, request: UploadRequest, around: CodesSurroundings
         result = CodesResult("codes resume", tuple(wanted))
         if not wanted:
             result = replace(result, notes=("there is no upload to resume",))
-        return _drive(settings, ledger, result, request, around, started_s)
+        return _drive(settings, ledger, result, request, environment, started_s)
 
 
 def list_uploads(settings: Settings, *, most: int) -> list[Upload]:
@@ -109,11 +109,11 @@ def status(settings: Settings, upload_id: int | None) -> tuple[Upload | None, li
 
 
 def work_orders(
-    settings: Settings, *, search: str | None, archived: bool, most: int, around: CodesSurroundings
+    settings: Settings, *, search: str | None, archived: bool, most: int, environment: CodesEnvironment
 ) -> tuple[list[WorkOrder], bool]:
     """Return work orders as the API lists them, and whether these are all."""
-    patience = _patience(settings, around, None, again=AGAIN)
-    with closing(connection_of(settings).transport(around.clock)) as transport:
+    patience = _patience(settings, environment, None, again=AGAIN)
+    with closing(connection_of(settings).transport(environment.clock)) as transport:
         client = IngestionClient(transport)
         answer = patience.ask(lambda: client.work_orders(search=search, archived=archived, most=most))
         if answer.message:
@@ -121,11 +121,11 @@ def work_orders(
         return list(answer.orders), answer.complete
 
 
-def download_work_order(settings: Settings, order_id: int, folder: Path, around: CodesSurroundings) -> list[Path]:
+def download_work_order(settings: Settings, order_id: int, folder: Path, environment: CodesEnvironment) -> list[Path]:
     """Get a work order's zip and extract it into `folder`; return the files."""
-    patience = _patience(settings, around, None, again=AGAIN)
+    patience = _patience(settings, environment, None, again=AGAIN)
     timeout_s = max(settings.api.timeout_s, FILE_TIMEOUT_S)
-    with closing(connection_of(settings).transport(around.clock, timeout_s=timeout_s)) as transport:
+    with closing(connection_of(settings).transport(environment.clock, timeout_s=timeout_s)) as transport:
         client = IngestionClient(transport)
 
         def get() -> FileAnswer:
@@ -152,7 +152,7 @@ def _sha256(name: str) -> str:
 
 
 def _record(
-    ledger: Ledger, request: UploadRequest, defaults: dict[str, object], mark: str, around: CodesSurroundings
+    ledger: Ledger, request: UploadRequest, defaults: dict[str, object], mark: str, environment: CodesEnvironment
 ) -> CodesResult:
     """Check the file; record it with its parts when there is something to upload."""
     uploads = ledger.uploads()
@@ -168,7 +168,7 @@ def _record(
             products=products,
             known=uploads.known_codes,
             allow_duplicates=request.allow_duplicates,
-            on_rows=around.on_rows,
+            on_rows=environment.on_rows,
         )
         result = CodesResult("codes upload", checked=checked)
         if checked.rejected:
@@ -188,7 +188,7 @@ def _record(
             program=f"syncer {__version__}, process {os.getpid()} on {socket.gethostname()}",
         )  # fmt: skip
         with PartsWriter(file, folder, mark[:16], limit=request.part_bytes or PART_BYTES_MAX) as writer:
-            at = utc_text(around.clock.wall_s())
+            at = utc_text(environment.clock.wall_s())
             recorded = uploads.add(new, writer.rows(checked), lambda: writer.parts, at=at)
     finally:
         file.close()
@@ -200,7 +200,7 @@ def _drive(
     ledger: Ledger,
     result: CodesResult,
     request: UploadRequest,
-    around: CodesSurroundings,
+    environment: CodesEnvironment,
     started_s: float,
 ) -> CodesResult:
     """Drive the uploads of a result; return it with how they stand, and what stopped the work as its ``error``."""
@@ -211,7 +211,7 @@ def _drive(
     error: SyncerError | None = None
     try:
         connection = connection_of(settings)
-        with closing(connection.transport(around.clock)) as transport:
+        with closing(connection.transport(environment.clock)) as transport:
             for one in result.uploads:
                 if one.open:
                     UploadDriver(
@@ -223,10 +223,10 @@ def _drive(
                         ),
                         folder,
                         UploadSettings(settle_s=api.settle_s, poll_s=api.poll_s, task_timeout_s=api.task_timeout_s),
-                        clock=around.clock,
-                        patience=_patience(settings, around, None if limit_s is None else started_s + limit_s),
-                        interrupt=around.interrupt,
-                        on_step=around.on_step,
+                        clock=environment.clock,
+                        patience=_patience(settings, environment, None if limit_s is None else started_s + limit_s),
+                        interrupt=environment.interrupt,
+                        on_step=environment.on_step,
                     ).run()
     except SyncerError as stopped:
         error = stopped
@@ -299,11 +299,13 @@ def _known(uploads: Uploads, upload_id: int) -> Upload:
 
 
 def _patience(
-    settings: Settings, around: CodesSurroundings, deadline_s: float | None, *, again: str = RESUME
+    settings: Settings, environment: CodesEnvironment, deadline_s: float | None, *, again: str = RESUME
 ) -> Patience:
     give_up_after_s = settings.api.give_up_after_s
-    return Patience(around.clock, around.interrupt, give_up_after_s=give_up_after_s, deadline_s=deadline_s, again=again)
+    return Patience(
+        environment.clock, environment.interrupt, give_up_after_s=give_up_after_s, deadline_s=deadline_s, again=again
+    )
 
 
-def _writing(settings: Settings, around: CodesSurroundings) -> Ledger:
-    return Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s()))
+def _writing(settings: Settings, environment: CodesEnvironment) -> Ledger:
+    return Ledger.open_to_write(settings.ledger.url, at=utc_text(environment.clock.wall_s()))

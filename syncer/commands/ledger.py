@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from syncer.commands.surroundings import Surroundings
+from syncer.commands.environment import Environment
 from syncer.config import Settings, example_text
 from syncer.errors import LedgerError, UsageError
 from syncer.ledger.check import backup as copy_to
-from syncer.ledger.engine import ledger_path
+from syncer.ledger.database import ledger_path
 from syncer.ledger.ledger import Ledger, upgrade_ledger
 from syncer.model import KEY_SEPARATOR
 from syncer.process.clock import utc_text
@@ -67,9 +67,9 @@ def audit_export(settings: Settings, *, since: str | None, run_id: int | None) -
         yield ledger.export(since=since, run_id=run_id)
 
 
-def upgrade(settings: Settings, around: Surroundings) -> UpgradeResult:
+def upgrade(settings: Settings, environment: Environment) -> UpgradeResult:
     """Bring the ledger's schema to this program's, after a backup; create the ledger where there is none."""
-    return upgrade_ledger(settings.ledger.url, at=utc_text(around.clock.wall_s()))
+    return upgrade_ledger(settings.ledger.url, at=utc_text(environment.clock.wall_s()))
 
 
 def check(settings: Settings) -> list[str]:
@@ -84,7 +84,7 @@ def backup(settings: Settings, target: Path) -> None:
         copy_to(ledger.path, target)
 
 
-def init(settings: Settings, folder: Path, around: Surroundings) -> InitResult:
+def init(settings: Settings, folder: Path, environment: Environment) -> InitResult:
     """Write ``config.toml`` into `folder` and create the ledger; never overwrite either."""
     config = folder / "config.toml"
     wrote_config = not os.path.lexists(config)
@@ -95,7 +95,7 @@ def init(settings: Settings, folder: Path, around: Surroundings) -> InitResult:
             file.write(example_text())
     path = ledger_path(settings.ledger.url)
     made_ledger = not path.exists()
-    Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s())).close()
+    Ledger.open_to_write(settings.ledger.url, at=utc_text(environment.clock.wall_s())).close()
     return InitResult(config, wrote_config, path, made_ledger)
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from syncer.commands import products, runs
-from syncer.commands.surroundings import Surroundings
+from syncer.commands.environment import Environment
 from syncer.config import Settings, pick_job
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, ConfigError, SignalError, SyncerError, UsageError
-from syncer.request import ProductsRequest, ScansRequest, SyncStep, UploadRequest, name_of
+from syncer.request import ProductsRequest, ScansRequest, SyncRequest, SyncStep, UploadRequest, name_of
 from syncer.results import NightResult, StepOutcome, StepResult, SyncResult
 from syncer.runs.session import connection_of
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 Work = Callable[[], StepResult]
 
 
-def run(settings: Settings, around: Surroundings) -> NightResult:
+def run(settings: Settings, environment: Environment) -> NightResult:
     """Do every step. Raises `ConfigError` before anything is done when a step cannot be done at all."""
     steps = settings.nightly.steps
     if not steps:
@@ -35,7 +35,7 @@ def run(settings: Settings, around: Surroundings) -> NightResult:
             next='list the steps: [nightly] steps = [{products = {}}, {sync = {files = ["/data/export-*.csv"]}}]',
         )
     connection_of(settings)  # no step works without a token
-    prepared = [(step, _PREPARE[type(step)](settings, step, around)) for step in steps]
+    prepared = [(step, _PREPARE[type(step)](settings, step, environment)) for step in steps]
     outcomes: list[StepOutcome] = []
     stopped = False
     for step, work in prepared:
@@ -43,7 +43,7 @@ def run(settings: Settings, around: Surroundings) -> NightResult:
         if stopped:
             outcomes.append(StepOutcome(name))
             continue
-        outcome = _do(name, work, around)
+        outcome = _do(name, work, environment)
         outcomes.append(outcome)
         failed = outcome.exit_code not in {EXIT_OK, EXIT_NOT_CONFIRMED}
         interrupted = isinstance(outcome.error, SignalError)
@@ -51,14 +51,14 @@ def run(settings: Settings, around: Surroundings) -> NightResult:
     return NightResult(tuple(outcomes), settings.nightly.on_failure)
 
 
-def _do(name: str, work: Work, around: Surroundings) -> StepOutcome:
+def _do(name: str, work: Work, environment: Environment) -> StepOutcome:
     """Do one step; whatever ends it is its outcome."""
-    started_s = around.clock.monotonic_s()
+    started_s = environment.clock.monotonic_s()
     log.info("step %s", name)
     result: StepResult | None = None
     error: SyncerError | None = None
     try:
-        around.interrupt.check(f"before the step {name}")  # it may have come when the step before was as good as done
+        environment.interrupt.check(f"before the step {name}")  # it may have come late in the step before
         result = work()
         error = result.error
     except SyncerError as failure:
@@ -69,21 +69,21 @@ def _do(name: str, work: Work, around: Surroundings) -> StepOutcome:
     if isinstance(error, SignalError) and not isinstance(result, SyncResult):
         error.next = "syncer run"  # each command would name itself
     exit_code = error.status if error else result.exit_code if result else EXIT_OK
-    return StepOutcome(name, exit_code, around.clock.monotonic_s() - started_s, result, error)
+    return StepOutcome(name, exit_code, environment.clock.monotonic_s() - started_s, result, error)
 
 
-def _prepare_products(settings: Settings, step: ProductsRequest, around: Surroundings) -> Work:
+def _prepare_products(settings: Settings, step: ProductsRequest, environment: Environment) -> Work:
     products.export_form(step)
-    return lambda: products.pull(settings, step, around)
+    return lambda: products.pull(settings, step, environment)
 
 
-def _prepare_sync(settings: Settings, step: SyncStep, around: Surroundings) -> Work:
+def _prepare_sync(settings: Settings, step: SyncStep, environment: Environment) -> Work:
     job = pick_job(settings, step.job)
     results = Path(step.results) if step.results else None
 
     def work() -> SyncResult:
         files = tuple(file for pattern in step.files for file in _matching(pattern))
-        return runs.sync(settings, runs.Request(files, job.name, results=results), around)
+        return runs.sync(settings, SyncRequest(files, job.name, results=results), environment)
 
     return work
 
@@ -98,16 +98,16 @@ def _matching(pattern: str) -> list[str]:
     return found
 
 
-def _prepare_scans(settings: Settings, step: ScansRequest, around: Surroundings) -> Work:
+def _prepare_scans(settings: Settings, step: ScansRequest, environment: Environment) -> Work:
     from syncer.commands import scans
     from syncer.scans.filters import check_request
 
     check_request(step)
     work = scans.raw_csv if step.raw_csv else scans.pull
-    return lambda: work(settings, step, around)
+    return lambda: work(settings, step, environment)
 
 
-def _prepare_codes(settings: Settings, step: UploadRequest, around: Surroundings) -> Work:
+def _prepare_codes(settings: Settings, step: UploadRequest, environment: Environment) -> Work:
     from syncer.codes.rules import parse_defaults
     from syncer.commands import codes
 
@@ -119,13 +119,13 @@ def _prepare_codes(settings: Settings, step: UploadRequest, around: Surroundings
         if len(files) != 1:
             words = f"{len(files)} files match {step.file}, and a step uploads one"
             raise UsageError(words, next="leave one there, or correct nightly.steps")
-        theirs = codes.CodesSurroundings(around.clock, around.interrupt, around.on_rows)
+        theirs = codes.CodesEnvironment(environment.clock, environment.interrupt, environment.on_rows)
         return codes.upload(settings, replace(step, file=files[0]), theirs)
 
     return work
 
 
-_PREPARE: dict[type, Callable[[Settings, Any, Surroundings], Work]] = {
+_PREPARE: dict[type, Callable[[Settings, Any, Environment], Work]] = {
     ProductsRequest: _prepare_products,
     SyncStep: _prepare_sync,
     ScansRequest: _prepare_scans,

@@ -10,7 +10,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from syncer.commands.surroundings import Surroundings
+from syncer.commands.environment import Environment
 from syncer.errors import LedgerBusyError, UsageError
 from syncer.ledger import products as copy
 from syncer.ledger.ledger import Ledger
@@ -18,7 +18,7 @@ from syncer.process.clock import utc_text
 from syncer.products.pull import look_up, pull_products
 from syncer.report.products import write_products
 from syncer.request import ProductsRequest
-from syncer.results import ProductsView, ProductView, PullResult, Requests
+from syncer.results import ProductsPullResult, ProductsView, ProductView, Requests
 from syncer.runs.session import reader_of
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 
-def pull(settings: Settings, request: ProductsRequest, around: Surroundings) -> PullResult:
+def pull(settings: Settings, request: ProductsRequest, environment: Environment) -> ProductsPullResult:
     """Read all products, keep them in the ledger, export them. Raises before anything is kept, or is done."""
-    clock, started_s = around.clock, around.clock.monotonic_s()
+    clock, started_s = environment.clock, environment.clock.monotonic_s()
     form = export_form(request)
-    reader = reader_of(settings, clock, around.interrupt, started_s=started_s)
+    reader = reader_of(settings, clock, environment.interrupt, started_s=started_s)
     with Ledger.open_to_write(settings.ledger.url, at=utc_text(clock.wall_s())) as ledger:
-        found = pull_products(reader, archived=request.archived, observe=partial(around.on_list, "products"))
+        found = pull_products(reader, archived=request.archived, observe=partial(environment.on_list, "products"))
         before = copy.count(ledger)
         copy.store_pull(ledger, found.record, found.products)
         new = copy.count(ledger) - before
@@ -43,7 +43,7 @@ def pull(settings: Settings, request: ProductsRequest, around: Surroundings) -> 
         write_products(found.products, form, request.out, sys.stdout)
     counts = reader.counts
     requests = Requests(reads=counts.reads, throttled=counts.throttled, retries=counts.retries)
-    return PullResult(found.record, new, gone, requests, request.out, form)
+    return ProductsPullResult(found.record, new, gone, requests, request.out, form)
 
 
 def export_form(request: ProductsRequest) -> str | None:
@@ -72,25 +72,25 @@ def list_products(settings: Settings, *, archived: bool, text: str, most: int) -
         return ProductsView(views, len(chosen), active)
 
 
-def show(settings: Settings, sku: str, around: Surroundings, *, fresh: bool = False) -> ProductView:
+def show(settings: Settings, sku: str, environment: Environment, *, fresh: bool = False) -> ProductView:
     """Return the product with this SKU: from the copy, or, when that lacks it (or `fresh`), from the API."""
     with Ledger.reading(settings.ledger.url) as ledger:
         if ledger is not None and not fresh:
             known = copy.product(ledger, sku)
             if known is not None:
                 return _view(known, copy.last_pull(ledger), copy.last_pull(ledger, archived=True))
-    reader = reader_of(settings, around.clock, around.interrupt, started_s=around.clock.monotonic_s())
+    reader = reader_of(settings, environment.clock, environment.interrupt, started_s=environment.clock.monotonic_s())
     product = look_up(reader, sku)
     if product is None:
         raise UsageError(f"no product has the SKU {sku!r}", next="syncer products list --search TEXT")
-    _keep(settings, product, around)
+    _keep(settings, product, environment)
     return ProductView(product, listed=True)
 
 
-def _keep(settings: Settings, product: ProductRecord, around: Surroundings) -> None:
+def _keep(settings: Settings, product: ProductRecord, environment: Environment) -> None:
     """Keep what was looked up; not while another run holds the ledger: it is a copy, and can be asked for again."""
     try:
-        with Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s())) as ledger:
+        with Ledger.open_to_write(settings.ledger.url, at=utc_text(environment.clock.wall_s())) as ledger:
             copy.store_products(ledger, [product])
     except LedgerBusyError:
         return

@@ -7,13 +7,12 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncer import __version__
-from syncer.commands.surroundings import Surroundings
+from syncer.commands.environment import Environment
 from syncer.config import JobSettings, Settings, pick_job
 from syncer.errors import ConfigError, OutputError, UsageError
 from syncer.execute.context import EngineSettings
@@ -22,8 +21,9 @@ from syncer.ledger.ledger import Ledger
 from syncer.lifecycle.batch import OPEN, Bucket, State
 from syncer.model import KEY_SEPARATOR, Mode, Plan
 from syncer.process.clock import utc_text
-from syncer.products.check import Vet, by_api, by_copy
-from syncer.results import Sample, Seconds, SyncResult
+from syncer.products.check import ProductCheck, by_api, by_copy
+from syncer.request import SyncRequest
+from syncer.results import CallSample, Seconds, SyncResult
 from syncer.rows.validate import FieldRule, RowRules, Validator, default_key
 from syncer.runs.intake import Intake, is_unique, plan_files, refuse_shared_fields
 from syncer.runs.results_folder import prepare_results, write_results
@@ -36,37 +36,23 @@ if TYPE_CHECKING:
     from syncer.ledger.values import Job, Run
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the command line asks of ``plan``, ``sync`` or ``resume``; None leaves a setting as configured."""
-
-    files: tuple[str, ...] = ()
-    job: str | None = None
-    key: tuple[str, ...] | None = None
-    mode: str | None = None
-    force: bool = False
-    approve: bool = False
-    deadline_s: float | None = None
-    results: Path | None = None
-
-
-def plan(settings: Settings, request: Request, around: Surroundings) -> SyncResult:
+def plan(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
     """Say what ``sync`` would do. Sends nothing, records nothing, needs no token and no lock."""
-    started_s = around.clock.monotonic_s()
+    started_s = environment.clock.monotonic_s()
     job = pick_job(settings, request.job)
     with ExitStack() as stack:
-        sources, validator = stack.enter_context(_opened(job, request, around))
+        sources, validator = stack.enter_context(_opened(job, request, environment))
         mode = _mode(job, request, validator.keys)
         ledger = stack.enter_context(Ledger.reading(settings.ledger.url))
         known = None
         if ledger is not None:
             known = ledger.job(job.name, validator.keys)
             refuse_shared_fields(job.name, validator, ledger.jobs(), list(settings.jobs))
-        wall_s, max_age_h = around.clock.wall_s(), settings.products.max_age_h
+        wall_s, max_age_h = environment.clock.wall_s(), settings.products.max_age_h
         vet = by_copy(ledger, wall_s=wall_s, max_age_h=max_age_h) if settings.products.check else None
-        intake = _plan_files(settings, request, around, sources, validator, ledger, known, mode, vet)
-    around.interrupt.check("while planning; nothing was sent")
-    took_s = around.clock.monotonic_s() - started_s
+        intake = _plan_files(settings, request, environment, sources, validator, ledger, known, mode, vet)
+    environment.interrupt.check("while planning; nothing was sent")
+    took_s = environment.clock.monotonic_s() - started_s
     return replace(
         _with_plan(SyncResult("plan"), intake, sources, validator),
         samples=_samples(intake.plan),
@@ -76,19 +62,19 @@ def plan(settings: Settings, request: Request, around: Surroundings) -> SyncResu
     )
 
 
-def sync(settings: Settings, request: Request, around: Surroundings) -> SyncResult:
+def sync(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
     """Settle what earlier runs left open, plan the files, send, poll, reconcile.
 
     Returns a result whenever a run was recorded; what stopped it is its ``error``. Raises `SyncerError` before that:
     then nothing was sent and nothing recorded.
     """
-    clock, started_s = around.clock, around.clock.monotonic_s()
+    clock, started_s = environment.clock, environment.clock.monotonic_s()
     job = pick_job(settings, request.job)
     connection = connection_of(settings)
     if request.results is not None:
         prepare_results(request.results)
     with ExitStack() as stack:
-        sources, validator = stack.enter_context(_opened(job, request, around))
+        sources, validator = stack.enter_context(_opened(job, request, environment))
         mode = _mode(job, request, validator.keys)
         ledger = stack.enter_context(Ledger.open_to_write(settings.ledger.url, at=utc_text(clock.wall_s())))
         refuse_shared_fields(job.name, validator, ledger.jobs(), list(settings.jobs))
@@ -101,16 +87,16 @@ def sync(settings: Settings, request: Request, around: Surroundings) -> SyncResu
             program=f"syncer {__version__}, process {os.getpid()} on {socket.gethostname()}",
         )
         intake: Intake | None = None
-        with _session(ledger, run, connection, settings, request, around, started_s) as session:
+        with _session(ledger, run, connection, settings, request, environment, started_s) as session:
             if session.settle():
                 begun_s = clock.monotonic_s()
-                vet = _product_check(settings, request, around, ledger, session, started_s)
-                intake = _plan_files(settings, request, around, sources, validator, ledger, run.job, mode, vet)
+                vet = _product_check(settings, request, environment, ledger, session, started_s)
+                intake = _plan_files(settings, request, environment, sources, validator, ledger, run.job, mode, vet)
                 if intake.stop is not None:
                     raise intake.stop
                 ledger.store_plan(run, intake.plan, intake.infos, at=utc_text(clock.wall_s()))
                 session.plan_s = clock.monotonic_s() - begun_s
-                around.on_plan(intake.plan)
+                environment.on_plan(intake.plan)
                 session.send()
         result = _with_plan(session.result(SyncResult("sync")), intake, sources, validator)
         if request.results is not None and intake is not None and intake.stop is None:
@@ -121,11 +107,11 @@ def sync(settings: Settings, request: Request, around: Surroundings) -> SyncResu
     return result
 
 
-def resume(settings: Settings, request: Request, around: Surroundings) -> SyncResult:
+def resume(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
     """Finish the last run from the ledger alone, without its files."""
-    started_s = around.clock.monotonic_s()
+    started_s = environment.clock.monotonic_s()
     connection = connection_of(settings)
-    with Ledger.open_to_write(settings.ledger.url, at=utc_text(around.clock.wall_s())) as ledger:
+    with Ledger.open_to_write(settings.ledger.url, at=utc_text(environment.clock.wall_s())) as ledger:
         newest = ledger.runs(most=1, job_name=request.job)
         if not newest:
             return SyncResult("resume", notes=("there is no run to resume",))
@@ -138,7 +124,7 @@ def resume(settings: Settings, request: Request, around: Surroundings) -> SyncRe
             connection,
             settings,
             request,
-            around,
+            environment,
             started_s,
             record_end=bool(left) or run.exit_code is None,
         ) as session:
@@ -158,8 +144,8 @@ def _session(
     run: Run,
     connection: Connection,
     settings: Settings,
-    request: Request,
-    around: Surroundings,
+    request: SyncRequest,
+    environment: Environment,
     started_s: float,
     *,
     record_end: bool = True,
@@ -177,16 +163,16 @@ def _session(
             give_up_after_s=settings.api.give_up_after_s,
             max_reach_factor=0.0 if request.approve else settings.limits.max_reach_factor,
         ),
-        around.clock,
-        interrupt=around.interrupt,
+        environment.clock,
+        interrupt=environment.interrupt,
         started_s=started_s,
         deadline_s=None if deadline_s is None else started_s + deadline_s,
-        observe=around.on_progress,
+        observe=environment.on_progress,
         record_end=record_end,
     )
 
 
-def _mode(job: JobSettings, request: Request, key: Sequence[str]) -> Mode:
+def _mode(job: JobSettings, request: SyncRequest, key: Sequence[str]) -> Mode:
     mode = Mode(request.mode or job.mode)
     if len(key) > 1 and mode is Mode.SYNC:
         raise ConfigError(
@@ -195,27 +181,29 @@ def _mode(job: JobSettings, request: Request, key: Sequence[str]) -> Mode:
     return mode
 
 
-def _open_query(job: JobSettings, around: Surroundings) -> Source:
+def _open_query(job: JobSettings, environment: Environment) -> Source:
     if job.source.url is None or job.source.query is None:
         raise UsageError(
             "no file is named", next=f"syncer sync FILE…, or - for standard input, or set jobs.{job.name}.source"
         )
     from syncer.source.query import QuerySource
 
-    return QuerySource(job.source.url.reveal(), job.source.query, job=job.name, observe=around.on_rows)
+    return QuerySource(job.source.url.reveal(), job.source.query, job=job.name, observe=environment.on_rows)
 
 
 @contextmanager
-def _opened(job: JobSettings, request: Request, around: Surroundings) -> Iterator[tuple[list[Source], Validator]]:
+def _opened(
+    job: JobSettings, request: SyncRequest, environment: Environment
+) -> Iterator[tuple[list[Source], Validator]]:
     """Give the files, open as far as their headers, and what their columns mean."""
     form = CsvForm(**asdict(job.csv))
     with ExitStack() as stack:
         if request.files:
             key = request.key or job.key
-            with around.interrupt.at_once():
-                sources = open_sources(request.files, form, stdin=around.stdin, sheet=job.sheet, key=key)
+            with environment.interrupt.at_once():
+                sources = open_sources(request.files, form, stdin=environment.stdin, sheet=job.sheet, key=key)
         else:
-            sources = [_open_query(job, around)]
+            sources = [_open_query(job, environment)]
         for source in sources:
             stack.callback(source.close)
         rules = RowRules(
@@ -230,14 +218,14 @@ def _opened(job: JobSettings, request: Request, around: Surroundings) -> Iterato
 
 def _plan_files(
     settings: Settings,
-    request: Request,
-    around: Surroundings,
+    request: SyncRequest,
+    environment: Environment,
     sources: Sequence[Source],
     validator: Validator,
     ledger: Ledger | None,
     known: Job | None,
     mode: Mode,
-    vet: Vet | None,
+    vet: ProductCheck | None,
 ) -> Intake:
 
     limits = settings.limits
@@ -255,19 +243,34 @@ def _plan_files(
         )
     )
     return plan_files(
-        sources, validator, ledger, known, mode=mode, force=request.force, guard=guards, observe=around.on_rows, vet=vet
+        sources,
+        validator,
+        ledger,
+        known,
+        mode=mode,
+        force=request.force,
+        guard=guards,
+        observe=environment.on_rows,
+        vet=vet,
     )
 
 
 def _product_check(
-    settings: Settings, request: Request, around: Surroundings, ledger: Ledger, session: Session, started_s: float
-) -> Vet | None:
+    settings: Settings,
+    request: SyncRequest,
+    environment: Environment,
+    ledger: Ledger,
+    session: Session,
+    started_s: float,
+) -> ProductCheck | None:
     """Return how ``sync`` finds out which products are unknown; None when that is turned off."""
     if not settings.products.check:
         return None
 
-    reader = reader_of(settings, around.clock, around.interrupt, started_s=started_s, deadline_s=request.deadline_s)
-    observe = partial(around.on_list, "products")
+    reader = reader_of(
+        settings, environment.clock, environment.interrupt, started_s=started_s, deadline_s=request.deadline_s
+    )
+    observe = partial(environment.on_list, "products")
     return by_api(ledger, session.share_limits(reader), max_age_h=settings.products.max_age_h, observe=observe)
 
 
@@ -303,9 +306,9 @@ def _file_notes(sources: Sequence[Source], command: str) -> Iterator[str]:
         yield from source.warnings
 
 
-def _samples(plan: Plan, most: int = 2) -> tuple[Sample, ...]:
+def _samples(plan: Plan, most: int = 2) -> tuple[CallSample, ...]:
     """Show the first calls of each kind as they would be sent, with at most three values each."""
-    samples: list[Sample] = []
+    samples: list[CallSample] = []
     begin = 0
     for number, size in enumerate(plan.batches.sizes):
         kind = "async" if plan.batches.is_async[number] else "sync"
@@ -318,6 +321,6 @@ def _samples(plan: Plan, most: int = 2) -> tuple[Sample, ...]:
                 }
                 for key, payload in zip(plan.items.keys(begin, end), plan.items.payload[begin:end], strict=True)
             ]
-            samples.append(Sample(kind, int(size), first))
+            samples.append(CallSample(kind, int(size), first))
         begin += int(size)
     return tuple(samples)

@@ -12,7 +12,7 @@ from syncer.api.health import Health
 from syncer.api.limits import ReadLimiter
 from syncer.api.reading import ForbiddenError, Reader
 from syncer.api.scans import ScansAnswer, ScansClient, csv_query
-from syncer.commands.surroundings import Surroundings
+from syncer.commands.environment import Environment
 from syncer.config import Settings
 from syncer.errors import (
     AccessError,
@@ -22,11 +22,11 @@ from syncer.errors import (
     UnreachableError,
     UsageError,
 )
-from syncer.ledger.engine import ledger_path
+from syncer.ledger.database import ledger_path
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.products import ids_of
 from syncer.ledger.scans import ScanLedger, StoredScan, stored_scans
-from syncer.ledger.sent import discarded_fields, incomparable_fields, uploads
+from syncer.ledger.sent_values import discarded_fields, incomparable_fields, uploads
 from syncer.process.clock import Clock, utc_text
 from syncer.products.pull import look_up
 from syncer.request import ScansRequest
@@ -35,10 +35,10 @@ from syncer.scans.columns import microseconds
 from syncer.scans.compare import IDENTIFIERS, Comparison, compare
 from syncer.scans.filters import filters
 from syncer.scans.parts import Destination, Folder, Tables
-from syncer.scans.pull import AGAIN, Pull, PullSettings
+from syncer.scans.pull import AGAIN, PullSettings, ScanPull
+from syncer.scans.pull_result import RawResult, ScansPullResult
 from syncer.scans.pulled import pulled_scans
 from syncer.scans.raw_csv import RawCsv
-from syncer.scans.results import PullResult, RawResult
 
 EVERYTHING = "2000-01-01T00:00:00.000000Z"
 """``date_from`` when nothing bounds the time: the API asks for a bound (scantrust-api.md, "Scans")."""
@@ -48,9 +48,9 @@ HOUR_US = 3_600_000_000
 HOUR_S = 3600.0
 
 
-def pull(settings: Settings, request: ScansRequest, around: Surroundings) -> PullResult:
-    """Pull what is new since the last time; returns a result whenever the pull began, with what stopped it."""
-    clock, started_s = around.clock, around.clock.monotonic_s()
+def pull(settings: Settings, request: ScansRequest, environment: Environment) -> ScansPullResult:
+    """ScanPull what is new since the last time; returns a result whenever the pull began, with what stopped it."""
+    clock, started_s = environment.clock, environment.clock.monotonic_s()
     folder = (request.out or Path(f"scans-{request.campaign}")).absolute()
     connection = connection_of(settings)
     with (
@@ -58,12 +58,12 @@ def pull(settings: Settings, request: ScansRequest, around: Surroundings) -> Pul
         ScanLedger.open(settings.ledger.url, at=utc_text(clock.wall_s())) as ledger,
     ):
         reads = ReadLimiter(settings.api.reads_per_minute)
-        parameters = _parameters(settings, request, around, reads, started_s)
+        parameters = _parameters(settings, request, environment, reads, started_s)
         form = "ledger" if request.into_ledger else request.form
         scope = json.dumps({**parameters, "format": form}, sort_keys=True, ensure_ascii=False)
         name = f"ledger: {scope}" if request.into_ledger else str(folder)
         destination: Destination = Tables(request.campaign) if request.into_ledger else Folder(folder, form)
-        current = Pull(
+        current = ScanPull(
             client,
             ledger,
             ledger.ensure(name, scope, at=utc_text(clock.wall_s())),
@@ -72,8 +72,8 @@ def pull(settings: Settings, request: ScansRequest, around: Surroundings) -> Pul
             clock,
             reads=reads,
             health=Health(settings.api.give_up_after_s),
-            interrupt=around.interrupt,
-            observe=lambda scans: around.on_list("scans", scans, None),
+            interrupt=environment.interrupt,
+            observe=lambda scans: environment.on_list("scans", scans, None),
         )
         error: SyncerError | None = None
         try:
@@ -81,7 +81,7 @@ def pull(settings: Settings, request: ScansRequest, around: Surroundings) -> Pul
         except SyncerError as caught:
             error = caught
         shown = str(ledger_path(settings.ledger.url)) if request.into_ledger else str(folder)
-        return PullResult(shown, form, clock.monotonic_s() - started_s, current.counts, current.state, error)
+        return ScansPullResult(shown, form, clock.monotonic_s() - started_s, current.counts, current.state, error)
 
 
 def _pull_settings(
@@ -99,9 +99,9 @@ def _pull_settings(
     )
 
 
-def raw_csv(settings: Settings, request: ScansRequest, around: Surroundings) -> RawResult:
+def raw_csv(settings: Settings, request: ScansRequest, environment: Environment) -> RawResult:
     """Pass the API's own CSV through into a file, and count the lines that its missing quotes break."""
-    clock, started_s = around.clock, around.clock.monotonic_s()
+    clock, started_s = environment.clock, environment.clock.monotonic_s()
     connection = connection_of(settings)
     limit_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
     timeout_s = max(CSV_TIMEOUT_S, connection.timeout_s)
@@ -110,12 +110,14 @@ def raw_csv(settings: Settings, request: ScansRequest, around: Surroundings) -> 
     client = ScansClient(connection.transport(clock, timeout_s=timeout_s))
     deadline_s = None if limit_s is None else started_s + limit_s
     with closing(client):
-        parameters = _parameters(settings, request, around, reads, started_s)
+        parameters = _parameters(settings, request, environment, reads, started_s)
         if "timeframe" not in parameters and request.begin is None:
             parameters["date_from"] = EVERYTHING
         file = RawCsv((request.out or Path(f"scans-{request.campaign}.csv")).absolute())
         try:
-            _read_csv(client, csv_query(parameters), file, Health(settings.api.give_up_after_s), around, deadline_s)
+            _read_csv(
+                client, csv_query(parameters), file, Health(settings.api.give_up_after_s), environment, deadline_s
+            )
         except BaseException:
             file.drop()
             raise
@@ -124,20 +126,20 @@ def raw_csv(settings: Settings, request: ScansRequest, around: Surroundings) -> 
 
 
 def _read_csv(
-    client: ScansClient, query: str, file: RawCsv, health: Health, around: Surroundings, deadline_s: float | None
+    client: ScansClient, query: str, file: RawCsv, health: Health, environment: Environment, deadline_s: float | None
 ) -> None:
     """Read the CSV whole, from its beginning as often as it breaks off."""
 
     def check() -> None:
-        around.interrupt.check("while reading the CSV; nothing of it is kept")
-        if deadline_s is not None and around.clock.monotonic_s() >= deadline_s:
+        environment.interrupt.check("while reading the CSV; nothing of it is kept")
+        if deadline_s is not None and environment.clock.monotonic_s() >= deadline_s:
             words = "the deadline came before the CSV was read whole; nothing of it is kept"
             raise DeadlineError(words, next="allow more time: --deadline SECONDS")
 
     def take(part: bytes) -> None:
         check()
         file.take(part)
-        around.on_list("lines", file.lines, None)
+        environment.on_list("lines", file.lines, None)
 
     while True:
         check()
@@ -146,27 +148,27 @@ def _read_csv(
         if answer.verdict is Verdict.OK:
             file.finish()
             return
-        _wait(answer, health, around)
+        _wait(answer, health, environment)
 
 
-def _wait(answer: ScansAnswer, health: Health, around: Surroundings) -> None:
+def _wait(answer: ScansAnswer, health: Health, environment: Environment) -> None:
     """Wait before a read is made again; raise when it must not be, or has failed for too long."""
     if answer.verdict is Verdict.DENIED:
         raise AccessError(f"the API refuses to show scans: {answer.message} (it needs scans_download)")
     if answer.verdict is Verdict.REFUSED:
         raise UsageError(f"the API refuses the filters: {answer.message}", next="syncer scans pull --help")
-    clock = around.clock
+    clock = environment.clock
     health.failed(clock.monotonic_s(), answer.message)
     if health.given_up(clock.monotonic_s()):
         raise UnreachableError(f"the API gives no usable answer: {answer.message}", next=f"syncer check, then {AGAIN}")
     until_s = max(health.not_before_s, clock.monotonic_s() + (answer.retry_after_s or 0.0))
     while clock.monotonic_s() < until_s:
-        around.interrupt.check("while waiting for the API")
+        environment.interrupt.check("while waiting for the API")
         clock.sleep_s(min(0.2, until_s - clock.monotonic_s()))
 
 
 def compare_scans(
-    settings: Settings, *, campaign: int | None, folder: Path | None, skew_s: float, around: Surroundings
+    settings: Settings, *, campaign: int | None, folder: Path | None, skew_s: float, environment: Environment
 ) -> Comparison:
     """Compare what scans saw, in a folder or in the ledger's tables, with what the ledger says was confirmed."""
     ledger = Ledger.open_to_read(settings.ledger.url)
@@ -187,7 +189,7 @@ def compare_scans(
         else:
             scans = pulled_scans(folder)
         result = compare(
-            _watched(scans, around),
+            _watched(scans, environment),
             lambda column, keys: uploads(history, column, keys),
             skip=skip,
             skew_us=int(skew_s * 1e6),
@@ -201,23 +203,28 @@ def compare_scans(
     return result
 
 
-def _watched(scans: Iterator[StoredScan], around: Surroundings) -> Iterator[StoredScan]:
+def _watched(scans: Iterator[StoredScan], environment: Environment) -> Iterator[StoredScan]:
     for number, scan in enumerate(scans, 1):
         if number % 1000 == 0:
-            around.interrupt.check("while comparing; nothing was changed")
-            around.on_list("scans", number, None)
+            environment.interrupt.check("while comparing; nothing was changed")
+            environment.on_list("scans", number, None)
         yield scan
 
 
 def _parameters(
-    settings: Settings, request: ScansRequest, around: Surroundings, reads: ReadLimiter, started_s: float
+    settings: Settings, request: ScansRequest, environment: Environment, reads: ReadLimiter, started_s: float
 ) -> dict[str, str]:
     found = filters(request)
     if request.product is None:
         return found
     with closing(
         reader_of(
-            settings, around.clock, around.interrupt, started_s=started_s, deadline_s=request.deadline_s, limiter=reads
+            settings,
+            environment.clock,
+            environment.interrupt,
+            started_s=started_s,
+            deadline_s=request.deadline_s,
+            limiter=reads,
         )
     ) as reader:
         return {**found, "product": str(_product(settings, request.product, reader))}

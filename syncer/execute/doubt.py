@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
+from syncer.execute.batch_call import load_batch
 from syncer.execute.context import NEVER_S, Context
-from syncer.execute.loaded import load_batch
 from syncer.model import Kind
 
 if TYPE_CHECKING:
@@ -160,11 +160,11 @@ class Doubts:
         doubt.looking = True
         self._context.start_read(
             lambda client: look_for_task(client, references, constraints, scm_data),
-            lambda look: self._take(doubt, look, now_s),
+            lambda look: self._on_answer(doubt, look, now_s),
             now_s,
         )
 
-    def _take(self, doubt: Doubt, look: Look, looked_s: float) -> None:
+    def _on_answer(self, doubt: Doubt, look: Look, looked_s: float) -> None:
         context = self._context
         context.note_read(look)
         doubt.looking = False

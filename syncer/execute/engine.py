@@ -61,9 +61,9 @@ class Engine:
         self._interrupt = interrupt
         self._deadline_s = deadline_s
         self._observe = observe
-        self._outcomes = Outcomes(context, on_piece=self._again)
+        self._outcomes = Outcomes(context, on_piece=self._requeue)
         self._sender = Sender(context, self._outcomes, on_submitted=self._submitted, on_lost=self._lost)
-        self._doubts = Doubts(context, on_found=self._submitted, on_again=self._again)
+        self._doubts = Doubts(context, on_found=self._submitted, on_again=self._requeue)
         self._watch = TaskWatch(context, self._outcomes, all_sent=self._sender.idle)
         self._phase = "settle"
 
@@ -96,7 +96,7 @@ class Engine:
     def _lost(self, batch: Batch, since_s: float) -> None:
         self._doubts.add(batch, since_s)
 
-    def _again(self, batch: Batch) -> None:
+    def _requeue(self, batch: Batch) -> None:
         self._sender.again(batch)
 
     def _run(self) -> SyncerError | None:

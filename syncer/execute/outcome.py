@@ -16,7 +16,7 @@ from syncer.ledger.writer import Piece
 from syncer.model import Kind
 
 if TYPE_CHECKING:
-    from syncer.execute.loaded import LoadedBatch
+    from syncer.execute.batch_call import LoadedBatch
     from syncer.ledger.values import Batch
 
 PIECE_VALUES_MAX = 100
@@ -80,7 +80,7 @@ class Outcomes:
         for piece in pieces:
             self._on_piece(piece)
 
-    def ended_otherwise(self, batch: Batch) -> None:
+    def drop_probe(self, batch: Batch) -> None:
         """Forget a batch that will not be judged any more: refused, failed, or left in doubt."""
         self._probes.discard(batch.id)
 

@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
+from syncer.execute.batch_call import LoadedBatch, load_batch
 from syncer.execute.context import NEVER_S, PREPARE_S, Context
-from syncer.execute.loaded import LoadedBatch, load_batch
 from syncer.execute.outcome import Outcomes
 from syncer.execute.reconcile import Finding, judge_named, suspects
 from syncer.ledger.writer import Piece
@@ -94,9 +94,9 @@ class Sender:
         call = loaded.call(reference, context.run.campaign)
         sending, attempt_id = context.writer.start(batch, reference, context.at())
         sent = replace(loaded, batch=sending)
-        ticket = context.start_update(call, lambda answer: self._take(sent, attempt_id, ticket, answer), slot_s)
+        ticket = context.start_update(call, lambda answer: self._on_answer(sent, attempt_id, ticket, answer), slot_s)
 
-    def _take(self, loaded: LoadedBatch, attempt_id: int, ticket: int, answer: AsyncAnswer | SyncAnswer) -> None:
+    def _on_answer(self, loaded: LoadedBatch, attempt_id: int, ticket: int, answer: AsyncAnswer | SyncAnswer) -> None:
         """Record what became of a call, whatever it was."""
         context, batch = self._context, loaded.batch
         context.updates.arrived_by(ticket, answer.arrived_by_s)
@@ -106,9 +106,9 @@ class Sender:
             case Verdict.OK if batch.kind == Kind.ASYNC:
                 self._on_submitted(writer.accepted(batch, attempt_id, answer.task_id, at))  # type: ignore[union-attr]
             case Verdict.OK:
-                self._take_sync(loaded, attempt_id, answer)  # type: ignore[arg-type]
+                self._on_sync_answer(loaded, attempt_id, answer)  # type: ignore[arg-type]
             case Verdict.REFUSED:
-                self._take_refusal(loaded, attempt_id, answer)
+                self._on_refusal(loaded, attempt_id, answer)
             case Verdict.NOT_PROCESSED | Verdict.DENIED | Verdict.MISDIRECTED:
                 self.again(
                     writer.not_processed(batch, attempt_id, at, status_code=answer.status_code, message=answer.message)
@@ -124,7 +124,7 @@ class Sender:
                 )
                 self._on_lost(lost, answer.answered_s)
 
-    def _take_sync(self, loaded: LoadedBatch, attempt_id: int, answer: SyncAnswer) -> None:
+    def _on_sync_answer(self, loaded: LoadedBatch, attempt_id: int, answer: SyncAnswer) -> None:
         named = answer.items or {}
         run = self._context.run
         judgement = judge_named(
@@ -141,7 +141,7 @@ class Sender:
             )
         self._outcomes.settle(loaded, answer.codes_affected, judgement, attempt_id=attempt_id)
 
-    def _take_refusal(self, loaded: LoadedBatch, attempt_id: int, answer: AsyncAnswer | SyncAnswer) -> None:
+    def _on_refusal(self, loaded: LoadedBatch, attempt_id: int, answer: AsyncAnswer | SyncAnswer) -> None:
         """A refused sync batch is narrowed to the defective items; an async one is refused for all its values."""
         context, batch = self._context, loaded.batch
         pieces: list[Piece] = []
@@ -153,7 +153,7 @@ class Sender:
             ]
         else:
             context.tally.rejected += batch.size
-            self._outcomes.ended_otherwise(batch)
+            self._outcomes.drop_probe(batch)
         _, children = context.writer.refused(
             batch, attempt_id, context.at(), status_code=answer.status_code, message=answer.message, pieces=pieces
         )

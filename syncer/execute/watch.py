@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
+from syncer.execute.batch_call import load_batch
 from syncer.execute.context import NEVER_S, Context
-from syncer.execute.loaded import load_batch
 from syncer.execute.outcome import Outcomes
 from syncer.execute.reconcile import Finding, judge_count
 
@@ -92,13 +92,15 @@ class TaskWatch:
         self._last_look_s = now_s
         alone = next((task_id for task_id in due if self._watched[task_id].missed >= MISSED_MAX), None)
         if alone is None:
-            self._context.start_read(lambda client: client.tasks(due), lambda answer: self._take(due, answer), now_s)
+            self._context.start_read(
+                lambda client: client.tasks(due), lambda answer: self._on_answer(due, answer), now_s
+            )
         else:
             self._context.start_read(
-                lambda client: client.task(alone), lambda answer: self._take_one(alone, answer), now_s
+                lambda client: client.task(alone), lambda answer: self._on_task_answer(alone, answer), now_s
             )
 
-    def _take(self, asked: list[str], answer: TasksAnswer) -> None:
+    def _on_answer(self, asked: list[str], answer: TasksAnswer) -> None:
         self._context.note_read(answer)
         if answer.verdict is not Verdict.OK:
             self._looked(progress=False)
@@ -109,21 +111,21 @@ class TaskWatch:
             for task_id in asked:
                 task = answered.get(task_id)
                 if task is not None:
-                    progress |= self._take_task(task_id, task)
+                    progress |= self._on_task(task_id, task)
                 elif answer.complete:
                     self._watched[task_id].missed += 1
         self._looked(progress=progress)
         # An answer that was cut into pages says nothing of the rest, which is then asked for first.
         self._rotate(asked if answer.complete else [task_id for task_id in asked if task_id in answered])
 
-    def _take_one(self, task_id: str, answer: TaskAnswer) -> None:
+    def _on_task_answer(self, task_id: str, answer: TaskAnswer) -> None:
         """Take the answer about a task that lists do not show: perhaps the API no longer knows it."""
         context, watched = self._context, self._watched[task_id]
         context.note_read(answer)
         progress = False
         if answer.verdict is Verdict.OK and answer.task is not None:
             watched.missed = 0
-            progress = self._take_task(task_id, answer.task)
+            progress = self._on_task(task_id, answer.task)
         elif answer.not_found:
             now_s = context.now_s()
             if watched.unknown_since_s is None:
@@ -152,9 +154,9 @@ class TaskWatch:
             if now_s < watched.until_s or watched.missed:
                 self._watched[task_id] = watched
             else:
-                self._outcomes.ended_otherwise(watched.batch)
+                self._outcomes.drop_probe(watched.batch)
 
-    def _take_task(self, task_id: str, task: Task) -> bool:
+    def _on_task(self, task_id: str, task: Task) -> bool:
         """Act on what is known of a task; return whether it ended."""
         watched = self._watched[task_id]
         watched.missed = 0
@@ -172,7 +174,7 @@ class TaskWatch:
         batch = self._watched.pop(task_id).batch
         self._context.writer.task_failed(batch, self._context.at(), message=message)
         self._context.tally.rejected += batch.size
-        self._outcomes.ended_otherwise(batch)
+        self._outcomes.drop_probe(batch)
 
     def _settle(self, task_id: str, watched: Watched) -> None:
         context, batch = self._context, watched.batch

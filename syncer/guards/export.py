@@ -19,7 +19,7 @@ from syncer.arrow import numbers
 from syncer.errors import GuardError, Stop
 from syncer.guards import keys as keyguard
 from syncer.model import shown_key
-from syncer.plan.diff import Diff, Verdict
+from syncer.plan.diff import Diff, Standing
 
 if TYPE_CHECKING:
     from syncer.guards.keys import Damage, LookUp
@@ -302,7 +302,7 @@ def _changes(guards: Guards, tonight: Tonight, past: Past, full: bool | None) ->
         if past.known(int(PERCENT * changed / guards.percent) + 1) * guards.percent >= PERCENT * changed:
             return  # it was counted only as far as it took to know
         known = past.known(None)
-    rows = diff.groups.leaders[np.flatnonzero(diff.verdicts() == Verdict.CHANGED)[:EXAMPLES_MAX]]
+    rows = diff.groups.leaders[np.flatnonzero(diff.verdicts() == Standing.CHANGED)[:EXAMPLES_MAX]]
     examples = ", ".join(
         f"{shown_key(key)} ({diff.records.payloads.data[payload]})"
         for key, payload in zip(

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from syncer.errors import IllegalTransitionError, LedgerWriteError, UsageError
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.engine import ledger_error
+from syncer.ledger.database import ledger_error
 from syncer.lifecycle.batch import Event, State, after
 from syncer.safe import private
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, insert, select, update
 
 from syncer.errors import LedgerError
-from syncer.ledger import audit, check, migrate, past, plans, reads, uploads
+from syncer.ledger import audit, check, migrate, past_runs, plans, reads, uploads
 from syncer.ledger import schema as t
-from syncer.ledger.engine import create_file, ledger_error, ledger_path, open_engine, refuse_empty
+from syncer.ledger.database import create_file, ledger_error, ledger_path, open_engine, refuse_empty
 from syncer.ledger.lock import LedgerLock, was_whole
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.values import UpgradeResult
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from sqlalchemy import Connection
 
-    from syncer.ledger.values import Batch, HistoryEntry, Item, Job, Run, Source
+    from syncer.ledger.values import Batch, HistoryEntry, Item, Job, Run, SourceRecord
     from syncer.process.clock import Uptime
 
 
@@ -172,22 +172,22 @@ class Ledger:
     def known_count(self, job: Job, most: int | None = None) -> int:
         """Count the keys of a job that are known, up to ``most`` (None: all of them)."""
         with self.transaction() as connection:
-            return past.known_count(connection, job.id, most)
+            return past_runs.known_count(connection, job.id, most)
 
     def known_alike(self, job: Job, folded: str) -> list[str]:
         """Return known keys that are `folded` up to leading zeros and letter case."""
         with self.transaction() as connection:
-            return past.known_alike(connection, job.id, folded)
+            return past_runs.known_alike(connection, job.id, folded)
 
     def past_runs(self, job: Job, *, most: int) -> list[PastRun]:
         """Return the newest completed runs of a job, newest first."""
         with self.transaction() as connection:
-            return past.past_runs(connection, job.id, most)
+            return past_runs.past_runs(connection, job.id, most)
 
     def runs_of_content(self, job: Job, contents: Sequence[str]) -> list[tuple[int, str, str]]:
         """Return which completed runs of a job read files of these contents: run, moment, SHA-256; newest first."""
         with self.transaction() as connection:
-            return past.runs_of_content(connection, job.id, contents)
+            return past_runs.runs_of_content(connection, job.id, contents)
 
     def run(self, run_id: int) -> Run | None:
         """Return one run."""
@@ -263,7 +263,7 @@ class Ledger:
         with self.transaction() as connection:
             yield from reads.planned_outcomes(connection, run_id)
 
-    def sources(self, run_id: int) -> list[Source]:
+    def sources(self, run_id: int) -> list[SourceRecord]:
         """Return the input files of a run."""
         with self.transaction() as connection:
             return reads.sources(connection, run_id)

@@ -10,7 +10,7 @@ from sqlalchemy import and_, bindparam, case, false, func, select
 
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.values import Attempt, Batch, Item, Job, Run, Source
+from syncer.ledger.values import Attempt, Batch, Item, Job, Run, SourceRecord
 from syncer.lifecycle.batch import BUCKET_OF, Bucket, State
 from syncer.model import shown_key
 from syncer.process.clock import Uptime
@@ -80,10 +80,10 @@ def _run(row: Row[Any]) -> Run:
     )
 
 
-def sources(connection: Connection, run_id: int) -> list[Source]:
+def sources(connection: Connection, run_id: int) -> list[SourceRecord]:
     """Return the input files of a run, in the order of the command line."""
     query = select(t.sources).where(t.sources.c.run_id == run_id).order_by(t.sources.c.id)
-    return [Source(row.id, row.name, row.sha256, row.size_bytes, row.rows) for row in connection.execute(query)]
+    return [SourceRecord(row.id, row.name, row.sha256, row.size_bytes, row.rows) for row in connection.execute(query)]
 
 
 def batches_in(

@@ -21,7 +21,7 @@ from syncer.errors import LedgerCorruptError, UsageError
 from syncer.ledger import migrate
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.engine import ledger_path, open_engine
+from syncer.ledger.database import ledger_path, open_engine
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.lock import LedgerLock
 

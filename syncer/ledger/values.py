@@ -42,7 +42,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceRecord:
     """An input file of a run, as recorded."""
 
     id: int

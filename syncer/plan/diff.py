@@ -32,7 +32,7 @@ LINES_NAMED_MAX = 10
 """Lines that one message names before it says how many more there are."""
 
 
-class Verdict(IntEnum):
+class Standing(IntEnum):
     """What a key's rows mean, compared with the ledger."""
 
     NEW = 0
@@ -114,12 +114,12 @@ class Diff:
             )
 
     def verdicts(self) -> npt.NDArray[np.uint8]:
-        """Return the `Verdict` of each key group."""
-        verdicts = np.full(len(self.groups), Verdict.NEW, np.uint8)
-        verdicts[self._known] = Verdict.CHANGED
-        verdicts[self._same] = Verdict.UNCHANGED
-        verdicts[self._held] = Verdict.HELD
-        verdicts[self._conflict] = Verdict.CONFLICT
+        """Return the `Standing` of each key group."""
+        verdicts = np.full(len(self.groups), Standing.NEW, np.uint8)
+        verdicts[self._known] = Standing.CHANGED
+        verdicts[self._same] = Standing.UNCHANGED
+        verdicts[self._held] = Standing.HELD
+        verdicts[self._conflict] = Standing.CONFLICT
         return verdicts
 
     def new_leaders(self) -> npt.NDArray[np.int32]:

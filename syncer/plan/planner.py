@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from syncer.arrow import as_numpy, numbers
 from syncer.model import KEY_SEPARATOR, Items, Mode, Plan, RowCounts
 from syncer.plan.batching import batch, batch_composite
-from syncer.plan.diff import Diff, Verdict
+from syncer.plan.diff import Diff, Standing
 from syncer.plan.ordering import key_order
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def make_plan(
     carried values to their canonical data. ``force`` sends unchanged values too.
     """
     verdicts = diff.verdicts()
-    wanted = (verdicts == Verdict.NEW) | (verdicts == Verdict.CHANGED)
+    wanted = (verdicts == Standing.NEW) | (verdicts == Standing.CHANGED)
     if force:
-        wanted |= verdicts == Verdict.UNCHANGED
+        wanted |= verdicts == Standing.UNCHANGED
     chosen = np.zeros(len(diff.records.keys), bool)
     chosen[diff.groups.leaders[wanted]] = True
     items = _with_carried(diff, _of_rows(diff, np.flatnonzero(chosen).astype(np.int32)), carried_data)
@@ -106,13 +106,13 @@ def _key_codes(keys: pa.LargeStringArray, columns: int) -> list[npt.NDArray[np.i
 
 
 def _count(diff: Diff, verdicts: npt.NDArray[np.uint8], conflicting_rows: int) -> RowCounts:
-    groups = [np.count_nonzero(verdicts == verdict) for verdict in Verdict]
+    groups = [np.count_nonzero(verdicts == verdict) for verdict in Standing]
     return RowCounts(
         read=diff.records.rows_read,
-        new=int(groups[Verdict.NEW]),
-        changed=int(groups[Verdict.CHANGED]),
-        unchanged=int(groups[Verdict.UNCHANGED]),
-        held=int(groups[Verdict.HELD]),
-        duplicate=len(diff.records.keys) - conflicting_rows - int(len(verdicts) - groups[Verdict.CONFLICT]),
+        new=int(groups[Standing.NEW]),
+        changed=int(groups[Standing.CHANGED]),
+        unchanged=int(groups[Standing.UNCHANGED]),
+        held=int(groups[Standing.HELD]),
+        duplicate=len(diff.records.keys) - conflicting_rows - int(len(verdicts) - groups[Standing.CONFLICT]),
         invalid=len(diff.records.rejections) + conflicting_rows,
     )

@@ -28,46 +28,48 @@ HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Vetted:
+class CheckedProducts:
     """The names that no product bears, and what there is to say about the check."""
 
     unknown: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
 
-Vet = Callable[[frozenset[str]], Vetted]
+ProductCheck = Callable[[frozenset[str]], CheckedProducts]
 """Told every product that rows name (SKUs, or ids as text), says which of them are unknown."""
 
 
-def by_copy(ledger: Ledger | None, *, wall_s: float, max_age_h: float) -> Vet:
+def by_copy(ledger: Ledger | None, *, wall_s: float, max_age_h: float) -> ProductCheck:
     """Return a check by the ledger's copy alone, for ``plan``: a copy that is missing or too old checks nothing."""
 
-    def vet(named: frozenset[str]) -> Vetted:
+    def vet(named: frozenset[str]) -> CheckedProducts:
         if not named:
-            return Vetted()
+            return CheckedProducts()
         pull = last_pull(ledger) if ledger is not None else None
         if ledger is None or pull is None:
-            return Vetted(notes=("products are not checked: the ledger has no copy of them (syncer products pull)",))
+            return CheckedProducts(
+                notes=("products are not checked: the ledger has no copy of them (syncer products pull)",)
+            )
         if pull.seen_at < utc_text(wall_s - max_age_h * HOUR_S):
             words = f"products are not checked: their copy is of {pull.seen_at}, older than products.max_age_h"
-            return Vetted(notes=(f"{words} (syncer products pull)",))
+            return CheckedProducts(notes=(f"{words} (syncer products pull)",))
         unknown = named - known_names(ledger, named, since=pull.seen_at)
         words = f"{len(unknown)} products are not in the copy of {pull.seen_at}; sync asks the API about them"
-        return Vetted(unknown, (words,) if unknown else ())
+        return CheckedProducts(unknown, (words,) if unknown else ())
 
     return vet
 
 
-def by_api(ledger: Ledger, reader: Reader, *, max_age_h: float, observe: Observe) -> Vet:
+def by_api(ledger: Ledger, reader: Reader, *, max_age_h: float, observe: Observe) -> ProductCheck:
     """Return a check by the ledger's copy, refreshed when it is too old, and by look-ups of what it lacks."""
 
-    def vet(named: frozenset[str]) -> Vetted:
+    def vet(named: frozenset[str]) -> CheckedProducts:
         if not named:
-            return Vetted()
+            return CheckedProducts()
         try:
             return _Check(ledger, reader, named, max_age_h, observe).run()
         except ForbiddenError:
-            return Vetted(notes=("products are not checked: the token lacks the permission product_view",))
+            return CheckedProducts(notes=("products are not checked: the token lacks the permission product_view",))
 
     return vet
 
@@ -85,7 +87,7 @@ class _Check:
         pull = last_pull(ledger)
         self._since = pull.seen_at if pull is not None and pull.seen_at >= horizon else ""
 
-    def run(self) -> Vetted:
+    def run(self) -> CheckedProducts:
         if not self._since:
             self._pull()
         missing = self._missing()
@@ -93,7 +95,7 @@ class _Check:
             self._pull()
             missing = self._missing()
         if not missing:
-            return Vetted()
+            return CheckedProducts()
         found = self._look_up(missing[:LOOK_UPS_MAX])
         unknown = frozenset(missing) - found
         if not self._fresh and any(name.isdigit() for name in unknown):
@@ -102,8 +104,8 @@ class _Check:
         if found and len(missing) > LOOK_UPS_MAX:
             unknown &= frozenset(missing[:LOOK_UPS_MAX])
             words = f"{len(missing) - LOOK_UPS_MAX} products are not checked: the API's list lacks some that it knows"
-            return Vetted(unknown, (words,))
-        return Vetted(unknown)
+            return CheckedProducts(unknown, (words,))
+        return CheckedProducts(unknown)
 
     def _pull(self) -> None:
         log.info("reading the list of products")

@@ -1,8 +1,8 @@
 """Reading the company's products: the whole list, although it may change meanwhile, and single ones by their SKU.
 
 The list comes in pages by offset: a product that appears or goes while pages are read shifts all later ones, so that
-one is shown twice or not at all. What always holds of a `Pull`: its last reading had no product twice and as many as
-the API counted on every page; and what takes several pages was read until two readings in a row showed the same
+one is shown twice or not at all. What always holds of a `ProductPull`: its last reading had no product twice and as
+many as the API counted on every page; and what takes several pages was read until two readings in a row showed the same
 products in the same order. So no product that was there all the time is missing.
 """
 
@@ -34,7 +34,7 @@ Observe = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Pull:
+class ProductPull:
     """A list that was read whole, with all its products."""
 
     record: PullRecord
@@ -42,7 +42,7 @@ class Pull:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _ListReading:
     """One reading of the list, from its first page to its last. ``fault``: why it cannot be whole; empty: it may be."""
 
     products: tuple[Product, ...] = ()
@@ -54,7 +54,7 @@ class _Reading:
         return [product.id for product in self.products]
 
 
-def pull_products(reader: Reader, *, archived: bool, observe: Observe = lambda done, of: None) -> Pull:
+def pull_products(reader: Reader, *, archived: bool, observe: Observe = lambda done, of: None) -> ProductPull:
     """Read all products, with ``archived`` those too. Raises `UnreachableError` when the list does not stand still."""
     requests = reader.counts.reads
     queries = [list_query(archived=scope) for scope in ((False, True) if archived else (False,))]
@@ -65,7 +65,7 @@ def pull_products(reader: Reader, *, archived: bool, observe: Observe = lambda d
         if not reading.fault and (reading.pages == 1 or before == reading.ids):
             products = tuple(record_of(product, seen_at) for product in reading.products)
             requests = reader.counts.reads - requests
-            return Pull(PullRecord(seen_at, reader.at(), archived, len(products), number, requests), products)
+            return ProductPull(PullRecord(seen_at, reader.at(), archived, len(products), number, requests), products)
         if reading.fault or before is not None:
             log.info("the products changed while their list was read (%s): reading it again", reading.fault or "others")
             if number < ROUNDS_MAX:
@@ -79,7 +79,7 @@ def pull_products(reader: Reader, *, archived: bool, observe: Observe = lambda d
     )
 
 
-def _read_all(reader: Reader, queries: Sequence[Mapping[str, str]], observe: Observe) -> _Reading:
+def _read_all(reader: Reader, queries: Sequence[Mapping[str, str]], observe: Observe) -> _ListReading:
     """Read lists one after the other. A product in two of them (archived meanwhile, say) is as the later one has it."""
     products: dict[int, Product] = {}
     pages = 0
@@ -89,10 +89,10 @@ def _read_all(reader: Reader, queries: Sequence[Mapping[str, str]], observe: Obs
             return reading
         pages += reading.pages
         products |= {product.id: product for product in reading.products}
-    return _Reading(tuple(products.values()), pages)
+    return _ListReading(tuple(products.values()), pages)
 
 
-def _read_list(reader: Reader, query: Mapping[str, str], observe: Observe, before: int) -> _Reading:
+def _read_list(reader: Reader, query: Mapping[str, str], observe: Observe, before: int) -> _ListReading:
     """Read one list from its first page to its last, or as far as it can be whole; ``before`` were read already."""
     products: list[Product] = []
     seen: set[int] = set()
@@ -101,19 +101,19 @@ def _read_list(reader: Reader, query: Mapping[str, str], observe: Observe, befor
         answer = _page(reader, asked)
         pages += 1
         if count not in {-1, answer.count}:
-            return _Reading(fault=f"there were {count} of them, then {answer.count}")
+            return _ListReading(fault=f"there were {count} of them, then {answer.count}")
         count = answer.count
         ids = [product.id for product in answer.products]
         if len(set(ids)) < len(ids) or not seen.isdisjoint(ids):
-            return _Reading(fault="one came twice")
+            return _ListReading(fault="one came twice")
         products += answer.products
         seen.update(ids)
         observe(before + len(products), before + count)
         if answer.following is None:
             short = f"{len(products)} of {count} came" if len(products) != count else ""
-            return _Reading(tuple(products), pages, short)
+            return _ListReading(tuple(products), pages, short)
         if not ids or len(products) >= count or count > PRODUCTS_MAX:
-            return _Reading(fault=f"pages go on after {len(products)} of {count}")
+            return _ListReading(fault=f"pages go on after {len(products)} of {count}")
         asked = answer.following
 
 

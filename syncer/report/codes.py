@@ -21,7 +21,7 @@ from syncer.report.text import error_text
 if TYPE_CHECKING:
     from syncer.api.ingestion import WorkOrder
     from syncer.codes.reading import Reject
-    from syncer.codes.results import CodesResult
+    from syncer.codes.upload_result import CodesResult
     from syncer.ledger.upload_values import CodeError, CodeUpload, Upload
 
 DOCUMENT_ROWS_MAX = 100

@@ -15,7 +15,7 @@ from syncer.results import SHOWN_REJECTIONS_MAX, SyncResult
 if TYPE_CHECKING:
     from syncer.errors import SyncerError
     from syncer.ledger.values import HistoryEntry, Run
-    from syncer.results import Finding, RunDetails, RunSummary
+    from syncer.results import CheckResult, RunDetails, RunSummary
 
 SCHEMA = 1
 """Version of the documents: rises only when a member is renamed or goes."""
@@ -57,7 +57,7 @@ def failure_document(command: str, error: SyncerError) -> dict[str, Any]:
     return {**sync_document(SyncResult(command, error=error)), "run": None}
 
 
-def check_document(findings: Sequence[Finding], exit_code: int) -> dict[str, Any]:
+def check_document(findings: Sequence[CheckResult], exit_code: int) -> dict[str, Any]:
     """Return the document of ``check``."""
     first = next((finding.error for finding in findings if finding.error is not None), None)
     return {

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from syncer.codes.results import CodesResult
+from syncer.codes.upload_result import CodesResult
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK
 from syncer.report import codes, products, scans
 from syncer.report.document import SCHEMA, error_document, sync_document
 from syncer.report.text import error_text, sync_text
-from syncer.results import PullResult, SyncResult
-from syncer.scans.results import PullResult as ScansPulled
-from syncer.scans.results import RawResult
+from syncer.results import ProductsPullResult, SyncResult
+from syncer.scans.pull_result import RawResult, ScansPullResult
 
 if TYPE_CHECKING:
     from syncer.results import NightResult, StepOutcome, StepResult
@@ -48,9 +47,9 @@ def _summary(step: StepOutcome) -> dict[str, Any] | None:
     match step.result:
         case SyncResult() as result:
             return sync_document(result)
-        case PullResult() as result:
+        case ProductsPullResult() as result:
             return products.pull_document(result)
-        case ScansPulled() as result:
+        case ScansPullResult() as result:
             return scans.pull_document(result)
         case RawResult() as result:
             return scans.raw_document(result)
@@ -64,9 +63,9 @@ def _text(result: StepResult) -> RenderableType:
     match result:
         case SyncResult():
             return sync_text(result)
-        case PullResult():
+        case ProductsPullResult():
             return products.pull_text(result)
-        case ScansPulled():
+        case ScansPullResult():
             return scans.pull_text(result)
         case RawResult():
             return scans.raw_text(result)

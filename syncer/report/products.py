@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from syncer.ledger.products import ProductRecord
-    from syncer.results import ProductsView, ProductView, PullResult
+    from syncer.results import ProductsPullResult, ProductsView, ProductView
 
 WHOLE = ("id", "code_count", "active_code_count", "blacklisted_code_count", "brand.id", "company.id", "campaign.id")
 FLAGS = ("is_archived", "campaign.is_archived")
@@ -36,7 +36,7 @@ COLUMNS = (
 _PATHS = tuple((column, column.split(".")) for column in COLUMNS)
 
 
-def pull_document(result: PullResult) -> dict[str, Any]:
+def pull_document(result: ProductsPullResult) -> dict[str, Any]:
     """Return what ``products pull --json`` says."""
     requests = {name: value for name, value in asdict(result.requests).items() if name in _READS}
     return {
@@ -56,7 +56,7 @@ def pull_document(result: PullResult) -> dict[str, Any]:
 _READS = frozenset({"reads", "throttled", "retries"})
 
 
-def pull_text(result: PullResult) -> RenderableType:
+def pull_text(result: ProductsPullResult) -> RenderableType:
     """Return what ``products pull`` says."""
     pull = result.pull
     scope = "with the archived ones" if pull.archived else "without archived ones"

@@ -16,12 +16,12 @@ from syncer.scans.pull import iso
 
 if TYPE_CHECKING:
     from syncer.scans.compare import Comparison
-    from syncer.scans.results import PullResult, RawResult
+    from syncer.scans.pull_result import RawResult, ScansPullResult
 
 SHOWN_ROWS = 10
 
 
-def pull_document(result: PullResult) -> dict[str, Any]:
+def pull_document(result: ScansPullResult) -> dict[str, Any]:
     """Return the document of ``scans pull``."""
     state = result.state
     return {
@@ -49,7 +49,7 @@ def pull_document(result: PullResult) -> dict[str, Any]:
     }
 
 
-def pull_text(result: PullResult) -> RenderableType:
+def pull_text(result: ScansPullResult) -> RenderableType:
     """Return what a pull came to, in words."""
     counts, state = result.counts, result.state
     rate = f", {counts.delivered / result.seconds:,.0f} a second" if result.seconds > 1 and counts.delivered else ""

@@ -18,7 +18,7 @@ from syncer.safe.inert import inert, inert_lines
 if TYPE_CHECKING:
     from syncer.errors import SyncerError
     from syncer.ledger.values import HistoryEntry, Run
-    from syncer.results import Concern, Finding, RunDetails, RunSummary, SyncResult
+    from syncer.results import CheckResult, Concern, RunDetails, RunSummary, SyncResult
 
 SHOWN_REJECTIONS = 10
 WORDS: Mapping[Bucket, str] = {
@@ -184,7 +184,7 @@ def said(error: SyncerError) -> str:
     return inert_lines(error.message).replace("\n", "\n    ")
 
 
-def check_text(findings: Sequence[Finding]) -> RenderableType:
+def check_text(findings: Sequence[CheckResult]) -> RenderableType:
     """Return the page of ``check``."""
     table = _table("", "checked", "found")
     for finding in findings:

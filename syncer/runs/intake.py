@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from syncer.errors import GuardError
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Job
-    from syncer.products.check import Vet
+    from syncer.products.check import ProductCheck
     from syncer.rows.validate import Validator
     from syncer.source import Source
 
@@ -76,7 +76,7 @@ def _named(column: pa.DictionaryArray) -> set[str]:
     return {value for value in column.dictionary.take(used).to_pylist() if value}
 
 
-def vet_products(records: Records, vet: Vet, named: set[str]) -> tuple[Records, tuple[str, ...]]:
+def check_products(records: Records, vet: ProductCheck, named: set[str]) -> tuple[Records, tuple[str, ...]]:
     """Reject the rows that name an unknown product; return the others, and what there is to say about the check."""
     vetted = vet(frozenset(named))
     if not vetted.unknown:
@@ -113,7 +113,7 @@ def plan_files(
     force: bool,
     guard: Guards | None,
     observe: Callable[[int], None],
-    vet: Vet | None = None,
+    vet: ProductCheck | None = None,
 ) -> Intake:
     """Read the files and plan what to send; `guard` looks at both (None: it was told to let them through)."""
     named: set[str] | None = set() if vet is not None and PRODUCT in validator.fields else None
@@ -121,7 +121,7 @@ def plan_files(
     records = read_records(sources, validator, watch, observe, named)
     notes: tuple[str, ...] = ()
     if vet is not None and named is not None:
-        records, notes = vet_products(records, vet, named)
+        records, notes = check_products(records, vet, named)
     diff = compare(records, ledger, job)
     carried = sorted({int(payload_id) for block in diff.carried for payload_id in np.unique(block.payload_ids)})
     plan = make_plan(

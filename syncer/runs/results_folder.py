@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from syncer.errors import OutputError, SourceError, UsageError
 from syncer.lifecycle.batch import Bucket
-from syncer.plan.diff import Verdict
+from syncer.plan.diff import Standing
 from syncer.plan.records import key_text
 from syncer.safe import private
 from syncer.safe.formulas import EXTRA_COLUMNS, neutral
@@ -76,10 +76,10 @@ class Fates:
         return [self._of_group(group) for group in self._groups.find(keys).tolist()]
 
     def _of_group(self, group: int) -> tuple[str, str, str]:
-        verdict = Verdict(self._verdicts[group])
-        if verdict is Verdict.UNCHANGED:
+        verdict = Standing(self._verdicts[group])
+        if verdict is Standing.UNCHANGED:
             return "confirmed.csv", "unchanged", "the same data was confirmed before"
-        if verdict is Verdict.HELD:
+        if verdict is Standing.HELD:
             return "unprocessed.csv", "held", "an earlier upload of this value is not settled yet"
         bucket = _BUCKETS[self._buckets[group]]
         return _FILE_OF[bucket], bucket.value, self._words.get(group, "")

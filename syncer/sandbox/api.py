@@ -12,7 +12,7 @@ from syncer.sandbox.ingestion_api import ROWS as INGESTION_ROWS
 from syncer.sandbox.products import body as product_body
 from syncer.sandbox.request import Request, Route
 from syncer.sandbox.scm import Answer, check_async, group_body, list_tasks, task_body, upload_sync
-from syncer.sandbox.world import Task
+from syncer.sandbox.world import StoredTask
 
 SCM_PERMISSIONS = frozenset({"codes_view", "scm_bulk_edit", "scm_code_edit", "product_view"})
 SCANS_PERMISSIONS = frozenset({"scans_download"})
@@ -57,7 +57,7 @@ def _tasks(request: Request) -> Answer:
     return 200, {"count": len(bodies), "next": None, "previous": None, "results": bodies}
 
 
-def _page(request: Request, tasks: list[Task]) -> dict[str, Any]:
+def _page(request: Request, tasks: list[StoredTask]) -> dict[str, Any]:
     query = request.query
     limit = min(int(query.get("limit", request.sandbox.config.page_size)), PAGE_MAX)
     offset = int(query.get("offset", 0))
@@ -76,7 +76,7 @@ def _page(request: Request, tasks: list[Task]) -> dict[str, Any]:
     }
 
 
-def _body(request: Request, task: Task, *, details: bool = False) -> dict[str, Any]:
+def _body(request: Request, task: StoredTask, *, details: bool = False) -> dict[str, Any]:
     unlist = request.sandbox.config.unlist_single_values
     return task_body(task, request.sandbox.iso, details=details, unlist=unlist)
 

@@ -13,7 +13,7 @@ from syncer.sandbox.api import ROUTES
 from syncer.sandbox.control import control
 from syncer.sandbox.faults import TASK_KINDS, Fault
 from syncer.sandbox.request import Request, Route
-from syncer.sandbox.state import State
+from syncer.sandbox.state import SandboxState
 from syncer.sandbox.wire import Handler, Result
 
 
@@ -127,7 +127,9 @@ def _find(path: str) -> tuple[Route | None, Mapping[str, str]]:
     return None, {}
 
 
-def _bend(sandbox: State, fault: Fault, answer: tuple[int, Any], tasks_before: int, asked: str) -> tuple[int, Any]:
+def _bend(
+    sandbox: SandboxState, fault: Fault, answer: tuple[int, Any], tasks_before: int, asked: str
+) -> tuple[int, Any]:
     """Let a fault change what was processed: a task's fate, a count, the named items."""
     status_code, document = answer
     if status_code != 200 or not isinstance(document, dict):  # noqa: PLR2004

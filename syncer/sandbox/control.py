@@ -24,10 +24,10 @@ from typing import Any
 from syncer.sandbox.ingestion import record_look
 from syncer.sandbox.products import act, body
 from syncer.sandbox.scm import task_body
-from syncer.sandbox.state import State
+from syncer.sandbox.state import SandboxState
 
 
-def control(sandbox: State, method: str, path: str, query: dict[str, str], content: bytes) -> tuple[int, Any]:
+def control(sandbox: SandboxState, method: str, path: str, query: dict[str, str], content: bytes) -> tuple[int, Any]:
     """Answer a request to the control door."""
     with sandbox.lock:
         sandbox.world.advance(sandbox.now_s())
@@ -39,7 +39,7 @@ def control(sandbox: State, method: str, path: str, query: dict[str, str], conte
             return 400, {"detail": str(error)}
 
 
-def _look(sandbox: State, path: str, query: dict[str, str]) -> tuple[int, Any]:
+def _look(sandbox: SandboxState, path: str, query: dict[str, str]) -> tuple[int, Any]:
     world = sandbox.world
     match path:
         case "/":
@@ -65,7 +65,7 @@ def _look(sandbox: State, path: str, query: dict[str, str]) -> tuple[int, Any]:
     return 404, {"detail": "Not found."}
 
 
-def _act(sandbox: State, path: str, document: Any) -> tuple[int, Any]:
+def _act(sandbox: SandboxState, path: str, document: Any) -> tuple[int, Any]:
     match path:
         case "/sandbox/codes":
             for fields in document:
@@ -84,7 +84,7 @@ def _act(sandbox: State, path: str, document: Any) -> tuple[int, Any]:
     return 404, {"detail": "Not found."}
 
 
-def _overview(sandbox: State) -> str:
+def _overview(sandbox: SandboxState) -> str:
     world = sandbox.world
     states: dict[str, int] = {}
     for task in world.tasks.values():

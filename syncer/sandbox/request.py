@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from syncer.sandbox.scm import Answer
-from syncer.sandbox.state import State
+from syncer.sandbox.state import SandboxState
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request that passed access and limits. ``document`` is the decoded body of a POST."""
 
-    sandbox: State
+    sandbox: SandboxState
     method: str
     path: str
     arguments: Mapping[str, str]

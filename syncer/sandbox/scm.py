@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from syncer.sandbox.world import IDENTIFIERS, TASK_STATES, Task, World
+from syncer.sandbox.world import IDENTIFIERS, TASK_STATES, StoredTask, World
 
 Answer = tuple[int, Any]
 SYNC_ITEMS_MAX = 100
@@ -151,7 +151,7 @@ def _constraints(world: World, given: Any) -> tuple[dict[str, list[str]], Any]:
     return constraints, errors
 
 
-def task_body(task: Task, iso: Callable[[float], str], *, details: bool, unlist: bool) -> dict[str, Any]:
+def task_body(task: StoredTask, iso: Callable[[float], str], *, details: bool, unlist: bool) -> dict[str, Any]:
     """Write a task as the API shows it; ``details`` stands in the answer about one task only."""
     body: dict[str, Any] = {
         "id": task.id,
@@ -175,7 +175,7 @@ def task_body(task: Task, iso: Callable[[float], str], *, details: bool, unlist:
     return body
 
 
-def list_tasks(world: World, query: dict[str, str], iso: Callable[[float], str]) -> list[Task]:
+def list_tasks(world: World, query: dict[str, str], iso: Callable[[float], str]) -> list[StoredTask]:
     """Return the tasks that a list's filters select, newest first; raise `ValueError` for a time that is none."""
     found = [task for task in world.tasks.values() if not task.forgotten]
     if "state" in query:

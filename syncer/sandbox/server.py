@@ -7,12 +7,12 @@ from types import TracebackType
 
 from syncer.sandbox.api_host import ApiHandler
 from syncer.sandbox.config import SandboxConfig
-from syncer.sandbox.state import State
+from syncer.sandbox.state import SandboxState
 from syncer.sandbox.storage import StorageHandler
 from syncer.sandbox.wire import Host
 
 
-class Sandbox(State):
+class Sandbox(SandboxState):
     """The emulator. Use as a context manager: it listens from construction to `close`."""
 
     def __init__(self, config: SandboxConfig | None = None) -> None:

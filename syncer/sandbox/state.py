@@ -40,7 +40,7 @@ class Logged:
     token: str
 
 
-class State:
+class SandboxState:
     """All that answers depend on. ``url`` and ``storage_url`` are where its hosts listen; empty while none does."""
 
     def __init__(self, config: SandboxConfig | None = None) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from syncer.sandbox.faults import Fault
 from syncer.sandbox.scans import Lines, Page
-from syncer.sandbox.state import Logged, State
+from syncer.sandbox.state import Logged, SandboxState
 
 Result = tuple[int, Any, dict[str, str]]
 """Status code, document and headers of an answer; 0: none is to be given."""
@@ -27,7 +27,7 @@ class Host(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, port: int, handler: type[Handler], sandbox: State) -> None:
+    def __init__(self, port: int, handler: type[Handler], sandbox: SandboxState) -> None:
         super().__init__(("127.0.0.1", port), handler)
         self.sandbox = sandbox
         self.port: int = self.server_address[1]

@@ -25,7 +25,7 @@ _ATTRIBUTES = {"extended_id", "serial_number", "product", "activation_status", "
 
 
 @dataclass(slots=True)
-class WorkOrder:
+class StoredWorkOrder:
     """One work order: the codes that one ingestion made."""
 
     id: int
@@ -51,17 +51,17 @@ class WorkOrders:
     """All work orders and documents of one sandbox."""
 
     def __init__(self) -> None:
-        self.orders: dict[int, WorkOrder] = {}
+        self.orders: dict[int, StoredWorkOrder] = {}
         self.documents: dict[str, Document] = {}
 
-    def add(self, record_key: str, codes: list[str], url_prefix: str, at_s: float) -> WorkOrder:
+    def add(self, record_key: str, codes: list[str], url_prefix: str, at_s: float) -> StoredWorkOrder:
         """Make the work order of a finished ingestion."""
         number = 1290 + len(self.orders)
-        order = WorkOrder(number, f"Code ingestion {record_key}", codes, url_prefix, at_s)
+        order = StoredWorkOrder(number, f"Code ingestion {record_key}", codes, url_prefix, at_s)
         self.orders[number] = order
         return order
 
-    def list(self, query: Mapping[str, str]) -> list[WorkOrder]:
+    def list(self, query: Mapping[str, str]) -> list[StoredWorkOrder]:
         """Return the orders that the filters let through, newest first."""
         archived = {"0": False, "1": True}.get(query.get("is_archived", ""))
         search = query.get("search", "").lower()
@@ -72,7 +72,7 @@ class WorkOrders:
         ]
 
 
-def order_body(order: WorkOrder, iso: Callable[[float], str]) -> dict[str, Any]:
+def order_body(order: StoredWorkOrder, iso: Callable[[float], str]) -> dict[str, Any]:
     """Write a work order as the list shows it."""
     return {
         "id": order.id,
@@ -86,7 +86,7 @@ def order_body(order: WorkOrder, iso: Callable[[float], str]) -> dict[str, Any]:
     }
 
 
-def order_zip(order: WorkOrder, world: World) -> bytes:
+def order_zip(order: StoredWorkOrder, world: World) -> bytes:
     """Return the zip of a work order: ``codes.csv``, and an example image."""
     table = io.StringIO()
     writer = csv.writer(table)

@@ -45,7 +45,7 @@ class Write:
 
 
 @dataclass(slots=True)
-class Task:
+class StoredTask:
     """A background job of an async upload. Times are seconds of the world's clock; None: has not happened."""
 
     id: str
@@ -80,13 +80,13 @@ class World:
         self.campaigns = campaigns
         self.products = products
         self.codes: list[Code] = []
-        self.tasks: dict[str, Task] = {}
+        self.tasks: dict[str, StoredTask] = {}
         self.journal: list[Write] = []
         self.violations: list[str] = []
         self._index: dict[str, dict[str, set[int]]] = {}
         self._orders = itertools.count(1)
         self._random = Random(seed)  # noqa: S311  ids of an emulator are not secrets
-        self._open: list[Task] = []
+        self._open: list[StoredTask] = []
         for fields in codes:
             self.add_code(fields)
 
@@ -152,11 +152,11 @@ class World:
         now_s: float,
         start_s: float,
         run_s: float,
-    ) -> Task:
+    ) -> StoredTask:
         """Queue an async upload."""
         self._look_for_overlap(constraints, reference)
         task_id = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
-        task = Task(task_id, reference, constraints, scm_data, now_s, now_s + start_s, now_s + start_s + run_s)
+        task = StoredTask(task_id, reference, constraints, scm_data, now_s, now_s + start_s, now_s + start_s + run_s)
         self.tasks[task_id] = task
         self._open.append(task)
         return task
@@ -181,7 +181,7 @@ class World:
             if task.state == "in-progress" and now_s >= task.end_due_s:
                 self._end(task)
 
-    def _end(self, task: Task) -> None:
+    def _end(self, task: StoredTask) -> None:
         self._open.remove(task)
         task.ended_s = task.end_due_s
         if task.fails:

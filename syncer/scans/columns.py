@@ -80,7 +80,7 @@ SCM_PREFIX = "scm."
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class ScanBlock:
     """Scans as columns; ``ids`` and ``times_us`` (microseconds since the epoch) stand beside ``table``, row by row."""
 
     table: pa.Table
@@ -90,14 +90,14 @@ class Block:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def only(self, chosen: npt.NDArray[np.bool_]) -> Block:
+    def only(self, chosen: npt.NDArray[np.bool_]) -> ScanBlock:
         """Return the chosen rows."""
         if chosen.all():
             return self
-        return Block(self.table.filter(pa.array(chosen)), self.ids[chosen], self.times_us[chosen])
+        return ScanBlock(self.table.filter(pa.array(chosen)), self.ids[chosen], self.times_us[chosen])
 
 
-def block_of(scans: Sequence[Scan]) -> Block:
+def block_of(scans: Sequence[Scan]) -> ScanBlock:
     """Turn a page into columns; raise `ValueError` when a uuid or a time is none."""
     ids = ids_of([scan.uuid for scan in scans])
     times_us = _times_us([scan.creation_date for scan in scans])
@@ -116,23 +116,23 @@ def block_of(scans: Sequence[Scan]) -> Block:
             columns[SCM_PREFIX + name] = pa.array(values, TEXT)
         except (pa.ArrowTypeError, pa.ArrowInvalid):  # not all are texts
             columns[SCM_PREFIX + name] = pa.array(list(map(_text, values)), TEXT)
-    return Block(pa.table(columns), ids, times_us)
+    return ScanBlock(pa.table(columns), ids, times_us)
 
 
-def joined(blocks: Sequence[Block], fields: Sequence[str]) -> Block:
+def joined(blocks: Sequence[ScanBlock], fields: Sequence[str]) -> ScanBlock:
     """Put blocks together, with exactly the columns that `fields` ask for, in their order."""
     rows = sum(map(len, blocks))
     tables = pa.concat_tables([block.table for block in blocks], promote_options="default")
     names = [*FIXED, *(SCM_PREFIX + name for name in fields)]
     columns = [tables[name] if name in tables.column_names else pa.nulls(rows, TEXT) for name in names]
-    return Block(
+    return ScanBlock(
         pa.table(columns, names=names),
         np.concatenate([block.ids for block in blocks]),
         np.concatenate([block.times_us for block in blocks]),
     )
 
 
-def scm_fields(block: Block) -> list[str]:
+def scm_fields(block: ScanBlock) -> list[str]:
     """Return the SCM fields of a block, in its order."""
     return [name.removeprefix(SCM_PREFIX) for name in block.table.column_names if name.startswith(SCM_PREFIX)]
 

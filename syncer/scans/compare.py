@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from syncer.ledger.scans import StoredScan
-    from syncer.ledger.sent import Upload
+    from syncer.ledger.sent_values import SentValue
 
 IDENTIFIERS = ("extended_id", "serial_number")
 SPECIAL = frozenset({"product", "activation_status", "blacklist_reason"})
@@ -77,9 +77,9 @@ class Comparison:
 class _Line:
     """The uploads of one field of one code, in the order in which they were sent."""
 
-    uploads: list[tuple[int, int | None, str, Upload]] = field(default_factory=list)
+    uploads: list[tuple[int, int | None, str, SentValue]] = field(default_factory=list)
 
-    def at(self, at_us: int, skew_us: int) -> tuple[Upload, list[str]] | None:
+    def at(self, at_us: int, skew_us: int) -> tuple[SentValue, list[str]] | None:
         """Return the last upload confirmed by then, and every value that the API may hold; None: none confirmed."""
         sure: int | None = None
         for place, (_, confirmed_us, _, _) in enumerate(self.uploads):
@@ -102,7 +102,7 @@ class _Line:
 
 def compare(
     scans: Iterable[StoredScan],
-    uploads: Callable[[str, Sequence[str]], Iterator[Upload]],
+    uploads: Callable[[str, Sequence[str]], Iterator[SentValue]],
     *,
     skip: Mapping[str, str],
     skew_us: int,
@@ -119,7 +119,7 @@ def compare(
 
 
 def _lines(
-    block: Sequence[StoredScan], uploads: Callable[[str, Sequence[str]], Iterator[Upload]]
+    block: Sequence[StoredScan], uploads: Callable[[str, Sequence[str]], Iterator[SentValue]]
 ) -> dict[tuple[str, str], dict[str, _Line]]:
     """Return the uploads by key column and value, then by field."""
     found: dict[tuple[str, str], dict[str, _Line]] = {}
@@ -166,7 +166,7 @@ def _compare_one(
     return compared
 
 
-def _disagreement(scan: StoredScan, name: str, seen: str, upload: Upload, possible: list[str]) -> Disagreement:
+def _disagreement(scan: StoredScan, name: str, seen: str, upload: SentValue, possible: list[str]) -> Disagreement:
     return Disagreement(
         uuid=scan.uuid,
         at=iso(scan.at_us),

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from syncer.errors import LedgerWriteError, UsageError
 from syncer.safe.private import sync_folder
-from syncer.scans.columns import FIXED, SCM_PREFIX, Block
+from syncer.scans.columns import FIXED, SCM_PREFIX, ScanBlock
 from syncer.scans.seen import ID_BYTES
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ class Destination(Protocol):
         """Make ready, and remove what was written beyond the last commit."""
         ...
 
-    def write(self, block: Block, number: int) -> None:
+    def write(self, block: ScanBlock, number: int) -> None:
         """Make a part durable, except for what `rows` leaves to the commit."""
         ...
 
-    def rows(self, block: Block, state: PullState) -> Iterator[Sequence[Any]]:
+    def rows(self, block: ScanBlock, state: PullState) -> Iterator[Sequence[Any]]:
         """Return what is to be stored in the ledger, in the transaction of the commit."""
         ...
 
@@ -81,7 +81,7 @@ class Folder:
             if found:
                 yield path, int(found[1])
 
-    def write(self, block: Block, number: int) -> None:
+    def write(self, block: ScanBlock, number: int) -> None:
         """See `Destination`."""
         name = f"part-{number:06d}.{self._form}"
         try:
@@ -93,7 +93,7 @@ class Folder:
         except (OSError, pa.ArrowException) as error:
             raise _write_error(self.folder / name, error) from error
 
-    def _write_days(self, block: Block, name: str) -> None:
+    def _write_days(self, block: ScanBlock, name: str) -> None:
         days = block.times_us // DAY_US
         table = with_times(block)
         folders = {int(day): self.folder / f"date={_day(int(day))}" for day in np.unique(days)}
@@ -111,7 +111,7 @@ class Folder:
         with ThreadPoolExecutor(SETTLERS) as pool:
             list(pool.map(_settle, paths))
 
-    def rows(self, block: Block, state: PullState) -> Iterator[Sequence[Any]]:  # noqa: ARG002
+    def rows(self, block: ScanBlock, state: PullState) -> Iterator[Sequence[Any]]:  # noqa: ARG002
         """See `Destination`: nothing."""
         return iter(())
 
@@ -125,10 +125,10 @@ class Tables:
     def prepare(self, state: PullState) -> None:
         """See `Destination`: what was not committed is not there."""
 
-    def write(self, block: Block, number: int) -> None:
+    def write(self, block: ScanBlock, number: int) -> None:
         """See `Destination`: the commit does it all."""
 
-    def rows(self, block: Block, state: PullState) -> Iterator[Sequence[Any]]:
+    def rows(self, block: ScanBlock, state: PullState) -> Iterator[Sequence[Any]]:
         """See `Destination`."""
         own = {"scan.uuid", "code.extended_id", "code.serial_number"}
         ids = block.ids.tobytes()
@@ -147,7 +147,7 @@ class Tables:
             )
 
 
-def with_times(block: Block) -> pa.Table:
+def with_times(block: ScanBlock) -> pa.Table:
     """Return the table with ``scan.datetime`` as a time, for Parquet."""
     at = block.table.column_names.index("scan.datetime")
     times = pa.array(block.times_us, pa.int64()).cast(pa.timestamp("us", "UTC"))

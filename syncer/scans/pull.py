@@ -29,7 +29,7 @@ from syncer.api.scans import first_query
 from syncer.errors import AccessError, DeadlineError, SignalError, SyncerError, UnreachableError, UsageError
 from syncer.ledger.scans import PullState, Seen
 from syncer.process.clock import Clock, utc_text
-from syncer.scans.columns import Block, block_of, joined, scm_fields
+from syncer.scans.columns import ScanBlock, block_of, joined, scm_fields
 from syncer.scans.seen import SeenIds, ids_from
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class PullCounts:
     """Scans that the API counted and never showed."""
 
 
-class Pull:
+class ScanPull:
     """One run of a pull. ``state`` is what is committed; ``counts`` is what this run did."""
 
     def __init__(
@@ -105,7 +105,7 @@ class Pull:
         self._settings, self._clock = settings, clock
         self._reads, self._health, self._interrupt, self._observe = reads, health, interrupt, observe
         self._seen, self._shown = SeenIds(), SeenIds()
-        self._blocks: list[Block] = []
+        self._blocks: list[ScanBlock] = []
         self._working = state  # what the next commit makes of `state`
         self._part_began_s = 0.0
         self._count: int | None = None
@@ -149,7 +149,7 @@ class Pull:
         while query is not None:
             answer, block = self._page(pool, query, coming)
             if answer is None or block is None:
-                query, coming = self._anew(), None
+                query, coming = self._restart_chain(), None
                 continue
             # The next page travels while this one is worked on.
             coming = self._ask(pool, answer.following) if answer.following is not None else None
@@ -189,7 +189,7 @@ class Pull:
             parameters["date_from"] = iso(begin_us)
         return first_query(parameters, page_rows=self._settings.page_rows)
 
-    def _anew(self) -> str:
+    def _restart_chain(self) -> str:
         """Begin the chain anew: the API does not take its cursor any more."""
         self._restarts += 1
         self.counts.restarts += 1
@@ -224,7 +224,7 @@ class Pull:
 
     def _page(
         self, pool: ThreadPoolExecutor, query: str, coming: Future[ScansAnswer] | None
-    ) -> tuple[ScansAnswer | None, Block | None]:
+    ) -> tuple[ScansAnswer | None, ScanBlock | None]:
         """Read a page until it is whole; (None, None) when the API no longer takes its cursor."""
         while True:
             answer = self._answer(coming or self._ask(pool, query))
@@ -295,7 +295,7 @@ class Pull:
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _take(self, block: Block) -> None:
+    def _take(self, block: ScanBlock) -> None:
         """Add the scans of a page that were not delivered yet to the part."""
         if not len(block):
             return

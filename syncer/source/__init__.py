@@ -2,6 +2,6 @@
 
 from syncer.source.dialect import CsvForm
 from syncer.source.opening import open_sources
-from syncer.source.seam import Source
+from syncer.source.protocol import Source
 
 __all__ = ["CsvForm", "Source", "open_sources"]

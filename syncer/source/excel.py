@@ -18,7 +18,7 @@ import pyarrow as pa
 from syncer.errors import SourceError
 from syncer.model import UNIQUE_KEYS, Chunk, Dialect, Rejection, SourceInfo
 from syncer.source import archive
-from syncer.source.excelcells import AS_TEXT, LOST_DIGITS, Fault, cell_text
+from syncer.source.excelcells import AS_TEXT, LOST_DIGITS, CellFault, cell_text
 from syncer.source.tables import CHUNK_ROWS, LEAVE_OUT, HeldFile, checked_header, text_chunk
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class ExcelSource:
             line, cells = found
             names = self._texts(cells, max((cell.column for cell in cells), default=0))
             for place, name in enumerate(names, 1):
-                if isinstance(name, Fault):
+                if isinstance(name, CellFault):
                     raise SourceError(f"the header's cell {name.words}", file=self.name, line=line, column=place)
             texts = [str(name) for name in names]
             while texts and not texts[-1].strip():
@@ -94,8 +94,8 @@ class ExcelSource:
             f"the sheet {self._book.title!r} is empty", file=self.name, next="name another: jobs.<name>.sheet"
         )
 
-    def _texts(self, cells: Sequence[Cell], width: int) -> list[str | Fault]:
-        texts: list[str | Fault] = [""] * width
+    def _texts(self, cells: Sequence[Cell], width: int) -> list[str | CellFault]:
+        texts: list[str | CellFault] = [""] * width
         for cell in cells:
             if cell.column <= width:
                 # Most cells are texts, and only a number's text depends on its format.
@@ -141,7 +141,7 @@ class ExcelSource:
             if not outside and not any(texts):
                 continue  # a blank row, as a blank line of a CSV file
             fault = self._fault(line, texts, strict)
-            shown = [text.shown if isinstance(text, Fault) else text for text in texts]
+            shown = [text.shown if isinstance(text, CellFault) else text for text in texts]
             if fault is None and outside:
                 place = self._book.coordinate(line, outside[0].column)
                 fault = WIDTH, f"cell {place} has content, but its column has no name in the header"
@@ -154,12 +154,12 @@ class ExcelSource:
         columns = [pa.array([row[place] for row in good], pa.string()) for place in places]
         return text_chunk(self.position, keep, columns, lines, rejections)
 
-    def _fault(self, line: int, texts: Sequence[str | Fault], strict: frozenset[str]) -> tuple[str, str] | None:
+    def _fault(self, line: int, texts: Sequence[str | CellFault], strict: frozenset[str]) -> tuple[str, str] | None:
         """Return the first fault's code, and the words of all, of the columns that count."""
         found = [
             (place, name, text)
             for place, (name, text) in enumerate(zip(self.header, texts, strict=True), 1)
-            if isinstance(text, Fault) and name in strict
+            if isinstance(text, CellFault) and name in strict
         ]
         for place, name, fault in found:
             if fault.code == LOST_DIGITS and name in self._keys:

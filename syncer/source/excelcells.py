@@ -33,7 +33,7 @@ _FIRST_SURE_DATE = dt.date(1900, 3, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class CellFault:
     """Why a cell has no certain text: a rejection code, and words with the remedy; ``shown`` is the best guess."""
 
     code: str
@@ -46,48 +46,52 @@ def unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
 
 
-def cell_text(value: Any, data_type: str, number_format: str) -> str | Fault:
+def cell_text(value: Any, data_type: str, number_format: str) -> str | CellFault:
     """Return a cell's text, or why there is none; an empty cell is ``""``."""
     if data_type == FORMULA:
         words = "is a formula whose value was not saved; open and save the file in Excel, and export again"
-        return Fault(NO_VALUE, words, "")
+        return CellFault(NO_VALUE, words, "")
     if value is None:
         return ""
     if data_type == "e":
-        return Fault(ERROR, f"is the error {value}; correct it in Excel and export again", str(value))
+        return CellFault(ERROR, f"is the error {value}; correct it in Excel and export again", str(value))
     if isinstance(value, str):
         return unescaped(value)
     if isinstance(value, bool):
         shown = str(value).upper()
-        return Fault(LOGICAL, f"is the logical value {shown}, whose text depends on the language; {AS_TEXT}", shown)
+        return CellFault(LOGICAL, f"is the logical value {shown}, whose text depends on the language; {AS_TEXT}", shown)
     if isinstance(value, int | float):
         return _number(value, number_format)
     return _date(value)
 
 
-def _number(value: float, number_format: str) -> str | Fault:
+def _number(value: float, number_format: str) -> str | CellFault:
     shown = repr(value)
     digits = shown.partition("e")[0].replace(".", "").replace("-", "").strip("0") if isinstance(value, float) else ""
     if _SCIENTIFIC.search(number_format) or not abs(value) < _WHOLE_LIMIT or len(digits) > DIGITS_MAX:
         words = f"is the number {shown}, which may have lost digits (Excel keeps {DIGITS_MAX}); {AS_TEXT}"
-        return Fault(LOST_DIGITS, words, shown)
+        return CellFault(LOST_DIGITS, words, shown)
     if value != int(value):
-        return Fault(UNCERTAIN_NUMBER, f"is the number {shown}, whose text depends on the language; {AS_TEXT}", shown)
+        return CellFault(
+            UNCERTAIN_NUMBER, f"is the number {shown}, whose text depends on the language; {AS_TEXT}", shown
+        )
     whole = int(value)
     if number_format in _PLAIN:
         return str(whole)
     if _ZEROS.fullmatch(number_format):
         return f"{'-' if whole < 0 else ''}{abs(whole):0{len(number_format)}d}"
-    return Fault(
+    return CellFault(
         UNCERTAIN_NUMBER,
         f"is the number {whole} with the format {number_format!r}, so its text is not certain; {AS_TEXT}",
         str(whole),
     )
 
 
-def _date(value: Any) -> str | Fault:
+def _date(value: Any) -> str | CellFault:
     if isinstance(value, dt.datetime) and value.time() == dt.time():
         value = value.date()
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime) and value >= _FIRST_SURE_DATE:
         return value.isoformat()
-    return Fault(TIME, f"is {value}, not a day since {_FIRST_SURE_DATE}; give the day alone, or {AS_TEXT}", str(value))
+    return CellFault(
+        TIME, f"is {value}, not a day since {_FIRST_SURE_DATE}; give the day alone, or {AS_TEXT}", str(value)
+    )

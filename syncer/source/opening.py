@@ -13,7 +13,7 @@ from syncer.source.dialect import CsvForm
 from syncer.source.files import InputFile
 
 if TYPE_CHECKING:
-    from syncer.source.seam import Source
+    from syncer.source.protocol import Source
 
 
 def open_sources(

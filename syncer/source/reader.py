@@ -17,12 +17,12 @@ import pyarrow.csv
 from syncer.arrow import texts
 from syncer.errors import SourceError
 from syncer.model import Chunk, Dialect, Rejection, SourceInfo
-from syncer.source import mended
+from syncer.source import results_reader
+from syncer.source.damage import DamageCount
 from syncer.source.dialect import CsvForm, describe
 from syncer.source.files import BLOCK_BYTES, InputFile, utf8_blocks
 from syncer.source.header import read_head
 from syncer.source.rows import EVIDENCE, WIDTH, Row, RowParser, count_lines
-from syncer.source.tally import Tally
 
 # Arrow would take SIGINT for itself while it reads, and a signal could get lost; the program has handlers of its own.
 pa.enable_signal_handlers(False)
@@ -50,10 +50,10 @@ class CsvSource:
         self._rows = 0
         self.warnings: tuple[str, ...] = ()
         try:
-            self.form = form = mended.form_of(self._file, form)
+            self.form = form = results_reader.form_of(self._file, form)
             encoding, sample, final = self._sample()
             self.head = read_head(sample, form, encoding=encoding, name=self.name, final=final)
-            self.header = mended.restored_header(self.head.names, self.name)
+            self.header = results_reader.restored_header(self.head.names, self.name)
         except SourceError:
             self.close()
             raise
@@ -93,12 +93,12 @@ class CsvSource:
 
         Raises `SourceError` when its structure is in doubt, or when it changed since an earlier pass.
         """
-        return mended.restored_chunks(self.header, self._chunks(wanted))
+        return results_reader.restored_chunks(self.header, self._chunks(wanted))
 
     def _chunks(self, wanted: Sequence[str] | None) -> Iterator[Chunk]:
         keep = [name for name in self.header if wanted is None or name in wanted]
-        reader = _Reader(self, keep)
-        tally = Tally(self.name, self.form.max_damaged_percent)
+        reader = _CsvReader(self, keep)
+        tally = DamageCount(self.name, self.form.max_damaged_percent)
         for chunk in self._pass(reader):
             tally.add(len(chunk.lines), chunk.rejections)
             yield chunk
@@ -106,7 +106,7 @@ class CsvSource:
         self._rows = tally.rows
         self.warnings = reader.warnings()
 
-    def _pass(self, reader: _Reader) -> Iterator[Chunk]:
+    def _pass(self, reader: _CsvReader) -> Iterator[Chunk]:
         """Read the file once."""
         _, blocks = utf8_blocks(self._file, self.form.encoding)
         rest, wait = b"", 0
@@ -131,7 +131,7 @@ class CsvSource:
             yield last
 
 
-class _Reader:
+class _CsvReader:
     """Turns blocks of one file into chunks."""
 
     def __init__(self, source: CsvSource, keep: list[str]) -> None:

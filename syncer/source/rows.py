@@ -47,7 +47,7 @@ class Row(NamedTuple):
     fault: Fault | None = None
 
 
-class _Reading(NamedTuple):
+class _RowReading(NamedTuple):
     """A row as it reads from one place; ``torn``: its fault leaves in doubt where the next row begins."""
 
     cells: list[str]
@@ -142,7 +142,7 @@ class RowParser:
             yield from (waiting.row for waiting in pending)
 
     def _with_doubt(
-        self, text: str, place: int, end: int, line: int, read: _Reading, pending: deque[_Pending]
+        self, text: str, place: int, end: int, line: int, read: _RowReading, pending: deque[_Pending]
     ) -> list[Row]:
         """Return the pending rows, as far as they are sure, and the lines in doubt around the damage as rejected."""
         first = next((n for n, waiting in enumerate(pending) if read.closes or waiting.lines > 1), len(pending))
@@ -162,7 +162,7 @@ class RowParser:
             rows.append(Row(line + n, cells, behind if n else read.fault))
         return rows
 
-    def _read(self, text: str, begin: int, *, final: bool) -> _Reading | None:
+    def _read(self, text: str, begin: int, *, final: bool) -> _RowReading | None:
         """Read the row at `begin`; None: it is cut."""
         cells: list[str] = []
         place = begin
@@ -177,7 +177,7 @@ class RowParser:
                 if closed is None and not final:
                     return None
                 alone = not cells and self._edge.match(text, place + 1) is not None
-                return _Reading(cells, len(text), self._torn(len(cells) + 1, closed), torn=True, closes=alone)
+                return _RowReading(cells, len(text), self._torn(len(cells) + 1, closed), torn=True, closes=alone)
             else:
                 found = self._edge.search(text, place)
                 assert found is not None  # noqa: S101  the end of the text is an edge
@@ -195,7 +195,7 @@ class RowParser:
         fault = fault or self._fault(cells, text, begin, place)
         several = fault is not None and count_lines(text, begin, place - len(found["end"])) > 0
         closes = ends and (len(cells) != self._width or len(cells) <= EVIDENCE)
-        return _Reading(cells, place, fault, torn=several, closes=closes)
+        return _RowReading(cells, place, fault, torn=several, closes=closes)
 
     def _unquoted(self, quoted: str) -> str:
         if self._escaped is not None:

@@ -86,7 +86,7 @@ class Workbook:
 
 def open_workbook(handle: IO[bytes], name: str, sheet: str | None) -> Workbook:
     """Open a sheet (None: the first); raise `SourceError` when there is none such, or when the file is a bomb."""
-    reader = _Reader(handle, read_only=True, data_only=True, keep_links=False)
+    reader = _WorkbookReader(handle, read_only=True, data_only=True, keep_links=False)
     _refuse_bombs(reader.archive, name)
     reader.read()
     sheets = {one.title: one for one in reader.wb.worksheets}
@@ -134,7 +134,7 @@ def _text(element: Any) -> str:
     return "".join(parts)
 
 
-class _Reader(ExcelReader):  # type: ignore[misc]  # openpyxl ships no types
+class _WorkbookReader(ExcelReader):  # type: ignore[misc]  # openpyxl ships no types
     """Reads the table of texts as it is written."""
 
     def read_strings(self) -> None:

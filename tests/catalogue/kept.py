@@ -15,7 +15,7 @@ from typing import Any
 from conftest import TOKEN
 
 from syncer.ledger.check import problems
-from syncer.ledger.engine import open_engine
+from syncer.ledger.database import open_engine
 
 HEADER = ("extended_id", "intended_market")
 CODES = 130

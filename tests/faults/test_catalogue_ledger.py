@@ -17,7 +17,7 @@ import pytest
 from catalogue.front import Act, Front
 from catalogue.kept import FACTS, Ends, assert_ends, assert_nothing_lost, sent, strike
 
-HASTY = {"where": "constant", "module": "syncer.ledger.engine", "name": "BUSY_TIMEOUT_S", "value": 0.2}
+HASTY = {"where": "constant", "module": "syncer.ledger.database", "name": "BUSY_TIMEOUT_S", "value": 0.2}
 NO_RIGHTS = {"where": "capabilities"}
 
 

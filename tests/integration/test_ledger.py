@@ -13,7 +13,7 @@ import pytest
 
 from syncer.errors import IllegalTransitionError, LedgerBusyError, StaleStateError, UsageError
 from syncer.ledger.check import backup
-from syncer.ledger.engine import wal_is_safe
+from syncer.ledger.database import wal_is_safe
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.writer import Piece
 from syncer.lifecycle.batch import Bucket, State

@@ -24,12 +24,12 @@ from syncer.errors import (
     StaleStateError,
     UsageError,
 )
-from syncer.ledger import engine as engine_module
+from syncer.ledger import database as engine_module
 from syncer.ledger import products as copy
-from syncer.ledger import sent
+from syncer.ledger import sent_values
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.check import backup
-from syncer.ledger.engine import ledger_error, ledger_path, open_engine
+from syncer.ledger.database import ledger_error, ledger_path, open_engine
 from syncer.ledger.ledger import Ledger, upgrade_ledger
 from syncer.ledger.lock import LedgerLock, lock_path, was_whole
 from syncer.ledger.products import ProductRecord, PullRecord
@@ -461,10 +461,10 @@ def test_only_what_may_have_arrived_is_compared_with_scans(ledger):
     writer, _ = begin(ledger, "A\x1f1", key=("lot", "box"))
     writer.end_run(1, AT, state="complete", exit_code=3, error=None, discarded_fields=["gone"])
     with ledger.transaction() as connection:
-        (upload,) = sent.uploads(connection, "k", list(outcomes))
+        (upload,) = sent_values.uploads(connection, "k", list(outcomes))
         assert (upload.key, upload.sent_at, upload.confirmed_at) == ("applied", AT, LATER)
-        assert sent.incomparable_fields(connection, ["k"]) == {"f": ["lot+box"]}
-        assert sent.discarded_fields(connection) == {"gone"}
+        assert sent_values.incomparable_fields(connection, ["k"]) == {"f": ["lot+box"]}
+        assert sent_values.discarded_fields(connection) == {"gone"}
 
 
 # ── uploads of own codes ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,24 +16,24 @@ from syncer.api.scans import ScansClient
 from syncer.ledger.scans import ScanLedger
 from syncer.scans import parts
 from syncer.scans.parts import Folder
-from syncer.scans.pull import Pull
+from syncer.scans.pull import ScanPull
 
 COUNT = 57
 SMALL = {"SYNCER_SCANS__PAGE_ROWS": "5", "SYNCER_SCANS__PART_ROWS": "10", "SYNCER_SCANS__OVERLAP_H": "48"}
 PAGES = 8
 KILLED = """
 import os, signal, sys
-from syncer.scans.pull import Pull
+from syncer.scans.pull import ScanPull
 from syncer.cli import main
 calls = 0
-whole = Pull._take
+whole = ScanPull._take
 def take(self, block):
     global calls
     calls += 1
     if calls == int(os.environ["DIES_AT"]):
         os.kill(os.getpid(), signal.SIGKILL)
     whole(self, block)
-Pull._take = take
+ScanPull._take = take
 sys.argv = ["syncer", *sys.argv[1:]]
 main()
 """
@@ -60,7 +60,7 @@ def test_a_pull_killed_at_every_page_has_each_scan_once_in_the_end(night):
 @pytest.mark.parametrize(
     ("owner", "method", "form"),
     [
-        (Pull, "_take", "jsonl"),
+        (ScanPull, "_take", "jsonl"),
         (Folder, "write", "csv"),
         (ScanLedger, "commit", "jsonl"),
         (ScanLedger, "commit", "ledger"),

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, insert
 
 from syncer.guards import keys as keyguard
 from syncer.guards.export import Guards, Past, _repeats
-from syncer.ledger import past, schema
+from syncer.ledger import past_runs, schema
 from syncer.model import KEY_SEPARATOR, KnownBlock, PastRun, Rejection, RowCounts, ValidChunk
 from syncer.plan.diff import ABSENT_MAX, Diff
 from syncer.plan.records import Gatherer
@@ -66,7 +66,7 @@ def test_the_ledger_finds_every_key_that_is_alike_and_no_other(state, known, wan
             if rows:
                 state.execute(insert(schema.current), rows)
         for key in [*wanted, *known]:
-            found = past.known_alike(state, 1, folded(key))
+            found = past_runs.known_alike(state, 1, folded(key))
             assert sorted(found) == sorted(other for other in known[::2] if folded(other) == folded(key))
 
 

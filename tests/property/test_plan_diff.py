@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncer.model import CarriedBlock, KnownBlock, Mode, Rejection, ValidChunk
-from syncer.plan.diff import CONFLICT_CODE, Diff, Verdict
+from syncer.plan.diff import CONFLICT_CODE, Diff, Standing
 from syncer.plan.payloads import Payloads, canonical, fingerprint
 from syncer.plan.planner import make_plan
 from syncer.plan.records import Gatherer
@@ -71,21 +71,21 @@ def test_every_key_is_judged_as_a_dictionary_would_and_the_buckets_sum(part, kno
     for key, found in given_data.items():
         (text, *others) = found
         if others:
-            expected[key] = Verdict.CONFLICT
+            expected[key] = Standing.CONFLICT
         elif key in held:
-            expected[key] = Verdict.HELD
+            expected[key] = Standing.HELD
         elif key in known:
             same = canonical(data_of(known[key])) == text
-            expected[key] = Verdict.UNCHANGED if same else Verdict.CHANGED
+            expected[key] = Standing.UNCHANGED if same else Standing.CHANGED
         else:
-            expected[key] = Verdict.NEW
-        if expected[key] in {Verdict.NEW, Verdict.CHANGED} or (force and expected[key] is Verdict.UNCHANGED):
+            expected[key] = Standing.NEW
+        if expected[key] in {Standing.NEW, Standing.CHANGED} or (force and expected[key] is Standing.UNCHANGED):
             send[key] = text
     for key, row in left.items():
-        if expected.get(key, Verdict.CONFLICT) is Verdict.CONFLICT:
+        if expected.get(key, Standing.CONFLICT) is Standing.CONFLICT:
             send[key] = canonical(data_of(row))
     judged = {
-        diff.records.keys[int(leader)].as_py(): Verdict(v)
+        diff.records.keys[int(leader)].as_py(): Standing(v)
         for leader, v in zip(diff.groups.leaders, diff.verdicts(), strict=True)
     }
     assert judged == expected

@@ -23,11 +23,11 @@ from syncer.api.reading import ForbiddenError, Reader
 from syncer.api.transport import Reply
 from syncer.errors import AccessError, DeadlineError, GuardError, SignalError, SyncerError, UnreachableError
 from syncer.execute.assemble import quarantine_s
+from syncer.execute.batch_call import LoadedBatch
 from syncer.execute.context import Context
 from syncer.execute.doubt import LOST_MAX, Doubt, look_for_task
 from syncer.execute.engine import Engine
 from syncer.execute.lanes import ThreadLanes
-from syncer.execute.loaded import LoadedBatch
 from syncer.execute.reconcile import Reach
 from syncer.ledger.values import Item
 from syncer.lifecycle.batch import Bucket, State
@@ -35,7 +35,7 @@ from syncer.model import KEY_SEPARATOR, Batches, Dialect, Items, Mode, Plan, Row
 from syncer.plan.payloads import fingerprint
 from syncer.process.clock import SystemClock, Uptime, utc_text
 from syncer.process.signals import Interrupt
-from syncer.products.check import Vetted, by_copy
+from syncer.products.check import CheckedProducts, by_copy
 from syncer.products.pull import look_up
 
 ASYNC, SYNC, TASKS = "/api/v2/scm/upload/async/", "/api/v2/scm/upload/", "/api/v2/scm/tasks/"
@@ -555,7 +555,7 @@ def test_a_signal_and_the_deadline_end_a_wait():
 
 def test_rows_that_name_no_product_need_no_copy_of_the_products():
     vet = by_copy(None, wall_s=0.0, max_age_h=24.0)
-    assert vet(frozenset()) == Vetted()
+    assert vet(frozenset()) == CheckedProducts()
     unchecked = vet(frozenset({"sku"}))
     assert (unchecked.unknown, len(unchecked.notes)) == (frozenset(), 1)
 

@@ -15,7 +15,7 @@ from workbooks import SHEET, STRINGS, book, edited, saved, shared
 
 from syncer.errors import SourceError
 from syncer.source import CsvForm, archive, open_sources, workbook
-from syncer.source.excelcells import Fault, cell_text
+from syncer.source.excelcells import CellFault, cell_text
 
 NAME = "a.xlsx"
 moment = dt.datetime.fromisoformat
@@ -91,7 +91,7 @@ def test_a_certain_cell_is_its_text(value, number_format, text):
 )
 def test_an_uncertain_cell_is_a_fault_with_a_remedy(value, data_type, number_format, code):
     found = cell_text(value, data_type, number_format)
-    assert isinstance(found, Fault)
+    assert isinstance(found, CellFault)
     assert found.code == code
     assert re.search("as text|export again", found.words)
 

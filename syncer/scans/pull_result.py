@@ -11,7 +11,7 @@ from syncer.scans.pull import PullCounts
 
 
 @dataclass(frozen=True, slots=True)
-class PullResult:
+class ScansPullResult:
     """What a pull came to. ``counts`` is this run; ``state`` the pull as a whole, None when it never began."""
 
     destination: str

@@ -19,7 +19,7 @@ _NOT_REACHED = frozenset({Bucket.UNMATCHED.value, State.REJECTED.value})
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class SentValue:
     """One value's upload that may have reached the API. Times are the ledger's UTC texts.
 
     ``confirmed_at`` is None when it was never confirmed for this value: then it may have landed, or not.
@@ -59,7 +59,7 @@ ORDER BY i.id
 """
 
 
-def uploads(connection: Connection, column: str, keys: Sequence[str]) -> Iterator[Upload]:
+def uploads(connection: Connection, column: str, keys: Sequence[str]) -> Iterator[SentValue]:
     """Stream the uploads of key values by a key column, in the order of their planning."""
     statement = text(_UPLOADS)
     for begin in range(0, len(keys), KEYS_PER_QUERY):
@@ -67,7 +67,7 @@ def uploads(connection: Connection, column: str, keys: Sequence[str]) -> Iterato
         for row in connection.execute(statement, {"key_column": column, "keys": wanted}):
             if row.sent_at is None or row.bucket in _NOT_REACHED or row.state in _NOT_REACHED:
                 continue
-            yield Upload(
+            yield SentValue(
                 item_id=row.id,
                 column=row.key_column,
                 key=row.key,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Surroundings:
+class Environment:
     """What a command needs of the world: time, signals, standard input, and somebody to show progress to."""
 
     clock: Clock = field(default_factory=SystemClock)

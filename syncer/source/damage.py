@@ -14,7 +14,7 @@ MANY = 10_000
 PERCENT = 100
 
 
-class Tally:
+class DamageCount:
     """Counts the rows of one pass. ``percent_max``: the damaged ones that a file may have; 100: all of them."""
 
     def __init__(self, name: str, percent_max: float) -> None:
