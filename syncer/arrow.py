@@ -23,6 +23,12 @@ def numbers(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None = None
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [known, pa.py_buffer(values)])
 
 
+def truths(values: npt.NDArray[np.bool_]) -> pa.BooleanArray:
+    """Return truth values as an Arrow array."""
+    packed = pa.py_buffer(np.packbits(values, bitorder="little"))
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, packed])
+
+
 def texts(values: Sequence[str]) -> pa.LargeStringArray:
     """Return texts as an Arrow array."""
     encoded = [value.encode() for value in values]

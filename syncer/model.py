@@ -6,7 +6,7 @@ What the ledger knows comes the other way, as `KnownBlock` and `CarriedBlock` (l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -86,13 +86,15 @@ class Chunk:
 
     ``columns`` has one Arrow ``string`` column without nulls per header name, in the header's order; an empty cell is
     ``""``. ``lines[i]`` is the physical line on which row *i* starts. ``rejections`` are rows that the reader could
-    not take (another width, a stray quote); they are not in ``columns``.
+    not take (another width, a stray quote); they are not in ``columns``. ``days`` tells, by column, which cells were
+    dates in the source and not text: those are written ``YYYY-MM-DD``, whatever formats a job declares for its texts.
     """
 
     source: int
     columns: pa.RecordBatch
     lines: npt.NDArray[np.int64]
     rejections: tuple[Rejection, ...] = ()
+    days: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

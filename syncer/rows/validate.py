@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.arrow import as_numpy, numbers, texts
+from syncer.arrow import as_numpy, numbers, texts, truths
 from syncer.errors import ConfigError, SourceError, did_you_mean
 from syncer.model import UNIQUE_KEYS, Chunk, Rejection, ValidChunk
 from syncer.safe.formulas import EXTRA_COLUMNS
@@ -44,7 +44,7 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "E126": ("a time in Excel where a day is expected", "give the day alone, or format the column as text"),
         "E201": ("a key cell is blank", "give every row its key; rows without a code do not belong into the export"),
         "E202": ("a key cell begins or ends with white space", "trim it: the API compares keys exactly"),
-        "E203": ("a key cell contains a control character", "take it out in the source system"),
+        "E203": ("a key cell contains a control or an invisible character", "take it out in the source system"),
         "E210": ("one key stands with different data", "leave the row that is right"),
         "E301": ("a required field is blank", "fill it, or set jobs.<name>.fields.<key>.required = false"),
         "E302": ("blank, and the job rejects blanks", 'fill it, or set jobs.<name>.blank to "omit" or "clear"'),
@@ -79,6 +79,13 @@ _SPECIAL = frozenset({"product", "activation_status", "blacklist_reason"})
 RESULT_COLUMNS = frozenset(EXTRA_COLUMNS)
 """Columns that the results folder adds; they are ignored, so that error.csv can be mended and fed in again."""
 _INTEGER = re.compile(r"[+-]?[0-9]+")
+
+_EDGE_OR_INVISIBLE = r"^$|^[\s\pZ\x{85}]|[\s\pZ\x{85}]$|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]"
+"""As RE2 writes it: blank, white space of any script at an edge, a control or zero-width character anywhere."""
+_MARK = "\ufeff"
+"""A byte order mark: where two files were put together, it stands before what was the first cell of the second."""
+_DAY = "\0"
+"""Stands before the text of a cell that was a date in its source, while rules run; no cell has it (E103)."""
 
 Faults = dict[int, list[tuple[str, str]]]
 """What is wrong with rows of a chunk: codes and words, by row."""
@@ -168,7 +175,9 @@ class Validator:
         self._check_keys(keys, faults)
         arrays = []
         for scm, name, rule, keep in zip(self.fields, self._field_columns, self._rules, self._keep_text, strict=True):
-            encoded = chunk.columns.column(name).dictionary_encode()
+            days = chunk.days.get(name)
+            cells = chunk.columns.column(name)
+            encoded = (cells if keep or days is None else _mark_days(cells, days)).dictionary_encode()
             sound = keep and _begin_visibly(encoded.dictionary)
             arrays.append(encoded if sound else _apply(scm, encoded, rule, faults))
         if rows:
@@ -191,7 +200,7 @@ class Validator:
         for name, column in zip(self._key_columns, keys, strict=True):
             if _surely_sound(column):
                 continue
-            suspicious = pc.match_substring_regex(column, r"^\s|\s$|^$|[\x00-\x1f\x7f]")
+            suspicious = pc.match_substring_regex(column, _EDGE_OR_INVISIBLE)
             for row in np.flatnonzero(as_numpy(suspicious)):
                 value = column[int(row)].as_py()
                 if not value.strip():
@@ -199,7 +208,7 @@ class Validator:
                 elif value != value.strip():
                     fault = ("E202", f"{name} {value!r} begins or ends with white space")
                 else:
-                    fault = ("E203", f"{name} {value!r} contains a control character")
+                    fault = ("E203", f"{name} {value!r} contains a control or an invisible character")
                 _note(faults, int(row), *fault)
 
     def _reject(self, chunk: Chunk, row: int, keys: Sequence[pa.Array], found: list[tuple[str, str]]) -> Rejection:
@@ -215,6 +224,12 @@ def _surely_sound(column: pa.Array) -> bool:
     offsets = np.frombuffer(offset_buffer, np.int32)[column.offset : column.offset + len(column) + 1]
     data = np.frombuffer(data_buffer, np.uint8)[offsets[0] : offsets[-1]]
     return bool((data > ord(" ")).all() and (data < 0x7F).all() and (offsets[1:] > offsets[:-1]).all())  # noqa: PLR2004
+
+
+def _mark_days(cells: pa.Array, days: npt.NDArray[np.bool_]) -> pa.Array:
+    """Return the cells with `_DAY` before each that was a date in its source: no declared format has to fit it."""
+    marks = pc.if_else(truths(days), _DAY, "")
+    return pc.binary_join_element_wise(marks, cells, "")
 
 
 def _note(faults: Faults, row: int, code: str, words: str) -> None:
@@ -338,6 +353,13 @@ def make_rule(scm: str, rule: FieldRule, blank: str) -> Rule:
         value_rule = _text
 
     def check(cell: str) -> tuple[str | None, str | None, str]:
+        if cell.startswith(_MARK):
+            return None, "E203", "begins with the mark that stands before a file: were two files put together?"
+        if cell.startswith(_DAY):
+            cell = cell[len(_DAY) :]
+            value = _text if rule.type == "date" else value_rule
+        else:
+            value = value_rule
         if not cell.strip():
             if rule.required:
                 return None, "E301", "is required and blank"
@@ -346,7 +368,7 @@ def make_rule(scm: str, rule: FieldRule, blank: str) -> Rule:
             return (None if blank == "omit" else ""), None, ""
         if rule.max_length is not None and len(cell) > rule.max_length:
             return None, "E306", f"has {len(cell)} characters, {rule.max_length} are allowed"
-        return value_rule(cell)
+        return value(cell)
 
     return check
 

@@ -1,0 +1,69 @@
+"""What may never pass as a key, and what a real date is: the same whatever source the row came from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from syncer.model import Chunk
+from syncer.rows.validate import FieldRule, RowRules, Validator
+
+HEADER = ("extended_id", "day")
+
+
+def checked(keys, days, *, native=None, rule=None):
+    rules = RowRules(("extended_id",), fields={} if rule is None else {"day": rule})
+    columns = pa.RecordBatch.from_arrays([pa.array(keys), pa.array(days)], names=list(HEADER))
+    marks = {} if native is None else {"day": np.array(native)}
+    return Validator(rules, HEADER, "a").check(Chunk(0, columns, np.arange(2, 2 + len(keys)), (), marks))
+
+
+@pytest.mark.parametrize(
+    ("key", "code"),
+    [
+        ("", "E201"), (" ", "E201"), ("\u00a0", "E201"), ("\u3000\u2003", "E201"),
+        ("D1\u00a0", "E202"), ("\u2009D1", "E202"), ("D1\x85", "E202"), ("\tD1", "E202"), ("D1\u2028", "E202"),
+        ("\ufeffD1", "E203"), ("D\u200b1", "E203"), ("D1\u200d", "E203"), ("\u200b", "E203"), ("D\u00ad1", "E203"),
+        ("D\x81", "E203"), ("D\x9f1", "E203"), ("D\x851", "E203"), ("D\u202e1", "E203"), ("D\x7f", "E203"),
+        ("D\n1", "E203"), ("D\u20281", "E203"), ("\u2060D1", "E203"),
+    ],
+)  # fmt: skip
+def test_white_space_and_what_nobody_sees_is_no_part_of_a_key(key, code):
+    found = checked(["A1", key, "A2"], ["x"] * 3)
+    assert [(one.line, one.code) for one in found.rejections] == [(3, code)]
+    assert found.lines.tolist() == [2, 4]
+
+
+@pytest.mark.parametrize("key", ["Zürich 1", "D\u00a01", "日本", "a_b-c.d/e", "😀"])
+def test_what_people_can_see_stays_as_it_is(key):
+    found = checked([key], ["x"])
+    assert found.rejections == ()
+    assert found.keys[0].to_pylist() == [key]
+
+
+def test_a_field_that_begins_with_the_mark_of_a_file_is_rejected():
+    found = checked(["A1", "A2"], ["\ufeffDE", "DE"])
+    assert [(one.line, one.code) for one in found.rejections] == [(2, "E203")]
+
+
+@pytest.mark.parametrize("formats", [("%d.%m.%Y",), ("%Y-%d-%m",), ("%Y-%m-%d",)])
+def test_a_native_date_is_its_day_whatever_formats_texts_have(formats):
+    found = checked(["A1", "A2"], ["2026-02-03", "2026-02-03"], native=[True, True], rule=FieldRule("date", formats))
+    assert found.rejections == ()
+    assert found.fields[0].to_pylist() == ["2026-02-03", "2026-02-03"]
+
+
+def test_a_text_beside_native_dates_is_read_by_the_formats_alone():
+    rule = FieldRule("date", ("%Y-%d-%m",))
+    found = checked(
+        ["A1", "A2", "A3"], ["2026-02-03", "2026-02-03", "03.02.2026"], native=[True, False, False], rule=rule
+    )
+    assert found.fields[0].to_pylist() == ["2026-02-03", "2026-03-02"]
+    assert [(one.line, one.code) for one in found.rejections] == [(4, "E303")]
+    assert "\0" not in found.rejections[0].message
+
+
+def test_a_native_date_keeps_to_all_other_rules():
+    found = checked(["A1"], ["2026-02-03"], native=[True], rule=FieldRule("date", ("%d.%m.%Y",), max_length=4))
+    assert [one.code for one in found.rejections] == ["E306"]
