@@ -20,30 +20,58 @@ $(BIN)/python:
 	@echo "· making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 
+PIP := -m pip --disable-pip-version-check
+# A lock is installed as it stands, $(call install,ENVIRONMENT,LOCK): with no resolver, a newer release changes nothing.
+install = @$(1)/bin/python $(PIP) install --quiet --require-hashes --no-deps --requirement $(2)
+# Then it is asked whether anything is missing, $(call whole,ENVIRONMENT,LOCK,WHAT ASKED FOR IT): pip knows no extras.
+define whole
+	@said=$$($(1)/bin/python $(PIP) check) || { echo "$$said" >&2; echo "  next: make clean, and again" >&2; exit 1; }
+	@$(1)/bin/python tools/locks.py $(2) --asked $(3)
+	@touch $@
+endef
+
 # The program with exactly the pinned, hashed versions of what it needs.
 $(VENV)/.runtime: requirements.txt pyproject.toml | $(BIN)/python
 	@echo "· installing what the program needs"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+	$(call install,$(VENV),requirements.txt)
+	@$(BIN)/python $(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	$(call whole,$(VENV),requirements.txt,pyproject.toml)
 
 $(VENV)/.tools: tests/requirements.txt $(VENV)/.runtime
 	@echo "· installing what tests and checks need"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement tests/requirements.txt
-	@touch $@
+	$(call install,$(VENV),tests/requirements.txt)
+	$(call whole,$(VENV),tests/requirements.txt,tests/requirements.in)
 
 .PHONY: demo
 demo: $(VENV)/.runtime ## Set everything up, then watch a night's export being synced against the sandbox
 	@$(BIN)/python -m syncer.sandbox.demo
 
+# Tests run in as many processes as there are processors, at least two: much of their time they wait.
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := -n auto --dist worksteal
+
+.PHONY: quick
+quick: lint types ## While you write: lint, types, unit and property tests, in under 90 s
+	@$(PYTEST) $(PARALLEL) tests/unit tests/property
+
+.PHONY: one
+one: $(VENV)/.tools ## While you write one thing: its tests, again after every change (make one T=tests/unit/test_lifecycle.py)
+	@test -n "$(T)" || { echo "which test? make one T=tests/unit/test_lifecycle.py" >&2; exit 2; }
+	@$(BIN)/watchfiles --filter python --verbosity warning --target-type command '$(PYTEST) $(T)' syncer migrations tests
+
 THOROUGH := syncer/ledger/*,syncer/execute/*,syncer/lifecycle/*
 .PHONY: test
-test: $(VENV)/.tools ## Set everything up, then run all tests
+ifdef ARGS
+test: $(VENV)/.tools
+	@$(PYTEST) $(ARGS)
+else
+test: $(VENV)/.tools ## Before you commit: all tests, a sample of what is exhaustive, in 12 minutes (make test ARGS=…: only these, as pytest takes them)
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not benchmark" --ignore tests/sim --cov --cov-report=term $(ARGS)
+	@$(PYTEST) $(PARALLEL) -m "not benchmark" --ignore tests/sim --cov --cov-report=term
 # What sends, records and decides is tried more thoroughly; pyproject.toml has the bound for all the rest.
-	@test -n "$(ARGS)" || $(BIN)/python -m coverage report --include='$(THOROUGH)' --fail-under=99
-	@$(BIN)/python -m pytest -n 2 --dist worksteal tests/sim # apart: tracing every line of the schedules would take too long
+	@$(BIN)/python -m coverage report --include='$(THOROUGH)' --fail-under=99
+	@$(PYTEST) $(PARALLEL) tests/sim # apart: tracing every line of the schedules would take too long
+endif
 
 .PHONY: lint
 lint: $(VENV)/.tools ## Look for faults of style and structure
@@ -67,8 +95,8 @@ PEERS := build/peers
 $(PEERS)/.installed: tests/benchmarks/requirements.txt | $(BIN)/python
 	@echo "· installing what is measured beside the program"
 	@$(BIN)/python -m venv $(PEERS)
-	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement tests/benchmarks/requirements.txt
-	@touch $@
+	$(call install,$(PEERS),tests/benchmarks/requirements.txt)
+	$(call whole,$(PEERS),tests/benchmarks/requirements.txt,tests/benchmarks/requirements.in)
 
 .PHONY: bench
 ROWS ?= 1000000
@@ -77,41 +105,42 @@ bench: $(VENV)/.tools $(PEERS)/.installed ## Measure speed, size and rates (make
 	@$(BIN)/python tests/benchmarks/speed.py --rows $(ROWS) --runs $(RUNS) --peers $(CURDIR)/$(PEERS)/bin/python
 	@$(BIN)/python -m pytest -m benchmark -s -q $(ARGS) tests/benchmarks
 
-# Tools that look at the dependencies from outside have dependencies of their own: they get an environment of their own.
-$(VENV)/.audit: tools/requirements.txt | $(BIN)/python
+# Tools that pin the dependencies and look at them from outside have dependencies of their own: they get an environment
+# of their own. `make lock` does without the second step: what it asks is what `make lock` mends.
+TOOLS := $(VENV)/tools
+$(VENV)/.pinning: tools/requirements.txt | $(BIN)/python
 	@echo "· installing the tools that look at dependencies"
-	@$(BIN)/python -m venv $(VENV)/tools
-	@$(VENV)/tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement tools/requirements.txt
+	@$(BIN)/python -m venv $(TOOLS)
+	$(call install,$(TOOLS),tools/requirements.txt)
 	@touch $@
+
+$(VENV)/.audit: $(VENV)/.pinning
+	$(call whole,$(TOOLS),tools/requirements.txt,tools/requirements.in)
 
 .PHONY: audit
 audit: $(VENV)/.audit ## Ask the advisory database about every dependency (needs the network; what it cannot look up fails too)
-	@$(VENV)/tools/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
+	@$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
 		--requirement requirements.txt --requirement tests/requirements.txt
 
 SBOM := dist/sbom.cdx.json
 .PHONY: sbom
 sbom: $(VENV)/.audit ## Write the bill of materials of the program's dependencies (CycloneDX) to dist/
 	@mkdir -p dist
-	@PYTHONWARNINGS=ignore $(VENV)/tools/bin/cyclonedx-py requirements --output-reproducible --spec-version 1.6 --output-format JSON \
+	@PYTHONWARNINGS=ignore $(TOOLS)/bin/cyclonedx-py requirements --output-reproducible --spec-version 1.6 --output-format JSON \
 		--pyproject pyproject.toml --mc-type application --output-file $(SBOM) requirements.txt
 	@listed=$$(grep -c '"purl": "pkg:' $(SBOM)); pinned=$$(grep -c '^[a-z].*==' requirements.txt); \
 		test "$$listed" -eq "$$pinned" || { echo "$(SBOM) lists $$listed of $$pinned requirements" >&2; exit 1; }; \
 		echo "$(SBOM): $$listed components"
 
 .PHONY: lock
-lock: $(BIN)/python ## Pin every dependency anew, with hashes
+COMPILE = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-header --no-annotate $(if $(UPGRADE),--upgrade)
+lock: $(VENV)/.pinning ## Pin what is asked for and not yet pinned; what holds stays (make lock UPGRADE=1: pin everything anew)
 # boto3, which the tests use, is not ready for python-dateutil 4; the program does not mind.
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@printf 'hatchling\npython-dateutil<3\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header --no-annotate --upgrade pyproject.toml - --output-file requirements.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-header --no-annotate --upgrade --constraint requirements.txt tests/requirements.in --output-file tests/requirements.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-header --no-annotate --upgrade tools/requirements.in --output-file tools/requirements.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-header --no-annotate --upgrade --constraint requirements.txt tests/benchmarks/requirements.in \
-		--output-file tests/benchmarks/requirements.txt
+	@printf 'hatchling\npython-dateutil<3\n' | $(COMPILE) --all-extras pyproject.toml - --output-file requirements.txt
+	@$(COMPILE) --constraint requirements.txt tests/requirements.in --output-file tests/requirements.txt
+	@$(COMPILE) tools/requirements.in --output-file tools/requirements.txt
+	@$(COMPILE) --constraint requirements.txt tests/benchmarks/requirements.in --output-file tests/benchmarks/requirements.txt
 
 .PHONY: clean
 clean: ## Remove everything that was made here

@@ -15,12 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sampling
 from hypothesis import settings as hypothesis_settings
 
 from syncer.sandbox import Sandbox, SandboxConfig
 
-hypothesis_settings.register_profile("default", deadline=None)
+hypothesis_settings.register_profile("default", deadline=None, max_examples=sampling.examples(100))
 hypothesis_settings.load_profile("default")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let Hypothesis draw by the seed of the samples, unless told another one: a commit's run can be repeated."""
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = sampling.seed_number()
+
 
 TOKEN = "canary-4f9a1c"
 FAST = {
@@ -173,12 +182,17 @@ def codes(count: int, **fields: str) -> tuple[Mapping[str, str], ...]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say how much was covered by the tests that count it: crash points, disk operations, faults, schedules."""
+    """Say how much was covered by the tests that count it, and of how much: crash points, faults, schedules."""
     covered: dict[str, int] = {}
+    there_are: dict[str, int] = {}
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
             if name == "covered":
-                words, count = value
+                words, count, *of = value
                 covered[words] = covered.get(words, 0) + count
+                there_are[words] = there_are.get(words, 0) + (of[0] if of else count)
     for words, count in sorted(covered.items()):
-        terminalreporter.write_line(f"covered: {count} {words}")
+        some = f"{count} of {there_are[words]}" if count != there_are[words] else f"{count}"
+        terminalreporter.write_line(f"covered: {some} {words}")
+    chose = "all there is" if sampling.WHOLE else "what this seed chose"
+    terminalreporter.write_line(f"samples: {chose}; again: SYNCER_TEST_SEED='{sampling.seed()}'")

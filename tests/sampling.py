@@ -1,0 +1,72 @@
+"""How much of what is exhaustive a run tries: all of it (`make prove`), or a sample that the commit chooses (`make test`).
+
+What always holds: a sample is the same whenever the same commit is tested, and another one for the next commit; it
+takes something from every stretch of what there is; and a run prints its seed. `SYNCER_TEST_SEED` plays another
+commit's run again. Hypothesis draws its examples by the same seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import random
+import subprocess
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+WHOLE = os.environ.get("SYNCER_TEST_WHOLE", "") not in {"", "0"}
+"""Whether everything is tried."""
+EXAMPLES_FACTOR = 10
+"""How many times more examples Hypothesis draws then."""
+
+
+@cache
+def seed() -> str:
+    """Return what the samples of this run are chosen by: the commit, unless `SYNCER_TEST_SEED` says otherwise."""
+    given = os.environ.get("SYNCER_TEST_SEED", "")
+    if given:
+        return given
+    asked = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "no commit"
+
+
+def seed_number() -> int:
+    """Return the seed as a number, as Hypothesis wants it."""
+    return int.from_bytes(hashlib.sha256(seed().encode()).digest()[:4], "big")
+
+
+def chance(name: str) -> random.Random:
+    """Return a source of chance for what is sampled under this name."""
+    return random.Random(f"{seed()} {name}")
+
+
+def sample(items: Sequence[T], size: int, *, name: str) -> list[T]:
+    """Return about so many of the items, in their order: one of each of ``size`` stretches; all of them in `WHOLE`."""
+    if WHOLE or size >= len(items):
+        return list(items)
+    draw = chance(name)
+    bounds = [len(items) * number // size for number in range(size + 1)]
+    return [items[draw.randrange(first, end)] for first, end in itertools.pairwise(bounds)]
+
+
+def share(items: Sequence[T], part: int, parts: int) -> Sequence[T]:
+    """Return one of so many parts of the items: tests that run at the same time each take one."""
+    return items[part::parts]
+
+
+def examples(count: int) -> int:
+    """Return how many examples Hypothesis shall draw where ``count`` do for every commit."""
+    return count * EXAMPLES_FACTOR if WHOLE else count
+
+
+def covered(record: Callable[[str, Any], None], words: str, count: int, of: int) -> None:
+    """Have the end of the run say how much was tried, of how much there is (``record``: pytest's `record_property`)."""
+    record("covered", (words, count, of))
