@@ -117,11 +117,11 @@ def environ() -> dict[str, str]:
     return environ
 
 
-def settings() -> Settings:
-    """Begin a command and load its settings."""
+def settings(*, may_be_missing: bool = False) -> Settings:
+    """Begin a command and load its settings; ``may_be_missing`` as in `load_settings`."""
     from syncer.config import load_settings
 
-    return load_settings(explicit=options().config, environ=environ(), cwd=Path.cwd())
+    return load_settings(explicit=options().config, environ=environ(), cwd=Path.cwd(), may_be_missing=may_be_missing)
 
 
 def show(document: dict[str, Any], text: Callable[[], Any]) -> None:

@@ -14,7 +14,7 @@ def init_command() -> None:
     """Write config.toml and create the ledger, where they are missing. Never overwrites."""
     from syncer.commands import ledger
 
-    known = settings()
+    known = settings(may_be_missing=True)
     with environment_of() as environment:
         done = ledger.init(known, Path.cwd(), environment)
     show(

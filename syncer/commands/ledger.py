@@ -85,8 +85,14 @@ def backup(settings: Settings, target: Path) -> None:
 
 
 def init(settings: Settings, folder: Path, environment: Environment) -> InitResult:
-    """Write ``config.toml`` into `folder` and create the ledger; never overwrite either."""
-    config = folder / "config.toml"
+    """Write the configuration file (that was named, else ``config.toml`` in `folder`) and create the ledger.
+
+    Neither is ever overwritten.
+    """
+    config = settings.path or folder / "config.toml"
+    if not config.parent.is_dir():
+        words = f"the folder of {config} does not exist"
+        raise UsageError(words, next=f"mkdir -p {config.parent}")
     wrote_config = not os.path.lexists(config)
     if wrote_config:
         # Who may write it decides where the token goes: nobody else, whatever the umask.

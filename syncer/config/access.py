@@ -1,8 +1,9 @@
-"""What lets the program in: the token, wherever it stands, and the authority whose certificates are trusted."""
+"""What the configuration names outside itself: the token, the trusted authority's certificates, the ledger's file."""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,25 @@ from syncer.safe.masking import TOKEN_VARIABLE, Secret, remember
 def _beside(path: Path | None, name: str) -> Path:
     """Return a file that the configuration names: relative to the configuration file, or to the working folder."""
     return (path.parent if path is not None else Path.cwd()) / name
+
+
+_LEDGER_FILE = re.compile(r"(?P<scheme>sqlite(?:\+pysqlite)?:///)(?P<file>[^?]+)(?P<query>.*)", re.DOTALL)
+
+
+def find_ledger(url: str, path: Path | None, cwd: Path) -> str:
+    """Return ``ledger.url`` with its file beside the configuration file, when it is a relative one.
+
+    Beside a configuration in the current folder it stays as it is: messages show it as it was written.
+    """
+    found = _LEDGER_FILE.fullmatch(url)
+    if found is None or path is None or path.parent == cwd or Path(found["file"]).is_absolute():
+        return url
+    file = path.parent.absolute() / found["file"]
+    if "?" in str(file):
+        raise ConfigError(
+            f"ledger.url: the folder {path.parent} has a question mark in its name, which no URL can hold"
+        )
+    return f"{found['scheme']}{file}{found['query']}"
 
 
 def find_authority(settings: Settings, path: Path | None) -> str | None:

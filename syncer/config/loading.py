@@ -19,10 +19,15 @@ from syncer.safe.masking import TOKEN_VARIABLE
 CONFIG_VARIABLE = "SYNCER_CONFIG"
 
 
-def load_settings(*, explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Settings:
-    """Load the settings; raise one `ConfigError` that names every fault."""
-    path = _find_file(explicit, environ, cwd)
-    raw = _read_toml(path) if path is not None else {}
+def load_settings(
+    *, explicit: Path | None, environ: Mapping[str, str], cwd: Path, may_be_missing: bool = False
+) -> Settings:
+    """Load the settings; raise one `ConfigError` that names every fault.
+
+    ``may_be_missing``: a file that is named, but not there, stands for the defaults (``init`` is about to write it).
+    """
+    path = _find_file(explicit, environ, cwd, may_be_missing=may_be_missing)
+    raw = _read_toml(path) if path is not None and (path.is_file() or not may_be_missing) else {}
     faults: list[str] = []
     _merge(raw, _from_environment(environ, raw, faults))
     settings = build(raw, faults)
@@ -32,7 +37,12 @@ def load_settings(*, explicit: Path | None, environ: Mapping[str, str], cwd: Pat
     settings = replace(settings, path=path)
     refuse_shared_fields(settings.jobs)
     token, ca_file = access.find_token(settings, environ, path), access.find_authority(settings, path)
-    return replace(settings, api=replace(settings.api, token=token, ca_file=ca_file))
+    ledger_url = access.find_ledger(settings.ledger.url, path, cwd)
+    return replace(
+        settings,
+        api=replace(settings.api, token=token, ca_file=ca_file),
+        ledger=replace(settings.ledger, url=ledger_url),
+    )
 
 
 def example_text() -> str:
@@ -42,10 +52,10 @@ def example_text() -> str:
     return (inside if inside.exists() else package.parent / inside.name).read_text(encoding="utf-8")
 
 
-def _find_file(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
+def _find_file(explicit: Path | None, environ: Mapping[str, str], cwd: Path, *, may_be_missing: bool) -> Path | None:
     named = explicit or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
     if named is not None:
-        if not (cwd / named).is_file():
+        if not (cwd / named).is_file() and not may_be_missing:
             raise ConfigError(f"there is no configuration file {named}", next="syncer init writes one")
         return cwd / named
     default = cwd / "config.toml"

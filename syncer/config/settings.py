@@ -178,7 +178,10 @@ class ApiSettings:
 class LedgerSettings:
     """Where everything is recorded."""
 
-    url: str = setting(_ledger_url, "sqlite:///syncer.db", "an SQLAlchemy URL; SQLite files are supported")
+    url: str = setting(
+        _ledger_url, "sqlite:///syncer.db",
+        "an SQLAlchemy URL of an SQLite file; relative to the configuration file, without one to the current folder",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The ledger's tables. Migrations must arrive at exactly this; a test compares the two.
 
+    ledger                            one row: whose ledger this is, and where it stands in time
     jobs ─< runs ─< sources           who ran what, from which files
               └──< batches ─< attempts        what travelled together, and every call that was made for it
                       └────< items            which value, with which data, from which line   (append-only)
@@ -41,11 +42,23 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 """The newest migration that this program knows (migrations/versions)."""
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER primary key is SQLite's rowid
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", Text, primary_key=True, comment="random; stands in every reference"),
+    Column("position", BigInteger, nullable=False, comment="grows when a run begins and when it ends"),
+    Column("base_url", Text, comment="the target's address; null: not seen yet"),
+    Column("company", Text, comment="JSON: the target's company; null: not seen yet"),
+    Column("counts_same", Boolean, comment="answers count values that did not change"),
+    Column("backup_at", Text, comment="this is a backup, made at that time"),
+    Column("forgotten_to", BigInteger, nullable=False, comment="batches up to it prove nothing any more"),
+)
 
 jobs = Table(
     "jobs",
@@ -136,6 +149,7 @@ attempts = Table(
     Column("message", Text),
     Column("lost_boot", Text, comment="the machine's boot during which the answer was lost"),
     Column("lost_uptime_s", Float, comment="seconds since that boot"),
+    Column("account", Text, comment="whose token made the call; null: not known"),
     UniqueConstraint("reference", name="attempts_reference"),
     Index("attempts_batch", "batch_id"),
     Index("attempts_started_at", "started_at"),

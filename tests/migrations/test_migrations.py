@@ -67,6 +67,16 @@ def test_the_program_knows_the_newest_migration():
     assert ScriptDirectory(str(migrations_path())).get_current_head() == SCHEMA_REVISION
 
 
+def test_every_ledger_has_an_id_of_its_own(tmp_path):
+    found = set()
+    for name in ("a.db", "b.db"):
+        Ledger.open_to_write(f"sqlite:///{tmp_path}/{name}", at=AT).close()
+        with closing(sqlite3.connect(tmp_path / name)) as database:
+            found |= set(database.execute("SELECT id, length(id), position, base_url FROM ledger").fetchall())
+    assert len(found) == 2
+    assert {row[1:] for row in found} == {(12, 0, None)}
+
+
 def test_history_cannot_be_changed_through_any_door(tmp_path):
     Ledger.open_to_write(f"sqlite:///{tmp_path}/l.db", at=AT).close()
     with closing(sqlite3.connect(tmp_path / "l.db")) as database:

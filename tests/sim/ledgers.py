@@ -6,10 +6,10 @@ import sqlite3
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import Connection, StaticPool, create_engine, event, text
+from sqlalchemy import Connection, StaticPool, create_engine, event, insert, text
 
 from syncer.ledger.ledger import Ledger
-from syncer.ledger.schema import SCHEMA_REVISION, append_only_triggers, metadata
+from syncer.ledger.schema import SCHEMA_REVISION, append_only_triggers, ledger, metadata
 
 AFTER_COMMIT = "after a commit"
 
@@ -30,6 +30,7 @@ def empty_ledger():
         metadata.create_all(connection)
         connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
         connection.execute(text("INSERT INTO alembic_version VALUES (:r)"), {"r": SCHEMA_REVISION})
+        connection.execute(insert(ledger).values(id="5eed5eed5eed", position=0, forgotten_to=0))
         for statement in append_only_triggers():
             connection.execute(text(statement))
     return database.serialize()
