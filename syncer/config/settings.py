@@ -24,7 +24,7 @@ from syncer.safe.masking import TOKEN_VARIABLE, Secret
 ENVIRONMENT_PREFIX = "SYNCER_"
 CREDENTIAL_NAME = "scantrust-token"
 KEY_COLUMNS_MAX = 5
-"""Constraints of one call (scantrust-api.md, "SCM upload, async")."""
+"""Constraints of one call (docs/api.md, "SCM upload, async")."""
 _PLAIN_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
 
 Check = Callable[[Any], Any]

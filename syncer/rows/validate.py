@@ -2,7 +2,7 @@
 
 Rules run once per *distinct* value of a column, not per row. A row is rejected for its first fault in the order key,
 then fields by name; its message names every fault. Names that no call may carry are refused for the whole file, since
-no row could be right (scantrust-api.md, "SCM upload, async").
+no row could be right (docs/api.md, "SCM upload, async").
 """
 
 from __future__ import annotations

@@ -133,3 +133,11 @@ def test_no_index_address_machine_path_or_secret_stands_in_the_tree():
             ["git", "grep", "-nIE", pattern, "--", "."], cwd=ROOT, capture_output=True, text=True, check=False
         )
         assert found.stdout == ""
+
+
+def test_no_document_is_named_in_code_that_is_not_in_the_repository():
+    documents = {path.name for path in DOCUMENTS} | {"CONTRIBUTING.md", "SECURITY.md"}
+    places = [*(ROOT / "syncer").rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "migrations").rglob("*.py")]
+    for place in places:
+        named = set(re.findall(r"[\w-]+\.md\b", place.read_text(encoding="utf-8")))
+        assert named <= documents, place
