@@ -4,7 +4,8 @@
     ├── OutputError                 1   standard output, or the results folder, cannot be written; the work is done
     ├── UsageError                  2   the command line asks for something that cannot be
     │   ├── ConfigError             2   a setting is unknown, of the wrong type, or missing
-    │   └── SourceError             2   a file cannot be read, or its structure is in doubt: refused whole
+    │   ├── SourceError             2   a file cannot be read, or its structure is in doubt: refused whole
+    │   └── UntrustedFileError      2   another account may have planted or changed a file or folder
     ├── GuardError                  4   a guard stopped the run before more damage could be done
     ├── UnreachableError            5   the API could not be reached or kept failing
     ├── DeadlineError              10   the deadline came first; resumable
@@ -13,6 +14,7 @@
     ├── LedgerError                13   the ledger cannot be used
     │   ├── LedgerCorruptError     13
     │   ├── LedgerSchemaError      13   newer than this program, or older and not upgraded
+    │   ├── LedgerUntrustedError   13   another account may have planted or changed the ledger or its lock
     │   └── LedgerWriteError       13   read-only, disk full, I/O error
     └── SignalError       129/130/143   interrupted (hangup, Ctrl-C, termination); resumable
 
@@ -29,6 +31,7 @@ from typing import ClassVar
 
 from syncer.safe.inert import inert
 from syncer.safe.masking import masked
+from syncer.safe.trust import UntrustedError
 
 EXIT_OK = 0
 EXIT_NOT_CONFIRMED = 3
@@ -95,6 +98,17 @@ class SourceError(UsageError):
         self.file = file
         self.line = line
         self.column = column
+
+
+class UntrustedFileError(UsageError):
+    """Another account may have planted or changed a file or folder that is to be used. Nothing was done with it."""
+
+    code = "untrusted-file"
+
+    @classmethod
+    def of(cls, error: UntrustedError) -> UntrustedFileError:
+        """Say what the door to files said."""
+        return cls(str(error.strerror), next=error.remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +187,17 @@ class LedgerSchemaError(LedgerError):
 
     code = "ledger-schema"
     default_next = "syncer ledger upgrade"
+
+
+class LedgerUntrustedError(LedgerError):
+    """Another account may have planted or changed the ledger, its folder or its lock. Nothing was read or written."""
+
+    code = "ledger-untrusted"
+
+    @classmethod
+    def of(cls, error: UntrustedError) -> LedgerUntrustedError:
+        """Say what the door to files said."""
+        return cls(f"the ledger is not used: {error.strerror}", next=error.remedy)
 
 
 class LedgerWriteError(LedgerError):

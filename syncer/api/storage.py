@@ -25,6 +25,7 @@ from urllib3.exceptions import HTTPError
 
 from syncer.api.connection import BareSession, Watch, WatchedAdapter
 from syncer.api.words import one_line
+from syncer.safe.files import read_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,7 +135,7 @@ class StorageHost:
         fault = address_fault(url)
         if fault is not None:
             return StorageAnswer(StorageVerdict.REFUSED, None, fault)
-        with path.open("rb") as file:
+        with read_own(path) as file:
             form = Form(fields, file, os.fstat(file.fileno()).st_size, content_type, on_bytes)
             return self._exchange(url, form, valid_s)
 

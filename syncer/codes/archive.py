@@ -1,32 +1,40 @@
 """Extracting a work order's zip without trusting it: nothing leaves the target folder, and nothing is endless.
 
 What always holds: every entry is looked at before the first byte is written; an absolute path, a ``..``, a link or any
-other special file, an encrypted entry, a name twice, too many entries or too many bytes refuse the whole archive; an
+other special file, an encrypted entry, one packed otherwise than deflated (Python unpacks all else without a bound), a
+name twice or both a file's and a folder's, too many entries or bytes, or no file at all refuse the whole archive; an
 entry that unpacks to more than it says is stopped; a file that exists is never replaced.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import stat
-import tempfile
+import struct
 import zipfile
+import zlib
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
-from syncer.errors import GuardError, LedgerWriteError, UsageError
+from syncer.errors import GuardError, LedgerWriteError, UntrustedFileError, UsageError
+from syncer.safe.files import Folder, new_file
+from syncer.safe.trust import UntrustedError
 
 ENTRIES_MAX = 10_000
 BYTES_MAX = 2 << 30
 PIECE_BYTES = 1 << 20
 _ENCRYPTED = 0x1
+_ENTRY = b"PK\x01\x02"
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, EOFError, ValueError)
+"""What the reader of zips raises for one that is damaged."""
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def extract(content: bytes, folder: Path, *, bytes_max: int = BYTES_MAX) -> list[Path]:
     """Extract an archive into `folder`, which is made; return the files. Raises `GuardError` and writes nothing."""
+    if content.count(_ENTRY) > ENTRIES_MAX:  # before they are read: each takes far more memory than bytes
+        raise GuardError(f"the zip has more than {ENTRIES_MAX} entries", next=_NEXT)
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             entries = _entries(archive, bytes_max)
@@ -34,8 +42,10 @@ def extract(content: bytes, folder: Path, *, bytes_max: int = BYTES_MAX) -> list
             if existing:
                 raise UsageError(f"{existing[0]} exists; files are never replaced", next="name another folder: --out")
             return _write(archive, entries, folder, bytes_max)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except _DAMAGED as error:
         raise GuardError(f"the work order's file is no good zip: {error}", next=_NEXT) from error
+    except UntrustedError as error:
+        raise UntrustedFileError.of(error) from error
     except OSError as error:
         raise LedgerWriteError(f"{folder} cannot be written: {error.strerror}", next="name another: --out") from error
 
@@ -63,6 +73,12 @@ def _entries(archive: zipfile.ZipFile, bytes_max: int) -> dict[str, zipfile.ZipI
             raise GuardError(f"the zip names {info.filename!r} twice", next=_NEXT)
         seen.add(name.lower())
         entries[name] = info
+    if not entries:
+        raise GuardError("the zip holds no file", next=_NEXT)
+    for name in entries:
+        both = next((str(above) for above in PurePosixPath(name).parents if str(above).lower() in seen), None)
+        if both is not None:
+            raise GuardError(f"the zip has {both!r} as a file and as a folder", next=_NEXT)
     return entries
 
 
@@ -80,41 +96,29 @@ def _fault(info: zipfile.ZipInfo) -> str | None:
         return "it is a link or a special file"
     if info.flag_bits & _ENCRYPTED:
         return "it is encrypted"
+    if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        return "it is packed in an unusual way"
     return None
 
 
 def _write(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], folder: Path, bytes_max: int) -> list[Path]:
     """Unpack beside the folder first, then move: an archive that fails half-way leaves nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
-    try:
-        left = bytes_max
-        for name, info in entries.items():
-            target = part / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(info) as packed, target.open("xb") as file:
+    left = bytes_max
+    with Folder.open(folder, make=True) as target, target.temporary() as apart:
+        for place, info in enumerate(entries.values()):
+            with archive.open(info) as packed, new_file(apart, str(place)) as part:
                 while piece := packed.read(PIECE_BYTES):
                     left -= len(piece)
                     if left < 0:
                         raise GuardError(f"the zip unpacks to more than {bytes_max} bytes", next=_NEXT)
-                    file.write(piece)
-                os.fsync(file.fileno())
-        written = []
-        for name in entries:
-            target = folder / name
-            _make_folders(folder, target.parent)
-            os.link(part / name, target)  # fails where something is, unlike a rename
-            written.append(target)
-        return written
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _make_folders(folder: Path, wanted: Path) -> None:
-    """Make folders inside `folder`; one that is a link there already would lead out of it."""
-    here = folder
-    for name in wanted.relative_to(folder).parts:
-        here /= name
-        if here.is_symlink():
-            raise GuardError(f"{here} is a link: nothing is written through it", next="name another folder: --out")
-        here.mkdir(exist_ok=True)
+                    part.file.write(piece)
+                part.keep()
+        for place, name in enumerate(entries):
+            path = PurePosixPath(name)
+            with ExitStack() as stack:
+                inner = target
+                for step in path.parts[:-1]:
+                    inner = stack.enter_context(inner.sub(step, make=True))
+                apart.move(str(place), path.name, into=inner, new=True)
+                inner.sync()
+    return [folder / name for name in entries]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -17,9 +18,10 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from syncer.codes.reading import filled
-from syncer.errors import LedgerWriteError, SourceError
+from syncer.errors import LedgerUntrustedError, LedgerWriteError, SourceError
 from syncer.ledger.upload_values import NewPart
-from syncer.safe.private import sync_folder
+from syncer.safe.files import Folder, read_own
+from syncer.safe.trust import UntrustedError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 SLICE_ROWS = 4096
 END = {"csv": b"", "json": b"]\n"}
 _COMMA = len(b",\n")
+_OURS = re.compile(r"[0-9a-f]{16}-[0-9]{1,6}\.(csv|json)")
+"""The name of a part: the beginning of the upload's fingerprint, and the part's number. Nothing else is swept."""
 
 
 def spool_folder(ledger: Path) -> Path:
@@ -42,7 +46,7 @@ class PartsWriter:
 
     def __init__(self, file: CodesFile, folder: Path, stem: str, *, limit: int) -> None:
         self._file = file
-        self._folder = folder
+        self._folder = _opened(folder, make=True)
         self._stem = stem
         self._limit = limit
         self._handle: IO[bytes] | None = None
@@ -53,7 +57,6 @@ class PartsWriter:
         self.parts: list[NewPart] = []
 
     def __enter__(self) -> PartsWriter:
-        self._folder.mkdir(mode=0o700, exist_ok=True)
         return self
 
     def __exit__(
@@ -61,6 +64,7 @@ class PartsWriter:
     ) -> None:
         if self._handle is not None:
             self._handle.close()
+        self._folder.close()
 
     def rows(self, checked: Checked) -> Iterator[tuple[str, int, int, str]]:
         """Write every good row; give code, part (from 0), line and data of each. To be read to its end."""
@@ -74,9 +78,9 @@ class PartsWriter:
                     stop = min(start + SLICE_ROWS, len(good.lines))
                     yield from self._write(good.take(np.arange(start, stop, dtype=np.int64)))
             self._end_part()
-            sync_folder(self._folder)
+            self._folder.sync()
         except OSError as error:
-            raise LedgerWriteError(f"the files to upload cannot be written to {self._folder}: {error}") from error
+            raise LedgerWriteError(f"the files to upload cannot be written to {self._folder.path}: {error}") from error
 
     def _write(self, block: CodesBlock) -> Iterator[tuple[str, int, int, str]]:
         """Write a slice; cut it in halves where it does not fit."""
@@ -104,9 +108,8 @@ class PartsWriter:
         yield from _recorded(block, len(self.parts))
 
     def _begin_part(self) -> None:
-        path = self._folder / self._name()
-        path.unlink(missing_ok=True)
-        self._handle = os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
+        self._folder.remove(self._name())
+        self._handle = os.fdopen(self._folder.create(self._name()), "wb")
         self._digest, self._size, self._codes, self._held = hashlib.sha256(), 0, 0, b""
         self._put(self._file.header)
 
@@ -151,16 +154,29 @@ def _recorded(block: CodesBlock, part: int) -> Iterator[tuple[str, int, int, str
 
 def sweep(folder: Path, wanted: set[str]) -> None:
     """Remove files of the spool that no open part needs: of ended parts, and of commands that died early."""
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if path.name not in wanted:
-                path.unlink(missing_ok=True)
+    if not os.path.lexists(folder):
+        return
+    with _opened(folder) as opened:
+        for name in opened.names():
+            if name not in wanted and _OURS.fullmatch(name):
+                opened.remove(name)
+
+
+def _opened(folder: Path, *, make: bool = False) -> Folder:
+    try:
+        return Folder.open(folder, make=make)
+    except UntrustedError as error:
+        raise LedgerUntrustedError.of(error) from error
+    except OSError as error:
+        raise LedgerWriteError(
+            f"the folder of the files to upload, {folder}, cannot be used: {error.strerror}"
+        ) from error
 
 
 def file_fault(path: Path, sha256: str) -> str | None:
     """Say what is wrong with a part's file; None when it is there, byte for byte."""
     try:
-        with path.open("rb") as file:
+        with read_own(path) as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         return f"the file to upload, {path}, cannot be read: {error.strerror}"

@@ -33,6 +33,7 @@ from syncer.process.clock import Clock, SystemClock, utc_text
 from syncer.process.signals import Interrupt
 from syncer.request import UploadRequest
 from syncer.runs.session import connection_of
+from syncer.safe.files import replacing
 
 if TYPE_CHECKING:
     from syncer.api.ingestion import FileAnswer, WorkOrder
@@ -276,14 +277,12 @@ def _error_path(request: UploadRequest, file: str) -> Path:
 def _write_error_file(
     path: Path, names: list[str], file: str, rows: Iterator[tuple[dict[str, str], int, str, str]]
 ) -> Path:
-    part = path.with_name(path.name + ".part")
     try:
-        with part.open("w", newline="", encoding="utf-8") as handle:
-            writer = csv.writer(handle, lineterminator="\n")
+        with replacing(path) as part:
+            writer = csv.writer(part.text(), lineterminator="\n")
             writer.writerow([*names, "_file", "_line", "_code", "_message"])
             for cells, line, code, message in rows:
                 writer.writerow([*(cells.get(name, "") for name in names), file, line or "", code, message])
-        part.replace(path)
     except OSError as error:
         raise LedgerWriteError(
             f"the error file {path} cannot be written: {error.strerror}", next="name another: --errors FILE"

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from syncer.commands.environment import Environment
 from syncer.config import Settings, example_text
-from syncer.errors import LedgerError, UsageError
+from syncer.errors import LedgerError, UntrustedFileError, UsageError
 from syncer.ledger.check import backup as copy_to
 from syncer.ledger.database import ledger_path
 from syncer.ledger.ledger import Ledger, upgrade_ledger
 from syncer.model import KEY_SEPARATOR
 from syncer.process.clock import utc_text
-from syncer.process.times import parse_moment
 from syncer.results import Concern, InitResult, RunDetails, RunSummary
+from syncer.safe.files import create_text
+from syncer.safe.trust import UntrustedError
 
 if TYPE_CHECKING:
     from syncer.ledger.upload_values import CodeUpload
@@ -39,7 +40,9 @@ def status(settings: Settings, *, most: int) -> list[RunSummary]:
 def run_status(settings: Settings, run_id: int) -> RunDetails:
     """Return one run with its batches and what is not confirmed."""
     with _reading(settings) as ledger:
-        run = _known_run(ledger, run_id)
+        run = ledger.run(run_id)
+        if run is None:
+            raise UsageError(f"there is no run {run_id} in the ledger", next="syncer status")
         return RunDetails(
             _summary(ledger, run),
             tuple(ledger.sources(run_id)),
@@ -61,12 +64,9 @@ def audit_show(settings: Settings, key: Sequence[str]) -> tuple[list[HistoryEntr
 
 @contextmanager
 def audit_export(settings: Settings, *, since: str | None, run_id: int | None) -> Iterator[Iterator[HistoryEntry]]:
-    """Give the uploads of many values as a stream. Raises `UsageError` for a time or a run that there is not."""
-    moment = None if since is None else utc_text(parse_moment(since, "--since").timestamp())
+    """Give the uploads of many values as a stream."""
     with _reading(settings) as ledger:
-        if run_id is not None:
-            _known_run(ledger, run_id)
-        yield ledger.export(since=moment, run_id=run_id)
+        yield ledger.export(since=since, run_id=run_id)
 
 
 def upgrade(settings: Settings, environment: Environment) -> UpgradeResult:
@@ -97,10 +97,10 @@ def init(settings: Settings, folder: Path, environment: Environment) -> InitResu
         raise UsageError(words, next=f"mkdir -p {config.parent}")
     wrote_config = not os.path.lexists(config)
     if wrote_config:
-        # Who may write it decides where the token goes: nobody else, whatever the umask.
-        descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(example_text())
+        try:  # who may write it decides where the token goes; who may read it sees a password that is put there
+            create_text(config, example_text())
+        except UntrustedError as error:
+            raise UntrustedFileError.of(error) from error
     path = ledger_path(settings.ledger.url)
     made_ledger = not path.exists()
     Ledger.open_to_write(settings.ledger.url, at=utc_text(environment.clock.wall_s())).close()
@@ -113,13 +113,6 @@ def _reading(settings: Settings) -> Iterator[Ledger]:
         if ledger is None:
             raise LedgerError(f"there is no ledger yet at {ledger_path(settings.ledger.url)}", next="syncer init")
         yield ledger
-
-
-def _known_run(ledger: Ledger, run_id: int) -> Run:
-    run = ledger.run(run_id)
-    if run is None:
-        raise UsageError(f"there is no run {run_id} in the ledger", next="syncer status")
-    return run
 
 
 def _summary(ledger: Ledger, run: Run) -> RunSummary:

@@ -34,14 +34,14 @@ from syncer.runs.session import connection_of, reader_of
 from syncer.scans.columns import microseconds
 from syncer.scans.compare import IDENTIFIERS, Comparison, compare
 from syncer.scans.filters import filters
-from syncer.scans.parts import Destination, Folder, Tables
+from syncer.scans.parts import Destination, PartsFolder, Tables
 from syncer.scans.pull import AGAIN, PullSettings, ScanPull
 from syncer.scans.pull_result import RawResult, ScansPullResult
 from syncer.scans.pulled import pulled_scans
 from syncer.scans.raw_csv import RawCsv
 
 EVERYTHING = "2000-01-01T00:00:00.000000Z"
-"""``date_from`` when nothing bounds the time: the API asks for a bound (docs/api.md, "Scans")."""
+"""``date_from`` when nothing bounds the time: the API asks for a bound (scantrust-api.md, "Scans")."""
 CSV_TIMEOUT_S = 6 * 3600.0
 """For the API's own CSV, which comes in one answer of any length."""
 HOUR_US = 3_600_000_000
@@ -62,7 +62,7 @@ def pull(settings: Settings, request: ScansRequest, environment: Environment) ->
         form = "ledger" if request.into_ledger else request.form
         scope = json.dumps({**parameters, "format": form}, sort_keys=True, ensure_ascii=False)
         name = f"ledger: {scope}" if request.into_ledger else str(folder)
-        destination: Destination = Tables(request.campaign) if request.into_ledger else Folder(folder, form)
+        destination: Destination = Tables(request.campaign) if request.into_ledger else PartsFolder(folder, form)
         current = ScanPull(
             client,
             ledger,

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from syncer.errors import IllegalTransitionError, LedgerWriteError, UsageError
+from syncer.errors import IllegalTransitionError, LedgerWriteError, UntrustedFileError, UsageError
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.database import ledger_error
 from syncer.lifecycle.batch import Event, State, after
-from syncer.safe import private
+from syncer.safe.files import PART, Folder, new_file
+from syncer.safe.trust import UntrustedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,18 +122,22 @@ def backup(path: Path, target: Path) -> None:
     if os.path.lexists(target):
         raise exists
     try:
-        with private.part_of(target) as part:
+        with (
+            Folder.above(target) as folder,
+            folder.temporary(target.name + PART) as apart,  # where nobody can put a journal beside the copy
+            new_file(apart, target.name) as part,
+        ):
             with (
                 closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as original,
-                closing(sqlite3.connect(part)) as copy,
+                closing(sqlite3.connect(part.path)) as copy,
             ):
                 original.backup(copy)
-            with part.open("rb") as written:
-                os.fsync(written.fileno())
-            private.move_new(part, target)
+            part.keep(new=True, into=folder)
     except sqlite3.Error as error:
         raise ledger_error(error, path) from error
     except FileExistsError:
         raise exists from None
+    except UntrustedError as error:
+        raise UntrustedFileError.of(error) from error
     except OSError as error:
         raise LedgerWriteError(f"the backup {target} cannot be written: {error.strerror}") from error

@@ -23,13 +23,17 @@ from syncer.errors import (
     LedgerCorruptError,
     LedgerError,
     LedgerSchemaError,
+    LedgerUntrustedError,
     LedgerWriteError,
 )
-from syncer.safe import private
+from syncer.safe.files import Folder
+from syncer.safe.trust import UntrustedError, require_own_links
 
 BUSY_TIMEOUT_S = 60
 """How long a statement waits for another process's short lock: a reader's, or a backup's."""
 CACHE_KIB = 64 * 1024
+SIDE_FILES = ("-journal", "-wal", "-shm")
+"""What SQLite keeps beside a database, and believes."""
 
 
 def ledger_path(url: str) -> Path:
@@ -109,12 +113,32 @@ def refuse_empty(path: Path, *, may_be_empty: bool) -> None:
         )
 
 
+def refuse_planted(path: Path) -> None:
+    """Raise `LedgerUntrustedError` when another account may have planted or changed the ledger or SQLite's own files.
+
+    The ledger's own name may be a link of ours: that is how people move it to another disk.
+    """
+    try:
+        real = require_own_links(path)
+        Folder.above(path).close()  # whoever writes there decides where a link leads
+        with Folder.above(real) as folder:
+            for ending in ("", *SIDE_FILES):
+                folder.require_in_place(real.name + ending)
+    except UntrustedError as error:
+        raise LedgerUntrustedError.of(error) from error
+    except OSError:  # whoever opens it says what is wrong
+        return
+
+
 def create_file(path: Path, *, may_be_empty: bool = True) -> None:
     """Create an empty ledger file, 0600, where there is none. The folder must exist."""
     try:
-        os.close(private.create(path))
+        with Folder.above(path) as folder:
+            os.close(folder.create(path.name))
     except FileExistsError:
         refuse_empty(path, may_be_empty=may_be_empty)
+    except UntrustedError as error:
+        raise LedgerUntrustedError.of(error) from error
     except OSError as error:
         raise LedgerWriteError(f"the ledger {path} cannot be created: {error.strerror}") from error
 

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, insert, select, update
 from syncer.errors import LedgerError
 from syncer.ledger import audit, check, migrate, past_runs, plans, reads, uploads
 from syncer.ledger import schema as t
-from syncer.ledger.database import create_file, ledger_error, ledger_path, open_engine, refuse_empty
+from syncer.ledger.database import create_file, ledger_error, ledger_path, open_engine, refuse_empty, refuse_planted
 from syncer.ledger.lock import LedgerLock, was_whole
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.values import UpgradeResult
@@ -66,6 +66,7 @@ class Ledger:
         path = ledger_path(url)
         if not path.parent.is_dir():
             raise LedgerError(f"the folder of the ledger does not exist: {path.parent}", next=f"mkdir -p {path.parent}")
+        refuse_planted(path)
         lock = LedgerLock(path, since=at)
         try:
             create_file(path, may_be_empty=not lock.ledger_was_whole)
@@ -86,6 +87,7 @@ class Ledger:
         path = ledger_path(url)
         if not path.exists():
             return None
+        refuse_planted(path)
         if path.stat().st_size == 0:
             refuse_empty(path, may_be_empty=not was_whole(path))
             return None
@@ -379,6 +381,7 @@ class Ledger:
 def upgrade_ledger(url: str, *, at: str) -> UpgradeResult:
     """Run the migrations that a ledger lacks, after a backup beside it; create the ledger where there is none."""
     path = ledger_path(url)
+    refuse_planted(path)
     with LedgerLock(path, since=at) as lock:
         create_file(path, may_be_empty=not lock.ledger_was_whole)
         with open_engine(path).connect() as connection:

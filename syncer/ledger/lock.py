@@ -13,8 +13,9 @@ import socket
 from pathlib import Path
 from types import TracebackType
 
-from syncer.errors import LedgerBusyError, LedgerWriteError
-from syncer.safe import private
+from syncer.errors import LedgerBusyError, LedgerUntrustedError, LedgerWriteError
+from syncer.safe.files import Folder
+from syncer.safe.trust import UntrustedError
 
 
 def lock_path(ledger: Path) -> Path:
@@ -32,7 +33,10 @@ class LedgerLock:
     def __init__(self, ledger: Path, *, since: str) -> None:
         path = lock_path(ledger)
         try:
-            self._descriptor = private.open_or_create(path)
+            with Folder.above(path) as folder:
+                self._descriptor = folder.open_in_place(path.name)
+        except UntrustedError as error:
+            raise LedgerUntrustedError.of(error) from error
         except OSError as error:
             raise LedgerWriteError(
                 f"the lock {path} cannot be opened: {error.strerror}",

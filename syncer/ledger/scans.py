@@ -21,7 +21,7 @@ from syncer.errors import LedgerCorruptError, UsageError
 from syncer.ledger import migrate
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.database import ledger_path, open_engine
+from syncer.ledger.database import ledger_path, open_engine, refuse_planted
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.lock import LedgerLock
 
@@ -89,6 +89,7 @@ class ScanLedger:
         path = ledger_path(url)
         if not path.exists() or path.stat().st_size == 0:
             Ledger.open_to_write(url, at=at).close()
+        refuse_planted(path)
         lock = LedgerLock(path.with_name(path.name + ".scans"), since=at)
         try:
             connection = open_engine(path).connect()

@@ -6,7 +6,6 @@ they are.
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
@@ -19,7 +18,7 @@ from syncer.ledger.values import HistoryEntry
 from syncer.model import shown_key
 from syncer.process import streams
 from syncer.report.document import entry_document
-from syncer.safe import private
+from syncer.safe.files import replacing
 from syncer.safe.formulas import neutral
 from syncer.safe.inert import inert, inert_json
 
@@ -32,10 +31,9 @@ STANDARD_INPUT = "-"
 """The name of a file that was none. By itself it is no formula."""
 
 
-def write_export(entries: Iterable[HistoryEntry], form: str, out: TextIO) -> int:
-    """Write entries as ``csv`` (with a header) or ``jsonl``; return how many. Memory is bounded by a block."""
+def write_export(entries: Iterable[HistoryEntry], form: str, out: TextIO) -> None:
+    """Write entries as ``csv`` (with a header) or ``jsonl``, one a line; memory is bounded by a block."""
     remaining = iter(entries)
-    count = 0
     header = form == "csv"
     while (block := list(islice(remaining, BLOCK_ENTRIES))) or header:
         if form == "jsonl":
@@ -46,8 +44,6 @@ def write_export(entries: Iterable[HistoryEntry], form: str, out: TextIO) -> int
             frame = pd.DataFrame(rows, columns=list(HistoryEntry.__slots__), dtype=object)
             frame.to_csv(out, header=header, index=False, lineterminator="\n")
         header = False
-        count += len(block)
-    return count
 
 
 @contextmanager
@@ -57,10 +53,8 @@ def export_target(path: Path | None) -> Iterator[TextIO]:
         yield streams.utf8_stdout()
         return
     try:
-        with private.part_of(path) as part:
-            with part.open("w", newline="", encoding="utf-8") as out:
-                yield out
-            os.replace(part, path)
+        with replacing(path) as part:
+            yield part.text()
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}", next="name another file") from error
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -16,6 +14,7 @@ from rich.text import Text
 
 from syncer.errors import UsageError
 from syncer.report.document import SCHEMA
+from syncer.safe.files import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,22 +136,13 @@ def write_products(products: Iterable[ProductRecord], form: str, path: Path | No
     if path is None:
         _write_text(products, form, stdout)
         return
-    part = path.with_name(path.name + ".part")
     try:
-        part.unlink(missing_ok=True)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        if form == "parquet":
-            os.close(descriptor)
-            _write_parquet(products, part)
-        else:
-            with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as file:
-                _write_text(products, form, file)
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        os.replace(part, path)
+        with replacing(path) as part:
+            if form == "parquet":
+                _write_parquet(products, part.file)
+            else:
+                _write_text(products, form, part.text())
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         raise UsageError(
             f"the products cannot be written to {path}: {error.strerror or error}; the ledger has them",
             next="make room or name another file: syncer products pull --out FILE",
@@ -171,7 +161,7 @@ def _write_text(products: Iterable[ProductRecord], form: str, file: TextIO) -> N
         writer.writerow(_cell(value) for value in flat(product).values())
 
 
-def _write_parquet(products: Iterable[ProductRecord], path: Path) -> None:
+def _write_parquet(products: Iterable[ProductRecord], file: IO[bytes]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -185,4 +175,4 @@ def _write_parquet(products: Iterable[ProductRecord], path: Path) -> None:
             columns[column] = pa.array([v if type(v) is bool else None for v in values], pa.bool_())
         else:
             columns[column] = pa.array([None if v is None else _cell(v) for v in values], pa.string())
-    pq.write_table(pa.table(columns), path)
+    pq.write_table(pa.table(columns), file)

@@ -9,7 +9,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from syncer.process.logs import say
 from syncer.safe.inert import inert
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ class ProgressReport:
         if now or now_s - self._last_line_s >= PLAIN_EVERY_S:
             self._last_line_s = now_s
             self._last_words = words
-            say(inert(words))
+            sys.stderr.write(inert(words) + "\n")
 
 
 def _live_bar() -> Progress:

@@ -9,21 +9,20 @@ spreadsheet would compute are written as `formulas.neutral` text; `source.mended
 from __future__ import annotations
 
 import csv
-import os
-import tempfile
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import pyarrow as pa
 
-from syncer.errors import OutputError, SourceError, UsageError
+from syncer.errors import OutputError, SourceError, UntrustedFileError, UsageError
 from syncer.lifecycle.batch import Bucket
 from syncer.plan.diff import Standing
 from syncer.plan.records import key_text
-from syncer.safe import private
+from syncer.safe.files import Folder, NewFile, new_file
 from syncer.safe.formulas import EXTRA_COLUMNS, neutral
 from syncer.safe.inert import inert
+from syncer.safe.trust import UntrustedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,15 +97,14 @@ def write_results(
     header = list(dict.fromkeys(name for source in sources for name in source.header))
     header = [name for name in header if name not in EXTRA_COLUMNS]
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with ExitStack() as parts:
-            paths = {name: parts.enter_context(private.part_of(folder / name)) for name in FILES}
-            with ExitStack() as files:
-                writers = {name: _writer(files, path, header) for name, path in paths.items()}
-                for source in sources:
-                    _write_source(writers, source, validator, fates, rejections, header)
-            for name, path in paths.items():
-                os.replace(path, folder / name)
+        with ExitStack() as stack:
+            opened = stack.enter_context(Folder.open(folder, make=True))
+            parts = {name: stack.enter_context(new_file(opened, name)) for name in FILES}
+            writers = {name: _writer(part, header) for name, part in parts.items()}
+            for source in sources:
+                _write_source(writers, source, validator, fates, rejections, header)
+            for part in parts.values():
+                part.keep()
     except (OSError, SourceError) as error:
         words = error.strerror if isinstance(error, OSError) else error.message
         raise OutputError(
@@ -118,9 +116,11 @@ def write_results(
 def prepare_results(folder: Path) -> None:
     """Create the folder; raise `UsageError` when files cannot be written into it: better now than after a night."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"x")
+        with Folder.open(folder, make=True) as opened, new_file(opened, "probe") as probe:
+            probe.file.write(b"x")
+            probe.file.flush()
+    except UntrustedError as error:
+        raise UntrustedFileError.of(error) from error
     except OSError as error:
         raise UsageError(
             f"the results folder {folder} cannot be written: {error.strerror}; nothing was sent",
@@ -128,9 +128,8 @@ def prepare_results(folder: Path) -> None:
         ) from error
 
 
-def _writer(files: ExitStack, path: Path, header: Sequence[str]) -> _Writer:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    writer = _Writer(files.enter_context(os.fdopen(descriptor, "w", newline="", encoding="utf-8")))
+def _writer(part: NewFile, header: Sequence[str]) -> _Writer:
+    writer = _Writer(part.text())
     writer.write(header, EXTRA_COLUMNS)
     return writer
 

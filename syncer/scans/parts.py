@@ -8,20 +8,20 @@ them. Files are named ``part-000001.csv``, Parquet's ``date=2021-03-17/part-0000
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from syncer.errors import LedgerWriteError, UsageError
-from syncer.safe.private import sync_folder
+from syncer.errors import LedgerWriteError, SyncerError, UntrustedFileError, UsageError
+from syncer.safe.files import PART, Folder, NewFile, new_file
+from syncer.safe.trust import UntrustedError
 from syncer.scans.columns import FIXED, SCM_PREFIX, ScanBlock
 from syncer.scans.seen import ID_BYTES
 
@@ -34,7 +34,10 @@ JSON_ROWS = 2_000
 """Rows that are turned into objects at a time: bounds the memory."""
 SETTLERS = 4
 """Files of one part that are synced at the same time."""
-_PART = re.compile(r"part-(\d{6,})\.(csv|jsonl|parquet)(\.tmp)?")
+OPEN_DAYS = 64
+"""Files of one part that are open at the same time."""
+_PART = re.compile(rf"part-(\d{{6,}})\.(csv|jsonl|parquet)({re.escape(PART)})?")
+_DAY = re.compile(r"date=\d{4,}-\d{2}-\d{2}")
 
 
 class Destination(Protocol):
@@ -53,7 +56,7 @@ class Destination(Protocol):
         ...
 
 
-class Folder:
+class PartsFolder:
     """Parts of a folder."""
 
     def __init__(self, folder: Path, form: str) -> None:
@@ -63,53 +66,41 @@ class Folder:
     def prepare(self, state: PullState) -> None:
         """See `Destination`; raise `UsageError` when the folder holds parts that this ledger knows nothing of."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            strays = [path for path, number in self._parts() if number > state.parts]
-            if strays and state.chain == 0:
-                raise UsageError(
-                    f"{self.folder} holds parts of a pull that this ledger knows nothing of, like {strays[0].name}",
-                    next="name another --out, or use the ledger of that pull",
-                )
-            for path in strays:
-                path.unlink()
+            with Folder.open(self.folder, make=True) as folder:
+                names = folder.names()
+                self._sweep(folder, names, state)
+                for day in filter(_DAY.fullmatch, names):
+                    with folder.sub(day) as inner:
+                        self._sweep(inner, inner.names(), state)
         except OSError as error:
             raise _write_error(self.folder, error) from error
 
-    def _parts(self) -> Iterator[tuple[Path, int]]:
-        for path in [*self.folder.glob("part-*"), *self.folder.glob("date=*/part-*")]:
-            found = _PART.fullmatch(path.name)
-            if found:
-                yield path, int(found[1])
+    def _sweep(self, folder: Folder, names: Sequence[str], state: PullState) -> None:
+        """Remove the parts beyond the last committed one."""
+        parts = [(name, found) for name in names if (found := _PART.fullmatch(name))]
+        for name, found in parts:
+            if int(found[1]) <= state.parts:
+                continue
+            if state.chain == 0:
+                raise UsageError(
+                    f"{self.folder} holds parts of a pull that this ledger knows nothing of, like {name}",
+                    next="name another --out, or use the ledger of that pull",
+                )
+            folder.remove(name)
 
     def write(self, block: ScanBlock, number: int) -> None:
         """See `Destination`."""
         name = f"part-{number:06d}.{self._form}"
         try:
-            if self._form == "parquet":
-                self._write_days(block, name)
-            else:
-                write = _write_csv if self._form == "csv" else _write_jsonl
-                _durable(self.folder / name, partial(write, block.table))
+            with Folder.open(self.folder) as folder:
+                if self._form == "parquet":
+                    _write_days(folder, block, name)
+                    return
+                with new_file(folder, name) as part:
+                    (_write_csv if self._form == "csv" else _write_jsonl)(block.table, part.file)
+                    part.keep()
         except (OSError, pa.ArrowException) as error:
             raise _write_error(self.folder / name, error) from error
-
-    def _write_days(self, block: ScanBlock, name: str) -> None:
-        days = block.times_us // DAY_US
-        table = with_times(block)
-        folders = {int(day): self.folder / f"date={_day(int(day))}" for day in np.unique(days)}
-        missing = [folder for folder in folders.values() if not folder.is_dir()]
-        for folder in missing:
-            folder.mkdir()
-        if missing:
-            sync_folder(self.folder)
-
-        paths = [folder / name for folder in folders.values()]
-        for day, path in zip(folders, paths, strict=True):
-            _write_beside(path, partial(_write_parquet, table.filter(pa.array(days == day))))
-        # A part may span a year, so have 365 files, and each waits for the disk: they wait together. They are written
-        # one after the other, because each thread that writes Parquet keeps memory of its own.
-        with ThreadPoolExecutor(SETTLERS) as pool:
-            list(pool.map(_settle, paths))
 
     def rows(self, block: ScanBlock, state: PullState) -> Iterator[Sequence[Any]]:  # noqa: ARG002
         """See `Destination`: nothing."""
@@ -181,35 +172,31 @@ def _write_parquet(table: pa.Table, file: IO[bytes]) -> None:
     write_table(table, file, compression="zstd")
 
 
-def _durable(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Write a file whole, or not at all."""
-    _write_beside(path, write)
-    _settle(path)
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(path.name + ".tmp")
-
-
-def _write_beside(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    with _beside(path).open("wb") as file:
-        write(file)
-
-
-def _settle(path: Path) -> None:
-    """Sync what was written beside a file's name, then give it that name, then sync the folder."""
-    part = _beside(path)
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.rename(path)
-    sync_folder(path.parent)
+def _write_days(folder: Folder, block: ScanBlock, name: str) -> None:
+    """Write a part as one file for each day."""
+    days = block.times_us // DAY_US
+    table = with_times(block)
+    every = np.unique(days)
+    for begin in range(0, len(every), OPEN_DAYS):
+        with ExitStack() as stack, ThreadPoolExecutor(SETTLERS) as pool:
+            parts = []
+            for day in every[begin : begin + OPEN_DAYS]:
+                inner = stack.enter_context(folder.sub(f"date={_day(int(day))}", make=True))
+                parts.append(stack.enter_context(new_file(inner, name)))
+                _write_parquet(table.filter(pa.array(days == day)), parts[-1].file)
+            folder.sync()
+            # A part may span a year, so have 365 files, and each waits for the disk: they wait together. They are
+            # written one after the other, because each thread that writes Parquet keeps memory of its own.
+            list(pool.map(NewFile.keep, parts))
 
 
 def _day(number: int) -> str:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=number)).strftime("%Y-%m-%d")
 
 
-def _write_error(path: Path, error: Exception) -> LedgerWriteError:
+def _write_error(path: Path, error: Exception) -> SyncerError:
+    if isinstance(error, UntrustedError):
+        return UntrustedFileError.of(error)
     words = getattr(error, "strerror", None) or str(error)
     return LedgerWriteError(
         f"{path} cannot be written: {words}", next="make room or give write access, then run the same command again"

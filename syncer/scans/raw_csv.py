@@ -7,13 +7,12 @@ so JSON is the source of truth (docs/scans.md).
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from syncer.errors import LedgerWriteError
+from syncer.safe.files import Folder, NewFile
 
 SHOWN_LINES = 20
 """Broken lines that are told by number; all are counted."""
@@ -33,28 +32,26 @@ class RawCsv:
     size_bytes: int = 0
     _cells: int = -1
     _rest: bytes = b""
-    _file: IO[bytes] | None = None
+    _folder: Folder | None = None
+    _part: NewFile | None = None
 
     def begin(self) -> None:
         """Start, or start anew after an answer that broke off."""
-        self._close()
+        self.drop()
         self.lines = self.broken = self.size_bytes = 0
         self.broken_lines.clear()
         self._cells, self._rest = -1, b""
         try:
-            self._file = self._part.open("wb")
+            self._folder = Folder.above(self.path, ours=False)
+            self._part = NewFile(self._folder, self.path.name)
         except OSError as error:
             raise self._error(error) from error
 
-    @property
-    def _part(self) -> Path:
-        return self.path.with_name(self.path.name + ".tmp")
-
     def take(self, part: bytes) -> None:
         """Write a part of the answer, and look at the lines that it completes."""
-        assert self._file is not None  # noqa: S101  `begin` opened it
+        assert self._part is not None  # noqa: S101  `begin` made it
         try:
-            self._file.write(part)
+            self._part.file.write(part)
         except OSError as error:
             raise self._error(error) from error
         self.size_bytes += len(part)
@@ -77,24 +74,20 @@ class RawCsv:
         if self._rest:
             self._look(self._rest)
             self._rest = b""
-        assert self._file is not None  # noqa: S101  `begin` opened it
+        assert self._part is not None  # noqa: S101  `begin` made it
         try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._close()
-            self._part.rename(self.path)
+            self._part.keep()
         except OSError as error:
             raise self._error(error) from error
+        self.drop()
 
     def drop(self) -> None:
         """Leave nothing behind of an answer that is worth nothing."""
-        self._close()
-        self._part.unlink(missing_ok=True)
-
-    def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._part is not None:
+            self._part.drop()
+        if self._folder is not None:
+            self._folder.close()
+        self._part = self._folder = None
 
     def _error(self, error: OSError) -> LedgerWriteError:
         return LedgerWriteError(

@@ -10,12 +10,12 @@ import codecs
 import hashlib
 import os
 import select
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from syncer.errors import SourceError
+from syncer.safe.files import spool
 from syncer.safe.inert import inert
 from syncer.source.archive import unpacked
 
@@ -191,15 +191,15 @@ def _place(error: UnicodeDecodeError, lines: int) -> tuple[int, int]:
 
 def _spool(stream: IO[bytes], name: str) -> IO[bytes]:
     try:
-        spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the input
+        kept = spool()
         for block in _as_they_come(stream):
-            spool.write(block)
-        spool.flush()
+            kept.write(block)
+        kept.flush()
     except OSError as error:
         raise SourceError(
             f"cannot be kept in a temporary file: {error.strerror}", file=name, next="set TMPDIR to a folder with room"
         ) from error
-    return spool
+    return kept
 
 
 def _as_they_come(stream: IO[bytes]) -> Iterator[bytes]:

@@ -20,6 +20,7 @@ from syncer.errors import (
     LedgerCorruptError,
     LedgerError,
     LedgerSchemaError,
+    LedgerUntrustedError,
     LedgerWriteError,
     StaleStateError,
     UsageError,
@@ -40,7 +41,7 @@ from syncer.lifecycle.part import PartEvent, PartState
 from syncer.model import Batches, Dialect, Items, Mode, Plan, RowCounts, SourceInfo
 from syncer.plan.payloads import fingerprint
 from syncer.process.clock import Uptime
-from syncer.safe import private
+from syncer.safe.files import NewFile
 
 AT = "2026-11-20T05:00:00.000Z"
 LATER = "2026-11-20T06:00:00.000Z"
@@ -212,7 +213,7 @@ def test_every_family_of_sqlites_errors_has_words(name, kind, words):
 
 def test_a_lock_that_is_no_plain_file_is_told(tmp_path):
     os.mkfifo(tmp_path / "l.db.lock")
-    with pytest.raises(LedgerWriteError, match="cannot be opened"):
+    with pytest.raises(LedgerUntrustedError, match="is no plain file"):
         LedgerLock(tmp_path / "l.db", since=AT)
 
 
@@ -325,13 +326,13 @@ def test_a_backup_that_fails_says_why_and_leaves_nothing(ledger, tmp_path, monke
         backup(tmp_path / "gone.db", tmp_path / "copy.db")
     with pytest.raises(LedgerWriteError, match="cannot be written"):
         backup(ledger.path, tmp_path / "no folder" / "copy.db")
-    move = private.move_new
+    keep = NewFile.keep
 
-    def somebody_was_faster(part, target):
-        target.write_text("theirs")
-        move(part, target)
+    def somebody_was_faster(part, **how):
+        (tmp_path / "copy.db").write_text("theirs")
+        keep(part, **how)
 
-    monkeypatch.setattr(private, "move_new", somebody_was_faster)
+    monkeypatch.setattr(NewFile, "keep", somebody_was_faster)
     with pytest.raises(UsageError, match="never replaces"):
         backup(ledger.path, tmp_path / "copy.db")
     assert (tmp_path / "copy.db").read_text() == "theirs"

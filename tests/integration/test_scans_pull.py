@@ -14,8 +14,9 @@ from scan_tools import SCANS_END, DeathError, delivered, everything, pull, store
 
 from syncer.api.scans import ScansClient
 from syncer.ledger.scans import ScanLedger
+from syncer.safe.files import NewFile
 from syncer.scans import parts
-from syncer.scans.parts import Folder
+from syncer.scans.parts import PartsFolder
 from syncer.scans.pull import ScanPull
 
 COUNT = 57
@@ -61,12 +62,13 @@ def test_a_pull_killed_at_every_page_has_each_scan_once_in_the_end(night):
     ("owner", "method", "form"),
     [
         (ScanPull, "_take", "jsonl"),
-        (Folder, "write", "csv"),
+        (PartsFolder, "write", "csv"),
         (ScanLedger, "commit", "jsonl"),
         (ScanLedger, "commit", "ledger"),
-        (parts, "_durable", "csv"),
-        (parts, "_write_beside", "parquet"),
-        (parts, "_settle", "parquet"),
+        (parts, "_write_csv", "csv"),
+        (parts, "_write_parquet", "parquet"),
+        (NewFile, "keep", "csv"),
+        (NewFile, "keep", "parquet"),
     ],
 )
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -14,7 +14,7 @@ from scan_tools import delivered
 
 from syncer.api.scans import Scan
 from syncer.scans.columns import block_of, joined, scm_fields
-from syncer.scans.parts import FORMS, Folder
+from syncer.scans.parts import FORMS, PartsFolder
 from syncer.scans.seen import SeenIds, ids_of
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
@@ -36,7 +36,7 @@ def test_scm_data_comes_back_from_every_format_as_it_went_in(pages):
     part = joined(blocks, fields)
     for form in FORMS:
         with TemporaryDirectory() as name:
-            Folder(Path(name), form).write(part, 1)
+            PartsFolder(Path(name), form).write(part, 1)
             rows = sorted(delivered(Path(name)), key=lambda row: str(row["scan.uuid"]))
         wanted = [data for page in pages for data in page]
         for row, data in zip(rows, wanted, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 
@@ -9,14 +10,15 @@ import pytest
 from conftest import codes
 from crash.forks import Forks
 
-from syncer.errors import LedgerBusyError, LedgerWriteError
+from syncer.errors import LedgerBusyError, LedgerUntrustedError
 from syncer.ledger.ledger import Ledger
-from syncer.safe import private
+from syncer.safe.files import Folder, new_file
 
 HEADER = ("extended_id", "a")
 ROWS = [(f"K{n:06d}", "x" if n < 20 else str(n)) for n in range(40)]
 VICTIM = "somebody else's: not to be touched"
 OURS = (
+    "config.toml",
     "syncer.db",
     "syncer.db.lock",
     "copy.db",
@@ -54,7 +56,6 @@ def test_files_are_for_their_owner_alone_whatever_the_umask(night, umask):
                     assert done.code == 0, (arguments, done.err)
                 for name in OURS:
                     assert mode(here.folder / name) == 0o600, name
-                assert mode(here.folder / "config.toml") & 0o022 == 0  # who may write it decides where the token goes
                 assert mode(here.folder / "out") & 0o077 == 0
                 assert list(here.folder.rglob("*.part")) == []
     finally:
@@ -63,7 +64,7 @@ def test_files_are_for_their_owner_alone_whatever_the_umask(night, umask):
 
 @pytest.mark.parametrize(
     "planted",
-    [*OURS, *(f"{name}.part" for name in OURS if name not in OURS[:2]), "syncer.db-journal", "syncer.db-wal", "syncer.db-shm", "config.toml"],
+    [*OURS, *(f"{name}.part" for name in OURS[3:]), "syncer.db-journal", "syncer.db-wal", "syncer.db-shm"],
 )  # fmt: skip
 @pytest.mark.parametrize("dangling", [False, True], ids=["leads to a file", "leads to nothing"])
 def test_no_planted_link_is_followed(night, forks, tmp_path_factory, planted, dangling):
@@ -110,7 +111,7 @@ def test_a_ledger_has_one_lock_by_whatever_name_it_is_called(tmp_path):
 def test_a_lock_that_is_no_plain_file_is_said_at_once(tmp_path, kind):
     lock = tmp_path / "syncer.db.lock"
     lock.mkdir() if kind == "folder" else os.mkfifo(lock)
-    with pytest.raises(LedgerWriteError, match="lock"):
+    with pytest.raises(LedgerUntrustedError, match="lock is no plain file"):
         Ledger.open_to_write(f"sqlite:///{tmp_path / 'syncer.db'}", at="2026-01-01T00:00:00Z")
 
 
@@ -127,10 +128,10 @@ def test_what_could_not_be_finished_is_taken_away(night, forks):
         assert list(here.folder.rglob("*.part")) == []
 
 
-def test_a_part_is_beside_its_file_and_gone_after_a_failure(tmp_path):
+def test_a_new_file_is_beside_its_name_and_gone_after_a_failure(tmp_path):
     def fail():
-        with private.part_of(tmp_path / "a") as part:
-            assert (part.parent, mode(part)) == (tmp_path, 0o600)
+        with Folder.open(tmp_path) as folder, new_file(folder, "a") as part:
+            assert (part.path.parent, mode(part.path)) == (tmp_path, 0o600)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -142,14 +143,14 @@ def test_a_name_is_given_to_a_file_only_once(tmp_path, monkeypatch):
     def no_links(*_arguments, **_settings):
         raise PermissionError(1, "no hard links here")
 
-    for links in (True, False):
-        if not links:
-            monkeypatch.setattr(os, "link", no_links)
-        part, target = tmp_path / f"part{links}", tmp_path / f"target{links}"
-        part.write_text("first")
-        private.move_new(part, target)
-        part.unlink(missing_ok=True)
-        part.write_text("second")
-        with pytest.raises(FileExistsError):
-            private.move_new(part, target)
-        assert target.read_text() == "first"
+    with Folder.open(tmp_path) as folder:
+        for name in ("linked", "renamed"):
+            if name == "renamed":
+                monkeypatch.setattr(os, "link", no_links)
+            for text, fails in ((b"first", False), (b"second", True)):
+                with new_file(folder, name) as part:
+                    part.file.write(text)
+                    with pytest.raises(FileExistsError) if fails else contextlib.nullcontext():
+                        part.keep(new=True)
+            assert (tmp_path / name).read_text() == "first"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["linked", "renamed"]

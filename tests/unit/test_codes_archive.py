@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from syncer.codes.archive import ENTRIES_MAX, extract
-from syncer.errors import GuardError, UsageError
+from syncer.errors import GuardError, UntrustedFileError, UsageError
 
 
 def zipped(*entries, compress=zipfile.ZIP_DEFLATED):
@@ -88,6 +88,6 @@ def test_a_file_that_exists_is_never_replaced_and_a_link_is_never_followed(tmp_p
         extract(zipped(GOOD), out)
     assert (out / "codes.csv").read_text() == "mine"
     os.symlink(elsewhere, out / "images")
-    with pytest.raises(GuardError):
+    with pytest.raises(UntrustedFileError, match="is a link"):
         extract(zipped(("images/a.png", b"x")), out)
     assert everything_under(elsewhere) == []
