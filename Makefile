@@ -132,6 +132,10 @@ sbom: $(VENV)/.audit ## Write the bill of materials of the program's dependencie
 		test "$$listed" -eq "$$pinned" || { echo "$(SBOM) lists $$listed of $$pinned requirements" >&2; exit 1; }; \
 		echo "$(SBOM): $$listed components"
 
+.PHONY: docs
+docs: $(VENV)/.tools ## Write docs/cli.md from the program's own help
+	@$(BIN)/python tools/cli_reference.py
+
 .PHONY: lock
 COMPILE = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate $(if $(UPGRADE),--upgrade)

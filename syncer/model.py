@@ -21,7 +21,7 @@ KEY_SEPARATOR = "\x1f"
 """Joins the values of a composite key into one text; unambiguous: key cells have no control characters."""
 
 UNIQUE_KEYS = frozenset({"extended_id", "serial_number"})
-"""Keys of which one value selects exactly one code (scantrust-api.md, "SCM upload, async")."""
+"""Keys of which one value selects exactly one code (docs/api.md, "SCM upload, async")."""
 
 
 def shown_key(key: str) -> str:

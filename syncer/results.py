@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from syncer.lifecycle.batch import State
 
 SHOWN_REJECTIONS_MAX = 100
-"""Rejected rows that a document lists (contract.md); the results folder has them all."""
+"""Rejected rows that a document lists (docs/json.md); the results folder has them all."""
 
 
 @dataclass(frozen=True, slots=True)

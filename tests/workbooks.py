@@ -38,40 +38,42 @@ def saved(made: Any) -> bytes:
 
 def edited(data: bytes, member: str, change: Callable[[str], str]) -> bytes:
     """Return a workbook with the text of one member changed; it must change."""
-    members = _members(data)
-    changed = change(members[member])
-    assert changed != members[member]
-    return _zipped({**members, member: changed})
+    parts = members(data)
+    changed = change(parts[member])
+    assert changed != parts[member]
+    return zipped({**parts, member: changed})
 
 
 def shared(data: bytes) -> bytes:
     """Return a workbook with its texts in the table that Excel itself writes."""
-    members = _members(data)
+    parts = members(data)
     texts: list[str] = []
 
     def move(found: re.Match[str]) -> str:
         texts.append(found[2])
         return f'<c{found[1]} t="s"><v>{len(texts) - 1}</v></c>'
 
-    members[SHEET] = re.sub(r'<c([^>]*) t="inlineStr"><is>(.*?)</is></c>', move, members[SHEET], flags=re.DOTALL)
+    parts[SHEET] = re.sub(r'<c([^>]*) t="inlineStr"><is>(.*?)</is></c>', move, parts[SHEET], flags=re.DOTALL)
     table = "".join(f"<si>{text}</si>" for text in texts)
-    members[STRINGS] = f'<?xml version="1.0" encoding="UTF-8"?><sst xmlns="{_NAMESPACE}">{table}</sst>'
+    parts[STRINGS] = f'<?xml version="1.0" encoding="UTF-8"?><sst xmlns="{_NAMESPACE}">{table}</sst>'
     types, relations = "[Content_Types].xml", "xl/_rels/workbook.xml.rels"
     override = f'<Override PartName="/{STRINGS}" ContentType="{_KIND}" />'
-    members[types] = members[types].replace("</Types>", override + "</Types>")
+    parts[types] = parts[types].replace("</Types>", override + "</Types>")
     relation = f'<Relationship Type="{_RELATION}" Target="/{STRINGS}" Id="rIdTexts" />'
-    members[relations] = members[relations].replace("</Relationships>", relation + "</Relationships>")
-    return _zipped(members)
+    parts[relations] = parts[relations].replace("</Relationships>", relation + "</Relationships>")
+    return zipped(parts)
 
 
-def _members(data: bytes) -> dict[str, str]:
+def members(data: bytes) -> dict[str, str]:
+    """Return the texts of a workbook's parts."""
     with zipfile.ZipFile(io.BytesIO(data)) as file:
         return {name: file.read(name).decode() for name in file.namelist()}
 
 
-def _zipped(members: dict[str, str]) -> bytes:
+def zipped(parts: dict[str, str]) -> bytes:
+    """Return parts as one file."""
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, text in members.items():
+        for name, text in parts.items():
             file.writestr(name, text)
     return data.getvalue()

@@ -1,6 +1,6 @@
 """The one classifier of answers: not processed, refused, unknown. Nothing else looks at status codes.
 
-Sources of fact: scantrust-api.md, "Hosts, auth, errors, limits". The question behind every verdict is whether the API
+Sources of fact: docs/api.md, "Hosts, auth, errors, limits". The question behind every verdict is whether the API
 may have processed the request; where that is not certain, the verdict is `UNKNOWN`.
 """
 

@@ -1,7 +1,7 @@
 """The calls of the API that `syncer` makes, one method each; answers are values, never exceptions of the network.
 
 Every path ends in a slash: the server is Django, which would redirect, and a redirected POST loses its body
-(scantrust-api.md, "Hosts"). Nothing is retried here: the state machine of the batches decides.
+(docs/api.md, "Hosts"). Nothing is retried here: the state machine of the batches decides.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ASYNC_PATH = "/api/v2/scm/upload/async/"
 TASKS_PATH = "/api/v2/scm/tasks/"
 ME_PATH = "/api/v2/me/"
 SCM_PERMISSIONS = frozenset({"codes_view", "scm_bulk_edit", "scm_code_edit", "product_view"})
-"""What an SCM upload needs (scantrust-api.md, "Permissions")."""
+"""What an SCM upload needs (docs/api.md, "Permissions")."""
 PAGES_MAX = 20
 """Pages of one list that are followed: bounds what a server can make a client do."""
 LINK_CHARACTERS_MAX = 4000

@@ -156,13 +156,13 @@ class _Stream(io.BufferedReader):
 def pool_classes(watch: Watch) -> dict[str, type[HTTPConnectionPool]]:
     """Return urllib3 pool classes, by scheme, whose connections report to `watch`."""
 
-    class Answer(HTTPResponse):
+    class WatchedResponse(HTTPResponse):
         def __init__(self, sock: socket.socket, *arguments: Any, **settings: Any) -> None:
             super().__init__(sock, *arguments, **settings)
             self.fp = _Stream(self.fp.detach(), sock, watch)
 
     class Plain(HTTPConnection):
-        response_class = Answer
+        response_class = WatchedResponse
 
         def _new_conn(self) -> socket.socket:
             opened = super()._new_conn()

@@ -1,6 +1,6 @@
 """The calls about own codes and work orders, one method each; answers are values, as those of `client.Client`.
 
-Source of facts: "Own codes (ingestion)" and "Work orders" of scantrust-api.md. Decided here, in one place, because it
+Source of facts: "Own codes (ingestion)" and "Work orders" of docs/api.md. Decided here, in one place, because it
 is documented nowhere: the path of a work order's zip, what an answer to `process` must look like (any JSON object),
 and which words of a record's status mean that it ended (`outcome`). Nothing is retried here.
 """

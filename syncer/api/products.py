@@ -1,4 +1,4 @@
-"""Products as the API lists them, typed (scantrust-api.md, "Products"). Decoding only: `client` makes the calls.
+"""Products as the API lists them, typed (docs/api.md, "Products"). Decoding only: `client` makes the calls.
 
 What always holds: a product has an id and a SKU that is not empty; its whole JSON is kept as it came, without white
 space, so that members which nobody here knows are not lost. Members that the company cannot rely on for anything

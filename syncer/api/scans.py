@@ -1,4 +1,4 @@
-"""The scans of a campaign, page by page, and the API's own CSV (scantrust-api.md, "Scans").
+"""The scans of a campaign, page by page, and the API's own CSV (docs/api.md, "Scans").
 
 Pages are asked for in cursor mode; `next` is followed as it is, but on this server alone: its scheme, host, port and
 path must be those of the call, or the token would go elsewhere. Reads change nothing, so the caller may ask again.

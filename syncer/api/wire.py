@@ -1,4 +1,4 @@
-"""What goes over the wire and what comes back, member by member (scantrust-api.md). Undocumented shapes live here.
+"""What goes over the wire and what comes back, member by member (docs/api.md). Undocumented shapes live here.
 
 Decoding is strict wherever a fact is documented: a member of another type, a count below zero, an answer nested beyond
 reason, a broken encoding: all raise `UnreadableError`, which never leaves this package. Members that are not named

@@ -23,7 +23,7 @@ def codes_group() -> None:
 def _finish(result: CodesResult) -> None:
     from syncer.report.codes import result_document, result_text
 
-    show(result_document(result), lambda: result_text(result))
+    show(result_document(result), lambda: result_text(result), of_work=True)
     sys.exit(result.exit_code)
 
 
@@ -34,8 +34,8 @@ _errors = click.option(
 )
 
 
-@command("upload", codes_group)
-@click.argument("file", metavar="FILE")
+@command("upload", codes_group, examples=("syncer codes upload codes.csv --default activation_status=1",))
+@click.argument("file", metavar="FILE", type=click.Path())
 @click.option("--default", "defaults", multiple=True, metavar="FIELD=VALUE", help="SCM data for every code; repeat it.")
 @click.option("--url-prefix", help="URL prefix of the work order.")
 @click.option("--allow-duplicates", is_flag=True, help="Of several lines with one id, take the first.")
@@ -117,7 +117,9 @@ def status_command(upload: int | None) -> None:
 
 
 @command("list", codes_group)
-@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many to list.")
+@click.option(
+    "--last", "--limit", "last", type=click.IntRange(min=1), default=20, show_default=True, help="How many to list."
+)
 def list_command(last: int) -> None:
     """List the uploads of own codes, newest first."""
     from syncer.commands import codes

@@ -42,7 +42,12 @@ class Options:
     verbose: int = 0
     quiet: bool = False
     log_format: str = "text"
+    log_time: bool = False
     interrupt: Interrupt = field(default_factory=Interrupt)
+
+
+COMMON_OPTIONS = frozenset({"config", "json", "verbose", "quiet", "log_format", "log_time", "help"})
+"""Names of the options that every command has."""
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
@@ -62,7 +67,19 @@ def common_options(function: F) -> F:
             help="How log lines on standard error are written.",
         ),
         click.option(
-            "-q", "--quiet", is_flag=True, expose_value=False, callback=_remember, help="No progress, no logs."
+            "--log-time",
+            is_flag=True,
+            expose_value=False,
+            callback=_remember,
+            help="Begin every line of log and progress with the UTC time.",
+        ),
+        click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            expose_value=False,
+            callback=_remember,
+            help="No progress, no logs, and no report when all is well.",
         ),
         click.option("-v", "--verbose", count=True, expose_value=False, callback=_remember, help="More logs."),
         click.option(
@@ -88,11 +105,40 @@ deadline_option = click.option("--deadline", type=float, metavar="SECONDS", help
 """Of every command that may run for long."""
 
 
-def command(name: str, group: click.Group | None = None) -> Callable[[Callable[..., Any]], click.Command]:
-    """Make a command with the common options, of this group; without one, of the program (`program.COMMANDS`)."""
+class _Command(click.Command):
+    """A command whose help shows its own options first, then examples, then what every command has."""
+
+    examples: tuple[str, ...] = ()
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in two sections, with the examples between them."""
+        own, common = list[tuple[str, str]](), list[tuple[str, str]]()
+        for parameter in self.get_params(context):
+            record = parameter.get_help_record(context)
+            if record is not None and isinstance(parameter, click.Option):
+                (common if parameter.name in COMMON_OPTIONS else own).append(record)
+        if own:
+            with formatter.section("Options"):
+                formatter.write_dl(own)
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write_text(example)
+        with formatter.section("Options of every command"):
+            formatter.write_dl(common)
+
+
+def command(
+    name: str, group: click.Group | None = None, *, examples: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a command with the common options, of this group; without one, of the program (`program.COMMANDS`).
+
+    ``examples`` are command lines that its help shows.
+    """
 
     def make(function: Callable[..., Any]) -> click.Command:
-        made = click.command(name)(common_options(function))
+        made = click.command(name, cls=_Command)(common_options(function))
+        made.examples = examples
         if group is not None:
             group.add_command(made)
         return made
@@ -110,7 +156,7 @@ def environ() -> dict[str, str]:
     from syncer.process import logs
 
     asked = options()
-    logs.configure(verbose=asked.verbose, quiet=asked.quiet, form=asked.log_format)
+    logs.configure(verbose=asked.verbose, quiet=asked.quiet, form=asked.log_format, full_time=asked.log_time)
     exposure.hide_memory()
     environ = dict(os.environ)
     os.environ.pop(TOKEN_VARIABLE, None)  # no program that this one may start is given it
@@ -124,10 +170,15 @@ def settings(*, may_be_missing: bool = False) -> Settings:
     return load_settings(explicit=options().config, environ=environ(), cwd=Path.cwd(), may_be_missing=may_be_missing)
 
 
-def show(document: dict[str, Any], text: Callable[[], Any]) -> None:
-    """Print a result: as JSON, or as text for people."""
+def show(document: dict[str, Any], text: Callable[[], Any], *, of_work: bool = False) -> None:
+    """Print a result: as JSON, or as text for people.
+
+    ``of_work``: it tells what a command did, not what it was asked; then ``-q`` prints nothing when all is well.
+    """
     if options().json:
         echo_json(document)
+    elif of_work and options().quiet and document["exit_code"] == 0:
+        return
     else:
         from rich.text import Text
 
@@ -146,9 +197,9 @@ def echo_json(document: dict[str, Any]) -> None:
     click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
-def envelope(name: str, **members: Any) -> dict[str, Any]:
+def envelope(name: str, exit_code: int = 0, /, **members: Any) -> dict[str, Any]:
     """Return what every document of a command that did not fail has, around its own members."""
-    return {"schema": 1, "command": name, "exit_code": 0, **members, "error": None}
+    return {"schema": 1, "command": name, "exit_code": exit_code, **members, "error": None}
 
 
 @contextmanager

@@ -15,5 +15,5 @@ def run_command() -> None:
 
     with environment_of() as environment:
         result = nightly.run(settings(), environment)
-    show(night_document(result), lambda: night_text(result))
+    show(night_document(result), lambda: night_text(result), of_work=True)
     sys.exit(result.exit_code)

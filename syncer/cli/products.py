@@ -31,13 +31,13 @@ def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
     with environment_of() as environment:
         result = products.pull(settings(), ProductsRequest(archived, form, out), environment)
     if form is None or out is not None:
-        show(report.pull_document(result), lambda: report.pull_text(result))
+        show(report.pull_document(result), lambda: report.pull_text(result), of_work=True)
 
 
 @command("list", products_group)
 @click.option("--archived", is_flag=True, help="Archived products too.")
 @click.option("--search", default="", metavar="TEXT", help="Only those whose SKU or name contains TEXT.")
-@click.option("--limit", type=click.IntRange(min=1), default=1_000_000, help="At most so many.")
+@click.option("--limit", "--last", "limit", type=click.IntRange(min=1), default=1_000_000, help="At most so many.")
 def list_command(archived: bool, search: str, limit: int) -> None:
     """List the ledger's copy of the products. Asks the API nothing."""
     from syncer.commands import products

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 
 import click
 
-from syncer.cli import audit, codes, ledger, nightly, products, runs, sandbox, scans, setup, workorders
+from syncer.cli import audit, codes, completion, ledger, nightly, products, runs, sandbox, scans, setup, workorders
 from syncer.cli.frame import Options, common_options, echo_json
 from syncer.errors import OutputError, SignalError, SyncerError, UsageError
 from syncer.process import streams
+from syncer.process.logs import say
 from syncer.process.signals import install
 from syncer.safe import exposure
-from syncer.safe.inert import inert, inert_lines
+from syncer.safe.inert import inert
 
 COMMANDS: tuple[click.Command, ...] = (
     setup.init_command, setup.check_command,
@@ -21,7 +23,7 @@ COMMANDS: tuple[click.Command, ...] = (
     nightly.run_command,
     products.products_group, scans.scans_group, codes.codes_group, workorders.workorders_group,
     audit.audit_group, ledger.ledger_group,
-    sandbox.sandbox_command,
+    sandbox.sandbox_command, completion.completion_command,
 )  # fmt: skip
 EPILOG = (
     "Exit codes: 0 all confirmed · 1 unexpected · 2 usage or configuration · 3 some rows not confirmed · 4 guard · "
@@ -87,5 +89,5 @@ def _fail(error: SyncerError, wants_json: bool) -> None:
             streams.abandon_stdout()
     if not told:
         message = error.message.replace("\n", "\n    ")  # a further line never passes for one of ours
-        click.echo(inert_lines(f"error ({error.code}): {message}\n  next: {inert(error.next)}"), err=True)
+        say(f"error ({error.code}): {message}\n  next: {inert(error.next)}", level=logging.ERROR)
     sys.exit(error.status)

@@ -22,7 +22,7 @@ def _finish(result: SyncResult) -> None:
     from syncer.report.document import sync_document
     from syncer.report.text import sync_text
 
-    show(sync_document(result), lambda: sync_text(result))
+    show(sync_document(result), lambda: sync_text(result), of_work=result.command != "plan")
     sys.exit(result.exit_code)
 
 
@@ -34,13 +34,13 @@ def job_options(function: F) -> F:
         click.option("--mode", type=click.Choice(["auto", "sync", "async"]), help="Which calls to use."),
         click.option("--key", multiple=True, help="The column that selects codes; repeat it for several."),
         click.option("--job", help="Which job of the configuration."),
-        click.argument("files", nargs=-1, metavar="[FILE...]"),
+        click.argument("files", nargs=-1, metavar="[FILE...]", type=click.Path()),
     ):
         function = option(function)
     return function
 
 
-@command("plan")
+@command("plan", examples=("syncer plan night.csv", "syncer plan --job erp '/data/erp-*.csv'"))
 @job_options
 def plan_command(
     files: tuple[str, ...], job: str | None, key: tuple[str, ...], mode: str | None, force: bool, approve: bool
@@ -54,7 +54,14 @@ def plan_command(
     _finish(result)
 
 
-@command("sync")
+@command(
+    "sync",
+    examples=(
+        "syncer sync night.csv --results results",
+        "zcat night.csv.gz | syncer sync -",
+        "syncer sync --job erp night.csv",
+    ),
+)
 @job_options
 @click.option("--dry-run", is_flag=True, help="The same as plan.")
 @click.option(
@@ -81,7 +88,7 @@ def sync_command(
     _finish(result)
 
 
-@command("resume")
+@command("resume", examples=("syncer resume", "syncer resume --job erp --deadline 3600"))
 @click.option("--job", help="Which job's last run.")
 @click.option("--approve", is_flag=True, help="Go on although a guard would stop the run.")
 @deadline_option
@@ -94,9 +101,17 @@ def resume_command(job: str | None, approve: bool, deadline: float | None) -> No
     _finish(result)
 
 
-@command("status")
+@command("status", examples=("syncer status", "syncer status 12", "syncer --json status --last 30"))
 @click.argument("run", type=int, required=False)
-@click.option("--last", type=click.IntRange(min=1), default=10, show_default=True, help="How many runs to list.")
+@click.option(
+    "--last",
+    "--limit",
+    "last",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="How many runs to list.",
+)
 def status_command(run: int | None, last: int) -> None:
     """List the last runs, or show one RUN with its batches."""
     from syncer.commands import ledger

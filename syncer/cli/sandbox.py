@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import suppress
 from typing import Any
 
 import click
 
 from syncer.cli.frame import command
-from syncer.errors import SignalError
+from syncer.errors import SignalError, UsageError
 
 
 @command("sandbox")
@@ -50,5 +51,15 @@ def sandbox_command(
         faults=tuple(json.load(faults)) if faults else (),
         seed=seed,
     )
-    with suppress(SignalError):
-        serve(config, lambda url: click.echo(f"sandbox listening on {url} (Ctrl-C ends it)"))
+    try:
+        with suppress(SignalError):
+            serve(config, lambda url: click.echo(f"sandbox listening on {url} (Ctrl-C ends it)"))
+    except ValueError as error:
+        raise UsageError(
+            f"the sandbox cannot be set up so: {error}", next="docs/sandbox.md lists the faults"
+        ) from error
+    except OSError as error:
+        if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+            raise
+        words = f"port {port} cannot be listened on: {error.strerror}"
+        raise UsageError(words, next="end what listens there, or: syncer sandbox --port 0") from error

@@ -15,7 +15,7 @@ from syncer.request import EXPORT_FORMATS, STATUSES, ScansRequest
 
 @click.group("scans")
 def scans_group() -> None:
-    """ScanPull the scans of a campaign, and compare what they saw with what was uploaded."""
+    """Pull the scans of a campaign, and compare what they saw with what was uploaded."""
 
 
 @command("pull", scans_group)
@@ -74,7 +74,7 @@ def pull_command(
         _raw(request)
     with environment_of() as environment:
         result = scans.pull(settings(), request, environment)
-    show(report.pull_document(result), lambda: report.pull_text(result))
+    show(report.pull_document(result), lambda: report.pull_text(result), of_work=True)
     sys.exit(result.exit_code)
 
 

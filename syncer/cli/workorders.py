@@ -17,7 +17,9 @@ def workorders_group() -> None:
 @command("list", workorders_group)
 @click.option("--search", help="Text in the reference or the remarks.")
 @click.option("--archived", is_flag=True, help="Archived ones instead.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many at most.")
+@click.option(
+    "--limit", "--last", "limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many at most."
+)
 def workorders_list_command(search: str | None, archived: bool, limit: int) -> None:
     """List the work orders that the API has."""
     from dataclasses import asdict

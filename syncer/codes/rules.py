@@ -1,6 +1,6 @@
 """What a file of own codes may hold, and what may be asked for it. Pure.
 
-Source of facts: "Own codes (ingestion)" of scantrust-api.md. That the names which SCM uploads refuse are refused here
+Source of facts: "Own codes (ingestion)" of docs/api.md. That the names which SCM uploads refuse are refused here
 too is a decision: the API documents the list for those alone.
 """
 

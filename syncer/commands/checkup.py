@@ -43,7 +43,7 @@ STEP_PERMISSIONS: Mapping[type, frozenset[str]] = {
         }
     ),
 }  # fmt: skip
-"""What each step of a night needs (scantrust-api.md, "Permissions")."""
+"""What each step of a night needs (docs/api.md, "Permissions")."""
 NIGHTLY_STEP = "the nightly step "
 
 

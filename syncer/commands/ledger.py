@@ -19,6 +19,7 @@ from syncer.ledger.database import ledger_path
 from syncer.ledger.ledger import Ledger, upgrade_ledger
 from syncer.model import KEY_SEPARATOR
 from syncer.process.clock import utc_text
+from syncer.process.times import parse_moment
 from syncer.results import Concern, InitResult, RunDetails, RunSummary
 from syncer.safe.files import create_text
 from syncer.safe.trust import UntrustedError
@@ -40,9 +41,7 @@ def status(settings: Settings, *, most: int) -> list[RunSummary]:
 def run_status(settings: Settings, run_id: int) -> RunDetails:
     """Return one run with its batches and what is not confirmed."""
     with _reading(settings) as ledger:
-        run = ledger.run(run_id)
-        if run is None:
-            raise UsageError(f"there is no run {run_id} in the ledger", next="syncer status")
+        run = _known_run(ledger, run_id)
         return RunDetails(
             _summary(ledger, run),
             tuple(ledger.sources(run_id)),
@@ -64,9 +63,12 @@ def audit_show(settings: Settings, key: Sequence[str]) -> tuple[list[HistoryEntr
 
 @contextmanager
 def audit_export(settings: Settings, *, since: str | None, run_id: int | None) -> Iterator[Iterator[HistoryEntry]]:
-    """Give the uploads of many values as a stream."""
+    """Give the uploads of many values as a stream. Raises `UsageError` for a time or a run that there is not."""
+    moment = None if since is None else utc_text(parse_moment(since, "--since").timestamp())
     with _reading(settings) as ledger:
-        yield ledger.export(since=since, run_id=run_id)
+        if run_id is not None:
+            _known_run(ledger, run_id)
+        yield ledger.export(since=moment, run_id=run_id)
 
 
 def upgrade(settings: Settings, environment: Environment) -> UpgradeResult:
@@ -113,6 +115,13 @@ def _reading(settings: Settings) -> Iterator[Ledger]:
         if ledger is None:
             raise LedgerError(f"there is no ledger yet at {ledger_path(settings.ledger.url)}", next="syncer init")
         yield ledger
+
+
+def _known_run(ledger: Ledger, run_id: int) -> Run:
+    run = ledger.run(run_id)
+    if run is None:
+        raise UsageError(f"there is no run {run_id} in the ledger", next="syncer status")
+    return run
 
 
 def _summary(ledger: Ledger, run: Run) -> RunSummary:

@@ -29,7 +29,7 @@ from syncer.runs.intake import Intake, is_unique, plan_files, refuse_shared_fiel
 from syncer.runs.results_folder import prepare_results, write_results
 from syncer.runs.session import Session, connection_of, reader_of
 from syncer.runs.session import session as open_session
-from syncer.source import CsvForm, Source, open_sources
+from syncer.source import CsvForm, Source, TableForm, open_sources
 
 if TYPE_CHECKING:
     from syncer.execute.assemble import Connection
@@ -181,14 +181,16 @@ def _mode(job: JobSettings, request: SyncRequest, key: Sequence[str]) -> Mode:
     return mode
 
 
-def _open_query(job: JobSettings, environment: Environment) -> Source:
+def _open_query(job: JobSettings, environment: Environment, table: TableForm) -> Source:
     if job.source.url is None or job.source.query is None:
         raise UsageError(
             "no file is named", next=f"syncer sync FILE…, or - for standard input, or set jobs.{job.name}.source"
         )
     from syncer.source.query import QuerySource
 
-    return QuerySource(job.source.url.reveal(), job.source.query, job=job.name, observe=environment.on_rows)
+    return QuerySource(
+        job.source.url.reveal(), job.source.query, job=job.name, observe=environment.on_rows, table=table
+    )
 
 
 @contextmanager
@@ -196,14 +198,16 @@ def _opened(
     job: JobSettings, request: SyncRequest, environment: Environment
 ) -> Iterator[tuple[list[Source], Validator]]:
     """Give the files, open as far as their headers, and what their columns mean."""
-    form = CsvForm(**asdict(job.csv))
+    form, table = CsvForm(**asdict(job.csv)), TableForm(**asdict(job.table))
     with ExitStack() as stack:
         if request.files:
             key = request.key or job.key
             with environment.interrupt.at_once():
-                sources = open_sources(request.files, form, stdin=environment.stdin, sheet=job.sheet, key=key)
+                sources = open_sources(
+                    request.files, form, stdin=environment.stdin, sheet=job.sheet, key=key, table=table
+                )
         else:
-            sources = [_open_query(job, environment)]
+            sources = [_open_query(job, environment, table)]
         for source in sources:
             stack.callback(source.close)
         rules = RowRules(

@@ -41,7 +41,7 @@ from syncer.scans.pulled import pulled_scans
 from syncer.scans.raw_csv import RawCsv
 
 EVERYTHING = "2000-01-01T00:00:00.000000Z"
-"""``date_from`` when nothing bounds the time: the API asks for a bound (scantrust-api.md, "Scans")."""
+"""``date_from`` when nothing bounds the time: the API asks for a bound (docs/api.md, "Scans")."""
 CSV_TIMEOUT_S = 6 * 3600.0
 """For the API's own CSV, which comes in one answer of any length."""
 HOUR_US = 3_600_000_000

@@ -14,12 +14,14 @@ from syncer.config.settings import (
     JobSettings,
     Settings,
     SourceSettings,
+    TableSettings,
     is_secret,
 )
 from syncer.errors import did_you_mean
 from syncer.safe.masking import TOKEN_VARIABLE
 
 _URL_PASSWORD = re.compile(r"://[^/]*@")
+_JOB_TABLES = ("csv", "table", "source", "fields")
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
@@ -50,8 +52,8 @@ def _job(name: str, table: Any, faults: list[str]) -> JobSettings:
     if not isinstance(table, dict):
         faults.append(f"{where} must be a table")
         return JobSettings(name=name)
-    own = {key: value for key, value in table.items() if key not in {"csv", "source", "fields"}}
-    job: JobSettings = _section(JobSettings, own, where, faults, also=("csv", "source", "fields"))
+    own = {key: value for key, value in table.items() if key not in _JOB_TABLES}
+    job: JobSettings = _section(JobSettings, own, where, faults, also=_JOB_TABLES)
     rules = table.get("fields", {})
     if not isinstance(rules, dict):
         faults.append(f"{where}.fields must be a table")
@@ -60,10 +62,11 @@ def _job(name: str, table: Any, faults: list[str]) -> JobSettings:
     if job.key is not None and len(job.key) > 1 and job.mode == "sync":
         faults.append(f"{where}: several key columns need async calls; mode must be auto or async")
     csv = _section(CsvSettings, table.get("csv", {}), f"{where}.csv", faults)
+    where_table: TableSettings = _section(TableSettings, table.get("table", {}), f"{where}.table", faults)
     source: SourceSettings = _section(SourceSettings, table.get("source", {}), f"{where}.source", faults)
     if (source.url is None) != (source.query is None) and "source" in table:
         faults.append(f"{where}.source needs both: url and query")
-    return replace(job, name=name, csv=csv, source=source, fields=named)
+    return replace(job, name=name, csv=csv, table=where_table, source=source, fields=named)
 
 
 def _field(where: str, table: Any, faults: list[str]) -> FieldSettings:

@@ -24,7 +24,7 @@ from syncer.safe.masking import TOKEN_VARIABLE, Secret
 ENVIRONMENT_PREFIX = "SYNCER_"
 CREDENTIAL_NAME = "scantrust-token"
 KEY_COLUMNS_MAX = 5
-"""Constraints of one call (scantrust-api.md, "SCM upload, async")."""
+"""Constraints of one call (docs/api.md, "SCM upload, async")."""
 _PLAIN_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
 
 Check = Callable[[Any], Any]
@@ -63,6 +63,15 @@ def _texts(value: Any, *, most: int = 10_000) -> tuple[str, ...]:
         raise ValueError("a text or a list of texts")
     if len(listed) > most or len(set(listed)) < len(listed):
         raise ValueError(f"at most {most} different texts")
+    return tuple(listed)
+
+
+def _row_texts(value: Any, *, blank: bool = False) -> tuple[str, ...]:
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list) or not listed or not all(isinstance(text, str) for text in listed):
+        raise ValueError("a text or a list of texts")
+    if len(set(listed)) < len(listed) or ("" in listed and not blank):
+        raise ValueError("different texts" if blank else "different texts, none empty")
     return tuple(listed)
 
 
@@ -292,6 +301,34 @@ class CsvSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TableSettings:
+    """Where a table stands in its file or sheet, and what of its cells is content."""
+
+    header_row: int | None = setting(
+        partial(_number, least=1, most=1_048_576, whole=True), None,
+        "the row (of text: the line) that names the columns; else the first that names the key, else the first",
+    )  # fmt: skip
+    end: tuple[str, ...] = setting(
+        partial(_row_texts, blank=True), (), 'first cells of rows that end the table, * for anything; "": a blank row'
+    )
+    skip: tuple[str, ...] = setting(_row_texts, (), "first cells of rows that are left out, * for anything")
+    comment: str | None = setting(_text, None, "how the first cell of a comment begins, for example #")
+    trim: str = setting(
+        partial(_choice, of=("none", "fields", "all")), "none",
+        "white space around content: kept; taken from names and all cells but keys (fields), or from keys too (all)",
+    )  # fmt: skip
+    null: tuple[str, ...] = setting(_texts, (), "words that mean an empty cell, for example NULL")
+    short_rows: str = setting(
+        partial(_choice, of=("reject", "fill")),
+        "reject",
+        "rows that end before the last column: reject or fill (blanks)",
+    )
+    unwrap: bool | None = setting(
+        _flag, None, 'whether ="00123" means 00123 (false: it is sent as it stands); rejected until it is said'
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSettings:
     """A query that a job reads when no file is named. ``url`` may hold a password, so it is never shown."""
 
@@ -332,6 +369,7 @@ class JobSettings:
     )
     sheet: str | None = setting(_text, None, "of Excel workbooks: the name of the sheet; else the first one")
     csv: CsvSettings = CsvSettings()
+    table: TableSettings = TableSettings()
     source: SourceSettings = SourceSettings()
     fields: Mapping[str, FieldSettings] = field(default_factory=dict)
 
@@ -364,6 +402,7 @@ def describe() -> Iterator[tuple[str, str, Any, str]]:
         *SECTIONS.items(),
         ("jobs.<name>", JobSettings),
         ("jobs.<name>.csv", CsvSettings),
+        ("jobs.<name>.table", TableSettings),
         ("jobs.<name>.source", SourceSettings),
         ("jobs.<name>.fields.<key>", FieldSettings),
     ]

@@ -36,7 +36,7 @@ PREPARE_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """How the engine behaves; the meaning of each is in contract.md under the same name."""
+    """How the engine behaves; the meaning of each is in docs/configuration.md under the same name."""
 
     settle_s: float = 30.0
     poll_s: float = 2.0

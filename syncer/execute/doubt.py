@@ -1,6 +1,6 @@
 """Looking for the task of an async call whose answer was lost: found, shown absent, or still unknown.
 
-The list of tasks, filtered by the attempt's `reference`, is the only handle (scantrust-api.md, "Tasks"). A task is
+The list of tasks, filtered by the attempt's `reference`, is the only handle (docs/api.md, "Tasks"). A task is
 ours only when its ``details`` equal what was sent. It is shown absent by two looks, at least ``settle_s`` apart, both
 after the last moment at which the request can have been on its way.
 """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from syncer.ledger.values import Batch
 
 PIECE_VALUES_MAX = 100
-"""Values of one sync call (scantrust-api.md)."""
+"""Values of one sync call (docs/api.md)."""
 
 
 class Outcomes:

@@ -3,7 +3,7 @@
 The rule behind every function here: *confirmed means that the API said so*, by count and, where the answer names
 values, by value. An answer that contradicts itself proves nothing; it leads to smaller questions, never to green.
 
-Sources of fact: scantrust-api.md, "SCM upload, sync" (``items`` names the values that were affected and the fields
+Sources of fact: docs/api.md, "SCM upload, sync" (``items`` names the values that were affected and the fields
 that were taken), "Tasks" (``codes_affected``), "SCM upload, async" (a value of another key may select many codes).
 """
 
@@ -119,7 +119,7 @@ def _unclear(values: int, codes_affected: int, expected: int) -> Judgement:
 
 
 SPECIAL_FIELDS = frozenset({"product", "activation_status", "blacklist_reason"})
-"""Fields that no campaign defines and that are never discarded (scantrust-api.md, "Special SCM fields")."""
+"""Fields that no campaign defines and that are never discarded (docs/api.md, "Special SCM fields")."""
 
 
 @dataclass(frozen=True, slots=True)

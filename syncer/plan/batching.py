@@ -1,6 +1,6 @@
 """Which values travel together: the fewest update calls that can carry them.
 
-Two kinds of call (scantrust-api.md): *async* carries one payload to at most 1,000 values, *sync* carries at most 100
+Two kinds of call (docs/api.md): *async* carries one payload to at most 1,000 values, *sync* carries at most 100
 values with a payload each. For one key column, per payload with *n* values: full thousands go async; a remainder of
 100 or more goes async; smaller remainders are pooled into sync calls. Minimal, because a call can carry at most 1,000
 values of one payload or 100 of any: a remainder of 100 or more would fill at least one sync call by itself, and a
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 ASYNC_VALUES_MAX = 1000
-"""Values that one async call may carry (scantrust-api.md, "SCM upload, async": at most 1K, never more in all)."""
+"""Values that one async call may carry (docs/api.md, "SCM upload, async": at most 1K, never more in all)."""
 SYNC_ITEMS_MAX = 100
-"""Items that one sync call may carry (scantrust-api.md, "SCM upload, sync")."""
+"""Items that one sync call may carry (docs/api.md, "SCM upload, sync")."""
 
 
 def batch(payload: npt.NDArray[np.int32] | Ints, mode: Mode) -> Batches:

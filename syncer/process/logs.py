@@ -12,10 +12,14 @@ import logging
 import sys
 import time
 
-from syncer.safe.inert import inert, inert_json
+from syncer.safe.inert import inert, inert_json, inert_lines
 from syncer.safe.masking import masked
 
+FULL_TIME = "%Y-%m-%dT%H:%M:%SZ"
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+
+_lines: dict[str, object] = {"form": "text", "full_time": False}
+"""How `say` writes, as `configure` was told."""
 
 
 class _JsonFormatter(logging.Formatter):
@@ -32,18 +36,36 @@ class _JsonFormatter(logging.Formatter):
 class _TextFormatter(logging.Formatter):
     converter = staticmethod(time.gmtime)
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(message)s", "%H:%M:%SZ")
+    def __init__(self, *, full_time: bool = False) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s", FULL_TIME if full_time else "%H:%M:%SZ")
 
     def format(self, record: logging.LogRecord) -> str:
         return inert(masked(super().format(record)))
 
 
-def configure(*, verbose: int, quiet: bool, form: str) -> None:
-    """Send this program's log lines to standard error; `quiet` leaves errors only."""
+def configure(*, verbose: int, quiet: bool, form: str, full_time: bool) -> None:
+    """Send this program's log lines to standard error; `quiet` leaves errors only.
+
+    ``form`` is ``text`` or ``json``; ``full_time`` lets lines of text begin with date and time (JSON always does).
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter())
+    handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter(full_time=full_time))
+    _lines.update(form=form, full_time=full_time)
     logger = logging.getLogger("syncer")
     logger.handlers[:] = [handler]
     logger.propagate = False
     logger.setLevel(logging.ERROR if quiet else LEVELS[min(verbose, len(LEVELS) - 1)])
+
+
+def say(words: str, *, level: int = logging.INFO) -> None:
+    """Write words for people on standard error, whatever the log's level: as a JSON line where logs are JSON.
+
+    Of several lines of text only the first begins with the time.
+    """
+    if _lines["form"] == "json":
+        line = _JsonFormatter().format(logging.LogRecord("syncer", level, "", 0, words, None, None))
+    else:
+        line = inert_lines(masked(words))
+        if _lines["full_time"]:
+            line = f"{time.strftime(FULL_TIME, time.gmtime())} {line}"
+    sys.stderr.write(line + "\n")

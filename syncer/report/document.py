@@ -23,7 +23,7 @@ _VALUES = (Bucket.CONFIRMED, Bucket.UNMATCHED, Bucket.REJECTED, Bucket.IN_DOUBT,
 
 
 def sync_document(result: SyncResult) -> dict[str, Any]:
-    """Return the document of ``plan``, ``sync`` and ``resume`` (contract.md, "JSON of `sync` and `resume`")."""
+    """Return the document of ``plan``, ``sync`` and ``resume`` (docs/json.md)."""
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "command": result.command,

@@ -31,9 +31,10 @@ STANDARD_INPUT = "-"
 """The name of a file that was none. By itself it is no formula."""
 
 
-def write_export(entries: Iterable[HistoryEntry], form: str, out: TextIO) -> None:
-    """Write entries as ``csv`` (with a header) or ``jsonl``, one a line; memory is bounded by a block."""
+def write_export(entries: Iterable[HistoryEntry], form: str, out: TextIO) -> int:
+    """Write entries as ``csv`` (with a header) or ``jsonl``; return how many. Memory is bounded by a block."""
     remaining = iter(entries)
+    count = 0
     header = form == "csv"
     while (block := list(islice(remaining, BLOCK_ENTRIES))) or header:
         if form == "jsonl":
@@ -44,6 +45,8 @@ def write_export(entries: Iterable[HistoryEntry], form: str, out: TextIO) -> Non
             frame = pd.DataFrame(rows, columns=list(HistoryEntry.__slots__), dtype=object)
             frame.to_csv(out, header=header, index=False, lineterminator="\n")
         header = False
+        count += len(block)
+    return count
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from syncer.process.logs import say
 from syncer.safe.inert import inert
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class ProgressReport:
         if now or now_s - self._last_line_s >= PLAIN_EVERY_S:
             self._last_line_s = now_s
             self._last_words = words
-            sys.stderr.write(inert(words) + "\n")
+            say(inert(words))
 
 
 def _live_bar() -> Progress:

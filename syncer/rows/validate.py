@@ -2,7 +2,7 @@
 
 Rules run once per *distinct* value of a column, not per row. A row is rejected for its first fault in the order key,
 then fields by name; its message names every fault. Names that no call may carry are refused for the whole file, since
-no row could be right (scantrust-api.md, "SCM upload, async").
+no row could be right (docs/api.md, "SCM upload, async").
 """
 
 from __future__ import annotations
@@ -35,13 +35,17 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "E102": ("a quote stands in the middle of a cell, or is not closed", "double it, and quote the whole cell"),
         "E103": ("the row contains a NUL character", "take it out in the source system"),
         "E104": ("behind a damaged quote: a row, or part of a cell", "correct the line that its message names"),
-        "E105": ("the last row looks like a total", "leave the total out of the export"),
+        "E105": ("the last row looks like a total", "leave it out, or name it: jobs.<name>.table.end"),
+        "E106": ("bytes that are not of the file's encoding", "correct them in the source system"),
+        "E107": ("a line end of another kind within the row", "quote the cell that holds it, or take it out"),
+        "E108": ('a cell written as a formula: ="00123"', "jobs.<name>.table.unwrap = true, when it means its text"),
         "E121": ("a number in Excel that may have lost digits", "format the column as text in Excel and export again"),
-        "E122": ("a number in Excel whose text is not certain", "format the column as text in Excel and export again"),
-        "E123": ("a logical value in Excel", "format the column as text in Excel and export again"),
+        "E122": ("a number whose text is not certain", "format the column as text in Excel and export again"),
+        "E123": ("a logical value: its text is not certain", "format the column as text in Excel and export again"),
         "E124": ("an error value in Excel, like #N/A", "correct it in Excel and export again"),
         "E125": ("a formula in Excel without its value", "open and save the file in Excel, and export again"),
-        "E126": ("a time in Excel where a day is expected", "give the day alone, or format the column as text"),
+        "E126": ("a time where a day is expected", "give the day alone, or format the column as text"),
+        "E127": ("half a character in Excel", "correct the text in Excel and export again"),
         "E201": ("a key cell is blank", "give every row its key; rows without a code do not belong into the export"),
         "E202": ("a key cell begins or ends with white space", "trim it: the API compares keys exactly"),
         "E203": ("a key cell contains a control or an invisible character", "take it out in the source system"),

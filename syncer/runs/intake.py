@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from syncer.source import Source
 
 PRODUCT = "product"
-"""The SCM key that gives a code its product, by SKU or id (scantrust-api.md, "Special SCM fields")."""
+"""The SCM key that gives a code its product, by SKU or id (docs/api.md, "Special SCM fields")."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ ALL_PERMISSIONS = frozenset(
         "workorder_view", "workorder_download", "workorder_sid_download", "scans_download",
     }
 )  # fmt: skip
-"""What SCM uploads, uploads of own codes, work orders and scans need (scantrust-api.md, "Permissions")."""
+"""What SCM uploads, uploads of own codes, work orders and scans need (docs/api.md, "Permissions")."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,16 @@ KINDS = frozenset(
 TASK_KINDS = frozenset({"task_fail", "task_stuck", "task_forgotten"})
 
 
+CALLS = frozenset(
+    {
+        "any", "async", "codes_download", "document", "document_link", "group", "me", "post_data", "process",
+        "products", "record", "records", "scans", "scans_csv", "storage", "sync",
+        "task", "tasks", "workorder_file", "workorders",
+    }
+)  # fmt: skip
+"""What a rule may be ``on``: the names of the routes, storage, or any of them."""
+
+
 @dataclass(slots=True)
 class Fault:
     """One rule. ``status_code``, ``seconds``, ``delta``, ``url`` and ``text`` matter to some kinds only."""
@@ -37,6 +47,19 @@ class Fault:
     delta: int = -1
     url: str = "http://127.0.0.1:9/"
     text: str = ""
+
+
+def _checked(rule: Fault) -> Fault:
+    """Return a rule that can strike; raise `ValueError` for one that never would."""
+    if rule.on not in CALLS:
+        raise ValueError(f"the fault {rule.kind!r} would never strike: there is no call {rule.on!r}")
+    if rule.nth is None and rule.every is None and rule.probability is None:
+        raise ValueError(f"the fault {rule.kind!r} would never strike: give it nth, every or probability")
+    if (rule.nth or 1) < 1 or (rule.every or 1) < 1 or rule.nth == 0 or rule.every == 0 or rule.times == 0:
+        raise ValueError(f"the fault {rule.kind!r} would never strike: nth, every and times count from 1")
+    if rule.probability is not None and not 0 < rule.probability <= 1:
+        raise ValueError(f"the fault {rule.kind!r}: probability lies between 0 and 1")
+    return rule
 
 
 class Faults:
@@ -58,7 +81,7 @@ class Faults:
             unknown = set(rule) - set(Fault.__slots__)
             if unknown:
                 raise ValueError(f"unknown member {', '.join(sorted(unknown))} in a fault")
-            made.append(Fault(**cast("dict[str, Any]", rule)))
+            made.append(_checked(Fault(**cast("dict[str, Any]", rule))))
         self._rules = made
         self._calls.clear()
         self._struck.clear()

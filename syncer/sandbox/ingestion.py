@@ -1,6 +1,6 @@
 """The emulated upload of own codes: ingestion records, the files put into storage, and what becomes of them.
 
-Source of facts: the seed on own codes, "Own codes (ingestion)" of scantrust-api.md. Undocumented and decided here, in
+Source of facts: the seed on own codes, "Own codes (ingestion)" of docs/api.md. Undocumented and decided here, in
 one place: the words of a record's states (uploading, processing, complete, error; the seed shows the first and the last
 alone), that a file with any error creates no code at all, the names of errors other than `duplicate_id_error`, and that
 a refusal is a `detail`.

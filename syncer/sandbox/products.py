@@ -1,4 +1,4 @@
-"""The emulated company's products, and the two ways to select them (scantrust-api.md, "Products"; seed 003).
+"""The emulated company's products, and the two ways to select them (docs/api.md, "Products"; seed 003).
 
 What always holds: a SKU is unique; an answer has every member of the seed's example; counts are those of the codes
 that bear the SKU. With no products configured every SKU is known: looking one up makes it, and lists show those that

@@ -1,4 +1,4 @@
-"""The scans of the emulated company, and every filter that selects some (scantrust-api.md, "Scans").
+"""The scans of the emulated company, and every filter that selects some (docs/api.md, "Scans").
 
 Two sources in one list, newest first: scans that are *made up*, each a pure function of the seed and its number, so
 that a million of them need no memory; and scans that *arrived* through the control door, of any time (late ones too).

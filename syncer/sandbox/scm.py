@@ -1,6 +1,6 @@
 """The semantics of the two SCM uploads and of tasks, as functions from a body to a status and a body.
 
-Source: scantrust-api.md, "SCM upload, sync", "SCM upload, async", "Tasks". Strict where the documents leave room: what
+Source: docs/api.md, "SCM upload, sync", "SCM upload, async", "Tasks". Strict where the documents leave room: what
 a well-behaved client never does is answered with 400, or noted in `World.violations`.
 """
 

@@ -17,7 +17,7 @@ from random import Random
 
 IDENTIFIERS = ("extended_id", "serial_number")
 ATTRIBUTES = ("product", "activation_status", "blacklist_reason")
-"""Special keys: attributes of the code itself, defined by no campaign (scantrust-api.md, "Special SCM fields")."""
+"""Special keys: attributes of the code itself, defined by no campaign (docs/api.md, "Special SCM fields")."""
 TASK_STATES = ("pending", "in-progress", "complete", "failed")
 
 

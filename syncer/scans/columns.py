@@ -1,4 +1,4 @@
-"""From scans as the API sends them to columns under the documented dotted names (scantrust-api.md, "Scans"). Pure.
+"""From scans as the API sends them to columns under the documented dotted names (docs/api.md, "Scans"). Pure.
 
 The columns of the API's own CSV come first, in its order; then what only the JSON has; then ``scm.<field>``, each field
 where it was first seen, so that the columns of later parts only ever grow at the end. ``product.brand_name`` and

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from syncer.errors import UsageError
+from syncer.process.times import parse_moment
 from syncer.scans.columns import microseconds
 from syncer.scans.pull import iso
 
@@ -29,12 +30,9 @@ def filters(request: ScansRequest) -> dict[str, str]:
     if request.timeframe is not None and (request.begin is not None or request.end is not None):
         raise UsageError("--timeframe stands for itself: leave --from and --to out", next="syncer scans pull --help")
     found = {"campaign_id": str(request.campaign)}
-    for name, text in (("date_from", request.begin), ("date_to", request.end)):
+    for name, option, text in (("date_from", "--from", request.begin), ("date_to", "--to", request.end)):
         if text is not None:
-            try:
-                found[name] = iso(microseconds(text))
-            except ValueError:
-                raise UsageError(f"{text!r} is no ISO time, like 2026-11-20 or 2026-11-20T05:00:00Z") from None
+            found[name] = iso(microseconds(parse_moment(text, option)))
     if "date_from" in found and "date_to" in found and found["date_from"] > found["date_to"]:
         words = f"nothing lies between --from {request.begin} and --to {request.end}: the first is later"
         raise UsageError(words, next="exchange the two")

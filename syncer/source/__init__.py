@@ -3,5 +3,6 @@
 from syncer.source.dialect import CsvForm
 from syncer.source.opening import open_sources
 from syncer.source.protocol import Source
+from syncer.source.table import TableForm
 
-__all__ = ["CsvForm", "Source", "open_sources"]
+__all__ = ["CsvForm", "Source", "TableForm", "open_sources"]

@@ -12,17 +12,18 @@ from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING
 
 from syncer.errors import SourceError
+from syncer.source.kinds import (
+    GZIP_MAGIC,
+    HEAD_BYTES,
+    PARQUET_MAGIC,
+    ZIP_MAGICS,
+    ZSTD_MAGIC,
+    refuse_stranger,
+)
 
 if TYPE_CHECKING:
     import zipfile
 
-GZIP_MAGIC = b"\x1f\x8b"
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
-PARQUET_MAGIC = b"PAR1"
-OLE_MAGIC = b"\xd0\xcf\x11\xe0"
-MAGIC_BYTES = 4
-"""As many bytes tell what a file is."""
 BLOCK_BYTES = 1 << 20
 RATIO_MAX = 200
 """Exports shrink to a tenth or a fiftieth; what grows more than this when it is unpacked is a bomb."""
@@ -79,7 +80,8 @@ def _unpacker(first: bytes) -> Callable[[str, IO[bytes], Iterator[bytes]], Itera
 
 
 def _refuse_packed_twice(name: str, block: bytes) -> None:
-    if block.startswith((GZIP_MAGIC, ZSTD_MAGIC, *ZIP_MAGICS, PARQUET_MAGIC, OLE_MAGIC)):
+    refuse_stranger(block[:HEAD_BYTES], name, inside=True)
+    if block.startswith((GZIP_MAGIC, ZSTD_MAGIC, *ZIP_MAGICS, PARQUET_MAGIC)):
         raise SourceError("what is packed in it is no text but another packed or binary file", file=name, next=_UNPACK)
 
 
@@ -91,6 +93,9 @@ def _gunzip(name: str, _: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes]:
             rest = piece
             while rest:
                 if member.eof:
+                    rest = rest.lstrip(b"\0")  # tapes and block devices fill up with them, and gunzip looks past them
+                    if not rest:
+                        break
                     member = zlib.decompressobj(wbits=31)
                 if block := member.decompress(rest, BLOCK_BYTES):
                     yield block

@@ -1,106 +1,100 @@
-"""Excel workbooks as chunks of text columns: one sheet, its first row with content is the header.
+"""Excel workbooks as chunks of text columns: the table on one sheet.
 
-What always holds: a line's number is Excel's row number; a cell without a certain text (`excelcells`) rejects its row,
-and one of a key column that has lost digits refuses the file, since then its neighbours cannot be trusted either; of
-the sheet only a chunk is in memory (of the workbook, the table of its texts too, which is bounded).
+What always holds: a line's number is Excel's row number; a cell without a certain text (`xlsx.cells`) rejects its row,
+and one of a key column that has lost digits, or became a date, refuses the file, since then its neighbours cannot be
+trusted either; of the sheet only a chunk is in memory (of the workbook, the table of its texts too, which is bounded).
 """
 
 from __future__ import annotations
 
-import warnings
-import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 import pyarrow as pa
 
 from syncer.errors import SourceError
-from syncer.model import UNIQUE_KEYS, Chunk, Dialect, Rejection, SourceInfo
-from syncer.source import archive
-from syncer.source.excelcells import AS_TEXT, LOST_DIGITS, CellFault, cell_text
-from syncer.source.tables import CHUNK_ROWS, LEAVE_OUT, HeldFile, checked_header, text_chunk
+from syncer.model import Chunk, Dialect, Rejection, SourceInfo
+from syncer.source.chunks import text_chunk
+from syncer.source.foreign import guarded
+from syncer.source.table import Fate, Marks, TableForm, find_header, key_names
+from syncer.source.tables import CHUNK_ROWS, LEAVE_OUT, HeldFile, checked_header, finished
+from syncer.source.xlsx.cells import AS_TEXT, LOST_DIGITS, CellFault, Day
+from syncer.source.xlsx.package import SAVE_ANEW
+from syncer.source.xlsx.workbook import Workbook
 
 if TYPE_CHECKING:
     from syncer.source.files import InputFile
-    from syncer.source.workbook import Cell, Workbook
+    from syncer.source.xlsx.cells import Cell
 
 WIDTH = "E101"
-_BROKEN = (ValueError, KeyError, TypeError, IndexError, AttributeError, SyntaxError, zlib.error, EOFError, OSError)
-"""What reading a damaged workbook raises; a ParseError of XML is a SyntaxError."""
-Row = tuple[int, list["Cell"]]
+SheetRow = tuple[int, list["Cell"]]
+Step = TypeVar("Step")
 
 
 class ExcelSource:
     """One sheet of a workbook. ``sheet`` names it (None: the first); ``key`` its key columns, where they are known."""
 
-    form_note = ""
     warnings: tuple[str, ...] = ()
 
-    def __init__(self, position: int, file: InputFile, *, sheet: str | None, key: Sequence[str] | None) -> None:
+    def __init__(
+        self, position: int, file: InputFile, *, sheet: str | None, key: Sequence[str] | None, table: TableForm
+    ) -> None:
         self.position = position
         self.name = file.name
         self._file = HeldFile(file)
+        self._table = table
         self._rows = 0
         self._strict: frozenset[str] | None = None
         try:
-            self._book = self._open(sheet)
-            self.header, self._header_line = self._read_header()
+            self._book = self._guarded(lambda: Workbook(self._file.handle, self.name, sheet))
+            self._header_line, self._first_column, self.header = self._read_header(key)
         except BaseException:
             self.close()
             raise
-        default = [name for name in ("extended_id", "serial_number") if name in self.header][:1]
-        self._keys = frozenset(key or default) & frozenset(self.header) or UNIQUE_KEYS
+        self._keys = key_names(self.header, key)
 
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
 
-    def _open(self, sheet: str | None) -> Workbook:
-        try:
-            from syncer.source import workbook
-        except ImportError:
-            raise archive.missing_extra(self.name, "Excel workbooks", "excel") from None
-        book: Workbook = self._guarded(lambda: workbook.open_workbook(self._file.handle, self.name, sheet))
-        return book
+    @property
+    def form_note(self) -> str:
+        """Which sheet is read, and which of its rows is the header."""
+        return f"{self.name}: sheet {self._book.title!r}, the header is row {self._header_line}"
 
-    def _guarded(self, read: Callable[[], Any]) -> Any:
-        """Do one step of reading; what the library raises or warns of becomes one kind of error, or nothing."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of styles and extensions, which do not matter here
-            try:
-                return read()
-            except _BROKEN as error:
-                raise SourceError(
-                    f"the workbook cannot be read: {type(error).__name__}: {error}",
-                    file=self.name,
-                    next="open it in Excel, save it again as .xlsx, and export again",
-                ) from None
+    def _guarded(self, read: Callable[[], Step]) -> Step:
+        return guarded(read, file=self.name, what="the workbook", next=SAVE_ANEW)
 
-    def _read_header(self) -> tuple[tuple[str, ...], int]:
-        rows = self._book.rows()
-        while found := self._guarded(lambda: next(rows, None)):
-            line, cells = found
-            names = self._texts(cells, max((cell.column for cell in cells), default=0))
-            for place, name in enumerate(names, 1):
-                if isinstance(name, CellFault):
-                    raise SourceError(f"the header's cell {name.words}", file=self.name, line=line, column=place)
-            texts = [str(name) for name in names]
-            while texts and not texts[-1].strip():
-                texts.pop()
-            if texts:
-                return checked_header(texts, self.name, line), line
-        raise SourceError(
-            f"the sheet {self._book.title!r} is empty", file=self.name, next="name another: jobs.<name>.sheet"
-        )
+    def _read_header(self, key: Sequence[str] | None) -> tuple[int, int, tuple[str, ...]]:
+        """Return the header's row, the column before its first one, and the names."""
+        found = self._guarded(lambda: find_header(self._texts_of_rows(), self._table, key, self.name))
+        if found is None:
+            raise SourceError(
+                f"the sheet {self._book.title!r} is empty", file=self.name, next="name another: jobs.<name>.sheet"
+            )
+        line, cells = found
+        names = [cell.strip() if self._table.trims else cell for cell in cells]
+        for place, name in enumerate(cells, 1):
+            if isinstance(name, _Doubtful):
+                raise SourceError(f"the header's cell {name.words}", file=self.name, line=line, column=place)
+        while names and not names[-1].strip():
+            names.pop()
+        before = next(place for place, name in enumerate(names) if name.strip())
+        return line, before, checked_header(names[before:], self.name, line)
+
+    def _texts_of_rows(self) -> Iterator[tuple[int, list[str]]]:
+        for line, cells in self._book.rows():
+            texts = self._texts(cells, max((cell.column for cell in cells), default=0))
+            yield line, [_Doubtful(text) if isinstance(text, CellFault) else text for text in texts]
 
     def _texts(self, cells: Sequence[Cell], width: int) -> list[str | CellFault]:
         texts: list[str | CellFault] = [""] * width
         for cell in cells:
             if cell.column <= width:
-                # Most cells are texts, and only a number's text depends on its format.
-                number_format = self._book.number_format(cell) if cell.data_type == "n" else ""
-                texts[cell.column - 1] = cell_text(cell.value, cell.data_type, number_format)
+                texts[cell.column - 1] = self._book.text(cell)
         return texts
 
     @property
@@ -118,28 +112,57 @@ class ExcelSource:
         if wanted is not None or self._strict is None:
             self._strict = frozenset(self.header if wanted is None else wanted)
         keep = [name for name in self.header if wanted is None or name in wanted]
+        yield from finished(self._pass(keep, self._strict), self, self._table, self._strict, self._keys, skip=False)
+        self._file.check()
+
+    def _pass(self, keep: Sequence[str], strict: frozenset[str]) -> Iterator[Chunk]:
         rows = self._book.rows()
-        count = 0
-        while block := self._guarded(lambda: list(islice(rows, CHUNK_ROWS))):
-            chunk = self._chunk(block, keep, self._strict)
+        marks = Marks(self._table)
+        count, ended, last = 0, False, self._header_line
+        while not ended and (block := self._guarded(lambda: list(islice(rows, CHUNK_ROWS)))):
+            taken, ended, last = self._guarded(partial(self._taken, block, marks, last))
+            chunk = self._guarded(partial(self._chunk, taken, keep, strict))
             count += len(chunk.lines) + len(chunk.rejections)
             if len(chunk.lines) or chunk.rejections:
                 yield chunk
-        self._file.check()
         self._rows = count
 
-    def _chunk(self, block: Sequence[Row], keep: Sequence[str], strict: frozenset[str]) -> Chunk:
-        width = len(self.header)
-        good: list[list[str]] = []
-        lines: list[int] = []
-        rejections: list[Rejection] = []
+    def _taken(
+        self, block: Sequence[SheetRow], marks: Marks, last: int
+    ) -> tuple[list[tuple[int, list[Cell], list[str | CellFault]]], bool, int]:
+        """Return the rows of the table with their texts, whether it ended, and the last row seen."""
+        taken: list[tuple[int, list[Cell], list[str | CellFault]]] = []
         for line, cells in block:
             if line <= self._header_line:
                 continue
-            texts = self._texts(cells, width)
-            outside = [cell for cell in cells if cell.column > width and cell.value not in {None, ""}]
-            if not outside and not any(texts):
-                continue  # a blank row, as a blank line of a CSV file
+            if line > last + 1 and marks.blank() is Fate.END:  # rows without a cell do not stand in the file
+                return taken, True, line
+            last = line
+            texts = self._texts(cells, self._first_column + len(self.header))
+            shown = [text.shown or "?" if isinstance(text, CellFault) else text for text in texts]
+            outside = [cell for cell in cells if self._is_outside(cell)]
+            fate = marks.fate([*shown, "?"] if outside else shown)
+            if fate is Fate.END:
+                return taken, True, line
+            if fate is Fate.ROW:
+                taken.append((line, outside, texts[self._first_column :]))
+        return taken, False, last
+
+    def _is_outside(self, cell: Cell) -> bool:
+        """Tell whether a cell has content beside the columns that the header names."""
+        place = cell.column - self._first_column
+        return not 0 < place <= len(self.header) and bool(cell.text or cell.formula)
+
+    def _chunk(
+        self,
+        taken: Sequence[tuple[int, list[Cell], list[str | CellFault]]],
+        keep: Sequence[str],
+        strict: frozenset[str],
+    ) -> Chunk:
+        good: list[list[str]] = []
+        lines: list[int] = []
+        rejections: list[Rejection] = []
+        for line, outside, texts in taken:
             fault = self._fault(line, texts, strict)
             shown = [text.shown if isinstance(text, CellFault) else text for text in texts]
             if fault is None and outside:
@@ -150,30 +173,52 @@ class ExcelSource:
                 lines.append(line)
             else:
                 rejections.append(Rejection(self.position, line, *fault, cells=tuple(shown)))
-        places = [self.header.index(name) for name in keep]
-        columns = [pa.array([row[place] for row in good], pa.string()) for place in places]
-        return text_chunk(self.position, keep, columns, lines, rejections)
+        places = {name: self.header.index(name) for name in keep}
+        columns = [pa.array([row[place] for row in good], pa.string()) for place in places.values()]
+        days = {
+            name: np.fromiter((type(row[place]) is Day for row in good), bool, len(good))
+            for name, place in places.items()
+        }
+        native = {name: marks for name, marks in days.items() if marks.any()}
+        return text_chunk(self.position, keep, columns, lines, rejections, native)
 
     def _fault(self, line: int, texts: Sequence[str | CellFault], strict: frozenset[str]) -> tuple[str, str] | None:
         """Return the first fault's code, and the words of all, of the columns that count."""
-        found = [
-            (place, name, text)
-            for place, (name, text) in enumerate(zip(self.header, texts, strict=True), 1)
-            if isinstance(text, CellFault) and name in strict
-        ]
-        for place, name, fault in found:
-            if fault.code == LOST_DIGITS and name in self._keys:
-                raise SourceError(
-                    f"the key column {name!r}, cell {self._book.coordinate(line, place)}, {fault.words}; the file is "
-                    "refused whole, since other keys may have lost digits too",
-                    file=self.name,
-                    line=line,
-                    column=place,
-                    next=AS_TEXT,
-                )
+        found: list[tuple[str, str, str, CellFault]] = []
+        for place, (name, text) in enumerate(zip(self.header, texts, strict=True), 1 + self._first_column):
+            if name not in strict:
+                continue
+            if name in self._keys and (type(text) is Day or (isinstance(text, CellFault) and text.code == LOST_DIGITS)):
+                self._refuse_key(line, place, name, text)
+            if isinstance(text, CellFault):
+                found.append((name, self._book.coordinate(line, place), text.words, text))
         if not found:
             return None
-        words = [
-            f"column {name!r}, cell {self._book.coordinate(line, place)}, {fault.words}" for place, name, fault in found
-        ]
-        return found[0][2].code, "; ".join([*words, LEAVE_OUT])
+        words = [f"column {name!r}, cell {where}, {words}" for name, where, words, _ in found]
+        return found[0][3].code, "; ".join([*words, LEAVE_OUT])
+
+    def _refuse_key(self, line: int, place: int, name: str, text: str | CellFault) -> None:
+        if isinstance(text, CellFault):
+            what = text.words
+        else:
+            what = f"is the date {text}: Excel makes dates of texts that look like one; {AS_TEXT}"
+        raise SourceError(
+            f"the key column {name!r}, cell {self._book.coordinate(line, place)}, {what}; the file is refused whole, "
+            "since other keys may have been changed too",
+            file=self.name,
+            line=line,
+            column=place,
+            next=AS_TEXT,
+        )
+
+
+class _Doubtful(str):
+    """What can be shown of a cell without a certain text, where the header is looked for."""
+
+    __slots__ = ("words",)
+    words: str
+
+    def __new__(cls, fault: CellFault) -> _Doubtful:
+        made = super().__new__(cls, fault.shown or "?")
+        made.words = fault.words
+        return made

@@ -1,45 +1,79 @@
 """Parquet files as chunks of text columns, batch after batch.
 
 What always holds: only types whose text is certain are taken (text, whole numbers, days); a column of another type is
-refused by name before any row is given; a line's number is the row's, from 1; memory is bounded by a batch.
+refused by name before any row is given; a line's number is the row's, from 1; memory and time are bounded by the size
+of the file, whatever it claims to hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from syncer.errors import SourceError
 from syncer.model import Chunk, Dialect, SourceInfo
-from syncer.source.tables import CHUNK_ROWS, LEAVE_OUT, HeldFile, checked_header, text_chunk
+from syncer.source.archive import FREE_BYTES, RATIO_MAX
+from syncer.source.chunks import text_chunk
+from syncer.source.foreign import guarded
+from syncer.source.parquet_text import certain, day_marks, expanded_bytes, is_textual, text_of
+from syncer.source.table import UNDECLARED, TableForm, key_names
+from syncer.source.tables import CHUNK_ROWS, LEAVE_OUT, HeldFile, checked_header, finished
 
 if TYPE_CHECKING:
     from syncer.source.files import InputFile
 
 READ_BYTES = 1 << 20
+FREE_ROWS = 1 << 20
+"""Up to here a file may hold any number of rows for its size."""
+DICTIONARY_BYTES_MAX = 64 << 20
+PIECE_BYTES = 32 << 20
+"""Text that is made of a batch at once."""
+THRIFT_BYTES_MAX, THRIFT_ITEMS_MAX = 16 << 20, 1_000_000
+"""Of one name and one list in the file's own description."""
+_INDEX = "__index_level_"
+"""How pandas names an index without a name: it numbers the rows, and is no column of the table."""
+Step = TypeVar("Step")
 
 
 class ParquetSource:
-    """One Parquet file."""
+    """One Parquet file. ``key`` names its key columns, where they are known."""
 
-    form_note = ""
-    warnings: tuple[str, ...] = ()
-
-    def __init__(self, position: int, file: InputFile) -> None:
+    def __init__(
+        self,
+        position: int,
+        file: InputFile,
+        *,
+        key: Sequence[str] | None = None,
+        table: TableForm = UNDECLARED,
+        notes: tuple[str, ...] = (),
+    ) -> None:
         self.position = position
         self.name = file.name
+        self.warnings = notes
         self._file = HeldFile(file)
+        self._table = table
         self._rows = 0
+        self._expanded = 0
         self._strict: frozenset[str] | None = None
         try:
-            self._schema = self._open().schema_arrow
-            self.header = checked_header(self._schema.names, self.name, None)
+            self._schema = self._guarded(lambda: self._open().schema_arrow)
+            names = [name for name in self._schema.names if not name.startswith(_INDEX)]
+            self._left_out = len(self._schema.names) - len(names)
+            self.header = checked_header([name.strip() if table.trims else name for name in names], self.name, None)
+            self._column_of = dict(zip(self.header, names, strict=True))
         except BaseException:
             self.close()
             raise
+        self._keys = key_names(self.header, key)
+
+    @property
+    def form_note(self) -> str:
+        """Which columns are no part of the table."""
+        return f"{self.name}: {self._left_out} index columns of pandas are left out" if self._left_out else ""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -49,14 +83,37 @@ class ParquetSource:
         import pyarrow.parquet
 
         self._file.handle.seek(0)
-        try:
-            # Without these two, Arrow would hold a whole row group of every column, however large the writer made it.
-            return pyarrow.parquet.ParquetFile(self._file.handle, pre_buffer=False, buffer_size=READ_BYTES)
-        except (pa.ArrowException, OSError) as error:
-            raise self._damaged(error) from None
+        # Without the first two, Arrow would hold a whole row group of every column, however large the writer made it.
+        options: dict[str, Any] = {
+            "pre_buffer": False,
+            "buffer_size": READ_BYTES,
+            "thrift_string_size_limit": THRIFT_BYTES_MAX,
+            "thrift_container_size_limit": THRIFT_ITEMS_MAX,
+        }
+        file = pyarrow.parquet.ParquetFile(self._file.handle, **options)
+        self._refuse_bombs(file.metadata)
+        # A value that stands once in the file, for a million rows, is kept once in memory too.
+        once = _dictionaries(file.metadata, file.schema_arrow)
+        self._file.handle.seek(0)
+        return pyarrow.parquet.ParquetFile(self._file.handle, read_dictionary=once, **options)
 
-    def _damaged(self, error: Exception) -> SourceError:
-        return SourceError(f"the Parquet file cannot be read: {error}", file=self.name, next="copy the file again")
+    def _guarded(self, read: Callable[[], Step]) -> Step:
+        return guarded(read, file=self.name, what="the Parquet file", next="copy the file again")
+
+    def _refuse_bombs(self, metadata: Any) -> None:
+        """Refuse a file that claims to hold more than one of its size can."""
+        size = self._file.size_bytes
+        self._refuse_more(metadata.num_rows, size, FREE_ROWS, "rows")
+        groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
+        self._refuse_more(sum(group.total_byte_size for group in groups), size, FREE_BYTES, "bytes")
+
+    def _refuse_more(self, found: int, size: int, free: int, what: str) -> None:
+        if found > free and found > RATIO_MAX * size:
+            raise SourceError(
+                f"it holds {found:,} {what}, more than {RATIO_MAX} times its size: no export does",
+                file=self.name,
+                next="look at it with care; if it is right, export it as CSV, then: syncer plan FILE",
+            )
 
     @property
     def info(self) -> SourceInfo:
@@ -74,61 +131,78 @@ class ParquetSource:
             self._strict = frozenset(self.header if wanted is None else wanted)
             self._refuse_types(self._strict)
         keep = [name for name in self.header if wanted is None or name in wanted]
-        file = self._open()
-        rows = 0
-        batches = file.iter_batches(batch_size=CHUNK_ROWS, columns=keep, use_threads=False)
-        while True:
-            try:
-                batch = next(batches, None)
-                if batch is None:
-                    break
-                columns = [self._text(batch.column(name), name) for name in keep]
-            except (pa.ArrowException, OSError) as error:
-                raise self._damaged(error) from None
-            if batch.num_rows:
-                lines = range(rows + 1, rows + 1 + batch.num_rows)
-                rows += batch.num_rows
-                yield text_chunk(self.position, keep, columns, lines)
+        yield from finished(self._pass(keep, self._strict), self, self._table, self._strict, self._keys)
         self._file.check()
+
+    def _pass(self, keep: Sequence[str], strict: frozenset[str]) -> Iterator[Chunk]:
+        columns = [self._column_of[name] for name in keep]
+        file = self._guarded(self._open)
+        batches = self._guarded(lambda: file.iter_batches(batch_size=CHUNK_ROWS, columns=columns, use_threads=False))
+        rows = expanded = 0
+        while (batch := self._guarded(partial(next, batches, None))) is not None:
+            sizes = self._guarded(partial(expanded_bytes, batch))
+            expanded += int(sizes.sum())
+            self._refuse_more(expanded, self._file.size_bytes, FREE_BYTES, "bytes of text")
+            self._refuse_more(rows + batch.num_rows, self._file.size_bytes, FREE_ROWS, "rows")
+            begin = 0
+            for end in _cuts(sizes):
+                piece = batch.slice(begin, end - begin)
+                yield self._guarded(partial(self._chunk, piece, rows + begin, keep, strict))
+                begin = end
+            rows += batch.num_rows
         self._rows = rows
 
+    def _chunk(self, batch: pa.RecordBatch, before: int, keep: Sequence[str], strict: frozenset[str]) -> Chunk:
+        faults: dict[int, tuple[str, str]] = {}
+        columns, days = [], {}
+        for place, name in enumerate(keep):
+            column = batch.column(place)
+            text, wrong = text_of(column)
+            if name in strict:
+                for row, fault in wrong.items():
+                    faults.setdefault(row, (fault[0], f"column {name!r} {fault[1]}"))
+            columns.append(text)
+            marks = day_marks(column)
+            if marks is not None:
+                days[name] = marks
+        lines = range(before + 1, before + 1 + batch.num_rows)
+        return text_chunk(self.position, keep, columns, lines, days=days, faults=faults)
+
     def _refuse_types(self, names: frozenset[str]) -> None:
-        wrong = [field for field in self._schema if field.name in names and not _is_certain(field.type)]
+        wrong = [
+            self._schema.field(column)
+            for name, column in self._column_of.items()
+            if name in names and not certain(self._schema.field(column).type)
+        ]
         if wrong:
             what = ", ".join(f"{field.name!r} is {field.type}" for field in wrong)
             raise SourceError(
                 f"column {what}: the text of such a value is not certain",
                 file=self.name,
-                next=f"write it as text, a whole number or a date (DATE, not a timestamp), {LEAVE_OUT}",
+                next=f"write it as text, a whole number or a date (DATE), {LEAVE_OUT}",
             )
 
-    def _text(self, column: Any, name: str) -> Any:
-        if not _is_certain(column.type):
-            return _best_guess(column)
-        try:
-            column.validate(full=True)
-        except pa.ArrowInvalid as error:
-            raise SourceError(f"column {name!r} is not valid text: {error}", file=self.name) from None
-        if pa.types.is_date64(column.type):
-            column = column.cast(pa.date32())
-        return pc.fill_null(column.cast(pa.string()), "")
+
+def _dictionaries(metadata: Any, schema: Any) -> list[str]:
+    """Return the columns of text whose values stand in dictionaries, as far as those fit into memory."""
+    sizes: dict[str, int] = {}
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            if chunk.has_dictionary_page:
+                sizes[chunk.path_in_schema] = max(chunk.total_uncompressed_size, sizes.get(chunk.path_in_schema, 0))
+    return [
+        field.name for field in schema if is_textual(field.type) and 0 < sizes.get(field.name, 0) < DICTIONARY_BYTES_MAX
+    ]
 
 
-def _is_certain(kind: Any) -> bool:
-    types = pa.types
-    if types.is_dictionary(kind):
-        return _is_certain(kind.value_type)
-    return bool(
-        types.is_string(kind)
-        or types.is_large_string(kind)
-        or types.is_string_view(kind)
-        or types.is_integer(kind)
-        or types.is_date(kind)
-        or types.is_null(kind)
-        or (types.is_decimal(kind) and kind.scale == 0)
-    )
-
-
-def _best_guess(column: Any) -> Any:
-    """Return the text of a column that is not sent; it is for the results folder alone."""
-    return pa.array(["" if value is None else str(value) for value in column.to_pylist()], pa.string())
+def _cuts(sizes: Any) -> list[int]:
+    """Return where to cut a batch so that no piece has more text than `PIECE_BYTES`, but for one row of it."""
+    cuts: list[int] = []
+    ends = np.cumsum(sizes)
+    done = 0
+    while len(sizes) and (not cuts or cuts[-1] < len(sizes)):
+        begin = cuts[-1] if cuts else 0
+        end = max(int(np.searchsorted(ends, done + PIECE_BYTES, side="right")), begin + 1)
+        cuts.append(end)
+        done = int(ends[end - 1])
+    return cuts

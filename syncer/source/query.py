@@ -10,7 +10,9 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
+import uuid
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
@@ -19,7 +21,10 @@ import pyarrow as pa
 from syncer.errors import ConfigError, SourceError, SyncerError
 from syncer.model import Chunk, Dialect, SourceInfo
 from syncer.safe.files import spool
-from syncer.source.tables import CHUNK_ROWS, checked_header, text_chunk
+from syncer.source.chunks import text_chunk
+from syncer.source.foreign import quiet
+from syncer.source.table import UNDECLARED, TableForm, key_names
+from syncer.source.tables import CHUNK_ROWS, checked_header, finished
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, CursorResult
@@ -45,10 +50,22 @@ class QuerySource:
     position = 0
 
     form_note = ""
-    warnings: tuple[str, ...] = ()
 
-    def __init__(self, url: str, query: str, *, job: str, observe: Callable[[int], None] = lambda rows: None) -> None:
+    def __init__(
+        self,
+        url: str,
+        query: str,
+        *,
+        job: str,
+        observe: Callable[[int], None] = lambda rows: None,
+        key: Sequence[str] | None = None,
+        table: TableForm = UNDECLARED,
+        notes: tuple[str, ...] = (),
+    ) -> None:
         self._job = job
+        self._table = table
+        self._strict: frozenset[str] | None = None
+        self.warnings = notes
         address = _address(url, job)
         self._mask = Mask(url, address)
         self.name = shown_address(address)
@@ -57,7 +74,9 @@ class QuerySource:
         self._digest, self._size_bytes, self._rows = hashlib.sha256(), 0, 0
         self._spool: IO[bytes] = spool()
         try:
-            self.header = self._read(address, query, observe)
+            with quiet():
+                self.header = self._read(address, query, observe)
+            self._keys = key_names(self.header, key)
         except SyncerError:
             self.close()
             raise
@@ -93,7 +112,10 @@ class QuerySource:
                 result = connection.exec_driver_sql(query.rstrip().rstrip(";"))
                 if not result.returns_rows:
                     raise SourceError("the query gives no rows", file=self.name, next=f"jobs.{self._job}.source.query")
-                header = checked_header([str(name) for name in result.keys()], self.name, None)  # noqa: SIM118
+                names = [str(name) for name in result.keys()]  # noqa: SIM118
+                header = checked_header(
+                    [name.strip() if self._table.trims else name for name in names], self.name, None
+                )
                 self._keep(header, result, observe)
         finally:
             engine.dispose()
@@ -102,40 +124,37 @@ class QuerySource:
     def _keep(self, header: tuple[str, ...], result: CursorResult[Any], observe: Callable[[int], None]) -> None:
         """Write all rows as text into the temporary file."""
         self._digest.update("\x1f".join(header).encode())
-        schema = pa.schema([(name, pa.string()) for name in header])
+        texts_and_days = [(str(place), kind) for kind in (pa.string(), pa.bool_()) for place in range(len(header))]
+        schema = pa.schema(texts_and_days)
         with pa.ipc.new_stream(self._spool, schema) as writer:
             while rows := result.fetchmany(CHUNK_ROWS):
-                columns = [
-                    self._texts(name, [row[place] for row in rows], self._rows) for place, name in enumerate(header)
-                ]
+                cells = [[row[place] for row in rows] for place in range(len(header))]
+                columns = [self._texts(name, values, self._rows) for name, values in zip(header, cells, strict=True)]
+                days = [pa.array([isinstance(value, dt.date) for value in values], pa.bool_()) for values in cells]
                 written = "\x1e".join(map("\x1f".join, zip(*columns, strict=True))).encode()
                 self._digest.update(b"\x1e" + written)
                 self._size_bytes += len(written)
                 self._rows += len(rows)
                 writer.write_batch(
-                    pa.RecordBatch.from_arrays([pa.array(column, pa.string()) for column in columns], schema=schema)
+                    pa.RecordBatch.from_arrays(
+                        [*(pa.array(column, pa.string()) for column in columns), *days], schema=schema
+                    )
                 )
                 observe(self._rows)
 
     def _texts(self, name: str, values: list[Any], before: int) -> list[str]:
         texts: list[str] = []
         for row, value in enumerate(values, before + 1):
-            kind = type(value)
-            if kind is str:
-                texts.append(value)
-            elif value is None:
-                texts.append("")
-            elif kind is int:
-                texts.append(str(value))
-            elif kind is dt.date:
-                texts.append(value.isoformat())
-            else:
+            text = _text(value)
+            if text is None:
+                kind = type(value)
                 raise SourceError(
                     f"column {name!r} has a value of type {kind.__name__}, whose text is not certain",
                     file=self.name,
                     line=row,
                     next=f"in jobs.{self._job}.source.query: CAST({name} AS {_CASTS.get(kind, _TEXT)}) AS {name}",
                 )
+            texts.append(text)
         return texts
 
     @property
@@ -146,14 +165,50 @@ class QuerySource:
 
     def chunks(self, wanted: Sequence[str] | None = None) -> Iterator[Chunk]:
         """Give the rows from the first on; ``wanted`` names the columns to keep (None: all)."""
+        if wanted is not None or self._strict is None:
+            self._strict = frozenset(self.header if wanted is None else wanted)
         keep = [name for name in self.header if wanted is None or name in wanted]
+        yield from finished(self._pass(keep), self, self._table, self._strict, self._keys)
+
+    def _pass(self, keep: Sequence[str]) -> Iterator[Chunk]:
+        places = {name: self.header.index(name) for name in keep}
         rows = 0
         self._spool.seek(0)
         with pa.ipc.open_stream(self._spool) as reader:
             for batch in reader:
                 lines = range(rows + 1, rows + 1 + batch.num_rows)
                 rows += batch.num_rows
-                yield text_chunk(self.position, keep, [batch.column(name) for name in keep], lines)
+                marks = {
+                    name: batch.column(place + len(self.header)).to_numpy(zero_copy_only=False)
+                    for name, place in places.items()
+                }
+                days = {name: found for name, found in marks.items() if found.any()}
+                yield text_chunk(
+                    self.position, keep, [batch.column(place) for place in places.values()], lines, days=days
+                )
+
+
+def _text(value: Any) -> str | None:
+    """Return the text of a value; None: it is not certain."""
+    kind = type(value)
+    if kind is str:
+        return str(value)
+    if value is None:
+        return ""
+    if kind in {int, uuid.UUID}:
+        return str(value)
+    if kind is dt.date:
+        return str(value.isoformat())
+    if kind is dt.datetime and value.tzinfo is None and value.time() == dt.time():
+        return str(value.date().isoformat())
+    if kind is Decimal and value.as_tuple().exponent == 0:
+        return str(value)
+    if kind in {bytes, memoryview}:
+        try:
+            return bytes(value).decode()
+        except UnicodeDecodeError:
+            return None
+    return None
 
 
 class Mask:

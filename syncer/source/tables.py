@@ -1,4 +1,4 @@
-"""What sources of typed tables (Excel, Parquet, queries) share: a file held open, a checked header, chunks of text.
+"""What sources of typed tables (Excel, Parquet, JSON, queries) share: a file held open, a checked header, the last row.
 
 What always holds: a file is read through one handle, so that another that takes its name meanwhile changes nothing;
 one that is written to while it is read raises.
@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from typing import IO
+from collections.abc import Collection, Iterator, Sequence
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncer.errors import SourceError
-from syncer.model import Chunk, Rejection
+from syncer.model import Chunk
+from syncer.source.cells import CellForm
+from syncer.source.chunks import without
 from syncer.source.files import BLOCK_BYTES, InputFile
+from syncer.source.table import MARK, Fate, Marks, TableForm, first_content, refuse_repeated, total
+
+if TYPE_CHECKING:
+    from syncer.source.protocol import Source
 
 CHUNK_ROWS = 16_384
-NUL = "E103"
 LEAVE_OUT = "or leave the column out: name the columns that count in [jobs.<name>.columns]"
 
 
@@ -71,39 +76,56 @@ def checked_header(names: Sequence[str], name: str, line: int | None) -> tuple[s
     return tuple(names)
 
 
-def text_chunk(
-    position: int,
-    names: Sequence[str],
-    columns: Sequence[pa.Array],
-    lines: Sequence[int],
-    rejections: Sequence[Rejection] = (),
-) -> Chunk:
-    """Return a chunk of text columns, all without nulls; rows with a NUL character become rejections."""
-    numbers = np.asarray(lines, np.int64)
-    schema = pa.schema([(name, pa.string()) for name in names])
-    batch = pa.RecordBatch.from_arrays(list(columns), schema=schema)
-    found = {
-        int(row): name
-        for name, column in reversed(list(zip(names, columns, strict=True)))
-        for row in np.flatnonzero(_has_nul(column))
-    }
-    if found:
-        bad = sorted(found)
-        rejections = [
-            *rejections,
-            *(
-                Rejection(
-                    position, int(numbers[row]), NUL, f"column {found[row]!r}: a NUL character",
-                    cells=tuple(column[row].as_py() for column in columns),
-                )
-                for row in bad
-            ),
-        ]  # fmt: skip
-        good = np.setdiff1d(np.arange(len(numbers)), bad)
-        batch, numbers = batch.take(pa.array(good)), numbers[good]
-    return Chunk(position, batch, numbers, tuple(sorted(rejections, key=lambda one: one.line)))
+def finished(
+    chunks: Iterator[Chunk],
+    source: Source,
+    table: TableForm,
+    strict: Collection[str],
+    keys: Collection[str],
+    *,
+    skip: bool = True,
+) -> Iterator[Chunk]:
+    """Give the chunks of a table with its cells as ``table`` declares them, without what is no row of it.
+
+    ``strict`` names the columns that count, in every pass alike; ``skip`` is false where rows were left out before.
+    Raises `SourceError` for a header that stands again.
+    """
+    cells = CellForm(table, keys)
+    marks = Marks(TableForm(skip=table.skip)) if skip and table.skip else None
+    held: Chunk | None = None
+    for found in chunks:
+        if held is not None:
+            yield held
+        chunk = found if marks is None else _without_skipped(found, marks, strict)
+        held = cells.formed(_without_headers(chunk, source, strict), strict)
+    if held is None:
+        return
+    last = len(held.lines) - 1
+    if last >= 0 and not any(one.line > held.lines[last] for one in held.rejections):
+        shown = [held.columns.column(name)[last].as_py() for name in held.columns.schema.names if name in strict]
+        fault = total(held.source, int(held.lines[last]), shown)
+        held = without(held, {} if fault is None else {last: (fault.code, fault.message)})
+    yield held
 
 
-def _has_nul(column: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    found: np.ndarray[tuple[int], np.dtype[np.bool_]] = pc.match_substring(column, "\0").to_numpy(zero_copy_only=False)
-    return found
+def _without_skipped(chunk: Chunk, marks: Marks, strict: Collection[str]) -> Chunk:
+    columns = [chunk.columns.column(name).to_pylist() for name in chunk.columns.schema.names if name in strict]
+    rows = enumerate(zip(*columns, strict=True))
+    return without(
+        chunk, {row: None for row, texts in rows if first_content(texts) and marks.fate(texts) is not Fate.ROW}
+    )
+
+
+def _without_headers(chunk: Chunk, source: Source, strict: Collection[str]) -> Chunk:
+    """Refuse a row in which every cell is the name of its column."""
+    names = [name for name in chunk.columns.schema.names if name in strict]
+    alike: pa.Array | None = None
+    for name in names:
+        same = pc.equal(pc.utf8_ltrim(chunk.columns.column(name), MARK), name)
+        alike = same if alike is None else pc.and_(alike, same)
+        if not alike.true_count:
+            return chunk
+    if alike is None or not len(chunk.lines):
+        return chunk
+    row = int(np.flatnonzero(alike.to_numpy(zero_copy_only=False))[0])
+    raise refuse_repeated(source.name, int(chunk.lines[row]), names[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,7 @@ def test_every_local_link_leads_somewhere(document):
 
 
 def test_every_document_can_be_reached_from_the_readme():
-    linked = set(re.findall(r"\]\((docs/[a-z-]+\.md)", README))
+    linked = set(re.findall(r"\]\((docs/[A-Za-z-]+\.md)", README))
     assert linked == {f"docs/{document.name}" for document in (ROOT / "docs").glob("*.md")}
 
 
@@ -133,3 +134,20 @@ def test_no_index_address_machine_path_or_secret_stands_in_the_tree():
             ["git", "grep", "-nIE", pattern, "--", "."], cwd=ROOT, capture_output=True, text=True, check=False
         )
         assert found.stdout == ""
+
+
+def test_no_document_is_named_in_code_that_is_not_in_the_repository():
+    documents = {path.name for path in DOCUMENTS} | {"CONTRIBUTING.md", "SECURITY.md"}
+    places = [*(ROOT / "syncer").rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "migrations").rglob("*.py")]
+    for place in places:
+        named = set(re.findall(r"[\w-]+\.md\b", place.read_text(encoding="utf-8")))
+        assert named <= documents, place
+
+
+def test_the_page_of_commands_is_what_the_programs_help_says():
+    made = subprocess.run(
+        [sys.executable, "-c", "import cli_reference; print(cli_reference.reference(), end='')"],
+        cwd=ROOT / "tools", capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    shown = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert made.stdout == shown, "the help has changed: make docs"

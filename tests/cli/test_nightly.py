@@ -95,7 +95,7 @@ def test_a_pattern_that_no_file_matches_fails_its_step_alone(night):
     ("text", "words"),
     [
         ("", "nightly.steps is empty"),
-        ('[nightly]\nsteps = [{products = {}}, {scans = {campaign = 1, from = "noon"}}]', "no ISO time"),
+        ('[nightly]\nsteps = [{products = {}}, {scans = {campaign = 1, from = "noon"}}]', "no ISO date or time"),
         ('[nightly]\nsteps = [{products = {}}, {scans = {campaign = 1, timeframe = "soon"}}]', "no timeframe"),
         ("[nightly]\nsteps = [{products = {}}, {scans = {campaign = 1, where = {campaign_id = 7}}}]", "SCM fields"),
         ('[nightly]\nsteps = [{products = {}}, {scans = {campaign = 1, out = "config.toml"}}]', "is a file"),

@@ -1,4 +1,4 @@
-"""The sandbox against the documented facts of the API (scantrust-api.md; seeds 002 and 004), over HTTP."""
+"""The sandbox against the documented facts of the API (docs/api.md; seeds 002 and 004), over HTTP."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_cells_file_names_and_messages_are_inert_on_a_terminal(night):
     name = f"night{EVIL.replace('/', '|')}\ninjected.csv"
     message = json.dumps({"detail": f"refused: {EVIL}\ninjected\r\n  next: evil"})
     faults = ({"kind": "body", "on": "me", "every": 1, "text": message},)
-    key = "K[red]\u202e:smile:[/]"
+    key = "K[red]:smile:[/]"
     with night(codes=({"extended_id": key}, {"extended_id": "K2"}), faults=faults) as here:
         write_csv(
             here.folder / name,

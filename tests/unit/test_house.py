@@ -47,7 +47,7 @@ def test_commands_that_look_into_the_ledger_load_nothing_that_sends_or_plans(com
             "try: main()\nfinally: print(*sys.modules, file=sys.stderr)"
         )
         done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode in {0, 3}, done.stderr  # 3: nothing was ever sent for the value
     assert not SENDING & set(done.stderr.split())
 
 

@@ -5,95 +5,125 @@ from __future__ import annotations
 import datetime as dt
 import io
 import re
-import sys
 import zipfile
 from contextlib import closing
-from functools import partial
 
 import pytest
+from reading import NAME, opened, read, refusal
 from workbooks import SHEET, STRINGS, book, edited, saved, shared
 
 from syncer.errors import SourceError
-from syncer.source import CsvForm, archive, open_sources, workbook
-from syncer.source.excelcells import CellFault, cell_text
+from syncer.source import CsvForm, open_sources
+from syncer.source.kinds import OLE_MAGIC
+from syncer.source.xlsx import package, workbook
+from syncer.source.xlsx.cells import Cell, CellFault, CellReading
+from syncer.source.xlsx.formats import classified
 
-NAME = "a.xlsx"
 moment = dt.datetime.fromisoformat
 
 
-def opened(folder, data, **options):
-    (folder / NAME).write_bytes(data)
-    (source,) = open_sources([str(folder / NAME)], CsvForm(), **options)
-    return source
-
-
-def read(folder, data, wanted=None, **options):
-    with closing(opened(folder, data, **options)) as source:
-        chunks = list(source.chunks(wanted))
-    rows = [tuple(row.values()) for chunk in chunks for row in chunk.columns.to_pylist()]
-    lines = [line for chunk in chunks for line in chunk.lines.tolist()]
-    return rows, lines, [one for chunk in chunks for one in chunk.rejections]
-
-
-def refusal(folder, data, **options):
-    with pytest.raises(SourceError) as raised:
-        read(folder, data, **options)
-    assert NAME in raised.value.message
-    assert raised.value.next
-    return raised.value
+def text_of(text, kind="n", code="General", *, formula=False, **options):
+    reading = CellReading(["first", "a_x005F_x000D_b"], **options)
+    return reading.cell_text(Cell(1, kind, text, 0, formula), classified(code))
 
 
 @pytest.mark.parametrize(
-    ("value", "number_format", "text"),
+    ("text", "kind", "code", "right"),
     [
-        (None, "General", ""),
-        ("007", "General", "007"),
-        ("a_x000D_b", "General", "a\rb"),
-        ("a_x005F_x000D_b", "General", "a_x000D_b"),
-        (7, "General", "7"),
-        (7, "@", "7"),
-        (-7, "0", "-7"),
-        (7.0, "General", "7"),
-        (7, "000000", "000007"),
-        (-7, "000", "-007"),
-        (1234567, "000", "1234567"),
-        (999_999_999_999_999, "General", "999999999999999"),
-        (moment("2026-11-20T00:00"), "yyyy-mm-dd", "2026-11-20"),
-        (dt.date(2026, 11, 20), "d/m/yy", "2026-11-20"),
+        (None, "n", "General", ""),
+        ("", "n", "General", ""),
+        ("007", "str", "General", "007"),
+        ("a_x000D_b", "inlineStr", "General", "a\rb"),
+        ("1", "s", "General", "a_x000D_b"),
+        ("_xD83D__xDE00_", "str", "General", "\U0001f600"),
+        ("7", "n", "General", "7"),
+        ("7", "n", "@", "7"),
+        ("-7", "n", "0", "-7"),
+        ("7.0", "n", "General", "7"),
+        ("0", "n", "General", "0"),
+        ("0", "n", "000", "000"),
+        ("1.2E+3", "n", "General", "1200"),
+        ("7", "n", "000000", "000007"),
+        ("-7", "n", "000", "-007"),
+        ("1234567", "n", "000", "1234567"),
+        ("999999999999999", "n", "General", "999999999999999"),
+        ("46346", "n", "yyyy-mm-dd", "2026-11-20"),
+        ("46346", "n", "d/m/yy", "2026-11-20"),
+        ("46346.0", "n", '[$-407]d"."mmmm\\ yyyy;@', "2026-11-20"),
+        ("46346", "n", "[$-F800]dddd\\,\\ mmmm\\ dd\\,\\ yyyy", "2026-11-20"),
+        ("46346", "n", "m/d/yy h:mm", "2026-11-20"),
+        ("2026-11-20", "d", "General", "2026-11-20"),
+        ("2026-11-20T00:00:00.000Z", "d", "General", "2026-11-20"),
     ],
 )
-def test_a_certain_cell_is_its_text(value, number_format, text):
-    assert cell_text(value, "n", number_format) == text
+def test_a_certain_cell_is_its_text(text, kind, code, right):
+    assert text_of(text, kind, code) == right
 
 
 @pytest.mark.parametrize(
-    ("value", "data_type", "number_format", "code"),
+    ("text", "kind", "code", "fault"),
     [
-        (10**15, "n", "General", "E121"),
-        (12345678901234567890, "n", "000000", "E121"),
-        (1.23e20, "n", "General", "E121"),
-        (0.12345678901234567, "n", "General", "E121"),
-        (float("inf"), "n", "General", "E121"),
-        (12345, "n", "0.00E+00", "E121"),
-        (1.5, "n", "General", "E122"),
-        (1.5, "n", "000", "E122"),
-        (1234, "n", "#,##0", "E122"),
-        (12, "n", "0%", "E122"),
-        (12, "n", '"A"000', "E122"),
-        (True, "b", "General", "E123"),
+        ("1" + "0" * 15, "n", "General", "E121"),
+        ("12345678901234567890", "n", "000000", "E121"),
+        ("1.23E+20", "n", "General", "E121"),
+        ("1e999", "n", "General", "E121"),
+        ("0.12345678901234567", "n", "General", "E121"),
+        ("12345", "n", "0.00E+00", "E121"),
+        ("46082", "n", "d-mmm", "E121"),
+        ("46082", "n", "mmm-yy", "E121"),
+        ("46082", "n", "yyyy", "E121"),
+        ("1.5", "n", "General", "E122"),
+        ("1.5", "n", "000", "E122"),
+        ("1234", "n", "#,##0", "E122"),
+        ("12", "n", "0%", "E122"),
+        ("12", "n", '"A"000', "E122"),
+        ("12", "n", "General;-General", "E122"),
+        ("12", "n", '"Yes";"No"', "E122"),
+        ("12", "n", "", "E122"),
+        ("NaN", "n", "General", "E122"),
+        ("inf", "n", "General", "E122"),
+        ("1,5", "n", "General", "E122"),
+        ("0x1F", "n", "General", "E122"),
+        ("\u0664\u0662", "n", "General", "E122"),
+        ("1", "z", "General", "E122"),
+        ("1", "b", "General", "E123"),
         ("#N/A", "e", "General", "E124"),
-        (None, "f", "General", "E125"),
-        (moment("2026-11-20T06:30"), "d", "", "E126"),
-        (dt.time(6, 30), "d", "", "E126"),
-        (dt.timedelta(hours=30), "d", "", "E126"),
-        (moment("1900-02-28T00:00"), "d", "", "E126"),
+        ("46346.27", "n", "yyyy-mm-dd", "E126"),
+        ("0.27", "n", "h:mm", "E126"),
+        ("46346", "n", "h:mm", "E126"),
+        ("1.25", "n", "[h]:mm", "E126"),
+        ("59", "n", "yyyy-mm-dd", "E126"),
+        ("-1", "n", "yyyy-mm-dd", "E126"),
+        ("1e300", "n", "yyyy-mm-dd", "E126"),
+        ("31.01.2026", "d", "General", "E126"),
+        ("2026-02-30", "d", "General", "E126"),
+        ("2026-01-01T06:30:00", "d", "General", "E126"),
+        ("_xD83D_x", "str", "General", "E127"),
+        ("x_xDE00_", "inlineStr", "General", "E127"),
     ],
 )
-def test_an_uncertain_cell_is_a_fault_with_a_remedy(value, data_type, number_format, code):
-    found = cell_text(value, data_type, number_format)
+def test_an_uncertain_cell_is_a_fault_with_a_remedy(text, kind, code, fault):
+    found = text_of(text, kind, code)
     assert isinstance(found, CellFault)
-    assert found.code == code
+    assert found.code == fault
     assert re.search("as text|export again", found.words)
+
+
+@pytest.mark.parametrize(("text", "kind"), [(None, "n"), ("", "n"), (" ", "n"), (None, "s")])
+def test_a_formula_without_a_value_is_a_fault(text, kind):
+    assert text_of(text, kind, formula=True).code == "E125" if kind != "s" else text_of(text, kind) == ""
+
+
+def test_a_formula_that_nobody_has_computed_is_a_fault():
+    for zero in ("0", "0.0", "-0"):
+        assert text_of(zero, formula=True, computed=False).code == "E125"
+        assert text_of(zero, computed=False) == text_of(zero, formula=True)
+    assert text_of("7", formula=True, computed=False) == "7"
+
+
+def test_days_are_counted_as_the_workbook_counts_them():
+    assert text_of("0", code="yyyy-mm-dd", from_1904=True) == "1904-01-01"
+    assert text_of("44884", code="yyyy-mm-dd", from_1904=True) == "2026-11-20"
 
 
 def test_rows_come_back_with_excels_row_numbers_and_blank_rows_are_skipped(tmp_path):
@@ -201,30 +231,39 @@ def test_a_damaged_workbook_is_refused(tmp_path, member):
 
 def test_rows_that_run_backwards_or_beyond_excels_limit_are_refused(tmp_path):
     data = saved(book(["a", "b"], ["1", "2"], ["3", "4"]))
-    for wrong in ("1", "99999999"):
-        changed = edited(data, SHEET, partial(re.sub, '<row r="3"', f'<row r="{wrong}"'))
+    for wrong in ("1", "1048577"):
+        changed = edited(
+            data,
+            SHEET,
+            lambda text, wrong=wrong: re.sub(
+                r'<row r="3"|(?<=[AB])3(?=")', lambda found: found[0].replace("3", wrong), text
+            ),
+        )
         assert "out of order" in refusal(tmp_path, changed).message
 
 
 def test_a_workbook_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
-    data = shared(saved(book(["a", "b"], *(["x" * 900, "x"] for _ in range(3000)))))
-    big = edited(data, STRINGS, lambda text: text.replace("</sst>", "<si><t>" + "x" * 10**7 + "</t></si></sst>"))
-    assert len(read(tmp_path, big)[0]) == 3000
-    monkeypatch.setattr(archive, "FREE_BYTES", 1 << 20)
-    assert "too much" in refusal(tmp_path, big).message
+    data = shared(saved(book(["a", "b"], *(["x" * 900 + str(row), "x"] for row in range(3000)))))
+    assert len(read(tmp_path, data)[0]) == 3000
+    monkeypatch.setattr(package, "FREE_BYTES", 1 << 20)
+    monkeypatch.setattr(package, "RATIO_MAX", 10)
+    assert "no export does" in refusal(tmp_path, data).message
     monkeypatch.undo()
     monkeypatch.setattr(workbook, "TEXTS_BYTES_MAX", 1 << 20)
-    assert "one table of texts" in refusal(tmp_path, big).message
+    assert "table of texts" in refusal(tmp_path, data).message
+    monkeypatch.undo()
+    long = edited(data, STRINGS, lambda text: text.replace("</sst>", "<si><t>" + "x" * 10**6 + "</t></si></sst>"))
+    assert "longer than a cell" in refusal(tmp_path, long).message
 
 
 def test_office_files_that_are_no_workbook_are_refused_with_the_way_out(tmp_path):
-    assert ".xlsx" in refusal(tmp_path, archive.OLE_MAGIC + bytes(600)).next
+    assert ".xlsx" in refusal(tmp_path, OLE_MAGIC + bytes(600)).next
     for names in (("[Content_Types].xml", "xl/workbook.bin"), ("mimetype", "content.xml")):
         data = io.BytesIO()
         with zipfile.ZipFile(data, "w") as file:
             for name in names:
                 file.writestr(name, "")
-        assert "no Excel workbook" in refusal(tmp_path, data.getvalue()).message
+        assert re.search("no Excel workbook|OpenDocument", refusal(tmp_path, data.getvalue()).message)
 
 
 def test_a_workbook_is_known_by_its_bytes_not_its_name_and_through_standard_input(tmp_path):
@@ -244,12 +283,3 @@ def test_a_file_that_is_written_to_meanwhile_is_refused(tmp_path):
             file.write(b"more")
         with pytest.raises(SourceError, match="changed"):
             list(source.chunks())
-
-
-def test_without_the_library_the_extra_is_named(tmp_path, monkeypatch):
-    data = saved(book(["a", "b"], ["1", "2"]))
-    monkeypatch.setitem(sys.modules, "openpyxl", None)
-    monkeypatch.setitem(sys.modules, "openpyxl.cell.read_only", None)
-    monkeypatch.delitem(sys.modules, "syncer.source.workbook")
-    monkeypatch.delattr("syncer.source.workbook")
-    assert refusal(tmp_path, data).next == "pip install 'syncer[excel]'"

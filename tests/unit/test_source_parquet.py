@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import io
+import re
 from contextlib import closing
 
 import pyarrow as pa
@@ -59,12 +60,11 @@ def test_certain_types_become_their_text_and_nulls_are_empty_cells(tmp_path):
 
 
 UNCERTAIN = {
-    "timestamp": pa.array([dt.datetime.fromisoformat("2026-01-02T00:00")]),
+    "timestamp[us, tz=UTC]": pa.array([1], pa.timestamp("us", "UTC")),
     "double": pa.array([1.5]),
     "bool": pa.array([True]),
     "list": pa.array([["a"]]),
     "struct": pa.array([{"b": "x"}]),
-    "binary": pa.array([b"x"]),
     "decimal128": pa.array([decimal.Decimal("1.50")]),
     "time64": pa.array([dt.time(6)]),
 }
@@ -73,7 +73,7 @@ UNCERTAIN = {
 @pytest.mark.parametrize("kind", UNCERTAIN)
 def test_another_type_is_refused_by_name_unless_nobody_wants_the_column(tmp_path, kind):
     data = saved({"key": pa.array(["K1"]), "odd": UNCERTAIN[kind]})
-    with pytest.raises(SourceError, match=f"'odd' is {kind}") as raised:
+    with pytest.raises(SourceError, match=re.escape(f"'odd' is {kind}")) as raised:
         read(tmp_path, data)
     assert "text, a whole number or a date" in raised.value.next
     assert read(tmp_path, data, ["key"])[0] == [("K1",)]
@@ -114,8 +114,8 @@ def test_what_is_damaged_or_in_doubt_is_refused(tmp_path):
     with pytest.raises(SourceError, match="twice"):
         read(tmp_path, twice.getvalue())
     wrong = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff"]).buffers())
-    with pytest.raises(SourceError, match="'a' is not valid text"):
-        read(tmp_path, saved({"a": wrong}))
+    rows, _, (rejection,) = read(tmp_path, saved({"a": pa.concat_arrays([pa.array(["x"]), wrong])}))
+    assert (rows, rejection.line, rejection.code) == ([("x",)], 2, "E106")
     with closing(opened(tmp_path, whole)) as source:
         (tmp_path / "a.parquet").write_bytes(whole + b"x")
         with pytest.raises(SourceError):

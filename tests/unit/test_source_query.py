@@ -63,7 +63,7 @@ def test_every_pass_sees_the_rows_of_the_one_reading(base):
 
 @pytest.mark.parametrize(
     ("expression", "kind", "cast"),
-    [("1.5", "float", "VARCHAR"), ("x'00'", "bytes", "VARCHAR")],
+    [("1.5", "float", "VARCHAR"), ("x'ff'", "bytes", "VARCHAR")],
 )
 def test_a_value_without_a_certain_text_is_refused_with_its_column_and_row(base, expression, kind, cast):
     query = (
@@ -79,14 +79,19 @@ def test_a_value_without_a_certain_text_is_refused_with_its_column_and_row(base,
     ("value", "outcome"),
     [
         (dt.date(2026, 1, 2), "2026-01-02"),
-        (dt.datetime.fromisoformat("2026-01-02T00:00"), "CAST(c AS DATE)"),
+        (dt.datetime.fromisoformat("2026-01-02T00:00"), "2026-01-02"),
+        (dt.datetime.fromisoformat("2026-01-02T00:01"), "CAST(c AS DATE)"),
+        (b"K1", "K1"),
+        (memoryview(b"K1"), "K1"),
+        (decimal.Decimal(10**20), "100000000000000000000"),
+        (decimal.Decimal("1E+3"), "CAST(c AS VARCHAR(255))"),
         (decimal.Decimal("1.50"), "CAST(c AS VARCHAR(255))"),
         (True, "CAST(c AS VARCHAR(255))"),
     ],
 )
 def test_the_types_of_other_databases_are_read_or_refused_alike(base, value, outcome):
     with closing(opened(base)) as source:
-        if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        if "CAST" not in outcome:
             assert source._texts("c", [value], 0) == [outcome]
         else:
             with pytest.raises(SourceError) as raised:

@@ -1,0 +1,29 @@
+"""One reading of times for every option: an ISO date or time, in UTC unless it names an offset. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from syncer.errors import UsageError
+
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6})?)?\s?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
+
+
+def parse_moment(text: str, option: str) -> datetime:
+    """Return the moment that `text` names, in UTC: ``2026-11-20``, ``2026-11-20T07:00:00+02:00``, ``… 05:00Z``.
+
+    A date is its first moment; without an offset a time is UTC. Raises `UsageError` for everything else: a time that
+    is read in another way than it was meant gives an empty or a whole history without a word.
+    """
+    shaped = _ISO.fullmatch(text.strip())
+    try:
+        if shaped is None:
+            raise ValueError
+        found = datetime.fromisoformat(re.sub(r"\s(?=[Z+-])", "", text.strip()).replace(",", "."))
+    except ValueError:
+        words = f"{option} {text!r} is no ISO date or time, like 2026-11-20, 2026-11-20T05:00:00Z or …T07:00:00+02:00"
+        raise UsageError(
+            words, next="write the time as YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS with Z or an offset"
+        ) from None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,0 +1,71 @@
+"""Chunks of text columns: made, and without some of their rows.
+
+What always holds: columns have no nulls; a row that is taken out with a reason is among the rejections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syncer.arrow import numbers
+from syncer.model import Chunk, Rejection
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Days = npt.NDArray[np.bool_]
+
+NUL = "E103"
+NOT_ENCODED = "E106"
+
+
+def text_chunk(
+    position: int,
+    names: Sequence[str],
+    columns: Sequence[pa.Array],
+    lines: Sequence[int],
+    rejections: Sequence[Rejection] = (),
+    days: Mapping[str, Days] | None = None,
+    faults: Mapping[int, tuple[str, str]] | None = None,
+) -> Chunk:
+    """Return a chunk of text columns, all without nulls; rows with a fault or a NUL character become rejections."""
+    schema = pa.schema([(name, pa.string()) for name in names])
+    batch = pa.RecordBatch.from_arrays(list(columns), schema=schema)
+    ordered = tuple(sorted(rejections, key=lambda one: one.line))
+    chunk = Chunk(position, batch, np.asarray(lines, np.int64), ordered, dict(days or {}))
+    found = {
+        int(row): (NUL, f"column {name!r}: a NUL character")
+        for name, column in reversed(list(zip(names, columns, strict=True)))
+        for row in np.flatnonzero(_has_nul(column))
+    }
+    found |= faults or {}
+    return without(chunk, dict(sorted(found.items())))
+
+
+def without(chunk: Chunk, found: Mapping[int, tuple[str, str] | None]) -> Chunk:
+    """Return a chunk without some of its rows: those with a code and words are rejected, the others left out."""
+    if not found:
+        return chunk
+    rejections = [
+        Rejection(chunk.source, int(chunk.lines[row]), *fault, cells=tuple(str(cell) for cell in _row(chunk, row)))
+        for row, fault in found.items()
+        if fault is not None
+    ]
+    together = tuple(sorted([*chunk.rejections, *rejections], key=lambda one: one.line))
+    good = np.setdiff1d(np.arange(len(chunk.lines)), list(found))
+    days = {name: marks[good] for name, marks in chunk.days.items()}
+    return Chunk(chunk.source, chunk.columns.take(numbers(good)), chunk.lines[good], together, days)
+
+
+def _row(chunk: Chunk, row: int) -> list[str]:
+    return [column[row].as_py() for column in chunk.columns.columns]
+
+
+def _has_nul(column: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    found: np.ndarray[tuple[int], np.dtype[np.bool_]] = pc.match_substring(column, "\0").to_numpy(zero_copy_only=False)
+    return found

@@ -1,0 +1,89 @@
+"""What a file is, by its first bytes and not by its name. What cannot be read is named, with the way out."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from syncer.errors import SourceError
+
+GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+PARQUET_MAGIC = b"PAR1"
+OLE_MAGIC = b"\xd0\xcf\x11\xe0"
+HEAD_BYTES = 1024
+"""As many bytes tell what a file is."""
+_TAR_PLACE = 257
+AS_XLSX = "save it as an Excel workbook (.xlsx) or as CSV"
+_UNPACK = "unpack it first, then: syncer sync FILE"
+_EXPORT = "export it as CSV, Parquet or an Excel workbook (.xlsx)"
+_OLD = "save it as an Excel workbook (.xlsx) without a password"
+
+
+class _Stranger(NamedTuple):
+    """A kind of file that is not read: how it begins, what it is, what helps."""
+
+    begins: bytes
+    what: str
+    next: str
+
+
+_STRANGERS = (
+    _Stranger(OLE_MAGIC, "a workbook of an old format (.xls), or one with a password", _OLD),
+    _Stranger(b"\x09\x08\x10\x00", "a workbook of an old format (.xls)", _OLD),
+    _Stranger(b"\x09\x04\x06\x00", "a workbook of an old format (.xls)", _OLD),
+    _Stranger(b"%PDF-", "a PDF document", _EXPORT),
+    _Stranger(b"{\\rtf", "a text of a word processor (RTF)", _EXPORT),
+    _Stranger(b"BZh", "packed by bzip2", _UNPACK),
+    _Stranger(b"\xfd7zXZ\x00", "packed by xz", _UNPACK),
+    _Stranger(b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
+    _Stranger(b"Rar!\x1a\x07", "a RAR archive", _UNPACK),
+    _Stranger(b"\x04\x22\x4d\x18", "packed by lz4", _UNPACK),
+    _Stranger(b"\x1f\x9d", "packed by compress (.Z)", _UNPACK),
+    _Stranger(b"SQLite format 3\x00", "an SQLite database", "read it by a query: jobs.<name>.source"),
+    _Stranger(b"ARROW1", "an Arrow (Feather) file", _EXPORT),
+    _Stranger(b"ORC", "an ORC file", _EXPORT),
+    _Stranger(b"Obj\x01", "an Avro file", _EXPORT),
+)
+_HTML = re.compile(
+    r"\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body|table|meta|style|div)\b", re.IGNORECASE | re.DOTALL
+)
+_XML = re.compile(r"\s*<\?xml\b", re.IGNORECASE)
+_XML_2003 = "urn:schemas-microsoft-com:office:spreadsheet"
+_OBJECT = re.compile(r"\s*\{\s*(?:\"|\})")
+_ARRAY = re.compile(r"\s*\[\s*(?:\{|\[|\])")
+
+
+def refuse_stranger(head: bytes, file: str, *, inside: bool = False) -> None:
+    """Raise `SourceError` for a file (or what is packed in one: ``inside``) of a kind that is not read."""
+    it = "what is packed in it is" if inside else "it is"
+    for stranger in _STRANGERS:
+        # ORC is a word, too: a column may be named for it.
+        if head.startswith(stranger.begins) and (stranger.begins != b"ORC" or b"\0" in head):
+            raise SourceError(f"{it} {stranger.what}", file=file, next=stranger.next)
+    if head[_TAR_PLACE : _TAR_PLACE + 5] == b"ustar":
+        raise SourceError(f"{it} a tar archive", file=file, next=_UNPACK)
+    text = _as_text(head)
+    if _HTML.match(text):
+        raise SourceError(f"{it} a web page (HTML), whatever its name says", file=file, next=AS_XLSX)
+    if _XML.match(text):
+        what = "an XML spreadsheet of 2003" if _XML_2003 in text else "an XML document"
+        raise SourceError(f"{it} {what}", file=file, next=AS_XLSX)
+    if _ARRAY.match(text):
+        raise SourceError(
+            f"{it} a JSON array", file=file, next="write one object a line (JSON lines): jq -c '.[]' FILE > FILE.jsonl"
+        )
+
+
+def is_json_lines(head: bytes) -> bool:
+    """Tell whether a file begins with a JSON object, as one of JSON lines does."""
+    return _OBJECT.match(_as_text(head)) is not None
+
+
+def _as_text(head: bytes) -> str:
+    """Return the first bytes as text, whatever encoding it is in: what matters here is ASCII."""
+    for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
+        if head.startswith(mark):
+            return head[2:].decode(encoding, "replace")
+    return head.removeprefix(b"\xef\xbb\xbf").decode("latin-1")

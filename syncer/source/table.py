@@ -1,0 +1,174 @@
+"""Where a table stands in its source, and what of it is no content: the rules that all kinds of source share. Pure.
+
+What always holds: the key's names find the header, or a setting does, and of two rows that may be it neither is taken;
+a last row that looks like a total, and a header that stands again, are never data; a cell is changed only as declared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from syncer.errors import SourceError
+from syncer.model import UNIQUE_KEYS, Rejection
+
+TOTAL = "E105"
+HEADER_ROWS_MAX = 50
+"""Rows among which the header is looked for."""
+MARK = "\ufeff"
+_TOTAL = re.compile(
+    r"((grand|sub)[ -]?)?(total|totals|sum|summe|gesamt|gesamtsumme|somme|suma|totale|totaal)\s*[:=]?\s*[\d.,' ]*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TableForm:
+    """What ``jobs.<name>.table`` declares. ``header_row``: None: found. ``unwrap`` None: a cell ``="…"`` is rejected.
+
+    ``end`` and ``skip`` are texts that a row's first content may be, with ``*`` for anything; an empty one of ``end``
+    is a blank row.
+    """
+
+    header_row: int | None = None
+    end: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    comment: str | None = None
+    trim: str = "none"
+    null: tuple[str, ...] = ()
+    short_rows: str = "reject"
+    unwrap: bool | None = None
+
+    @property
+    def trims(self) -> bool:
+        """Whether white space around names, and around the cells of fields, is no part of them."""
+        return self.trim != "none"
+
+
+UNDECLARED = TableForm()
+
+
+class Fate(Enum):
+    """What becomes of a row that stands in the table's place."""
+
+    ROW = "it is one"
+    LEFT_OUT = "it is none: blank, a comment, or of those to skip"
+    END = "the table ended before it"
+
+
+class Marks:
+    """Tells rows from what stands between and behind them, by their first content."""
+
+    def __init__(self, form: TableForm) -> None:
+        self._ends_blank = "" in form.end
+        self._end = _pattern([text for text in form.end if text])
+        self._skip = _pattern(form.skip)
+        self._comment = form.comment
+        self.declared = bool(form.end or form.skip or form.comment)
+        """Whether any row may be left out but for a blank one."""
+
+    def fate(self, cells: Sequence[str]) -> Fate:
+        """Return what becomes of a row with these cells."""
+        first = first_content(cells)
+        if not first:
+            return Fate.END if self._ends_blank else Fate.LEFT_OUT
+        if not self.declared:
+            return Fate.ROW
+        if self._end is not None and self._end.fullmatch(first):
+            return Fate.END
+        if self._comment is not None and first.startswith(self._comment):
+            return Fate.LEFT_OUT
+        return Fate.LEFT_OUT if self._skip is not None and self._skip.fullmatch(first) else Fate.ROW
+
+    def blank(self) -> Fate:
+        """Return what becomes of a row without content."""
+        return Fate.END if self._ends_blank else Fate.LEFT_OUT
+
+
+def _pattern(texts: Sequence[str]) -> re.Pattern[str] | None:
+    """Return what the texts match as a whole: ``*`` is anything."""
+    if not texts:
+        return None
+    return re.compile("|".join(re.escape(text).replace(r"\*", ".*") for text in texts), re.DOTALL)
+
+
+def first_content(cells: Sequence[str]) -> str:
+    """Return the first cell of a row that is not blank, without the white space around it; else ""."""
+    return next((text for cell in cells if (text := cell.strip())), "")
+
+
+def total(position: int, line: int, cells: Sequence[str]) -> Rejection | None:
+    """Return the rejection of a source's last row when it looks like a total under the others."""
+    first = first_content(cells)
+    if _TOTAL.fullmatch(first) is None:
+        return None
+    words = f"the last row begins with {first!r}: a total is no code"
+    return Rejection(position, line, TOTAL, words, cells=tuple(cells))
+
+
+def refuse_repeated(file: str, line: int, first: str) -> SourceError:
+    """Return the error for a header that stands again among the rows."""
+    return SourceError(
+        "the header stands here again: are these two tables, or the pages of one?",
+        file=file,
+        line=line,
+        next=f"when it is one table: jobs.<name>.table.skip = [{first!r}]; else give each a file of its own",
+    )
+
+
+def key_names(header: Sequence[str], key: Sequence[str] | None) -> frozenset[str]:
+    """Return the key columns of a header: those named, else the one that it suggests, else all that may be one."""
+    default = [name for name in ("extended_id", "serial_number") if name in header][:1]
+    return frozenset(key or default) & frozenset(header) or UNIQUE_KEYS
+
+
+def holds_key(cells: Sequence[str], key: Sequence[str] | None) -> bool:
+    """Tell whether a row names the key columns (None: any that codes are known by)."""
+    named = {cell.strip().lstrip(MARK) for cell in cells}
+    return named >= set(key) if key else bool(named & UNIQUE_KEYS)
+
+
+def find_header(
+    rows: Iterator[tuple[int, Sequence[str]]], form: TableForm, key: Sequence[str] | None, file: str
+) -> tuple[int, Sequence[str]] | None:
+    """Return the header (number and cells) among the first rows: the one that is set, else the first with the key.
+
+    Without a row that has the key, the first one with content; None: there is no row. Raises `SourceError`.
+    """
+    before: list[tuple[int, Sequence[str]]] = []
+    for line, cells in rows:
+        if form.header_row is not None and line > form.header_row:
+            break
+        if not first_content(cells) or (form.comment and first_content(cells).startswith(form.comment)):
+            continue
+        if line == form.header_row:
+            return line, cells
+        if form.header_row is None:
+            if holds_key(cells, key):
+                _refuse_another(before, line, cells, file)
+                return line, cells
+            before.append((line, cells))
+            if len(before) >= HEADER_ROWS_MAX:
+                break
+    if form.header_row is not None:
+        raise SourceError(
+            f"jobs.<name>.table.header_row = {form.header_row}, but that row is blank or missing",
+            file=file,
+            next="name the row that holds the columns' names, or leave the setting out",
+        )
+    return before[0] if before else None
+
+
+def _refuse_another(before: Sequence[tuple[int, Sequence[str]]], line: int, cells: Sequence[str], file: str) -> None:
+    """Refuse a header that has a row before it which may be one too: it is as wide."""
+    width = sum(bool(cell.strip()) for cell in cells)
+    for other, texts in before:
+        if sum(bool(cell.strip()) for cell in texts) >= max(width, 2):
+            raise SourceError(
+                f"row {line} names the key, but row {other} may be the header too",
+                file=file,
+                line=other,
+                next=f"say which: jobs.<name>.table.header_row = {line} (or {other})",
+            )

@@ -1,0 +1,165 @@
+"""What the command line says of itself and how it takes options: help, completion, times, formats, quiet, log lines."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+
+import click
+import pytest
+from click.testing import CliRunner
+from conftest import codes
+
+from syncer.cli.frame import COMMON_OPTIONS
+from syncer.cli.program import cli
+from syncer.errors import UsageError
+from syncer.process.times import parse_moment
+from syncer.sandbox.api import ROUTES
+from syncer.sandbox.faults import CALLS, Faults
+
+
+def commands(group=cli, path=()):
+    """Every command with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+@pytest.mark.parametrize(
+    ("words", "command"), list(commands()), ids=lambda value: "-".join(value) if isinstance(value, tuple) else ""
+)
+def test_help_shows_a_commands_own_options_before_those_of_every_command(words, command):
+    shown = CliRunner().invoke(cli, [*words, "--help"]).output
+    own, _, common = shown.partition("Options of every command:")
+    own = own.partition("Options:")[2].partition("Examples:")[0]
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and not parameter.hidden:
+            is_common = parameter.name in COMMON_OPTIONS
+            assert (parameter.opts[-1] in common) is is_common, parameter.name
+            assert (parameter.opts[-1] in own) is not is_common, parameter.name
+
+
+@pytest.mark.parametrize("name", ["plan", "sync", "resume", "status", "completion"])
+def test_help_has_examples_that_call_the_command_itself(name):
+    examples = cli.commands[name].examples
+    assert examples
+    assert all(re.search(rf"syncer( --json)? {name}\b", example) for example in examples)
+    assert all(example in " ".join(CliRunner().invoke(cli, [name, "--help"]).output.split()) for example in examples)
+
+
+@pytest.mark.parametrize(
+    ("shell", "sign"), [("bash", "complete -o"), ("zsh", "#compdef syncer"), ("fish", "complete ")]
+)
+def test_completion_prints_a_script_for_each_shell(shell, sign):
+    done = CliRunner().invoke(cli, ["completion", shell])
+    assert done.exit_code == 0
+    assert sign in done.output
+    assert "_SYNCER_COMPLETE" in done.output
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2026-11-20", "2026-11-20T00:00:00+00:00"),
+        ("2026-11-20T05:00:00Z", "2026-11-20T05:00:00+00:00"),
+        ("2026-11-25T19:00:00+02:00", "2026-11-25T17:00:00+00:00"),
+        ("2026-11-25 19:00", "2026-11-25T19:00:00+00:00"),
+        ("2026-11-25T19:00:00.5-0330", "2026-11-25T22:30:00.500000+00:00"),
+    ],
+)
+def test_a_time_is_utc_unless_it_names_an_offset(text, utc):
+    assert parse_moment(text, "--since").isoformat() == utc
+
+
+@pytest.mark.parametrize(
+    "text", ["25.11.2026", "yesterday", "2026-13-01", "2026-11-31", "20261125", "2026-W48", "", "2026-11-25T25:00"]
+)
+def test_what_is_no_time_is_refused_by_name(text):
+    with pytest.raises(UsageError, match="--since"):
+        parse_moment(text, "--since")
+
+
+def test_the_audit_tells_a_wrong_question_from_an_empty_answer(night):
+    with night(codes=codes(2)) as here:
+        here.write("n.csv", ["extended_id", "market"], [["K000000", "DE"], ["K000001", "FR"]])
+        assert here.sync("n.csv").code == 0
+        assert here.run("audit", "export", "--run", "99").code == 2
+        assert here.run("audit", "export", "--since", "25.11.2026").code == 2
+        unknown = here.run("audit", "show", "NOPE", "--json")
+        assert (unknown.code, unknown.document["exit_code"], unknown.document["entries"]) == (3, 3, [])
+        later = here.run("audit", "export", "--since", "2099-01-01T00:00:00+02:00")
+        assert (later.code, later.out.count("\n")) == (0, 1)
+        assert here.run("audit", "export", "--since", "2020-01-01T00:00:00+02:00").out.count("\n") == 3
+
+
+def test_an_export_is_written_as_asked_or_refused(night):
+    with night(codes=codes(1)) as here:
+        here.write("n.csv", ["extended_id", "market"], [["K000000", "DE"]])
+        assert here.sync("n.csv").code == 0
+        assert here.run("audit", "export", "--out", "a.parquet").code == 2
+        assert here.run("audit", "export", "--out", "a.csv", "--format", "jsonl").code == 2
+        assert not list(here.folder.glob("a.*"))
+        refused = here.run("audit", "export", "--json")
+        assert (refused.code, refused.document["error"]["code"]) == (2, "usage")
+        done = here.run("audit", "export", "--json", "--out", "b.jsonl")
+        assert (done.code, done.document["entries"], done.document["format"]) == (0, 1, "jsonl")
+        assert json.loads((here.folder / "b.jsonl").read_text())["key"] == ["K000000"]
+
+
+def test_quiet_says_nothing_when_all_is_well_and_everything_when_it_is_not(night):
+    with night(codes=codes(1)) as here:
+        here.write("n.csv", ["extended_id", "market"], [["K000000", "DE"]])
+        well = here.run("sync", "-q", "n.csv")
+        assert (well.code, well.out, well.err) == (0, "", "")
+        here.write("m.csv", ["extended_id", "market"], [["K000000", "FR"], ["NOPE0001", "FR"]])
+        unwell = here.run("sync", "-q", "m.csv")
+        assert unwell.code == 3
+        assert "NOPE0001" in unwell.out
+        assert here.run("status", "-q").out != ""
+
+
+def test_with_json_logs_every_line_of_standard_error_is_json(night):
+    with night(codes=codes(1)) as here:
+        here.write("n.csv", ["extended_id", "market"], [["K000000", "DE"]])
+        lines = here.run("sync", "-v", "--log-format", "json", "n.csv").err.splitlines()
+        lines += here.run("sync", "--log-format", "json", "missing.csv").err.splitlines()
+        assert len(lines) > 2
+        assert all(json.loads(line)["message"] for line in lines)
+        assert all(json.loads(line)["at"] for line in lines)
+
+
+def test_lines_begin_with_date_and_time_on_request(night):
+    with night(codes=codes(1)) as here:
+        here.write("n.csv", ["extended_id", "market"], [["K000000", "DE"]])
+        lines = here.run("sync", "-v", "--log-time", "n.csv").err.splitlines()
+        assert lines
+        assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ", line) for line in lines)
+
+
+def test_a_second_sandbox_on_the_same_port_is_told_apart_from_a_defect(night):
+    with night() as here, socket.create_server(("127.0.0.1", 0)) as taken:
+        done = here.run("sandbox", "--port", str(taken.getsockname()[1]))
+        assert done.code == 2
+        assert "--port" in done.err
+
+
+def test_every_call_of_the_sandbox_can_be_named_in_a_rule():
+    assert {route.name for route in ROUTES} | {"storage", "any"} == CALLS
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"kind": "status"},
+        {"kind": "status", "nth": 0},
+        {"kind": "status", "every": 1, "times": 0},
+        {"kind": "status", "probability": 0},
+        {"kind": "status", "every": 1, "on": "snyc"},
+    ],
+)
+def test_a_fault_that_could_never_strike_is_refused(rule):
+    with pytest.raises(ValueError, match=r"never strike|probability"):
+        Faults([rule], 0)
