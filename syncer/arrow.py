@@ -37,6 +37,11 @@ def texts(values: Sequence[str]) -> pa.LargeStringArray:
     return pa.LargeStringArray.from_buffers(len(encoded), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
 
 
+def text(value: str) -> pa.StringScalar:
+    """Return one text as Arrow's functions take it."""
+    return texts([value]).cast(pa.string())[0]
+
+
 def as_numpy(array: pa.Array) -> npt.NDArray[Any]:
     """Return an Arrow array of whole numbers or truth values without nulls as NumPy sees it; numbers are not copied."""
     data = array.buffers()[1]

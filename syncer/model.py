@@ -78,6 +78,8 @@ class Rejection:
     """The row's key text as far as it could be read."""
     cells: tuple[str, ...] = ()
     """Of a row that the reader could not take: its cells as far as they could be split. Empty for all others."""
+    value: str = ""
+    """The value that is wrong, where it is one; rows with the same one are counted together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,20 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What the steps of a field made of the cells of a chunk, as columns.
+
+    In ``rows[i]`` rows the cells ``before[i]`` (of a template: joined) became ``after[i]``, which may be the same; 0
+    where that is a fault.
+    """
+
+    field: str
+    before: pa.Array
+    after: pa.Array
+    rows: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
 class ValidChunk:
     """The valid rows of a `Chunk`, normalised: the seam between validate and plan.
 
@@ -112,6 +128,8 @@ class ValidChunk:
     fields: tuple[pa.DictionaryArray, ...]
     lines: npt.NDArray[np.int64]
     rejections: tuple[Rejection, ...]
+    changes: tuple[Change, ...] = ()
+    """Of the fields that have steps, in rejected rows too."""
 
 
 class Kind(StrEnum):

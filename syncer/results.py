@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from syncer.ledger.products import ProductRecord, PullRecord
     from syncer.ledger.values import Batch, Run, SourceRecord
     from syncer.lifecycle.batch import State
+    from syncer.rows.changes import FieldChanges
 
 SHOWN_REJECTIONS_MAX = 100
 """Rejected rows that a document lists (docs/json.md); the results folder has them all."""
+SHOWN_CHANGES_MAX = 100
+"""Changes of one field's values that a document lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class SyncResult:
     files: tuple[str, ...] = ()
     samples: tuple[CallSample, ...] = ()
     concerns: tuple[Concern, ...] = ()
+    changes: tuple[FieldChanges, ...] = ()
     notes: tuple[str, ...] = ()
     earlier_in_doubt: int = 0
     error: SyncerError | None = None

@@ -6,8 +6,8 @@ import json
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict, replace
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,16 +24,17 @@ from syncer.process.clock import utc_text
 from syncer.products.check import ProductCheck, by_api, by_copy
 from syncer.request import SyncRequest
 from syncer.results import CallSample, Seconds, SyncResult
-from syncer.rows.validate import FieldRule, RowRules, Validator, default_key
+from syncer.runs.inputs import open_inputs
 from syncer.runs.intake import Intake, is_unique, plan_files, refuse_shared_fields
 from syncer.runs.results_folder import prepare_results, write_results
 from syncer.runs.session import Session, connection_of, reader_of
 from syncer.runs.session import session as open_session
-from syncer.source import CsvForm, Source, TableForm, open_sources
 
 if TYPE_CHECKING:
     from syncer.execute.assemble import Connection
     from syncer.ledger.values import Job, Run
+    from syncer.rows.validate import Validator
+    from syncer.source import Source
 
 
 def plan(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
@@ -181,43 +182,17 @@ def _mode(job: JobSettings, request: SyncRequest, key: Sequence[str]) -> Mode:
     return mode
 
 
-def _open_query(job: JobSettings, environment: Environment, table: TableForm) -> Source:
-    if job.source.url is None or job.source.query is None:
-        raise UsageError(
-            "no file is named", next=f"syncer sync FILE…, or - for standard input, or set jobs.{job.name}.source"
-        )
-    from syncer.source.query import QuerySource
-
-    return QuerySource(
-        job.source.url.reveal(), job.source.query, job=job.name, observe=environment.on_rows, table=table
-    )
-
-
-@contextmanager
 def _opened(
     job: JobSettings, request: SyncRequest, environment: Environment
-) -> Iterator[tuple[list[Source], Validator]]:
-    """Give the files, open as far as their headers, and what their columns mean."""
-    form, table = CsvForm(**asdict(job.csv)), TableForm(**asdict(job.table))
-    with ExitStack() as stack:
-        if request.files:
-            key = request.key or job.key
-            with environment.interrupt.at_once():
-                sources = open_sources(
-                    request.files, form, stdin=environment.stdin, sheet=job.sheet, key=key, table=table
-                )
-        else:
-            sources = [_open_query(job, environment, table)]
-        for source in sources:
-            stack.callback(source.close)
-        rules = RowRules(
-            key=request.key or job.key or default_key(sources[0].header, sources[0].name),
-            columns=job.columns,
-            blank=job.blank,
-            fields={name: FieldRule(**asdict(rule)) for name, rule in job.fields.items()},
-            known_fields=None if job.known_fields is None else frozenset(job.known_fields),
-        )
-        yield sources, Validator.for_sources(rules, sources)
+) -> AbstractContextManager[tuple[list[Source], Validator]]:
+    return open_inputs(
+        job,
+        request.files,
+        request.key,
+        stdin=environment.stdin,
+        interrupt=environment.interrupt,
+        observe=environment.on_rows,
+    )
 
 
 def _plan_files(
@@ -298,6 +273,7 @@ def _with_plan(
         result,
         rejections=plan.rejections,
         files=tuple(source.name for source in sources),
+        changes=intake.changes,
         notes=(*result.notes, *validator.notes, *intake.notes, *_file_notes(sources, result.command)),
     )
 

@@ -16,6 +16,7 @@ from syncer.config.settings import (
     SourceSettings,
     TableSettings,
     is_secret,
+    name_of,
 )
 from syncer.errors import did_you_mean
 from syncer.safe.masking import TOKEN_VARIABLE
@@ -59,6 +60,7 @@ def _job(name: str, table: Any, faults: list[str]) -> JobSettings:
         faults.append(f"{where}.fields must be a table")
         rules = {}
     named = {key: _field(f"{where}.fields.{key}", rule, faults) for key, rule in rules.items()}
+    _refuse_strangers(where, job, named, faults)
     if job.key is not None and len(job.key) > 1 and job.mode == "sync":
         faults.append(f"{where}: several key columns need async calls; mode must be auto or async")
     csv = _section(CsvSettings, table.get("csv", {}), f"{where}.csv", faults)
@@ -69,10 +71,32 @@ def _job(name: str, table: Any, faults: list[str]) -> JobSettings:
     return replace(job, name=name, csv=csv, table=where_table, source=source, fields=named)
 
 
+def _refuse_strangers(where: str, job: JobSettings, rules: Mapping[str, FieldSettings], faults: list[str]) -> None:
+    """Refuse rules, constants and columns that contradict each other; without ``columns`` a header tells the rest."""
+    mapped = [*(job.columns or {}).values()]
+    constants = job.constants or {}
+    known = [*mapped, *constants, *(job.key or ())]
+    for key, rule in rules.items():
+        if rule.from_ is not None and key in (*mapped, *constants):
+            faults.append(f"{where}: {key} has a from of its own, and is in columns or constants too")
+        if job.columns is not None and rule.from_ is None and key not in known:
+            theirs = job.columns.get(key)
+            hint = f": the column {key!r} is sent as {theirs!r}" if theirs else did_you_mean(key, known)
+            faults.append(f"{where}.fields.{key} is no field that the job sends{hint}")
+    faults.extend(f"{where}.constants.{key} has a column in columns too" for key in constants if key in mapped)
+    faults.extend(f"{where}.constants.{key} is the key" for key in constants if key in (job.key or ()))
+
+
 def _field(where: str, table: Any, faults: list[str]) -> FieldSettings:
     rule: FieldSettings = _section(FieldSettings, table, where, faults)
     if rule.type == "date" and not rule.formats:
         rule = replace(rule, formats=("%Y-%m-%d",))
+    if rule.upper and rule.lower:
+        faults.append(f"{where}: upper and lower contradict each other")
+    if rule.map is None and rule.map_else != "reject":
+        faults.append(f"{where}.map_else is set, but there is no map")
+    if rule.map is not None and len({_cased(rule, key) for key in rule.map}) < len(rule.map):
+        faults.append(f"{where}.map has two entries that differ in letter case alone, which upper or lower takes away")
     if rule.type == "choice" and not rule.choices:
         faults.append(f"{where}.choices is missing: a choice needs a list of them")
     for form in rule.formats:
@@ -83,18 +107,23 @@ def _field(where: str, table: Any, faults: list[str]) -> FieldSettings:
     return rule
 
 
+def _cased(rule: FieldSettings, key: str) -> str:
+    return key.upper() if rule.upper else key.lower() if rule.lower else key
+
+
 def _section(kind: type[Any], table: Any, where: str, faults: list[str], also: tuple[str, ...] = ()) -> Any:
     """Build one dataclass from a table, noting every fault."""
     if not isinstance(table, dict):
         faults.append(f"{where} must be a table: [{where}]")
         return kind()
-    checks = {one.name: one.metadata["check"] for one in fields(kind) if "check" in one.metadata}
-    _refuse_unknown(table, [*checks, *also], where + ".", faults)
+    known = {name_of(one): one for one in fields(kind) if "check" in one.metadata}
+    _refuse_unknown(table, [*known, *also], where + ".", faults)
     values = {}
-    for name, check in checks.items():
+    for name, one in known.items():
         if name in table:
+            check = one.metadata["check"]
             try:
-                values[name] = check(table[name])
+                values[one.name] = check(table[name])
             except ValueError as error:
                 # a URL may carry somebody's password
                 shown = "not shown" if is_secret(check) else _URL_PASSWORD.sub("://…@", repr(table[name]))

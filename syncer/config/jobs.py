@@ -41,4 +41,9 @@ def refuse_shared_fields(jobs: Mapping[str, JobSettings]) -> None:
 def _written(job: JobSettings) -> set[str] | None:
     if job.columns is None:
         return None
-    return set(job.columns.values()) - set(job.key or ()) - {job.columns.get(key) for key in job.key or ()}
+    made = {key for key, rule in job.fields.items() if rule.from_ is not None}
+    return (
+        (set(job.columns.values()) | made | set(job.constants or ()))
+        - set(job.key or ())
+        - {job.columns.get(key) for key in job.key or ()}
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from syncer.config.steps import parse_steps
+from syncer.config.templates import parse_template
 from syncer.errors import ConfigError
 from syncer.request import Step
 from syncer.safe.masking import TOKEN_VARIABLE, Secret
@@ -26,6 +27,8 @@ CREDENTIAL_NAME = "scantrust-token"
 KEY_COLUMNS_MAX = 5
 """Constraints of one call (docs/api.md, "SCM upload, async")."""
 _PLAIN_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
+
+_NOT_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|(?<!\\)(?:\\\\)*\\[1-9]")
 
 Check = Callable[[Any], Any]
 """Takes a raw value; returns the setting, or raises `ValueError` with words that continue "is … but must be …"."""
@@ -118,6 +121,44 @@ def _columns(value: Any) -> Mapping[str, str]:
     return dict(value)
 
 
+def _words(value: Any) -> tuple[str, ...]:
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list) or not listed or not all(isinstance(text, str) and text for text in listed):
+        raise ValueError("a text or a list of texts")
+    return tuple(dict.fromkeys(listed))
+
+
+def _values(value: Any, *, may_be_empty: bool = False) -> Mapping[str, str]:
+    """Whole numbers are taken as they are written: ``activation_status = 1``."""
+    if not isinstance(value, dict) or not value:
+        raise ValueError("a table of values")
+    plain = all(isinstance(one, str | int) and not isinstance(one, bool) for one in value.values())
+    if not plain or not (may_be_empty or all(one != "" for one in value.values())):
+        raise ValueError("a table of texts" + ("" if may_be_empty else " that are not empty"))
+    return {key: str(one) for key, one in value.items()}
+
+
+def _origin(value: Any) -> str:
+    parse_template(_text(value))
+    return str(value)
+
+
+def _expression(value: Any) -> str:
+    try:
+        groups = re.compile(_text(value)).groups
+    except re.error as error:
+        raise ValueError(f"a regular expression ({error})") from None
+    if groups != 1 or _NOT_RE2.search(value):
+        raise ValueError("a regular expression with one group (what is kept), without look-around and references")
+    return str(value)
+
+
+def _else(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _text(value)
+
+
 def _header(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(text, str) for text in value):
         raise ValueError('a list of names: ["extended_id", "product"]')
@@ -129,6 +170,11 @@ def _header(value: Any) -> tuple[str, ...]:
 def setting(check: Check, default: Any, meaning: str) -> Any:
     """Describe one setting: its check, its default (None: not set), what it means."""
     return field(default=default, metadata={"check": check, "meaning": meaning})
+
+
+def name_of(one: Field[Any]) -> str:
+    """Return the name of a setting; that of its member ends in ``_`` where Python has the word for itself."""
+    return one.name.rstrip("_")
 
 
 _seconds = partial(_number, least=0, most=86_400)
@@ -276,6 +322,27 @@ class FieldSettings:
     choices: tuple[str, ...] = setting(_texts, (), "what a choice may be")
     required: bool = setting(_flag, False, "whether a row without it is rejected")
     max_length: int | None = setting(partial(_number, least=1, most=10**6, whole=True), None, "characters at most")
+    from_: str | None = setting(
+        _origin, None, 'the column it is made of, or a template of several: "{Pallet}-{Case}"; else the mapped one'
+    )
+    trim: bool = setting(_flag, False, "whether white space around a cell is taken away, first of all")
+    null: tuple[str, ...] = setting(_words, (), "words that mean empty")
+    strip_prefix: tuple[str, ...] = setting(_words, (), "what is taken away at the beginning, where it stands there")
+    strip_suffix: tuple[str, ...] = setting(_words, (), "what is taken away at the end, where it stands there")
+    extract: str | None = setting(
+        _expression, None, "a regular expression with one group: what is kept; a cell in which it finds nothing: E321"
+    )
+    upper: bool = setting(_flag, False, "whether letters become capitals")
+    lower: bool = setting(_flag, False, "whether letters become small")
+    pad: int = setting(
+        partial(_number, least=0, most=1000, whole=True), 0, "characters up to which zeros are put in front"
+    )
+    map: Mapping[str, str] | None = setting(
+        partial(_values, may_be_empty=True), None, 'what is sent for which value, at last: { Deutschland = "DE" }'
+    )
+    map_else: str = setting(
+        _else, "reject", "of a value that is not in the map: reject (E320), keep, or the value that is sent instead"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +428,7 @@ class JobSettings:
     blank: str = setting(
         partial(_choice, of=("omit", "clear", "reject")), "omit", "what an empty cell means: omit, clear or reject"
     )
+    constants: Mapping[str, str] | None = setting(_values, None, "SCM key → value that every row gets")
     known_fields: tuple[str, ...] | None = setting(
         _texts, None, "the campaign's SCM keys; a mapped key that is not among them is refused"
     )
@@ -409,5 +477,5 @@ def describe() -> Iterator[tuple[str, str, Any, str]]:
     for prefix, kind in groups:
         for one in fields(kind):
             if "meaning" in one.metadata:
-                key = f"{prefix}.{one.name}"
+                key = f"{prefix}.{name_of(one)}"
                 yield key, ENVIRONMENT_PREFIX + key.upper().replace(".", "__"), one.default, one.metadata["meaning"]

@@ -111,7 +111,7 @@ def _parts(name: str, values: pa.Array) -> list[str]:
 
 def _codes(field: pa.DictionaryArray) -> npt.NDArray[np.int64]:
     """Return each row's dictionary code plus one, 0 for null."""
-    indices = field.indices
-    if indices.null_count:
-        indices = indices.fill_null(-1)
-    return as_numpy(indices).astype(np.int64) + 1
+    codes = as_numpy(field.indices).astype(np.int64) + 1
+    if field.indices.null_count:  # Arrow's own fill_null imports pandas
+        codes[as_numpy(field.indices.is_null())] = 0
+    return codes

@@ -37,18 +37,17 @@ class Records:
     rejections: tuple[Rejection, ...]
 
 
-def without_payloads(records: Records, unwanted: Mapping[int, tuple[str, str]]) -> Records:
-    """Return `records` without the rows that bear one of some payloads: each is rejected with its code and words."""
+def without_payloads(records: Records, unwanted: Mapping[int, tuple[str, str, str]]) -> Records:
+    """Return `records` without the rows that bear one of some payloads.
+
+    Each is rejected with the code, the words and the wrong value of its payload.
+    """
     bad = np.isin(records.payload, np.fromiter(unwanted, np.int32, len(unwanted)))
-    rejections = [
-        Rejection(
-            int(records.source[row]),
-            int(records.line[row]),
-            *unwanted[int(records.payload[row])],
-            shown_key(records.keys[int(row)].as_py()),
-        )
-        for row in np.flatnonzero(bad)
-    ]
+    rejections = []
+    for row in np.flatnonzero(bad).tolist():
+        code, message, value = unwanted[int(records.payload[row])]
+        key = shown_key(records.keys[row].as_py())
+        rejections.append(Rejection(int(records.source[row]), int(records.line[row]), code, message, key, value=value))
     good = np.flatnonzero(~bad)
     return replace(
         records,

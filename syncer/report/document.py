@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 from syncer.errors import GuardError
 from syncer.lifecycle.batch import Bucket
 from syncer.model import KEY_SEPARATOR
-from syncer.results import SHOWN_REJECTIONS_MAX, SyncResult
+from syncer.results import SHOWN_CHANGES_MAX, SHOWN_REJECTIONS_MAX, SyncResult
+from syncer.rows.faults import by_kind
 
 if TYPE_CHECKING:
     from syncer.errors import SyncerError
     from syncer.ledger.values import HistoryEntry, Run
     from syncer.results import CheckResult, RunDetails, RunSummary
+    from syncer.rows.changes import FieldChanges
+    from syncer.rows.faults import FaultKind
 
 SCHEMA = 1
 """Version of the documents: rises only when a member is renamed or goes."""
@@ -44,12 +47,42 @@ def sync_document(result: SyncResult) -> dict[str, Any]:
             {"file": result.files[row.source], "line": row.line, "code": row.code, "message": row.message}
             for row in result.rejections[:SHOWN_REJECTIONS_MAX]
         ]
+        document["faults"] = [_fault_document(kind, result) for kind in by_kind(result.rejections)]
+    if result.changes:
+        document["changes"] = [_changes_document(one) for one in result.changes]
     if result.command == "plan":
         document["minimum_send_s"] = result.minimum_send_s
         document["samples"] = [asdict(sample) for sample in result.samples]
     else:
         document["concerns"] = [asdict(concern) for concern in result.concerns]
     return document
+
+
+def _fault_document(kind: FaultKind, result: SyncResult) -> dict[str, Any]:
+    """Return the rejected rows of one code, counted by value."""
+    return {
+        "code": kind.code,
+        "rows": kind.rows,
+        "file": result.files[kind.first.source],
+        "line": kind.first.line,
+        "values": [
+            {"value": one.value, "rows": one.rows, "file": result.files[one.first.source], "line": one.first.line}
+            for one in kind.values
+        ],
+        "others": kind.others,
+    }
+
+
+def _changes_document(changes: FieldChanges) -> dict[str, Any]:
+    """Return what became of the cells of one field; ``from`` is null for a constant."""
+    shown = changes.values[:SHOWN_CHANGES_MAX]
+    return {
+        "field": changes.field,
+        "column": changes.origin or None,
+        "rows": changes.rows,
+        "values": [{"from": one.before, "to": one.after, "rows": one.rows} for one in shown],
+        "complete": changes.complete and len(shown) == len(changes.values),
+    }
 
 
 def failure_document(command: str, error: SyncerError) -> dict[str, Any]:

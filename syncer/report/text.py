@@ -13,6 +13,7 @@ from rich.text import Text
 from syncer.lifecycle.batch import Bucket
 from syncer.model import shown_key
 from syncer.report.console import cell
+from syncer.report.rows import changes_text, rejections_text
 from syncer.safe.inert import inert, inert_lines
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from syncer.ledger.values import HistoryEntry, Run
     from syncer.results import CheckResult, Concern, RunDetails, RunSummary, SyncResult
 
-SHOWN_REJECTIONS = 10
 WORDS: Mapping[Bucket, str] = {
     Bucket.CONFIRMED: "confirmed",
     Bucket.UNMATCHED: "unmatched",
@@ -45,8 +45,10 @@ def sync_text(result: SyncResult) -> RenderableType:
     parts: list[RenderableType] = [_headline(result), _numbers(result)]
     if result.samples:
         parts.append(_samples(result))
+    if result.changes and result.command == "plan":
+        parts.append(changes_text(result.changes))
     if result.rejections:
-        parts.append(_rejections(result))
+        parts.append(rejections_text(result))
     if result.concerns and result.command != "plan":
         parts.append(_concerns(result.concerns))
     if result.discarded_fields:
@@ -137,15 +139,6 @@ def _samples(result: SyncResult) -> Table:
                 cell(data),
             )
     return table
-
-
-def _rejections(result: SyncResult) -> Group:
-    shown = result.rejections[:SHOWN_REJECTIONS]
-    table = _table("invalid row", "code", "what is wrong")
-    for row in shown:
-        table.add_row(cell(f"{result.files[row.source]}:{row.line}"), row.code, cell(row.message))
-    more = len(result.rejections) - len(shown)
-    return Group(table, *([Text(f"… and {more:,} more: --results DIR writes them all", "dim")] if more else []))
 
 
 def _concerns(concerns: Sequence[Concern]) -> Table:

@@ -1,19 +1,17 @@
 """Columns of text → valid rows and rejections with codes. Pure.
 
-Rules run once per *distinct* value of a column, not per row. A row is rejected for its first fault in the order key,
-then fields by name; its message names every fault. Names that no call may carry are refused for the whole file, since
-no row could be right (docs/api.md, "SCM upload, async").
+The steps and rules of a field run once per *distinct* value of a column, not per row. A row is rejected for its first
+fault in the order key, then fields by name; its message names every fault.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,67 +19,18 @@ import pyarrow.compute as pc
 
 from syncer.arrow import as_numpy, numbers, texts, truths
 from syncer.errors import ConfigError, SourceError, did_you_mean
-from syncer.model import UNIQUE_KEYS, Chunk, Rejection, ValidChunk
-from syncer.safe.formulas import EXTRA_COLUMNS
+from syncer.model import Change, Chunk, Rejection, ValidChunk
+from syncer.rows.changes import ChangeWatch
+from syncer.rows.columns import read_columns
+from syncer.rows.rules import FieldRule, RowRules
+from syncer.rows.transform import HALF_BLANK, Made, Transformation, merged
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from syncer.source import Source
 
-CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "E101": ("another number of cells than the header", "add or take out a separator; quote cells that hold one"),
-        "E102": ("a quote stands in the middle of a cell, or is not closed", "double it, and quote the whole cell"),
-        "E103": ("the row contains a NUL character", "take it out in the source system"),
-        "E104": ("behind a damaged quote: a row, or part of a cell", "correct the line that its message names"),
-        "E105": ("the last row looks like a total", "leave it out, or name it: jobs.<name>.table.end"),
-        "E106": ("bytes that are not of the file's encoding", "correct them in the source system"),
-        "E107": ("a line end of another kind within the row", "quote the cell that holds it, or take it out"),
-        "E108": ('a cell written as a formula: ="00123"', "jobs.<name>.table.unwrap = true, when it means its text"),
-        "E121": ("a number in Excel that may have lost digits", "format the column as text in Excel and export again"),
-        "E122": ("a number whose text is not certain", "format the column as text in Excel and export again"),
-        "E123": ("a logical value: its text is not certain", "format the column as text in Excel and export again"),
-        "E124": ("an error value in Excel, like #N/A", "correct it in Excel and export again"),
-        "E125": ("a formula in Excel without its value", "open and save the file in Excel, and export again"),
-        "E126": ("a time where a day is expected", "give the day alone, or format the column as text"),
-        "E127": ("half a character in Excel", "correct the text in Excel and export again"),
-        "E201": ("a key cell is blank", "give every row its key; rows without a code do not belong into the export"),
-        "E202": ("a key cell begins or ends with white space", "trim it: the API compares keys exactly"),
-        "E203": ("a key cell contains a control or an invisible character", "take it out in the source system"),
-        "E210": ("one key stands with different data", "leave the row that is right"),
-        "E301": ("a required field is blank", "fill it, or set jobs.<name>.fields.<key>.required = false"),
-        "E302": ("blank, and the job rejects blanks", 'fill it, or set jobs.<name>.blank to "omit" or "clear"'),
-        "E303": ("not a date of the declared formats", "correct it, or add to jobs.<name>.fields.<key>.formats"),
-        "E304": ("not a whole number", "correct it in the source system"),
-        "E305": ("not one of the choices", "correct it, or add it to jobs.<name>.fields.<key>.choices"),
-        "E306": ("longer than allowed", "shorten it, or raise jobs.<name>.fields.<key>.max_length"),
-        "E307": ("not an activation status", "0, 1, 2, inactive, active or blacklisted"),
-        "E308": ("not a blacklist reason", "a number from 0 to 10"),
-        "E309": ("no product of the company has this SKU or id", "create it in the portal, or correct the cell"),
-        "E310": ("nothing to send: every field is blank", 'fill a field, or set jobs.<name>.blank = "clear"'),
-    }
-)  # fmt: skip
-"""Every rejection code: what it means, and what to do. docs/rejections.md shows the same table."""
-
 _STATUS = {"inactive": "0", "active": "1", "blacklisted": "2", "0": "0", "1": "1", "2": "2"}
-_FORBIDDEN_DATA = {
-    "message": "use extended_id as the key column instead",
-    "product_id": "use product instead",
-    "status": "use activation_status instead",
-    "campaign": "set jobs.<name>.campaign instead",
-    "campaign_id": "set jobs.<name>.campaign instead",
-}
-_FORBIDDEN_KEYS = {
-    "message": "use extended_id instead",
-    "product": "the API selects no codes by product",
-    "product_id": "the API selects no codes by product",
-    "campaign": "set jobs.<name>.campaign instead",
-    "campaign_id": "set jobs.<name>.campaign instead",
-}
-_SPECIAL = frozenset({"product", "activation_status", "blacklist_reason"})
-RESULT_COLUMNS = frozenset(EXTRA_COLUMNS)
-"""Columns that the results folder adds; they are ignored, so that error.csv can be mended and fed in again."""
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 
 _EDGE_OR_INVISIBLE = r"^$|^[\s\pZ\x{85}]|[\s\pZ\x{85}]$|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]"
@@ -91,43 +40,10 @@ _MARK = "\ufeff"
 _DAY = "\0"
 """Stands before the text of a cell that was a date in its source, while rules run; no cell has it (E103)."""
 
-Faults = dict[int, list[tuple[str, str]]]
-"""What is wrong with rows of a chunk: codes and words, by row."""
+Faults = dict[int, list[tuple[str, str, str]]]
+"""What is wrong with rows of a chunk, by row: code, words, and the value where that is one."""
 Rule = Callable[[str], tuple[str | None, str | None, str]]
 """From a cell to (what is sent; None: left alone, rejection code or None, words)."""
-
-
-@dataclass(frozen=True, slots=True)
-class FieldRule:
-    """Rules of one field, as ``jobs.<name>.fields.<key>`` declares them."""
-
-    type: str = "text"
-    formats: tuple[str, ...] = ()
-    choices: tuple[str, ...] = ()
-    required: bool = False
-    max_length: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RowRules:
-    """What a job says about rows. ``key`` and the keys of ``columns`` are names of the CSV header."""
-
-    key: tuple[str, ...]
-    columns: Mapping[str, str] | None = None
-    blank: str = "omit"
-    fields: Mapping[str, FieldRule] = field(default_factory=dict)
-    known_fields: frozenset[str] | None = None
-
-
-def default_key(header: Sequence[str], file: str) -> tuple[str, ...]:
-    """Return the key column that a header suggests; raise `ConfigError` when it has none."""
-    for name in ("extended_id", "serial_number"):
-        if name in header:
-            return (name,)
-    raise ConfigError(
-        f"{file}: no column is named extended_id or serial_number, so nothing says which column selects codes",
-        next=f"name it: --key COLUMN, or jobs.<name>.key; the columns are {', '.join(header)}",
-    )
 
 
 class Validator:
@@ -138,22 +54,23 @@ class Validator:
     """
 
     def __init__(self, rules: RowRules, header: Sequence[str], file: str) -> None:
-        mapping = _mapping(rules, header, file)
-        self._key_columns = rules.key
-        self.keys = tuple(mapping[name] for name in rules.key)
-        named = {scm: name for name, scm in mapping.items() if name not in rules.key}
-        self.notes = _drop_identifiers(named, rules)
-        _refuse_names(self.keys, named, rules, file)
-        self.fields = tuple(sorted(named))
-        self._field_columns = tuple(named[scm] for scm in self.fields)
-        self.wanted = (*self._key_columns, *self._field_columns)
-        if not self.fields:
-            raise ConfigError(
-                f"{file}: beside the key there is no column to send", next="add columns, or map them in config.toml"
-            )
-        of_fields = [rules.fields.get(scm, FieldRule()) for scm in self.fields]
-        self._rules = tuple(make_rule(scm, rule, rules.blank) for scm, rule in zip(self.fields, of_fields, strict=True))
-        self._keep_text = tuple(_keeps_text(scm, rule) for scm, rule in zip(self.fields, of_fields, strict=True))
+        columns = read_columns(rules, header, file)
+        self.notes = columns.notes
+        self.wanted = columns.wanted
+        self.keys = tuple(one.scm for one in columns.keys)
+        self.fields = tuple(sorted([*(one.scm for one in columns.fields), *rules.constants]))
+        self._keys = columns.keys
+        self._transformations = {one.scm: one for one in columns.fields}
+        of_fields = {scm: rules.fields.get(scm, FieldRule()) for scm in self.fields}
+        self._rules = {scm: make_rule(scm, rule, rules.blank) for scm, rule in of_fields.items()}
+        self._keep_text = {scm: _keeps_text(scm, rule) for scm, rule in of_fields.items()}
+        self._constants = {scm: self._constant(scm, value) for scm, value in rules.constants.items()}
+
+    def watch(self) -> ChangeWatch:
+        """Return what counts the changes that this validator's steps make to the cells of a run."""
+        shown = [one for one in (*self._keys, *self._transformations.values()) if one.declared]
+        constants = {scm: value[0].as_py() for scm, value in self._constants.items()}
+        return ChangeWatch({one.scm: " + ".join(one.columns) for one in shown}, constants)
 
     @classmethod
     def for_sources(cls, rules: RowRules, sources: Sequence[Source]) -> Validator:
@@ -171,19 +88,21 @@ class Validator:
                 )
         return first
 
+    def _constant(self, scm: str, value: str) -> pa.Array:
+        sent, fault, words = self._rules[scm](value)
+        if fault is not None or sent is None:
+            raise ConfigError(f"jobs.<name>.constants.{scm} {words or 'is blank'}")
+        return texts([sent]).cast(pa.string())
+
     def check(self, chunk: Chunk) -> ValidChunk:
-        """Return the valid rows, normalised, and a rejection for each of the others."""
+        """Return the valid rows, transformed and normalised, and a rejection for each of the others."""
         rows = len(chunk.lines)
         faults: Faults = {}
-        keys = [chunk.columns.column(name) for name in self._key_columns]
+        changes: list[Change] = []
+        keys = [self._key(one, chunk, faults, changes) for one in self._keys]
         self._check_keys(keys, faults)
-        arrays = []
-        for scm, name, rule, keep in zip(self.fields, self._field_columns, self._rules, self._keep_text, strict=True):
-            days = chunk.days.get(name)
-            cells = chunk.columns.column(name)
-            encoded = (cells if keep or days is None else _mark_days(cells, days)).dictionary_encode()
-            sound = keep and _begin_visibly(encoded.dictionary)
-            arrays.append(encoded if sound else _apply(scm, encoded, rule, faults))
+        encoded: dict[str, pa.DictionaryArray] = {}
+        arrays = [self._field(scm, chunk, encoded, faults, changes) for scm in self.fields]
         if rows:
             _find_empty(arrays, faults)
         bad = sorted(faults)
@@ -196,16 +115,73 @@ class Validator:
             keys = [key.take(keep) for key in keys]
             arrays = [array.take(keep) for array in arrays]
             lines = lines[good]
-        return ValidChunk(
-            chunk.source, rows + len(chunk.rejections), tuple(keys), tuple(arrays), lines, tuple(rejections)
-        )
+        read = rows + len(chunk.rejections)
+        return ValidChunk(chunk.source, read, tuple(keys), tuple(arrays), lines, tuple(rejections), tuple(changes))
+
+    def _key(self, one: Transformation, chunk: Chunk, faults: Faults, changes: list[Change]) -> pa.Array:
+        """Return one part of the key of each row. Keys are hardly ever alike: their steps run row by row."""
+        columns = [chunk.columns.column(name) for name in one.columns]
+        if not one.changes:
+            return columns[0]
+        places = numbers(np.arange(len(chunk.lines), dtype=np.int32))
+        made = one.make([pa.DictionaryArray.from_arrays(places, column) for column in columns])
+        _note_steps(one.scm, made, faults)
+        changes.append(made.change(one.scm))
+        return made.after.take(made.indices)
+
+    def _field(
+        self,
+        scm: str,
+        chunk: Chunk,
+        encoded: dict[str, pa.DictionaryArray],
+        faults: Faults,
+        changes: list[Change],
+    ) -> pa.DictionaryArray:
+        """Return the normalised values of one field; `encoded` keeps columns, since several fields may share one."""
+        if scm in self._constants:
+            return pa.DictionaryArray.from_arrays(numbers(np.zeros(len(chunk.lines), np.int32)), self._constants[scm])
+        one = self._transformations[scm]
+        marked = one.keeps_days and not self._keep_text[scm] and one.columns[0] in chunk.days
+        columns = [self._encoded(chunk, name, encoded, marked=marked) for name in one.columns]
+        if not one.declared:
+            column = columns[0]
+            return column if self._is_sound(scm, column) else _apply(scm, column, self._rules[scm], faults).values
+        made = one.make(columns)
+        if marked:
+            made = replace(made, before=pc.replace_substring(made.before, _DAY, ""))
+        column, codes = merged(made)
+        lost = _note_steps(scm, made, faults)
+        if not lost and self._is_sound(scm, column):
+            changes.append(made.change(scm))
+            return column
+        applied = _apply(scm, column, self._rules[scm], faults, lost)
+        changes.append(made.change(scm, applied.sent if codes is None else applied.sent.take(numbers(codes))))
+        return applied.values
+
+    @staticmethod
+    def _encoded(
+        chunk: Chunk, name: str, encoded: dict[str, pa.DictionaryArray], *, marked: bool
+    ) -> pa.DictionaryArray:
+        """Return a column by its distinct cells; ``marked``: with `_DAY` before those that were dates in the source."""
+        known = _DAY + name if marked else name
+        if known not in encoded:
+            cells = chunk.columns.column(name)
+            encoded[known] = (_mark_days(cells, chunk.days[name]) if marked else cells).dictionary_encode()
+        return encoded[known]
+
+    def _is_sound(self, scm: str, column: pa.DictionaryArray) -> bool:
+        return self._keep_text[scm] and _begin_visibly(column.dictionary)
 
     def _check_keys(self, keys: Sequence[pa.Array], faults: Faults) -> None:
-        for name, column in zip(self._key_columns, keys, strict=True):
+        lost = frozenset(faults)
+        for one, column in zip(self._keys, keys, strict=True):
             if _surely_sound(column):
                 continue
+            name = one.scm if one.changes else one.columns[0]
             suspicious = pc.match_substring_regex(column, _EDGE_OR_INVISIBLE)
             for row in np.flatnonzero(as_numpy(suspicious)):
+                if row in lost:
+                    continue
                 value = column[int(row)].as_py()
                 if not value.strip():
                     fault = ("E201", f"{name} is blank")
@@ -213,11 +189,17 @@ class Validator:
                     fault = ("E202", f"{name} {value!r} begins or ends with white space")
                 else:
                     fault = ("E203", f"{name} {value!r} contains a control or an invisible character")
-                _note(faults, int(row), *fault)
+                _note(faults, int(row), *fault, value)
 
-    def _reject(self, chunk: Chunk, row: int, keys: Sequence[pa.Array], found: list[tuple[str, str]]) -> Rejection:
-        key = " + ".join(column[row].as_py() for column in keys)
-        return Rejection(chunk.source, int(chunk.lines[row]), found[0][0], "; ".join(words for _, words in found), key)
+    def _reject(self, chunk: Chunk, row: int, keys: Sequence[pa.Array], found: list[tuple[str, str, str]]) -> Rejection:
+        cells = [
+            column[row].as_py() or " ".join(chunk.columns.column(name)[row].as_py() for name in one.columns)
+            for one, column in zip(self._keys, keys, strict=True)
+        ]
+        key = " + ".join(cells)
+        code, _, value = found[0]
+        message = "; ".join(words for _, words, _ in found)
+        return Rejection(chunk.source, int(chunk.lines[row]), code, message, key, value=value)
 
 
 def _surely_sound(column: pa.Array) -> bool:
@@ -236,8 +218,8 @@ def _mark_days(cells: pa.Array, days: npt.NDArray[np.bool_]) -> pa.Array:
     return pc.binary_join_element_wise(marks, cells, "")
 
 
-def _note(faults: Faults, row: int, code: str, words: str) -> None:
-    faults.setdefault(row, []).append((code, words))
+def _note(faults: Faults, row: int, code: str, words: str, value: str = "") -> None:
+    faults.setdefault(row, []).append((code, words, value))
 
 
 def _begin_visibly(values: pa.Array) -> bool:
@@ -252,19 +234,51 @@ def _begin_visibly(values: pa.Array) -> bool:
     return bool(((first > ord(" ")) & (first < 0x7F)).all())  # noqa: PLR2004
 
 
-def _apply(scm: str, encoded: pa.DictionaryArray, rule: Rule, faults: Faults) -> pa.DictionaryArray:
-    """Run a rule on the distinct cells of a column; return the normalised column and note the faults by row."""
+def _note_steps(scm: str, made: Made, faults: Faults) -> frozenset[int]:
+    """Note what the steps of a field could not take; return the rows."""
+    lost = list(made.half_blank)
+    for row in lost:
+        _note(faults, row, HALF_BLANK, f"{scm}: some of the columns that it is made of are blank")
+    if made.faults:
+        places = as_numpy(made.indices)
+        for row in np.flatnonzero(np.isin(places, [*made.faults])).tolist():
+            code, words = made.faults[places[row]]
+            _note(faults, row, code, f"{scm} {words}", made.before[places[row]].as_py())
+            lost.append(row)
+    return frozenset(lost)
+
+
+class _Applied(NamedTuple):
+    """A column after its rule; ``sent`` is what its distinct cells became: blank when left alone, null when refused."""
+
+    values: pa.DictionaryArray
+    sent: pa.Array
+
+
+def _apply(
+    scm: str, encoded: pa.DictionaryArray, rule: Rule, faults: Faults, lost: frozenset[int] = frozenset()
+) -> _Applied:
+    """Run a rule on the distinct cells of a column; return the normalised column and note the faults by row.
+
+    Rows that are ``lost`` have a fault already, of which anything else would follow.
+    """
     outcomes = [rule(value) for value in encoded.dictionary.to_pylist()]
     wrong = [code for code, (_, fault, _) in enumerate(outcomes) if fault is not None]
     indices = as_numpy(encoded.indices)
     if wrong:
-        for row in np.flatnonzero(np.isin(indices, wrong)):
-            _, fault, words = outcomes[indices[row]]
-            _note(faults, int(row), str(fault), f"{scm} {words}")
+        cells = {code: encoded.dictionary[code].as_py() for code in wrong}
+        for row in np.flatnonzero(np.isin(indices, wrong)).tolist():
+            if row not in lost:
+                _, fault, words = outcomes[indices[row]]
+                _note(faults, row, str(fault), f"{scm} {words}", cells[indices[row]].strip())
     distinct: dict[str, int] = {}
     codes = [-1 if sent is None else distinct.setdefault(sent, len(distinct)) for sent, _, _ in outcomes]
     mapped: npt.NDArray[np.int32] = np.array(codes, np.int32)[indices] if len(indices) else indices
-    return pa.DictionaryArray.from_arrays(numbers(mapped, mapped >= 0), texts(list(distinct)).cast(pa.string()))
+    values = texts(list(distinct)).cast(pa.string())
+    sent = texts([value or "" for value, _, _ in outcomes]).cast(pa.string())
+    if wrong:
+        sent = sent.take(numbers(np.arange(len(outcomes)), np.array([fault is None for _, fault, _ in outcomes])))
+    return _Applied(pa.DictionaryArray.from_arrays(numbers(mapped, mapped >= 0), values), sent)
 
 
 def _find_empty(arrays: Sequence[pa.DictionaryArray], faults: Faults) -> None:
@@ -279,65 +293,6 @@ def _find_empty(arrays: Sequence[pa.DictionaryArray], faults: Faults) -> None:
         for row in np.flatnonzero(empty):
             if row not in faults:
                 _note(faults, int(row), "E310", "every field is blank: there is nothing to send")
-
-
-def _mapping(rules: RowRules, header: Sequence[str], file: str) -> dict[str, str]:
-    """Return header name → SCM key for every column that matters."""
-    for name in rules.key:
-        if name not in header:
-            raise ConfigError(
-                f"{file}: the key column {name!r} is not in the header{did_you_mean(name, header)}",
-                next=f"the columns are {', '.join(header)}; name the right one: --key COLUMN or jobs.<name>.key",
-            )
-    if rules.columns is None:
-        return {name: name for name in header if name not in RESULT_COLUMNS}
-    missing = [name for name in rules.columns if name not in header]
-    if missing:
-        raise SourceError(
-            f"columns of jobs.<name>.columns are missing: {', '.join(missing)}{did_you_mean(missing[0], header)}",
-            file=file, line=1, next="correct the export, or jobs.<name>.columns",
-        )  # fmt: skip
-    mapping = {name: scm for name, scm in rules.columns.items() if name in header}
-    for name in rules.key:
-        mapping.setdefault(name, name)
-    twice = sorted({scm for scm in mapping.values() if list(mapping.values()).count(scm) > 1})
-    if twice:
-        raise ConfigError(f"jobs.<name>.columns maps two columns to {', '.join(twice)}")
-    return mapping
-
-
-def _drop_identifiers(named: dict[str, str], rules: RowRules) -> tuple[str, ...]:
-    """Identifiers cannot be written. Without a mapping, a second one is a fact about the code, and is left out."""
-    if rules.columns is not None:
-        return ()
-    dropped = sorted(UNIQUE_KEYS & named.keys())
-    for scm in dropped:
-        del named[scm]
-    return tuple(f"column {scm} is not sent: identifiers of codes cannot be changed" for scm in dropped)
-
-
-def _refuse_names(keys: Sequence[str], named: Mapping[str, str], rules: RowRules, file: str) -> None:
-    faults = [f"{key!r} cannot select codes: {_FORBIDDEN_KEYS[key]}" for key in keys if key in _FORBIDDEN_KEYS]
-    if len(set(keys)) < len(keys):
-        faults.append("a key column is named twice")
-    for scm, name in named.items():
-        column = f"column {name!r}" if scm == name else f"column {name!r} ({scm})"
-        if scm in _FORBIDDEN_DATA:
-            faults.append(f"{column} cannot be sent: {_FORBIDDEN_DATA[scm]}")
-        elif scm in UNIQUE_KEYS or scm in keys:
-            faults.append(f"{column} cannot be sent: identifiers of codes cannot be changed")
-        elif rules.known_fields is not None and scm not in rules.known_fields and scm not in _SPECIAL:
-            faults.append(
-                f"{column} is not a field of the campaign{did_you_mean(scm, sorted(rules.known_fields))}: "
-                "the API would discard it silently"
-            )
-    faults += [
-        f"jobs.<name>.fields.{scm} is no field of this file{did_you_mean(scm, list(named))}"
-        for scm, rule in rules.fields.items()
-        if scm not in named and rule.required
-    ]
-    if faults:
-        raise ConfigError(f"{file}: " + "; ".join(faults), next="map or leave out columns: [jobs.<name>.columns]")
 
 
 def make_rule(scm: str, rule: FieldRule, blank: str) -> Rule:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Job
     from syncer.products.check import ProductCheck
+    from syncer.rows.changes import ChangeWatch, FieldChanges
     from syncer.rows.validate import Validator
     from syncer.source import Source
 
@@ -46,23 +47,26 @@ class Intake:
     """The files, with what the guards of later runs compare with."""
     stop: GuardError | None = None
     """What the guards against a bad export found: nothing of the plan may be sent or stored."""
+    changes: tuple[FieldChanges, ...] = ()
+    """What the steps of each field did to the rows, and the constants."""
 
 
 def read_records(
     sources: Sequence[Source],
     validator: Validator,
-    watch: ColumnWatch,
+    watches: Sequence[ColumnWatch | ChangeWatch],
     observe: Callable[[int], None],
     products: set[str] | None = None,
 ) -> Records:
-    """Read and validate all rows, past `watch`; ``observe`` is told how many; `products` takes every one named."""
+    """Read and validate all rows, past `watches`; ``observe`` is told how many; `products` takes every one named."""
     gatherer = Gatherer(validator.fields)
     rows = 0
     for source in sources:
         for chunk in source.chunks(validator.wanted):
             valid = validator.check(chunk)
             gatherer.add(valid)
-            watch.see(valid)
+            for watch in watches:
+                watch.see(valid)
             if products is not None:
                 products |= _named(valid.fields[validator.fields.index(PRODUCT)])
             rows += valid.rows
@@ -85,7 +89,7 @@ def check_products(records: Records, vet: ProductCheck, named: set[str]) -> tupl
     for number, data in enumerate(records.payloads.data):
         product = json.loads(data).get(PRODUCT)
         if product in vetted.unknown:
-            unwanted[number] = ("E309", f"product {product!r} is not known: no product has this SKU or id")
+            unwanted[number] = ("E309", f"product {product!r} is not known: no product has this SKU or id", product)
     return without_payloads(records, unwanted), vetted.notes
 
 
@@ -117,8 +121,8 @@ def plan_files(
 ) -> Intake:
     """Read the files and plan what to send; `guard` looks at both (None: it was told to let them through)."""
     named: set[str] | None = set() if vet is not None and PRODUCT in validator.fields else None
-    watch = ColumnWatch(validator.fields)
-    records = read_records(sources, validator, watch, observe, named)
+    watch, changes = ColumnWatch(validator.fields), validator.watch()
+    records = read_records(sources, validator, (watch, changes), observe, named)
     notes: tuple[str, ...] = ()
     if vet is not None and named is not None:
         records, notes = check_products(records, vet, named)
@@ -136,7 +140,7 @@ def plan_files(
     infos = tuple(replace(source.info, varied=watch.varied()) for source in sources)
     tonight = Tonight(diff, plan, infos, watch)
     stop = None if guard is None else check(guard, tonight, _past(ledger, job))
-    return Intake(plan, diff, notes, infos, stop)
+    return Intake(plan, diff, notes, infos, stop, changes.fields())
 
 
 def _past(ledger: Ledger | None, job: Job | None) -> Past | None:

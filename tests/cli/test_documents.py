@@ -14,7 +14,7 @@ from syncer import errors
 from syncer.config import describe
 from syncer.lifecycle.batch import mermaid
 from syncer.process.signals import STOPPING
-from syncer.rows.validate import CODES
+from syncer.rows.codes import CODES
 from syncer.sandbox.faults import KINDS
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,10 @@ import pytest
 
 from syncer.errors import ConfigError, SourceError
 from syncer.model import Chunk
-from syncer.rows.validate import CODES, FieldRule, RowRules, Validator, default_key
+from syncer.rows.codes import CODES
+from syncer.rows.columns import default_key
+from syncer.rows.rules import FieldRule, RowRules
+from syncer.rows.validate import Validator
 
 
 def check(rows, header=("extended_id", "f"), **rules):

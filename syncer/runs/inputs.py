@@ -1,0 +1,88 @@
+"""What a job reads, open as far as the headers, and what its columns mean. Reads no row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from typing import IO, TYPE_CHECKING
+
+from syncer.errors import UsageError
+from syncer.rows.columns import default_key, key_columns
+from syncer.rows.rules import FieldRule, RowRules, Steps
+from syncer.rows.validate import Validator
+from syncer.source import CsvForm, Source, TableForm, open_sources
+
+if TYPE_CHECKING:
+    from syncer.config import JobSettings
+    from syncer.config.settings import FieldSettings
+    from syncer.process.signals import Interrupt
+
+
+@contextmanager
+def open_inputs(
+    job: JobSettings,
+    files: Sequence[str],
+    key: tuple[str, ...] | None,
+    *,
+    stdin: IO[bytes] | None,
+    interrupt: Interrupt,
+    observe: Callable[[int], None],
+) -> Iterator[tuple[list[Source], Validator]]:
+    """Give the files (or the job's query, where none is named) and what their columns mean; close them afterwards.
+
+    ``key`` is the command line's (None: the job's own); ``observe`` is told how many rows a query has read.
+    """
+    declared, table = key or job.key, TableForm(**asdict(job.table))
+    with ExitStack() as stack:
+        if files:
+            form = CsvForm(**asdict(job.csv))
+            columns = None if declared is None else key_columns(_rules(job, declared))
+            with interrupt.at_once():
+                sources = open_sources(files, form, stdin=stdin, sheet=job.sheet, key=columns, table=table)
+        else:
+            sources = [_open_query(job, observe, table)]
+        for source in sources:
+            stack.callback(source.close)
+        made = [scm for scm, rule in job.fields.items() if rule.from_ is not None] + [*(job.columns or {}).values()]
+        rules = _rules(job, declared or default_key(sources[0].header, sources[0].name, made))
+        yield sources, Validator.for_sources(rules, sources)
+
+
+def _open_query(job: JobSettings, observe: Callable[[int], None], table: TableForm) -> Source:
+    if job.source.url is None or job.source.query is None:
+        raise UsageError(
+            "no file is named", next=f"syncer sync FILE…, or - for standard input, or set jobs.{job.name}.source"
+        )
+    from syncer.source.query import QuerySource
+
+    return QuerySource(job.source.url.reveal(), job.source.query, job=job.name, observe=observe, table=table)
+
+
+def _rules(job: JobSettings, key: tuple[str, ...]) -> RowRules:
+    return RowRules(
+        key=key,
+        columns=job.columns,
+        blank=job.blank,
+        fields={name: field_rule(rule) for name, rule in job.fields.items()},
+        known_fields=None if job.known_fields is None else frozenset(job.known_fields),
+        constants=job.constants or {},
+    )
+
+
+def field_rule(rule: FieldSettings) -> FieldRule:
+    """Return the rule of a field as it was configured."""
+    steps = Steps(
+        origin=rule.from_,
+        trim=rule.trim,
+        null=rule.null,
+        strip_prefix=rule.strip_prefix,
+        strip_suffix=rule.strip_suffix,
+        extract=rule.extract,
+        upper=rule.upper,
+        lower=rule.lower,
+        pad=rule.pad,
+        map=rule.map,
+        map_else=rule.map_else,
+    )
+    return FieldRule(rule.type, rule.formats, rule.choices, rule.required, rule.max_length, steps)

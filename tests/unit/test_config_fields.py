@@ -1,0 +1,92 @@
+"""Settings of steps and constants: what may be said, and every contradiction that needs no file to be seen."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncer.config import load_settings
+from syncer.errors import ConfigError
+from syncer.runs.inputs import field_rule
+
+
+def load(tmp_path, text, environ=None):
+    (tmp_path / "config.toml").write_text(text, encoding="utf-8")
+    return load_settings(explicit=None, environ=environ or {}, cwd=tmp_path).jobs["erp"]
+
+
+def test_every_step_is_read_as_it_is_written(tmp_path):
+    job = load(
+        tmp_path,
+        """
+        [jobs.erp]
+        constants = { brand = "Example", activation_status = 1 }
+        [jobs.erp.fields.intended_market]
+        from = "{Land}/{Region}"
+        map = { Deutschland = "DE", aktiv = 1 }
+        map_else = 0
+        strip_prefix = "L "
+        strip_suffix = [" a", " b"]
+        trim = true
+        pad = 4
+        upper = true
+        null = ["-", "NULL"]
+        extract = '^(\\d+)'
+        """,
+        {"SYNCER_JOBS__ERP__FIELDS__INTENDED_MARKET__PAD": "5", "SYNCER_JOBS__ERP__FIELDS__LOT__FROM": "Charge"},
+    )
+    assert job.constants == {"brand": "Example", "activation_status": "1"}
+    steps = field_rule(job.fields["intended_market"]).steps
+    assert (steps.origin, steps.map, steps.map_else) == ("{Land}/{Region}", {"Deutschland": "DE", "aktiv": "1"}, "0")
+    assert (steps.strip_prefix, steps.strip_suffix, steps.null) == (("L ",), (" a", " b"), ("-", "NULL"))
+    assert (steps.trim, steps.pad, steps.upper, steps.lower, steps.extract) == (True, 5, True, False, r"^(\d+)")
+    assert job.fields["lot"].from_ == "Charge"
+
+
+FIELD = "[jobs.erp.fields.f]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (FIELD + 'from = "{a"', "jobs.erp.fields.f.from is '{a', but must be a column, or a template"),
+        (FIELD + 'from = "{}"', "a template"),
+        (FIELD + 'from_ = "a"', "unknown key jobs.erp.fields.f.from_ (did you mean 'from'?)"),
+        (FIELD + 'extract = "("', "a regular expression (missing )"),
+        (FIELD + 'extract = "a"', "with one group"),
+        (FIELD + 'extract = "(a)(b)"', "with one group"),
+        (FIELD + 'extract = "(?=a)(b)"', "without look-around"),
+        (FIELD + r"extract = '(a)\1'", "without look-around and references"),
+        (FIELD + "map = {}", "a table of values"),
+        (FIELD + "map = { a = 1.5 }", "a table of texts"),
+        (FIELD + "pad = -1", "between 0 and 1000"),
+        (FIELD + "upper = true\nlower = true", "upper and lower contradict"),
+        (FIELD + 'map_else = "keep"', "there is no map"),
+        (FIELD + 'lower = true\nmap = { A = "x", a = "y" }', "differ in letter case alone"),
+        ('[jobs.erp]\nconstants = { a = "" }', "that are not empty"),
+        ('[jobs.erp]\nconstants = { a = "x" }\ncolumns = { A = "a" }', "jobs.erp.constants.a has a column"),
+        ('[jobs.erp]\nkey = "a"\nconstants = { a = "x" }', "jobs.erp.constants.a is the key"),
+        ('[jobs.erp]\ncolumns = { A = "f" }\n' + FIELD + 'from = "B"', "f has a from of its own"),
+        (
+            '[jobs.erp]\ncolumns = { Datum = "production_date" }\n[jobs.erp.fields.Datum]\ntype = "date"',
+            "jobs.erp.fields.Datum is no field that the job sends: the column 'Datum' is sent as 'production_date'",
+        ),
+        (
+            '[jobs.erp]\ncolumns = { Datum = "production_date" }\n[jobs.erp.fields.prodction_date]\ntype = "date"',
+            "did you mean 'production_date'",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_any_file_is_read(tmp_path, text, words):
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, text)
+    assert words in raised.value.message
+
+
+def test_a_reference_that_is_escaped_is_none(tmp_path):
+    assert load(tmp_path, FIELD + r"extract = '(a)\\1'").fields["f"].extract == r"(a)\\1"
+
+
+def test_fields_that_are_made_and_constants_are_written_too_and_two_jobs_may_not_share_them(tmp_path):
+    shared = '[jobs.erp]\nkey = "k"\ncolumns = { A = "a" }\nconstants = { b = "x" }\n[jobs.other]\nkey = "k"\ncolumns = { B = "b" }'
+    with pytest.raises(ConfigError, match="both write b"):
+        load(tmp_path, shared)
