@@ -23,6 +23,27 @@ KEY_SEPARATOR = "\x1f"
 UNIQUE_KEYS = frozenset({"extended_id", "serial_number"})
 """Keys of which one value selects exactly one code (docs/api.md, "SCM upload, async")."""
 
+FORBIDDEN_DATA = {
+    "message": "use extended_id as the key column instead",
+    "product_id": "use product instead",
+    "status": "use activation_status instead",
+    "campaign": "set jobs.<name>.campaign instead",
+    "campaign_id": "set jobs.<name>.campaign instead",
+}
+"""Names that SCM data may not have, and what to use instead (docs/api.md, "SCM upload, async")."""
+
+FORBIDDEN_KEYS = {
+    "message": "use extended_id instead",
+    "product": "the API selects no codes by product",
+    "product_id": "the API selects no codes by product",
+    "campaign": "set jobs.<name>.campaign instead",
+    "campaign_id": "set jobs.<name>.campaign instead",
+}
+"""Names that select no codes, and what to use instead (docs/api.md, "SCM upload, async")."""
+
+SPECIAL_FIELDS = frozenset({"product", "activation_status", "blacklist_reason"})
+"""Fields that no campaign defines: every code has them (docs/api.md, "Special SCM fields")."""
+
 
 def shown_key(key: str) -> str:
     """Write a key for people: the parts of a composite key joined by ``" + "``."""

@@ -6,6 +6,7 @@ Every finding stands alone, so one fault does not hide another, and each fault s
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -65,6 +66,9 @@ def _check_ledger(settings: Settings, clock: Clock) -> CheckResult:
     try:
         ledger = Ledger.open_to_read(settings.ledger.url)
         if ledger is None:
+            if not path.parent.is_dir():
+                words = f"the ledger's folder {path.parent} does not exist"
+                raise LedgerWriteError(words, next=f"mkdir -p {shlex.quote(str(path.parent))}, then: syncer check")
             return CheckResult("ledger", f"{path} is not there yet: the first run creates it")
         ledger.close()
         if not os.access(path, os.W_OK):

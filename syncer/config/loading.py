@@ -11,7 +11,7 @@ from typing import Any
 
 from syncer.config import access
 from syncer.config.building import build
-from syncer.config.jobs import refuse_shared_fields
+from syncer.config.jobs import job_faults, refuse_shared_fields
 from syncer.config.settings import ENVIRONMENT_PREFIX, Settings
 from syncer.errors import ConfigError
 from syncer.safe.masking import TOKEN_VARIABLE
@@ -31,6 +31,7 @@ def load_settings(
     faults: list[str] = []
     _merge(raw, _from_environment(environ, raw, faults))
     settings = build(raw, faults)
+    faults += job_faults(settings)
     if faults:
         where = f"{path}: " if path is not None else ""
         raise ConfigError(where + ("; ".join(faults) if len(faults) == 1 else "\n  - ".join(["", *faults])))

@@ -100,7 +100,7 @@ def test_a_pattern_that_no_file_matches_fails_its_step_alone(night):
         ("[nightly]\nsteps = [{products = {}}, {scans = {campaign = 1, where = {campaign_id = 7}}}]", "SCM fields"),
         ('[nightly]\nsteps = [{products = {}}, {scans = {campaign = 1, out = "config.toml"}}]', "is a file"),
         ('[nightly]\nsteps = [{products = {}}, {codes = {file = "a", default = {id = "x"}}}]', "not allowed"),
-        ('[nightly]\nsteps = [{products = {}}, {sync = {job = "nope", files = ["a"]}}]', "no job 'nope'"),
+        ('[nightly]\nsteps = [{products = {}}, {sync = {job = "nope", files = ["a"]}}]', "there is not: 'nope'"),
         ('[nightly]\nsteps = [{products = {}}, {products = {out = "none/p.csv"}}]', "none/p.csv"),
         ("[nightly]\nsteps = [{products = {}, sync = {}}]", "one member"),
         ('[nightly]\non_failure = "maybe"', "one of stop, continue"),
