@@ -19,6 +19,127 @@ from syncer.safe.formulas import EXTRA_COLUMNS
 
 RESULT_COLUMNS = frozenset(EXTRA_COLUMNS)
 """Columns that the results folder adds; they are ignored, so that error.csv can be mended and fed in again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What a header means to a job. ``keys`` are in the order of the job's key, ``fields`` in that of their names."""
+
+    keys: tuple[Transformation, ...]
+    fields: tuple[Transformation, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The header names that are read at all: those of the key first."""
+        return tuple(dict.fromkeys(name for one in (*self.keys, *self.fields) for name in one.columns))
+
+
+def default_key(header: Sequence[str], file: str, made: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the key column that a header suggests, or one that is ``made`` of its columns.
+
+    Raises `ConfigError` when there is none.
+    """
+    for name in ("extended_id", "serial_number"):
+        if name in header or name in made:
+            return (name,)
+    raise ConfigError(
+        f"{file}: no column is named extended_id or serial_number, so nothing says which column selects codes",
+        next=f"name it: --key COLUMN, or jobs.<name>.key; the columns are {', '.join(header)}",
+    )
+
+
+def key_columns(rules: RowRules) -> tuple[str, ...]:
+    """Return the header names of which the key is made, as far as the configuration tells."""
+    of_scm = {scm: name for name, scm in (rules.columns or {}).items()}
+    found: list[str] = []
+    for name in rules.key:
+        origin = rules.fields.get(name, FieldRule()).steps.origin
+        found += [of_scm.get(name, name)] if origin is None else parse_template(origin)[0]
+    return tuple(dict.fromkeys(found))
+
+
+def read_columns(rules: RowRules, header: Sequence[str], file: str) -> Columns:
+    """Return what a header means; raise `ConfigError` or `SourceError` when it cannot be right."""
+    made = {
+        scm: Transformation(rule.steps, scm, rule.steps.origin if rule.steps.origin in header else None)
+        for scm, rule in rules.fields.items()
+        if rule.steps.origin is not None
+    }
+    mapping = _mapping(rules, header, file)
+    keys = [_key(name, rules, header, mapping, made, file) for name in rules.key]
+    key_names = [key.scm for key in keys]
+    taken = {name for one in (*made.values(), *keys) for name in one.columns}
+    notes, fields = [], {scm: one for scm, one in made.items() if scm not in key_names}
+    for name, scm in mapping.items():
+        if scm in key_names or name in rules.key:
+            continue
+        if rules.columns is None and scm in made:
+            notes += [] if name in made[scm].columns else [f"column {name} is not sent: {scm} is made of another"]
+        elif rules.columns is None and scm in UNIQUE_KEYS:
+            notes.append(f"column {scm} is not sent: identifiers of codes cannot be changed")
+        elif rules.columns is not None or name not in taken or scm in rules.fields:
+            fields[scm] = Transformation(rules.fields.get(scm, FieldRule()).steps, scm, name)
+    faults = [*_two_origins(rules, made, mapping, key_names), *_forbidden(key_names, fields, rules)]
+    faults += _rules_of_nothing(rules, [*key_names, *fields, *rules.constants], header)
+    if faults:
+        raise ConfigError(f"{file}: " + "; ".join(faults), next="map or leave out columns: [jobs.<name>.columns]")
+    if not fields and not rules.constants:
+        raise ConfigError(
+            f"{file}: beside the key there is no column to send", next="add columns, or map them in config.toml"
+        )
+    columns = Columns(tuple(keys), tuple(fields[scm] for scm in sorted(fields)), tuple(notes))
+    _refuse_missing(columns, header, file)
+    return columns
+
+
+def _mapping(rules: RowRules, header: Sequence[str], file: str) -> dict[str, str]:
+    """Return header name → SCM key for every column that has one of its own."""
+    if rules.columns is None:
+        return {name: name for name in header if name not in RESULT_COLUMNS}
+    missing = [name for name in rules.columns if name not in header]
+    if missing:
+        raise SourceError(
+            f"columns of jobs.<name>.columns are missing: {', '.join(missing)}{did_you_mean(missing[0], header)}",
+            file=file, line=1, next="correct the export, or jobs.<name>.columns",
+        )  # fmt: skip
+    return dict(rules.columns)
+
+
+def _key(
+    name: str,
+    rules: RowRules,
+    header: Sequence[str],
+    mapping: Mapping[str, str],
+    made: Mapping[str, Transformation],
+    file: str,
+) -> Transformation:
+    """Return how one part of the key is made: of its column, or of those that ``from`` names."""
+    if name in made:
+        return made[name]
+    if name in header:
+        identifiers = [made[scm] for scm in sorted(UNIQUE_KEYS & made.keys()) if made[scm].columns == (name,)]
+        if identifiers and (rules.columns is None or name not in rules.columns):
+            return identifiers[0]
+        scm, column = mapping.get(name, name), name
+    else:
+        scm, column = name, next((other for other, scm in mapping.items() if scm == name), "")
+    if not column:
+        raise ConfigError(
+            f"{file}: the key column {name!r} is not in the header{did_you_mean(name, header)}",
+            next=f"the columns are {', '.join(header)}; name the right one: --key COLUMN or jobs.<name>.key",
+        )
+    return Transformation(rules.fields.get(scm, FieldRule()).steps, scm, column)
+
+
+def _two_origins(
+    rules: RowRules, made: Mapping[str, Transformation], mapping: Mapping[str, str], keys: Sequence[str]
+) -> list[str]:
+    """Name the fields that would get their value from two places."""
+    mapped = [*mapping.values()]
+    faults = []
+    if rules.columns is not None:
+        twice = sorted({scm for scm in mapped if mapped.count(scm) > 1})
         faults += [f"jobs.<name>.columns maps two columns to {scm}" for scm in twice]
         faults += [f"{scm} has a column in jobs.<name>.columns and a from of its own" for scm in made if scm in mapped]
     for scm in rules.constants:
