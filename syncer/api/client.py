@@ -36,7 +36,11 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What every answer has. Times are monotonic seconds; ``body_text`` is what a refusal said, as the API wrote it."""
+    """What every answer has. Times are monotonic seconds; ``body_text`` is what a refusal said, as the API wrote it.
+
+    ``arrived_by_s`` and ``took_s`` are for `UpdateLimiter.answered`: by when the request had arrived at the latest, and
+    how long its answer took (None when it was lost, or the connection was fresh).
+    """
 
     verdict: Verdict
     status_code: int | None = None
@@ -44,11 +48,9 @@ class Answer:
     body_text: str = field(default="", repr=False)
     retry_after_s: float | None = None
     calls: int = 1
-    fresh_connection: bool = False
-    sent_s: float = 0.0
     answered_s: float = 0.0
     arrived_by_s: float = 0.0
-    """By when the request arrived at the latest, for `UpdateLimiter.arrived_by`."""
+    took_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,10 +273,9 @@ class Client:
             "message": "" if verdict is Verdict.OK else self._shown(complaint(reply)),
             "body_text": self._transport.masked(body_text(reply)) if verdict is Verdict.REFUSED else "",
             "retry_after_s": retry_after_s(reply),
-            "fresh_connection": reply.fresh_connection,
-            "sent_s": reply.sent_s,
             "answered_s": reply.answered_s,
             "arrived_by_s": reply.arrived_by_s,
+            "took_s": None if reply.failure or reply.fresh_connection else reply.answered_s - reply.sent_s,
         }
 
     def _unreadable(self, reply: Reply, error: wire.UnreadableError) -> dict[str, Any]:

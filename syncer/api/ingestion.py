@@ -274,7 +274,6 @@ class IngestionClient:
             "message": "" if verdict is Verdict.OK else one_line(self._transport.masked(complaint(reply))),
             "body_text": self._transport.masked(body_text(reply)) if verdict is Verdict.REFUSED else "",
             "retry_after_s": retry_after_s(reply),
-            "sent_s": reply.sent_s,
             "answered_s": reply.answered_s,
         }
 

@@ -1,13 +1,23 @@
 """When the next call may be made. Pure scheduling: no threads, no sleeping; the caller passes monotonic seconds.
 
-The API counts like Django REST framework's throttle [P]: a call is refused when N calls were admitted within the last
-second. What counts is when calls *arrive*, and that is known only within bounds: not before a call was started, not
-after it was answered. So call n may start once the latest possible arrival of call n-N is more than a second ago. On
-a warm connection arrival follows the start closely, and `MARGIN_S` covers the difference; on a fresh one it may come
-a handshake later, and only the answer tells by how much.
+The API counts like Django REST framework's throttle [P]: a call is refused when N calls were *admitted* within the last
+second. What counts is when calls arrive, and that is known only within bounds: not before a call was started, not after
+it was answered. So call n starts a second and a margin after the latest possible arrival of call n-N.
 
-Why that is enough: of any N+1 calls the last one started at least N places after the first, so later than a second and
-a margin after the first one's latest arrival; and no call arrives before it starts.
+Why that is enough while no call's way varies by more than the margin: of any N+1 calls the last one started at least N
+places after the first, so later than a second and a margin after the first one's latest arrival; and no call arrives
+before it starts.
+
+Real networks vary by more, and three rules keep the rate there:
+
+- **Close together.** The calls of a window start shortly one after the other, not evenly. The API counts arrivals in
+  whatever order they come, and the k-th arrival of ten varies far less than the arrival of one call: the margin that
+  even spacing would need is twice as wide.
+- **A margin that is learned** (`_Margin`), from how much the answers' times of calls one window apart differ.
+- **A share that is learned** (`_Share`): other programs may use the same token. Every refusal of a call that was in
+  time says that somebody else has its place.
+
+What is learned is forgotten slowly, so that calm costs little and a mistake ends.
 """
 
 from __future__ import annotations
@@ -17,58 +27,157 @@ import math
 from collections import deque
 
 WINDOW_S = 1.0
-MARGIN_S = 0.015
-"""How much later than a call's start its arrival may be, on a warm connection, without harm: costs 1.5 %."""
+MARGIN_MIN_S = 0.015
+"""How much later than a call's start its arrival may always be without harm: costs 1.5 %."""
+MARGIN_FIRST_S = 0.12
+"""The margin until enough answers have come to learn one: it is needed twice, and costs a quarter of a second."""
+MARGIN_MAX_S = 0.175
+"""The widest margin. What varies more is the API's own work, which comes after it has counted the call."""
+MARGIN_SPREADS = 1.5
+"""The margin, in units of the difference that 80 % of the pairs of answers keep; tried on tests/rates.py."""
+PAIRS_MIN, PAIRS_MAX = 5, 200
+"""Pairs of answers from which a margin is learned: at least, and at most (20 s at the API's limit)."""
+CAUTION_KEPT = 0.9995
+"""What an answer without a refusal leaves of the caution: half of it is gone after 1,400 calls."""
+CAUTION_STEP, CAUTION_MAX = 1.2, 1.5
+"""What a refusal makes of the caution, at least 1; and its bound."""
+PROBE_FIRST_S, PROBE_MAX_S = 6.0, 60.0
+"""How long a share is kept before a greater one is tried; after each vain try twice as long, up to the second."""
+PROBE_WINDOWS = 3.0
+"""A refusal within so many windows after a try means that it was vain."""
+CLOSENESS = 10
+"""Calls of a window start this many times closer together than even spacing would have them."""
 MINUTE_S = 60.1
 """What reads count as a minute: a little more, for their jitter."""
 
 
-class UpdateLimiter:
-    """Even spacing at ``per_second``, and never more than that many arrivals in any window of one second."""
+class _Margin:
+    """How much more than a window lies between a call and the one that stands in its place a window before.
 
-    def __init__(self, per_second: float, *, margin_s: float = MARGIN_S) -> None:
-        self._burst = max(1, int(per_second))
-        self._window_s = self._burst / per_second * WINDOW_S
-        self._spacing_s = self._window_s / self._burst
-        self._margin_s = margin_s
-        self._latest: deque[tuple[int, float]] = deque(maxlen=self._burst)
+    What varies on the way there cannot be told from what varies on the way back. Both together are twice the variance
+    of the one, as the difference of two arrivals has it: so the spread of the answers' times serves for either.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._took_s: dict[int, float] = {}
+        self._differences_s: deque[float] = deque(maxlen=PAIRS_MAX)
+        self._caution = 1.0
+        self._learned_s = MARGIN_FIRST_S - MARGIN_MIN_S
+
+    @property
+    def seconds(self) -> float:
+        """The margin now."""
+        return MARGIN_MIN_S + min(self._learned_s * self._caution, MARGIN_MAX_S - MARGIN_MIN_S)
+
+    def answered(self, ticket: int, took_s: float | None) -> None:
+        """Learn from how long an answer took; None: it tells nothing about the others' ways."""
+        before_s = self._took_s.pop(ticket - self._places, None)
+        if took_s is None:
+            return
+        self._took_s[ticket] = took_s
+        if before_s is not None:
+            self._differences_s.append(abs(took_s - before_s))
+        if len(self._differences_s) >= PAIRS_MIN:
+            self._caution *= CAUTION_KEPT
+            ordered = sorted(self._differences_s)
+            self._learned_s = min(MARGIN_SPREADS * ordered[len(ordered) * 4 // 5], MARGIN_MAX_S - MARGIN_MIN_S)
+
+    def was_short(self) -> None:
+        """Take note of a refusal: widen the margin, and let it grow narrow again only slowly."""
+        self._caution = min(CAUTION_MAX, max(1.0, self._caution * CAUTION_STEP))
+
+
+class _Share:
+    """How many of the calls that the API admits in a window are left for this program."""
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._step = max(1, places // 10)
+        self.calls = places
+        self._floor = 1
+        self._probe_s = PROBE_FIRST_S
+        self._kept_since_s = -math.inf
+        self._tried_s = -math.inf
+
+    def started(self, at_s: float) -> None:
+        """Try a greater share when the present one was kept for long enough."""
+        if self.calls < self._places and at_s - self._kept_since_s > self._probe_s:
+            self.calls = min(self._places, self.calls + self._step)
+            self._kept_since_s = self._tried_s = at_s
+
+    def refused(self, last_start_s: float, until_s: float, *, first: bool) -> None:
+        """Give up one place for a refused call; of the ``first`` of several refusals at once, at most half of all."""
+        if first:
+            self._floor = max(1, self.calls // 2)
+            vain = last_start_s - self._tried_s < PROBE_WINDOWS * WINDOW_S
+            self._probe_s = min(PROBE_MAX_S, self._probe_s * 2) if vain else PROBE_FIRST_S
+        self.calls = max(self._floor, self.calls - self._step)
+        self._kept_since_s = until_s
+
+
+class UpdateLimiter:
+    """At most ``per_second`` arrivals in any window of one second, and as near to that as the network allows."""
+
+    def __init__(self, per_second: float) -> None:
+        places = max(1, int(per_second))
+        self._window_s = places / per_second * WINDOW_S
+        self._gap_s = self._window_s / places / CLOSENESS
+        self._margin = _Margin(places)
+        self._share = _Share(places)
+        self._latest: deque[tuple[int, float]] = deque(maxlen=places)
         """Of the last calls: ticket, and the latest time at which each can have arrived."""
         self._tickets = itertools.count(1)
-        self._last_start_s = -1e9
-        self._throttled_until_s = -1e9
+        self._last_start_s = -math.inf
+        self._throttled_until_s = -math.inf
+
+    @property
+    def margin_s(self) -> float:
+        """The margin that was learned."""
+        return self._margin.seconds
+
+    @property
+    def share(self) -> int:
+        """How many calls a window this program makes at most."""
+        return self._share.calls
 
     def next_s(self, now_s: float) -> float:
-        """Return when the next call may start: `now_s`, or later; infinity: not before an answer has come."""
-        earliest_s = max(now_s, self._throttled_until_s, self._last_start_s + self._spacing_s)
-        if len(self._latest) == self._burst:
-            earliest_s = max(earliest_s, self._latest[0][1] + self._window_s + self._margin_s)
+        """Return when the next call may start: `now_s`, or later."""
+        earliest_s = max(now_s, self._throttled_until_s, self._last_start_s + self._gap_s)
+        if len(self._latest) >= self._share.calls:
+            arrived_s = self._latest[-self._share.calls][1]
+            earliest_s = max(earliest_s, arrived_s + self._window_s + self._margin.seconds)
         return earliest_s
 
-    def started(self, at_s: float, *, fresh: bool = False) -> int:
-        """Take note of a call that starts at `at_s`; return its ticket for `arrived_by`.
-
-        ``fresh`` says that a connection has to be opened for it: then nobody knows when it arrives until its answer
-        is there, so `arrived_by` must be called for it, and no call follows N places later before that.
-        """
+    def started(self, at_s: float) -> int:
+        """Take note of a call that starts at `at_s`; return its ticket for `answered`."""
         ticket = next(self._tickets)
-        self._latest.append((ticket, math.inf if fresh else at_s))
+        self._share.started(at_s)
+        self._latest.append((ticket, at_s))
         self._last_start_s = max(self._last_start_s, at_s)
         return ticket
 
-    def arrived_by(self, ticket: int, latest_s: float) -> None:
-        """Take note that a call arrived at `latest_s` at the latest, as its answer tells (``arrived_by_s``)."""
-        for place, (known, arrival_s) in enumerate(self._latest):
+    def answered(self, ticket: int, *, arrived_by_s: float, took_s: float | None) -> None:
+        """Take note of an answer: by when its call had arrived at the latest, and how long it took (None: no telling).
+
+        On a warm connection a call arrives soon after its start; on a fresh one a handshake later.
+        """
+        for place, (known, arrived_s) in enumerate(self._latest):
             if known == ticket:
-                known_s = -math.inf if math.isinf(arrival_s) else arrival_s
-                self._latest[place] = (ticket, max(known_s, latest_s))
+                self._latest[place] = (ticket, max(arrived_s, arrived_by_s))
+        self._margin.answered(ticket, took_s)
 
     def throttled(self, until_s: float) -> None:
-        """Hold every call until `until_s`: the API said so."""
+        """Hold every call until `until_s`: the API refused one, and said so."""
+        first = self._last_start_s >= self._throttled_until_s
+        if first:
+            self._margin.was_short()
         self._throttled_until_s = max(self._throttled_until_s, until_s)
+        self._share.refused(self._last_start_s, self._throttled_until_s, first=first)
 
     def preload(self, started_s: list[float]) -> None:
         """Count calls that an earlier process started within the last second or so."""
-        for at_s in sorted(started_s)[-self._burst :]:
+        for at_s in sorted(started_s)[-(self._latest.maxlen or 1) :]:
             self.started(at_s)
 
 
@@ -82,8 +191,8 @@ class ReadLimiter:
         burst = min(burst, int(per_minute / 10))
         self._spacing_s = MINUTE_S / (per_minute - burst)
         self._slack_s = self._spacing_s * burst
-        self._due_s = -1e9
-        self._throttled_until_s = -1e9
+        self._due_s = -math.inf
+        self._throttled_until_s = -math.inf
 
     def next_s(self, now_s: float) -> float:
         """Return when the next read may start: `now_s`, or later."""

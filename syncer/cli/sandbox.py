@@ -16,6 +16,7 @@ from syncer.errors import SignalError, UsageError
 @click.option("--port", type=click.IntRange(0, 65535), default=8377, show_default=True, help="0 takes any free port.")
 @click.option("--codes", type=click.Path(exists=True, dir_okay=False), help="CSV of codes; else a small sample.")
 @click.option("--latency", type=float, default=0.0, help="Seconds before each answer.")
+@click.option("--way", default="0", help="Milliseconds that requests and answers are on their way (docs/sandbox.md).")
 @click.option("--task-delay", type=float, default=0.05, show_default=True, help="Seconds that a task takes.")
 @click.option("--rate", type=click.IntRange(min=1), default=10, show_default=True, help="Updates a second.")
 @click.option(
@@ -28,6 +29,7 @@ def sandbox_command(
     port: int,
     codes: str | None,
     latency: float,
+    way: str,
     task_delay: float,
     rate: int,
     fields: str | None,
@@ -44,6 +46,7 @@ def sandbox_command(
         port=port,
         codes_file=codes,
         latency_s=latency,
+        way=way,
         task_run_s=task_delay,
         updates_per_second=rate,
         campaigns={1: frozenset(fields.split(","))} if fields else None,
@@ -56,7 +59,7 @@ def sandbox_command(
             serve(config, lambda url: click.echo(f"sandbox listening on {url} (Ctrl-C ends it)"))
     except ValueError as error:
         raise UsageError(
-            f"the sandbox cannot be set up so: {error}", next="docs/sandbox.md lists the faults"
+            f"the sandbox cannot be set up so: {error}", next="docs/sandbox.md says what it takes"
         ) from error
     except OSError as error:
         if error.errno not in {errno.EADDRINUSE, errno.EACCES}:

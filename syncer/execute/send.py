@@ -99,7 +99,7 @@ class Sender:
     def _on_answer(self, loaded: LoadedBatch, attempt_id: int, ticket: int, answer: AsyncAnswer | SyncAnswer) -> None:
         """Record what became of a call, whatever it was."""
         context, batch = self._context, loaded.batch
-        context.updates.arrived_by(ticket, answer.arrived_by_s)
+        context.updates.answered(ticket, arrived_by_s=answer.arrived_by_s, took_s=answer.took_s)
         context.note_update(answer)
         writer, at = context.writer, context.at()
         match answer.verdict:

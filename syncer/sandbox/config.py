@@ -38,6 +38,8 @@ class SandboxConfig:
     """Pause between processing a request and its answer."""
     jitter_s: float = 0.0
     """Up to this much more latency, by the seed."""
+    way: str = "0"
+    """How long requests and answers are on their way, each, in milliseconds: see `syncer.sandbox.way`."""
     task_start_s: float = 0.0
     task_run_s: float = 0.05
     page_size: int = 20

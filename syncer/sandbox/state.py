@@ -20,6 +20,7 @@ from syncer.sandbox.limits import Throttle
 from syncer.sandbox.products import Catalogue
 from syncer.sandbox.scans import PRODUCTS, Scans, microseconds
 from syncer.sandbox.scm import iso_from
+from syncer.sandbox.way import parse_way
 from syncer.sandbox.world import Sample, World, read_codes
 
 LOG_REQUESTS_MAX = 200_000
@@ -71,6 +72,7 @@ class SandboxState:
         self.updates = Throttle(config.updates_per_second, 1.0)
         self.reads = Throttle(config.reads_per_minute, 60.0)
         self.random = Random(config.seed)  # noqa: S311  jitter, to be repeated by its seed
+        self.way = parse_way(config.way)
         today_us = int(self._epoch_s // DAY_S * DAY_S * 1e6)
         end_us = today_us if config.scans_end is None else microseconds(config.scans_end)
         self.scans = Scans(

@@ -67,11 +67,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a GET."""
-        self.answer(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+        self._receive()
 
     def do_POST(self) -> None:
         """Answer a POST."""
-        self.answer(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+        self._receive()
+
+    def _receive(self) -> None:
+        """Read a request, and answer it when it was on its way for long enough."""
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._be_on_the_way()
+        self.answer(body)
 
     def _log(self, call: str, at_s: float, status_code: int, fault: Fault | None) -> None:
         """Note that this request came in. The caller holds the lock."""
@@ -84,6 +90,7 @@ class Handler(BaseHTTPRequestHandler):
     def _give(self, result: Result, fault: Fault | None) -> None:
         """Give the answer after the latency, or what a fault makes of it."""
         self._pause()
+        self._be_on_the_way()
         if fault is None or not self._break(fault, result):
             self._send(*result)
 
@@ -93,6 +100,13 @@ class Handler(BaseHTTPRequestHandler):
             with self.server.sandbox.lock:
                 jitter_s = self.server.sandbox.random.random() * config.jitter_s
             time.sleep(config.latency_s + jitter_s)
+
+    def _be_on_the_way(self) -> None:
+        sandbox = self.server.sandbox
+        with sandbox.lock:
+            seconds = sandbox.way(sandbox.random)
+        if seconds:
+            time.sleep(seconds)
 
     def _break(self, fault: Fault, result: Result) -> bool:
         """Spoil the answer on the wire; return False when it is to be sent as it is."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncer.api.limits import MARGIN_S, ReadLimiter, UpdateLimiter
+from syncer.api.limits import MARGIN_MIN_S, ReadLimiter, UpdateLimiter
 
 
 def most_in_a_second(arrivals):
@@ -17,7 +17,7 @@ def most_in_a_second(arrivals):
 
 @settings(max_examples=150)
 @given(
-    jitter=st.lists(st.floats(0, MARGIN_S * 0.99), min_size=40, max_size=40),
+    jitter=st.lists(st.floats(0, MARGIN_MIN_S * 0.99), min_size=40, max_size=40),
     idle=st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.05, 0.7, 3.0]), min_size=40, max_size=40),
     fresh=st.sets(st.integers(0, 39), max_size=8),
     handshake=st.floats(0, 0.5),
@@ -31,7 +31,7 @@ def test_no_window_of_a_second_ever_sees_more_than_the_limit(jitter, idle, fresh
         arrival = now + jitter[number] + (handshake if number in fresh else 0.0)
         arrivals.append(arrival)
         if number in fresh:
-            limiter.arrived_by(ticket, arrival + 0.001)
+            limiter.answered(ticket, arrived_by_s=arrival + 0.001, took_s=None)
     assert most_in_a_second(arrivals) <= 10
 
 
@@ -39,7 +39,7 @@ def test_the_rate_stays_within_two_percent_of_the_limit():
     limiter, now = UpdateLimiter(10), 0.0
     for _ in range(1001):
         now = limiter.next_s(now)
-        limiter.started(now)
+        limiter.answered(limiter.started(now), arrived_by_s=now, took_s=0.1)
     assert 1000 / now >= 9.8
 
 
@@ -58,12 +58,13 @@ def test_a_throttle_holds_every_call():
 
 @given(rate=st.floats(0.1, 200))
 def test_any_rate_is_kept(rate):
-    limiter, starts, now = UpdateLimiter(rate), [], 0.0
-    for _ in range(30):
+    limiter, starts, now, places = UpdateLimiter(rate), [], 0.0, max(1, int(rate))
+    for _ in range(2 * places + 30):
         now = limiter.next_s(now)
         limiter.started(now)
         starts.append(now)
-    assert all(later - earlier >= 0.999 / rate for earlier, later in pairwise(starts))
+    assert all(later - earlier > places / rate for earlier, later in zip(starts, starts[places:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(starts))
 
 
 def test_reads_keep_their_limit_per_minute():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -285,10 +286,13 @@ def test_a_redirect_is_told_with_its_target_and_a_page_in_html_is_not_quoted():
     assert "HTML" in client(reply(502, b"<!doctype html><HTML><body>Bad gateway")).me().message
 
 
-def test_times_and_the_connection_are_handed_through():
-    answer = client(reply(200, b'{"task_id": "t"}')).upload_async({"k": ["v"]}, {"f": "1"}, "r", 11)
-    assert (answer.task_id, answer.fresh_connection) == ("t", True)
-    assert (answer.sent_s, answer.arrived_by_s, answer.answered_s) == (1.0, 1.5, 2.0)
+def test_times_are_handed_through_and_only_a_warm_connection_tells_how_long_an_answer_takes():
+    fresh = reply(200, b'{"task_id": "t"}')
+    answer = client(fresh).upload_async({"k": ["v"]}, {"f": "1"}, "r", 11)
+    assert (answer.task_id, answer.took_s) == ("t", None)
+    assert (answer.arrived_by_s, answer.answered_s) == (1.5, 2.0)
+    assert client(replace(fresh, fresh_connection=False)).upload_async({}, {}, "r", 11).took_s == 1.0
+    assert client(replace(reply(None), fresh_connection=False)).upload_async({}, {}, "r", 11).took_s is None
 
 
 def test_the_bodies_are_those_of_the_documents():

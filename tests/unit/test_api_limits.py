@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import math
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncer.api.limits import MARGIN_S, ReadLimiter, UpdateLimiter
+from syncer.api.limits import (
+    MARGIN_FIRST_S,
+    MARGIN_MAX_S,
+    MARGIN_MIN_S,
+    MARGIN_SPREADS,
+    PAIRS_MIN,
+    PROBE_FIRST_S,
+    ReadLimiter,
+    UpdateLimiter,
+)
 
 
 def most_in(arrivals, window_s):
@@ -38,7 +46,7 @@ class Fate:
 FATES = st.builds(
     Fate,
     idle_s=st.sampled_from([0.0, 0.0, 0.0, 0.03, 0.4, 2.0]),
-    jitter_s=st.floats(0, MARGIN_S * 0.99),
+    jitter_s=st.floats(0, MARGIN_MIN_S * 0.99),
     handshake_s=st.sampled_from([0.0, 0.0, 0.0, 0.02, 0.3, 0.9]),
     latency_s=st.sampled_from([0.0, 0.1, 1.5, 4.0]),
 )
@@ -51,19 +59,20 @@ def drive(limiter, fates):
     def learn(until_s):
         while answers and answers[0][0] <= until_s:
             answered_s, ticket, start_s, fresh = heapq.heappop(answers)
-            limiter.arrived_by(ticket, answered_s if fresh else start_s)
+            took_s = None if fresh else answered_s - start_s
+            limiter.answered(ticket, arrived_by_s=answered_s if fresh else start_s, took_s=took_s)
 
     for fate in fates:
         now_s += fate.idle_s
         learn(now_s)
         while (slot_s := limiter.next_s(now_s)) > now_s:
             now_s = min(slot_s, answers[0][0]) if answers else slot_s
-            assert now_s < math.inf, "waits for an answer, but none is to come"
             learn(now_s)
-        fresh = fate.handshake_s > 0
         arrival_s = now_s + fate.handshake_s + fate.jitter_s
-        ticket = limiter.started(now_s, fresh=fresh)
-        heapq.heappush(answers, (arrival_s + fate.latency_s, ticket, now_s, fresh))
+        ticket = limiter.started(now_s)
+        fresh = fate.handshake_s > 0
+        latency_s = min(fate.latency_s, 0.05) if fresh else fate.latency_s  # its answer is there within the window
+        heapq.heappush(answers, (arrival_s + latency_s, ticket, now_s, fresh))
         starts.append(now_s)
         arrivals.append(arrival_s)
     return starts, arrivals
@@ -76,31 +85,32 @@ def test_no_window_holds_more_than_the_limit_though_arrivals_are_known_only_from
 
 
 @given(fates=st.lists(FATES, min_size=12, max_size=40))
-def test_calls_are_never_closer_than_even_spacing(fates):
+def test_calls_of_a_window_are_close_together_and_yet_in_order(fates):
     starts, _ = drive(UpdateLimiter(10), fates)
-    assert all(later - earlier >= 0.0999 for earlier, later in itertools.pairwise(starts))
+    assert all(later - earlier >= 0.0099 for earlier, later in itertools.pairwise(starts))
 
 
 @pytest.mark.parametrize("latency_s", [0.0, 0.15, 2.0, 10.0])
 def test_warm_connections_reach_98_percent_of_the_limit_at_any_latency(latency_s):
-    starts, _ = drive(UpdateLimiter(10), [Fate(0.0, 0.0, 0.0, latency_s)] * 501)
-    assert 500 / (starts[-1] - starts[0]) >= 9.8
+    starts, _ = drive(UpdateLimiter(10), [Fate(0.0, 0.0, 0.0, latency_s)] * 701)
+    assert 500 / (starts[-1] - starts[200]) >= 9.8
 
 
-def test_a_call_on_a_fresh_connection_holds_its_place_until_it_is_answered():
-    limiter = UpdateLimiter(2)
-    first = limiter.started(10.0, fresh=True)
-    limiter.started(10.5)
-    assert limiter.next_s(11.1) == math.inf
-    limiter.arrived_by(first, 10.4)
-    assert limiter.next_s(11.1) == pytest.approx(11.4 + MARGIN_S)
+def warmed(per_second, took_s=0.1):
+    """Return a limiter that has learned that answers' times do not vary, and the time of its last call."""
+    limiter, now_s = UpdateLimiter(per_second), 0.0
+    for _ in range(per_second + PAIRS_MIN):
+        now_s = limiter.next_s(now_s)
+        limiter.answered(limiter.started(now_s), arrived_by_s=now_s, took_s=took_s)
+    assert limiter.margin_s == MARGIN_MIN_S
+    return limiter, now_s
 
 
 def test_what_is_learned_late_about_a_call_of_long_ago_changes_nothing():
     limiter = UpdateLimiter(2)
     tickets = [limiter.started(at_s) for at_s in (0.0, 5.0, 10.0)]
     before_s = limiter.next_s(10.0)
-    limiter.arrived_by(tickets[0], 9.0)
+    limiter.answered(tickets[0], arrived_by_s=9.0, took_s=None)
     assert limiter.next_s(10.0) == before_s
 
 
@@ -108,8 +118,125 @@ def test_a_call_that_turns_out_later_than_its_start_moves_the_window():
     limiter = UpdateLimiter(2)
     ticket = limiter.started(0.0)
     limiter.started(0.5)
-    limiter.arrived_by(ticket, 0.3)
-    assert limiter.next_s(0.6) == pytest.approx(1.3 + MARGIN_S)
+    limiter.answered(ticket, arrived_by_s=0.3, took_s=None)
+    assert limiter.next_s(0.6) == pytest.approx(1.3 + MARGIN_FIRST_S)
+
+
+def test_an_answer_never_moves_a_window_back():
+    limiter = UpdateLimiter(2)
+    ticket = limiter.started(4.0)
+    limiter.started(4.5)
+    limiter.answered(ticket, arrived_by_s=3.0, took_s=None)
+    assert limiter.next_s(4.6) == pytest.approx(5.0 + MARGIN_FIRST_S)
+
+
+def test_the_margin_is_learned_from_answers_one_window_apart():
+    limiter = UpdateLimiter(2)
+    times = [0.1, 0.2, *[0.13, 0.22] * 6]  # of each place the first two differ, no later ones
+    for number, took_s in enumerate(times):
+        limiter.answered(limiter.started(number), arrived_by_s=number, took_s=took_s)
+        pairs = number - 1
+        if pairs < PAIRS_MIN:
+            assert limiter.margin_s == MARGIN_FIRST_S
+    assert limiter.margin_s == MARGIN_MIN_S  # 2 of 12 differ: the pairs that 80 % keep do not
+
+
+def test_the_margin_follows_the_difference_that_four_of_five_pairs_keep():
+    limiter = UpdateLimiter(1)
+    for number in range(50):
+        took_s = 0.1 + (0.02 if number % 2 else 0.0)
+        limiter.answered(limiter.started(number), arrived_by_s=number, took_s=took_s)
+    assert limiter.margin_s == pytest.approx(MARGIN_MIN_S + MARGIN_SPREADS * 0.02, rel=0.03)
+
+
+def test_wide_spreads_do_not_widen_the_margin_beyond_its_bound():
+    limiter = UpdateLimiter(1)
+    for number in range(50):
+        limiter.answered(limiter.started(number), arrived_by_s=number, took_s=3.0 * (number % 2))
+    assert 0.95 * MARGIN_MAX_S < limiter.margin_s <= MARGIN_MAX_S
+
+
+def test_answers_that_tell_nothing_of_the_way_teach_nothing():
+    limiter, _ = warmed(2)
+    for number in range(10, 20):
+        limiter.answered(limiter.started(number), arrived_by_s=number, took_s=None)
+    assert limiter.margin_s == MARGIN_MIN_S
+    limiter.answered(limiter.started(20.0), arrived_by_s=20.0, took_s=9.0)  # the call before it in its place is unknown
+    assert limiter.margin_s == MARGIN_MIN_S
+
+
+def test_a_refusal_widens_a_learned_margin_and_calm_narrows_it_slowly():
+    limiter = UpdateLimiter(1)
+    margins = []
+    for number in range(3000):
+        limiter.answered(limiter.started(number), arrived_by_s=number, took_s=0.1 + 0.02 * (number % 2))
+        margins.append(limiter.margin_s)
+    assert margins[300] > margins[1500] > margins[2999] > MARGIN_MIN_S
+    assert margins[1700] - MARGIN_MIN_S == pytest.approx((margins[300] - MARGIN_MIN_S) / 2, rel=0.05)
+    limiter.throttled(3000.0)
+    assert limiter.margin_s > margins[100]
+
+
+def test_each_refusal_gives_up_a_place_and_at_most_half_of_all_at_once():
+    limiter, now_s = warmed(10)
+    for refused, left in enumerate([9, 8, 7, 6, 5, 5, 5], 1):
+        limiter.throttled(now_s + 1 + refused / 100)
+        assert limiter.share == left
+
+
+def test_a_share_of_one_is_never_given_up():
+    limiter, now_s = warmed(10)
+    for _ in range(30):
+        limiter.throttled(now_s + 1.0)
+        now_s = limiter.next_s(now_s)
+        limiter.started(now_s)
+    assert limiter.share == 1
+
+
+def test_no_window_holds_more_than_the_share():
+    limiter, now_s = warmed(10)
+    for _ in range(3):
+        limiter.throttled(now_s + 1.0)
+    starts = []
+    for _ in range(14):
+        now_s = limiter.next_s(now_s)
+        limiter.started(now_s)
+        starts.append(now_s)
+    assert most_in(starts, 1.0) == 7
+    assert starts[7] - starts[0] == pytest.approx(1 + MARGIN_MIN_S, abs=0.001)
+
+
+def tries_of(limiter, now_s, seconds, *, refuse):
+    """Return when greater shares were tried within so many seconds; ``refuse``: each try is refused."""
+    tries, end_s = [], now_s + seconds
+    while now_s < end_s:
+        now_s = limiter.next_s(now_s)
+        before = limiter.share
+        limiter.started(now_s)
+        if limiter.share > before:
+            tries.append(now_s)
+            if refuse:
+                limiter.throttled(now_s + 1.0)
+    return tries
+
+
+def test_a_greater_share_is_tried_again_soon_and_ever_later_when_that_is_vain():
+    limiter, now_s = warmed(10)
+    limiter.throttled(now_s + 1.0)
+    tries = tries_of(limiter, now_s, 400.0, refuse=True)
+    pauses_s = [later - earlier for earlier, later in itertools.pairwise(tries)]
+    assert tries[0] - now_s == pytest.approx(1.0 + PROBE_FIRST_S, abs=0.2)
+    assert pauses_s[:5] == pytest.approx([13.0, 25.0, 49.0, 61.0, 61.0], abs=1.0)
+    assert limiter.share == 9
+
+
+def test_a_share_comes_back_whole_when_nobody_else_takes_it():
+    limiter, now_s = warmed(10)
+    for _ in range(4):
+        limiter.throttled(now_s + 1.0)
+    assert limiter.share == 6
+    assert len(tries_of(limiter, now_s, 40.0, refuse=False)) == 4
+    assert limiter.share == 10
 
 
 def test_a_shorter_throttle_does_not_undo_a_longer_one():
@@ -122,7 +249,7 @@ def test_a_shorter_throttle_does_not_undo_a_longer_one():
 def test_more_earlier_calls_than_the_limit_count_by_the_latest():
     limiter = UpdateLimiter(2)
     limiter.preload([3.0, 1.0, 2.0, 2.9])
-    assert limiter.next_s(3.0) == pytest.approx(3.9 + MARGIN_S)
+    assert limiter.next_s(3.0) == pytest.approx(3.9 + MARGIN_FIRST_S)
 
 
 @given(

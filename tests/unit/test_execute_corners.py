@@ -449,14 +449,18 @@ def test_an_api_that_never_answers_is_given_up():
 
 
 def test_a_signal_and_a_deadline_end_a_run_with_what_was_under_way_recorded():
-    scene = Scene(singles(6))
-    scene.plan(*(([key], -1) for key in K))
-    scene.script = lambda transport, path, really: (scene.interrupt.arrived(15), really())[1]
+    keys = [f"K{n}" for n in range(30)]
+    scene = Scene(singles(30))
+    scene.plan(*(([key], -1) for key in keys))
+    scene.script = lambda transport, path, really: (
+        scene.interrupt.signal_number or scene.interrupt.arrived(15),
+        really(),
+    )[1]
     error = scene.engine.send()
     assert isinstance(error, SignalError)
     done = scene.counts()
     assert set(done) == {"confirmed", "unsent"}
-    assert sum(done.values()) == 6
+    assert sum(done.values()) == 30
     scene.script = honest
     scene.begin()
     scene.plan(([K[0]], -1))
