@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import json
 import os
 import pty
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 import sampling
+from crash.forks import AT_START, Forks
 from hypothesis import settings as hypothesis_settings
 
 from syncer.sandbox import Sandbox, SandboxConfig
@@ -114,6 +116,19 @@ class Night:
         return seen.decode()
 
     def run(self, *arguments: str, stdin: str | None = None, **extra: str) -> Done:
+        """Run the program to its end: as a fork, unless the test is about what a fork cannot show, or runs two at once."""
+        started = stdin is not None or any(name.startswith(AT_START) for name in {**self.environment, **extra})
+        running = shared_forks()
+        if started or not running.free.acquire(blocking=False):
+            return self.run_anew(*arguments, stdin=stdin, **extra)
+        try:
+            ended = running.run(self.folder, self.variables(**extra), *arguments, measured=True)
+        finally:
+            running.free.release()
+        return Done(ended.code, ended.document if "--json" in arguments else None, ended.out, ended.err)
+
+    def run_anew(self, *arguments: str, stdin: str | None = None, **extra: str) -> Done:
+        """Run the program from the start of its interpreter to its end."""
         finished = subprocess.run(
             [sys.executable, "-m", "syncer", *arguments],
             cwd=self.folder,
@@ -167,13 +182,25 @@ def night(tmp_path: Path) -> Iterator[OpenNight]:
     return begin
 
 
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Any]:
-    """Start the program as forks of one process that has loaded it: each a real process."""
-    from crash.forks import Forks
+_shared = contextlib.ExitStack()
 
-    with Forks() as running:
-        yield running
+
+@functools.cache
+def shared_forks() -> Forks:
+    """Return the one process, of each process of pytest, whose forks the runs of the program are."""
+    return _shared.enter_context(Forks())
+
+
+def pytest_unconfigure() -> None:
+    """Let that process end."""
+    _shared.close()
+    shared_forks.cache_clear()
+
+
+@pytest.fixture
+def forks() -> Forks:
+    """Start the program as forks of one process that has loaded it: each a real process."""
+    return shared_forks()
 
 
 def codes(count: int, **fields: str) -> tuple[Mapping[str, str], ...]:

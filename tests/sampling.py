@@ -57,9 +57,18 @@ def sample(items: Sequence[T], size: int, *, name: str) -> list[T]:
     return [items[draw.randrange(first, end)] for first, end in itertools.pairwise(bounds)]
 
 
-def share(items: Sequence[T], part: int, parts: int) -> Sequence[T]:
-    """Return one of so many parts of the items: tests that run at the same time each take one."""
-    return items[part::parts]
+def places(counted: int, size: int, *, name: str) -> list[int]:
+    """Return which of the places 1, 2, 3 … of a run are tried, given how many one run has passed.
+
+    Where everything is, the places go on a little: two runs do not pass quite the same number, and a test ends when a
+    run passes fewer than it is to be struck at.
+    """
+    return list(range(1, counted + 1 + counted // 5)) if WHOLE else sample(range(1, counted + 1), size, name=name)
+
+
+def parts(count: int) -> range:
+    """Return the numbers of the tests that share what is tried: one has enough time for a sample."""
+    return range(count if WHOLE else 1)
 
 
 def examples(count: int) -> int:

@@ -3,6 +3,9 @@
 A server process imports the program once; every run is a fork of it: a process of its own, with its own descriptors,
 its own SQLite connection and real HTTP. A run may be given a trap (traps.py), which counts the places that a run passes
 and ends or disturbs the process at the n-th of them.
+
+What a fork cannot show is the start of the interpreter itself: what is read from the environment then (`AT_START`), and
+what is loaded when. Whoever tests that starts a process of its own.
 """
 
 from __future__ import annotations
@@ -15,11 +18,17 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).resolve().parent.parent
+AT_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "OPENBLAS_", "OMP_")
+"""What an interpreter, or a library that it has loaded, reads from the environment once."""
+RUN_S_MAX = 120
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,10 @@ class Ended:
 
 
 class Forks:
-    """Client of one server process. Use as a context manager."""
+    """Client of one server process. Use as a context manager; one thread at a time may run something (`free`)."""
+
+    def __init__(self) -> None:
+        self.free = threading.Lock()
 
     def __enter__(self) -> Forks:
         environment = {**os.environ, "PYTHONPATH": str(TESTS), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -56,10 +68,17 @@ class Forks:
         self._server.stdout.close()
 
     def run(
-        self, folder: Path, variables: dict[str, str], *arguments: str, trap: dict[str, Any] | None = None
+        self,
+        folder: Path,
+        variables: dict[str, str],
+        *arguments: str,
+        trap: dict[str, Any] | None = None,
+        measured: bool = False,
     ) -> Ended:
-        """Run the program in `folder` to its end, whatever that is."""
-        request = {"folder": str(folder), "variables": variables, "arguments": arguments, "trap": trap}
+        """Run the program in `folder` to its end, whatever that is; `measured`: for the coverage, where it is asked for."""
+        request = {
+            "folder": str(folder), "variables": variables, "arguments": arguments, "trap": trap, "measured": measured,
+        }  # fmt: skip
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.write(json.dumps(request).encode() + b"\n")
@@ -82,43 +101,42 @@ def serve() -> None:
     import syncer.report.text  # noqa: F401
 
     passed = mmap.mmap(-1, 8)
-    for line in sys.stdin.buffer:
-        request = json.loads(line)
-        folder = Path(request["folder"])
-        passed[:8] = struct.pack("q", 0)
-        child = os.fork()
-        if child == 0:
-            _become(request, folder, passed)
-        _, status = os.waitpid(child, 0)
-        answer = {
-            "code": os.waitstatus_to_exitcode(status),
-            "passed": struct.unpack("q", passed[:8])[0],
-            "out": (folder / ".out").read_text(),
-            "err": (folder / ".err").read_text(),
-        }
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+    with tempfile.TemporaryDirectory() as kept:
+        streams = [Path(kept) / "out", Path(kept) / "err"]
+        for line in sys.stdin.buffer:
+            request = json.loads(line)
+            passed[:8] = struct.pack("q", 0)
+            child = os.fork()
+            if child == 0:
+                _become(request, streams, passed)
+            _, status = os.waitpid(child, 0)
+            out, err = (path.read_text(encoding="utf-8") for path in streams)
+            number = struct.unpack("q", passed[:8])[0]
+            answer = {"code": os.waitstatus_to_exitcode(status), "passed": number, "out": out, "err": err}
+            sys.stdout.write(json.dumps(answer) + "\n")
+            sys.stdout.flush()
 
 
-def _become(request: dict[str, Any], folder: Path, passed: mmap.mmap) -> None:
+def _become(request: dict[str, Any], streams: list[Path], passed: mmap.mmap) -> None:
     """Be the program, in this forked process; never return."""
     code: Any = 70
+    measuring = None
     try:
-        os.chdir(folder)
-        for place, (name, flags) in enumerate(
-            [
-                (os.devnull, os.O_RDONLY),
-                (".out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
-                (".err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
-            ]
-        ):
-            descriptor = os.open(name, flags, 0o600)
+        signal.alarm(RUN_S_MAX)  # nobody waits for ever for a run that hangs
+        os.chdir(request["folder"])
+        for place, path in enumerate([Path(os.devnull), *streams]):
+            descriptor = os.open(path, os.O_RDONLY if place == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             os.dup2(descriptor, place)
             os.close(descriptor)
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)
         os.environ.clear()
         os.environ.update(request["variables"])
+        time.tzset()
+        if request["measured"]:
+            from coverage import process_startup
+
+            measuring = process_startup(force=True)
         sys.argv = ["syncer", *request["arguments"]]
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if request["trap"] is not None:
@@ -135,6 +153,9 @@ def _become(request: dict[str, Any], folder: Path, passed: mmap.mmap) -> None:
         with contextlib.suppress(Exception):
             sys.stdout.flush()
             sys.stderr.flush()
+            if measuring is not None:
+                measuring.stop()
+                measuring.save()
         os._exit(code)
 
 

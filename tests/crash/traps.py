@@ -1,7 +1,8 @@
 """Places that a run passes, and what happens at the n-th of them. Installed in the forked process itself.
 
 kill      SIGKILL before or after the n-th commit or request (`commits-and-requests`), or before the n-th write, sync,
-          truncation or removal of the ledger's files (`disk`), a write being cut in half first when `torn` is set
+          truncation or removal of the ledger's files (`disk`), or around every durable change and every exchange of an upload
+          of own codes (`uploads`); a write being cut in half first when `torn` is set
 fail      the n-th of these disk operations fails once, as a disk does (`EIO`)
 fail_on   it fails, and so does every write after it: a disk that is full (`ENOSPC`) or broken (`EIO`)
 sabotage  (where) a function fails with the token in its error; child: it starts another program (security/canary.py)
@@ -19,6 +20,7 @@ import mmap
 import os
 import signal
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,8 @@ def set_trap(trap: dict[str, Any], passed: mmap.mmap) -> None:
     if trap["where"] == "commits-and-requests":
         _trap_commits(counter)
         _trap_requests(counter)
+    elif trap["where"] == "uploads":
+        _trap_uploads(counter)
     elif trap["where"] == "authority":
         _trust(trap["file"])
     elif trap["where"] == "clock":
@@ -93,15 +97,32 @@ def _trap_commits(counter: Counter) -> None:
 def _trap_requests(counter: Counter) -> None:
     from syncer.api.transport import Transport
 
-    call = Transport.call
+    Transport.call = _passing(counter, Transport.call)  # type: ignore[method-assign]
 
-    def passed_call(self: Any, *arguments: Any, **settings: Any) -> Any:
-        counter.pass_by()
-        reply = call(self, *arguments, **settings)
-        counter.pass_by()
-        return reply
 
-    Transport.call = passed_call  # type: ignore[method-assign]
+def _trap_uploads(counter: Counter) -> None:
+    from syncer.api.storage import StorageHost
+    from syncer.api.transport import Transport
+    from syncer.ledger.uploads import Uploads
+
+    for kind, name in (
+        (Uploads, "add"),
+        (Uploads, "change"),
+        (Uploads, "ended"),
+        (Transport, "call"),
+        (StorageHost, "post"),
+    ):
+        setattr(kind, name, _passing(counter, getattr(kind, name)))
+
+
+def _passing(counter: Counter, inner: Callable[..., Any]) -> Callable[..., Any]:
+    def passing(*arguments: Any, **named: Any) -> Any:
+        counter.pass_by()
+        result = inner(*arguments, **named)
+        counter.pass_by()
+        return result
+
+    return passing
 
 
 def _trust(file: str) -> None:

@@ -2,7 +2,8 @@
 
 Whole runs of the real program, one body per call: the server before the sandbox answers calls that were *not* processed
 with status 200 and a body that a lenient reader would take for a confirmation. Whatever the program then calls confirmed
-is held against the server's own record, and a task in doubt may never be created twice.
+is held against the server's own record, and a task in doubt may never be created twice. `make prove` tries every body,
+`make test` some that its commit chooses.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from catalogue.bodies import FIRST, alterations, must_fail
 from catalogue.front import Act, Front, body_of, bytes_of, changed
 from catalogue.kept import HEADER, SHORT
 from conftest import codes
+from sampling import covered, sample
 
 from syncer.ledger.ledger import Ledger
 from syncer.lifecycle.batch import Bucket
 
 VALID = b'{"total_updates":100,"codes_affected":100,"items":null,"changes":["a"]}'
-PARTS = 4
+BODIES_MAX = 80
+ALTERED_MAX = 60
+"""How many bodies, and how many altered answers of each kind, a sample has."""
 TASK = ("id", "reference", "state", "codes_affected", "created_by", "created_at", "started_at", "completed_at")
 PAGE = ((), ("count",), ("next",), ("previous",), ("results",), ("results", 0))
 ONE_CALL = {
@@ -85,19 +89,19 @@ def json_suite():
     return [(path.name, path.read_bytes()) for path in sorted(Path(folder).rglob("n_*.json"))] if folder else []
 
 
-OWN = list(must_fail(VALID))
-BODIES = [(f"own rules, part {part}", OWN[part::PARTS]) for part in range(PARTS)]
-BODIES += [("the JSONTestSuite", json_suite())]
-BODIES += [
-    ("the JSONTestSuite inside a member", [(name, VALID[:-1] + b',"x":' + body + b"}") for name, body in json_suite()])
-]
+BODIES = {
+    "own rules": list(must_fail(VALID)),
+    "the JSONTestSuite": json_suite(),
+    "the JSONTestSuite inside a member": [(name, VALID[:-1] + b',"x":' + body + b"}") for name, body in json_suite()],
+}
 
 
-@pytest.mark.parametrize("bodies", [each[1] for each in BODIES], ids=[each[0] for each in BODIES])
-def test_a_body_that_is_no_json_confirms_nothing(night, forks, record_property, bodies):
+@pytest.mark.parametrize("origin", BODIES)
+def test_a_body_that_is_no_json_confirms_nothing(night, forks, record_property, origin):
     """Each sync call is first answered with such a body and not processed: so each must be made a second time."""
-    if not bodies:
+    if not BODIES[origin]:
         pytest.skip("$JSON_TEST_SUITE names no folder with the suite; our own must-fail bodies are tested beside this")
+    bodies = sample(BODIES[origin], BODIES_MAX, name=origin)
     rows = rows_of(len(bodies), "sync")
     with night(codes=codes(len(rows)), updates_per_second=100_000) as here:
         here.environment.update(SHORT)
@@ -114,7 +118,7 @@ def test_a_body_that_is_no_json_confirms_nothing(night, forks, record_property, 
         assert (done.code, done.document["values"]["confirmed"]) == (0, len(rows)), done.out
         assert held(here) == dict(rows)
         assert_nothing_false(here, rows)
-    record_property("covered", ("bodies that are no JSON, as answers", len(bodies)))
+    covered(record_property, "bodies that are no JSON, as answers", len(bodies), len(BODIES[origin]))
 
 
 SYNC_PATHS = (
@@ -131,7 +135,8 @@ WELL_TYPED = re.compile(r"(total_updates|changes) |items (= None|= \{\}|missing)
 
 
 def test_no_member_of_a_wrong_type_confirms_a_sync_call(night, forks, record_property):
-    changes = alterations(*SYNC_PATHS)
+    every = alterations(*SYNC_PATHS)
+    changes = sample(every, ALTERED_MAX, name="sync")
     rows = rows_of(len(changes), "sync")
     with night(codes=codes(len(rows)), updates_per_second=100_000) as here:
         here.environment.update(SHORT)
@@ -157,12 +162,13 @@ def test_no_member_of_a_wrong_type_confirms_a_sync_call(night, forks, record_pro
         assert done.code in {0, 3}, done.out
         assert_nothing_false(here, rows)
         assert_all_arrives(forks, here, rows, "sync")
-    record_property("covered", ("answers with one member altered", len(changes)))
+    covered(record_property, "answers with one member altered", len(changes), len(every))
 
 
 def test_no_member_of_a_wrong_type_makes_a_task(night, forks, record_property):
     """The answer that names the task: the call was not processed, so no task is there, whatever the answer says."""
-    changes = alterations((), ("task_id",))
+    every = alterations((), ("task_id",))
+    changes = sample(every, ALTERED_MAX, name="makes a task")
     rows = rows_of(len(changes), "async")
     with night(codes=codes(len(rows)), updates_per_second=100_000, task_run_s=0.01) as here:
         here.environment.update(SHORT)
@@ -183,13 +189,14 @@ def test_no_member_of_a_wrong_type_makes_a_task(night, forks, record_property):
         assert done.code in {0, 3}, done.out
         assert_nothing_false(here, rows)
         assert_all_arrives(forks, here, rows, "async")
-    record_property("covered", ("answers with one member altered", len(changes)))
+    covered(record_property, "answers with one member altered", len(changes), len(every))
 
 
 def test_no_member_of_a_wrong_type_ends_a_task(night, forks, record_property):
     """Looks at running tasks, whose true answers say that they run: each altered one is made from one that says complete."""
-    changes = alterations(*PAGE, *(("results", 0, name) for name in TASK))
-    changes = [each for each in changes if not re.match(r"results\.0\.codes_affected = (0|1)$", each[0])]  # a count
+    every = alterations(*PAGE, *(("results", 0, name) for name in TASK))
+    every = [each for each in every if not re.match(r"results\.0\.codes_affected = (0|1)$", each[0])]  # a count
+    changes = sample(every, ALTERED_MAX, name="ends a task")
     rows = rows_of(3, "async")
     with night(codes=codes(len(rows)), task_run_s=3600) as here:
         here.environment.update(SHORT)
@@ -227,7 +234,7 @@ def test_no_member_of_a_wrong_type_ends_a_task(night, forks, record_property):
         assert done.code == 0, done.out
         assert held(here) == dict(rows)
         assert_nothing_false(here, rows)
-    record_property("covered", ("answers with one member altered", len(changes)))
+    covered(record_property, "answers with one member altered", len(changes), len(every))
 
 
 LIST = alterations(*PAGE, *(("results", 0, name) for name in TASK))
@@ -240,9 +247,10 @@ DETAILS = alterations(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("where", "changes"), [("list", LIST), ("task", DETAILS)], ids=["list", "details"])
-def test_no_member_of_a_wrong_type_proves_that_there_is_no_task(night, forks, record_property, where, changes):
+@pytest.mark.parametrize(("where", "every"), [("list", LIST), ("task", DETAILS)], ids=["list", "details"])
+def test_no_member_of_a_wrong_type_proves_that_there_is_no_task(night, forks, record_property, where, every):
     """The uploads' answers are lost; every look for one batch's task is altered in one way: none is made a second time."""
+    changes = sample(every, ALTERED_MAX, name=where)
     rows = rows_of(len(changes), "async")
     with night(codes=codes(len(rows)), updates_per_second=100_000, task_run_s=0.01) as here:
         here.environment.update(SHORT)
@@ -286,14 +294,13 @@ def test_no_member_of_a_wrong_type_proves_that_there_is_no_task(night, forks, re
         assert len(change_of) <= len(changes)
         assert_all_arrives(forks, here, rows, "async")
         assert_nothing_false(here, rows)
-    record_property("covered", ("answers with one member altered", len(changes)))
+    covered(record_property, "answers with one member altered", len(changes), len(every))
 
 
 def test_the_access_check_takes_any_answer(night, forks, record_property):
     paths = ((), ("id",), ("email",), ("permissions",), ("permissions", 0))
-    changes = [
-        each for each in alterations(*paths) if re.search(r"None|100|\[\]|\{\}|True|1.5|NaN|99|missing", each[0])
-    ]
+    every = [each for each in alterations(*paths) if re.search(r"None|100|\[\]|\{\}|True|1.5|NaN|99|missing", each[0])]
+    changes = sample(every, ALTERED_MAX // 2, name="access")
     with night() as here:
         here.environment.update(SHORT)
         at = []
@@ -307,4 +314,4 @@ def test_the_access_check_takes_any_answer(night, forks, record_property):
                 done = run(forks, here, "check", "--json", SYNCER_API__BASE_URL=front.url)
                 assert done.code in {0, 5, 12}, (name, done.out)
                 assert done.code != 0 or name == "all = {}" or not name.startswith("all"), name
-    record_property("covered", ("answers with one member altered", len(changes)))
+    covered(record_property, "answers with one member altered", len(changes), len(every))

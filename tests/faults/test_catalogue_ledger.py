@@ -95,7 +95,6 @@ def test_a_folder_that_may_not_be_written(place, forks, record_property, begin_w
         (place.folder / "syncer.db.lock").unlink()
     if begin_with == "no ledger":
         (place.folder / "syncer.db").unlink()
-    (place.folder / ".out").touch()
     place.folder.chmod(0o500)
     strike(place, forks, Ends(13, ("syncer.db", "cannot be"), ("write access",)), trap=NO_RIGHTS)
     place.folder.chmod(0o700)

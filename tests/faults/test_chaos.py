@@ -9,6 +9,7 @@ import time
 
 import pytest
 from conftest import codes
+from sampling import WHOLE, chance, covered
 
 HEADER = ("extended_id", "intended_market", "lot")
 KINDS = (
@@ -16,6 +17,7 @@ KINDS = (
     "task_fail", "wrong_count", "no_items",
 )  # fmt: skip
 CODES = 2400
+KILLS = 100 if WHOLE else 16
 
 
 def rows_of(version):
@@ -25,12 +27,12 @@ def rows_of(version):
 
 def rules(seed, probability):
     """Faults of all kinds, together striking about `probability` of the calls."""
-    chance = random.Random(seed)
+    draw = random.Random(seed)
     made = []
     for kind in KINDS:
         rule = {"kind": kind, "on": "any", "probability": probability / len(KINDS), "seconds": 0.2}
         if kind in {"status", "status_after"}:
-            rule["status_code"] = chance.choice([500, 502, 503, 504] + [429] * (kind == "status"))
+            rule["status_code"] = draw.choice([500, 502, 503, 504] + [429] * (kind == "status"))
             rule["seconds"] = 1
         made.append(rule)
     return tuple(made)
@@ -83,20 +85,20 @@ def test_after_a_few_runs_everything_is_confirmed(night, faults, seed):
             assert_promises_kept(here, rows_of(version))
 
 
-def test_killed_at_random_moments_the_next_run_completes_and_nothing_is_sent_twice(night):
-    """SIGKILL at 100 random moments of a run's life, by turns followed by the same file, a newer one, or resume."""
-    chance = random.Random(7)
+def test_killed_at_random_moments_the_next_run_completes_and_nothing_is_sent_twice(night, record_property):
+    """SIGKILL at random moments of a run's life, by turns followed by the same file, a newer one, or resume."""
+    draw = chance("moments of death")
     kills = 0
     version = 1
     with night(codes=codes(CODES), latency_s=0.01) as here:
         here.write("a.csv", HEADER, rows_of(version))
-        while kills < 100:
+        while kills < KILLS:
             process = here.start(
                 "sync", "a.csv", "--approve", SYNCER_API__SETTLE_S="0.05", SYNCER_API__UPDATES_PER_SECOND="60"
             )
             began_s = time.monotonic()
             # Half of the kills come while it reads and plans, half at a random moment of its sending.
-            moment_s = chance.uniform(0.25, 1.2)
+            moment_s = draw.uniform(0.25, 1.2)
             while process.poll() is None and time.monotonic() - began_s < moment_s:
                 time.sleep(0.002)
             if process.poll() is None:
@@ -114,3 +116,4 @@ def test_killed_at_random_moments_the_next_run_completes_and_nothing_is_sent_twi
         done = here.sync("a.csv", "--approve")
         assert done.code == 0, done.document
         assert_promises_kept(here, rows_of(version))
+    covered(record_property, "deaths at random moments", KILLS, 100)

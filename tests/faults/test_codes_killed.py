@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import signal
-import subprocess
-import sys
 
 import pytest
 from conftest import TOKEN
@@ -14,42 +12,13 @@ HEADER = ("id", "pallet_number")
 ROWS = [(f"ABCD{n:05d}", f"pal{n % 7}") for n in range(60)]
 POINTS_MAX = 40
 
-# Every durable change and every exchange with a host is a point before and a point after it; at the n-th one the
-# process is killed, as by a power cut.
-KILLER = """
-import os, signal, sys
-import syncer.ledger.uploads as uploads, syncer.api.transport as transport, syncer.api.storage as storage
-left = [int(sys.argv.pop(1))]
-def point():
-    left[0] -= 1
-    if left[0] == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-def around(kind, name):
-    inner = getattr(kind, name)
-    def wrapped(*arguments, **named):
-        point()
-        result = inner(*arguments, **named)
-        point()
-        return result
-    setattr(kind, name, wrapped)
-for name in ("add", "change", "ended"):
-    around(uploads.Uploads, name)
-around(transport.Transport, "call")
-around(storage.StorageHost, "post")
-sys.argv[0] = "syncer"
-from syncer.cli import main
-main()
-"""
 
-
-def run_killed(here, at_point, *arguments):
+def run_killed(here, forks, at_point, *arguments):
     """Run the program and kill it at a point; return whether it was killed."""
-    done = subprocess.run(
-        [sys.executable, "-c", KILLER, str(at_point), *arguments],
-        cwd=here.folder, env=here.variables(), capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode in {0, -signal.SIGKILL}, done.stderr
-    return done.returncode == -signal.SIGKILL
+    trap = {"where": "uploads", "do": "kill", "at": at_point}
+    done = forks.run(here.folder, here.variables(), *arguments, trap=trap)
+    assert done.code in {0, -signal.SIGKILL}, done.err
+    return done.code == -signal.SIGKILL
 
 
 def assert_one_ingestion(here, rows=ROWS):
@@ -66,13 +35,13 @@ def assert_one_ingestion(here, rows=ROWS):
 
 @pytest.mark.parametrize("again", [("resume",), ("upload", "a.csv")], ids=["resume", "same command"])
 @pytest.mark.parametrize("begin", range(1, POINTS_MAX, 4))
-def test_an_upload_killed_at_every_step_creates_one_ingestion(night, tmp_path_factory, begin, again):
+def test_an_upload_killed_at_every_step_creates_one_ingestion(night, forks, tmp_path_factory, begin, again):
     for at_point in range(begin, begin + 4):
         folder = tmp_path_factory.mktemp("killed")
         with night(codes=()) as here:
             here.folder = folder
             here.write("a.csv", HEADER, ROWS)
-            killed = run_killed(here, at_point, "codes", "upload", "a.csv")
+            killed = run_killed(here, forks, at_point, "codes", "upload", "a.csv")
             done = here.run("codes", *again, "--json")
             if done.document["uploads"] == []:  # killed before anything was recorded, or after the end
                 recorded = here.run("codes", "list", "--json").document["uploads"]
@@ -87,11 +56,11 @@ def test_an_upload_killed_at_every_step_creates_one_ingestion(night, tmp_path_fa
     assert begin + 4 < POINTS_MAX, "there are more points than are tried"
 
 
-def test_an_upload_that_is_killed_again_and_again_creates_one_ingestion(night):
+def test_an_upload_that_is_killed_again_and_again_creates_one_ingestion(night, forks):
     with night(codes=()) as here:
         here.write("a.csv", HEADER, ROWS)
         for at_point in (3, 4, 5, 4, 3, 6, 4, 5):
-            if not run_killed(here, at_point, "codes", "upload", "a.csv"):
+            if not run_killed(here, forks, at_point, "codes", "upload", "a.csv"):
                 break
         assert here.run("codes", "upload", "a.csv", "--json").code == 0
         assert_one_ingestion(here)

@@ -1,25 +1,29 @@
 """The process dies at every place where that could matter: at the n-th commit or request, for n = 1, 2, 3 … until a run ends.
 
+`make prove` takes every n, `make test` some that its commit chooses.
+
 Real SIGKILLs of real processes, a real ledger file, real HTTP. After each: the ledger is whole, the next runs complete, and
 the server's own record shows that nothing was lost, doubled, or overwritten by older data.
 """
 
 from __future__ import annotations
 
-import itertools
 import signal
 
 import pytest
 from conftest import codes
-from crash.forks import Forks
+from sampling import covered, parts, places
 
 from syncer.ledger.ledger import Ledger
 
 HEADER = ("extended_id", "intended_market", "product")
 MISSING = {"K000120", "K000270"}
 REFUSED = "K000280"
-PARTS = 4
+PARTS = parts(4)
+POINTS = 16
+"""How many of them a sample has, for each night."""
 RUNS_MAX = 6
+NEVER = 0
 
 
 def rows_of(version):
@@ -94,26 +98,33 @@ FAULTS = (
 )
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("night_before", [False, True], ids=["first night", "second night"])
-def test_killed_before_and_after_every_commit_and_request(night, record_property, night_before, part):
+def test_killed_before_and_after_every_commit_and_request(night, forks, record_property, night_before, part):
     missing = tuple(code for code in codes(300) if code["extended_id"] not in MISSING)
     # The refused value shall reach the API: a check before sending would keep it back.
     variables = {"SYNCER_API__SETTLE_S": "0.05", "SYNCER_API__POLL_S": "0.05", "SYNCER_PRODUCTS__CHECK": "false"}
-    with night(codes=missing, products=frozenset({"S1"}), faults=FAULTS, task_run_s=0.01) as here, Forks() as forks:
+    with night(codes=missing, products=frozenset({"S1"}), faults=FAULTS, task_run_s=0.01) as here:
         here.environment.update(variables)
-        for at in itertools.count(part + 1, PARTS):
+
+        def run_killed(at):
             (second_night if night_before else lambda here, _: first_night(here))(here, forks)
             here.write("a.csv", HEADER, rows_of(1))
             trap = {"where": "commits-and-requests", "do": "kill", "at": at}
-            died = forks.run(here.folder, here.variables(), "sync", "--json", "a.csv", "--approve", trap=trap)
+            return forks.run(here.folder, here.variables(), "sync", "--json", "a.csv", "--approve", trap=trap)
+
+        there_are, tried = run_killed(NEVER).passed, 0
+        for at in places(there_are, POINTS, name=f"crash points {night_before}")[part :: len(PARTS)]:
+            died = run_killed(at)
             if died.code != -signal.SIGKILL:
                 assert died.code == 3, (died.code, died.out, died.err)
                 assert died.passed < at
+                assert at > there_are * 0.5, "a run is much shorter than another"
                 break
+            tried += 1
             version = 2 if at % 3 == 0 else 1
             here.write("a.csv", HEADER, rows_of(version))
             settle(here, forks, version, resume=at % 3 == 1)
             assert_kept(here, version)
-            assert at < 2000, "the run has no end"
-    record_property("covered", ("crash points at commits and requests", (at - 1) // PARTS))
+    assert tried
+    covered(record_property, "crash points at commits and requests", tried, there_are // len(PARTS))

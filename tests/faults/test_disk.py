@@ -1,5 +1,7 @@
 """The disk fails, fills up, or loses power at the n-th operation on the ledger's files, for n = 1, 2, 3 … until none is left.
 
+`make prove` takes every n, `make test` some that its commit chooses.
+
 SQLite's own VFS is trapped (tests/crash/disk.py): real processes, a real file system. For power cuts, every operation of a
 run is recorded, and the disk's possible contents after each are made anew: what was synced is there, what was not may be
 there, in part, or not at all.
@@ -8,9 +10,7 @@ there, in part, or not at all.
 from __future__ import annotations
 
 import copy
-import itertools
 import json
-import random
 import shutil
 import signal
 import sqlite3
@@ -19,12 +19,17 @@ from contextlib import closing
 import pytest
 from conftest import codes
 from crash.disk import sqlite_library
-from crash.forks import Forks
+from sampling import WHOLE, chance, covered, parts, places
 
 from syncer.ledger.ledger import Ledger
 
 HEADER = ("extended_id", "intended_market")
-PARTS = 4
+PARTS = parts(4)
+OPERATIONS = 9
+"""How many of them a sample has, for each way to fail."""
+IMAGES = 4 if WHOLE else 1
+"""How many states of the disk are looked at after each operation, when the power is cut."""
+NEVER = 0
 CODES = 130
 SECTOR = 512
 
@@ -36,10 +41,10 @@ def rows_of(version):
 
 
 @pytest.fixture
-def second_night(night, tmp_path_factory):
+def second_night(night, forks, tmp_path_factory):
     """A ledger on which version 0 is confirmed, to start from again and again; the next file is version 1."""
     variables = {"SYNCER_API__SETTLE_S": "0.05", "SYNCER_API__POLL_S": "0.05"}
-    with night(codes=codes(CODES), task_run_s=0.01) as here, Forks() as forks:
+    with night(codes=codes(CODES), task_run_s=0.01) as here:
         here.environment.update(variables)
         here.write("a.csv", HEADER, rows_of(0))
         assert forks.run(here.folder, here.variables(), "sync", "--json", "a.csv").code == 0
@@ -79,17 +84,24 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_disk_fails_at_every_operation(second_night, record_property, kind, part):
     here, forks, begin = second_night
-    for at in itertools.count(part + 1, PARTS):
+
+    def run_struck(at):
         begin()
         trap = {"where": "disk", "at": at, **KINDS[kind]}
-        struck = forks.run(here.folder, here.variables(), "sync", "--json", "a.csv", "--approve", trap=trap)
+        return forks.run(here.folder, here.variables(), "sync", "--json", "a.csv", "--approve", trap=trap)
+
+    there_are, tried = run_struck(NEVER).passed, 0
+    for at in places(there_are, OPERATIONS, name=f"disk {kind}")[part :: len(PARTS)]:
+        struck = run_struck(at)
         if struck.passed < at:
             assert struck.code == 0, struck.out
+            assert at > there_are * 0.5, "a run is much shorter than another"
             break
+        tried += 1
         if "kill" in kind:
             assert struck.code == -signal.SIGKILL
         elif struck.code != 0:  # a failure that SQLite gets over by itself is none
@@ -97,8 +109,8 @@ def test_the_disk_fails_at_every_operation(second_night, record_property, kind, 
             assert struck.document["error"]["next"]
             assert "Traceback" not in struck.err
         assert_recovers(here, forks)
-        assert at < 2000, "the run has no end"
-    record_property("covered", (f"disk operations at which was simulated: {kind}", (at - 1) // PARTS))
+    assert tried
+    covered(record_property, f"disk operations at which was simulated: {kind}", tried, there_are // len(PARTS))
 
 
 def operations(log):
@@ -226,7 +238,7 @@ def test_a_power_cut_loses_nothing_that_was_committed(second_night, tmp_path, re
 
 def cut_the_power(start, recorded, committed, image):
     """Cut the power after every operation; return how many states were looked at, and which had lost a commit."""
-    chance = random.Random(5)
+    draw = chance("power cuts")
     disk = Disk(start)
     commits = states = 0
     lost = []
@@ -235,8 +247,8 @@ def cut_the_power(start, recorded, committed, image):
             commits += 1
             continue
         disk.apply(what, name, offset, data)
-        for _ in range(4):
-            write_image(image, disk.after_power_cut(chance))
+        for _ in range(IMAGES):
+            write_image(image, disk.after_power_cut(draw))
             states += 1
             try:
                 whole = dump(image / "syncer.db") in committed[commits : commits + 2]
