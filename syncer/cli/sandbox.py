@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from syncer.cli.frame import command
+from syncer.cli.frame import command, options
 from syncer.errors import SignalError, UsageError
 
 
@@ -38,6 +38,10 @@ def sandbox_command(
     seed: int,
 ) -> None:
     """Run the local emulator of the API, on loopback, until Ctrl-C."""
+    # A signal is only noted from here on, whatever is being loaded: an exception could be lost in what catches all.
+    interrupt = options().interrupt
+    interrupt.graceful = True
+
     import json
 
     from syncer.sandbox import SandboxConfig, serve
@@ -56,7 +60,11 @@ def sandbox_command(
     )
     try:
         with suppress(SignalError):
-            serve(config, lambda url: click.echo(f"sandbox listening on {url} (Ctrl-C ends it)"))
+            serve(
+                config,
+                announce=lambda url: click.echo(f"sandbox listening on {url} (Ctrl-C ends it)"),
+                ended=lambda: interrupt.signal_number is not None,
+            )
     except ValueError as error:
         raise UsageError(
             f"the sandbox cannot be set up so: {error}", next="docs/sandbox.md says what it takes"

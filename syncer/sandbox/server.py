@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from types import TracebackType
 
@@ -10,6 +11,8 @@ from syncer.sandbox.config import SandboxConfig
 from syncer.sandbox.state import SandboxState
 from syncer.sandbox.storage import StorageHandler
 from syncer.sandbox.wire import Host
+
+END_LOOK_S = 0.1
 
 
 class Sandbox(SandboxState):
@@ -39,19 +42,13 @@ class Sandbox(SandboxState):
         self._api.close()
         self._storage.close()
 
-    def serve_forever(self) -> None:
-        """Serve in this thread until interrupted."""
-        self._storage.start()
-        self._api.serve_forever(0.1)
 
+def serve(config: SandboxConfig, announce: Callable[[str], None], ended: Callable[[], bool]) -> None:
+    """Run a sandbox until ``ended`` says so; ``announce`` is told where it listens.
 
-def serve(config: SandboxConfig, announce: Callable[[str], None]) -> None:
-    """Run a sandbox until Ctrl-C; ``announce`` is told where it listens."""
-    sandbox = Sandbox(config)
-    announce(sandbox.url)
-    try:
-        sandbox.serve_forever()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        sandbox.close()
+    This thread, to which signals come, answers no calls: what ends a call is ended with it, and nobody would know.
+    """
+    with Sandbox(config) as sandbox:
+        announce(sandbox.url)
+        while not ended():
+            time.sleep(END_LOOK_S)
