@@ -67,7 +67,11 @@ Connection._commit_impl = _step_around_commit
 
 
 def open_ledger(database, step):
-    """Open the ledger for a process on the database, which outlives it; it may die before and after every commit."""
-    _engine.pool = StaticPool(lambda: database, dialect=_engine.dialect)
+    """Open the ledger for a process on the database, which outlives it; it may die before and after every commit.
+
+    All processes share the database's one connection. So a dead one may not touch it when its remains are collected,
+    whenever that is: a pool would roll back what a living one is writing.
+    """
+    _engine.pool = StaticPool(lambda: database, dialect=_engine.dialect, reset_on_return=None)
     _steps[:] = [step]
     return Ledger(Path("sim"), _engine.connect(), None)
