@@ -55,7 +55,8 @@ def check(explicit: Path | None, environ: Mapping[str, str], cwd: Path, clock: C
     except SyncerError as error:
         return [CheckResult("configuration", "", error)]
     jobs = ", ".join(settings.jobs)
-    findings = [CheckResult("configuration", f"{settings.path or 'built-in defaults'}; jobs: {jobs}")]
+    whose = "built-in defaults" if settings.path is None else f"{settings.path}, which no other account can change"
+    findings = [CheckResult("configuration", f"{whose}; jobs: {jobs}")]
     findings.append(_check_ledger(settings, clock))
     findings += _check_access(settings, clock)
     return findings

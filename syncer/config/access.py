@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from syncer.config.settings import CREDENTIAL_NAME, Settings
+from syncer.config.secrets import CommandSecret, credential, one_line, secret_file
+from syncer.config.settings import CREDENTIAL_NAME, JobSettings, Settings
 from syncer.errors import ConfigError
+from syncer.safe.files import read_trusted
 from syncer.safe.masking import TOKEN_VARIABLE, Secret, remember
+from syncer.safe.trust import UntrustedError
 
 
 def _beside(path: Path | None, name: str) -> Path:
@@ -43,7 +44,9 @@ def find_authority(settings: Settings, path: Path | None) -> str | None:
         return None
     file = _beside(path, settings.api.ca_file)
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")
+        text = read_trusted(file)[0].decode("utf-8", "replace")
+    except UntrustedError as error:
+        raise ConfigError(f"api.ca_file: {error.strerror}", next=error.remedy) from None
     except OSError as error:
         raise ConfigError(f"api.ca_file, {file}, cannot be read: {error.strerror}") from None
     if "-----BEGIN CERTIFICATE-----" not in text:
@@ -52,33 +55,33 @@ def find_authority(settings: Settings, path: Path | None) -> str | None:
 
 
 def find_token(settings: Settings, environ: Mapping[str, str], path: Path | None) -> Secret | None:
-    """Return the token: from the environment, else ``api.token_file``, else systemd's credentials; None: nowhere."""
+    """Return the token; None: nowhere. From the environment, its file, systemd's credential, or its command."""
+    api = settings.api
     if environ.get(TOKEN_VARIABLE):
         return _token(environ[TOKEN_VARIABLE], TOKEN_VARIABLE)
-    if settings.api.token_file is not None:
-        file = _beside(path, settings.api.token_file)
-        return _token(_read_token(file, private=True), str(file))
-    if environ.get("CREDENTIALS_DIRECTORY"):
-        file = Path(environ["CREDENTIALS_DIRECTORY"]) / CREDENTIAL_NAME
-        if file.is_file():
-            return _token(_read_token(file, private=False), str(file))
-    return None
+    if api.token_file is not None:
+        file = _beside(path, api.token_file)
+        return _token(secret_file(file, "api.token_file"), str(file))
+    given = credential(environ, CREDENTIAL_NAME)
+    if given is not None:
+        return _token(secret_file(given, "LoadCredential", private=False), str(given))
+    return None if api.token_command is None else CommandSecret(api.token_command, "api.token_command", _token)
 
 
-def _read_token(file: Path, *, private: bool) -> str:
-    """Read a token file. A name under which no file is may be the token itself, put into the wrong setting: unsaid."""
-    try:
-        with file.open(encoding="utf-8") as opened:
-            if private and os.name == "posix" and os.fstat(opened.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise ConfigError(f"the token file {file} can be read by others", next=f"chmod 600 {file}")
-            return opened.read()
-    except FileNotFoundError:
-        raise ConfigError(
-            f"the file that api.token_file names is not in {file.parent}; the setting holds a file's name, not a token"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise ConfigError(f"the token file {file} cannot be read: {words}") from None
+def find_password(job: JobSettings, environ: Mapping[str, str], path: Path | None) -> Secret | None:
+    """Return the password of a job's database; None when only its address may hold one. Places as for the token."""
+    source, where = job.source, f"jobs.{job.name}.source"
+    if source.password is not None:
+        return source.password
+    if source.password_file is not None:
+        file = _beside(path, source.password_file)
+        return one_line(secret_file(file, f"{where}.password_file"), f"what stands in {file}")
+    given = credential(environ, f"source-{job.name}")
+    if given is not None:
+        return one_line(secret_file(given, "LoadCredential", private=False), f"what stands in {given}")
+    if source.password_command is None:
+        return None
+    return CommandSecret(source.password_command, f"{where}.password_command", one_line)
 
 
 def _token(text: str, place: str) -> Secret:

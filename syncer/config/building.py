@@ -19,6 +19,7 @@ from syncer.config.settings import (
     name_of,
 )
 from syncer.errors import did_you_mean
+from syncer.safe.addresses import holds_secret
 from syncer.safe.masking import TOKEN_VARIABLE
 
 _URL_PASSWORD = re.compile(r"://[^/]*@")
@@ -129,6 +130,21 @@ def _section(kind: type[Any], table: Any, where: str, faults: list[str], also: t
                 shown = "not shown" if is_secret(check) else _URL_PASSWORD.sub("://…@", repr(table[name]))
                 faults.append(f"{where}.{name} is {shown}, but must be {error}")
     return kind(**values)
+
+
+def secret_keys(raw: Mapping[str, Any]) -> list[str]:
+    """Return the settings of a file that hold a password: a database's, by itself or in its address."""
+    found = []
+    jobs = raw.get("jobs")
+    for name, job in jobs.items() if isinstance(jobs, dict) else ():
+        source = job.get("source") if isinstance(job, dict) else None
+        if not isinstance(source, dict):
+            continue
+        if "password" in source:
+            found.append(f"jobs.{name}.source.password")
+        if isinstance(source.get("url"), str) and holds_secret(source["url"]):
+            found.append(f"jobs.{name}.source.url")
+    return found
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: list[str], prefix: str, faults: list[str]) -> None:

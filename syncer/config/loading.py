@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from syncer.config import access
-from syncer.config.building import build
+from syncer.config.building import build, secret_keys
 from syncer.config.jobs import job_faults, refuse_shared_fields
 from syncer.config.settings import ENVIRONMENT_PREFIX, Settings
 from syncer.errors import ConfigError
+from syncer.safe.files import Folder, read_trusted
 from syncer.safe.masking import TOKEN_VARIABLE
+from syncer.safe.trust import UntrustedError, others_may_read, quoted
 
 CONFIG_VARIABLE = "SYNCER_CONFIG"
 
@@ -38,11 +40,16 @@ def load_settings(
     settings = replace(settings, path=path)
     refuse_shared_fields(settings.jobs)
     token, ca_file = access.find_token(settings, environ, path), access.find_authority(settings, path)
+    passwords = {name: access.find_password(job, environ, path) for name, job in settings.jobs.items()}
+    jobs = {
+        name: replace(job, source=replace(job.source, password=passwords[name])) for name, job in settings.jobs.items()
+    }
     ledger_url = access.find_ledger(settings.ledger.url, path, cwd)
     return replace(
         settings,
         api=replace(settings.api, token=token, ca_file=ca_file),
         ledger=replace(settings.ledger, url=ledger_url),
+        jobs=jobs,
     )
 
 
@@ -60,16 +67,32 @@ def _find_file(explicit: Path | None, environ: Mapping[str, str], cwd: Path, *, 
             raise ConfigError(f"there is no configuration file {named}", next="syncer init writes one")
         return cwd / named
     default = cwd / "config.toml"
-    return default if default.is_file() else None
+    if not default.is_file():
+        return None
+    try:
+        Folder.above(default).close()  # nobody named this file: whoever can put one here decides where the token goes
+    except UntrustedError as error:
+        words = f"{default} is not used: {error.strerror}"
+        raise ConfigError(words, next=f"{error.remedy}; or name the file that is meant: --config FILE") from None
+    return default
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    """Read a file that only this account or root can have written; one with a password in it is for nobody else."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        content, found = read_trusted(path)
+        raw = tomllib.loads(content.decode("utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except UntrustedError as error:
+        raise ConfigError(f"{path} is not used: {error.strerror}", next=error.remedy) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
+    holding = secret_keys(raw)
+    if holding and others_may_read(found):
+        words = f"holds a password ({', '.join(holding)}) and can be read by others"
+        raise ConfigError(f"{path} {words}: its mode is {found.st_mode & 0o777:04o}", next=f"chmod 600 {quoted(path)}")
+    return raw
 
 
 def _from_environment(environ: Mapping[str, str], raw: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:

@@ -182,6 +182,13 @@ _positive_seconds = partial(_number, least=0.001, most=86_400)
 _percent = partial(_number, least=0, most=100)
 
 
+def _command(value: Any) -> tuple[str, ...]:
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list) or not listed or not all(isinstance(text, str) for text in listed) or not listed[0]:
+        raise ValueError('a list of a program and its arguments: ["vault", "read", "-field=password", "secret/erp"]')
+    return tuple(listed)
+
+
 def _secret(value: Any) -> Secret:
     return Secret(_text(value))
 
@@ -198,6 +205,9 @@ class ApiSettings:
     base_url: str = setting(_base_url, "https://api.scantrust.com", "the API's address; http for loopback alone")
     token_file: str | None = setting(
         _text, None, "a file with the token, readable by its owner alone; relative to the configuration file"
+    )
+    token_command: tuple[str, ...] | None = setting(
+        _command, None, "a program, and its arguments, that prints the token (of a vault); run without a shell"
     )
     ca_file: str | None = setting(
         _text, None,
@@ -223,7 +233,7 @@ class ApiSettings:
         if self.token is None:
             raise ConfigError(
                 f"there is no API token: set {TOKEN_VARIABLE}, or api.token_file, or give systemd a credential "
-                f"named {CREDENTIAL_NAME}",
+                f"named {CREDENTIAL_NAME}, or set api.token_command",
                 next=f"export {TOKEN_VARIABLE}=…, then: syncer check",
             )
         return self.token
@@ -397,12 +407,24 @@ class TableSettings:
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """A query that a job reads when no file is named. ``url`` may hold a password, so it is never shown."""
+    """A query that a job reads when no file is named. ``url`` may hold a password, so it is never shown.
+
+    ``password`` is the one that was found, wherever it stood.
+    """
 
     url: Secret | None = setting(
         _secret,
         None,
-        "of a database that is read when no file is named, as SQLAlchemy writes it; better in the environment",
+        "of a database that is read when no file is named, as SQLAlchemy writes it; better without its password",
+    )
+    password: Secret | None = setting(
+        _secret, None, "of the database, as it is (in an address it is escaped); better in the environment"
+    )
+    password_file: str | None = setting(
+        _text, None, "a file with it, readable by its owner alone; relative to the configuration file"
+    )
+    password_command: tuple[str, ...] | None = setting(
+        _command, None, "a program, and its arguments, that prints the password (of a vault); run without a shell"
     )
     query: str | None = setting(_text, None, "the SELECT whose columns are text, whole numbers or dates")
 

@@ -56,7 +56,15 @@ def _open_query(job: JobSettings, observe: Callable[[int], None], table: TableFo
         )
     from syncer.source.query import QuerySource
 
-    return QuerySource(job.source.url.reveal(), job.source.query, job=job.name, observe=observe, table=table)
+    password = job.source.password
+    return QuerySource(
+        job.source.url.reveal(),
+        job.source.query,
+        job=job.name,
+        password=None if password is None else password.reveal(),
+        observe=observe,
+        table=table,
+    )
 
 
 def _rules(job: JobSettings, key: tuple[str, ...]) -> RowRules:

@@ -183,6 +183,7 @@ def reader_of(
 def connection_of(settings: Settings) -> Connection:
     """Return how to reach the API; raise `ConfigError` when there is no token."""
     token = settings.api.require_token()
+    token.reveal()  # a command that gives none is told before anything is recorded
     return Connection(
         base_url=settings.api.base_url,
         token=token.reveal,

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus
 
 import pyarrow as pa
 
@@ -22,23 +20,15 @@ from syncer.errors import ConfigError, SourceError, SyncerError
 from syncer.model import Chunk, Dialect, SourceInfo
 from syncer.safe.files import spool
 from syncer.source.chunks import text_chunk
+from syncer.source.database import Mask, address_of, make_read_only, read_only, shown_address, wrapped
 from syncer.source.foreign import quiet
+from syncer.source.statement import single_select
 from syncer.source.table import UNDECLARED, TableForm, key_names
 from syncer.source.tables import CHUNK_ROWS, checked_header, finished
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, CursorResult
+    from sqlalchemy import URL, CursorResult
 
-_READS = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/|\()*(?:select|with|values|table)\b", re.IGNORECASE | re.DOTALL)
-_SECRET_OPTION = re.compile(r"pass|pwd|secret|token|key|cred|auth|odbc_connect", re.IGNORECASE)
-_ODBC_PASSWORD = re.compile(r"(?:pwd|password)\s*=\s*(\{[^}]*\}|[^;]*)", re.IGNORECASE)
-_READ_ONLY = {
-    "sqlite": "PRAGMA query_only = ON",
-    "mysql": "SET SESSION TRANSACTION READ ONLY",
-    "mariadb": "SET SESSION TRANSACTION READ ONLY",
-    "oracle": "SET TRANSACTION READ ONLY",
-}
-"""What makes a connection or its first transaction read-only; PostgreSQL's drivers have an option for it."""
 _TEXT = "VARCHAR(255)"
 _CASTS = {dt.datetime: "DATE"}
 """What is asked for instead of a type that is not taken; text by default."""
@@ -57,6 +47,7 @@ class QuerySource:
         query: str,
         *,
         job: str,
+        password: str | None = None,
         observe: Callable[[int], None] = lambda rows: None,
         key: Sequence[str] | None = None,
         table: TableForm = UNDECLARED,
@@ -66,16 +57,18 @@ class QuerySource:
         self._table = table
         self._strict: frozenset[str] | None = None
         self.warnings = notes
-        address = _address(url, job)
+        address = address_of(url, job, password)
         self._mask = Mask(url, address)
         self.name = shown_address(address)
-        if not _READS.match(query):
-            raise ConfigError(f"jobs.{job}.source.query must be a SELECT: what it reads is all that is wanted of it")
+        try:
+            statement = single_select(query)
+        except ValueError as error:
+            raise ConfigError(f"jobs.{job}.source.query {error}") from None
         self._digest, self._size_bytes, self._rows = hashlib.sha256(), 0, 0
         self._spool: IO[bytes] = spool()
         try:
             with quiet():
-                self.header = self._read(address, query, observe)
+                self.header = self._read(address, statement, observe)
             self._keys = key_names(self.header, key)
         except SyncerError:
             self.close()
@@ -98,18 +91,18 @@ class QuerySource:
         """Let go of the rows."""
         self._spool.close()
 
-    def _read(self, address: URL, query: str, observe: Callable[[int], None]) -> tuple[str, ...]:
+    def _read(self, address: URL, statement: str, observe: Callable[[int], None]) -> tuple[str, ...]:
         from sqlalchemy import create_engine
         from sqlalchemy.pool import NullPool
 
-        engine = create_engine(_read_only_address(address), poolclass=NullPool, hide_parameters=True)
+        engine = create_engine(read_only(address, self._job), poolclass=NullPool, hide_parameters=True)
         options = {"stream_results": True, "max_row_buffer": CHUNK_ROWS, "no_parameters": True}
         if engine.dialect.name == "postgresql":
             options["postgresql_readonly"] = True
         try:
             with engine.connect().execution_options(**options) as connection:  # never committed
-                _make_read_only(connection)
-                result = connection.exec_driver_sql(query.rstrip().rstrip(";"))
+                make_read_only(connection)
+                result = connection.exec_driver_sql(wrapped(engine.dialect.name, statement))
                 if not result.returns_rows:
                     raise SourceError("the query gives no rows", file=self.name, next=f"jobs.{self._job}.source.query")
                 names = [str(name) for name in result.keys()]  # noqa: SIM118
@@ -209,62 +202,3 @@ def _text(value: Any) -> str | None:
         except UnicodeDecodeError:
             return None
     return None
-
-
-class Mask:
-    """Takes what is secret in an address out of a text."""
-
-    def __init__(self, url: str, address: URL) -> None:
-        found = {str(address.password or ""), url, address.render_as_string(hide_password=False)}
-        for name, value in address.query.items():
-            if _SECRET_OPTION.search(name):
-                for text in (value,) if isinstance(value, str) else value:
-                    found |= {text, *_ODBC_PASSWORD.findall(text)}
-        spelled = {
-            spell for text in found for spell in (text, quote(text, safe=""), quote_plus(text), repr(text)[1:-1])
-        }
-        self._secrets = sorted(spelled - {""}, key=len, reverse=True)
-
-    def __call__(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
-
-
-def shown_address(address: URL) -> str:
-    """Return an address for people: without its password and its options."""
-    from sqlalchemy import URL
-
-    database = address.database and address.database.partition("?")[0]
-    return URL.create(
-        address.drivername, address.username, None, address.host, address.port, database
-    ).render_as_string()
-
-
-def _address(url: str, job: str) -> URL:
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        return make_url(url)
-    except (ArgumentError, ValueError):
-        raise ConfigError(
-            f"jobs.{job}.source.url is no address as SQLAlchemy writes it (it is not shown: it may hold a password)",
-            next="write it like postgresql://user:password@host/database, with %40 for an @ in the password",
-        ) from None
-
-
-def _read_only_address(address: URL) -> URL:
-    """Return the address under which SQLite opens its file to read alone, and makes none."""
-    if address.get_backend_name() != "sqlite" or address.database in {None, "", ":memory:"}:
-        return address
-    database = str(address.database)
-    if not database.startswith("file:"):
-        database = "file:" + quote(database)
-    return address.set(database=database).update_query_dict({"mode": "ro", "uri": "true"})
-
-
-def _make_read_only(connection: Connection) -> None:
-    statement = _READ_ONLY.get(connection.dialect.name)
-    if statement is not None:
-        connection.exec_driver_sql(statement)

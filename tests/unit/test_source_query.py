@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import make_url
 
 from syncer.errors import ConfigError, SignalError, SourceError
-from syncer.source import query as module
-from syncer.source.query import Mask, QuerySource, shown_address
+from syncer.source.database import Mask, shown_address
+from syncer.source.query import QuerySource
+from syncer.source.statement import single_select
 
 PASSWORD = "p@ss/wörd canary"
 ROWS = [("K1", "007", 7), ("K2", None, 0), ("K3", "NA", None)]
@@ -115,19 +116,16 @@ def test_what_is_no_select_is_refused(base, query):
     assert len(read(opened(base))[0]) == 3
 
 
-@pytest.mark.parametrize(
-    "query", ["SELECT 1; DELETE FROM export", "WITH x AS (SELECT 1) DELETE FROM export RETURNING lot"]
-)
-def test_the_database_itself_refuses_to_write(base, query):
+def test_the_database_itself_refuses_to_write(base):
     with pytest.raises(SourceError, match="query failed"):
-        opened(base, query)
+        opened(base, "WITH x AS (SELECT 1) DELETE FROM export RETURNING lot")
     assert len(read(opened(base))[0]) == 3
 
 
 def test_selects_are_known_behind_comments_and_colons_and_percents_stand_for_themselves(base):
     query = "-- of last night\n/* all */ (SELECT extended_id, '12:30 :x %s' AS t FROM export LIMIT 1);\n"
     assert read(opened(base, query.replace("(", "").replace(")", "")))[0] == [("K1", "12:30 :x %s")]
-    assert module._READS.match(query)
+    assert single_select(query) == query[: query.rindex(";")]
 
 
 def test_a_missing_file_is_refused_and_not_made(tmp_path):

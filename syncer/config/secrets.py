@@ -1,0 +1,94 @@
+"""Secrets that do not stand in the configuration: from a file, a systemd credential, or a command that prints one.
+
+What always holds: a file is nobody else's to change; a command is started without a shell, when its secret is first
+needed, once, and without this program's own variables; neither its output nor what it says is ever shown.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from syncer.errors import ConfigError
+from syncer.safe.files import read_trusted
+from syncer.safe.masking import Secret
+from syncer.safe.trust import UntrustedError, others_may_read, quoted
+
+COMMAND_S_MAX = 60.0
+"""How long a command may take; vaults answer within seconds."""
+OWN_VARIABLES = "SYNCER_"
+
+
+class CommandSecret(Secret):
+    """A secret that a command prints. ``reveal`` runs it, the first time."""
+
+    __slots__ = ("_command", "_setting", "_take")
+
+    def __init__(self, command: Sequence[str], setting: str, take: Callable[[str, str], Secret]) -> None:
+        super().__init__("")
+        self._command, self._setting, self._take = tuple(command), setting, take
+
+    def reveal(self) -> str:
+        """Return the secret; raise `ConfigError` when the command gives none."""
+        if not self._value:
+            self._value = self._take(_printed(self._command, self._setting), f"what {self._setting} prints").reveal()
+        return self._value
+
+
+def _printed(command: Sequence[str], setting: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
+    by_hand = f"run the command of {setting} by hand, then: syncer check"
+    try:
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            timeout=COMMAND_S_MAX, check=False,
+        )  # fmt: skip
+        text = done.stdout.decode("utf-8")
+    except OSError as error:
+        raise ConfigError(f"the command of {setting} cannot be started: {error.strerror}", next=by_hand) from None
+    except subprocess.TimeoutExpired:
+        words = f"the command of {setting} did not end within {COMMAND_S_MAX:g} s"
+        raise ConfigError(words, next=by_hand) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"the command of {setting} prints no text", next=by_hand) from None
+    if done.returncode != 0:
+        raise ConfigError(f"the command of {setting} ended with exit code {done.returncode}", next=by_hand)
+    return text
+
+
+def secret_file(file: Path, setting: str, *, private: bool = True) -> str:
+    """Return what a file holds that ``setting`` names; ``private``: raise `ConfigError` when others may read it.
+
+    A name under which no file is may be the secret itself, put into the wrong setting: it is not repeated.
+    """
+    try:
+        content, found = read_trusted(file)
+        if private and others_may_read(found):
+            raise ConfigError(f"the file of {setting}, {file}, can be read by others", next=f"chmod 600 {quoted(file)}")
+        return content.decode("utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"the file that {setting} names is not in {file.parent}; the setting holds a file's name, not the secret"
+        ) from None
+    except UntrustedError as error:
+        raise ConfigError(f"{setting}: {error.strerror}", next=error.remedy) from None
+    except (OSError, UnicodeDecodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigError(f"the file of {setting}, {file}, cannot be read: {words}") from None
+
+
+def credential(environ: Mapping[str, str], name: str) -> Path | None:
+    """Return the file of one of systemd's credentials; None when it was not given."""
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    file = Path(folder) / name if folder else None
+    return file if file is not None and os.path.lexists(file) else None
+
+
+def one_line(text: str, place: str) -> Secret:
+    """Return a password: one line, as it is but for its end; raise `ConfigError` when it is none."""
+    line = text.removesuffix("\n").removesuffix("\r")
+    if not line or "\n" in line or "\0" in line:
+        raise ConfigError(f"{place} is no password: it must be one line")
+    return Secret(line)
