@@ -20,7 +20,7 @@
 
 What always holds: every error that a user can see is one of these, says what happened (to which file and line), and
 carries ``next``: the command or the change that helps; neither holds the token. Exit code 3 (finished, but some rows
-are not confirmed) is not an error: the run did its work, and the report says which rows need somebody.
+are not confirmed) is not an error: the run did its work, and the report says which rows need a person.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ class IllegalTransitionError(SyncerError):
 
 
 class StaleStateError(IllegalTransitionError):
-    """The ledger holds another state than this process has seen: somebody else wrote to it. Nothing was changed."""
+    """The ledger holds another state than this process has seen: another process wrote to it. Nothing was changed."""
 
     default_next = (
         "see that no other run uses this ledger, and that its file system has locks; then: syncer resume; "

@@ -45,7 +45,7 @@ _REACH = select(t.jobs.c.reach).where(t.jobs.c.id == bindparam("job_id"))
 _STOPPED = (
     update(t.runs)
     .where(t.runs.c.id != bindparam("run_id"), t.runs.c.ended_at.is_(None))
-    .values(state="stopped", ended_at=bindparam("at"), error="the process ended without a word")
+    .values(state="stopped", ended_at=bindparam("at"), error="the process died before it could record why")
 )
 
 

@@ -3,7 +3,7 @@
 Theory first. A batch is a set of key values with their data that travels in one update call. What makes its life
 hard is that the API has no idempotency key: a call whose answer is lost may or may not have been processed. So the
 ledger says *before* the request that it is about to be made (`SENDING`), and a batch whose answer is lost, or that is
-found `SENDING` by a new process, is `IN_DOUBT`: its values are held until somebody knows.
+found `SENDING` by a new process, is `IN_DOUBT`: its values are held until that is known.
 
     PLANNED     recorded, not on its way. The only state from which a call may start.
     SENDING     a call may be on its way. Committed before the first byte leaves.

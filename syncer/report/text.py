@@ -1,4 +1,4 @@
-"""Text for people: what happened, what needs somebody, what to type. Built with rich, which knows the terminal."""
+"""Text for people: what happened, what needs a person, what to type. Built with rich, which knows the terminal."""
 
 from __future__ import annotations
 

@@ -151,3 +151,15 @@ def test_the_page_of_commands_is_what_the_programs_help_says():
     )  # fmt: skip
     shown = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     assert made.stdout == shown, "the help has changed: make docs"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_sentences_can_be_read_in_one_breath(document):
+    if document.name in {"api.md", "cli.md", "CHANGELOG.md"}:
+        pytest.skip("facts with their sources, the program's own help, and single lines")
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = re.sub(r"^[|#].*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    paragraphs = (" ".join(part.split()) for part in re.split(r"\n\s*\n|\n(?=[-*0-9])", text))
+    sentences = (one for part in paragraphs for one in re.split(r"(?<=[.!?:;·])\s+", part))
+    assert [one for one in sentences if len(one.split()) > 40] == []
