@@ -67,8 +67,10 @@ class CallSample:
 class SyncResult:
     """The outcome of ``plan``, ``sync`` or ``resume``.
 
-    ``values`` sums to the values planned. ``earlier_in_doubt`` counts values of earlier runs that are still not
-    settled. ``error`` is what stopped the command; None when it came to its end.
+    ``values`` sums to the values planned. ``runs`` are all of them when `resume` finished several. ``earlier`` counts
+    values of earlier runs that ended unmatched or rejected in this one; ``unplanned`` are runs that ended before their
+    plan was stored, so that their files have to be synced again. ``earlier_in_doubt`` counts values of earlier runs
+    that are still not settled. ``error`` is what stopped the command; None when it came to its end.
     """
 
     command: str
@@ -88,6 +90,9 @@ class SyncResult:
     changes: tuple[FieldChanges, ...] = ()
     notes: tuple[str, ...] = ()
     earlier_in_doubt: int = 0
+    earlier: Mapping[Bucket, int] = field(default_factory=dict)
+    runs: tuple[Run, ...] = ()
+    unplanned: tuple[Run, ...] = ()
     error: SyncerError | None = None
 
     @property
@@ -98,8 +103,9 @@ class SyncResult:
         unsettled = sum(count for bucket, count in self.values.items() if bucket not in _FINE)
         if self.command == "plan":
             unsettled = 0
-        unclear = self.rows.invalid or self.rows.held or unsettled or self.discarded_fields or self.earlier_in_doubt
-        return EXIT_NOT_CONFIRMED if unclear else EXIT_OK
+        of_rows = self.rows.invalid or self.rows.held or unsettled or self.discarded_fields
+        of_others = self.earlier_in_doubt or any(self.earlier.values()) or self.unplanned
+        return EXIT_NOT_CONFIRMED if of_rows or of_others else EXIT_OK
 
     @property
     def state(self) -> str:

@@ -89,11 +89,11 @@ def sync_command(
 
 
 @command("resume", examples=("syncer resume", "syncer resume --job erp --deadline 3600"))
-@click.option("--job", help="Which job's last run.")
+@click.option("--job", help="Only the runs of this job.")
 @click.option("--approve", is_flag=True, help="Go on although a guard would stop the run.")
 @deadline_option
 def resume_command(job: str | None, approve: bool, deadline: float | None) -> None:
-    """Finish the last run from the ledger alone, without its file."""
+    """Finish all open runs from the ledger alone, without their files."""
     from syncer.commands import runs
 
     with environment_of() as environment:

@@ -18,14 +18,14 @@ from syncer.errors import ConfigError, OutputError, UsageError
 from syncer.execute.context import EngineSettings
 from syncer.guards.export import Guards
 from syncer.ledger.ledger import Ledger
-from syncer.lifecycle.batch import OPEN, Bucket, State
+from syncer.lifecycle.batch import Bucket
 from syncer.model import KEY_SEPARATOR, Mode, Plan
 from syncer.process.clock import utc_text
 from syncer.products.check import ProductCheck, by_api, by_copy
 from syncer.request import SyncRequest
 from syncer.results import CallSample, Seconds, SyncResult
 from syncer.runs.inputs import open_inputs
-from syncer.runs.intake import Intake, is_unique, plan_files, refuse_shared_fields
+from syncer.runs.intake import Intake, is_unique, plan_files, refuse_shared_fields, related
 from syncer.runs.results_folder import prepare_results, write_results
 from syncer.runs.session import Session, connection_of, reader_of
 from syncer.runs.session import session as open_session
@@ -88,7 +88,8 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
             program=f"syncer {__version__}, process {os.getpid()} on {socket.gethostname()}",
         )
         intake: Intake | None = None
-        with _session(ledger, run, connection, settings, request, environment, started_s) as session:
+        jobs = related(ledger.jobs(), run.job, validator.fields)
+        with _session(ledger, run, connection, settings, request, environment, started_s, jobs=jobs) as session:
             if session.settle():
                 begun_s = clock.monotonic_s()
                 vet = _product_check(settings, request, environment, ledger, session, started_s)
@@ -102,23 +103,28 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
         result = _with_plan(session.result(SyncResult("sync")), intake, sources, validator)
         if request.results is not None and intake is not None and intake.stop is None:
             try:
-                write_results(request.results, ledger.planned_outcomes(run.id), intake, sources, validator)
+                outcomes, ended = ledger.planned_outcomes(run.id), session.ended_earlier()
+                write_results(request.results, outcomes, intake, sources, validator, ended)
             except OutputError as error:
                 result = replace(result, error=result.error or error)
     return result
 
 
 def resume(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
-    """Finish the last run from the ledger alone, without its files."""
+    """Finish all open runs (of all jobs, or of one) from the ledger alone, without their files.
+
+    A run that ended before its plan was stored sent nothing, and cannot be resumed: that is said, and is never 0.
+    """
     started_s = environment.clock.monotonic_s()
     connection = connection_of(settings)
     with Ledger.open_to_write(settings.ledger.url, at=utc_text(environment.clock.wall_s())) as ledger:
-        newest = ledger.runs(most=1, job_name=request.job)
-        if not newest:
+        open_runs, unplanned = ledger.open_runs(request.job), tuple(ledger.planless_runs(request.job))
+        last = ledger.runs(most=1, job_name=request.job, planned=True)
+        runs = open_runs or last or list(unplanned[:1])
+        if not runs:
             return SyncResult("resume", notes=("there is no run to resume",))
-        # A run that died before its plan was stored sent nothing; what can be resumed is the last one with a plan.
-        run = next(iter(ledger.runs(most=1, job_name=newest[0].job.name, planned=True)), newest[0])
-        left = ledger.batches(states=[State.PLANNED, *sorted(OPEN)], job_id=run.job.id, most=1)
+        run, *others = runs
+        jobs = None if request.job is None else [job.id for job in ledger.jobs() if job.name == request.job]
         with _session(
             ledger,
             run,
@@ -127,17 +133,24 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
             request,
             environment,
             started_s,
-            record_end=bool(left) or run.exit_code is None,
+            jobs=jobs,
+            others=others,
+            record_end=bool(open_runs) or run.exit_code is None,
         ) as session:
             if session.settle():
-                if not run.planned:
+                if unplanned and not open_runs:
+                    first = unplanned[0]
                     raise UsageError(
-                        f"run {run.id} ended before its plan was stored, so nothing of it was sent",
-                        next="syncer sync FILE",
+                        f"run {first.id} ended before its plan was stored, so nothing of it was sent",
+                        next=f"syncer sync FILE --job {first.job.name}",
                     )
                 session.send()
-        planless = f"run {newest[0].id} ended before its plan was stored: sync its file again"
-        return session.result(SyncResult("resume", notes=() if run.id == newest[0].id else (planless,)))
+        notes = tuple(
+            f"run {one.id} of job {one.job.name} ended before its plan was stored, so nothing of it was sent: "
+            f"syncer sync FILE --job {one.job.name}"
+            for one in unplanned
+        )
+        return session.result(SyncResult("resume", notes=notes, unplanned=unplanned))
 
 
 def _session(
@@ -149,6 +162,8 @@ def _session(
     environment: Environment,
     started_s: float,
     *,
+    jobs: Sequence[int] | None,
+    others: Sequence[Run] = (),
     record_end: bool = True,
 ) -> AbstractContextManager[Session]:
 
@@ -169,6 +184,8 @@ def _session(
         started_s=started_s,
         deadline_s=None if deadline_s is None else started_s + deadline_s,
         observe=environment.on_progress,
+        jobs=jobs,
+        others=others,
         record_end=record_end,
     )
 

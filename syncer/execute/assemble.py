@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,6 @@ from syncer.api.transport import Transport
 from syncer.execute.context import Context, EngineSettings
 from syncer.execute.engine import Engine, Progress
 from syncer.execute.lanes import ThreadLanes
-from syncer.execute.reconcile import Reach
 from syncer.process.clock import Clock, seconds_between, utc_text
 from syncer.process.signals import Interrupt
 
@@ -65,9 +64,10 @@ def make_engine(
     *,
     interrupt: Interrupt,
     deadline_s: float | None,
+    jobs: Sequence[int] | None,
     observe: Callable[[Progress], None],
 ) -> tuple[Engine, ThreadLanes]:
-    """Return an engine for `run`, and its lanes, which the caller closes."""
+    """Return an engine that works for `run` on the batches of `jobs` (ids; None: all), and its lanes to be closed."""
     lanes = ThreadLanes(lambda: connection.connect(clock), connection.concurrency, clock)
     updates = UpdateLimiter(connection.updates_per_second)
     updates.preload(_started_lately(ledger, clock))
@@ -81,7 +81,7 @@ def make_engine(
         reads=ReadLimiter(connection.reads_per_minute),
         settings=settings,
         new_suffix=lambda: secrets.token_hex(4),
-        reach=Reach(*ledger.reach(run.job)),
+        jobs=jobs,
     )
     return Engine(context, interrupt=interrupt, deadline_s=deadline_s, observe=observe), lanes
 
@@ -93,7 +93,7 @@ def _started_lately(ledger: Ledger, clock: Clock) -> list[float]:
     return [now_s - min(max(seconds_between(at, wall_s), 0.0), REMEMBERED_S) for at in started]
 
 
-def quarantine_s(ledger: Ledger, run: Run, settings: EngineSettings, clock: Clock) -> float:
+def quarantine_s(ledger: Ledger, jobs: Sequence[int] | None, settings: EngineSettings, clock: Clock) -> float:
     """Return the monotonic time before which no newer data may be sent; 0.0 when there is no such time.
 
     A sync call whose answer was lost was sent again with the same data, and confirmed; the lost one may still land.
@@ -102,7 +102,7 @@ def quarantine_s(ledger: Ledger, run: Run, settings: EngineSettings, clock: Cloc
     """
     now, wall_s = clock.uptime(), clock.wall_s()
     wait_s = 0.0
-    for at, lost in ledger.lost_syncs(run.job):
+    for at, lost in ledger.lost_syncs(jobs):
         if lost.boot and lost.boot == now.boot:
             waited_s = now.seconds - lost.seconds
         else:

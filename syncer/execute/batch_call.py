@@ -11,7 +11,7 @@ from syncer.model import KEY_SEPARATOR, Kind
 if TYPE_CHECKING:
     from syncer.execute.context import Context
     from syncer.execute.lanes import Call
-    from syncer.ledger.values import Batch, Item
+    from syncer.ledger.values import Batch, Item, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,13 @@ class LoadedBatch:
 
     batch: Batch
     items: tuple[Item, ...]
-    key: tuple[str, ...]
+    run: Run
+    """The run that planned it, tonight's or an earlier one: what travels with the values is its own."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The key columns that select its codes."""
+        return self.run.job.key
 
     @property
     def keys(self) -> list[str]:
@@ -50,10 +56,10 @@ class LoadedBatch:
         data: dict[str, str] = json.loads(self.items[0].data)
         return data
 
-    def call(self, reference: str, campaign: int | None) -> Call:
+    def call(self, reference: str) -> Call:
         """Return the one call that carries this batch; everything it needs is worked out now, not in a lane."""
         if self.batch.kind == Kind.ASYNC:
-            constraints, scm_data = self.constraints(), self.scm_data()
+            constraints, scm_data, campaign = self.constraints(), self.scm_data(), self.run.campaign
             return lambda client: client.upload_async(constraints, scm_data, reference, campaign)
         data_key, items = self.key[0], self.sync_items()
         return lambda client: client.upload_sync(data_key, items)
@@ -61,4 +67,4 @@ class LoadedBatch:
 
 def load_batch(context: Context, batch: Batch) -> LoadedBatch:
     """Read the values of a batch."""
-    return LoadedBatch(batch, tuple(context.ledger.items(batch)), context.run.job.key)
+    return LoadedBatch(batch, tuple(context.ledger.items(batch)), context.owner(batch))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from syncer.api.limits import ReadLimiter, UpdateLimiter
     from syncer.execute.lanes import Call, Lanes
     from syncer.ledger.ledger import Ledger
-    from syncer.ledger.values import Run
+    from syncer.ledger.values import Batch, Job, Run
     from syncer.ledger.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -84,12 +84,15 @@ class Context:
     settings: EngineSettings
     new_suffix: Callable[[], str]
     """Makes a reference unlike any other: random, from outside, so that a simulation can repeat itself."""
-    reach: Reach
+    jobs: Sequence[int] | None = None
+    """The jobs whose open batches this engine drives, by id; None: all."""
     evidence: FieldEvidence = field(default_factory=FieldEvidence)
     counts: RequestCounts = field(default_factory=RequestCounts)
     tally: Tally = field(default_factory=Tally)
     stop: SyncerError | None = None
     health: Health = field(init=False)
+    _owners: dict[int, Run] = field(default_factory=dict)
+    _reaches: dict[int, Reach] = field(default_factory=dict)
     _handlers: dict[int, Callable[[Any], None]] = field(default_factory=dict)
     _tickets: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -103,6 +106,26 @@ class Context:
     def at(self) -> str:
         """Return the wall time as the ledger writes it."""
         return utc_text(self.clock.wall_s())
+
+    def owner(self, batch: Batch) -> Run:
+        """Return the run that planned a batch: its job's name and key, its campaign and uniqueness are the batch's."""
+        if batch.run_id not in self._owners:
+            found = self.ledger.run(batch.run_id)
+            assert found is not None  # noqa: S101  the ledger holds no batch without its run
+            self._owners[batch.run_id] = found
+        return self._owners[batch.run_id]
+
+    def reach(self, job: Job) -> Reach:
+        """Return how many codes a value of a job's key selects, as far as it was learned."""
+        if job.id not in self._reaches:
+            self._reaches[job.id] = Reach(*self.ledger.reach(job))
+        return self._reaches[job.id]
+
+    def learn_reach(self, job: Job, learned: Reach) -> None:
+        """Remember what a batch taught about the reach of a job's key."""
+        if learned != self.reach(job):
+            self._reaches[job.id] = learned
+            self.writer.learn_reach(job.id, {"low": learned.low, "high": learned.high})
 
     @property
     def in_flight(self) -> int:

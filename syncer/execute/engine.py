@@ -74,9 +74,9 @@ class Engine:
         """
         context = self.context
         wall_s = context.clock.wall_s()
-        for batch in context.ledger.batches(states=[State.IN_DOUBT], job_id=context.run.job.id):
+        for batch in context.ledger.batches(states=[State.IN_DOUBT], job_ids=context.jobs):
             self._doubts.add(batch, context.now_s())
-        for batch in context.ledger.batches(states=[State.SUBMITTED], job_id=context.run.job.id):
+        for batch in context.ledger.batches(states=[State.SUBMITTED], job_ids=context.jobs):
             self._watch.add(batch, waited_s=max(0.0, seconds_between(batch.changed_at, wall_s)))
         return self._run()
 
@@ -108,6 +108,8 @@ class Engine:
             if context.stop is None:
                 due_s = min(part.dispatch(now_s) for part in (self._doubts, self._watch, self._sender))
             if not context.in_flight and (context.stop is not None or self._finished()):
+                if isinstance(context.stop, DeadlineError) and self._finished():
+                    context.stop = None  # nothing was left when it came
                 self._show(now_s)
                 return context.stop
             for ticket, answer in context.lanes.wait(min(due_s, now_s + WAIT_MAX_S)):

@@ -49,7 +49,7 @@ class Outcomes:
             case Finding.ALL:
                 context.writer.confirmed(batch, codes_affected, context.at(), attempt_id=attempt_id)
                 context.tally.confirmed += batch.size
-                self._learn(batch, codes_affected)
+                self._learn(loaded, codes_affected)
             case Finding.SOME:
                 unmatched = [loaded.items[place].id for place in judgement.unmatched]
                 context.writer.miscounted(
@@ -71,7 +71,7 @@ class Outcomes:
                     pieces=_smaller(loaded),
                     attempt_id=attempt_id,
                 )
-                if not context.run.unique:
+                if not loaded.run.unique:
                     self._probes.update(child.id for child in children)
                 self.go_on(children)
 
@@ -84,23 +84,21 @@ class Outcomes:
         """Forget a batch that will not be judged any more: refused, failed, or left in doubt."""
         self._probes.discard(batch.id)
 
-    def _learn(self, batch: Batch, codes_affected: int) -> None:
-        context = self._context
-        if context.run.unique:
+    def _learn(self, loaded: LoadedBatch, codes_affected: int) -> None:
+        context, batch, run = self._context, loaded.batch, loaded.run
+        if run.unique:
             return
-        if context.reach.exceeded(codes_affected, batch.size, context.settings.max_reach_factor):
+        reach = context.reach(run.job)
+        if reach.exceeded(codes_affected, batch.size, context.settings.max_reach_factor):
             average = codes_affected / batch.size
             context.stop = context.stop or GuardError(
                 f"batch {batch.id} reached {codes_affected} codes with {batch.size} values ({average:.1f} each); "
-                f"never more than {context.reach.high:.1f} each were seen before",
+                f"never more than {reach.high:.1f} each were seen before",
                 next=f"syncer status {batch.run_id}, look at the values of batch {batch.id} in the portal; "
                 "if the reach is right: syncer resume --approve",
             )
             return
-        learned = context.reach.learned(codes_affected, batch.size)
-        if learned != context.reach:
-            context.reach = learned
-            context.writer.learn_reach(batch.job_id, {"low": learned.low, "high": learned.high})
+        context.learn_reach(run.job, reach.learned(codes_affected, batch.size))
 
 
 def _smaller(loaded: LoadedBatch) -> list[Piece]:

@@ -53,7 +53,7 @@ class Sender:
         self.not_before_s = 0.0
 
     def feed_plan(self) -> None:
-        """From now on send what the ledger holds as planned for the job, too."""
+        """From now on send what the ledger holds as planned for the jobs, too."""
         self._feeding = True
 
     def again(self, batch: Batch) -> None:
@@ -67,7 +67,7 @@ class Sender:
     def _fill_page(self) -> bool:
         if self._feeding and not self._page and not self._fed:
             found = self._context.ledger.batches(
-                states=[State.PLANNED], job_id=self._context.run.job.id, after_id=self._last_id, most=FEED_BATCHES
+                states=[State.PLANNED], job_ids=self._context.jobs, after_id=self._last_id, most=FEED_BATCHES
             )
             if found:
                 self._last_id = found[-1].id
@@ -90,8 +90,8 @@ class Sender:
         context, batch = self._context, loaded.batch
         context.counts.retries += batch.attempts > 0
         number = batch.attempts + 1
-        reference = f"{context.run.job.name}-r{batch.run_id}-b{batch.id}-a{number}-{context.new_suffix()}"
-        call = loaded.call(reference, context.run.campaign)
+        reference = f"{loaded.run.job.name}-r{batch.run_id}-b{batch.id}-a{number}-{context.new_suffix()}"
+        call = loaded.call(reference)
         sending, attempt_id = context.writer.start(batch, reference, context.at())
         sent = replace(loaded, batch=sending)
         ticket = context.start_update(call, lambda answer: self._on_answer(sent, attempt_id, ticket, answer), slot_s)
@@ -126,13 +126,12 @@ class Sender:
 
     def _on_sync_answer(self, loaded: LoadedBatch, attempt_id: int, answer: SyncAnswer) -> None:
         named = answer.items or {}
-        run = self._context.run
         judgement = judge_named(
             loaded.keys,
             answer.codes_affected,
             None if answer.items is None else named.keys(),
-            unique=run.unique,
-            reach=self._context.reach,
+            unique=loaded.run.unique,
+            reach=self._context.reach(loaded.run.job),
         )
         if judgement.finding is not Finding.UNCLEAR:
             self._context.evidence = self._context.evidence.with_answer(

@@ -179,7 +179,8 @@ class TaskWatch:
     def _settle(self, task_id: str, watched: Watched) -> None:
         context, batch = self._context, watched.batch
         assert watched.codes_affected is not None  # noqa: S101  only complete tasks come here
-        judgement = judge_count(batch.size, watched.codes_affected, unique=context.run.unique, reach=context.reach)
+        run = context.owner(batch)
+        judgement = judge_count(batch.size, watched.codes_affected, unique=run.unique, reach=context.reach(run.job))
         if judgement.finding is Finding.UNCLEAR and self._outcomes.probing:
             return
         if judgement.finding is Finding.UNPROVEN and not self._nothing_to_learn():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, insert, select, update
 
 from syncer.errors import LedgerError
-from syncer.ledger import audit, check, migrate, past_runs, plans, reads, uploads
+from syncer.ledger import audit, check, endings, migrate, past_runs, plans, reads, uploads
 from syncer.ledger import schema as t
 from syncer.ledger.database import create_file, ledger_error, ledger_path, open_engine, refuse_empty, refuse_planted
 from syncer.ledger.lock import LedgerLock, was_whole
@@ -151,15 +151,15 @@ class Ledger:
         with self.transaction() as connection:
             yield from plans.known(connection, job.id, keys)
 
-    def open_keys(self, job: Job) -> Iterator[pa.LargeStringArray]:
-        """Stream the keys whose batch may still reach the API."""
+    def open_keys(self, job: Job, fields: Sequence[str] = ()) -> Iterator[pa.LargeStringArray]:
+        """Stream the keys whose batch may still reach the API, by whichever job with this key and these fields."""
         with self.transaction() as connection:
-            yield from plans.open_keys(connection, job.id)
+            yield from plans.open_keys(connection, reads.kin(connection, job, fields))
 
-    def unsent(self, job: Job) -> Iterator[CarriedBlock]:
-        """Stream the values that earlier runs planned and never sent."""
+    def unsent(self, job: Job, fields: Sequence[str] = ()) -> Iterator[CarriedBlock]:
+        """Stream the values that earlier runs planned and never sent, by any job with this key and these fields."""
         with self.transaction() as connection:
-            yield from plans.unsent(connection, job.id)
+            yield from plans.unsent(connection, reads.kin(connection, job, fields))
 
     def job(self, name: str, key: Sequence[str]) -> Job | None:
         """Return a job; None when no run of it was ever recorded."""
@@ -205,7 +205,7 @@ class Ledger:
         self,
         *,
         states: Sequence[State] = tuple(State),
-        job_id: int | None = None,
+        job_ids: Sequence[int] | None = None,
         run_id: int | None = None,
         after_id: int = 0,
         most: int | None = None,
@@ -213,7 +213,7 @@ class Ledger:
         """Return batches that were not split, oldest first."""
         with self.transaction() as connection:
             return reads.batches_in(
-                connection, states=states, job_id=job_id, run_id=run_id, after_id=after_id, most=most
+                connection, states=states, job_ids=job_ids, run_id=run_id, after_id=after_id, most=most
             )
 
     def items(self, batch: Batch) -> list[Item]:
@@ -235,10 +235,10 @@ class Ledger:
         with self.transaction() as connection:
             return reads.attempts_since(connection, at)
 
-    def lost_syncs(self, job: Job) -> list[tuple[str, Uptime]]:
-        """Return when the answers of the job's last sync calls were lost: each may still be on its way."""
+    def lost_syncs(self, job_ids: Sequence[int] | None) -> list[tuple[str, Uptime]]:
+        """Return when the answers of the last sync calls of some jobs (None: all) were lost: each may be on its way."""
         with self.transaction() as connection:
-            return reads.lost_syncs(connection, job.id)
+            return reads.lost_syncs(connection, job_ids)
 
     def bucket_counts(self, run_id: int) -> dict[Bucket, int]:
         """Count the values of a run by where they stand now."""
@@ -264,6 +264,26 @@ class Ledger:
         """Stream where every value of a run ended: key, source id, line, bucket, and what was said about it."""
         with self.transaction() as connection:
             yield from reads.planned_outcomes(connection, run_id)
+
+    def newest_event(self) -> int:
+        """Return the id of the last thing that happened to a batch."""
+        with self.transaction() as connection:
+            return endings.newest_event(connection)
+
+    def ended_since(self, event_id: int, but: Sequence[int]) -> Iterator[endings.EndedValue]:
+        """Stream the values that ended unmatched or rejected after an event, of all runs `but` some."""
+        with self.transaction() as connection:
+            yield from endings.ended_since(connection, event_id, but)
+
+    def open_runs(self, job_name: str | None = None) -> list[Run]:
+        """Return the runs of which something is left to be sent or settled, newest first."""
+        with self.transaction() as connection:
+            return reads.open_runs(connection, job_name)
+
+    def planless_runs(self, job_name: str | None = None) -> list[Run]:
+        """Return, per job, the newest run when it ended before its plan was stored."""
+        with self.transaction() as connection:
+            return reads.planless_runs(connection, job_name)
 
     def sources(self, run_id: int) -> list[SourceRecord]:
         """Return the input files of a run."""

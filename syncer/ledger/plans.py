@@ -24,7 +24,7 @@ from syncer.ledger.bulk import (
     raw_cursor,
     state_blocks,
 )
-from syncer.ledger.reads import batches_in
+from syncer.ledger.reads import batches_in, kin
 from syncer.ledger.transitions import change_state
 from syncer.lifecycle.batch import OPEN, Event, State
 from syncer.model import CarriedBlock, Kind, KnownBlock
@@ -60,7 +60,7 @@ _BATCH_COLUMNS = (
     "changed_at",
 )
 _OF_STATES = """FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
-    WHERE b.job_id = ? AND NOT b.split AND b.state IN ({marks})"""
+    WHERE b.job_id IN (SELECT value FROM json_each(?)) AND NOT b.split AND b.state IN ({marks})"""
 
 
 def payload_ids(connection: Connection, fingerprints: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -95,18 +95,18 @@ def known(connection: Connection, job_id: int, keys: pa.LargeStringArray) -> Ite
         yield KnownBlock(block, ids)
 
 
-def open_keys(connection: Connection, job_id: int) -> Iterator[pa.LargeStringArray]:
+def open_keys(connection: Connection, job_ids: Sequence[int]) -> Iterator[pa.LargeStringArray]:
     """Stream the keys whose batch may have reached the API, or still may: their newer rows are held back."""
     states = sorted(state.value for state in OPEN)
     statement = "SELECT i.key " + _OF_STATES.format(marks=", ".join("?" * len(states)))
-    for block, _ in key_blocks(connection, statement, [job_id, *states]):
+    for block, _ in key_blocks(connection, statement, [json.dumps(job_ids), *states]):
         yield block
 
 
-def unsent(connection: Connection, job_id: int) -> Iterator[CarriedBlock]:
+def unsent(connection: Connection, job_ids: Sequence[int]) -> Iterator[CarriedBlock]:
     """Stream the values of batches that were planned and never sent, oldest first."""
     statement = "SELECT i.key, i.payload_id, i.source_id, i.line " + _OF_STATES.format(marks="?") + " ORDER BY i.id"
-    for keys, (ids, source_ids, lines) in key_blocks(connection, statement, [job_id, State.PLANNED.value]):
+    for keys, (ids, source_ids, lines) in key_blocks(connection, statement, [json.dumps(job_ids), State.PLANNED.value]):
         yield CarriedBlock(keys, ids, source_ids, lines)
 
 
@@ -122,7 +122,7 @@ _JOB_FIELDS = update(t.jobs).where(t.jobs.c.id == bindparam("job_id")).values(fi
 def store_plan(connection: Connection, run: Run, plan: Plan, source_ids: Sequence[int], *, at: str) -> None:
     """Record the plan of `run`. ``source_ids[n]`` is the ledger's id of the file at position *n*."""
     ids = _store_payloads(connection, plan)
-    for batch in batches_in(connection, states=[State.PLANNED], job_id=run.job.id):
+    for batch in batches_in(connection, states=[State.PLANNED], job_ids=kin(connection, run.job, plan.fields)):
         change_state(connection, batch, Event.REPLANNED, run_id=run.id, at=at, detail=f"replanned by run {run.id}")
     first_batch = _next_id(connection, t.batches)
     first_item = _next_id(connection, t.items)

@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, case, false, func, select
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.values import Attempt, Batch, Item, Job, Run, SourceRecord
-from syncer.lifecycle.batch import BUCKET_OF, Bucket, State
+from syncer.lifecycle.batch import BUCKET_OF, OPEN, Bucket, State
 from syncer.model import shown_key
 from syncer.process.clock import Uptime
 
@@ -36,6 +36,15 @@ def jobs(connection: Connection) -> list[Job]:
     return [_job(row) for row in connection.execute(select(t.jobs).order_by(t.jobs.c.id))]
 
 
+def kin(connection: Connection, job: Job, fields: Sequence[str]) -> list[int]:
+    """Return the jobs (ids) with the key of `job` that write one of its fields, itself among them.
+
+    A job that was renamed is one of them: what counts is which codes a value selects, not the name that it came by.
+    """
+    written = {*job.fields, *fields}
+    return [one.id for one in jobs(connection) if one.id == job.id or (one.key == job.key and written & {*one.fields})]
+
+
 def _job(row: Row[Any]) -> Job:
     return Job(row.id, row.name, tuple(json.loads(row.key)), tuple(json.loads(row.fields)))
 
@@ -58,6 +67,28 @@ def runs(connection: Connection, *, most: int, job_name: str | None = None, plan
     if planned is not None:
         query = query.where(t.runs.c.planned == planned)
     return [_run(row) for row in connection.execute(query)]
+
+
+_LEFT = select(t.batches.c.run_id).where(
+    t.batches.c.split == false(), t.batches.c.state.in_([State.PLANNED.value, *sorted(state.value for state in OPEN)])
+)
+
+
+def open_runs(connection: Connection, job_name: str | None) -> list[Run]:
+    """Return the runs of which something is left to be sent or settled, newest first."""
+    query = select(*_RUN_COLUMNS).join(t.jobs).where(t.runs.c.id.in_(_LEFT)).order_by(t.runs.c.id.desc())
+    if job_name is not None:
+        query = query.where(t.jobs.c.name == job_name)
+    return [_run(row) for row in connection.execute(query)]
+
+
+def planless_runs(connection: Connection, job_name: str | None) -> list[Run]:
+    """Return, per job, the newest run when it has no plan: nothing of its file was sent, and its file is needed."""
+    newest = select(func.max(t.runs.c.id)).group_by(t.runs.c.job_id)
+    query = select(*_RUN_COLUMNS).join(t.jobs).where(t.runs.c.id.in_(newest), t.runs.c.planned == false())
+    if job_name is not None:
+        query = query.where(t.jobs.c.name == job_name)
+    return [_run(row) for row in connection.execute(query.order_by(t.runs.c.id.desc()))]
 
 
 def _run(row: Row[Any]) -> Run:
@@ -90,16 +121,16 @@ def batches_in(
     connection: Connection,
     *,
     states: Sequence[State] = tuple(State),
-    job_id: int | None = None,
+    job_ids: Sequence[int] | None = None,
     run_id: int | None = None,
     after_id: int = 0,
     most: int | None = None,
 ) -> list[Batch]:
-    """Return batches in some states, oldest first: of a job, or a run, or all; those that were split are left out."""
-    query = _batches_query(job_id is not None, run_id is not None)
+    """Return batches in some states, oldest first: of some jobs, a run, or all; those that were split are left out."""
+    query = _batches_query(job_ids is not None, run_id is not None)
     parameters = {
         "states": [state.value for state in states],
-        "job_id": job_id,
+        "job_ids": [] if job_ids is None else list(job_ids),
         "run_id": run_id,
         "after_id": after_id,
         "most": -1 if most is None else most,
@@ -108,7 +139,7 @@ def batches_in(
 
 
 @cache
-def _batches_query(of_job: bool, of_run: bool) -> Select[Any]:
+def _batches_query(of_jobs: bool, of_run: bool) -> Select[Any]:
     """Return the statement of `batches_in`; made once, since making it costs more than running it."""
     batches = t.batches.c
     query = select(t.batches).where(
@@ -116,8 +147,8 @@ def _batches_query(of_job: bool, of_run: bool) -> Select[Any]:
         batches.id > bindparam("after_id"),
         batches.state.in_(bindparam("states", expanding=True)),
     )
-    if of_job:
-        query = query.where(batches.job_id == bindparam("job_id"))
+    if of_jobs:
+        query = query.where(batches.job_id.in_(bindparam("job_ids", expanding=True)))
     if of_run:
         query = query.where(batches.run_id == bindparam("run_id"))
     return query.order_by(batches.id).limit(bindparam("most"))
@@ -159,15 +190,16 @@ LOST_MAX = 100
 _LOST_SYNCS = (
     select(t.attempts.c.ended_at, t.attempts.c.lost_boot, t.attempts.c.lost_uptime_s)
     .join(t.batches)
-    .where(t.batches.c.job_id == bindparam("job_id"), t.batches.c.kind == "sync", t.attempts.c.verdict == "lost")
+    .where(t.batches.c.kind == "sync", t.attempts.c.verdict == "lost")
     .order_by(t.attempts.c.id.desc())
     .limit(LOST_MAX)
 )
 
 
-def lost_syncs(connection: Connection, job_id: int) -> list[tuple[str, Uptime]]:
-    """Return when the answers of this job's last sync calls were lost: UTC text, and the machine's steady clock."""
-    found = connection.execute(_LOST_SYNCS, {"job_id": job_id})
+def lost_syncs(connection: Connection, job_ids: Sequence[int] | None) -> list[tuple[str, Uptime]]:
+    """Return when the answers of the last sync calls of some jobs (None: all) were lost: UTC, and steady clock."""
+    query = _LOST_SYNCS if job_ids is None else _LOST_SYNCS.where(t.batches.c.job_id.in_(job_ids))
+    found = connection.execute(query)
     return [(at, Uptime(boot or "", seconds or 0.0)) for at, boot, seconds in found]
 
 

@@ -40,6 +40,7 @@ def sync_document(result: SyncResult) -> dict[str, Any]:
         "discarded_fields": list(result.discarded_fields),
         "notes": list(result.notes),
         "earlier_in_doubt": result.earlier_in_doubt,
+        "earlier": {bucket.value: result.earlier.get(bucket, 0) for bucket in (Bucket.UNMATCHED, Bucket.REJECTED)},
         "error": error_document(result.error) if result.error else None,
     }
     if result.command == "plan" or result.rejections:
@@ -54,6 +55,8 @@ def sync_document(result: SyncResult) -> dict[str, Any]:
         document["minimum_send_s"] = result.minimum_send_s
         document["samples"] = [asdict(sample) for sample in result.samples]
     else:
+        document["runs"] = [run_document(run) for run in result.runs or (result.run,) if run is not None]
+        document["unplanned"] = [run_document(run) for run in result.unplanned]
         document["concerns"] = [asdict(concern) for concern in result.concerns]
     return document
 

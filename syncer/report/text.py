@@ -37,6 +37,11 @@ MEANING: Mapping[Bucket, str] = {
     Bucket.PENDING: "its task was still at work: syncer resume",
     Bucket.UNSENT: "not sent yet: syncer resume",
 }
+WORDS_OF_STATE: Mapping[str, str] = {
+    "complete": "complete: everything is confirmed",
+    "incomplete": "finished, but some rows are not confirmed",
+    "stopped": "stopped before its end",
+}
 STYLES: Mapping[str, str] = {"complete": "green", "incomplete": "yellow", "stopped": "red", "running": "cyan"}
 
 
@@ -64,6 +69,9 @@ def sync_text(result: SyncResult) -> RenderableType:
         parts.append(
             Text(f"! {result.earlier_in_doubt:,} values of earlier runs are still not settled.", style="yellow")
         )
+    if any(result.earlier.values()):
+        counts = _counts({WORDS[bucket]: count for bucket, count in result.earlier.items()}, first="unmatched")
+        parts.append(Text(f"! of values that earlier runs planned: {counts}.", style="yellow"))
     parts += [Text(f"note: {inert(note)}", style="dim") for note in result.notes]
     if result.error is not None:
         parts.append(error_text(result.error))
@@ -77,12 +85,11 @@ def _headline(result: SyncResult) -> Text:
     if result.run is None:
         return Text(f"{result.command}: {'nothing was sent' if result.command == 'plan' else 'nothing to do'}", "bold")
     run = result.run
-    words = {
-        "complete": "complete: everything is confirmed",
-        "incomplete": "finished, but some rows are not confirmed",
-        "stopped": "stopped before its end",
-    }[result.state]
+    if len(result.runs) > 1:
+        named = ", ".join(f"{one.id} ({inert(one.job.name)})" for one in result.runs)
+        return Text(f"runs {named}: {WORDS_OF_STATE[result.state]}", f"bold {STYLES[result.state]}")
     key = inert(" + ".join(run.job.key))
+    words = WORDS_OF_STATE[result.state]
     return Text(f"run {run.id} of job {run.job.name} by {key}: {words}", f"bold {STYLES[result.state]}")
 
 
@@ -160,6 +167,8 @@ def _next(result: SyncResult) -> str:
     hint = f"syncer status {result.run.id}"
     if any(result.values.get(bucket) for bucket in (Bucket.PENDING, Bucket.UNSENT, Bucket.IN_DOUBT)):
         hint = "syncer resume"
+    elif result.unplanned:
+        hint = f"syncer sync FILE --job {result.unplanned[0].job.name}"
     elif result.rejections:
         hint = "correct the rows above in the source system (or in error.csv of --results DIR), then: syncer sync FILE"
     return hint

@@ -172,6 +172,11 @@ class Validator:
     def _is_sound(self, scm: str, column: pa.DictionaryArray) -> bool:
         return self._keep_text[scm] and _begin_visibly(column.dictionary)
 
+    def cells(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Return values by SCM key as cells by column; what no column is mapped to is left out."""
+        columns = zip((*self.keys, *self.fields), self.wanted, strict=True)
+        return {column: values[scm] for scm, column in columns if scm in values}
+
     def _check_keys(self, keys: Sequence[pa.Array], faults: Faults) -> None:
         lost = frozenset(faults)
         for one, column in zip(self._keys, keys, strict=True):

@@ -93,16 +93,16 @@ def check_products(records: Records, vet: ProductCheck, named: set[str]) -> tupl
     return without_payloads(records, unwanted), vetted.notes
 
 
-def compare(records: Records, ledger: Ledger | None, job: Job | None) -> Diff:
-    """Compare the records with what the ledger knows of the job; nothing is known without a ledger or a job."""
+def compare(records: Records, ledger: Ledger | None, job: Job | None, fields: Sequence[str]) -> Diff:
+    """Compare the records (of `fields`) with what the ledger knows of the job; without a ledger or a job: nothing."""
     if ledger is None or job is None:
         return Diff(records, np.full(len(records.payloads), -1, np.int64))
     diff = Diff(records, ledger.payload_ids(records.payloads.fingerprints()))
     for block in ledger.known(job, records.keys):
         diff.see_known(block)
-    for keys in ledger.open_keys(job):
+    for keys in ledger.open_keys(job, fields):
         diff.see_open(keys)
-    for unsent in ledger.unsent(job):
+    for unsent in ledger.unsent(job, fields):
         diff.see_unsent(unsent)
     return diff
 
@@ -126,7 +126,7 @@ def plan_files(
     notes: tuple[str, ...] = ()
     if vet is not None and named is not None:
         records, notes = check_products(records, vet, named)
-    diff = compare(records, ledger, job)
+    diff = compare(records, ledger, job, validator.fields)
     carried = sorted({int(payload_id) for block in diff.carried for payload_id in np.unique(block.payload_ids)})
     plan = make_plan(
         diff,
@@ -153,6 +153,15 @@ def _past(ledger: Ledger | None, job: Job | None) -> Past | None:
         look_up=partial(ledger.known_alike, job),
         content_runs=partial(ledger.runs_of_content, job),
     )
+
+
+def related(jobs: Sequence[Job], job: Job, fields: Sequence[str]) -> list[int]:
+    """Return the jobs (ids) that ever wrote one of `fields`, by whatever key, and `job` itself.
+
+    What they left open goes first: an older value must not land after a newer one.
+    """
+    written = {*job.fields, *fields}
+    return [one.id for one in jobs if one.id == job.id or written & {*one.fields}]
 
 
 def refuse_shared_fields(job_name: str, validator: Validator, others: Sequence[Job], configured: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from syncer.errors import OutputError, SourceError, UntrustedFileError, UsageError
 from syncer.lifecycle.batch import Bucket
+from syncer.model import KEY_SEPARATOR
 from syncer.plan.diff import Standing
 from syncer.plan.records import key_text
 from syncer.safe.files import Folder, NewFile, new_file
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from syncer.ledger.endings import EndedValue
     from syncer.rows.validate import Validator
     from syncer.runs.intake import Intake
     from syncer.source import Source
@@ -90,8 +92,12 @@ def write_results(
     intake: Intake,
     sources: Sequence[Source],
     validator: Validator,
+    ended: Iterable[EndedValue] = (),
 ) -> None:
-    """Write the three files into `folder`; raise `OutputError` when that cannot be done: the run is over by then."""
+    """Write the three files into `folder`; raise `OutputError` when that cannot be done: the run is over by then.
+
+    `ended` are values that earlier runs planned and that ended in this one: nobody else will tell of them.
+    """
     fates = Fates(intake, outcomes)
     rejections = {(row.source, row.line): row for row in intake.plan.rejections}
     header = list(dict.fromkeys(name for source in sources for name in source.header))
@@ -103,6 +109,8 @@ def write_results(
             writers = {name: _writer(part, header) for name, part in parts.items()}
             for source in sources:
                 _write_source(writers, source, validator, fates, rejections, header)
+            for value in ended:
+                _write_earlier(writers["error.csv"], value, validator, header)
             for part in parts.values():
                 part.keep()
     except (OSError, SourceError) as error:
@@ -154,6 +162,18 @@ class _Writer:
     def write(self, cells: Iterable[str], ours: Iterable[str | int]) -> None:
         """Write a row: the input's cells, then what this program says of it."""
         self._writer.writerow([*map(neutral, cells), *ours])
+
+
+def _write_earlier(writer: _Writer, value: EndedValue, validator: Validator, header: Sequence[str]) -> None:
+    """Write a value of an earlier run as a row of this one's columns; its message names what has no column."""
+    parts = dict(zip(value.columns, value.key.split(KEY_SEPARATOR), strict=True))
+    cells = validator.cells({**parts, **value.data})
+    lacking = [f"{name} {text}" for name, text in parts.items() if name not in validator.keys]
+    words = f"{value.message} (planned by run {value.run_id}{''.join(f'; {one}' for one in lacking)})"
+    file_name = value.file if value.file == "-" else neutral(inert(value.file))
+    writer.write(
+        (cells.get(name, "") for name in header), (file_name, value.line, value.bucket.value, neutral(inert(words)))
+    )
 
 
 def _write_source(

@@ -7,7 +7,7 @@ run's end when the ledger still takes it; the result is read back from the ledge
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,31 +19,39 @@ from syncer.errors import LedgerBusyError, LedgerError, SyncerError
 from syncer.execute.assemble import Connection, make_engine, quarantine_s
 from syncer.execute.context import EngineSettings
 from syncer.execute.engine import Engine
-from syncer.lifecycle.batch import OPEN
+from syncer.lifecycle.batch import OPEN, Bucket
 from syncer.model import RowCounts
 from syncer.process.clock import Clock, utc_text
 from syncer.results import Concern, Requests, Seconds, SyncResult
+from syncer.runs.summing import added, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from syncer.config import Settings
     from syncer.execute.engine import Progress
+    from syncer.ledger.endings import EndedValue
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Run
     from syncer.process.signals import Interrupt
 
 log = logging.getLogger(__name__)
+LEFT = (Bucket.UNSENT, Bucket.PENDING, Bucket.IN_DOUBT)
+"""Where a value stands as long as something is left to be done about it."""
 
 
 class Session:
-    """Drives one run. ``plan_s`` and the sending time are what the result reports."""
+    """Drives one run, or several that are resumed together. ``plan_s`` and the sending time are what it reports."""
 
-    def __init__(self, ledger: Ledger, run: Run, engine: Engine, clock: Clock, *, started_s: float) -> None:
+    def __init__(
+        self, ledger: Ledger, run: Run, engine: Engine, clock: Clock, *, started_s: float, others: Sequence[Run] = ()
+    ) -> None:
         self.plan_s = 0.0
         self.error: SyncerError | None = None
         self._ledger = ledger
         self._run = run
+        self._others = tuple(others)
+        self._since_event = ledger.newest_event()
         self._engine = engine
         self._clock = clock
         self._started_s = started_s
@@ -70,37 +78,63 @@ class Session:
         """Send everything that is planned."""
         begun_s = self._clock.monotonic_s()
         settings = self._engine.context.settings
-        not_before_s = quarantine_s(self._ledger, self._run, settings, self._clock)
+        not_before_s = quarantine_s(self._ledger, self._engine.context.jobs, settings, self._clock)
         self.error = self._engine.send(not_before_s=not_before_s)
         self._send_s = self._clock.monotonic_s() - begun_s
 
     def end(self) -> None:
-        """Record how the run ended. A ledger that takes nothing any more keeps what it has: `resume` starts there."""
-        result = self.result(SyncResult("sync"))
-        log.info("run %d: %s, exit code %d", self._run.id, result.state, result.exit_code)
+        """Record how each run ended. A ledger that takes nothing any more keeps what it has: `resume` starts there."""
         with suppress(LedgerError, LedgerBusyError):
-            self._engine.context.writer.end_run(
-                self._run.id,
-                utc_text(self._clock.wall_s()),
-                state=result.state,
-                exit_code=result.exit_code,
-                error=self.error.message if self.error else None,
-                discarded_fields=result.discarded_fields,
-            )
+            for run in (self._run, *self._others):
+                if self._others:  # what stopped the others did not stop a run that was done
+                    result = self._of_run(SyncResult("sync"), run)
+                    left = any(result.values.get(bucket) for bucket in LEFT)
+                    result = replace(result, error=self.error if left else None)
+                else:
+                    result = self._from_ledger(SyncResult("sync"))
+                log.info("run %d: %s, exit code %d", run.id, result.state, result.exit_code)
+                self._engine.context.writer.end_run(
+                    run.id,
+                    utc_text(self._clock.wall_s()),
+                    state=result.state,
+                    exit_code=result.exit_code,
+                    error=result.error.message if result.error else None,
+                    discarded_fields=result.discarded_fields,
+                )
 
     def result(self, result: SyncResult) -> SyncResult:
-        """Return `result` with everything that the ledger and the engine know about the run."""
+        """Return `result` with everything that the ledger and the engine know about the runs."""
         try:
             return self._from_ledger(result)
         except (LedgerError, LedgerBusyError) as error:
             return replace(result, run=self._run, error=self.error or error)
 
+    def ended_earlier(self) -> Iterator[EndedValue]:
+        """Stream the values of earlier runs that ended unmatched or rejected in this one: it has to tell."""
+        return self._ledger.ended_since(self._since_event, [run.id for run in (self._run, *self._others)])
+
     def _from_ledger(self, result: SyncResult) -> SyncResult:
+        ledger, counts = self._ledger, self._engine.context.counts
+        results = [self._of_run(result, run) for run in (self._run, *self._others)]
+        mine = {one.run.id for one in results if one.run is not None}
+        open_batches = ledger.batches(states=sorted(OPEN), job_ids=self._engine.context.jobs)
+        earlier, told = tell(self.ended_earlier())
+        minimum = sum(one.requests.minimum_updates for one in results)
+        return replace(
+            added(results),
+            requests=Requests(counts.updates, counts.reads, counts.throttled, counts.retries, minimum),
+            seconds=Seconds(self.plan_s, self._send_s, self._clock.monotonic_s() - self._started_s),
+            concerns=(*(concern for one in results for concern in one.concerns), *told),
+            earlier=earlier,
+            earlier_in_doubt=sum(batch.size for batch in open_batches if batch.run_id not in mine),
+            error=self.error,
+        )
+
+    def _of_run(self, result: SyncResult, run: Run) -> SyncResult:
+        """Return what one run came to."""
         ledger, context = self._ledger, self._engine.context
-        run = ledger.run(self._run.id) or self._run
+        run = ledger.run(run.id) or run
         kinds = ledger.kind_counts(run.id)
-        open_batches = ledger.batches(states=sorted(OPEN), job_id=run.job.id)
-        counts = context.counts
         return replace(
             result,
             run=run,
@@ -108,12 +142,9 @@ class Session:
             values=ledger.bucket_counts(run.id),
             sync_batches=kinds.get("sync", 0),
             async_batches=kinds.get("async", 0),
-            requests=Requests(counts.updates, counts.reads, counts.throttled, counts.retries, run.minimum_updates),
-            seconds=Seconds(self.plan_s, self._send_s, self._clock.monotonic_s() - self._started_s),
+            requests=Requests(minimum_updates=run.minimum_updates),
             discarded_fields=tuple(sorted({*run.discarded_fields, *context.evidence.discarded})),
             concerns=tuple(Concern(*concern) for concern in ledger.concerns(run.id)),
-            earlier_in_doubt=sum(batch.size for batch in open_batches if batch.run_id != run.id),
-            error=self.error,
         )
 
 
@@ -129,16 +160,21 @@ def session(
     started_s: float,
     deadline_s: float | None,
     observe: Callable[[Progress], None],
+    jobs: Sequence[int] | None,
+    others: Sequence[Run] = (),
     record_end: bool = True,
 ) -> Iterator[Session]:
-    """Give the session of a run, and record its end (unless that is recorded already) whatever happens inside.
+    """Give the session of a run, and of `others` that are resumed with it, which drives the batches of `jobs`.
+
+    Records their ends (unless that is recorded already) whatever happens inside.
 
     A `SyncerError` inside becomes the session's ``error``; anything else is recorded as far as possible and goes on.
     """
     engine, lanes = make_engine(
-        connection, settings, ledger, run, clock, interrupt=interrupt, deadline_s=deadline_s, observe=observe
-    )
-    current = Session(ledger, run, engine, clock, started_s=started_s)
+        connection, settings, ledger, run, clock,
+        interrupt=interrupt, deadline_s=deadline_s, jobs=jobs, observe=observe,
+    )  # fmt: skip
+    current = Session(ledger, run, engine, clock, started_s=started_s, others=others)
     try:
         yield current
     except SyncerError as error:

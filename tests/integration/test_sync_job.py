@@ -300,8 +300,9 @@ def test_resume_finishes_the_last_run_that_has_a_plan(night):
         (here.folder / "b.csv").write_text("extended_id,lot\n" + "K000000,L0\n" * 200 + "cut\n" * 50)
         assert here.sync("b.csv").code == 2
         done = here.run("resume", "--json")
-        assert (done.code, done.document["run"]["id"], done.document["values"]["confirmed"]) == (0, 1, 250)
+        assert (done.code, done.document["run"]["id"], done.document["values"]["confirmed"]) == (3, 1, 250)
         assert "run 2" in done.document["notes"][0]
+        assert [run["id"] for run in done.document["unplanned"]] == [2]
 
 
 def test_a_run_that_died_is_recorded_as_stopped(night):

@@ -27,7 +27,6 @@ from syncer.execute import outcome as outcome_module
 from syncer.execute.assemble import quarantine_s
 from syncer.execute.context import Context, EngineSettings
 from syncer.execute.engine import Engine
-from syncer.execute.reconcile import Reach
 from syncer.lifecycle.batch import Bucket
 from syncer.model import Dialect, Mode, SourceInfo, ValidChunk
 from syncer.plan import batching
@@ -244,7 +243,7 @@ class Schedule:
         context = Context(
             ledger=ledger, run=run, writer=ledger.writer(run.id), clock=self.clock, lanes=lanes,
             updates=UpdateLimiter(10), reads=ReadLimiter(3000), settings=SETTINGS,
-            new_suffix=lambda: f"{suffix.getrandbits(32):08x}", reach=Reach(*ledger.reach(run.job)),
+            new_suffix=lambda: f"{suffix.getrandbits(32):08x}",
         )  # fmt: skip
         context.updates.preload([self.clock.now_s] * 10)
         engine = Engine(context, interrupt=Interrupt())
@@ -270,7 +269,7 @@ class Schedule:
 
     def quarantine(self, ledger, run):
         """The commands' own rule, on the virtual clock."""
-        return quarantine_s(ledger, run, SETTINGS, self.clock)
+        return quarantine_s(ledger, [run.job.id], SETTINGS, self.clock)
 
     def store(self, ledger, run, rows):
         gatherer = Gatherer(self.fields)

@@ -94,7 +94,7 @@ class Scene:
         self.context = Context(
             ledger=self.ledger, run=self.run, writer=self.ledger.writer(self.run.id), clock=self.clock,
             lanes=self.lanes, updates=UpdateLimiter(10), reads=ReadLimiter(3000), settings=SETTINGS,
-            new_suffix=lambda: f"{next(self.suffix):08x}", reach=Reach(*self.ledger.reach(job)),
+            new_suffix=lambda: f"{next(self.suffix):08x}",
         )  # fmt: skip
         for name, value in settings.items():
             object.__setattr__(self.context, name, value)
@@ -363,7 +363,7 @@ def test_a_multiple_proves_a_composite_key_whose_values_cannot_be_asked_for_by_n
     scene.plan((pairs(0, 1, 2), 1))
     assert scene.engine.send() is None
     assert scene.counts() == {"confirmed": 3}
-    assert scene.context.reach == Reach(4.0, 4.0)
+    assert scene.context.reach(scene.run.job) == Reach(4.0, 4.0)
 
 
 def test_an_odd_count_waits_while_another_is_being_looked_into_and_is_judged_by_what_that_taught():
@@ -386,7 +386,9 @@ def test_an_odd_count_waits_while_another_is_being_looked_into_and_is_judged_by_
 
 def test_a_batch_in_which_two_columns_vary_is_never_sent():
     items = tuple(Item(n, f"{n}{KEY_SEPARATOR}{n}", "{}") for n in range(2))
-    loaded = LoadedBatch(SimpleNamespace(id=7, varying=1), items, ("lot", "box"))
+    loaded = LoadedBatch(
+        SimpleNamespace(id=7, varying=1), items, SimpleNamespace(job=SimpleNamespace(key=("lot", "box")))
+    )
     with pytest.raises(ValueError, match="batch 7: two constraints vary, 'lot'"):
         loaded.constraints()
 
@@ -486,20 +488,22 @@ def test_how_long_newer_data_waits_is_measured_by_the_steady_clock_of_the_same_b
     scene = Scene(singles(1), script=lost)
     scene.plan((K[:1], -1))
     scene.engine.send()
-    (_, last), *_ = scene.ledger.lost_syncs(scene.run.job)
-    waits_until_s = quarantine_s(scene.ledger, scene.run, SETTINGS, scene.clock)
+    (_, last), *_ = scene.ledger.lost_syncs([scene.run.job.id])
+    waits_until_s = quarantine_s(scene.ledger, [scene.run.job.id], SETTINGS, scene.clock)
     assert waits_until_s == pytest.approx(last.seconds + SETTINGS.settle_s)
     scene.clock.wall_offset_s += 1e6  # the wall clock is not asked about the same boot
-    assert quarantine_s(scene.ledger, scene.run, SETTINGS, scene.clock) == waits_until_s
+    assert quarantine_s(scene.ledger, [scene.run.job.id], SETTINGS, scene.clock) == waits_until_s
     scene.clock.wall_offset_s -= 1e6
     scene.clock.uptime = lambda: Uptime("another boot", 5.0)
-    assert quarantine_s(scene.ledger, scene.run, SETTINGS, scene.clock) == scene.clock.now_s + SETTINGS.settle_s
+    assert (
+        quarantine_s(scene.ledger, [scene.run.job.id], SETTINGS, scene.clock) == scene.clock.now_s + SETTINGS.settle_s
+    )
     scene.clock.wall_offset_s += 1e6  # long past, whichever boot it was
-    assert quarantine_s(scene.ledger, scene.run, SETTINGS, scene.clock) == 0.0
+    assert quarantine_s(scene.ledger, [scene.run.job.id], SETTINGS, scene.clock) == 0.0
     scene.clock.wall_offset_s -= 1e6
     del scene.clock.uptime
     scene.clock.now_s += SETTINGS.settle_s + 0.1
-    assert quarantine_s(scene.ledger, scene.run, SETTINGS, scene.clock) == 0.0
+    assert quarantine_s(scene.ledger, [scene.run.job.id], SETTINGS, scene.clock) == 0.0
 
 
 # ── reads outside an engine ──────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,60 @@
+"""What ended since a moment, of values that other runs planned: whoever ends them has to tell. Reads only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from syncer.ledger.bulk import raw_cursor
+from syncer.lifecycle.batch import BUCKET_OF, Bucket, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class EndedValue:
+    """A value of an earlier run that ended unmatched or rejected, with the file and line that it came from."""
+
+    run_id: int
+    job: str
+    columns: tuple[str, ...]
+    """The key columns of its job."""
+    key: str
+    data: dict[str, str]
+    file: str
+    line: int
+    bucket: Bucket
+    message: str
+
+
+_NEWEST = "SELECT coalesce(max(id), 0) FROM events"
+_ENDED = """
+SELECT b.run_id, j.name, j.key, i.key, p.data, s.name, i.line, o.bucket, b.state, coalesce(o.message, b.message, '')
+FROM (SELECT DISTINCT batch_id FROM events WHERE id > ?) e
+CROSS JOIN batches b ON b.id = e.batch_id
+CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
+JOIN jobs j ON j.id = b.job_id
+JOIN payloads p ON p.id = i.payload_id
+JOIN sources s ON s.id = i.source_id
+LEFT JOIN outcomes o ON o.item_id = i.id
+WHERE NOT b.split AND (o.item_id IS NOT NULL OR b.state IN ('rejected', 'failed'))
+  AND b.run_id NOT IN (SELECT value FROM json_each(?))
+ORDER BY i.id
+"""
+
+
+def newest_event(connection: Connection) -> int:
+    """Return the id of the last thing that happened; 0 when nothing has."""
+    return int(raw_cursor(connection).execute(_NEWEST).fetchone()[0])
+
+
+def ended_since(connection: Connection, event_id: int, but: Sequence[int]) -> Iterator[EndedValue]:
+    """Stream the values that ended unmatched or rejected after an event, of all runs `but` some."""
+    for row in raw_cursor(connection).execute(_ENDED, (event_id, json.dumps(list(but)))):
+        run_id, job, columns, key, data, file, line, bucket, state, message = row
+        where = Bucket(bucket) if bucket else BUCKET_OF[State(state)]
+        yield EndedValue(run_id, job, tuple(json.loads(columns)), key, json.loads(data), file, line, where, message)

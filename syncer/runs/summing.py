@@ -1,0 +1,49 @@
+"""Adding up: what several runs came to, and what a run has to tell of values that earlier runs planned. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from syncer.model import RowCounts, shown_key
+from syncer.results import Concern, SyncResult
+
+if TYPE_CHECKING:
+    from syncer.ledger.endings import EndedValue
+    from syncer.lifecycle.batch import Bucket
+
+
+def added(results: Sequence[SyncResult]) -> SyncResult:
+    """Return one result for runs that were driven together; the first one is the run that it names."""
+    if len(results) == 1:
+        return results[0]
+    values: Counter[Bucket] = Counter()
+    for one in results:
+        values.update(one.values)
+    return replace(
+        results[0],
+        rows=RowCounts(*(sum(getattr(one.rows, name) for one in results) for name in RowCounts.__slots__)),
+        values=dict(values),
+        sync_batches=sum(one.sync_batches for one in results),
+        async_batches=sum(one.async_batches for one in results),
+        discarded_fields=tuple(sorted({field for one in results for field in one.discarded_fields})),
+        runs=tuple(one.run for one in results if one.run is not None),
+    )
+
+
+def tell(ended: Iterable[EndedValue]) -> tuple[dict[Bucket, int], list[Concern]]:
+    """Return how many values of earlier runs ended how, and why, each reason with the place of one of them."""
+    counts: Counter[Bucket] = Counter()
+    reasons: dict[tuple[Bucket, str, int], tuple[int, EndedValue]] = {}
+    for value in ended:
+        counts[value.bucket] += 1
+        reason = (value.bucket, value.message, value.run_id)
+        known, example = reasons.get(reason, (0, value))
+        reasons[reason] = (known + 1, example)
+    concerns = []
+    for (bucket, message, run_id), (count, example) in reasons.items():
+        words = f"{message} (planned by run {run_id}: {example.file}:{example.line})"
+        concerns.append(Concern(bucket, words, count, shown_key(example.key)))
+    return dict(counts), sorted(concerns, key=lambda concern: -concern.values)
