@@ -79,11 +79,13 @@ class Scene:
         self.database = fresh_database()
         self.key, self.unique, self.script = key, unique, script
         self.suffix = itertools.count()
+        self.ledgers = []  # kept: a connection that is collected rolls back what its successor has begun
         self.begin()
 
     def begin(self, **settings):
         """Begin a process with a run of its own."""
         self.ledger = open_ledger(self.database, lambda what: None)
+        self.ledgers.append(self.ledger)
         at = utc_text(self.clock.wall_s())
         job = self.ledger.ensure_job("job", self.key)
         self.run = self.ledger.begin_run(job, at=at, mode="auto", campaign=None, unique=self.unique, program="t")
