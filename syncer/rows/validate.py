@@ -173,9 +173,9 @@ class Validator:
         return self._keep_text[scm] and _begin_visibly(column.dictionary)
 
     def cells(self, values: Mapping[str, str]) -> dict[str, str]:
-        """Return values by SCM key as cells by column; what no column is mapped to is left out."""
-        columns = zip((*self.keys, *self.fields), self.wanted, strict=True)
-        return {column: values[scm] for scm, column in columns if scm in values}
+        """Return values by SCM key as cells by column; what is made of no column alone is left out."""
+        plain = [one for one in (*self._keys, *self._transformations.values()) if len(one.columns) == 1]
+        return {one.columns[0]: values[one.scm] for one in plain if one.scm in values}
 
     def _check_keys(self, keys: Sequence[pa.Array], faults: Faults) -> None:
         lost = frozenset(faults)
