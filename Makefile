@@ -73,6 +73,17 @@ test: $(VENV)/.tools ## Before you commit: all tests, a sample of what is exhaus
 	@$(PYTEST) $(PARALLEL) tests/sim # apart: tracing every line of the schedules would take too long
 endif
 
+.PHONY: prove
+WHOLE := SYNCER_TEST_WHOLE=1 $(PYTEST) $(PARALLEL) -m "not benchmark" -o faulthandler_timeout=0
+prove: $(VENV)/.tools ## Before a release: all tests, with all that is exhaustive, and 50,000 schedules; takes hours
+# What finds most in the least time comes first; a failure ends it.
+	@echo "· unit and property tests, with ten times the examples"
+	@$(WHOLE) tests/unit tests/property
+	@echo "· every crash point, every disk operation, every altered answer, and all other tests"
+	@$(WHOLE) --ignore tests/unit --ignore tests/property --ignore tests/sim --ignore tests/benchmarks tests
+	@echo "· the simulator"
+	@$(WHOLE) tests/sim
+
 .PHONY: lint
 lint: $(VENV)/.tools ## Look for faults of style and structure
 	@$(BIN)/ruff check .

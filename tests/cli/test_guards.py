@@ -12,6 +12,7 @@ from contextlib import closing
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sampling import examples
 
 HEADER = ("extended_id", "intended_market", "lot")
 CONFIG = "[limits]\nmax_changed_min_codes = 100\n"
@@ -293,7 +294,7 @@ def test_files_of_runs_that_recorded_less_are_left_out_of_the_comparison(begun):
     assert begun.sync("b.csv").code == 0
 
 
-@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(3), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32))
 def test_ordinary_nights_never_trip_a_guard(night, seed):
     """Codes come and go, some change, the order too; files grow older: five such nights pass every guard."""

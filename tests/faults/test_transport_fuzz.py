@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampling import examples
 
 from syncer.api.classify import classify
 from syncer.api.transport import Transport
@@ -69,7 +70,7 @@ def pair():
     server.close()
 
 
-@settings(max_examples=250)
+@settings(max_examples=examples(250))
 @given(pieces=st.lists(st.sampled_from(PIECES) | st.binary(max_size=12), max_size=9), headed=st.booleans())
 def test_no_bytes_make_a_call_raise_repeat_or_leave_the_connection_out_of_step(pair, pieces, headed):
     server, transport = pair

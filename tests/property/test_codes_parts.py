@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampling import examples
 
 from syncer.codes.checking import check_file
 from syncer.codes.parts import PartsWriter, file_fault
@@ -60,7 +61,7 @@ def sent(folder, parts, filetype):
 
 
 @pytest.mark.parametrize("filetype", ["csv", "json"])
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(rows=ROWS, limit=st.integers(150, 900), allow=st.booleans())
 def test_good_rows_go_out_once_unaltered_in_order_and_every_part_fits(filetype, rows, limit, allow):
     import re

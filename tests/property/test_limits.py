@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampling import examples
 
 from syncer.api.limits import MARGIN_MIN_S, ReadLimiter, UpdateLimiter
 
@@ -15,7 +16,7 @@ def most_in_a_second(arrivals):
     return max(sum(begin - 1.0 < at <= begin for at in ordered) for begin in ordered)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     jitter=st.lists(st.floats(0, MARGIN_MIN_S * 0.99), min_size=40, max_size=40),
     idle=st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.05, 0.7, 3.0]), min_size=40, max_size=40),

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampling import examples
 
 from syncer.model import Mode
 from syncer.plan import batching
@@ -53,7 +54,7 @@ def check_partition(payload, batches, async_max, sync_max):
             assert 0 < len(piece) <= sync_max
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(payload=payloads, limits=st.sampled_from([(6, 2), (5, 3), (4, 4), (7, 1)]))
 def test_auto_needs_the_fewest_calls_that_any_mix_could_need(payload, limits):
     with small_limits(*limits):
@@ -88,7 +89,7 @@ def test_the_real_limits_at_their_edges():
         assert [int(batches.is_async.sum()), int((~batches.is_async).sum())] == expected
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     rows=st.lists(
         st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 4), st.integers(0, 2)),

@@ -9,6 +9,7 @@ import pytest
 from conftest import TOKEN
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampling import examples
 
 from syncer.api.client import Client
 from syncer.api.limits import ReadLimiter
@@ -93,7 +94,7 @@ def apply(box, kind, place, numbers):
             catalogue.change(active[place % len(active)], {"is_archived": True})
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(count=st.integers(0, 24), away=st.integers(0, 8), changes=CHANGES, archived=st.booleans())
 def test_no_product_that_was_there_all_the_time_is_missing_or_twice(box, transport, count, away, changes, archived):
     box.reset()

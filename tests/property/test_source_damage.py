@@ -10,6 +10,7 @@ from contextlib import closing
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampling import examples
 
 from syncer.errors import SourceError
 from syncer.source import CsvForm, files, open_sources
@@ -60,7 +61,7 @@ def written(table, quoting):
 
 @pytest.mark.parametrize("character", ['"', ","])
 @pytest.mark.parametrize("change", ["one more", "one less"])
-@settings(max_examples=250)
+@settings(max_examples=examples(250))
 @given(table=tables(), quoting=st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]), data=st.data())
 def test_a_quote_or_separator_more_or_less_never_makes_a_wrong_row(change, character, table, quoting, data):
     text, start = written(table, quoting)
@@ -82,7 +83,7 @@ def test_a_quote_or_separator_more_or_less_never_makes_a_wrong_row(change, chara
         assert len(rows) == len(table)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(table=tables(), at=st.integers(0, 10_000))
 def test_a_file_that_is_cut_anywhere_gives_no_wrong_row_but_its_last(table, at):
     text, start = written(table, csv.QUOTE_MINIMAL)
@@ -95,7 +96,7 @@ def test_a_file_that_is_cut_anywhere_gives_no_wrong_row_but_its_last(table, at):
     assert not Counter(sure) - Counter(table)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(table=tables(), data=st.data(), size=st.sampled_from([1, 7, 64, 300]))
 def test_damage_is_contained_alike_whatever_the_blocks(table, data, size):
     text, start = written(table, csv.QUOTE_MINIMAL)

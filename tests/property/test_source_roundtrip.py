@@ -10,6 +10,7 @@ from contextlib import closing
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampling import examples
 
 from syncer.errors import SourceError
 from syncer.source import CsvForm, files, open_sources, reader
@@ -31,7 +32,7 @@ def read(data, form=CsvForm(), wanted=None):
 
 
 @pytest.mark.parametrize("how", ["fast", "strict", "tiny blocks"])
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     width=st.integers(2, 4),
     data=st.data(),
@@ -76,7 +77,7 @@ def _breaks(cell):
     return cell.count("\n") + cell.count("\r") - cell.count("\r\n")
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(data=st.binary(max_size=80) | st.text(alphabet, max_size=80).map(str.encode))
 def test_any_bytes_give_rows_of_the_headers_width_rejections_or_a_source_error(data):
     try:
@@ -89,7 +90,7 @@ def test_any_bytes_give_rows_of_the_headers_width_rejections_or_a_source_error(d
     assert all(row.line > 0 and row.code.startswith("E1") for row in rejections)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(text=st.text(st.sampled_from(list('ab,"\n\r')), max_size=40))
 def test_both_paths_and_every_block_size_read_alike(text):
     def outcome():

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.escape import escape
+from sampling import examples
 from workbooks import book, saved, shared
 
 from syncer.errors import SourceError
@@ -62,7 +63,7 @@ def written(text):
 
 
 @pytest.mark.parametrize("form", [saved, lambda made: shared(saved(made))], ids=["in cells", "in a table"])
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(table=tables_of_text)
 def test_any_text_comes_back_from_a_workbook(form, table):
     made = book([f"c{place}" for place in range(len(table[0]))])
@@ -76,7 +77,7 @@ def test_any_text_comes_back_from_a_workbook(form, table):
     assert list(zip(lines, rows, strict=True)) == filled
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(table=tables_of_text, kind=st.sampled_from([pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())]),
        group=st.integers(1, 4))  # fmt: skip
 def test_any_text_comes_back_from_parquet(table, kind, group):
@@ -87,7 +88,7 @@ def test_any_text_comes_back_from_parquet(table, kind, group):
     assert read(opened(data.getvalue())) == (table, list(range(1, len(table) + 1)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(table=tables_of_text, rows=st.integers(1, 4))
 def test_any_text_comes_back_from_a_query(tmp_path_factory, table, rows):
     file = tmp_path_factory.mktemp("query") / "a.db"
@@ -121,7 +122,7 @@ def test_a_number_keeps_its_value_and_its_digits_or_is_a_fault(number, zeros, nu
         assert not abs(number) < 10**15 or number != int(number)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     data=st.binary(max_size=300),
     form=st.sampled_from([b"PK\x03\x04", b"PAR1", b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"\xd0\xcf\x11\xe0"]),

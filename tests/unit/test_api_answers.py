@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampling import examples
 
 from syncer.api import client as client_module
 from syncer.api.classify import RETRY_AFTER_DEFAULT_S, RETRY_AFTER_MAX_S, Verdict, classify, retry_after_s
@@ -261,7 +262,7 @@ def test_no_part_of_the_token_survives_the_cutting_of_a_message(padding):
     assert TOKEN[:8] not in answer.message + answer.body_text + repr(answer)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     words=st.text(alphabet=st.characters(codec=None), max_size=700), status=st.sampled_from([400, 401, 404, 429, 500])
 )
@@ -337,7 +338,7 @@ JSON = st.recursive(
 BODIES = JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(body=BODIES, status=st.sampled_from([200, 200, 200, 201, 400, 404, 429, 500]))
 def test_no_body_makes_the_client_raise(body, status):
     calls = client(reply(status, body, headers={"Retry-After": "soon", "Location": "x"}))
