@@ -19,7 +19,7 @@ from syncer.safe.inert import inert
 
 COMMANDS: tuple[click.Command, ...] = (
     setup.init_command, setup.check_command,
-    runs.plan_command, runs.sync_command, runs.resume_command, runs.status_command,
+    runs.plan_command, runs.sync_command, runs.resume_command, runs.abandon_command, runs.status_command,
     nightly.run_command,
     products.products_group, scans.scans_group, codes.codes_group, workorders.workorders_group,
     audit.audit_group, ledger.ledger_group,

@@ -101,6 +101,25 @@ def resume_command(job: str | None, approve: bool, deadline: float | None) -> No
     _finish(result)
 
 
+@command("abandon", examples=("syncer abandon 12", "syncer abandon 12 15 16"))
+@click.argument("batches", type=int, nargs=-1, required=True, metavar="BATCH...")
+def abandon_command(batches: tuple[int, ...]) -> None:
+    """Let go of open BATCH...: their values are held no longer, and are sent again when a row asks for them."""
+    from syncer.commands.abandon import abandon
+    from syncer.report.document import batch_document
+
+    with environment_of() as environment:
+        gone = abandon(settings(), batches, environment)
+    show(
+        envelope("abandon", batches=[batch_document(batch) for batch in gone]),
+        lambda: "\n".join(
+            f"batch {batch.id} of run {batch.run_id}: {batch.size:,} values let go of; whether they were applied is not "
+            "known. Sync their rows again"
+            for batch in gone
+        ),
+    )
+
+
 @command("status", examples=("syncer status", "syncer status 12", "syncer --json status --last 30"))
 @click.argument("run", type=int, required=False)
 @click.option(

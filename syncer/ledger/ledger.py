@@ -216,6 +216,11 @@ class Ledger:
                 connection, states=states, job_ids=job_ids, run_id=run_id, after_id=after_id, most=most
             )
 
+    def batch(self, batch_id: int) -> Batch | None:
+        """Return one batch; None when there is none with this id."""
+        with self.transaction() as connection:
+            return reads.batch_if_any(connection, batch_id)
+
     def items(self, batch: Batch) -> list[Item]:
         """Return the values of a batch with their data."""
         with self.transaction() as connection:

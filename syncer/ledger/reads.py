@@ -167,6 +167,12 @@ def batch(connection: Connection, batch_id: int) -> Batch:
     return _batch(connection.execute(_BATCH, {"batch_id": batch_id}).one())
 
 
+def batch_if_any(connection: Connection, batch_id: int) -> Batch | None:
+    """Return one batch; None when there is none with this id."""
+    found = connection.execute(_BATCH, {"batch_id": batch_id}).one_or_none()
+    return None if found is None else _batch(found)
+
+
 def _batch(row: Row[Any]) -> Batch:
     values = dict(row._mapping)
     values["state"] = State(values["state"])

@@ -213,6 +213,16 @@ class Writer:
         with self.together():
             return self._change(batch, Event.TASK_FAILED, at, None, message, message=message)
 
+    def let_go(self, batch: Batch, at: str, *, message: str) -> Batch:
+        """SUBMITTED or IN_DOUBT → ABANDONED: nobody waits for it any more. Whether it is applied is not known."""
+        with self.together():
+            return self._change(batch, Event.LET_GO, at, None, message, message=message)
+
+    def late_end(self, batch: Batch, at: str, *, message: str) -> Batch:
+        """ABANDONED → ENDED_LATE: it was seen to have ended, or to be gone, after it was let go of."""
+        with self.together():
+            return self._change(batch, Event.SEEN_ENDED, at, None, message, message=message)
+
     def learn_reach(self, job_id: int, reach: Mapping[str, object]) -> None:
         """Remember how many codes a key value of this job selects."""
         with self.together():

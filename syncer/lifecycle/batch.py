@@ -16,6 +16,9 @@ found `SENDING` by a new process, is `IN_DOUBT`: its values are held until that 
     REJECTED    the API refused the call whole (400, 406); nothing of it was applied.                         (final)
     FAILED      the task ended in failure.                                                                    (final)
     SUPERSEDED  never sent; its values went into a newer plan.                                                (final)
+    ABANDONED   let go of: nobody waits for it any more, and its values are held no longer. What it was to write is
+                uncertain. It may still land, so every later run looks at it once.
+    ENDED_LATE  let go of, and then seen to have ended, or to be gone: what it wrote is uncertain once more.  (final)
 
 What always holds: a state changes by an event of this table and by nothing else (`after` raises on every other pair,
 and the ledger's compare-and-set refuses what this module did not name); a final state has no way out; only `PLANNED`
@@ -45,6 +48,8 @@ class State(StrEnum):
     REJECTED = "rejected"
     FAILED = "failed"
     SUPERSEDED = "superseded"
+    ABANDONED = "abandoned"
+    ENDED_LATE = "ended_late"
 
 
 class Event(StrEnum):
@@ -72,6 +77,10 @@ class Event(StrEnum):
     """Sync: absolute data, so the same call may be made once more."""
     TASK_FAILED = "task_failed"
     """The task ended in failure, or the API no longer knows it."""
+    LET_GO = "let_go"
+    """Waited for long enough, or told to by hand: what became of it may never be known."""
+    SEEN_ENDED = "seen_ended"
+    """A batch that was let go of has ended, or is known to nobody any more: it cannot land later than now."""
     REPLANNED = "replanned"
     """A newer plan took over the values of a batch that was never sent."""
 
@@ -92,6 +101,9 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.SUBMITTED, Event.ALL_APPLIED): State.CONFIRMED,
         (State.SUBMITTED, Event.MISCOUNTED): State.MISMATCHED,
         (State.SUBMITTED, Event.TASK_FAILED): State.FAILED,
+        (State.SUBMITTED, Event.LET_GO): State.ABANDONED,
+        (State.IN_DOUBT, Event.LET_GO): State.ABANDONED,
+        (State.ABANDONED, Event.SEEN_ENDED): State.ENDED_LATE,
     }
 )
 """The whole life of a batch. What is not here cannot happen."""
@@ -127,6 +139,8 @@ BUCKET_OF: Mapping[State, Bucket] = MappingProxyType(
         State.REJECTED: Bucket.REJECTED,
         State.FAILED: Bucket.REJECTED,
         State.SUPERSEDED: Bucket.SUPERSEDED,
+        State.ABANDONED: Bucket.IN_DOUBT,
+        State.ENDED_LATE: Bucket.IN_DOUBT,
     }
 )
 """The bucket of a batch's values. `MISMATCHED`: of those for which no other outcome is recorded by value."""

@@ -15,7 +15,7 @@ from syncer.rows.faults import by_kind
 
 if TYPE_CHECKING:
     from syncer.errors import SyncerError
-    from syncer.ledger.values import HistoryEntry, Run
+    from syncer.ledger.values import Batch, HistoryEntry, Run
     from syncer.results import CheckResult, RunDetails, RunSummary
     from syncer.rows.changes import FieldChanges
     from syncer.rows.faults import FaultKind
@@ -141,8 +141,13 @@ def run_details_document(details: RunDetails) -> dict[str, Any]:
             {"kind": kind, "state": state.value, "batches": count}
             for (kind, state), count in details.batch_counts.items()
         ],
-        "batches": [asdict(batch) for batch in details.batches],
+        "batches": [batch_document(batch) for batch in details.batches],
     }
+
+
+def batch_document(batch: Batch) -> dict[str, Any]:
+    """Return a batch as it stands in the ledger."""
+    return asdict(batch)
 
 
 def entry_document(entry: HistoryEntry) -> dict[str, Any]:

@@ -20,7 +20,14 @@ def test_what_is_not_in_the_table_raises(state, event):
 
 
 def test_final_states_have_no_way_out_and_are_what_the_design_says():
-    assert {state.name for state in FINAL} == {"CONFIRMED", "MISMATCHED", "REJECTED", "FAILED", "SUPERSEDED"}
+    assert {state.name for state in FINAL} == {
+        "CONFIRMED",
+        "MISMATCHED",
+        "REJECTED",
+        "FAILED",
+        "SUPERSEDED",
+        "ENDED_LATE",
+    }
 
 
 def test_only_planned_leads_to_sending():

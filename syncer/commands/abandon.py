@@ -1,0 +1,46 @@
+"""``abandon``: letting go of open batches by hand. Their values are held no longer; what became of them is uncertain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from syncer.errors import UsageError
+from syncer.ledger.ledger import Ledger
+from syncer.lifecycle.batch import OPEN, State
+from syncer.process.clock import utc_text
+
+if TYPE_CHECKING:
+    from syncer.commands.environment import Environment
+    from syncer.config import Settings
+    from syncer.ledger.values import Batch
+
+
+def abandon(settings: Settings, batch_ids: Sequence[int], environment: Environment) -> list[Batch]:
+    """Let go of batches; return them as they stand then. Raises `UsageError` when any is not open: then none is.
+
+    A call that a dead process left behind is in doubt from now on, as every run that begins finds it.
+    """
+    at = utc_text(environment.clock.wall_s())
+    with Ledger.open_to_write(settings.ledger.url, at=at) as ledger:
+        found = [_open(ledger, batch_id) for batch_id in dict.fromkeys(batch_ids)]
+        ledger.doubt_interrupted(found[0].run_id, at=at, uptime=environment.clock.uptime())
+        gone = []
+        for batch in found:
+            now = ledger.batch(batch.id) or batch
+            gone.append(ledger.writer(batch.run_id).let_go(now, at, message="let go of by hand (syncer abandon)"))
+        return gone
+
+
+def _open(ledger: Ledger, batch_id: int) -> Batch:
+    batch = ledger.batch(batch_id)
+    if batch is None:
+        raise UsageError(f"there is no batch {batch_id} in the ledger", next="syncer status")
+    if batch.state is State.PLANNED:
+        raise UsageError(f"batch {batch_id} was not sent: there is nothing to let go of", next="syncer resume")
+    if batch.state not in OPEN or batch.split:
+        raise UsageError(
+            f"batch {batch_id} is {batch.state.value}, not open: there is nothing to let go of",
+            next=f"syncer status {batch.run_id}",
+        )
+    return batch
