@@ -6,6 +6,7 @@
     │   ├── ConfigError             2   a setting is unknown, of the wrong type, or missing
     │   ├── SourceError             2   a file cannot be read, or its structure is in doubt: refused whole
     │   └── UntrustedFileError      2   another account may have planted or changed a file or folder
+    ├── StaleError                  3   `check --max-age`: no run has ended well for too long
     ├── GuardError                  4   a guard stopped the run before more damage could be done
     ├── UnreachableError            5   the API could not be reached or kept failing
     ├── DeadlineError              10   the deadline came first; resumable
@@ -118,6 +119,14 @@ class Stop:
     guard: str
     message: str
     next: str
+
+
+class StaleError(SyncerError):
+    """A night that was due did not happen, or did not end well. Status 3: nothing is broken, a person should look."""
+
+    exit_code = EXIT_NOT_CONFIRMED
+    code = "stale"
+    default_next = "syncer status"
 
 
 class GuardError(SyncerError):

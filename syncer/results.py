@@ -237,3 +237,8 @@ class NightResult:
     def exit_code(self) -> int:
         """The gravest exit code of the steps."""
         return self.gravest.exit_code or EXIT_OK
+
+    @property
+    def error(self) -> SyncerError | None:
+        """What stopped the gravest step."""
+        return self.gravest.error

@@ -11,9 +11,11 @@ from syncer.cli.frame import command, environment_of, settings, show
 def run_command() -> None:
     """Do what [nightly] in the configuration lists, step by step, and end with the gravest exit code."""
     from syncer.commands import nightly
+    from syncer.commands.morning import watched
     from syncer.report.night import night_document, night_text
 
+    known = settings()
     with environment_of() as environment:
-        result = nightly.run(settings(), environment)
+        result = watched(known, "run", lambda: nightly.run(known, environment), environment.clock)
     show(night_document(result), lambda: night_text(result), of_work=True)
     sys.exit(result.exit_code)

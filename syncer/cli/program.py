@@ -8,7 +8,21 @@ import sys
 
 import click
 
-from syncer.cli import audit, codes, completion, ledger, nightly, products, runs, sandbox, scans, setup, workorders
+from syncer.cli import (
+    audit,
+    codes,
+    completion,
+    ledger,
+    nightly,
+    notify,
+    products,
+    report,
+    runs,
+    sandbox,
+    scans,
+    setup,
+    workorders,
+)
 from syncer.cli.frame import Options, common_options, echo_json
 from syncer.errors import OutputError, SignalError, SyncerError, UsageError
 from syncer.process import streams
@@ -22,7 +36,7 @@ COMMANDS: tuple[click.Command, ...] = (
     runs.plan_command, runs.sync_command, runs.resume_command, runs.abandon_command, runs.status_command,
     nightly.run_command,
     products.products_group, scans.scans_group, codes.codes_group, workorders.workorders_group,
-    audit.audit_group, ledger.ledger_group,
+    audit.audit_group, report.report_command, notify.notify_group, ledger.ledger_group,
     sandbox.sandbox_command, completion.completion_command,
 )  # fmt: skip
 EPILOG = (

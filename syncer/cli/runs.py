@@ -81,10 +81,14 @@ def sync_command(
 ) -> None:
     """Settle what is open, plan FILE..., send, poll, reconcile. '-' is standard input."""
     from syncer.commands import runs
+    from syncer.commands.morning import watched
 
-    request = SyncRequest(files, job, key or None, mode, force, approve, deadline, results)
+    request, known = SyncRequest(files, job, key or None, mode, force, approve, deadline, results), settings()
     with environment_of() as environment:
-        result = (runs.plan if dry_run else runs.sync)(settings(), request, environment)
+        if dry_run:
+            result = runs.plan(known, request, environment)
+        else:
+            result = watched(known, "sync", lambda: runs.sync(known, request, environment), environment.clock)
     _finish(result)
 
 
@@ -95,9 +99,11 @@ def sync_command(
 def resume_command(job: str | None, approve: bool, deadline: float | None) -> None:
     """Finish all open runs from the ledger alone, without their files."""
     from syncer.commands import runs
+    from syncer.commands.morning import watched
 
+    request, known = SyncRequest(job=job, approve=approve, deadline_s=deadline), settings()
     with environment_of() as environment:
-        result = runs.resume(settings(), SyncRequest(job=job, approve=approve, deadline_s=deadline), environment)
+        result = watched(known, "resume", lambda: runs.resume(known, request, environment), environment.clock)
     _finish(result)
 
 

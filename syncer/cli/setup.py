@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import click
+
 from syncer.cli.frame import command, envelope, environ, environment_of, options, settings, show
 from syncer.safe.inert import inert
 
@@ -34,14 +36,17 @@ def init_command() -> None:
     )
 
 
-@command("check")
-def check_command() -> None:
+@command("check", examples=("syncer check", "syncer check --max-age 26h"))
+@click.option("--max-age", metavar="AGE", help="Exit 3 when no run of a job has ended well for so long: 90m, 26h, 3d.")
+def check_command(max_age: str | None) -> None:
     """Look at configuration, ledger, clock and access; say what to do about each fault."""
     from syncer.commands import checkup
     from syncer.process.clock import SystemClock
+    from syncer.process.times import parse_age
     from syncer.report import document, text
 
-    findings = checkup.check(options().config, environ(), Path.cwd(), SystemClock())
+    age_s = None if max_age is None else parse_age(max_age, "--max-age")
+    findings = checkup.check(options().config, environ(), Path.cwd(), SystemClock(), max_age_s=age_s)
     failed = [finding for finding in findings if finding.error is not None]
     exit_code = failed[0].error.status if failed and failed[0].error else 0
     show(document.check_document(findings, exit_code), lambda: text.check_text(findings))

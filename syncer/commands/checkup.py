@@ -15,17 +15,20 @@ from syncer.api.classify import Verdict
 from syncer.api.client import SCM_PERMISSIONS, MeAnswer
 from syncer.config import Settings, load_settings
 from syncer.errors import (
+    EXIT_NOT_CONFIRMED,
+    EXIT_OK,
     AccessError,
     ConfigError,
     LedgerBusyError,
     LedgerWriteError,
+    StaleError,
     SyncerError,
     UnreachableError,
 )
 from syncer.ledger.database import ledger_path
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.schema import SCHEMA_REVISION
-from syncer.process.clock import Clock, utc_text
+from syncer.process.clock import Clock, seconds_between, utc_text
 from syncer.request import ProductsRequest, ScansRequest, SyncStep, UploadRequest, name_of
 from syncer.results import CheckResult
 from syncer.runs.session import connection_of
@@ -46,10 +49,17 @@ STEP_PERMISSIONS: Mapping[type, frozenset[str]] = {
 }  # fmt: skip
 """What each step of a night needs (docs/api.md, "Permissions")."""
 NIGHTLY_STEP = "the nightly step "
+RUNS_LOOKED_AT = 100
+"""Newest runs of a job among which one that ended well is looked for."""
 
 
-def check(explicit: Path | None, environ: Mapping[str, str], cwd: Path, clock: Clock) -> list[CheckResult]:
-    """Look at everything that a night needs; every finding stands alone, so one fault does not hide another."""
+def check(
+    explicit: Path | None, environ: Mapping[str, str], cwd: Path, clock: Clock, *, max_age_s: float | None = None
+) -> list[CheckResult]:
+    """Look at everything that a night needs; every finding stands alone, so one fault does not hide another.
+
+    ``max_age_s``: say of every job whether a run has ended well (0 or 3) within that time.
+    """
     try:
         settings = load_settings(explicit=explicit, environ=environ, cwd=cwd)
     except SyncerError as error:
@@ -59,7 +69,27 @@ def check(explicit: Path | None, environ: Mapping[str, str], cwd: Path, clock: C
     findings = [CheckResult("configuration", f"{whose}; jobs: {jobs}")]
     findings.append(_check_ledger(settings, clock))
     findings += _check_access(settings, clock)
+    if max_age_s is not None:
+        findings += [_check_age(settings, job, clock, max_age_s) for job in settings.jobs]
     return findings
+
+
+def _check_age(settings: Settings, job: str, clock: Clock, max_age_s: float) -> CheckResult:
+    """Look at when a run of the job ended well for the last time."""
+    what = f"last run of {job}"
+    try:
+        with Ledger.reading(settings.ledger.url) as ledger:
+            runs = [] if ledger is None else ledger.runs(most=RUNS_LOOKED_AT, job_name=job)
+    except SyncerError as error:
+        return CheckResult(what, "", error)
+    ended = next((run for run in runs if run.exit_code in {EXIT_OK, EXIT_NOT_CONFIRMED} and run.ended_at), None)
+    if ended is None or ended.ended_at is None:
+        return CheckResult(what, "", StaleError(f"no run of job {job} has ever ended well"))
+    age_s = seconds_between(ended.ended_at, clock.wall_s())
+    words = f"run {ended.id} ended well {age_s / 3600:,.1f} h ago, at {ended.ended_at}"
+    if age_s > max_age_s:
+        return CheckResult(what, "", StaleError(f"no run of job {job} has ended well since: {words}"))
+    return CheckResult(what, words)
 
 
 def _check_ledger(settings: Settings, clock: Clock) -> CheckResult:

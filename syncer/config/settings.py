@@ -193,9 +193,13 @@ def _secret(value: Any) -> Secret:
     return Secret(_text(value))
 
 
+def _hook(value: Any) -> Secret:
+    return Secret(_base_url(value))
+
+
 def is_secret(check: Check) -> bool:
     """Tell whether what this check takes may never be shown."""
-    return check is _secret
+    return check in {_secret, _hook}
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +308,29 @@ class NightlySettings:
     on_failure: str = setting(
         partial(_choice, of=("stop", "continue")), "stop", "whether steps after one that failed are skipped"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """The page that is written after every run."""
+
+    out: str | None = setting(
+        _text, None, "write an HTML report here after every sync, resume and run; relative to the configuration file"
+    )
+    last: int = setting(partial(_number, least=1, most=3660, whole=True), 14, "past runs that its trend shows")
+
+
+@dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """Who is told how a run ended. Addresses may hold secrets: they are never shown."""
+
+    webhook_url: Secret | None = setting(
+        _hook, None, "told by POST (JSON) when a job's runs begin to end in another way, and when all is well again"
+    )
+    ping_url: Secret | None = setting(
+        _hook, None, "asked at start (/start) and end (/EXITCODE) of every sync, resume and run"
+    )
+    timeout_s: float = setting(_positive_seconds, 10, "for each of these calls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -475,6 +502,8 @@ class Settings:
     products: ProductsSettings = ProductsSettings()
     nightly: NightlySettings = NightlySettings()
     scans: ScansSettings = ScansSettings()
+    report: ReportSettings = ReportSettings()
+    notify: NotifySettings = NotifySettings()
     jobs: Mapping[str, JobSettings] = field(default_factory=lambda: {"default": JobSettings()})
     path: Path | None = None
 
@@ -482,7 +511,7 @@ class Settings:
 SECTIONS: Mapping[str, type[Any]] = {
     "api": ApiSettings, "ledger": LedgerSettings, "limits": LimitSettings, "run": RunSettings,
     "products": ProductsSettings, "nightly": NightlySettings,
-    "scans": ScansSettings,
+    "scans": ScansSettings, "report": ReportSettings, "notify": NotifySettings,
 }  # fmt: skip
 
 

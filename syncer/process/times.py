@@ -10,6 +10,17 @@ from syncer.errors import UsageError
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6})?)?\s?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 
 
+_UNITS_S = {"m": 60, "h": 3_600, "d": 86_400}
+
+
+def parse_age(text: str, option: str) -> float:
+    """Return the seconds of an age like ``90m``, ``26h`` or ``3d``; raise `UsageError` for everything else."""
+    shaped = re.fullmatch(r"(\d{1,6})([mhd])", text.strip(), re.ASCII)
+    if shaped is None:
+        raise UsageError(f"{option} {text!r} is no age, like 90m, 26h or 3d", next=f"{option} 26h")
+    return float(shaped[1]) * _UNITS_S[shaped[2]]
+
+
 def parse_moment(text: str, option: str) -> datetime:
     """Return the moment that `text` names, in UTC: ``2026-11-20``, ``2026-11-20T07:00:00+02:00``, ``… 05:00Z``.
 

@@ -1,0 +1,50 @@
+"""Calls to the user's own addresses: a webhook that is told how a run ended, and a ping that tells that it happened.
+
+What always holds: the API's token is nowhere near; no redirect is followed; nothing of the environment (proxies,
+`.netrc`) is used; a call that fails is a warning and never the run's failure.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+
+log = logging.getLogger(__name__)
+
+
+class Hooks:
+    """Makes the calls. ``timeout_s`` bounds connecting and each wait for bytes."""
+
+    def __init__(self, timeout_s: float, user_agent: str) -> None:
+        self._timeout_s = timeout_s
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers["User-Agent"] = user_agent
+
+    def ping(self, url: str) -> bool:
+        """Ask an address; return whether it answered well."""
+        return self._call("GET", url, None)
+
+    def tell(self, url: str, document: Mapping[str, Any]) -> bool:
+        """Post a JSON document to an address; return whether it answered well."""
+        return self._call("POST", url, document)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _call(self, method: str, url: str, document: Mapping[str, Any] | None) -> bool:
+        try:
+            with self._session.request(
+                method, url, json=document, timeout=self._timeout_s, allow_redirects=False, stream=True
+            ) as answer:
+                if answer.ok and not answer.is_redirect:
+                    return True
+                log.warning("the address of [notify] answered %d", answer.status_code)
+        except requests.RequestException as error:
+            # Its words hold the address, which may be a secret by itself.
+            log.warning("the address of [notify] cannot be reached: %s", type(error).__name__)
+        return False
