@@ -43,7 +43,7 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TrendColumn:
     """One past run in the picture of the trend: heights in units of `TREND_HEIGHT`, and the numbers behind them."""
 
     summary: RunSummary
@@ -109,7 +109,7 @@ def _needs(details: RunDetails) -> list[Need]:
     return needs
 
 
-def columns_of(trend: Sequence[RunSummary]) -> list[Column]:
+def columns_of(trend: Sequence[RunSummary]) -> list[TrendColumn]:
     """Return the past runs as columns, oldest first; all heights are shares of the largest run."""
     counts = []
     for summary in reversed(trend):
@@ -118,7 +118,7 @@ def columns_of(trend: Sequence[RunSummary]) -> list[Column]:
         counts.append((summary, confirmed, others + summary.run.rows.get("invalid", 0)))
     most = max([1, *(confirmed + others for _, confirmed, others in counts)])
     return [
-        Column(
+        TrendColumn(
             summary,
             confirmed,
             others,
