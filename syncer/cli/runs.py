@@ -119,8 +119,8 @@ def abandon_command(batches: tuple[int, ...]) -> None:
     show(
         envelope("abandon", batches=[batch_document(batch) for batch in gone]),
         lambda: "\n".join(
-            f"batch {batch.id} of run {batch.run_id}: {batch.size:,} values let go of; whether they were applied is not "
-            "known. Sync their rows again"
+            f"batch {batch.id} of run {batch.run_id}: {batch.size:,} values let go of; whether they were applied is "
+            "not known. Sync their rows again"
             for batch in gone
         ),
     )

@@ -1,4 +1,4 @@
-"""``abandon``: letting go of open batches by hand. Their values are held no longer; what became of them is uncertain."""
+"""``abandon``: letting go of open batches by hand. Their values are not held any more, and are uncertain."""
 
 from __future__ import annotations
 
