@@ -63,6 +63,10 @@ class Dialect:
     """What makes a quote inside a quoted cell part of it; empty when it is doubled."""
     confidence: float = 1.0
     """How sure the form is, from 0 to 1: 1 when it was declared, else what the first rows say."""
+    newline: str = ""
+    """How lines end; empty: in any way."""
+    widths: tuple[int, ...] = ()
+    """Of columns in characters, where there is no delimiter."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from syncer.safe.masking import TOKEN_VARIABLE, Secret
 
 ENVIRONMENT_PREFIX = "SYNCER_"
 CREDENTIAL_NAME = "scantrust-token"
+DELIMITER_CHARACTERS_MAX, CELL_WIDTH_MAX = 8, 10_000
 KEY_COLUMNS_MAX = 5
 """Constraints of one call (docs/api.md, "SCM upload, async")."""
 _PLAIN_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
@@ -102,11 +103,32 @@ def _ledger_url(value: Any) -> str:
     return str(value)
 
 
+_NO_FILES_ENCODINGS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7"})
+
+
 def _encoding(value: Any) -> str:
     try:
-        return codecs.lookup(_text(value)).name
+        found = codecs.lookup(_text(value))
     except LookupError:
-        raise ValueError("the name of an encoding, like utf-8 or cp1252") from None
+        found = None
+    # Python lists what is no encoding of texts there too: base64, rot13, zip.
+    if found is None or found.name in _NO_FILES_ENCODINGS or not getattr(found, "_is_text_encoding", True):
+        raise ValueError("the name of an encoding, like utf-8 or cp1252")
+    return found.name
+
+
+def _delimiter(value: Any) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= DELIMITER_CHARACTERS_MAX or set(value) & set('\n\r"'):
+        raise ValueError(f"1 to {DELIMITER_CHARACTERS_MAX} characters, none of them a quote or a line end")
+    return value
+
+
+def _widths(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not value or not all(
+        isinstance(width, int) and not isinstance(width, bool) and 0 < width <= CELL_WIDTH_MAX for width in value
+    ):  # fmt: skip
+        raise ValueError("a list of widths in characters: [10, 3, 20]")
+    return tuple(value)
 
 
 def _character(value: Any, *, may_be_empty: bool = False) -> str:
@@ -387,7 +409,10 @@ class CsvSettings:
     """How a job's files are written; what is not declared is detected."""
 
     encoding: str | None = setting(_encoding, None, "for example utf-8, utf-16-le, cp1252")
-    delimiter: str | None = setting(_character, None, "for example , or ;")
+    delimiter: str | None = setting(_delimiter, None, "for example , or ; or ||")
+    widths: tuple[int, ...] | None = setting(
+        _widths, None, "of columns without a delimiter, in characters: [10, 3, 20]"
+    )
     quote: str | None = setting(partial(_character, may_be_empty=True), None, 'the quote character; "" for none')
     escape: str | None = setting(
         partial(_character, may_be_empty=True), None, 'what stands before a quote inside a cell; "" when it is doubled'
@@ -396,6 +421,9 @@ class CsvSettings:
         _header, None, 'names of the columns when no header row has them; "" at the end for a column that is empty'
     )
     skip_lines: int = setting(partial(_number, least=0, most=1000, whole=True), 0, "lines before the header")
+    newline: str | None = setting(
+        partial(_choice, of=("crlf", "lf", "cr", "any")), None, "how lines end: crlf, lf, cr, or any of them"
+    )
     repeated_header: str = setting(
         partial(_choice, of=("refuse", "skip")), "refuse", "a header that stands again among the rows: refuse or skip"
     )

@@ -45,7 +45,8 @@ def default_key(header: Sequence[str], file: str, made: Iterable[str] = ()) -> t
             return (name,)
     raise ConfigError(
         f"{file}: no column is named extended_id or serial_number, so nothing says which column selects codes",
-        next=f"name it: --key COLUMN, or jobs.<name>.key; the columns are {', '.join(header)}",
+        next=f"name it: --key COLUMN, or jobs.<name>.key; the columns are {', '.join(header)}; when these are not the "
+        "table's: jobs.<name>.sheet, csv.delimiter, csv.skip_lines or table.header_row say where it stands",
     )
 
 
@@ -158,6 +159,8 @@ def _forbidden(keys: Sequence[str], fields: Mapping[str, Transformation], rules:
     for scm in (*fields, *rules.constants):
         origin = " and ".join(map(repr, fields[scm].columns)) if scm in fields else ""
         column = f"constant {scm}" if not origin else f"column {origin}" + ("" if origin == repr(scm) else f" ({scm})")
+        if scm != scm.strip():
+            faults.append(f"{column} begins or ends with white space: jobs.<name>.table.trim = \"fields\"")
         if scm in FORBIDDEN_DATA:
             faults.append(f"{column} cannot be sent: {FORBIDDEN_DATA[scm]}")
         elif scm in UNIQUE_KEYS or scm in keys:

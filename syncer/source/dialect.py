@@ -13,15 +13,20 @@ from itertools import islice
 
 from syncer.errors import SourceError
 from syncer.model import Dialect
-from syncer.source.rows import Row, RowParser
+from syncer.source.fixed import FixedParser
+from syncer.source.rows import Row, RowOptions, RowParser
+from syncer.source.table import UNDECLARED, Fate, Marks, TableForm, holds_key
 
 DELIMITERS = (",", ";", "\t", "|")
+RARE = ("||", "|~|", "^", "~", "\x01", "\x1f", "\xa6", "\xa7")
+"""Delimiters that are taken only where the header, split by them, names the key."""
 SPACE = " "
 """A delimiter only where it is declared; a header of one column with a space in it is looked at twice."""
 QUOTE, APOSTROPHE, BACKSLASH = '"', "'", "\\"
 SAMPLE_ROWS = 200
 POSSIBLE = 0.5
 """The share of sampled rows that must have the header's width for a delimiter to be possible."""
+NEWLINES = {"crlf": "\r\n", "lf": "\n", "cr": "\r", "any": ""}
 NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
 
 
@@ -35,10 +40,12 @@ class CsvForm:
 
     encoding: str | None = None
     delimiter: str | None = None
+    widths: tuple[int, ...] | None = None
     quote: str | None = None
     escape: str | None = None
     header: tuple[str, ...] | None = None
     skip_lines: int = 0
+    newline: str | None = None
     repeated_header: str = "refuse"
     max_damaged_percent: float = 10
 
@@ -55,123 +62,218 @@ class _Score:
     """What is wrong with the first row that has another width."""
 
 
-def detect(sample: str, form: CsvForm, *, encoding: str, name: str, line: int, final: bool) -> Dialect:
-    """Return the form of a file from its first rows (`sample` begins with the header on `line`).
+def detect(
+    text: str,
+    form: CsvForm,
+    *,
+    encoding: str,
+    name: str,
+    line: int,
+    final: bool,
+    table: TableForm = UNDECLARED,
+    key: Sequence[str] | None = None,
+) -> Dialect:
+    """Return the form of a file from its first rows (`text` begins with the header on `line`).
 
-    ``final``: the sample is the whole file. Raises `SourceError` when there are two ways to read it.
+    ``final``: the text is the whole file; ``key`` names the key columns, where they are known. Raises `SourceError`
+    when there are two ways to read it.
     """
-    quote = _quote(sample, name, line) if form.quote is None else form.quote
-    unescaped = form.delimiter or _delimiter(sample, form, quote, "", name=name, line=line, final=final).delimiter
-    escape = form.escape
-    if escape is None:
-        escape = _escape(sample, unescaped, quote, name=name, line=line, final=final)
+    newline = NEWLINES[form.newline] if form.newline is not None else _newline(text, form.quote)
+    if form.widths is not None:
+        return Dialect(encoding, "", "", newline=newline, widths=form.widths)
+    quote = _quote(text, name, line) if form.quote is None else form.quote
+    sample = _Sample(text, form, quote, name, line, final, table, newline, key)
+    delimiter = form.delimiter or _delimiter(sample, "").delimiter
+    escape = _escape(sample, delimiter) if form.escape is None else form.escape
     if form.delimiter is not None:
-        score = _score(sample, form.delimiter, form, quote, escape, final=final)
-        _refuse_widths(score, name, line)
-        return Dialect(encoding, form.delimiter, quote, escape)
-    score = _delimiter(sample, form, quote, escape, name=name, line=line, final=final)
-    _refuse_widths(score, name, line)
+        _refuse_widths(sample, _score(sample, delimiter, escape))
+        return Dialect(encoding, delimiter, quote, escape, newline=newline)
+    score = _delimiter(sample, escape)
+    _refuse_widths(sample, score)
     evidence = score.rows * (score.width - 1)
-    return Dialect(encoding, score.delimiter, quote, escape, round(score.share * (1 - 1 / (2 + evidence)), 3))
+    sure = round(score.share * (1 - 1 / (2 + evidence)), 3)
+    return Dialect(encoding, score.delimiter, quote, escape, sure, newline)
 
 
 def describe(dialect: Dialect, form: CsvForm) -> str:
     """Say in one line how a file is written, and how sure that is."""
+    if dialect.widths:
+        return f"{dialect.encoding}, columns of {', '.join(map(str, dialect.widths))} characters (as declared)"
     quote = f"quote {dialect.quote}" if dialect.quote else "no quotes"
     escape = f" escaped by {dialect.escape}" if dialect.escape else ""
     how = "as declared" if form.delimiter is not None else f"detected, {dialect.confidence:.0%} sure"
-    return f"{dialect.encoding}, {NAMES.get(dialect.delimiter, dialect.delimiter)}, {quote}{escape} ({how})"
+    return f"{dialect.encoding}, {named(dialect.delimiter)}, {quote}{escape} ({how})"
 
 
-def sampled(sample: str, delimiter: str, quote: str, escape: str, *, final: bool) -> list[Row]:
-    """Return the first rows as one delimiter reads them; the last row of a sample may be cut, and is left out."""
+def named(delimiter: str) -> str:
+    """Return a delimiter's name for people."""
+    return NAMES.get(delimiter, delimiter if delimiter.isprintable() else repr(delimiter))
+
+
+def row_options(table: TableForm, newline: str) -> RowOptions:
+    """Return what a job declares of rows of text."""
+    return RowOptions(
+        padded=table.trims,
+        wrapped=bool(table.unwrap),
+        short=table.short_rows == "fill",
+        blanks="" in table.end,
+        comment=table.comment or "",
+        newline=newline,
+    )
+
+
+def parser_of(
+    dialect: Dialect, table: TableForm, *, name: str, width: int | None, line: int = 1
+) -> RowParser | FixedParser:
+    """Return the strict parser of a file, whose next row stands on `line`."""
+    options = row_options(table, dialect.newline)
+    if dialect.widths:
+        return FixedParser(dialect.widths, line=line, options=options)
+    return RowParser(
+        dialect.delimiter, dialect.quote, name=name, width=width, line=line, escape=dialect.escape, options=options
+    )
+
+
+def first_rows(text: str, dialect: Dialect, table: TableForm, *, final: bool) -> list[Row]:
+    """Return the first rows of a text; the last row of a sample may be cut, and is left out."""
+    marks = Marks(table)
     for whole in (final, True):
-        parser = RowParser(delimiter, quote, name="", width=None, escape=escape)
-        rows = list(islice(parser.rows(sample, final=whole), SAMPLE_ROWS))
+        parser = parser_of(dialect, table, name="", width=None)
+        rows: list[Row] = []
+        for row in islice(parser.rows(text, final=whole), SAMPLE_ROWS):
+            fate = marks.fate(row.cells) if any(row.cells) else marks.blank()
+            if fate is Fate.END and rows:
+                break
+            if fate is Fate.ROW:
+                rows.append(row)
         if rows:
             return rows
     return []
 
 
-def _score(sample: str, delimiter: str, form: CsvForm, quote: str, escape: str, *, final: bool) -> _Score:
-    rows = sampled(sample, delimiter, quote, escape, final=final)
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """The first text of a file, and what is declared of it."""
+
+    text: str
+    form: CsvForm
+    quote: str
+    name: str
+    line: int
+    final: bool
+    table: TableForm
+    newline: str
+    key: Sequence[str] | None
+
+    def rows(self, delimiter: str, escape: str) -> list[Row]:
+        """Return the first rows as one delimiter reads them."""
+        dialect = Dialect("", delimiter, self.quote, escape, newline=self.newline)
+        return first_rows(self.text, dialect, self.table, final=self.final)
+
+    def refusal(self, message: str, next: str) -> SourceError:
+        """Return the error for a file that reads in two ways, or in none."""
+        return SourceError(message, file=self.name, line=self.line, next=next)
+
+
+def _newline(text: str, quote: str | None) -> str:
+    """Return how most lines end outside quotes, as far as there are several ways: CRLF where it is in doubt."""
+    if "\r" not in text:
+        return "\n"
+    if text.count("\r") == text.count("\r\n") == text.count("\n"):
+        return "\r\n"
+    q = re.escape(QUOTE if quote is None else quote)
+    bare = re.sub(rf"{q}[^{q}]*+{q}", "", text) if q else text
+    both = bare.count("\r\n")
+    feeds, returns = bare.count("\n") - both, bare.count("\r") - both
+    if both and both >= max(feeds, returns):
+        return "\r\n"
+    return "\r" if returns > feeds else "\n"
+
+
+def _score(sample: _Sample, delimiter: str, escape: str) -> _Score:
+    rows, form = sample.rows(delimiter, escape), sample.form
     if not rows:
         return _Score(delimiter, 0, 0, 0.0)
     width = len(rows[0].cells) if form.header is None else len(form.header)
     others = rows if form.header is not None else rows[1:]
-    bad = [row for row in others if row.fault is not None or len(row.cells) != width]
+    short = sample.table.short_rows == "fill"
+    bad = [row for row in others if row.fault or len(row.cells) > width or (len(row.cells) < width and not short)]
     wrong = f"row {others.index(bad[0]) + 1}: {(bad[0].fault or ('', f'{len(bad[0].cells)} cells'))[1]}" if bad else ""
     right = len(others) - len(bad)
     return _Score(delimiter, width, right, right / len(others) if others else 1.0, wrong)
 
 
-def _delimiter(sample: str, form: CsvForm, quote: str, escape: str, *, name: str, line: int, final: bool) -> _Score:
+def _delimiter(sample: _Sample, escape: str) -> _Score:
     """Return the delimiter that stands in the header and gives the rows the header's width; refuse two of them."""
-    scores = [_score(sample, delimiter, form, quote, escape, final=final) for delimiter in (*DELIMITERS, SPACE)]
+    scores = [_score(sample, delimiter, escape) for delimiter in (*DELIMITERS, SPACE)]
     space = scores.pop()
-    in_header = [score for score in scores if score.width > 1 and (form.header is None or score.rows)]
+    rare = [] if sample.form.header is not None else _rare(sample, escape)
+    if len(rare) == 1:
+        return rare[0]
+    in_header = [score for score in scores if score.width > 1 and (sample.form.header is None or score.rows)]
     if not in_header:
-        return _one_column(sample, scores[0], space, form, quote, escape, name=name, line=line, final=final)
+        return _one_column(sample, scores[0], space, escape)
     possible = [score for score in in_header if score.share >= POSSIBLE] or in_header
     if len(possible) == 1:
         return possible[0]
-    raise _two_readings(possible, name, line)
+    found = " or ".join(named(score.delimiter) for score in possible)
+    raise sample.refusal(f"its columns may be separated by {found}", "declare which: jobs.<name>.csv.delimiter")
 
 
-def _one_column(
-    sample: str, alone: _Score, space: _Score, form: CsvForm, quote: str, escape: str, *, name: str, line: int,
-    final: bool,
-) -> _Score:  # fmt: skip
+def _rare(sample: _Sample, escape: str) -> list[_Score]:
+    """Return the readings by delimiters that are hardly ever used: only where they alone bring the key to light."""
+    found = []
+    for delimiter in RARE:
+        if delimiter not in sample.text:
+            continue
+        rows = sample.rows(delimiter, escape)
+        if not rows or len(rows[0].cells) < 2 or not holds_key(rows[0].cells, sample.key):  # noqa: PLR2004
+            continue
+        score = _score(sample, delimiter, escape)
+        if score.share >= POSSIBLE:
+            found.append(score)
+    return found
+
+
+def _one_column(sample: _Sample, alone: _Score, space: _Score, escape: str) -> _Score:
     """Return the reading of a header without a delimiter: one column, unless its rows say something else."""
-    if form.header is not None and len(form.header) > 1:
-        raise SourceError(
-            f"no delimiter splits its rows into the {len(form.header)} columns that jobs.<name>.csv.header names",
-            file=name, line=line, next="declare it: jobs.<name>.csv.delimiter, or correct jobs.<name>.csv.header",
-        )  # fmt: skip
+    header = sample.form.header
+    if header is not None and len(header) > 1:
+        raise sample.refusal(
+            f"no delimiter splits its rows into the {len(header)} columns that jobs.<name>.csv.header names",
+            "declare it: jobs.<name>.csv.delimiter, or correct jobs.<name>.csv.header",
+        )
     if space.width > 1 and space.rows and space.share >= POSSIBLE:
-        raise SourceError(
+        raise sample.refusal(
             "its rows may be one column, or columns separated by spaces",
-            file=name, line=line, next='declare which: jobs.<name>.csv.delimiter = "," (one column) or " "',
-        )  # fmt: skip
+            'declare which: jobs.<name>.csv.delimiter = "," (one column) or " "; or jobs.<name>.csv.widths',
+        )
     for delimiter in DELIMITERS:
-        widths = [len(row.cells) for row in sampled(sample, delimiter, quote, escape, final=final)[1:]]
+        widths = [len(row.cells) for row in sample.rows(delimiter, escape)[1:]]
         if len(widths) > 1 and min(widths) > 1 and len(set(widths)) == 1:
-            raise SourceError(
+            raise sample.refusal(
                 f"its first line has one column, but its rows have {widths[0]}, separated by {NAMES[delimiter]}",
-                file=name, line=line,
-                next="correct the header; or skip what stands before it: jobs.<name>.csv.skip_lines",
-            )  # fmt: skip
+                "correct the header; or say where it stands: jobs.<name>.csv.skip_lines, or jobs.<name>.table.header_row",
+            )
     return _Score(",", 1, alone.rows, 1.0)
 
 
-def _two_readings(possible: Sequence[_Score], name: str, line: int) -> SourceError:
-    found = " or ".join(NAMES[score.delimiter] for score in possible)
-    return SourceError(
-        f"its columns may be separated by {found}",
-        file=name,
-        line=line,
-        next="declare which: jobs.<name>.csv.delimiter",
-    )
-
-
-def _refuse_widths(score: _Score, name: str, line: int) -> None:
+def _refuse_widths(sample: _Sample, score: _Score) -> None:
     if score.share >= POSSIBLE:
         return
-    raise SourceError(
-        f"separated by {NAMES.get(score.delimiter, score.delimiter)}, the header has {score.width} columns, but most "
+    raise sample.refusal(
+        f"separated by {named(score.delimiter)}, the header has {score.width} columns, but most "
         f"rows have another number or are damaged; {score.wrong}",
-        file=name,
-        line=line,
-        next="correct the header; or declare how the file is written: jobs.<name>.csv.delimiter, quote, escape, "
-        "header (no header row) or skip_lines (lines before it)",
+        "correct the header; or declare how the file is written: jobs.<name>.csv.delimiter, quote, escape, "
+        "header (no header row); or where the table stands: jobs.<name>.csv.skip_lines, jobs.<name>.table.header_row, short_rows",
     )
 
 
-def _quote(sample: str, name: str, line: int) -> str:
+def _quote(text: str, name: str, line: int) -> str:
     """Return the quote character: always the double quote, but a file whose cells stand in apostrophes is refused."""
     separators = "".join(re.escape(delimiter) for delimiter in DELIMITERS)
-    quoted = re.findall(rf"(?:^|[{separators}])'[^'\r\n]*'(?=[{separators}\r\n]|\Z)", sample, re.MULTILINE)
-    if len(quoted) > 1 and not re.search(rf'(?:^|[{separators}])"', sample, re.MULTILINE):
+    quoted = re.findall(rf"(?:^|[{separators}])'[^'\r\n]*'(?=[{separators}\r\n]|\Z)", text, re.MULTILINE)
+    if len(quoted) > 1 and not re.search(rf'(?:^|[{separators}])"', text, re.MULTILINE):
         raise SourceError(
             "its cells stand in apostrophes: these may be quotes, or part of the text",
             file=name, line=line, next="declare which: jobs.<name>.csv.quote = \"'\" (quotes) or '\"' (text)",
@@ -179,11 +281,11 @@ def _quote(sample: str, name: str, line: int) -> str:
     return QUOTE
 
 
-def _escape(sample: str, delimiter: str, quote: str, *, name: str, line: int, final: bool) -> str:
+def _escape(sample: _Sample, delimiter: str) -> str:
     """Return how quotes inside cells are written: empty for doubled ones, or the backslash before them."""
-    if not quote or BACKSLASH + quote not in sample:
+    if not sample.quote or BACKSLASH + sample.quote not in sample.text:
         return ""
-    doubled, escaped = (sampled(sample, delimiter, quote, escape, final=final) for escape in ("", BACKSLASH))
+    doubled, escaped = (sample.rows(delimiter, escape) for escape in ("", BACKSLASH))
     if [row.cells for row in doubled] == [row.cells for row in escaped]:
         return ""
     faults = [_damaged(doubled), _damaged(escaped)]
@@ -191,10 +293,10 @@ def _escape(sample: str, delimiter: str, quote: str, *, name: str, line: int, fi
         return BACKSLASH
     if faults[1] and not faults[0]:
         return ""
-    raise SourceError(
+    raise sample.refusal(
         "a backslash stands before a quote: it may escape the quote, or be part of the text",
-        file=name, line=line, next="declare which: jobs.<name>.csv.escape = '\\' (it escapes) or \"\" (text)",
-    )  # fmt: skip
+        "declare which: jobs.<name>.csv.escape = '\\' (it escapes) or \"\" (text)",
+    )
 
 
 def _damaged(rows: Sequence[Row]) -> int:

@@ -6,7 +6,6 @@ earlier pass, raises; standard input and pipes are kept in an unlinked temporary
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import os
 import select
@@ -18,13 +17,11 @@ from syncer.errors import SourceError
 from syncer.safe.files import spool
 from syncer.safe.inert import inert
 from syncer.source.archive import unpacked
+from syncer.source.encodings import MARK_BYTES, Decoder, encoding_of
 
 BLOCK_BYTES = 1 << 20
 WAIT_S = 0.2
 """How long a signal may wait while standard input is silent."""
-MARK_BYTES = 200
-"""Bytes from which an encoding is told."""
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
 class InputFile:
@@ -109,6 +106,19 @@ class InputFile:
             raise self._changed()
         self.sha256, self.size_bytes = digest.hexdigest(), size
 
+    def again(self) -> Iterator[bytes]:
+        """Give the decompressed bytes while another pass goes on, which is not disturbed."""
+        handle = self.open() if self._spool is None else self._spool
+        place = handle.tell()
+        handle.seek(0)
+        try:
+            yield from unpacked(self.name, handle, iter(lambda: handle.read(BLOCK_BYTES), b""))
+        finally:
+            if handle is self._spool:
+                handle.seek(place)
+            else:
+                handle.close()
+
     def _changed(self) -> SourceError:
         return SourceError(
             "the file changed while it was being read",
@@ -128,65 +138,22 @@ def _form(handle: IO[bytes]) -> tuple[int, ...]:
 
 
 def utf8_blocks(file: InputFile, declared: str | None) -> tuple[str, Iterator[bytes]]:
-    """Return a file's encoding and its text as blocks of UTF-8 without a BOM.
-
-    A BOM decides, unless an encoding is declared; without either it is UTF-8. Bytes that are not of the encoding raise
-    `SourceError` with their line.
-    """
+    """Return a file's encoding and its text as blocks of UTF-8 without a byte order mark. Raises `SourceError`."""
     blocks = file.blocks()
     first = b""
     while len(first) < MARK_BYTES and (block := next(blocks, None)) is not None:
         first += block
-    found = next(((bom, name) for bom, name in _BOMS if first.startswith(bom)), (b"", "utf-8"))
-    encoding = declared or found[1]
-    if declared is None and not found[0] and _looks_like_utf16(first[:200]):
-        raise SourceError(
-            "there are NUL bytes at its beginning: it looks like UTF-16 without a mark",
-            file=file.name,
-            line=1,
-            next='declare it: jobs.<name>.csv.encoding = "utf-16-le" (or utf-16-be)',
-        )
-    if found[0] and codecs.lookup(encoding).name in {codecs.lookup(found[1]).name, "utf-8-sig"}:
-        first = first[len(found[0]) :]
-    return encoding, _transcode(file.name, encoding, first, blocks)
+    encoding, mark = encoding_of(first[:MARK_BYTES], declared, file.name)
+    return encoding, _decoded(Decoder(encoding, file.name, file.again), first[len(mark) :], blocks)
 
 
-def _looks_like_utf16(sample: bytes) -> bool:
-    """Tell whether nearly every other byte is NUL, as in Latin text of two bytes a character."""
-    return sample.count(0) * 3 > len(sample)
-
-
-def _transcode(name: str, encoding: str, first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder(encoding)("strict")
-    lines = 1
-    plain = encoding == "utf-8"
+def _decoded(decoder: Decoder, first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     block: bytes | None = first
     while block is not None:
         following = next(rest, None)
-        try:
-            if plain and block.isascii():  # as most blocks are: decoding it would give the same bytes again
-                encoded = block
-            else:
-                encoded = decoder.decode(block, following is None).encode()
-                plain = encoding == "utf-8" and not decoder.getstate()[0]
-        except UnicodeDecodeError as error:
-            line, column = _place(error, lines)
-            raise SourceError(
-                f"byte 0x{error.object[error.start]:02x} is not {encoding}",
-                file=name,
-                line=line,
-                column=column,
-                next='declare how the file is written, for example: jobs.<name>.csv.encoding = "cp1252"',
-            ) from None
-        lines += encoded.count(b"\n")
-        if encoded:
+        if encoded := decoder.decode(block, final=following is None):
             yield encoded
         block = following
-
-
-def _place(error: UnicodeDecodeError, lines: int) -> tuple[int, int]:
-    before = bytes(error.object[: error.start])
-    return lines + before.count(b"\n"), len(before) - (before.rfind(b"\n") + 1) + 1
 
 
 def _spool(stream: IO[bytes], name: str) -> IO[bytes]:

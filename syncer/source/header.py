@@ -12,11 +12,15 @@ from dataclasses import dataclass, replace
 
 from syncer.errors import SourceError
 from syncer.model import Dialect
-from syncer.source.dialect import CsvForm, detect, sampled
-from syncer.source.rows import RowParser, count_lines
+from syncer.source.dialect import CsvForm, detect, first_rows, parser_of
+from syncer.source.rows import Row, count_lines
+from syncer.source.start import find_start
+from syncer.source.table import UNDECLARED, TableForm
 
 _NEWLINE = re.compile(r"\r\n|\n|\r")
-_SEPARATOR_LINE = re.compile(r'"?sep=(?P<delimiter>[^\r\n"])"?(?:\r\n|\n|\r)', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r'"?sep=(?P<delimiter>[^\r\n"]{1,8})"?(?:\r\n|\n|\r)', re.IGNORECASE)
+_RULER_LINE = re.compile(r"[|+, ;\t]*-{2,}[-|+,; \t]*(?:\r\n|\n|\r)")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 _FIGURES = re.compile(r"[-+$€£]?\d[\d.,:/ T-]*")
 """Numbers, dates and times: what names of columns hardly ever are."""
 
@@ -25,16 +29,29 @@ _FIGURES = re.compile(r"[-+$€£]?\d[\d.,:/ T-]*")
 class Head:
     """The beginning of a file. ``text`` is all of it before the first row; ``width`` the cells of a row.
 
-    ``width`` is one more than ``names`` when every line ends with a delimiter: that last cell must be empty.
+    ``before`` and ``behind`` tell whether every line begins, or ends, with a delimiter: then the cells before the
+    first column, or behind the last, must be empty; ``width`` counts them too.
     """
 
     dialect: Dialect
     names: tuple[str, ...]
     width: int
     text: str
+    line: int = 1
+    before: bool = False
+    behind: bool = False
 
 
-def read_head(sample: str, form: CsvForm, *, encoding: str, name: str, final: bool) -> Head:
+def read_head(
+    sample: str,
+    form: CsvForm,
+    *,
+    encoding: str,
+    name: str,
+    final: bool,
+    table: TableForm = UNDECLARED,
+    key: Sequence[str] | None = None,
+) -> Head:
     """Return the beginning of a file; raise `SourceError` when it may be read in two ways."""
     start = _skip(sample, form.skip_lines, name)
     separator = _SEPARATOR_LINE.match(sample, start)
@@ -48,21 +65,39 @@ def read_head(sample: str, form: CsvForm, *, encoding: str, name: str, final: bo
             )
         form = replace(form, delimiter=separator["delimiter"])
         start = separator.end()
+    if form.header is None:
+        start = find_start(sample, start, form, table, key, name)
     body = sample[start:]
     line = 1 + count_lines(sample, 0, start)
     if not body.strip("\r\n"):
-        raise SourceError("there is no header", file=name, line=line)
-    dialect = detect(body, form, encoding=encoding, name=name, line=line, final=final)
+        raise SourceError("there is no header", file=name, line=line, next="check the export that writes it")
+    dialect = detect(body, form, encoding=encoding, name=name, line=line, final=final, table=table, key=key)
     if form.header is not None:
         names, used = form.header, 0
     else:
-        names, used, line = _first_row(body, dialect, name=name, line=line, final=final)
-        _refuse_row(names, body, dialect, name=name, line=line, final=final)
+        names, used, line = _first_row(body, dialect, table, name=name, line=line, final=final)
+        _refuse_row(names, first_rows(body, dialect, table, final=final)[1:], name=name, line=line)
     width = len(names)
-    if width > 1 and not names[-1].strip():
-        names = names[:-1]
+    before = width > 2 and not names[0].strip() and bool(names[1].strip())  # noqa: PLR2004  beside it and the last
+    names = names[1:] if before else names
+    behind = len(names) > 1 and not names[-1].strip()
+    names = names[:-1] if behind else names
+    if dialect.widths and len(dialect.widths) != width:
+        raise SourceError(
+            f"jobs.<name>.csv.widths has {len(dialect.widths)} columns, jobs.<name>.csv.header {width}",
+            file=name, line=line, next="correct one of the two",
+        )  # fmt: skip
+    if table.trims:
+        names = tuple(text.strip() for text in names)
     _refuse_names(names, name, line)
-    return Head(dialect, names, width, sample[: start + used])
+    used = used if form.header is not None else _behind_ruler(body, used)
+    return Head(dialect, names, width, sample[: start + used], line, before, behind)
+
+
+def _behind_ruler(body: str, used: int) -> int:
+    """Return where the rows begin, behind the line of dashes that databases draw under a header."""
+    ruler = _RULER_LINE.match(body, used)
+    return used if ruler is None else ruler.end()
 
 
 def _skip(sample: str, lines: int, name: str) -> int:
@@ -75,12 +110,16 @@ def _skip(sample: str, lines: int, name: str) -> int:
     return start
 
 
-def _first_row(body: str, dialect: Dialect, *, name: str, line: int, final: bool) -> tuple[tuple[str, ...], int, int]:
+def _first_row(
+    body: str, dialect: Dialect, table: TableForm, *, name: str, line: int, final: bool
+) -> tuple[tuple[str, ...], int, int]:
     """Return the first row, the characters up to its end, and its line."""
-    parser = RowParser(
-        dialect.delimiter, dialect.quote, name=name, width=None, line=line, escape=dialect.escape
-    )  # fmt: skip
-    row = next(parser.rows(body, final=final), None) or next(parser.rows(body, final=True), None)
+    table = replace(table, short_rows="reject", end=())
+    parser = parser_of(dialect, table, name=name, width=None, line=line)
+    row = next(parser.rows(body, final=final), None)
+    if row is None:
+        parser = parser_of(dialect, table, name=name, width=None, line=line)
+        row = next(parser.rows(body, final=True), None)
     if row is None:
         raise SourceError("there is no header", file=name, line=line)
     if row.fault is not None:
@@ -93,9 +132,8 @@ def _first_row(body: str, dialect: Dialect, *, name: str, line: int, final: bool
     return tuple(row.cells), parser.consumed, row.line
 
 
-def _refuse_row(names: Sequence[str], body: str, dialect: Dialect, *, name: str, line: int, final: bool) -> None:
+def _refuse_row(names: Sequence[str], rows: Sequence[Row], *, name: str, line: int) -> None:
     """Refuse a header that reads like the rows under it: the file may have none."""
-    rows = sampled(body, dialect.delimiter, dialect.quote, dialect.escape, final=final)[1:]
     for place, text in enumerate(names):
         cells = [row.cells[place] for row in rows if len(row.cells) == len(names)]
         alike = sum(_FIGURES.fullmatch(cell) is not None for cell in cells)
@@ -115,7 +153,15 @@ def _refuse_names(names: Sequence[str], name: str, line: int) -> None:
                 f"column {place} of the header has no name",
                 file=name,
                 line=line,
-                next="name it in the export; or, when the header stands further down: jobs.<name>.csv.skip_lines",
+                next="name it in the export; or, when the header stands further down: jobs.<name>.csv.skip_lines, or "
+                "jobs.<name>.table.header_row",
+            )
+        if _CONTROL.search(text):
+            raise SourceError(
+                f"the name of column {place} holds a control character: {text[:80]!r}; do lines end in another way?",
+                file=name,
+                line=line,
+                next='declare how the file is written: jobs.<name>.csv.encoding (a mainframe\'s: "cp037"), delimiter',
             )
         if text in names[: place - 1]:
             raise SourceError(

@@ -60,7 +60,7 @@ def _open(
         from syncer.source.excel import ExcelSource
 
         return ExcelSource(position, file, sheet=sheet, key=key, table=table)
-    return reader.CsvSource(position, file, form)
+    return reader.CsvSource(position, file, form, key=key, table=table)
 
 
 def _head(file: InputFile) -> bytes:

@@ -38,7 +38,7 @@ def form_of(file: InputFile, declared: CsvForm) -> CsvForm:
             continue
         for delimiter in DELIMITERS:
             if _is_ours(text, delimiter):
-                return CsvForm(encoding, delimiter, QUOTE)
+                return CsvForm(encoding, delimiter, quote=QUOTE)
     return declared
 
 

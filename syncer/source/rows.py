@@ -21,11 +21,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from syncer.errors import SourceError
+from syncer.source.encodings import NOT_TEXT
 
 WIDTH = "E101"
 STRAY_QUOTE = "E102"
 NUL = "E103"
 IN_DOUBT = "E104"
+NOT_ENCODED = "E106"
+LINE_END = "E107"
+FORMULA_TEXT = "E108"
 EVIDENCE = 8
 """Separators in right rows, one after the other, that show that lines near a damaged quote are rows."""
 REACH_LINES_MAX = 16
@@ -33,7 +37,11 @@ REACH_EDITS_MAX = 200
 """How far a torn row may go on, and how many ways to mend it are tried to find that out."""
 RESYNC_LINES_MAX = 1000
 """Lines behind one damaged quote that may be rejected; if no row is found in them, the file is refused."""
+ODD_LINES_MAX = 16
+"""Lines with another end than the file's that may follow one another; beyond that the file is of two kinds."""
 _NEWLINE = re.compile(r"\r\n|\n|\r")
+_ODD = {"\r\n": {"\n", "\r"}, "\n": {"\r"}, "\r": {"\n", "\r\n"}, "": set[str]()}
+"""Line ends that tear a row, by the file's own; CRLF among LF ends a row in either reading."""
 
 Fault = tuple[str, str]
 """Rejection code and message."""
@@ -67,6 +75,24 @@ class _Pending(NamedTuple):
     separators: int
 
 
+class RowOptions(NamedTuple):
+    """What a job declares of rows beside the form of its file, as ``jobs.<name>.table`` says it.
+
+    ``padded``: spaces around a quoted cell are no part of it. ``wrapped``: neither is ``=`` before its quote.
+    ``short``: a row that ends early has blanks at its end. ``blanks``: blank lines are rows, since one ends the table.
+    """
+
+    padded: bool = False
+    wrapped: bool = False
+    short: bool = False
+    blanks: bool = False
+    comment: str = ""
+    newline: str = ""
+
+
+PLAIN = RowOptions()
+
+
 class RowParser:
     """Parses text piece by piece; keeps count of physical lines. ``width`` None: any width is right.
 
@@ -74,7 +100,15 @@ class RowParser:
     """
 
     def __init__(
-        self, delimiter: str, quote: str, *, name: str, width: int | None, line: int = 1, escape: str = ""
+        self,
+        delimiter: str,
+        quote: str,
+        *,
+        name: str,
+        width: int | None,
+        line: int = 1,
+        escape: str = "",
+        options: RowOptions = PLAIN,
     ) -> None:
         self.line = line
         self.consumed = 0
@@ -84,14 +118,22 @@ class RowParser:
         self._delimiter = delimiter
         self._quote = quote
         self._escape = escape
+        self._options = options
+        self._not_text = False
         edge, q, e = re.escape(delimiter), re.escape(quote), re.escape(escape)
+        around = "" if not options.padded or delimiter == " " else " *+" if delimiter == "\t" else "[ \t]*+"
         end = rf"(?P<end>{edge}|\r\n|\n|\r|\Z)"
+        many = len(delimiter) > 1
         if not quote:
-            quoted, cell = "(?!)", rf"(?P<bare>[^{edge}\r\n]*)(?P<quoted>(?!))?"
+            bare = rf"(?:(?!{edge})[^\r\n])*" if many else rf"[^{edge}\r\n]*"
+            quoted, cell = "(?!)", rf"(?P<bare>{bare})(?P<quoted>(?!))?"
         else:
+            bare = rf"(?:(?!{edge})[^{q}\r\n])*" if many else rf"[^{q}{edge}\r\n]*"
             inner = rf"[^{q}{e}]*+(?:{e}(?s:.)[^{q}{e}]*+)*+" if escape else rf"[^{q}]*+(?:{q}{q}[^{q}]*+)*+"
-            quoted = rf"{q}(?P<quoted>{inner}){q}"
-            cell = rf"(?:{quoted}|(?P<bare>[^{q}{edge}\r\n]*))"
+            opens = rf"{around}{'=?' if options.wrapped else ''}{q}"
+            quoted = rf"{opens}(?P<quoted>{inner}){q}{around}"
+            cell = rf"(?:{quoted}|(?P<bare>{bare}))"
+        self._opens = re.compile(opens) if quote else None
         self._cell = re.compile(cell + end)
         self._quoted = re.compile(quoted)
         self._edge = re.compile(end)
@@ -108,8 +150,17 @@ class RowParser:
         self.consumed = 0
         place, line, behind = 0, self.line, 0
         pending: deque[_Pending] = deque()
+        self._not_text = NOT_TEXT in text
         while place < len(text):
             whole = final or give_up
+            if self._options.comment and text.startswith(self._options.comment, place):
+                newline = _NEWLINE.search(text, place)
+                if newline is None and not final:
+                    break
+                place, line = (len(text), line) if newline is None else (newline.end(), line + 1)
+                if not pending:
+                    self.consumed, self.line = place, line
+                continue
             read = self._read(text, place, final=whole)
             if read is None or (give_up and not read.torn and read.end == len(text)):
                 break
@@ -122,7 +173,7 @@ class RowParser:
             else:
                 end = read.end
                 rows = []
-                if read.cells != [""] or self._width == 1:
+                if read.cells != [""] or self._width == 1 or self._options.blanks:
                     lines = count_lines(text, place, end)
                     separators = max(len(read.cells) - 1, 1)
                     pending.append(_Pending(Row(line, read.cells, read.fault), place, lines, separators))
@@ -172,7 +223,7 @@ class RowParser:
             found = self._cell.match(text, place)
             if found is not None:
                 cells.append(self._unquoted(found["quoted"]) if found["bare"] is None else found["bare"])
-            elif self._quote and text.startswith(self._quote, place):
+            elif self._opens is not None and self._opens.match(text, place):
                 closed = self._quoted.match(text, place)
                 if closed is None and not final:
                     return None
@@ -182,9 +233,7 @@ class RowParser:
                 found = self._edge.search(text, place)
                 assert found is not None  # noqa: S101  the end of the text is an edge
                 column = len(cells) + 1
-                fault = fault or (
-                    STRAY_QUOTE, f"column {column}: a quote in the middle of a cell; double it and quote the cell"
-                )  # fmt: skip
+                fault = fault or self._stray(text[place : found.start()], column)
                 ends = ends or text.find(self._quote, begin) == found.start() - 1
                 cells.append(text[place : found.start()])
             place, end = found.end(), found["end"]
@@ -192,10 +241,43 @@ class RowParser:
                 return None  # the row, or its CRLF, may go on in the next piece
             if end != self._delimiter:
                 break
+        if end in _ODD[self._options.newline]:
+            return self._odd(cells, text, begin, place, final=final)
         fault = fault or self._fault(cells, text, begin, place)
         several = fault is not None and count_lines(text, begin, place - len(found["end"])) > 0
-        closes = ends and (len(cells) != self._width or len(cells) <= EVIDENCE)
+        # A line that begins with a lone quote may end a cell of an earlier line, whose opening quote is lost.
+        alone = several and text.startswith(self._quote, begin) and self._edge.match(text, begin + 1) is not None
+        closes = alone or (ends and (len(cells) != self._width or len(cells) <= EVIDENCE))
         return _RowReading(cells, place, fault, torn=several, closes=closes)
+
+    def _odd(self, cells: list[str], text: str, begin: int, end: int, *, final: bool) -> _RowReading | None:
+        """Read on to a line end that is the file's: all before it is one row with a line end in a cell, or several."""
+        newline = self._options.newline
+        proper = text.find(newline, end)
+        if proper < 0 and not final:
+            return None
+        stop = len(text) if proper < 0 else proper + len(newline)
+        lines = count_lines(text, begin, stop)
+        if lines > ODD_LINES_MAX and self._width is not None:  # else it is a sample, and read in several ways
+            raise SourceError(
+                f"{lines} lines from here on end in another way than the others: is it one file?",
+                file=self._name,
+                line=self.line,
+                next='when each line is a row: jobs.<name>.csv.newline = "any"; else quote the cells with line ends',
+            )
+        shown = repr(text[end - 1])
+        words = f"column {len(cells)}: a line end {shown} that is not the file's; quote the cell, or take it out"
+        return _RowReading(text[begin:stop].rstrip("\r\n").split(self._delimiter), stop, (LINE_END, words))
+
+    def _stray(self, cell: str, column: int) -> Fault:
+        """Return what is wrong with a cell that has a quote in it and does not begin with one."""
+        if cell.startswith("=" + self._quote):
+            how = 'is written as ="…"; when it stands for the text in it: jobs.<name>.table.unwrap = true'
+            return FORMULA_TEXT, f"column {column} {how}"
+        if cell.lstrip().startswith(self._quote):
+            how = 'a quote behind white space; when that is no content: jobs.<name>.table.trim = "fields"'
+            return STRAY_QUOTE, f"column {column}: {how}"
+        return STRAY_QUOTE, f"column {column}: a quote in the middle of a cell; double it and quote the cell"
 
     def _unquoted(self, quoted: str) -> str:
         if self._escaped is not None:
@@ -209,8 +291,20 @@ class RowParser:
         return STRAY_QUOTE, f"column {column}: text follows the closing quote of the cell"
 
     def _fault(self, cells: list[str], text: str, begin: int, end: int) -> Fault | None:
+        missing = 0 if self._width is None else self._width - len(cells)
+        if (
+            self._options.short
+            and missing > 0
+            and cells != [""]
+            and not _NEWLINE.search(text[begin:end].rstrip("\r\n"))
+        ):
+            cells.extend([""] * missing)
+        if self._not_text and text.find(NOT_TEXT, begin, end) >= 0:
+            column = next((n for n, cell in enumerate(cells, 1) if NOT_TEXT in cell), 1)
+            return NOT_ENCODED, f"column {column}: bytes that are not of the file's encoding"
         if self._width is not None and len(cells) != self._width and cells != [""]:
-            return WIDTH, f"{len(cells)} cells instead of {self._width}: a separator is missing or too many"
+            fill = '; when rows may end early: jobs.<name>.table.short_rows = "fill"' if missing > 0 else ""
+            return WIDTH, f"{len(cells)} cells instead of {self._width}: a separator is missing or too many{fill}"
         if text.find("\0", begin, end) >= 0:
             column = next((n for n, cell in enumerate(cells, 1) if "\0" in cell), 1)
             return NUL, f"column {column}: a NUL character"

@@ -108,13 +108,13 @@ def total(position: int, line: int, cells: Sequence[str]) -> Rejection | None:
     return Rejection(position, line, TOTAL, words, cells=tuple(cells))
 
 
-def refuse_repeated(file: str, line: int, first: str) -> SourceError:
+def refuse_repeated(file: str, line: int, how: str) -> SourceError:
     """Return the error for a header that stands again among the rows."""
     return SourceError(
         "the header stands here again: are these two tables, or the pages of one?",
         file=file,
         line=line,
-        next=f"when it is one table: jobs.<name>.table.skip = [{first!r}]; else give each a file of its own",
+        next=f"when it is one table: jobs.<name>.{how}; else give each a file of its own",
     )
 
 

@@ -128,4 +128,4 @@ def _without_headers(chunk: Chunk, source: Source, strict: Collection[str]) -> C
     if alike is None or not len(chunk.lines):
         return chunk
     row = int(np.flatnonzero(alike.to_numpy(zero_copy_only=False))[0])
-    raise refuse_repeated(source.name, int(chunk.lines[row]), names[0])
+    raise refuse_repeated(source.name, int(chunk.lines[row]), f"table.skip = [{names[0]!r}]")

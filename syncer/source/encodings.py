@@ -1,0 +1,156 @@
+"""Bytes → text as UTF-8: what encoding a file has, and what becomes of bytes that are not of it.
+
+What always holds: a byte order mark decides, and one that contradicts what is declared is refused; bytes that are not
+of the encoding are never guessed: the place of each is kept as `NOT_TEXT`, which rejects its row, or the file is
+refused, when none of it is text in that encoding or when what follows cannot be told apart.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Iterator
+
+from syncer.errors import SourceError
+
+MARK_BYTES = 200
+"""Bytes from which an encoding is told."""
+NOT_TEXT = "\ufdd0"
+"""Stands for a byte that is not of the file's encoding: a code point that Unicode keeps free, so no text has it."""
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_WITH_BOM = {
+    "utf-8": {"utf-8", "utf-8-sig"},
+    "utf-16-le": {"utf-16", "utf-16-le", "utf-32", "utf-32-le"},  # the mark of UTF-32 begins with that of UTF-16
+    "utf-16-be": {"utf-16", "utf-16-be"},
+}
+_IN_NEED_OF_BOM = {"utf-16", "utf-32"}
+_NEL = "\x85"
+"""The line end of mainframes."""
+
+
+def _keep_place(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)  # noqa: S101  it is used to decode alone
+    return NOT_TEXT * (error.end - error.start), error.end
+
+
+codecs.register_error("syncer-not-text", _keep_place)
+
+
+def encoding_of(first: bytes, declared: str | None, file: str) -> tuple[str, bytes]:
+    """Return a file's encoding and its mark, which is no part of the text. Raises `SourceError`."""
+    mark, marked = next(((bom, name) for bom, name in _BOMS if first.startswith(bom)), (b"", "utf-8"))
+    if declared is None:
+        if not mark and _looks_like_utf16(first):
+            raise SourceError(
+                "there are NUL bytes at its beginning: it looks like UTF-16 without a mark",
+                file=file,
+                line=1,
+                next=f'declare it: jobs.<name>.csv.encoding = "{_byte_order(first)}"',
+            )
+        return marked, mark
+    name = codecs.lookup(declared).name
+    if mark and name not in _WITH_BOM[marked]:
+        raise SourceError(
+            f"it begins with the mark of {marked}, but jobs.<name>.csv.encoding is {declared!r}",
+            file=file,
+            line=1,
+            next=f'leave jobs.<name>.csv.encoding out, or set it to "{marked}"',
+        )
+    if name in _IN_NEED_OF_BOM and not mark and not first.startswith(codecs.BOM_UTF32_BE):
+        raise SourceError(
+            f"it has no byte order mark, so {declared!r} does not say in which order its bytes stand",
+            file=file,
+            line=1,
+            next=f'say which: jobs.<name>.csv.encoding = "{_byte_order(first).replace("16", name[-2:])}"',
+        )
+    return declared, mark if name in {marked, "utf-8-sig"} else b""
+
+
+def _looks_like_utf16(sample: bytes) -> bool:
+    """Tell whether nearly every other byte is NUL, as in Latin text of two bytes a character."""
+    return sample.count(0) * 3 > len(sample)
+
+
+def _byte_order(sample: bytes) -> str:
+    """Return the byte order of UTF-16 in which a sample of Latin text reads."""
+    return "utf-16-be" if sample[::2].count(0) > sample[1::2].count(0) else "utf-16-le"
+
+
+def has_text_beyond_ascii(blocks: Iterator[bytes]) -> bool:
+    """Tell whether any sequence of UTF-8 of several bytes stands in a file, whatever else does."""
+    decoder = codecs.getincrementaldecoder("utf-8")("syncer-not-text")
+    return any(not block.isascii() and not decoder.decode(block).replace(NOT_TEXT, "").isascii() for block in blocks)
+
+
+class Decoder:
+    """Decodes one file, block by block. ``again`` gives all its bytes once more, to look at the whole of it."""
+
+    def __init__(self, encoding: str, file: str, again: Callable[[], Iterator[bytes]]) -> None:
+        self._encoding = codecs.lookup(encoding).name
+        self._file = file
+        self._again = again
+        self._lines = 1
+        self._strict = codecs.getincrementaldecoder(encoding)("strict")
+        self._lenient: codecs.IncrementalDecoder | None = None
+        self._nel = _is_ebcdic(self._encoding)
+        self._plain = self._encoding == "utf-8"
+
+    def decode(self, block: bytes, *, final: bool) -> bytes:
+        """Return a block as UTF-8. Raises `SourceError` with the line when the file cannot be of its encoding."""
+        if self._plain and block.isascii():  # as most blocks are: decoding it would give the same bytes again
+            self._lines += block.count(b"\n")
+            return block
+        text = self._text(block, final)
+        encoded = (text.replace(_NEL, "\n") if self._nel else text).encode()
+        self._plain = self._encoding == "utf-8" and not (self._lenient or self._strict).getstate()[0]
+        self._lines += encoded.count(b"\n")
+        return encoded
+
+    def _text(self, block: bytes, final: bool) -> str:
+        if self._lenient is not None:
+            return self._lenient.decode(block, final)
+        state = self._strict.getstate()
+        try:
+            return self._strict.decode(block, final)
+        except UnicodeDecodeError as error:
+            if not self._is_contained():
+                raise self._refusal(error) from None
+        except UnicodeError as error:
+            raise SourceError(
+                f"it is no {self._encoding}: {error}", file=self._file, line=self._lines,
+                next="declare how the file is written: jobs.<name>.csv.encoding",
+            ) from None  # fmt: skip
+        self._lenient = codecs.getincrementaldecoder(self._encoding)("syncer-not-text")
+        self._lenient.setstate(state)
+        return self._lenient.decode(block, final)
+
+    def _is_contained(self) -> bool:
+        """Tell whether a byte that is wrong is surely the only one: the rest of the file is of its encoding."""
+        if self._encoding == "utf-8":
+            return has_text_beyond_ascii(self._again())
+        return _has_one_byte_a_character(self._encoding)
+
+    def _refusal(self, error: UnicodeDecodeError) -> SourceError:
+        before = bytes(error.object[: error.start])
+        return SourceError(
+            f"byte 0x{error.object[error.start]:02x} is not {self._encoding}",
+            file=self._file,
+            line=self._lines + before.count(b"\n"),
+            column=len(before) - (before.rfind(b"\n") + 1) + 1,
+            next='declare how the file is written, for example: jobs.<name>.csv.encoding = "cp1252"',
+        )
+
+
+def _has_one_byte_a_character(encoding: str) -> bool:
+    if encoding.startswith(("utf", "iso2022", "hz")):
+        return False
+    try:
+        return all(len(bytes([byte]).decode(encoding, "replace")) == 1 for byte in range(256))
+    except UnicodeError:
+        return False
+
+
+def _is_ebcdic(encoding: str) -> bool:
+    try:
+        return "09".encode(encoding) == b"\xf0\xf9"
+    except UnicodeError:
+        return False

@@ -1,0 +1,241 @@
+"""Blocks of text → chunks: the plain parts at Arrow's speed, the rest by the strict parser.
+
+A block is *plain* when it has no quote, no NUL, no line end but the file's, no blank line and no row to leave out, and
+every line has the header's number of separators: then there is only one way to read it, and `pyarrow.csv` reads it the
+same way. Every other block goes through the strict parser.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+
+from syncer.arrow import texts
+from syncer.errors import SourceError
+from syncer.model import Chunk, Dialect, Rejection
+from syncer.source.dialect import parser_of
+from syncer.source.encodings import NOT_TEXT
+from syncer.source.rows import EVIDENCE, WIDTH, Row, RowParser
+from syncer.source.table import MARK, Fate, Marks, TableForm, refuse_repeated, total
+
+if TYPE_CHECKING:
+    from syncer.source.fixed import FixedParser
+    from syncer.source.reader import CsvSource
+
+# Arrow would take SIGINT for itself while it reads, and a signal could get lost; the program has handlers of its own.
+pa.enable_signal_handlers(False)
+
+ROW_BYTES_MAX = 64 << 20
+"""A row longer than this is no row: a quote swallows the file."""
+_NOT_TEXT = NOT_TEXT.encode()
+
+
+class TextReader:
+    """Turns blocks of one file into chunks."""
+
+    def __init__(self, source: CsvSource, keep: list[str], strict: frozenset[str]) -> None:
+        self._source = source
+        self._keep = keep
+        self._strict = strict
+        self._before, self._behind = int(source.head.before), int(source.head.behind)
+        self._places = [source.header.index(name) + self._before for name in keep]
+        self._schema = pa.schema([(name, pa.string()) for name in keep])
+        self._width = source.head.width
+        self._skipped = 0
+        self._ended = True
+        self.ended_table = False
+        """Whether the row was read that ends the table: nothing behind it is a row."""
+        self._names = ["\0before"] * self._before + list(source.header) + ["\0behind"] * self._behind
+        self._header_cells = ["" if name.startswith("\0") else name for name in self._names]
+        self._marks = Marks(source.table)
+        edge = source.dialect.delimiter
+        self._repeated = edge.join(self._header_cells).encode()
+        self._empty = (edge * (self._width - 1)).encode()
+        self._special = _special_lines(source.table, edge)
+
+    def parser(self, line: int) -> RowParser | FixedParser:
+        """Return the strict parser for the rows, of which the first stands on `line`."""
+        source = self._source
+        return parser_of(source.dialect, source.table, name=source.name, width=self._width, line=line)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what people should know of the pass."""
+        name = self._source.name
+        found = []
+        if self._skipped:
+            found.append(f"{name}: {self._skipped} repeated header lines were skipped")
+        if not self._ended:
+            found.append(f"{name}: its last line has no line end; make sure that the file was not cut there")
+        return tuple(found)
+
+    def read(self, parser: RowParser | FixedParser, text: bytes) -> tuple[Chunk | None, bytes]:
+        """Read the whole lines of a block: a chunk, and the bytes that are left for the next.
+
+        The last lines are always left: damage at the beginning of the next block could put them in doubt.
+        """
+        lines = _plain_lines(text[: text.rfind(b"\n") + 1], self._source.dialect, self._width)
+        if lines:
+            cut = text.rfind(b"\n") + 1
+            left = -(-EVIDENCE // (self._width - 1))
+            if lines <= left:
+                return None, text
+            for _ in range(left):
+                cut = text.rfind(b"\n", 0, cut - 1) + 1
+            plain = text[:cut]
+            if not self._is_special(plain, lines - left):
+                chunk = self._formed(
+                    Chunk(
+                        self._source.position,
+                        self._read_plain(plain),
+                        np.arange(parser.line, parser.line + lines - left, dtype=np.int64),
+                    )
+                )
+                parser.line += lines - left
+                return chunk, text[cut:]
+        decoded = text.decode()
+        rest = self.read_strictly(parser, decoded, final=False)
+        return rest, text[len(decoded[: parser.consumed].encode()) :]
+
+    def _is_special(self, plain: bytes, lines: int) -> bool:
+        """Tell whether a plain block needs the strict parser: it may hold what is no row, or a cell without a name."""
+        if self._repeated in plain or _has_line(plain, self._empty):
+            return True
+        if self._special is not None and self._special.search(plain):
+            return True
+        edge = self._source.dialect.delimiter.encode()
+        if self._before and plain.count(b"\n" + edge) + plain.startswith(edge) != lines:
+            return True
+        return bool(self._behind) and plain.count(edge + b"\n") + plain.count(edge + b"\r\n") != lines
+
+    def _formed(self, chunk: Chunk) -> Chunk:
+        return self._source.cells.formed(chunk, self._strict)
+
+    def give_up(self, parser: RowParser | FixedParser, text: bytes) -> tuple[Chunk | None, bytes]:
+        """Read on where a row is longer than any row may be: its first line is rejected."""
+        decoded = text.decode()
+        chunk = self.read_strictly(parser, decoded, final=False, give_up=True)
+        if chunk is None:
+            raise SourceError(
+                f"a row is longer than {ROW_BYTES_MAX >> 20} MB",
+                file=self._source.name,
+                line=parser.line,
+                next="declare how the file is written: jobs.<name>.csv.delimiter, quote",
+            )
+        return chunk, text[len(decoded[: parser.consumed].encode()) :]
+
+    def _read_plain(self, text: bytes) -> pa.RecordBatch:
+        table = pyarrow.csv.read_csv(
+            pa.BufferReader(text),
+            read_options=pyarrow.csv.ReadOptions(column_names=self._names, use_threads=False, block_size=len(text) + 1),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=self._source.dialect.delimiter,
+                quote_char=False,
+                double_quote=False,
+                escape_char=False,
+                newlines_in_values=False,
+                ignore_empty_lines=False,
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(self._keep, pa.string()),
+                include_columns=self._keep,
+                strings_can_be_null=False,
+                check_utf8=False,  # the text was decoded strictly, or transcoded, just before
+            ),
+        )
+        return table.combine_chunks().to_batches()[0]
+
+    def read_strictly(
+        self, parser: RowParser | FixedParser, text: str, *, final: bool, give_up: bool = False
+    ) -> Chunk | None:
+        """Read text by the strict parser; None when there is no whole row in it."""
+        rows: list[Row] = []
+        rejections: list[Rejection] = []
+        for row in parser.rows(text, final=final, give_up=give_up):
+            fate = self._fate(row)
+            if fate is Fate.END:
+                self.ended_table = True
+                break
+            if fate is Fate.LEFT_OUT:
+                continue
+            fault = row.fault or self._unnamed(row.cells)
+            if fault is None:
+                rows.append(row)
+            else:
+                rejections.append(Rejection(self._source.position, row.line, *fault, cells=tuple(row.cells)))
+        if final:
+            self._ended = not text or text[-1] in "\r\n"
+        if (final or self.ended_table) and rows and not any(row.line > rows[-1].line for row in rejections):
+            fault_of_last = total(self._source.position, rows[-1].line, rows[-1].cells)
+            if fault_of_last is not None:
+                rejections.append(fault_of_last)
+                rows.pop()
+        if not rows and not rejections:
+            return None
+        columns = [texts([row.cells[place] for row in rows]).cast(pa.string()) for place in self._places]
+        batch = pa.RecordBatch.from_arrays(columns, schema=self._schema)
+        lines = np.array([row.line for row in rows], np.int64)
+        return self._formed(Chunk(self._source.position, batch, lines, tuple(rejections)))
+
+    def _fate(self, row: Row) -> Fate:
+        """Return what becomes of a row: blank ones, and a header that stands again, are none."""
+        cells = row.cells
+        if not any(cells) and (row.fault is None or cells == [""]):
+            return self._marks.blank() if self._width > 1 else Fate.ROW
+        fate = self._marks.fate(cells) if self._marks.declared else Fate.ROW
+        if fate is Fate.ROW and row.fault is None and [cells[0].removeprefix(MARK), *cells[1:]] == self._header_cells:
+            if self._source.form.repeated_header != "skip":
+                raise refuse_repeated(self._source.name, row.line, 'csv.repeated_header = "skip"')
+            self._skipped += 1
+            return Fate.LEFT_OUT
+        return fate
+
+    def _unnamed(self, cells: list[str]) -> tuple[str, str] | None:
+        """Return the fault of a row with content before the first column that has a name, or behind the last."""
+        if self._behind and cells[-1]:
+            return WIDTH, f"the column behind {self._names[-2]!r} has no name, but the cell holds {cells[-1]!r}"
+        if self._before and cells[0]:
+            return WIDTH, f"the column before {self._names[1]!r} has no name, but the cell holds {cells[0]!r}"
+        return None
+
+
+def _has_line(plain: bytes, line: bytes) -> bool:
+    """Tell whether one line of a text is just this."""
+    return (
+        b"\n" + line + b"\n" in plain
+        or b"\n" + line + b"\r\n" in plain
+        or plain.startswith((line + b"\n", line + b"\r\n"))
+    )
+
+
+def _special_lines(table: TableForm, delimiter: str) -> re.Pattern[bytes] | None:
+    """Return what lines begin with that may be no rows, as the job declares them; None: it declares none."""
+    begins = [text.partition("*")[0] for text in (*table.end, *table.skip) if text]
+    begins += [table.comment] if table.comment else []
+    if not begins:
+        return None
+    blank = rb"(?:[ \t]|" + re.escape(delimiter.encode()) + rb")*"
+    return re.compile(rb"(?m)^" + blank + b"(?:" + b"|".join(re.escape(text.encode()) for text in begins) + b")")
+
+
+def _plain_lines(text: bytes, dialect: Dialect, width: int) -> int:
+    """Return the number of lines of a plain block; 0 when it is not plain."""
+    if not text or (dialect.quote and dialect.quote.encode() in text) or b"\0" in text or _NOT_TEXT in text:
+        return 0
+    returns = text.count(b"\r") if b"\r" in text else 0
+    if returns and (returns != text.count(b"\r\n") or returns != text.count(b"\n")):
+        return 0
+    if dialect.newline == "\r\n" and not returns:
+        return 0
+    if len(dialect.delimiter) != 1 or not dialect.delimiter.isascii() or width == 1:
+        return 0
+    data = np.frombuffer(text, np.uint8)
+    ends = np.flatnonzero(data == ord("\n"))
+    separators = np.flatnonzero(data == ord(dialect.delimiter))
+    if len(separators) != len(ends) * (width - 1):
+        return 0
+    counts = np.searchsorted(separators, ends)
+    return len(ends) if (counts == np.arange(1, len(ends) + 1) * (width - 1)).all() else 0

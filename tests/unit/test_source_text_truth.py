@@ -1,0 +1,391 @@
+"""Text files as programs write them that people reported: read as what they are, or refused with a way that works."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import tarfile
+from contextlib import closing
+
+import pytest
+from reading import opened, read, refusal
+
+from syncer.errors import ConfigError
+from syncer.rows.validate import RowRules, Validator
+from syncer.source import CsvForm, TableForm
+from syncer.source.reader import CsvSource
+
+HEAD = "extended_id,note\n"
+
+
+def text(written, encoding="utf-8"):
+    return written.encode(encoding)
+
+
+def keys(folder, data, **options):
+    """The keys that would be sent, and the codes of all that would not."""
+    with closing(opened(folder, data, **options)) as source:
+        check = Validator(RowRules((source.header[0],)), source.header, "a")
+        valid = [check.check(chunk) for chunk in source.chunks(check.wanted)]
+    rejections = [one for chunk in valid for one in chunk.rejections]
+    return [key for chunk in valid for key in chunk.keys[0].to_pylist()], [(one.line, one.code) for one in rejections]
+
+
+# line ends
+
+
+@pytest.mark.parametrize("tail", ["", "\r\nD92,z" * 30])
+def test_a_line_end_of_another_kind_tears_its_row(tmp_path, tail):
+    data = text(f"extended_id,note\r\nD90,see list:\nBOX7,five pieces\r\nD91,x{tail}\r\n")
+    rows, lines, rejections = read(tmp_path, data)
+    assert rows[0] == ("D91", "x")
+    assert lines[0] == 4
+    assert [(one.line, one.code) for one in rejections] == [(2, "E107")]
+    quoted = data.replace(b"see list:\nBOX7,five pieces", b'"see list:\nBOX7,five pieces"')
+    assert read(tmp_path, quoted)[0][0] == ("D90", "see list:\nBOX7,five pieces")
+
+
+@pytest.mark.parametrize(
+    ("written", "codes"),
+    [
+        ("extended_id,note\nA,x\rB,y\nC,z\n", ["E107"]),
+        ("extended_id,note\rA,x\nB,y\rC,z\r", ["E107"]),
+        ("extended_id,note\nA,x\r\nB,y\nC,z\n", []),
+        ("extended_id,note\r\nA,x\rB,y\r\nC,z\r\n", ["E107"]),
+    ],
+)
+def test_the_line_end_is_the_one_that_most_lines_have(tmp_path, written, codes):
+    rows, _, rejections = read(tmp_path, text(written))
+    assert rows[-1] == ("C", "z")
+    assert [one.code for one in rejections] == codes
+
+
+def test_two_files_with_two_line_ends_are_refused_and_read_when_that_is_said(tmp_path):
+    data = text("extended_id,note\r\n" + "A,x\r\n" * 30 + "B,y\n" * 25 + "C,z\r\n" * 30)
+    error = refusal(tmp_path, data)
+    assert 'csv.newline = "any"' in error.next
+    rows, _, rejections = read(tmp_path, data, form=CsvForm(newline="any"))
+    assert (len(rows), rejections) == (85, [])
+
+
+# encodings
+
+
+def test_a_byte_that_is_not_of_the_encoding_rejects_its_row_alone(tmp_path):
+    data = text("extended_id,city\nD1,Zürich\nD2,Bern\n") + b"D3,Orl\xe9ans\n" + text("D4,Genf\n")
+    for form in (CsvForm(), CsvForm(encoding="utf-8")):
+        rows, lines, rejections = read(tmp_path, data, form=form)
+        assert (rows, lines) == ([("D1", "Zürich"), ("D2", "Bern"), ("D4", "Genf")], [2, 3, 5])
+        assert [(one.line, one.code) for one in rejections] == [(4, "E106")]
+        assert rejections[0].cells[0] == "D3"
+
+
+def test_the_only_text_beyond_ascii_may_stand_far_behind_the_wrong_byte(tmp_path):
+    data = text(HEAD) + b"D1,Orl\xe9ans\n" + b"D2,x\n" * 400_000 + text("D3,Zürich\n")
+    for packed in (data, gzip.compress(data, 1)):
+        rows, _, rejections = read(tmp_path, packed)
+        assert rows[-1] == ("D3", "Zürich")
+        assert [(one.line, one.code) for one in rejections] == [(2, "E106")]
+
+
+def test_a_file_in_another_encoding_is_refused_with_a_setting_that_reads_it(tmp_path):
+    data = text("extended_id,city\nD1,Zürich\nD2,Orléans\n", "cp1252")
+    error = refusal(tmp_path, data)
+    assert 'encoding = "cp1252"' in error.next
+    assert read(tmp_path, data, form=CsvForm(encoding="cp1252"))[0] == [("D1", "Zürich"), ("D2", "Orléans")]
+
+
+def test_a_byte_that_the_declared_encoding_lacks_rejects_its_row(tmp_path):
+    rows, _, rejections = read(tmp_path, text(HEAD) + b"D1,a\x81b\nD2,x\n", form=CsvForm(encoding="cp1252"))
+    assert (rows, [(one.line, one.code) for one in rejections]) == ([("D2", "x")], [(2, "E106")])
+
+
+def test_a_text_that_is_cut_within_a_character_loses_its_last_row_alone(tmp_path):
+    rows, _, rejections = read(tmp_path, text(HEAD + "D1,ü\nD2,ü")[:-1])
+    assert (rows, [(one.line, one.code) for one in rejections]) == ([("D1", "ü")], [(3, "E106")])
+
+
+@pytest.mark.parametrize(
+    ("mark", "declared", "right"),
+    [
+        (codecs.BOM_UTF8, "cp1252", "utf-8"),
+        (codecs.BOM_UTF8, "utf-16-le", "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-8", "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-le", "utf-16-be"),
+    ],
+)
+def test_a_mark_that_contradicts_what_is_declared_is_refused_with_what_it_says(tmp_path, mark, declared, right):
+    data = mark + text(HEAD + "D1,ü\n", right)
+    error = refusal(tmp_path, data, form=CsvForm(encoding=declared))
+    assert f'"{right}"' in error.next
+    for form in (CsvForm(), CsvForm(encoding=right)):
+        assert read(tmp_path, data, form=form)[0] == [("D1", "ü")]
+
+
+@pytest.mark.parametrize("right", ["utf-16-le", "utf-16-be"])
+def test_two_bytes_a_character_without_a_mark_are_refused_with_their_order(tmp_path, right):
+    data = text(HEAD + "D1,x\n", right)
+    for form in (CsvForm(), CsvForm(encoding="utf-16")):
+        error = refusal(tmp_path, data, form=form)
+        assert f'encoding = "{right}"' in error.next
+    assert read(tmp_path, data, form=CsvForm(encoding=right))[0] == [("D1", "x")]
+    assert read(tmp_path, text(HEAD + "D1,x\n", "utf-16"), form=CsvForm(encoding="utf-16"))[0] == [("D1", "x")]
+
+
+@pytest.mark.parametrize("encoding", ["cp037", "cp500", "cp1140"])
+def test_the_lines_of_a_mainframe_are_lines(tmp_path, encoding):
+    data = text((HEAD + "D1,x\nD2,y\n").replace("\n", "\x85"), encoding)
+    assert read(tmp_path, data, form=CsvForm(encoding=encoding))[:2] == ([("D1", "x"), ("D2", "y")], [2, 3])
+
+
+@pytest.mark.parametrize("end", ["\x85", "\u2028", "\x1e", "\x0b"])
+def test_a_line_end_that_nobody_has_is_no_part_of_a_name(tmp_path, end):
+    error = refusal(tmp_path, text((HEAD + "D1,x\nD2,y\n").replace("\n", end)))
+    assert "control character" in error.message
+
+
+# marks of files that were put together
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_mark_between_two_files_is_no_part_of_a_key(tmp_path, newline):
+    first = "extended_id,note\nDEMO1,x\n" + "DEMO9,z\n" * 12
+    data = text((first + "\ufeffDEMO2,y\nDEMO3,y\n").replace("\n", newline), "utf-8-sig")
+    found, rejected = keys(tmp_path, data)
+    assert ("DEMO1" in found, "DEMO3" in found) == (True, True)
+    assert rejected == [(15, "E203")]
+    again = text((first + "\ufeffextended_id,note\nDEMO3,y\n").replace("\n", newline))
+    assert "stands here again" in refusal(tmp_path, again).message
+    assert ("DEMO3", "y") in read(tmp_path, again, form=CsvForm(repeated_header="skip"))[0]
+
+
+# where the table stands
+
+
+TITLES = "Export of the night;;\n;printed;31.01.2026\n\n"
+TABLE = "extended_id;note;x\nD1;a;b\nD2;c;d\n"
+
+
+@pytest.mark.parametrize("key", [None, ["extended_id"], ["note"]])
+@pytest.mark.parametrize("titles", [TITLES, "Export of the night\n", "one, two, three, four\n\n\n"])
+def test_the_header_is_found_below_titles_by_the_key(tmp_path, titles, key):
+    rows, lines, _ = read(tmp_path, text(titles + TABLE), key=key)
+    assert rows == [("D1", "a", "b"), ("D2", "c", "d")]
+    assert lines[0] == titles.count("\n") + 2
+
+
+def test_a_title_that_may_be_the_header_is_refused_and_either_can_be_named(tmp_path):
+    data = text("Nummer;Notiz;X\n" + TABLE)
+    error = refusal(tmp_path, data)
+    assert "table.header_row = 2 (or 1)" in error.next
+    assert len(read(tmp_path, data, table=TableForm(header_row=2))[0]) == 2
+    assert len(read(tmp_path, data, table=TableForm(header_row=1))[0]) == 3
+    assert "blank or missing" in refusal(tmp_path, data, table=TableForm(header_row=9)).message
+
+
+ROWS = HEAD + 'K1,x\n# don\'t, "count\nK2,x\n\nPrinted by ERP,1\nK3,x\nTotal,3\nsome "words\n'
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("form", "found"),
+    [
+        ({"comment": "#", "end": ("Total",)}, ["K1", "K2", "Printed by ERP", "K3"]),
+        ({"comment": "#", "end": ("",)}, ["K1", "K2"]),
+        ({"comment": "#", "end": ("Printed*",)}, ["K1", "K2"]),
+        ({"comment": "#", "end": ("Total",), "skip": ("Printed by *",)}, ["K1", "K2", "K3"]),
+    ],
+)
+def test_where_the_table_ends_and_what_is_no_row_can_be_said(tmp_path, form, found, end):
+    data = text(ROWS.replace("\n", end))
+    rows, _, rejections = read(tmp_path, data, table=TableForm(**form))
+    assert ([row[0] for row in rows], rejections) == (found, [])
+
+
+@pytest.mark.parametrize(
+    "form", [{"skip": ("Page *",)}, {"end": ("Page 9*",), "skip": ("Page *",)}, {"comment": "Page"}]
+)
+def test_rows_that_are_left_out_are_found_among_a_million_plain_ones(tmp_path, form):
+    rows = [f"K{number},{number % 7}\n" for number in range(200_000)]
+    for number in (0, 70_000, 150_000):
+        rows[number] = f"Page {number},of 3\n"
+    found, lines, rejections = read(tmp_path, text(HEAD + "".join(rows)), table=TableForm(**form))
+    assert (len(found), len(set(lines)), rejections) == (199_997, 199_997, [])
+    assert not any(key.startswith("Page") for key, _ in found)
+
+
+def test_a_table_that_ended_is_hashed_to_its_end(tmp_path):
+    data = text(HEAD + "K1,x\nTotal,1\n" + 'behind it,"\n' * 200_000)
+    with closing(opened(tmp_path, data, table=TableForm(end=("Total",)))) as source:
+        assert sum(len(chunk.lines) for chunk in source.chunks()) == 1
+        assert source.info.size_bytes == len(data)
+        assert source.info.rows == 1
+
+
+def test_rows_of_separators_alone_are_none(tmp_path):
+    data = text("extended_id;a;b\n;;\nD1;x;y\n" + "D2;x;y\n" * 40 + ";;\n" * 3)
+    rows, _, rejections = read(tmp_path, data)
+    assert (len(rows), rejections) == (41, [])
+
+
+@pytest.mark.parametrize("word", ["Total", "Total: 12", "Grand total", "Summe", "gesamt 4.711,00"])
+def test_a_total_at_the_end_is_rejected_and_can_be_declared(tmp_path, word):
+    data = text(f"extended_id;note\nD1;x\n{word};\n")
+    assert [(one.line, one.code) for one in read(tmp_path, data)[2]] == [(3, "E105")]
+    assert read(tmp_path, data, table=TableForm(end=(word.split()[0] + "*",))) == ([("D1", "x")], [2], [])
+
+
+# cells
+
+
+def test_spaces_around_quotes_are_no_content_when_that_is_said(tmp_path):
+    data = text('"extended_id", "market"\n"D1", "DE"\n"D2" ,"FR" \n')
+    error = refusal(tmp_path, data)
+    assert "table.trim" in error.message + error.next
+    with closing(opened(tmp_path, data, table=TableForm(trim="fields"))) as source:
+        assert source.header == ("extended_id", "market")
+        assert [tuple(row.values()) for chunk in source.chunks() for row in chunk.columns.to_pylist()] == [
+            ("D1", "DE"),
+            ("D2", "FR"),
+        ]
+
+
+def test_a_name_with_white_space_around_it_is_never_sent(tmp_path):
+    data = text("extended_id, market\nD1, DE\n")
+    with closing(opened(tmp_path, data)) as source, pytest.raises(ConfigError, match="white space") as raised:
+        Validator(RowRules(("extended_id",)), source.header, "a")
+    assert "table.trim" in raised.value.message + raised.value.next
+    assert keys(tmp_path, data, table=TableForm(trim="fields")) == (["D1"], [])
+    assert read(tmp_path, data, table=TableForm(trim="fields"))[0] == [("D1", "DE")]
+
+
+SAP = "|extended_id |market |\n|------------|-------|\n|D1          |DE     |\n|D2          |FR     |\n"
+
+
+def test_lists_with_padded_cells_and_rulers_are_read_when_trimmed(tmp_path):
+    assert keys(tmp_path, text(SAP), table=TableForm(trim="all")) == (["D1", "D2"], [])
+    assert keys(tmp_path, text(SAP), table=TableForm(trim="fields"))[1] == [(3, "E202"), (4, "E202")]
+    framed = "Dynamic list\n\n---------------------\n" + SAP + "---------------------\n"
+    rows, _, rejections = read(tmp_path, text(framed), table=TableForm(trim="all", end=("---*",)))
+    assert (rows, rejections) == ([("D1", "DE"), ("D2", "FR")], [])
+
+
+def test_a_ruler_under_the_header_is_no_row(tmp_path):
+    data = text("extended_id;market\n-----------;------\nD1;DE\n")
+    assert read(tmp_path, data)[:2] == ([("D1", "DE")], [3])
+
+
+def test_a_cell_before_the_first_name_rejects_its_row(tmp_path):
+    rows, _, rejections = read(tmp_path, text("|extended_id|market|\n|D1|DE|\nx|D2|FR|\n" + "|D3|FR|\n" * 20))
+    assert len(rows) == 21
+    assert [(one.line, one.code) for one in rejections] == [(3, "E101")]
+
+
+def test_short_rows_are_blank_at_their_end_when_that_is_said(tmp_path):
+    data = text("extended_id;a;b\n" + "D1;x\nD2;x;y\n" * 30 + "D3\n")
+    assert "short_rows" in refusal(tmp_path, data).message
+    rows, _, rejections = read(tmp_path, data, table=TableForm(short_rows="fill"))
+    assert (rows[0], rows[1], rows[-1], rejections) == (("D1", "x", ""), ("D2", "x", "y"), ("D3", "", ""), [])
+    long = text("extended_id;a;b\n" + "D1;x\n" * 30 + "D2;x;y;z\n")
+    assert [one.code for one in read(tmp_path, long, table=TableForm(short_rows="fill"))[2]] == ["E101"]
+
+
+def test_words_that_mean_nothing_are_empty_cells(tmp_path):
+    data = text("extended_id;a;b\nD1;NULL;\\N\nD2;null;NULLs\nNULL;x;y\n")
+    assert read(tmp_path, data, table=TableForm(null=("NULL", "\\N")))[0] == [
+        ("D1", "", ""), ("D2", "null", "NULLs"), ("", "x", "y"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", ['="00123"', '"=""00123"""'])
+def test_a_text_written_as_a_formula_is_unwrapped_when_that_is_said_and_never_sent_as_it_stands(tmp_path, cell):
+    data = text(f"extended_id,a\n{cell},{cell}\n" + "D1,x\n" * 30)
+    rows, _, rejections = read(tmp_path, data)
+    assert (len(rows), [(one.line, one.code) for one in rejections]) == (30, [(2, "E108")])
+    assert "table.unwrap = true" in rejections[0].message
+    assert read(tmp_path, data, table=TableForm(unwrap=True))[0][0] == ("00123", "00123")
+    whole = text("extended_id,a\n" + f"{cell},x\n" * 30)
+    if cell.startswith("="):
+        assert "table.unwrap = true" in refusal(tmp_path, whole).message
+    assert len(read(tmp_path, whole, table=TableForm(unwrap=True))[0]) == 30
+
+
+# separators
+
+
+@pytest.mark.parametrize("delimiter", ["||", "|~|", "^", "~", "\x01", "\x1f", "§"])
+@pytest.mark.parametrize("declared", [True, False])
+def test_uncommon_separators_are_found_by_the_key_or_declared(tmp_path, delimiter, declared):
+    data = text(f'extended_id{delimiter}note\nD1{delimiter}x, y; z\nD2{delimiter}"q{delimiter}r"\n')
+    form = CsvForm(delimiter=delimiter) if declared else CsvForm()
+    assert read(tmp_path, data, form=form)[0] == [("D1", "x, y; z"), ("D2", f"q{delimiter}r")]
+
+
+def test_columns_of_fixed_width_are_cut_where_they_are_said_to_be(tmp_path):
+    written = "extended_idmarketnote \nD1         DE    first\nD2            FR\n\nD3         Ü\n"
+    form = CsvForm(widths=(11, 6, 5))
+    rows, lines, rejections = read(tmp_path, text(written), form=form)
+    assert (rows, lines) == ([("D1", "DE", "first"), ("D2", "FR", ""), ("D3", "Ü", "")], [2, 3, 5])
+    assert rejections == []
+    long = text("extended_idnote\n" + "D1         x\n" * 30 + "D2         abcdefgh\n")
+    assert [(one.line, one.code) for one in read(tmp_path, long, form=CsvForm(widths=(11, 4)))[2]] == [(32, "E101")]
+    named = text("D1         DE    x\n")
+    assert read(tmp_path, named, form=CsvForm(widths=(11, 6, 5), header=("id", "a", "b")))[0] == [("D1", "DE", "x")]
+
+
+@pytest.mark.parametrize("width", [3001, 20_000])
+def test_a_header_may_be_wider_than_any_sample(tmp_path, width):
+    names = ["extended_id", *(f"a_column_with_a_name_{place:06d}" for place in range(width - 1))]
+    row = ",".join(["D1", *["x"] * (width - 1)]) + "\n"
+    data = text(",".join(names) + "\n" + row * 4)
+    with closing(opened(tmp_path, data)) as source:
+        assert isinstance(source, CsvSource)
+        assert source.header == tuple(names)
+        assert sum(len(chunk.lines) for chunk in source.chunks(["extended_id"])) == 4
+
+
+# what is packed, and what is no text
+
+
+def test_what_gunzip_reads_is_read(tmp_path):
+    data = text(HEAD + "D1,x\n")
+    for tail in (bytes(512), bytes(512) + gzip.compress(b"D2,y\n"), gzip.compress(b"D2,y\n")):
+        rows = read(tmp_path, gzip.compress(data) + tail)[0]
+        assert rows[0] == ("D1", "x")
+        assert len(rows) == 1 + (len(tail) != 512)
+
+
+def tar():
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        info = tarfile.TarInfo("a.csv")
+        info.size = 4
+        archive.addfile(info, io.BytesIO(b"a,b\n"))
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        (tar(), "tar archive"),
+        (gzip.compress(tar()), "tar archive"),
+        (b"BZh91AY&SY", "bzip2"),
+        (b"\xfd7zXZ\x00\x00", "xz"),
+        (b"7z\xbc\xaf\x27\x1c", "7z"),
+        (b"Rar!\x1a\x07\x00", "RAR"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"\r\n <!DOCTYPE html><html><table>", "HTML"),
+        (b"\xef\xbb\xbf<table><tr><td>", "HTML"),
+        ("<html>".encode("utf-16"), "HTML"),
+        (b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet">', "XML spreadsheet"),
+        (b'<?xml version="1.0"?><rows/>', "XML document"),
+        (b'[{"extended_id": "D1"}]', "JSON array"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old format"),
+        (b"\x09\x08\x10\x00\x00\x06", "old format"),
+        (b"SQLite format 3\x00", "SQLite"),
+        (b"{\\rtf1", "RTF"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_for_what_it_is(tmp_path, data, named):
+    assert named in refusal(tmp_path, data + bytes(40)).message
