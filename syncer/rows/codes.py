@@ -23,7 +23,10 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "E126": ("a time where a day is expected", "give the day alone, or format the column as text"),
         "E127": ("half a character in Excel", "correct the text in Excel and export again"),
         "E201": ("a key cell is blank", "give every row its key; rows without a code do not belong into the export"),
-        "E202": ("a key cell begins or ends with white space", 'trim it; or jobs.<name>.table.trim = "all": the API compares keys exactly'),
+        "E202": (
+            "a key cell begins or ends with white space",
+            'trim it; or jobs.<name>.table.trim = "all": the API compares keys exactly',
+        ),
         "E203": ("a key cell contains a control or an invisible character", "take it out in the source system"),
         "E210": ("one key stands with different data", "leave the row that is right"),
         "E301": ("a required field is blank", "fill it, or set jobs.<name>.fields.<key>.required = false"),

@@ -160,7 +160,7 @@ def _forbidden(keys: Sequence[str], fields: Mapping[str, Transformation], rules:
         origin = " and ".join(map(repr, fields[scm].columns)) if scm in fields else ""
         column = f"constant {scm}" if not origin else f"column {origin}" + ("" if origin == repr(scm) else f" ({scm})")
         if scm != scm.strip():
-            faults.append(f"{column} begins or ends with white space: jobs.<name>.table.trim = \"fields\"")
+            faults.append(f'{column} begins or ends with white space: jobs.<name>.table.trim = "fields"')
         if scm in FORBIDDEN_DATA:
             faults.append(f"{column} cannot be sent: {FORBIDDEN_DATA[scm]}")
         elif scm in UNIQUE_KEYS or scm in keys:

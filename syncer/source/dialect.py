@@ -253,7 +253,7 @@ def _one_column(sample: _Sample, alone: _Score, space: _Score, escape: str) -> _
         if len(widths) > 1 and min(widths) > 1 and len(set(widths)) == 1:
             raise sample.refusal(
                 f"its first line has one column, but its rows have {widths[0]}, separated by {NAMES[delimiter]}",
-                "correct the header; or say where it stands: jobs.<name>.csv.skip_lines, or jobs.<name>.table.header_row",
+                "correct the header; or say where it stands: jobs.<name>.csv.skip_lines, jobs.<name>.table.header_row",
             )
     return _Score(",", 1, alone.rows, 1.0)
 
@@ -265,7 +265,8 @@ def _refuse_widths(sample: _Sample, score: _Score) -> None:
         f"separated by {named(score.delimiter)}, the header has {score.width} columns, but most "
         f"rows have another number or are damaged; {score.wrong}",
         "correct the header; or declare how the file is written: jobs.<name>.csv.delimiter, quote, escape, "
-        "header (no header row); or where the table stands: jobs.<name>.csv.skip_lines, jobs.<name>.table.header_row, short_rows",
+        "header (no header row); or where the table stands: jobs.<name>.csv.skip_lines, "
+        "jobs.<name>.table.header_row, short_rows",
     )
 
 
