@@ -198,6 +198,13 @@ class LedgerSchemaError(LedgerError):
     default_next = "syncer ledger upgrade"
 
 
+class LedgerUnfinishedError(LedgerError):
+    """A run died while it wrote to the ledger, and what it had begun could not be rolled back here."""
+
+    code = "ledger-unfinished"
+    default_next = "give write access to the ledger and its folder, then: syncer resume"
+
+
 class LedgerUntrustedError(LedgerError):
     """Another account may have planted or changed the ledger, its folder or its lock. Nothing was read or written."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from syncer.cli.frame import codes_environment, command, deadline_option, envelope, settings, show
+from syncer.cli.frame import codes_environment, command, deadline_option, envelope, lock_wait_option, settings, show
 from syncer.request import UploadRequest
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ _errors = click.option(
 )
 @_errors
 @deadline_option
+@lock_wait_option
 def upload_command(
     file: str,
     defaults: tuple[str, ...],
@@ -81,6 +82,7 @@ def upload_command(
 @click.argument("upload", type=int, required=False)
 @_errors
 @deadline_option
+@lock_wait_option
 def resume_command(upload: int | None, errors: Path | None, deadline: float | None) -> None:
     """Bring every open upload (or one) to its end, without its file."""
     from syncer.commands import codes

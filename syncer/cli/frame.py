@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,6 +43,10 @@ class Options:
     quiet: bool = False
     log_format: str = "text"
     log_time: bool = False
+    lock_wait: float | None = None
+    """Seconds to wait for the ledger's lock; None: as configured. Of commands that need it."""
+    worked: bool = False
+    """Whether what is shown tells of work: then it matters that it is read."""
     interrupt: Interrupt = field(default_factory=Interrupt)
 
 
@@ -52,6 +56,12 @@ COMMON_OPTIONS = frozenset({"config", "json", "verbose", "quiet", "log_format", 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
     if value not in (None, False, 0):
+        setattr(context.ensure_object(Options), str(parameter.name), value)
+    return value
+
+
+def _remember_zero(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    if value is not None:
         setattr(context.ensure_object(Options), str(parameter.name), value)
     return value
 
@@ -103,6 +113,15 @@ def common_options(function: F) -> F:
 
 deadline_option = click.option("--deadline", type=float, metavar="SECONDS", help="Stop resumably after this time.")
 """Of every command that may run for long."""
+lock_wait_option = click.option(
+    "--lock-wait",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    expose_value=False,
+    callback=_remember_zero,
+    help="How long to wait while another run holds the ledger (then exit 11).",
+)
+"""Of every command that needs the ledger's lock."""
 
 
 class _Command(click.Command):
@@ -167,7 +186,11 @@ def settings(*, may_be_missing: bool = False) -> Settings:
     """Begin a command and load its settings; ``may_be_missing`` as in `load_settings`."""
     from syncer.config import load_settings
 
-    return load_settings(explicit=options().config, environ=environ(), cwd=Path.cwd(), may_be_missing=may_be_missing)
+    asked = options()
+    loaded = load_settings(explicit=asked.config, environ=environ(), cwd=Path.cwd(), may_be_missing=may_be_missing)
+    if asked.lock_wait is None:
+        return loaded
+    return replace(loaded, ledger=replace(loaded.ledger, lock_wait_s=asked.lock_wait))
 
 
 def show(document: dict[str, Any], text: Callable[[], Any], *, of_work: bool = False) -> None:
@@ -175,6 +198,7 @@ def show(document: dict[str, Any], text: Callable[[], Any], *, of_work: bool = F
 
     ``of_work``: it tells what a command did, not what it was asked; then ``-q`` prints nothing when all is well.
     """
+    options().worked |= of_work
     if options().json:
         echo_json(document)
     elif of_work and options().quiet and document["exit_code"] == 0:

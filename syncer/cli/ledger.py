@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from syncer.cli.frame import command, envelope, environment_of, settings, show
+from syncer.cli.frame import command, envelope, environment_of, lock_wait_option, settings, show
 from syncer.safe.inert import inert
 
 
@@ -16,6 +16,7 @@ def ledger_group() -> None:
 
 
 @command("upgrade", ledger_group)
+@lock_wait_option
 def ledger_upgrade_command() -> None:
     """Bring the ledger's schema to this program's, after a backup."""
     from syncer.commands import ledger

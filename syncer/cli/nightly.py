@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from syncer.cli.frame import command, environment_of, settings, show
+from syncer.cli.frame import command, environment_of, lock_wait_option, settings, show
 
 
 @command("run")
+@lock_wait_option
 def run_command() -> None:
     """Do what [nightly] in the configuration lists, step by step, and end with the gravest exit code."""
     from syncer.commands import nightly

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from syncer.cli.frame import command, envelope, environment_of, options, settings, show
+from syncer.cli.frame import command, envelope, environment_of, lock_wait_option, options, settings, show
 from syncer.errors import UsageError
 from syncer.request import EXPORT_FORMATS
 
@@ -20,6 +20,7 @@ def products_group() -> None:
 @click.option("--archived", is_flag=True, help="Archived products too.")
 @click.option("--format", "form", type=click.Choice(EXPORT_FORMATS), help="Of the export; else told by FILE's name.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Export to FILE; else to standard output.")
+@lock_wait_option
 def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
     """Read all products from the API, keep them in the ledger, and export them when a format or file is named."""
     from syncer.commands import products
@@ -50,6 +51,7 @@ def list_command(archived: bool, search: str, limit: int) -> None:
 @command("show", products_group)
 @click.argument("sku")
 @click.option("--fresh", is_flag=True, help="Ask the API, whatever the copy says.")
+@lock_wait_option
 def show_command(sku: str, fresh: bool) -> None:
     """Show the product with this SKU: from the copy, or from the API when the copy lacks it."""
     from syncer.commands import products

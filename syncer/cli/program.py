@@ -75,7 +75,7 @@ def main() -> None:
         _fail(error, wants_json)
     except BrokenPipeError:
         streams.abandon_stdout()
-        sys.exit(1)
+        sys.exit(1 if options.worked else 0)  # a reader that has seen enough, as `head`, is no failure
     except Exception as error:
         if options.verbose:
             click.echo(exposure.shown_traceback(error), err=True)

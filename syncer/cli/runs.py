@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from syncer.cli.frame import command, deadline_option, envelope, environment_of, settings, show
+from syncer.cli.frame import command, deadline_option, envelope, environment_of, lock_wait_option, settings, show
 from syncer.request import SyncRequest
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def plan_command(
     "--results", type=click.Path(path_type=Path), help="Write confirmed.csv, error.csv, unprocessed.csv here."
 )
 @deadline_option
+@lock_wait_option
 def sync_command(
     files: tuple[str, ...],
     job: str | None,
@@ -96,6 +97,7 @@ def sync_command(
 @click.option("--job", help="Only the runs of this job.")
 @click.option("--approve", is_flag=True, help="Go on although a guard would stop the run.")
 @deadline_option
+@lock_wait_option
 def resume_command(job: str | None, approve: bool, deadline: float | None) -> None:
     """Finish all open runs from the ledger alone, without their files."""
     from syncer.commands import runs

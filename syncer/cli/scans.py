@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from syncer.cli.frame import command, deadline_option, envelope, environment_of, settings, show
+from syncer.cli.frame import command, deadline_option, envelope, environment_of, lock_wait_option, settings, show
 from syncer.errors import UsageError
 from syncer.request import EXPORT_FORMATS, STATUSES, ScansRequest
 
@@ -32,6 +32,7 @@ def scans_group() -> None:
 @click.option("--into-ledger", is_flag=True, help="Into tables of the ledger instead of files.")
 @click.option("--raw-csv", is_flag=True, help="The API's own CSV as it is, into the file --out; not incremental.")
 @deadline_option
+@lock_wait_option
 def pull_command(
     campaign: int,
     begin: str | None,

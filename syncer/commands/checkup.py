@@ -13,6 +13,7 @@ from pathlib import Path
 
 from syncer.api.classify import Verdict
 from syncer.api.client import SCM_PERMISSIONS, MeAnswer
+from syncer.commands.opening import open_to_write
 from syncer.config import Settings, load_settings
 from syncer.errors import (
     EXIT_NOT_CONFIRMED,
@@ -28,7 +29,11 @@ from syncer.errors import (
 from syncer.ledger.database import ledger_path
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.schema import SCHEMA_REVISION
+<<<<<<< HEAD
 from syncer.process.clock import Clock, seconds_between, utc_text
+=======
+from syncer.process.clock import Clock
+>>>>>>> 8147267 (Readers and writers do not stop each other; a lock can be waited for (e13, e14, u18))
 from syncer.request import ProductsRequest, ScansRequest, SyncStep, UploadRequest, name_of
 from syncer.results import CheckResult
 from syncer.runs.session import connection_of
@@ -104,7 +109,7 @@ def _check_ledger(settings: Settings, clock: Clock) -> CheckResult:
         ledger.close()
         if not os.access(path, os.W_OK):
             raise LedgerWriteError(f"the ledger {path} cannot be written by this user")
-        Ledger.open_to_write(settings.ledger.url, at=utc_text(clock.wall_s())).close()
+        open_to_write(settings, clock).close()
     except LedgerBusyError as busy:
         return CheckResult("ledger", f"in use: {busy.message}")
     except SyncerError as error:

@@ -25,6 +25,7 @@ from syncer.codes.parts import PartsWriter, spool_folder, sweep
 from syncer.codes.reading import CodesFile, Reject
 from syncer.codes.rules import PART_BYTES_MAX, fingerprint, parse_defaults
 from syncer.codes.upload_result import CodesResult
+from syncer.commands.opening import open_to_write
 from syncer.errors import LedgerWriteError, SourceError, SyncerError, UsageError
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.upload_values import CodeError, NewUpload, Upload
@@ -307,4 +308,4 @@ def _patience(
 
 
 def _writing(settings: Settings, environment: CodesEnvironment) -> Ledger:
-    return Ledger.open_to_write(settings.ledger.url, at=utc_text(environment.clock.wall_s()))
+    return open_to_write(settings, environment.clock)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncer.commands.environment import Environment
+from syncer.commands.opening import open_to_write
 from syncer.config import Settings, example_text
 from syncer.errors import LedgerError, UntrustedFileError, UsageError
 from syncer.ledger.check import backup as copy_to
@@ -73,7 +74,8 @@ def audit_export(settings: Settings, *, since: str | None, run_id: int | None) -
 
 def upgrade(settings: Settings, environment: Environment) -> UpgradeResult:
     """Bring the ledger's schema to this program's, after a backup; create the ledger where there is none."""
-    return upgrade_ledger(settings.ledger.url, at=utc_text(environment.clock.wall_s()))
+    at = utc_text(environment.clock.wall_s())
+    return upgrade_ledger(settings.ledger.url, at=at, wait_s=settings.ledger.lock_wait_s)
 
 
 def check(settings: Settings) -> list[str]:
@@ -105,7 +107,7 @@ def init(settings: Settings, folder: Path, environment: Environment) -> InitResu
             raise UntrustedFileError.of(error) from error
     path = ledger_path(settings.ledger.url)
     made_ledger = not path.exists()
-    Ledger.open_to_write(settings.ledger.url, at=utc_text(environment.clock.wall_s())).close()
+    open_to_write(settings, environment.clock).close()
     return InitResult(config, wrote_config, path, made_ledger)
 
 

@@ -11,10 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from syncer.commands.environment import Environment
+from syncer.commands.opening import open_to_write
 from syncer.errors import LedgerBusyError, UsageError
 from syncer.ledger import products as copy
 from syncer.ledger.ledger import Ledger
-from syncer.process.clock import utc_text
 from syncer.products.pull import look_up, pull_products
 from syncer.report.products import write_products
 from syncer.request import ProductsRequest
@@ -33,7 +33,7 @@ def pull(settings: Settings, request: ProductsRequest, environment: Environment)
     clock, started_s = environment.clock, environment.clock.monotonic_s()
     form = export_form(request)
     reader = reader_of(settings, clock, environment.interrupt, started_s=started_s)
-    with Ledger.open_to_write(settings.ledger.url, at=utc_text(clock.wall_s())) as ledger:
+    with open_to_write(settings, clock) as ledger:
         found = pull_products(reader, archived=request.archived, observe=partial(environment.on_list, "products"))
         before = copy.count(ledger)
         copy.store_pull(ledger, found.record, found.products)
@@ -90,7 +90,7 @@ def show(settings: Settings, sku: str, environment: Environment, *, fresh: bool 
 def _keep(settings: Settings, product: ProductRecord, environment: Environment) -> None:
     """Keep what was looked up; not while another run holds the ledger: it is a copy, and can be asked for again."""
     try:
-        with Ledger.open_to_write(settings.ledger.url, at=utc_text(environment.clock.wall_s())) as ledger:
+        with open_to_write(settings, environment.clock) as ledger:
             copy.store_products(ledger, [product])
     except LedgerBusyError:
         return

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from syncer import __version__
 from syncer.commands.environment import Environment
+from syncer.commands.opening import open_to_write
 from syncer.config import JobSettings, Settings, pick_job
 from syncer.errors import ConfigError, OutputError, UsageError
 from syncer.execute.context import EngineSettings
@@ -77,7 +78,7 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
     with ExitStack() as stack:
         sources, validator = stack.enter_context(_opened(job, request, environment))
         mode = _mode(job, request, validator.keys)
-        ledger = stack.enter_context(Ledger.open_to_write(settings.ledger.url, at=utc_text(clock.wall_s())))
+        ledger = stack.enter_context(open_to_write(settings, clock))
         refuse_shared_fields(job.name, validator, ledger.jobs(), list(settings.jobs))
         run = ledger.begin_run(
             ledger.ensure_job(job.name, validator.keys),
@@ -117,11 +118,17 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
     """
     started_s = environment.clock.monotonic_s()
     connection = connection_of(settings)
+<<<<<<< HEAD
     with Ledger.open_to_write(settings.ledger.url, at=utc_text(environment.clock.wall_s())) as ledger:
         open_runs, unplanned = ledger.open_runs(request.job), tuple(ledger.planless_runs(request.job))
         last = ledger.runs(most=1, job_name=request.job, planned=True)
         runs = open_runs or last or list(unplanned[:1])
         if not runs:
+=======
+    with open_to_write(settings, environment.clock) as ledger:
+        newest = ledger.runs(most=1, job_name=request.job)
+        if not newest:
+>>>>>>> 8147267 (Readers and writers do not stop each other; a lock can be waited for (e13, e14, u18))
             return SyncResult("resume", notes=("there is no run to resume",))
         run, *others = runs
         jobs = None if request.job is None else [job.id for job in ledger.jobs() if job.name == request.job]

@@ -55,7 +55,7 @@ def pull(settings: Settings, request: ScansRequest, environment: Environment) ->
     connection = connection_of(settings)
     with (
         closing(ScansClient(connection.transport(clock))) as client,
-        ScanLedger.open(settings.ledger.url, at=utc_text(clock.wall_s())) as ledger,
+        ScanLedger.open(settings.ledger.url, at=utc_text(clock.wall_s()), wait_s=settings.ledger.lock_wait_s) as ledger,
     ):
         reads = ReadLimiter(settings.api.reads_per_minute)
         parameters = _parameters(settings, request, environment, reads, started_s)

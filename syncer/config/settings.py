@@ -273,6 +273,9 @@ class LedgerSettings:
         _ledger_url, "sqlite:///syncer.db",
         "an SQLAlchemy URL of an SQLite file; relative to the configuration file, without one to the current folder",
     )  # fmt: skip
+    lock_wait_s: float = setting(
+        partial(_number, least=0, most=10**6), 0, "how long to wait while another run holds the ledger (then exit 11)"
+    )
 
 
 @dataclass(frozen=True, slots=True)

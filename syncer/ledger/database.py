@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from syncer.errors import (
     LedgerCorruptError,
     LedgerError,
     LedgerSchemaError,
+    LedgerUnfinishedError,
     LedgerUntrustedError,
     LedgerWriteError,
 )
@@ -143,6 +145,18 @@ def create_file(path: Path, *, may_be_empty: bool = True) -> None:
         raise LedgerWriteError(f"the ledger {path} cannot be created: {error.strerror}") from error
 
 
+def roll_back(path: Path) -> None:
+    """Undo what a writer that died had begun to write (SQLite does that when it opens a file to write).
+
+    SQLite's own locks keep it from what a living writer does. The caller holds the ledger's lock.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_S)) as raw:
+            raw.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.Error as error:
+        raise ledger_error(error, path) from error
+
+
 def _configure(raw: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
     try:
         _set_pragmas(raw, read_only=read_only)
@@ -181,6 +195,11 @@ def ledger_error(error: sqlite3.Error, path: Path) -> LedgerError | LedgerBusyEr
         return _moved(path)
     families: list[tuple[tuple[str, ...], type[Any], str]] = [
         (("SQLITE_BUSY", "SQLITE_LOCKED"), LedgerBusyError, "is locked by another program"),
+        (
+            ("SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY"),
+            LedgerUnfinishedError,
+            "was left by a run that died",
+        ),
         (("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH"), LedgerWriteError, "cannot be written (read-only)"),
         (("SQLITE_FULL",), LedgerWriteError, "cannot grow: the disk is full"),
         (("SQLITE_IOERR",), LedgerWriteError, "cannot be read or written: the disk reports an error"),

@@ -1,22 +1,37 @@
 """The ledger: everything ever planned, sent and answered, in one database. A leaf: it knows neither files nor the API.
 
-`Ledger.open_to_write` takes the lock (one writer at a time); `Ledger.open_to_read` does not, and never changes a byte.
+`Ledger.open_to_write` takes the lock (one writer at a time); `Ledger.open_to_read` does not, and changes
+nothing but what a dead run left unfinished, which it rolls back.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, insert, select, update
 
+<<<<<<< HEAD
 from syncer.errors import LedgerError
 from syncer.ledger import audit, check, endings, migrate, past_runs, plans, reads, uploads
+=======
+from syncer.errors import LedgerError, LedgerUnfinishedError
+from syncer.ledger import audit, check, migrate, past_runs, plans, reads, uploads
+>>>>>>> 8147267 (Readers and writers do not stop each other; a lock can be waited for (e13, e14, u18))
 from syncer.ledger import schema as t
-from syncer.ledger.database import create_file, ledger_error, ledger_path, open_engine, refuse_empty, refuse_planted
-from syncer.ledger.lock import LedgerLock, was_whole
+from syncer.ledger.database import (
+    create_file,
+    ledger_error,
+    ledger_path,
+    open_engine,
+    refuse_empty,
+    refuse_planted,
+    roll_back,
+)
+from syncer.ledger.lock import LedgerLock, borrowed, was_whole
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.values import UpgradeResult
 from syncer.ledger.writer import Writer
@@ -37,6 +52,8 @@ if TYPE_CHECKING:
     from syncer.process.clock import Uptime
 
 
+UNFINISHED_LOOKS, UNFINISHED_LOOK_S = 50, 0.1
+"""How often, and with which pause, a reader looks whether a new run has rolled back what a dead one left."""
 # Statements are made once: making one costs more than running it.
 _NEW_JOB = insert(t.jobs)
 _NEW_RUN = insert(t.runs).returning(t.runs.c.id)
@@ -58,16 +75,17 @@ class Ledger:
         self._lock = lock
 
     @classmethod
-    def open_to_write(cls, url: str, *, at: str) -> Ledger:
+    def open_to_write(cls, url: str, *, at: str, wait_s: float = 0.0) -> Ledger:
         """Open the ledger, creating it where there is none, and hold its lock until `close`.
 
-        Raises `LedgerBusyError` when another run holds it, `LedgerSchemaError` when its schema is another program's.
+        Raises `LedgerBusyError` when another run still holds it after ``wait_s``, and `LedgerSchemaError` when its
+        schema is another program's.
         """
         path = ledger_path(url)
         if not path.parent.is_dir():
             raise LedgerError(f"the folder of the ledger does not exist: {path.parent}", next=f"mkdir -p {path.parent}")
         refuse_planted(path)
-        lock = LedgerLock(path, since=at)
+        lock = LedgerLock(path, since=at, wait_s=wait_s)
         try:
             create_file(path, may_be_empty=not lock.ledger_was_whole)
             connection = open_engine(path, before_writing=lock.require_held).connect()
@@ -83,8 +101,26 @@ class Ledger:
 
     @classmethod
     def open_to_read(cls, url: str) -> Ledger | None:
-        """Open the ledger for reading; None where there is none yet."""
+        """Open the ledger for reading; None where there is none yet.
+
+        What a run that died inside a commit had begun to write is rolled back first, under the lock; a run that holds
+        the lock does that itself, and is waited for.
+        """
         path = ledger_path(url)
+        for _ in range(UNFINISHED_LOOKS):
+            try:
+                return cls._open_to_read(path)
+            except LedgerUnfinishedError as error:
+                unfinished = error
+            with borrowed(path) as held:
+                if held:
+                    roll_back(path)
+            if not held:
+                time.sleep(UNFINISHED_LOOK_S)
+        raise unfinished
+
+    @classmethod
+    def _open_to_read(cls, path: Path) -> Ledger | None:
         if not path.exists():
             return None
         refuse_planted(path)
@@ -93,8 +129,12 @@ class Ledger:
             return None
         connection = open_engine(path, read_only=True).connect()
         ledger = cls(path, connection, None)
-        with ledger.transaction():
-            migrate.require_current(connection)
+        try:
+            with ledger.transaction():
+                migrate.require_current(connection)
+        except BaseException:
+            ledger.close()
+            raise
         return ledger
 
     @classmethod
@@ -301,9 +341,16 @@ class Ledger:
             return audit.history(connection, key)
 
     def export(self, *, since: str | None, run_id: int | None) -> Iterator[HistoryEntry]:
-        """Stream the uploads of many values."""
+        """Stream the uploads of many values that are recorded now, page by page: a slow reader stops no run."""
         with self.transaction() as connection:
-            yield from audit.export(connection, since=since, run_id=run_id)
+            last_id = audit.last_item_id(connection)
+        after_id = 0
+        while after_id < last_id:
+            with self.transaction() as connection:
+                page, after_id = audit.export_page(
+                    connection, since=since, run_id=run_id, after_id=after_id, last_id=last_id
+                )
+            yield from page
 
     def problems(self) -> list[str]:
         """Return everything that is wrong with the ledger; empty when it is whole."""
@@ -403,11 +450,11 @@ class Ledger:
         return len(found)
 
 
-def upgrade_ledger(url: str, *, at: str) -> UpgradeResult:
+def upgrade_ledger(url: str, *, at: str, wait_s: float = 0.0) -> UpgradeResult:
     """Run the migrations that a ledger lacks, after a backup beside it; create the ledger where there is none."""
     path = ledger_path(url)
     refuse_planted(path)
-    with LedgerLock(path, since=at) as lock:
+    with LedgerLock(path, since=at, wait_s=wait_s) as lock:
         create_file(path, may_be_empty=not lock.ledger_was_whole)
         with open_engine(path).connect() as connection:
             with connection.begin():

@@ -2,20 +2,31 @@
 
 The kernel drops the lock with the process that holds it, however that ends; so there are no stale locks. The text in
 the file says who holds it, or held it last, and whether that one had a whole ledger: an empty one after that is a loss.
+Whoever only rolls back what a dead run left (`borrowed`) holds it for a moment, and writes no name.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from syncer.errors import LedgerBusyError, LedgerUntrustedError, LedgerWriteError
 from syncer.safe.files import Folder
 from syncer.safe.trust import UntrustedError
+
+log = logging.getLogger(__name__)
+BORROWED_S = 0.5
+"""How long the lock may be borrowed: nobody is told that it is held before that."""
+LOOK_S = 0.1
+"""Pause between looks at a lock that is held."""
 
 
 def lock_path(ledger: Path) -> Path:
@@ -27,10 +38,10 @@ def lock_path(ledger: Path) -> Path:
 class LedgerLock:
     """Holds the right to write to a ledger, from construction to `release`.
 
-    Raises `LedgerBusyError` at once, naming the owner, when another process has it.
+    Raises `LedgerBusyError`, naming the owner, when another process still has it after ``wait_s``.
     """
 
-    def __init__(self, ledger: Path, *, since: str) -> None:
+    def __init__(self, ledger: Path, *, since: str, wait_s: float = 0.0) -> None:
         path = lock_path(ledger)
         try:
             with Folder.above(path) as folder:
@@ -43,18 +54,31 @@ class LedgerLock:
                 next=f"see what it is, and give write access to its folder: ls -ld {path.parent} {path}",
             ) from error
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = _describe(os.pread(self._descriptor, 4096, 0))
-            os.close(self._descriptor)
-            raise LedgerBusyError(f"another run holds the ledger {ledger}: {owner}") from None
+            self._take(ledger, wait_s)
         except OSError as error:
             os.close(self._descriptor)
             raise LedgerWriteError(f"the lock {path} cannot be taken: {error.strerror}") from error
+        except BaseException:
+            os.close(self._descriptor)
+            raise
         self._path = path
         self._owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
         self.ledger_was_whole = _was_whole(os.pread(self._descriptor, 4096, 0))
         self._write({**self._owner, "whole": self.ledger_was_whole})
+
+    def _take(self, ledger: Path, wait_s: float) -> None:
+        began_s = time.monotonic()
+        told = False
+        while not _locked(self._descriptor):
+            waited_s = time.monotonic() - began_s
+            if waited_s >= BORROWED_S:
+                owner = _describe(os.pread(self._descriptor, 4096, 0))
+                if waited_s >= wait_s:
+                    raise LedgerBusyError(f"another run holds the ledger {ledger}: {owner}")
+                if not told:
+                    log.warning("another run holds the ledger (%s); waiting for it, %g s at most", owner, wait_s)
+                    told = True
+            time.sleep(LOOK_S)
 
     def ledger_is_whole(self) -> None:
         """Write down that there is a ledger now."""
@@ -86,6 +110,29 @@ class LedgerLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+@contextmanager
+def borrowed(ledger: Path) -> Iterator[bool]:
+    """Hold the lock for a moment, in nobody's name; give False when another process has it, or there is none."""
+    try:
+        descriptor = os.open(lock_path(ledger), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        yield False
+        return
+    try:
+        yield _locked(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    """Take the lock when it is free; tell whether it was."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def same_file(path: Path, descriptor: int) -> bool:

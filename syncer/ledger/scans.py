@@ -84,13 +84,13 @@ class ScanLedger:
         self._lock = lock
 
     @classmethod
-    def open(cls, url: str, *, at: str) -> ScanLedger:
+    def open(cls, url: str, *, at: str, wait_s: float = 0.0) -> ScanLedger:
         """Open the ledger, creating it where there is none. Raises `LedgerBusyError` when another pull goes on."""
         path = ledger_path(url)
         if not path.exists() or path.stat().st_size == 0:
-            Ledger.open_to_write(url, at=at).close()
+            Ledger.open_to_write(url, at=at, wait_s=wait_s).close()
         refuse_planted(path)
-        lock = LedgerLock(path.with_name(path.name + ".scans"), since=at)
+        lock = LedgerLock(path.with_name(path.name + ".scans"), since=at, wait_s=wait_s)
         try:
             connection = open_engine(path).connect()
             raw_cursor(connection).execute(f"PRAGMA cache_size=-{CACHE_KIB}")
