@@ -111,6 +111,7 @@ def resume_command(job: str | None, approve: bool, deadline: float | None) -> No
 
 @command("abandon", examples=("syncer abandon 12", "syncer abandon 12 15 16"))
 @click.argument("batches", type=int, nargs=-1, required=True, metavar="BATCH...")
+@lock_wait_option
 def abandon_command(batches: tuple[int, ...]) -> None:
     """Let go of open BATCH...: their values are held no longer, and are sent again when a row asks for them."""
     from syncer.commands.abandon import abandon

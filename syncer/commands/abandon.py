@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from syncer.commands.opening import open_to_write
 from syncer.errors import UsageError
-from syncer.ledger.ledger import Ledger
 from syncer.lifecycle.batch import OPEN, State
 from syncer.process.clock import utc_text
 
 if TYPE_CHECKING:
     from syncer.commands.environment import Environment
     from syncer.config import Settings
+    from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Batch
 
 
@@ -22,7 +23,7 @@ def abandon(settings: Settings, batch_ids: Sequence[int], environment: Environme
     A call that a dead process left behind is in doubt from now on, as every run that begins finds it.
     """
     at = utc_text(environment.clock.wall_s())
-    with Ledger.open_to_write(settings.ledger.url, at=at) as ledger:
+    with open_to_write(settings, environment.clock) as ledger:
         found = [_open(ledger, batch_id) for batch_id in dict.fromkeys(batch_ids)]
         ledger.doubt_interrupted(found[0].run_id, at=at, uptime=environment.clock.uptime())
         gone = []

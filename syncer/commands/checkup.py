@@ -29,11 +29,7 @@ from syncer.errors import (
 from syncer.ledger.database import ledger_path
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.schema import SCHEMA_REVISION
-<<<<<<< HEAD
-from syncer.process.clock import Clock, seconds_between, utc_text
-=======
-from syncer.process.clock import Clock
->>>>>>> 8147267 (Readers and writers do not stop each other; a lock can be waited for (e13, e14, u18))
+from syncer.process.clock import Clock, seconds_between
 from syncer.request import ProductsRequest, ScansRequest, SyncStep, UploadRequest, name_of
 from syncer.results import CheckResult
 from syncer.runs.session import connection_of

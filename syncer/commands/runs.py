@@ -118,17 +118,11 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
     """
     started_s = environment.clock.monotonic_s()
     connection = connection_of(settings)
-<<<<<<< HEAD
-    with Ledger.open_to_write(settings.ledger.url, at=utc_text(environment.clock.wall_s())) as ledger:
+    with open_to_write(settings, environment.clock) as ledger:
         open_runs, unplanned = ledger.open_runs(request.job), tuple(ledger.planless_runs(request.job))
         last = ledger.runs(most=1, job_name=request.job, planned=True)
         runs = open_runs or last or list(unplanned[:1])
         if not runs:
-=======
-    with open_to_write(settings, environment.clock) as ledger:
-        newest = ledger.runs(most=1, job_name=request.job)
-        if not newest:
->>>>>>> 8147267 (Readers and writers do not stop each other; a lock can be waited for (e13, e14, u18))
             return SyncResult("resume", notes=("there is no run to resume",))
         run, *others = runs
         jobs = None if request.job is None else [job.id for job in ledger.jobs() if job.name == request.job]

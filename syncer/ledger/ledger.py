@@ -14,13 +14,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, insert, select, update
 
-<<<<<<< HEAD
-from syncer.errors import LedgerError
-from syncer.ledger import audit, check, endings, migrate, past_runs, plans, reads, uploads
-=======
 from syncer.errors import LedgerError, LedgerUnfinishedError
-from syncer.ledger import audit, check, migrate, past_runs, plans, reads, uploads
->>>>>>> 8147267 (Readers and writers do not stop each other; a lock can be waited for (e13, e14, u18))
+from syncer.ledger import audit, check, endings, migrate, past_runs, plans, reads, uploads
 from syncer.ledger import schema as t
 from syncer.ledger.database import (
     create_file,
