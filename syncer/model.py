@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from syncer.safe.formulas import EXTRA_COLUMNS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -85,6 +87,13 @@ class SourceInfo:
     """When the file was last written, in seconds since 1970; None of a pipe or a query."""
     varied: tuple[str, ...] | None = None
     """The fields that had several values in the files of the run; None when nobody looked."""
+    approved: bool = False
+    """Whether the run went on although a guard would have stopped it."""
+
+    @property
+    def is_correction(self) -> bool:
+        """Whether it has the columns of the results folder: rows that were mended, never an export."""
+        return set(EXTRA_COLUMNS) <= set(self.header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +229,8 @@ class PastRun:
     """The content (SHA-256) of its files that have rows, with their names."""
     varied: frozenset[str] | None
     """The fields that had several values; None when that was not recorded."""
+    approved: bool = False
+    """Whether a guard would have stopped it: then it says nothing of what is usual."""
 
 
 @dataclass(frozen=True, slots=True)

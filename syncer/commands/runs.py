@@ -226,18 +226,14 @@ def _plan_files(
 ) -> Intake:
 
     limits = settings.limits
-    guards = (
-        None
-        if request.approve
-        else Guards(
-            percent=limits.max_changed_percent,
-            codes_min=limits.max_changed_min_codes,
-            missing_percent=limits.max_missing_percent,
-            keys=limits.check_keys,
-            columns=limits.check_columns,
-            age=limits.check_age,
-            export=pick_job(settings, request.job).export,
-        )
+    guards = Guards(
+        percent=limits.max_changed_percent,
+        codes_min=limits.max_changed_min_codes,
+        missing_percent=limits.max_missing_percent,
+        keys=limits.check_keys,
+        columns=limits.check_columns,
+        age=limits.check_age,
+        export=pick_job(settings, request.job).export,
     )
     return plan_files(
         sources,
@@ -246,7 +242,8 @@ def _plan_files(
         known,
         mode=mode,
         force=request.force,
-        guard=guards,
+        guards=guards,
+        approve=request.approve,
         observe=environment.on_rows,
         vet=vet,
     )

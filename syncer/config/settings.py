@@ -287,7 +287,7 @@ class LimitSettings:
     )
     max_changed_min_codes: int = setting(
         partial(_number, least=1, most=10**9, whole=True),
-        1000,
+        20,
         "codes (known ones, or rows) from which the guards against a bad export hold",
     )
     max_missing_percent: float = setting(

@@ -2,12 +2,14 @@
 
 Pure functions over columns and over what the ledger says of past nights; docs/guards.md has the rules. What always
 holds: nothing is compared with earlier nights on a first run; a file that holds only changes is not taken for a damaged
-full one; every finding names counts, examples and what helps.
+full one, and one of the results folder (rows that were mended) for no export at all; a rejected row is no reason, and a
+run that was approved no measure; every finding names counts, examples and what helps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -53,13 +55,19 @@ class Past:
     """What the ledger says of earlier nights. ``runs`` are completed, newest first.
 
     ``known`` counts the job's known keys, up to a most; ``look_up`` gives known keys; ``content_runs`` the runs (id,
-    moment, SHA-256) that read files of some contents.
+    moment, SHA-256) that read files of some contents; ``held`` what is known of some keys, field by field.
     """
 
     runs: Sequence[PastRun]
     known: Callable[[int | None], int]
     look_up: LookUp
     content_runs: Callable[[Sequence[str]], Sequence[tuple[int, str, str]]]
+    held: Callable[[Sequence[str]], Mapping[str, Mapping[str, str]]]
+
+    @property
+    def measures(self) -> Sequence[PastRun]:
+        """The runs that say what is usual: those that no guard would have stopped, as long as there is one."""
+        return [run for run in self.runs if not run.approved] or self.runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +114,23 @@ def check(guards: Guards, tonight: Tonight, past: Past | None) -> GuardError | N
 
 
 def _findings(guards: Guards, tonight: Tonight, past: Past | None) -> Iterator[Stop]:
+    mended = all(info.is_correction for info in tonight.infos)
     if guards.keys:
+        yield from _scientific(tonight)
+    if guards.keys and not mended:
         yield from _keys(tonight, past)
-    if past is None:
+    if past is None or mended:
         return
     full = _repeats(guards, past)
+    if full is not False and not tonight.plan.rows.read:
+        yield from _nothing(tonight, past)
+        return
     if guards.age and past.runs and past.known(guards.codes_min) >= guards.codes_min:
         yield from _age(tonight, past)
     if guards.missing_percent and full is not False:
         yield from _rows(guards, tonight, past)
     if guards.columns and past.runs:
-        yield from _columns(guards, tonight, past.runs, full)
+        yield from _columns(guards, tonight, past.measures, full)
     if guards.percent:
         yield from _changes(guards, tonight, past, full)
 
@@ -128,7 +142,7 @@ def _repeats(guards: Guards, past: Past) -> bool | None:
     """
     if guards.export != "auto":
         return guards.export == "full"
-    habits = [_was_full(run.rows, past) for run in past.runs if run.rows.unchanged + run.rows.changed]
+    habits = [_was_full(run.rows, past) for run in past.measures if run.rows.unchanged + run.rows.changed]
     return 2 * sum(habits) >= len(habits) if habits else None
 
 
@@ -138,25 +152,20 @@ def _was_full(rows: RowCounts, past: Past) -> bool:
     return rows.unchanged > rows.changed or past.known(twice + 1) <= twice
 
 
-def _keys(tonight: Tonight, past: Past | None) -> Iterator[Stop]:
-    diff, names = tonight.diff, [info.name for info in tonight.infos]
-    damage = keyguard.scientific(diff)
+def _scientific(tonight: Tonight) -> Iterator[Stop]:
+    damage = keyguard.scientific(tonight.diff)
     if damage is not None:
+        names = [info.name for info in tonight.infos]
         yield Stop(
             "keys",
             f"{damage.count} keys are in scientific notation, which a spreadsheet makes of long numbers: "
             f"{keyguard.show(damage, names, '')}; their digits are lost",
             "export the keys as text, and do not open the file in a spreadsheet",
         )
-    usual = past.runs[0].rows.invalid if past is not None and past.runs else 0
-    damage = keyguard.spaced(diff, len(tonight.plan.key), None if past is None else past.look_up, usual)
-    if damage is not None:
-        yield Stop(
-            "keys",
-            f"{_counted(damage)} keys with white space around them are known, or have none in other rows: "
-            f"{keyguard.show(damage, names, 'the ledger has')}",
-            "export the keys without blanks around them (rows that have some are rejected: E202)",
-        )
+
+
+def _keys(tonight: Tonight, past: Past | None) -> Iterator[Stop]:
+    diff, names = tonight.diff, [info.name for info in tonight.infos]
     damage = None if past is None else keyguard.altered(diff, past.look_up)
     if damage is not None:
         yield Stop(
@@ -185,6 +194,18 @@ def _counted(damage: Damage) -> str:
     return f"{damage.count} of {damage.looked_at}{looked}"
 
 
+def _nothing(tonight: Tonight, past: Past) -> Iterator[Stop]:
+    """Find that nothing came at all, however little comes on other nights."""
+    last = next((run for run in past.runs if run.rows.read), None)
+    if last is not None:
+        yield Stop(
+            "rows",
+            f"no rows are in {', '.join(info.name for info in tonight.infos[:EXAMPLES_MAX])}; run {last.id} read "
+            f"{last.rows.read}",
+            'see whether the export is complete; one that may be empty is told by jobs.<name>.export = "changes"',
+        )
+
+
 def _rows(guards: Guards, tonight: Tonight, past: Past) -> Iterator[Stop]:
     """Find that far fewer rows came than usual.
 
@@ -195,8 +216,8 @@ def _rows(guards: Guards, tonight: Tonight, past: Past) -> Iterator[Stop]:
         enough = known * PERCENT // (PERCENT - percent) if percent < PERCENT else known
         usual, here = past.known(max(int(enough) + 1, guards.codes_min)), known
         what, which = "known codes of the job are in the files", "limits.max_missing_percent of a full export"
-    elif rows.unchanged > rows.changed + rows.new or not rows.read:
-        ascending = sorted(past.runs, key=lambda run: run.rows.read)
+    elif rows.unchanged > rows.changed + rows.new:
+        ascending = sorted(past.measures, key=lambda run: run.rows.read)
         if not ascending or not _far_fewer(guards, rows.read, ascending[-1].rows.read):
             return  # what follows counts the known codes
         smallest = next((run for run in ascending if _was_full(run.rows, past)), None)
@@ -227,7 +248,7 @@ def _far_fewer(guards: Guards, here: int, usual: int) -> bool:
 def _columns(guards: Guards, tonight: Tonight, runs: Sequence[PastRun], full: bool | None) -> Iterator[Stop]:
     """Find columns that had several values in every recorded past run, and now have none, or one in all rows."""
     recorded = [run.varied for run in runs if run.varied is not None]
-    rows = tonight.plan.rows.read
+    rows = tonight.plan.rows.read - tonight.plan.rows.invalid
     if not recorded or rows < guards.codes_min:
         return
     usual = frozenset.intersection(*recorded)
@@ -235,7 +256,7 @@ def _columns(guards: Guards, tonight: Tonight, runs: Sequence[PastRun], full: bo
         if field not in usual or len(seen) >= SEVERAL:
             continue
         if not seen:
-            words = f"the column of {field} is empty: none of {rows} rows has a valid value"
+            words = f"the column of {field} is empty: none of {rows} rows has a value"
         elif field in tonight.watch.blank or full is False or not (guards.export == "full" or _covers(tonight, runs)):
             continue  # few values among blanks, or among a night's changes, are no sign of damage
         else:
@@ -255,27 +276,28 @@ def _covers(tonight: Tonight, runs: Sequence[PastRun]) -> bool:
 def _age(tonight: Tonight, past: Past) -> Iterator[Stop]:
     if not tonight.plan.rows.new + tonight.plan.rows.changed:
         return
-    last = past.runs[0]
+    last, measure = past.runs[0], past.measures[0]
     contents = {info.sha256: info.name for info in tonight.infos if info.rows}
-    stale = [run for run in past.content_runs([*contents]) if run[2] not in last.files]
+    if set(contents) <= set(last.files):
+        return  # the files of the last run once more
+    stale = [run for run in past.content_runs([*contents]) if run[2] not in measure.files and run[0] < measure.id]
     if stale:
         run_id, at, sha256 = stale[0]
         yield Stop(
             "age",
-            f"{contents[sha256]} is the file that run {run_id} read on {at[:16]} (the same content), and run {last.id} "
-            f"has read a newer one since; {tonight.plan.rows.changed} known codes would get their old data back",
+            f"{contents[sha256]} is the file that run {run_id} read on {at[:16]} (the same content), and run "
+            f"{measure.id} has read a newer one since; {tonight.plan.rows.changed} known codes would get their old "
+            "data back",
             "name the newest export",
         )
         return
     newest = max((info for info in tonight.infos if info.mtime_s is not None), key=_written, default=None)
-    if newest is None or last.mtime_s is None or _written(newest) >= last.mtime_s - SAME_MOMENT_S:
+    if newest is None or measure.mtime_s is None or _written(newest) >= measure.mtime_s - SAME_MOMENT_S:
         return
-    if set(contents) <= set(last.files):
-        return  # the files of the last run once more
     yield Stop(
         "age",
-        f"{newest.name} was written on {_moment(_written(newest))}, before the files of the last run ({last.id}: "
-        f"{_moment(last.mtime_s)}, {', '.join([*last.files.values()][:EXAMPLES_MAX])})",
+        f"{newest.name} was written on {_moment(_written(newest))}, before the files of run {measure.id} "
+        f"({_moment(measure.mtime_s)}, {', '.join([*measure.files.values()][:EXAMPLES_MAX])})",
         "name the newest export",
     )
 
@@ -294,7 +316,7 @@ def _changes(guards: Guards, tonight: Tonight, past: Past, full: bool | None) ->
     Of a full export its own known codes are what is counted; of a night's changes all known codes of the job, since
     every row of such a file is a change.
     """
-    diff, plan = tonight.diff, tonight.plan
+    plan = tonight.plan
     known, changed = plan.known_keys, plan.rows.changed
     if known < max(guards.codes_min, 1) or PERCENT * changed <= guards.percent * known:
         return
@@ -302,16 +324,31 @@ def _changes(guards: Guards, tonight: Tonight, past: Past, full: bool | None) ->
         if past.known(int(PERCENT * changed / guards.percent) + 1) * guards.percent >= PERCENT * changed:
             return  # it was counted only as far as it took to know
         known = past.known(None)
-    rows = diff.groups.leaders[np.flatnonzero(diff.verdicts() == Standing.CHANGED)[:EXAMPLES_MAX]]
-    examples = ", ".join(
-        f"{shown_key(key)} ({diff.records.payloads.data[payload]})"
-        for key, payload in zip(
-            diff.records.keys.take(numbers(rows)).to_pylist(), diff.records.payload[rows], strict=True
-        )
-    )
     yield Stop(
         "changes",
         f"{changed} of {known} known codes ({PERCENT * changed / known:.0f} %) have other data than was confirmed; "
-        f"more than limits.max_changed_percent = {guards.percent:g}; for example: {examples}",
+        f"more than limits.max_changed_percent = {guards.percent:g}; for example: {_examples(tonight, past)}",
         "see whether the export writes the examples above as they are",
     )
+
+
+def _examples(tonight: Tonight, past: Past) -> str:
+    """Write some changed codes with file, line, and each field's old and new value."""
+    diff, records = tonight.diff, tonight.diff.records
+    rows = np.sort(diff.groups.leaders[np.flatnonzero(diff.verdicts() == Standing.CHANGED)])[:EXAMPLES_MAX]
+    keys = records.keys.take(numbers(rows)).to_pylist()
+    held, shown = past.held(keys), []
+    for key, row in zip(keys, rows.tolist(), strict=True):
+        new, old = json.loads(records.payloads.data[records.payload[row]]), held.get(key, {})
+        fields = ", ".join(
+            f"{name} {_quoted(old.get(name))} → {_quoted(value)}"
+            for name, value in new.items()
+            if value != old.get(name)
+        )
+        place = f"{tonight.infos[records.source[row]].name}:{records.line[row]}"
+        shown.append(f"{shown_key(key)} ({place}): {fields or 'fewer fields'}")
+    return "; ".join(shown)
+
+
+def _quoted(value: str | None) -> str:
+    return "nothing" if value is None else repr(value)

@@ -1,8 +1,8 @@
-"""Keys that a spreadsheet or an export has changed: scientific notation, lost zeros, another letter case, white space.
+"""Keys that a spreadsheet or an export has changed: scientific notation, lost zeros, another letter case.
 
-Pure functions over columns. What always holds: only keys that are new to the ledger are looked at, and rows that were
-rejected for the white space around their key; a key is compared with those known keys alone that no row names (a key
-that stands in the files too is another code, not the damaged one); memory beside them is a block of texts.
+Pure functions over columns. What always holds: only keys of valid rows that are new to the ledger are looked at; a key
+is compared with those known keys alone that no row names (a key that stands in the files too is another code, not the
+damaged one); memory beside them is a block of texts.
 """
 
 from __future__ import annotations
@@ -42,8 +42,6 @@ CUSTOM_SHARE = 0.99
 SUSPECT_SHARE = 0.01
 """Of the keys that were looked at: below that a likeness is chance, as among short keys of mixed letter case."""
 EXAMPLES_MAX = 3
-SPACED = "E202"
-"""The rejection of a key that begins or ends with white space (docs/rejections.md)."""
 # 1E5 may well be somebody's key: a spreadsheet writes the exponent with a sign, or digits behind a decimal mark.
 _SCIENTIFIC = r"(?:^|\x1f)[+-]?[0-9](?:[.,][0-9]+[eE]\+?[0-9]{1,3}|[eE]\+[0-9]{2,3})(?:$|\x1f)"
 _LETTER = re.compile(r"[^\W\d_]")
@@ -143,32 +141,6 @@ def _among(diff: Diff, new: npt.NDArray[np.int32], absent: pa.LargeStringArray) 
                 if len(found) < EXAMPLES_MAX:
                     found.append(_example(diff, int(rows[place]), keys[place].as_py(), right))
     return Damage(count, len(new), len(new), tuple(found)) if count else None
-
-
-def spaced(diff: Diff, columns: int, look_up: LookUp | None, usual: int) -> Damage | None:
-    """Find keys with white space around them: rows that were rejected for it although the ledger knows the key.
-
-    Where most keys of the files have none and one in a hundred has, the ledger need not know them, but then they must
-    be far more than the ``usual`` number of rejected rows.
-    """
-    rejected = [rejection for rejection in diff.records.rejections if rejection.code == SPACED]
-    if not rejected:
-        return None
-    of = len(diff.groups) + len(rejected)
-    against_file = len(diff.groups) >= CUSTOM_KEYS_MIN and SUSPECT_SHARE * of <= len(rejected) < len(diff.groups)
-    against_file = against_file and len(rejected) > 2 * usual
-    sample = rejected[:: -(-len(rejected) // LOOKED_UP_MAX)]
-    found = []
-    for rejection in sample:
-        parts = [part.strip() for part in rejection.key.split(" + ")] if columns > 1 else [rejection.key.strip()]
-        right = (
-            "" if look_up is None else _absent_alike(diff, look_up, fold(texts([KEY_SEPARATOR.join(parts)]))[0].as_py())
-        )
-        if right or against_file:
-            found.append(Example(rejection.source, rejection.line, rejection.key, shown_key(right)))
-    if not found:
-        return None
-    return Damage(len(found), len(sample), len(rejected), tuple(found[:EXAMPLES_MAX]))
 
 
 def _absent_alike(diff: Diff, look_up: LookUp, folded: str) -> str:

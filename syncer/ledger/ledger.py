@@ -405,6 +405,7 @@ class Ledger:
             "header": source.header,
             "mtime_s": source.mtime_s,
             "varied": source.varied,
+            "approved": source.approved,
         }
         new = {
             "run_id": run.id,

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from syncer.arrow import texts
 from syncer.errors import ConfigError
 from syncer.guards.export import PAST_RUNS, ColumnWatch, Guards, Past, Tonight, check
 from syncer.model import UNIQUE_KEYS, Mode, Plan, SourceInfo
@@ -115,11 +116,12 @@ def plan_files(
     *,
     mode: Mode,
     force: bool,
-    guard: Guards | None,
+    guards: Guards,
+    approve: bool,
     observe: Callable[[int], None],
     vet: ProductCheck | None = None,
 ) -> Intake:
-    """Read the files and plan what to send; `guard` looks at both (None: it was told to let them through)."""
+    """Read the files and plan what to send; `guards` look at both, and what they find is let through on `approve`."""
     named: set[str] | None = set() if vet is not None and PRODUCT in validator.fields else None
     watch, changes = ColumnWatch(validator.fields), validator.watch()
     records = read_records(sources, validator, (watch, changes), observe, named)
@@ -139,7 +141,10 @@ def plan_files(
     )
     infos = tuple(replace(source.info, varied=watch.varied()) for source in sources)
     tonight = Tonight(diff, plan, infos, watch)
-    stop = None if guard is None else check(guard, tonight, _past(ledger, job))
+    stop = check(guards, tonight, _past(ledger, job))
+    if approve and stop is not None:
+        infos = tuple(replace(info, approved=True) for info in infos)
+        notes, stop = (*notes, f"approved: {stop.message}"), None
     return Intake(plan, diff, notes, infos, stop, changes.fields())
 
 
@@ -152,6 +157,7 @@ def _past(ledger: Ledger | None, job: Job | None) -> Past | None:
         known=partial(ledger.known_count, job),
         look_up=partial(ledger.known_alike, job),
         content_runs=partial(ledger.runs_of_content, job),
+        held=partial(_held, ledger, job),
     )
 
 
@@ -162,6 +168,17 @@ def related(jobs: Sequence[Job], job: Job, fields: Sequence[str]) -> list[int]:
     """
     written = {*job.fields, *fields}
     return [one.id for one in jobs if one.id == job.id or written & {*one.fields}]
+
+
+def _held(ledger: Ledger, job: Job, keys: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return what is known of a few keys, field by field."""
+    wanted, ids = set(keys), dict[str, int]()
+    for block in ledger.known(job, texts(sorted(wanted))):
+        for key, payload_id in zip(block.keys.to_pylist(), block.payload_ids.tolist(), strict=True):
+            if key in wanted:
+                ids[key] = payload_id
+    data = ledger.payload_data(sorted(set(ids.values())))
+    return {key: json.loads(data[payload_id]) for key, payload_id in ids.items()}
 
 
 def refuse_shared_fields(job_name: str, validator: Validator, others: Sequence[Job], configured: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, insert
 from syncer.guards import keys as keyguard
 from syncer.guards.export import Guards, Past, _repeats
 from syncer.ledger import past_runs, schema
-from syncer.model import KEY_SEPARATOR, KnownBlock, PastRun, Rejection, RowCounts, ValidChunk
+from syncer.model import KEY_SEPARATOR, KnownBlock, PastRun, RowCounts, ValidChunk
 from syncer.plan.diff import ABSENT_MAX, Diff
 from syncer.plan.records import Gatherer
 
@@ -29,13 +29,12 @@ def texts(values):
     return pa.array(list(values), pa.large_string())
 
 
-def diff_of(in_files, known, *, streamed, rejections=()):
+def diff_of(in_files, known, *, streamed):
     """Compare keys of one file with known ones, which are seen all (streamed), or as they are looked up."""
     gatherer = Gatherer(("a",))
     field = pa.array(["x"] * len(in_files), pa.string()).dictionary_encode()
     lines = np.arange(2, 2 + len(in_files), dtype=np.int64)
-    rows = len(in_files) + len(rejections)
-    gatherer.add(ValidChunk(0, rows, (pa.array(in_files, pa.string()),), (field,), lines, tuple(rejections)))
+    gatherer.add(ValidChunk(0, len(in_files), (pa.array(in_files, pa.string()),), (field,), lines, ()))
     diff = Diff(gatherer.records(), np.zeros(1, np.int64))
     seen = list(known) if streamed else [key for key in known if key in set(in_files)]
     for begin in range(0, len(seen), 7):
@@ -178,27 +177,6 @@ def test_every_number_as_a_spreadsheet_or_a_program_writes_it_is_scientific(expo
         assert [one.key for one in damage.examples] == [text]
 
 
-def spaced(count):
-    return [Rejection(0, 900 + place, keyguard.SPACED, "white space", f"K{place} ") for place in range(count)]
-
-
-@pytest.mark.parametrize(
-    ("rows", "blanks", "known", "usual", "found"),
-    [
-        (300, 1, ["K0"], 0, 1),  # the ledger knows it without
-        (300, 1, [], 0, 0),  # a row that is rejected, no more
-        (300, 5, [], 0, 5),  # new, and against the custom of the file
-        (300, 5, [], 4, 0),  # as every night
-        (50, 5, [], 0, 0),  # too few keys for a custom
-        (100, 120, [], 0, 0),  # it is the custom
-    ],
-)
-def test_white_space_is_damage_when_the_ledger_or_the_file_say_so(rows, blanks, known, usual, found):
-    diff = diff_of([f"X{number}" for number in range(rows)], known, streamed=False, rejections=spaced(blanks))
-    damage = keyguard.spaced(diff, 1, naive(known), usual)
-    assert (0 if damage is None else damage.count) == found
-
-
 night = st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50))
 
 
@@ -208,9 +186,21 @@ def test_a_job_of_changes_is_one_whose_nights_mostly_were_small_and_changed(nigh
         PastRun(place, "", RowCounts(new + changed + same, new, changed, same), None, {}, None)
         for place, (new, changed, same) in enumerate(nights)
     ]
-    history = Past(runs, lambda most: known if most is None else min(known, most), naive([]), lambda contents: [])
+    history = Past(
+        runs, lambda most: known if most is None else min(known, most), naive([]), lambda contents: [], lambda keys: {}
+    )
     told = [same > changed or 2 * (new + same + changed) >= known for new, changed, same in nights if same + changed]
     expected = None if not told else told.count(True) >= told.count(False)
     assert _repeats(Guards(50, 1), history) is expected
     assert _repeats(Guards(50, 1, export="changes"), history) is False
     assert _repeats(Guards(50, 1, export="full"), history) is True
+
+
+@given(approved=st.lists(st.booleans(), min_size=1, max_size=7))
+def test_a_run_that_was_approved_is_no_measure_until_all_of_a_week_were(approved):
+    runs = [PastRun(place, "", RowCounts(), None, {}, None, approved=one) for place, one in enumerate(approved)]
+    history = Past(runs, lambda most: 0, naive([]), lambda contents: [], lambda keys: {})
+    told = [run.id for run in history.measures]
+    assert told == (
+        [run.id for run in runs] if all(approved) else [place for place, one in enumerate(approved) if not one]
+    )
