@@ -29,6 +29,11 @@ def _finish(result: SyncResult) -> None:
 def job_options(function: F) -> F:
     """Add the options of ``plan`` and ``sync``."""
     for option in (
+        click.option(
+            "--results",
+            type=click.Path(path_type=Path),
+            help="Write confirmed.csv, error.csv, unprocessed.csv here.",
+        ),
         click.option("--approve", is_flag=True, help="Go on although a guard would stop the run."),
         click.option("--force", is_flag=True, help="Send unchanged rows too."),
         click.option("--mode", type=click.Choice(["auto", "sync", "async"]), help="Which calls to use."),
@@ -43,12 +48,18 @@ def job_options(function: F) -> F:
 @command("plan", examples=("syncer plan night.csv", "syncer plan --job erp '/data/erp-*.csv'"))
 @job_options
 def plan_command(
-    files: tuple[str, ...], job: str | None, key: tuple[str, ...], mode: str | None, force: bool, approve: bool
+    files: tuple[str, ...],
+    job: str | None,
+    key: tuple[str, ...],
+    mode: str | None,
+    force: bool,
+    approve: bool,
+    results: Path | None,
 ) -> None:
     """Say what sync would do: counts, rejected rows, calls, time. Sends and records nothing."""
     from syncer.commands import runs
 
-    request = SyncRequest(files, job, key or None, mode, force, approve)
+    request = SyncRequest(files, job, key or None, mode, force, approve, results=results)
     with environment_of() as environment:
         result = runs.plan(settings(), request, environment)
     _finish(result)
@@ -64,9 +75,6 @@ def plan_command(
 )
 @job_options
 @click.option("--dry-run", is_flag=True, help="The same as plan.")
-@click.option(
-    "--results", type=click.Path(path_type=Path), help="Write confirmed.csv, error.csv, unprocessed.csv here."
-)
 @deadline_option
 @lock_wait_option
 def sync_command(

@@ -27,7 +27,7 @@ from syncer.request import SyncRequest
 from syncer.results import CallSample, Seconds, SyncResult
 from syncer.runs.inputs import open_inputs
 from syncer.runs.intake import Intake, is_unique, plan_files, refuse_shared_fields, related
-from syncer.runs.results_folder import prepare_results, write_results
+from syncer.runs.results_folder import Written, prepare_results, write_results
 from syncer.runs.session import Session, connection_of, reader_of
 from syncer.runs.session import session as open_session
 
@@ -42,6 +42,8 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
     """Say what ``sync`` would do. Sends nothing, records nothing, needs no token and no lock."""
     started_s = environment.clock.monotonic_s()
     job = pick_job(settings, request.job)
+    if request.results is not None:
+        prepare_results(request.results)
     with ExitStack() as stack:
         sources, validator = stack.enter_context(_opened(job, request, environment))
         mode = _mode(job, request, validator.keys)
@@ -53,15 +55,17 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
         wall_s, max_age_h = environment.clock.wall_s(), settings.products.max_age_h
         vet = by_copy(ledger, wall_s=wall_s, max_age_h=max_age_h) if settings.products.check else None
         intake = _plan_files(settings, request, environment, sources, validator, ledger, known, mode, vet)
-    environment.interrupt.check("while planning; nothing was sent")
-    took_s = environment.clock.monotonic_s() - started_s
-    return replace(
-        _with_plan(SyncResult("plan"), intake, sources, validator),
-        samples=_samples(intake.plan),
-        minimum_send_s=len(intake.plan.batches) / settings.api.updates_per_second,
-        seconds=Seconds(plan=took_s, total=took_s),
-        error=intake.stop,
-    )
+        environment.interrupt.check("while planning; nothing was sent")
+        took_s = environment.clock.monotonic_s() - started_s
+        result = replace(
+            _with_plan(SyncResult("plan"), intake, sources, validator),
+            samples=_samples(intake.plan),
+            minimum_send_s=len(intake.plan.batches) / settings.api.updates_per_second,
+            seconds=Seconds(plan=took_s, total=took_s),
+            error=intake.stop,
+        )
+        written = Written(intake, sources, validator, unsent="planned: plan sends nothing")
+        return _with_results(result, request, environment, job.name, written)
 
 
 def sync(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
@@ -102,13 +106,37 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
                 environment.on_plan(intake.plan)
                 session.send()
         result = _with_plan(session.result(SyncResult("sync")), intake, sources, validator)
-        if request.results is not None and intake is not None and intake.stop is None:
-            try:
-                outcomes, ended = ledger.planned_outcomes(run.id), session.ended_earlier()
-                write_results(request.results, outcomes, intake, sources, validator, ended)
-            except OutputError as error:
-                result = replace(result, error=result.error or error)
-    return result
+        written = None
+        if intake is not None and intake.stop is not None:
+            written = Written(intake, sources, validator, unsent="a guard stopped the run: nothing was sent")
+        elif intake is not None:
+            outcomes, ended = ledger.planned_outcomes(run.id), session.ended_earlier()
+            written = Written(intake, sources, validator, outcomes, ended)
+        return _with_results(result, request, environment, job.name, written)
+
+
+def _with_results(
+    result: SyncResult, request: SyncRequest, environment: Environment, job: str, written: Written | None
+) -> SyncResult:
+    """Write the results folder, where one is asked for; return `result` with what there is to say of it."""
+    if request.results is None:
+        return result
+    about = {
+        "command": result.command,
+        "run": None if result.run is None else result.run.id,
+        "job": job,
+        "at": utc_text(environment.clock.wall_s()),
+        "state": result.state,
+        "exit_code": result.exit_code,
+        "files": [*result.files],
+    }
+    try:
+        aside = write_results(request.results, about, written)
+    except OutputError as error:
+        return replace(result, error=result.error or error)
+    words = "rows of an earlier run that this one does not have are kept"
+    notes = [f"{request.results / name}: {words}" for name in aside]
+    return replace(result, notes=(*result.notes, *notes))
 
 
 def resume(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
@@ -275,6 +303,8 @@ def _with_plan(
     if intake is None:
         return result
     plan = intake.plan
+    if intake.stop is not None:  # nothing of it was recorded, but what was read is said
+        result = replace(result, rows=plan.rows)
     if result.run is None:
         result = replace(
             result,

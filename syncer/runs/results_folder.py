@@ -1,16 +1,16 @@
 """The results folder: every input row, with its own columns, in one of three files, with where and why.
 
 ``confirmed.csv``, ``error.csv`` (invalid, rejected, unmatched rows) and ``unprocessed.csv`` (held, unsent, pending, in
-doubt). Each row has its own columns, then ``_file``, ``_line``, ``_code``, ``_message``. The files are read a second
-time, a chunk at a time, so memory does not grow with them; each result file appears whole or not at all. Cells that a
-spreadsheet would compute are written as `formulas.neutral` text; `source.mended` reads them back as they were.
+doubt). Each row has its own columns as they stood in the file, then ``_file``, ``_line``, ``_code``, ``_message``. The
+files are read a second time, a chunk at a time, so memory does not grow with them; each result file appears whole or
+not at all. ``results.json`` names the run; a run that sent nothing writes what it read, too.
 """
 
 from __future__ import annotations
 
-import csv
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, TextIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -20,13 +20,15 @@ from syncer.lifecycle.batch import Bucket
 from syncer.model import KEY_SEPARATOR
 from syncer.plan.diff import Standing
 from syncer.plan.records import key_text
-from syncer.safe.files import Folder, NewFile, new_file
+from syncer.runs.results_aside import set_aside, write_about
+from syncer.runs.results_form import ResultsWriter, form_of
+from syncer.safe.files import Folder, new_file
 from syncer.safe.formulas import EXTRA_COLUMNS, neutral
 from syncer.safe.inert import inert
 from syncer.safe.trust import UntrustedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from syncer.ledger.endings import EndedValue
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from syncer.source import Source
 
 FILES = ("confirmed.csv", "error.csv", "unprocessed.csv")
-CRLF = "\r\n"
 _FILE_OF = {
     Bucket.CONFIRMED: "confirmed.csv",
     Bucket.UNMATCHED: "error.csv",
@@ -51,8 +52,9 @@ _BUCKETS = tuple(Bucket)
 class Fates:
     """What became of every key of the files: one byte per key, and words for those that somebody must look at."""
 
-    def __init__(self, intake: Intake, outcomes: Iterable[tuple[str, int, int, Bucket, str]]) -> None:
+    def __init__(self, intake: Intake, outcomes: Iterable[tuple[str, int, int, Bucket, str]], unsent: str) -> None:
         self._groups = intake.diff.groups
+        self._unsent = unsent
         self._verdicts = intake.diff.verdicts()
         self._buckets = np.zeros(len(self._groups), np.uint8)
         self._words: dict[int, str] = {}
@@ -82,43 +84,65 @@ class Fates:
             return "confirmed.csv", "unchanged", "the same data was confirmed before"
         if verdict is Standing.HELD:
             return "unprocessed.csv", "held", "an earlier upload of this value is not settled yet"
+        if self._unsent:
+            return _FILE_OF[Bucket.UNSENT], Bucket.UNSENT.value, self._unsent
         bucket = _BUCKETS[self._buckets[group]]
         return _FILE_OF[bucket], bucket.value, self._words.get(group, "")
 
 
-def write_results(
-    folder: Path,
-    outcomes: Iterable[tuple[str, int, int, Bucket, str]],
-    intake: Intake,
-    sources: Sequence[Source],
-    validator: Validator,
-    ended: Iterable[EndedValue] = (),
-) -> None:
-    """Write the three files into `folder`; raise `OutputError` when that cannot be done: the run is over by then.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is written of a run: its files' rows with what became of each.
 
-    `ended` are values that earlier runs planned and that ended in this one: nobody else will tell of them.
+    ``unsent`` says why nothing was sent (empty: the outcomes tell); ``ended`` are values that earlier runs planned and
+    that ended in this one: nobody else will tell of them.
     """
-    fates = Fates(intake, outcomes)
-    rejections = {(row.source, row.line): row for row in intake.plan.rejections}
-    header = list(dict.fromkeys(name for source in sources for name in source.header))
-    header = [name for name in header if name not in EXTRA_COLUMNS]
+
+    intake: Intake
+    sources: Sequence[Source]
+    validator: Validator
+    outcomes: Iterable[tuple[str, int, int, Bucket, str]] = ()
+    ended: Iterable[EndedValue] = ()
+    unsent: str = ""
+
+
+def write_results(folder: Path, about: Mapping[str, Any], written: Written | None) -> list[str]:
+    """Write the three files, and whose they are, into `folder`; return the names of files that were set aside.
+
+    ``written`` None: the run ended before there was anything to write. Raises `OutputError` when that cannot be done:
+    the run is over by then.
+    """
     try:
-        with ExitStack() as stack:
-            opened = stack.enter_context(Folder.open(folder, make=True))
-            parts = {name: stack.enter_context(new_file(opened, name)) for name in FILES}
-            writers = {name: _writer(part, header) for name, part in parts.items()}
-            for source in sources:
-                _write_source(writers, source, validator, fates, rejections, header)
-            for value in ended:
-                _write_earlier(writers["error.csv"], value, validator, header)
-            for part in parts.values():
-                part.keep()
+        with Folder.open(folder, make=True) as opened:
+            aside = set_aside(opened, FILES, None, ()) if written is None else _write(opened, written)
+            write_about(opened, {**about, "set_aside": aside})
     except (OSError, SourceError) as error:
         words = error.strerror if isinstance(error, OSError) else error.message
         raise OutputError(
             f"the results cannot be written to {folder}: {words}; the run itself is recorded",
             next="syncer audit export --run RUN --format csv",
         ) from error
+    return aside
+
+
+def _write(folder: Folder, written: Written) -> list[str]:
+    intake, sources, validator = written.intake, written.sources, written.validator
+    fates = Fates(intake, written.outcomes, written.unsent)
+    rejections = {(row.source, row.line): row for row in intake.plan.rejections}
+    header = list(dict.fromkeys(name for source in sources for name in source.header))
+    header = [name for name in header if name not in EXTRA_COLUMNS]
+    with ExitStack() as stack:
+        parts = {name: stack.enter_context(new_file(folder, name)) for name in FILES}
+        form = form_of(sources)
+        writers = {name: ResultsWriter(part, form, header) for name, part in parts.items()}
+        for source in sources:
+            _write_source(writers, source, validator, fates, rejections, header)
+        for value in written.ended:
+            _write_earlier(writers["error.csv"], value, validator, header)
+        aside = set_aside(folder, FILES, cast("BinaryIO", parts["error.csv"].file), [one.name for one in sources])
+        for part in parts.values():
+            part.keep()
+    return aside
 
 
 def prepare_results(folder: Path) -> None:
@@ -136,35 +160,7 @@ def prepare_results(folder: Path) -> None:
         ) from error
 
 
-def _writer(part: NewFile, header: Sequence[str]) -> _Writer:
-    writer = _Writer(part.text())
-    writer.write(header, EXTRA_COLUMNS)
-    return writer
-
-
-class _Lines:
-    """Takes whole lines from a csv writer, and ends them as these files end their lines."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-
-    def write(self, line: str) -> None:
-        self._file.write(line.removesuffix(CRLF) + "\n")
-
-
-class _Writer:
-    """One result file: its cells are for people's spreadsheets."""
-
-    def __init__(self, file: TextIO) -> None:
-        # Only what stands in the line terminator is surely quoted, a lone CR too; the lines themselves end in LF.
-        self._writer = csv.writer(_Lines(file), lineterminator=CRLF)
-
-    def write(self, cells: Iterable[str], ours: Iterable[str | int]) -> None:
-        """Write a row: the input's cells, then what this program says of it."""
-        self._writer.writerow([*map(neutral, cells), *ours])
-
-
-def _write_earlier(writer: _Writer, value: EndedValue, validator: Validator, header: Sequence[str]) -> None:
+def _write_earlier(writer: ResultsWriter, value: EndedValue, validator: Validator, header: Sequence[str]) -> None:
     """Write a value of an earlier run as a row of this one's columns; its message names what has no column."""
     parts = dict(zip(value.columns, value.key.split(KEY_SEPARATOR), strict=True))
     cells = validator.cells({**parts, **value.data})
@@ -177,7 +173,7 @@ def _write_earlier(writer: _Writer, value: EndedValue, validator: Validator, hea
 
 
 def _write_source(
-    writers: dict[str, _Writer],
+    writers: dict[str, ResultsWriter],
     source: Source,
     validator: Validator,
     fates: Fates,

@@ -200,9 +200,9 @@ class NewFile:
         self.file: IO[bytes] = os.fdopen(folder.create(self._part), "w+b")
         self._kept = False
 
-    def text(self) -> TextIO:
-        """Return the file for UTF-8 text whose line ends stay as they are."""
-        return _Text(self.file, encoding="utf-8", newline="", write_through=True)
+    def text(self, encoding: str = "utf-8") -> TextIO:
+        """Return the file for text whose line ends stay as they are; what the encoding lacks becomes ``?``."""
+        return _Text(self.file, encoding=encoding, errors="replace", newline="", write_through=True)
 
     def keep(self, *, new: bool = False, into: Folder | None = None) -> None:
         """Make the file durable under its name, here or in another folder, in place of another file.

@@ -12,7 +12,8 @@ from conftest import codes, write_csv
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from syncer.runs.results_folder import _Writer
+from syncer.runs.results_form import ResultsForm, ResultsWriter
+from syncer.safe.files import replacing
 from syncer.safe.formulas import EXTRA_COLUMNS, neutral, restored
 from syncer.source import CsvForm, open_sources
 
@@ -35,13 +36,15 @@ def test_what_is_neutral_begins_like_no_formula_and_can_be_undone(text):
 @given(
     st.lists(st.tuples(cells, cells), min_size=1, max_size=8),
     st.sampled_from([(None, None), ("cp1252", ";"), ("utf-16-le", "\t")]),
+    st.sampled_from(
+        [ResultsForm(), ResultsForm("utf-8", ";", marked=True), ResultsForm("utf-16-le", "\t", marked=True)]
+    ),
 )
-def test_any_cell_survives_the_way_into_a_results_file_and_back(tmp_path_factory, rows, declared):
+def test_any_cell_survives_the_way_into_a_results_file_and_back(tmp_path_factory, rows, declared, form):
     rows = [tuple(cell.replace("\0", "") for cell in row) for row in rows]  # a row with a NUL is refused, and says so
     path = tmp_path_factory.mktemp("mended") / "error.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = _Writer(file)
-        writer.write(["=key", "'@field"], EXTRA_COLUMNS)
+    with replacing(path) as part:
+        writer = ResultsWriter(part, form, ["=key", "'@field"])
         for row in rows:
             writer.write(row, ("a.csv", 2, "E210", ""))
     source = open_sources([str(path)], CsvForm(declared[0], declared[1], "" if declared[0] else None))[0]
@@ -97,9 +100,10 @@ def test_error_csv_is_mended_and_fed_in_again(night, job):
         done = here.sync("a.csv", "--results", "out", SYNCER_JOBS__DEFAULT__BLANK=blank)
         assert done.code == 3, done.err
         path = here.folder / "out" / "error.csv"
-        text = path.read_text(encoding="utf-8")
+        form = "cp1252" if job else "utf-8-sig"
+        text = path.read_text(encoding=form)
         assert "'=K9" in text
-        path.write_text(text.replace("'=K9", "K2").replace("'=K1,", "'=K1,-7"), encoding="utf-8")
+        path.write_text(text.replace("'=K9", "K2").replace("'=K1;", "'=K1;-7"), encoding=form)
         again = here.sync("out/error.csv", SYNCER_JOBS__DEFAULT__BLANK=blank)
         assert (again.code, again.document["values"]["confirmed"]) == (0, 2), again.document
         notes = {key: data["=note"] for key, data in here.server().items()}

@@ -1,0 +1,109 @@
+"""The results folder: of plans too, of stopped nights, in the job's own form, and nothing unmended is lost."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+from conftest import codes
+
+from syncer.runs.results_folder import write_results
+
+HEADER = ("extended_id", "activation_status")
+GOOD = [(f"K{n:06d}", "active") for n in range(30)]
+BAD = [("K000040", "aktiv"), ("K000041", "gesperrt")]
+
+
+@pytest.fixture
+def here(night):
+    with night(codes=codes(50)) as opened:
+        opened.write("a.csv", HEADER, [*GOOD, *BAD])
+        yield opened
+
+
+def rows(here, name, encoding="utf-8", delimiter=","):
+    with (here.folder / name).open(encoding=encoding, newline="") as file:
+        return list(csv.DictReader(file, delimiter=delimiter))
+
+
+def about(here):
+    return json.loads((here.folder / "out" / "results.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("command", [("plan",), ("sync", "--dry-run")])
+def test_a_plan_writes_its_results_too(here, command):
+    done = here.run(*command, "--json", "a.csv", "--results", "out")
+    assert done.code == 3
+    assert [row["_code"] for row in rows(here, "out/error.csv")] == ["E307", "E307"]
+    assert {row["_code"] for row in rows(here, "out/unprocessed.csv")} == {"unsent"}
+    assert len(rows(here, "out/unprocessed.csv")) == 30
+    assert rows(here, "out/confirmed.csv") == []
+    assert (about(here)["command"], about(here)["run"]) == ("plan", None)
+
+
+def test_results_name_their_run_and_unmended_rows_of_an_earlier_one_are_kept(here):
+    assert here.sync("a.csv", "--results", "out").code == 3
+    assert (about(here)["run"], about(here)["files"], about(here)["exit_code"]) == (1, ["a.csv"], 3)
+    here.write("b.csv", HEADER, [*GOOD, BAD[1], ("K000042", "weg")])  # one row of the night before is not in it
+    done = here.sync("b.csv", "--results", "out")
+    assert [row["extended_id"] for row in rows(here, "out/error.csv")] == ["K000041", "K000042"]
+    assert [row["extended_id"] for row in rows(here, "out/error-run-1.csv")] == ["K000040", "K000041"]
+    assert any("error-run-1.csv" in note for note in done.document["notes"])
+    here.write("c.csv", HEADER, [*GOOD, ("K000042", "weg"), BAD[1], BAD[0]])  # all of them are: nothing is lost
+    assert here.sync("c.csv", "--results", "out").document["notes"] == []
+    assert here.sync("out/error.csv", "--results", "out").document["notes"] == []  # it is the input itself
+    assert sorted(path.name for path in (here.folder / "out").iterdir()) == [
+        "confirmed.csv", "error-run-1.csv", "error.csv", "results.json", "unprocessed.csv",
+    ]  # fmt: skip
+
+
+def test_a_night_that_a_guard_stops_says_what_it_read_and_leaves_no_stale_results(here):
+    assert here.sync("a.csv", "--results", "out").code == 3
+    here.write("b.csv", HEADER, [*[(key, "inactive") for key, _ in GOOD], *BAD, ("K000043", "weg")])
+    done = here.sync("b.csv", "--results", "out")
+    assert (done.code, done.document["rows"]["read"], done.document["rows"]["invalid"]) == (4, 33, 3)
+    assert (about(here)["run"], about(here)["state"]) == (2, "stopped")
+    assert {(row["_code"], row["_message"]) for row in rows(here, "out/unprocessed.csv")} == {
+        ("unsent", "a guard stopped the run: nothing was sent")
+    }
+    assert len(rows(here, "out/error.csv")) == 3
+
+
+def test_a_night_that_ends_before_it_has_read_anything_sets_the_last_results_aside(here):
+    assert here.sync("a.csv", "--results", "out").code == 3
+    aside = write_results(here.folder / "out", {"run": 2, "state": "stopped"}, None)
+    assert aside == ["confirmed-run-1.csv", "error-run-1.csv", "unprocessed-run-1.csv"]
+    assert (about(here)["run"], about(here)["set_aside"]) == (2, aside)
+    assert write_results(here.folder / "out", {"run": 3, "state": "stopped"}, None) == []
+
+
+@pytest.mark.parametrize(
+    ("encoding", "delimiter", "read_as"),
+    [("cp1252", ";", "cp1252"), ("utf-8", ";", "utf-8-sig"), ("utf-16", "\t", "utf-16"), ("utf-8", ",", "utf-8")],
+)
+def test_results_have_the_form_of_the_job_and_are_read_back_alike(night, encoding, delimiter, read_as):
+    declared = {"utf-16": "utf-16-le"}.get(encoding, encoding)
+    with night(codes=codes(50)) as here:
+        here.config(
+            f"[jobs.default.csv]\nencoding = '{declared}'\ndelimiter = {json.dumps(delimiter)}\n"
+            if encoding == "cp1252"
+            else ""
+        )
+        lines = [
+            ("extended_id", "activation_status", "größe"),
+            ("K000001", "aktiv", 'Zürich "8"'),
+            ("K000002", "active", "süß"),
+        ]
+        text = "\r\n".join(delimiter.join('"' + cell.replace('"', '""') + '"' for cell in line) for line in lines)
+        (here.folder / "a.csv").write_bytes((text + "\r\n").encode(encoding))
+        assert here.sync("a.csv", "--results", "out").code == 3
+        (row,) = rows(here, "out/error.csv", read_as, delimiter)
+        assert (row["größe"], row["_code"], row["_line"]) == ('Zürich "8"', "E307", "2")
+        content = (here.folder / "out" / "error.csv").read_bytes()
+        assert (content[:3] == b"\xef\xbb\xbf") is (read_as == "utf-8-sig")  # where a German spreadsheet needs it
+        (here.folder / "out" / "error.csv").write_bytes(
+            content.replace("aktiv".encode(declared), "active".encode(declared))
+        )
+        assert here.sync("out/error.csv").code == 0
+        assert here.server()["K000001"]["größe"] == 'Zürich "8"'
