@@ -17,6 +17,7 @@ from syncer.api import wire
 from syncer.api.classify import Verdict, classify, retry_after_s
 from syncer.api.products import PRODUCTS_PATH, Product, decode_page
 from syncer.api.words import body_text, complaint, flat, one_line
+from syncer.safe.masking import MASK
 
 if TYPE_CHECKING:
     from syncer.api.transport import Reply, Transport
@@ -156,7 +157,7 @@ class Client:
             if classify(reply) is not Verdict.OK:
                 return AsyncAnswer(**self._common(reply))
             accepted = wire.decode(reply.body, wire.AsyncAccepted)
-            if self._transport.masked(accepted.task_id) != accepted.task_id:
+            if MASK in accepted.task_id:
                 raise wire.UnreadableError("the task's id is our token: a server that repeats requests")
         except wire.UnreadableError as error:
             return AsyncAnswer(**self._unreadable(reply, error))

@@ -4,8 +4,8 @@ What always holds: the token goes to `base_url`'s host alone (redirects are not 
 ``.netrc`` are not read, no cookie is kept); certificates are always verified, against the public authorities or
 ``ca_file`` alone, and no variable of the environment changes that or has the connection's keys written down; a call
 ends within ``timeout_s`` whatever the server does (a watchdog shuts the socket down, so a drip of one byte a second
-does not defeat it); `Reply.sent` is false only when surely no byte of the request has left. No exception of the
-network leaves this module.
+does not defeat it); `Reply.sent` is false only when surely no byte of the request has left; an answer that repeats the
+token is masked here, once, before anybody reads it. No exception of the network leaves this module.
 
 Only before the connection stands can a call last longer, and then nothing is sent: the system's resolver cannot be
 interrupted, and each address of the host is given `CONNECT_S_MAX`.
@@ -22,7 +22,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from syncer.api.connection import BareSession, Watch, WatchedAdapter
-from syncer.safe.masking import MASK, pattern
+from syncer.safe.masking import TokenMask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,7 +73,7 @@ class Transport:
         ca_file: str | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._token_pattern = pattern(token)
+        self._mask = TokenMask(token)
         self._timeout_s = timeout_s
         self._clock = clock
         self._watch = Watch(clock.monotonic_s)
@@ -170,15 +170,17 @@ class Transport:
         )
         with response:
             if sink is not None and response.status_code == 200:
+                stream = self._mask.stream()
                 for part in response.iter_content(READ_BYTES):
-                    sink(part)
+                    sink(stream.feed(part))
+                sink(stream.end())
                 return response.status_code, response.headers, b""
-            content = _read(response)
+            content = self._mask.body(_read(response))
         return response.status_code, response.headers, content
 
     def masked(self, text: str) -> str:
         """Return `text` without the token in any writing: a server, or a library, may quote what it was sent."""
-        return self._token_pattern.sub(MASK, text)
+        return self._mask.text(text)
 
     def abort(self) -> None:
         """End the call under way at once, and let no later one begin; for another thread."""

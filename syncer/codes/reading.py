@@ -24,6 +24,7 @@ import pyarrow.csv
 
 from syncer.codes.rules import REFUSED_NAMES
 from syncer.errors import SourceError
+from syncer.safe.formulas import EXTRA_COLUMNS
 from syncer.source import CsvForm
 from syncer.source.files import InputFile
 from syncer.source.reader import CsvSource
@@ -35,8 +36,6 @@ READ_BYTES = 1 << 20
 OBJECT_CHARACTERS_MAX = 1 << 22
 """A JSON object longer than this is no code."""
 BLOCK_OBJECTS = 10_000
-ERROR_COLUMNS = ("_file", "_line", "_code", "_message")
-"""What an error file has beside the rows' own columns; left out, so that a corrected one can be uploaded as it is."""
 _BLANK = re.compile(r"[ \t\r\n]*")
 NEXT = "correct the file, then: syncer codes upload FILE"
 
@@ -105,7 +104,8 @@ class CodesFile:
         """The names of the CSV header; of JSON: only ``id``, objects name their own."""
         if self._source is None:
             return ("id",)
-        return tuple(name for name in self._source.header if name not in ERROR_COLUMNS)
+        # What an error file has beside its rows' own columns is left out: a corrected one can be uploaded as it is.
+        return tuple(name for name in self._source.header if name not in EXTRA_COLUMNS)
 
     @property
     def identity(self) -> tuple[str, int]:

@@ -35,6 +35,8 @@ from syncer.process.signals import Interrupt
 from syncer.request import UploadRequest
 from syncer.runs.session import connection_of
 from syncer.safe.files import replacing
+from syncer.safe.formulas import EXTRA_COLUMNS, neutral
+from syncer.safe.inert import inert
 
 if TYPE_CHECKING:
     from syncer.api.ingestion import FileAnswer, WorkOrder
@@ -281,9 +283,11 @@ def _write_error_file(
     try:
         with replacing(path) as part:
             writer = csv.writer(part.text(), lineterminator="\n")
-            writer.writerow([*names, "_file", "_line", "_code", "_message"])
+            writer.writerow([*map(neutral, names), *EXTRA_COLUMNS])
             for cells, line, code, message in rows:
-                writer.writerow([*(cells.get(name, "") for name in names), file, line or "", code, message])
+                said = (neutral(inert(text)) for text in (code, message))
+                own = (neutral(cells.get(name, "")) for name in names)
+                writer.writerow([*own, neutral(inert(file)), line or "", *said])
     except OSError as error:
         raise LedgerWriteError(
             f"the error file {path} cannot be written: {error.strerror}", next="name another: --errors FILE"

@@ -6,7 +6,6 @@ the ledger first; so a pull that was interrupted has changed nothing, or has onl
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from syncer.commands.opening import open_to_write
 from syncer.errors import LedgerBusyError, UsageError
 from syncer.ledger import products as copy
 from syncer.ledger.ledger import Ledger
+from syncer.process import streams
 from syncer.products.pull import look_up, pull_products
 from syncer.report.products import write_products
 from syncer.request import ProductsRequest
@@ -40,7 +40,7 @@ def pull(settings: Settings, request: ProductsRequest, environment: Environment)
         new = copy.count(ledger) - before
         gone = copy.count_gone(ledger, found.record)
     if form is not None:
-        write_products(found.products, form, request.out, sys.stdout)
+        write_products(found.products, form, request.out, streams.utf8_stdout())
     counts = reader.counts
     requests = Requests(reads=counts.reads, throttled=counts.throttled, retries=counts.retries)
     return ProductsPullResult(found.record, new, gone, requests, request.out, form)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from syncer.errors import OutputError
+from syncer.safe.inert import inert_lines
 
 
 class _Dropping(io.FileIO):
@@ -62,11 +63,25 @@ def speaks_utf8() -> bool:
     return sys.stdout.encoding.lower().replace("-", "") == "utf8"
 
 
+class _Inert(io.TextIOBase):
+    """A terminal that is shown data: it obeys nothing of what others wrote."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal = terminal
+
+    def write(self, text: str) -> int:
+        self._terminal.write(inert_lines(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._terminal.flush()
+
+
 def utf8_stdout() -> TextIO:
-    """Return standard output for data, which is UTF-8 whatever the locale says."""
+    """Return standard output for data: UTF-8 whatever the locale says, as it is; inert where it is a terminal."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")
-    return sys.stdout
+    return cast("TextIO", _Inert(sys.stdout)) if sys.stdout.isatty() else sys.stdout
 
 
 def _wrapped(stream: TextIO | None, raw: io.FileIO) -> TextIO:

@@ -15,6 +15,8 @@ from rich.text import Text
 from syncer.errors import UsageError
 from syncer.report.document import SCHEMA
 from syncer.safe.files import replacing
+from syncer.safe.formulas import neutral
+from syncer.safe.inert import inert_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,12 +155,12 @@ def _write_text(products: Iterable[ProductRecord], form: str, file: TextIO) -> N
     if form == "jsonl":
         for product in products:
             document = {**json.loads(product.data), "seen_at": product.seen_at}
-            file.write(json.dumps(document, ensure_ascii=False) + "\n")
+            file.write(inert_json(json.dumps(document, ensure_ascii=False)) + "\n")
         return
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     for product in products:
-        writer.writerow(_cell(value) for value in flat(product).values())
+        writer.writerow(neutral(value) if isinstance(value, str) else _cell(value) for value in flat(product).values())
 
 
 def _write_parquet(products: Iterable[ProductRecord], file: IO[bytes]) -> None:

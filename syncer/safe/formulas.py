@@ -15,6 +15,8 @@ EXTRA_COLUMNS = ("_file", "_line", "_code", "_message")
 _LIKE_A_FORMULA = "(?:[\t\r\n]|[ \t\r\n\x0b\x0c\x00\xa0\u200b\u3000\ufeff]*[-=+@\uff1d\uff0b\uff0d\uff20])"
 NEUTRAL = f"^'('*{_LIKE_A_FORMULA})"
 """A regular expression for what `neutral` writes; its group is the beginning of what was there before."""
+NEEDING = f"^('*{_LIKE_A_FORMULA})"
+"""A regular expression for what `neutral` changes; its group is the beginning of it."""
 _NEEDS_ONE = re.compile(f"'*{_LIKE_A_FORMULA}")
 _NEUTRAL = re.compile(NEUTRAL)
 

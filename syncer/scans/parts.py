@@ -18,11 +18,13 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from syncer.errors import LedgerWriteError, SyncerError, UntrustedFileError, UsageError
 from syncer.safe.files import PART, Folder, NewFile, new_file
+from syncer.safe.formulas import NEEDING
 from syncer.safe.trust import UntrustedError
-from syncer.scans.columns import FIXED, SCM_PREFIX, ScanBlock
+from syncer.scans.columns import FIXED, SCM_PREFIX, TEXT, ScanBlock
 from syncer.scans.seen import ID_BYTES
 
 if TYPE_CHECKING:
@@ -155,6 +157,11 @@ def _objects(table: pa.Table) -> Iterator[dict[str, Any]]:
 def _write_csv(table: pa.Table, file: IO[bytes]) -> None:
     from pyarrow.csv import write_csv
 
+    columns = [
+        pc.replace_substring_regex(column, NEEDING, r"'\1", max_replacements=1) if column.type == TEXT else column
+        for column in table.columns
+    ]
+    table = pa.table(columns, names=table.column_names)
     write_csv(table, file)  # every text in quotes, so that an empty one differs from none
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from syncer.errors import SourceError
 from syncer.ledger.scans import StoredScan
+from syncer.safe.formulas import NEUTRAL
 from syncer.scans.columns import SCM_PREFIX, microseconds
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def _batches(file: Path) -> Iterator[pa.RecordBatch]:
     import csv
 
     import pyarrow as pa
+    import pyarrow.compute as pc
     from pyarrow.csv import ConvertOptions, ParseOptions, open_csv
 
     with file.open(newline="", encoding="utf-8") as head:
@@ -64,7 +66,10 @@ def _batches(file: Path) -> Iterator[pa.RecordBatch]:
         column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=[""],
         quoted_strings_can_be_null=False,
     )  # fmt: skip
-    yield from open_csv(file, parse_options=ParseOptions(newlines_in_values=True), convert_options=options)
+    for batch in open_csv(file, parse_options=ParseOptions(newlines_in_values=True), convert_options=options):
+        # As `parts` wrote it: what a spreadsheet would compute has an apostrophe.
+        columns = [pc.replace_substring_regex(one, NEUTRAL, r"\1", max_replacements=1) for one in batch.columns]
+        yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _scan(row: Mapping[str, Any]) -> StoredScan:

@@ -116,3 +116,66 @@ def test_standard_input_keeps_its_name_in_the_exports(night):
         assert [(row["_file"], row["a"]) for row in read_results(here, "confirmed.csv")] == [("-", "'=1")]
         (row,) = csv.DictReader(io.StringIO(here.run("audit", "export").out))
         assert row["file"] == "-"
+
+
+EVIL_WORDS = ["=cmd|' /C calc'!A0", "@SUM(1)", "+1", "-2", "'=x", "\t=1", "plain", "'plain"]
+
+
+def computed(path):
+    """The cells of a CSV file that a spreadsheet would compute; numbers that begin with a sign are none."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    return [cell for row in rows for cell in row if cell.startswith(tuple(SIGNS)) and not is_number(cell)]
+
+
+def is_number(cell):
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "." in cell
+
+
+def test_products_scans_and_own_codes_errors_are_harmless_too(night, forks):
+    products = [{"sku": f"S{place}", "name": word, "description": word} for place, word in enumerate(EVIL_WORDS)]
+    holders = tuple({"extended_id": f"K{place}", "market": word} for place, word in enumerate(EVIL_WORDS))
+    with night(products=products, codes=holders) as here:
+        here.config("[products]\ncheck = false\n")
+        for place in range(len(EVIL_WORDS)):
+            here.box.scan(extended_id=f"K{place}")
+        here.write("own.csv", ("id", "=market"), [(f"short{place}"[:7], word) for place, word in enumerate(EVIL_WORDS)])
+        for arguments in (
+            ("products", "pull", "--out", "products.csv"),
+            ("products", "pull", "--out", "products.jsonl"),
+            ("scans", "pull", "--campaign", "1", "--out", "scans"),
+            ("scans", "pull", "--campaign", "1", "--out", "lines", "--format", "jsonl"),
+            ("codes", "upload", "own.csv"),
+        ):
+            assert forks.run(here.folder, here.variables(), *arguments).code in {0, 3}
+        written = [
+            here.folder / "products.csv",
+            here.folder / "own.errors.csv",
+            *(here.folder / "scans").glob("part-*"),
+        ]
+        assert len(written) == 3
+        assert {path.name: computed(path) for path in written} == {path.name: [] for path in written}
+        lines = [json.loads(line) for line in (here.folder / "products.jsonl").read_text().splitlines()]
+        assert {line["name"] for line in lines} == set(EVIL_WORDS)
+        from syncer.scans.pulled import pulled_scans
+
+        for folder in ("scans", "lines"):
+            assert {scan.scm["market"] for scan in pulled_scans(here.folder / folder)} == set(EVIL_WORDS)
+
+
+def test_own_codes_errors_are_read_back_as_they_were(night, forks):
+    with night() as here:
+        here.write("own.csv", ("id", "=market"), [(f"s{place}", word) for place, word in enumerate(EVIL_WORDS)])
+        assert forks.run(here.folder, here.variables(), "codes", "upload", "own.csv").code == 3
+        path = here.folder / "own.errors.csv"
+        (here.folder / "again.csv").write_text(
+            path.read_text().replace("\ns", "\nBOTTLE-0000").replace("'=market", "market")
+        )
+        done = forks.run(here.folder, here.variables(), "codes", "upload", "again.csv")
+        assert done.code == 0, done.out + done.err
+        made = [code for code in here.box.codes() if code["extended_id"].startswith("BOTTLE")]
+        assert {code["market"] for code in made} == set(EVIL_WORDS)

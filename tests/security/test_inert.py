@@ -165,3 +165,17 @@ def test_a_file_name_that_is_no_text_is_read_and_told(night):
         assert "night-\\xff.csv" in (here.folder / "out" / "confirmed.csv").read_text(encoding="utf-8")
         assert here.run("status", "1").code == 0
         assert here.run("sync", os.fsdecode(b"none-\xff.csv")).code == 2
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_data_on_a_terminal_is_inert_too(night, form):
+    with night(products=[{"sku": "S1", "name": EVIL}], codes=codes(1)) as here:
+        here.write("a.csv", ("extended_id", "a"), [("K000000", EVIL.replace("\x07", "").replace("\n", ""))])
+        for arguments in (("-q", "products", "pull", "--format", form), ("-q", "audit", "export", "--format", form)):
+            if arguments[1] == "audit":
+                here.run("sync", "a.csv")
+            seen = on_a_terminal(here, *arguments)
+            assert "evil.example" in seen
+            assert not set(seen) & ACTIVE - {"\n", "\r"}, seen
+        piped = here.run("products", "pull", "--format", "csv").out
+        assert "\x1b[31m" in piped  # data for a program stays as it is
