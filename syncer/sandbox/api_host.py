@@ -14,6 +14,7 @@ from syncer.sandbox.control import control
 from syncer.sandbox.faults import TASK_KINDS, Fault
 from syncer.sandbox.request import Request, Route
 from syncer.sandbox.state import SandboxState
+from syncer.sandbox.visitors import form_refusal
 from syncer.sandbox.wire import Handler, Result
 
 
@@ -24,6 +25,10 @@ class ApiHandler(Handler):
         """Answer the control door, or else a route of the API."""
         parts = urlsplit(self.path)
         if parts.path == "/" or parts.path.startswith("/sandbox/"):
+            refused = form_refusal(self.headers, body)
+            if refused is not None:
+                self._send(refused[0], {"detail": refused[1]})
+                return
             query = dict(parse_qsl(parts.query))
             self._send(*control(self.server.sandbox, self.command, parts.path, query, body))
             return

@@ -15,6 +15,7 @@ from typing import Any
 from syncer.sandbox.faults import Fault
 from syncer.sandbox.scans import Lines, Page
 from syncer.sandbox.state import Logged, SandboxState
+from syncer.sandbox.visitors import BODY_BYTES_MAX, refusal
 
 Result = tuple[int, Any, dict[str, str]]
 """Status code, document and headers of an answer; 0: none is to be given."""
@@ -75,6 +76,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _receive(self) -> None:
         """Read a request, and answer it when it was on its way for long enough."""
+        storage_bytes_max = self.server.sandbox.config.storage_bytes_max
+        refused = refusal(self.headers, bytes_max=max(BODY_BYTES_MAX, 2 * storage_bytes_max))
+        if refused is not None:
+            self.close_connection = True  # its body was not read
+            self._send(refused[0], {"detail": refused[1]}, {"Connection": "close"})
+            return
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self._be_on_the_way()
         self.answer(body)
