@@ -27,6 +27,7 @@ from syncer.errors import SourceError
 from syncer.safe.formulas import EXTRA_COLUMNS
 from syncer.source import CsvForm
 from syncer.source.files import InputFile
+from syncer.source.inputs import open_input
 from syncer.source.reader import CsvSource
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class _JsonFile:
         decoder = codecs.getincrementaldecoder("utf-8-sig")()
         digest, size, lines = hashlib.sha256(), 0, 1
         try:
-            with Path(self.name).open("rb") as file:
+            with open_input(Path(self.name), self.name) as file:
                 while raw := file.read(READ_BYTES):
                     digest.update(raw)
                     size += len(raw)

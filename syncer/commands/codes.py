@@ -37,6 +37,8 @@ from syncer.runs.session import connection_of
 from syncer.safe.files import replacing
 from syncer.safe.formulas import EXTRA_COLUMNS, neutral
 from syncer.safe.inert import inert
+from syncer.source.files import BLOCK_BYTES
+from syncer.source.inputs import open_input
 
 if TYPE_CHECKING:
     from syncer.api.ingestion import FileAnswer, WorkOrder
@@ -149,10 +151,13 @@ def download_work_order(settings: Settings, order_id: int, folder: Path, environ
 
 def _sha256(name: str) -> str:
     try:
-        with Path(name).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with open_input(Path(name), name) as file:
+            digest = hashlib.sha256()
+            while block := file.read(BLOCK_BYTES):
+                digest.update(block)
+            return digest.hexdigest()
     except OSError as error:
-        raise SourceError(f"cannot be opened: {error.strerror}", file=name, next="ls -l FILE") from error
+        raise SourceError(f"cannot be read: {error.strerror}", file=name, next="ls -l FILE") from error
 
 
 def _record(

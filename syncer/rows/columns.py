@@ -16,6 +16,7 @@ from syncer.model import FORBIDDEN_DATA, FORBIDDEN_KEYS, SPECIAL_FIELDS, UNIQUE_
 from syncer.rows.rules import FieldRule, RowRules
 from syncer.rows.transform import Transformation
 from syncer.safe.formulas import EXTRA_COLUMNS
+from syncer.safe.inert import brief_list
 
 RESULT_COLUMNS = frozenset(EXTRA_COLUMNS)
 """Columns that the results folder adds; they are ignored, so that error.csv can be mended and fed in again."""
@@ -45,7 +46,7 @@ def default_key(header: Sequence[str], file: str, made: Iterable[str] = ()) -> t
             return (name,)
     raise ConfigError(
         f"{file}: no column is named extended_id or serial_number, so nothing says which column selects codes",
-        next=f"name it: --key COLUMN, or jobs.<name>.key; the columns are {', '.join(header)}; when these are not the "
+        next=f"name it: --key COLUMN, or jobs.<name>.key; the columns are {brief_list(header)}; when these are not the "
         "table's: jobs.<name>.sheet, csv.delimiter, csv.skip_lines or table.header_row say where it stands",
     )
 
@@ -128,7 +129,7 @@ def _key(
     if not column:
         raise ConfigError(
             f"{file}: the key column {name!r} is not in the header{did_you_mean(name, header)}",
-            next=f"the columns are {', '.join(header)}; name the right one: --key COLUMN or jobs.<name>.key",
+            next=f"the columns are {brief_list(header)}; name the right one: --key COLUMN or jobs.<name>.key",
         )
     return Transformation(rules.fields.get(scm, FieldRule()).steps, scm, column)
 

@@ -275,11 +275,15 @@ def read_trusted(path: Path) -> tuple[bytes, os.stat_result]:
     It may be a link of ours or root's, as administrators and containers make them.
     """
     require_own_links(path)
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
+    with open_at_once(path) as file:
+        found = os.fstat(file.fileno())
         require_file(path, found)
         return file.read(), found
+
+
+def open_at_once(path: Path) -> io.BufferedReader:
+    """Open whatever has a name to read, without waiting for who writes it; the caller looks at what it is."""
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb")
 
 
 def spool() -> IO[bytes]:

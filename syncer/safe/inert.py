@@ -7,9 +7,12 @@ that turns the direction of writing; it is written out instead (``\x1b``, ``\n``
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # C0, DEL, C1 (U+009B is a terminal's CSI), line separators, invisible marks that turn the direction, lone surrogates.
 _ACTIVE = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+QUOTED_MAX = 24
+LISTED_MAX = 40
 _ANY = re.compile(f"[{_ACTIVE}]")
 _NOT_NEWLINE = re.compile(f"(?!\n)[{_ACTIVE}]")
 
@@ -17,6 +20,18 @@ _NOT_NEWLINE = re.compile(f"(?!\n)[{_ACTIVE}]")
 def inert(text: str) -> str:
     """Return the text on one line, every active character written out."""
     return _ANY.sub(_written_out, text)
+
+
+def brief(text: str) -> str:
+    """Return the beginning of a text of others, on one line: it may be of a file that nobody meant to show."""
+    shown = inert(text[:QUOTED_MAX])
+    return shown if len(text) <= QUOTED_MAX else f"{shown}…"
+
+
+def brief_list(texts: Sequence[str]) -> str:
+    """Return texts of others, a few of them, each in brief."""
+    more = f", … ({len(texts)} in all)" if len(texts) > LISTED_MAX else ""
+    return ", ".join(map(brief, texts[:LISTED_MAX])) + more
 
 
 def inert_lines(text: str) -> str:

@@ -18,6 +18,7 @@ from syncer.safe.files import spool
 from syncer.safe.inert import inert
 from syncer.source.archive import unpacked
 from syncer.source.encodings import MARK_BYTES, Decoder, encoding_of
+from syncer.source.inputs import open_input
 
 BLOCK_BYTES = 1 << 20
 WAIT_S = 0.2
@@ -41,7 +42,7 @@ class InputFile:
                 raise SourceError("there is no standard input", file=name)
             self._spool = _spool(stdin, self.name)
         elif self._path.exists() and not (self._path.is_file() or self._path.is_dir()):
-            with self.open() as pipe:  # a second opening would not begin at its beginning
+            with self.open() as pipe:  # of a shell: a second opening would not begin at its beginning
                 self._spool = _spool(pipe, self.name)
 
     @property
@@ -64,12 +65,7 @@ class InputFile:
         if self._spool is not None:
             self._spool.seek(0)
             return self._spool
-        try:
-            if self._path.is_dir():
-                raise SourceError("it is a folder; name the files in it", file=self.name)
-            return self._path.open("rb")
-        except OSError as error:
-            raise SourceError(f"cannot be opened: {error.strerror}", file=self.name, next="ls -l FILE") from error
+        return open_input(self._path, self.name)
 
     def release(self, handle: IO[bytes]) -> None:
         """Close what `open` returned, unless it is the one copy of what can be read only once."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from syncer.errors import SourceError
 from syncer.model import Dialect
+from syncer.safe.inert import QUOTED_MAX, brief
 from syncer.source.dialect import CsvForm, detect, first_rows, parser_of
 from syncer.source.rows import Row, count_lines
 from syncer.source.start import find_start
@@ -139,7 +140,7 @@ def _refuse_row(names: Sequence[str], rows: Sequence[Row], *, name: str, line: i
         alike = sum(_FIGURES.fullmatch(cell) is not None for cell in cells)
         if _FIGURES.fullmatch(text) and (alike * 2 > len(cells) or not cells):
             raise SourceError(
-                f"column {place + 1} of its first line is {text!r}, which may be data: is there no header row?",
+                f"column {place + 1} of its first line is {brief(text)!r}, which may be data: is there no header row?",
                 file=name,
                 line=line,
                 next='name the columns: jobs.<name>.csv.header = ["…", "…"]; and if it is a header: skip_lines = 1',
@@ -158,14 +159,15 @@ def _refuse_names(names: Sequence[str], name: str, line: int) -> None:
             )
         if _CONTROL.search(text):
             raise SourceError(
-                f"the name of column {place} holds a control character: {text[:80]!r}; do lines end in another way?",
+                f"the name of column {place} holds a control character ({text[:QUOTED_MAX]!r}): "
+                "do lines end in another way?",
                 file=name,
                 line=line,
                 next='declare how the file is written: jobs.<name>.csv.encoding (a mainframe\'s: "cp037"), delimiter',
             )
         if text in names[: place - 1]:
             raise SourceError(
-                f"the header names {text!r} twice",
+                f"the header names {brief(text)!r} twice",
                 file=name,
                 line=line,
                 next='rename one; or name all columns: jobs.<name>.csv.header = ["…", "…"] with skip_lines = 1',

@@ -13,6 +13,7 @@ from enum import Enum
 
 from syncer.errors import SourceError
 from syncer.model import UNIQUE_KEYS, Rejection
+from syncer.safe.inert import brief
 
 TOTAL = "E105"
 HEADER_ROWS_MAX = 50
@@ -104,7 +105,7 @@ def total(position: int, line: int, cells: Sequence[str]) -> Rejection | None:
     first = first_content(cells)
     if _TOTAL.fullmatch(first) is None:
         return None
-    words = f"the last row begins with {first!r}: a total is no code"
+    words = f"the last row begins with {brief(first)!r}: a total is no code"
     return Rejection(position, line, TOTAL, words, cells=tuple(cells))
 
 

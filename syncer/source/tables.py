@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from syncer.errors import SourceError
 from syncer.model import Chunk
+from syncer.safe.inert import brief
 from syncer.source.cells import CellForm
 from syncer.source.chunks import without
 from syncer.source.files import BLOCK_BYTES, InputFile
@@ -70,7 +71,7 @@ def checked_header(names: Sequence[str], name: str, line: int | None) -> tuple[s
         if not column.strip():
             raise SourceError(f"column {place} of the header has no name", file=name, line=line)
         if column in names[: place - 1]:
-            raise SourceError(f"the header names {column!r} twice", file=name, line=line)
+            raise SourceError(f"the header names {brief(column)!r} twice", file=name, line=line)
     if not names:
         raise SourceError("there is no column", file=name, line=line, next="check the export that writes it")
     return tuple(names)

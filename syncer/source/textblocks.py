@@ -17,6 +17,7 @@ import pyarrow.csv
 from syncer.arrow import texts
 from syncer.errors import SourceError
 from syncer.model import Chunk, Dialect, Rejection
+from syncer.safe.inert import brief
 from syncer.source.dialect import parser_of
 from syncer.source.encodings import NOT_TEXT
 from syncer.source.rows import EVIDENCE, WIDTH, Row, RowParser
@@ -196,9 +197,9 @@ class TextReader:
     def _unnamed(self, cells: list[str]) -> tuple[str, str] | None:
         """Return the fault of a row with content before the first column that has a name, or behind the last."""
         if self._behind and cells[-1]:
-            return WIDTH, f"the column behind {self._names[-2]!r} has no name, but the cell holds {cells[-1]!r}"
+            return WIDTH, f"the column behind {self._names[-2]!r} has no name, but the cell holds {brief(cells[-1])!r}"
         if self._before and cells[0]:
-            return WIDTH, f"the column before {self._names[1]!r} has no name, but the cell holds {cells[0]!r}"
+            return WIDTH, f"the column before {self._names[1]!r} has no name, but the cell holds {brief(cells[0])!r}"
         return None
 
 

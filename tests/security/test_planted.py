@@ -388,3 +388,50 @@ def test_the_results_are_read_by_their_owner_alone(night, forks):
         assert (done.code, f"chmod go-w {Path('out')}" in done.err, sys.platform != "win32") == (2, True, True), (
             done.err
         )
+
+
+# ── what is read ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plan", "drop/x.csv"),
+        ("sync", "drop/x.csv"),
+        ("codes", "upload", "drop/x.csv"),
+        ("codes", "upload", "drop/x.json"),
+    ],
+)
+@pytest.mark.parametrize("planted", ["link", "pipe"])
+def test_what_leads_out_of_the_drop_folder_or_is_a_pipe_is_not_read(night, forks, tmp_path_factory, arguments, planted):
+    secret = tmp_path_factory.mktemp("etc") / "shadow"
+    secret.write_text("root:$y$j9T$canary\ndaemon:*:19000\n")
+    with night(codes=codes(3)) as here:
+        (here.folder / "drop").mkdir()
+        path = here.folder / arguments[-1]
+        path.symlink_to(secret) if planted == "link" else os.mkfifo(path)
+        done = forks.run(here.folder, here.variables(), *arguments)
+        told = done.out + done.err
+        words = "leads out of its folder" if planted == "link" else "no plain file"
+        assert (done.code, words in told, "root:" in told) == (2, True, False), told
+        assert not here.box.requests
+
+
+def test_a_link_within_its_folder_is_followed_and_folders_may_be_links(night, forks):
+    with night(codes=codes(3)) as here:
+        (here.folder / "disk" / "old").mkdir(parents=True)
+        here.write("disk/old/1.csv", HEADER, [("K000001", "1")])
+        (here.folder / "disk" / "newest.csv").symlink_to("old/1.csv")
+        (here.folder / "drop").symlink_to("disk")
+        assert forks.run(here.folder, here.variables(), "sync", "drop/newest.csv").code == 0
+
+
+def test_a_file_that_is_no_export_is_quoted_in_brief(night, forks):
+    with night(codes=codes(3)) as here:
+        (here.folder / "x.csv").write_text("root:$y$j9T$abcdefghijklmnopqrstuvwxyz0123456789,x" + "y" * 200 + "\n1,2\n")
+        told = forks.run(here.folder, here.variables(), "plan", "x.csv").err
+        assert ("root:$y$j9T$abcdefghijkl…" in told, "mnopq" in told, "yyyyyyyyyyyyyyyyyyyyyyyyy" in told) == (
+            True,
+            False,
+            False,
+        )

@@ -1,0 +1,56 @@
+"""Opening what the user names: a plain file, in the folder where it is named; never a pipe that nobody may write to.
+
+What always holds: nothing is waited for; a link is followed as far as its own folder reaches, because whoever may put
+files into a folder could put one there that leads to any file of this account, whose lines then stand in messages.
+Folders themselves may be links. The descriptors of a process (`/dev/stdin`, a shell's ``<(…)``) are taken.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import IO
+
+from syncer.errors import SourceError
+from syncer.safe.files import open_at_once
+from syncer.safe.trust import quoted
+
+OWN_DESCRIPTORS = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
+
+
+def open_input(path: Path, name: str) -> IO[bytes]:
+    """Open a file to read; ``name`` is for messages. Raises `SourceError` for what is none, or leads elsewhere."""
+    try:
+        if path.is_dir():
+            raise SourceError("it is a folder; name the files in it", file=name)
+        file = open_at_once(path)
+    except OSError as error:
+        raise SourceError(f"cannot be opened: {error.strerror}", file=name, next="ls -l FILE") from error
+    try:
+        _require_input(path, name, os.fstat(file.fileno()))
+    except BaseException:
+        file.close()
+        raise
+    os.set_blocking(file.fileno(), True)
+    return file
+
+
+def _require_input(path: Path, name: str, found: os.stat_result) -> None:
+    if str(path).startswith(OWN_DESCRIPTORS):
+        return
+    if not stat.S_ISREG(found.st_mode):
+        raise SourceError(
+            "it is no plain file, but a pipe or a device, which may be waited for without end",
+            file=name,
+            next=f"cat {quoted(path)} | syncer sync -",
+        )
+    if not path.is_symlink():
+        return
+    target = Path(os.path.realpath(path))
+    if not target.is_relative_to(os.path.realpath(path.parent)) or not os.path.samestat(found, os.stat(target)):
+        raise SourceError(
+            "it is a link that leads out of its folder: whoever puts one there decides what is read",
+            file=name,
+            next=f"if that is the file which is meant: syncer plan {quoted(target)}",
+        )
