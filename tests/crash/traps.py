@@ -1,8 +1,9 @@
 """Places that a run passes, and what happens at the n-th of them. Installed in the forked process itself.
 
-kill      SIGKILL before or after the n-th commit or request (`commits-and-requests`), or before the n-th write, sync,
-          truncation or removal of the ledger's files (`disk`), or around every durable change and every exchange of an upload
-          of own codes (`uploads`); a write being cut in half first when `torn` is set
+kill      SIGKILL before or after the n-th commit or request (`commits-and-requests`), or one of the calls of methods that
+          are named (`calls`), or before the n-th write, sync, truncation or removal of the ledger's files (`disk`), a write
+          being cut in half first when `torn` is set
+terminate SIGTERM, in the same places
 fail      the n-th of these disk operations fails once, as a disk does (`EIO`)
 fail_on   it fails, and so does every write after it: a disk that is full (`ENOSPC`) or broken (`EIO`)
 sabotage  (where) a function fails with the token in its error; child: it starts another program (security/canary.py)
@@ -39,7 +40,7 @@ class Counter:
         return number
 
     def die(self) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGTERM if self.trap["do"] == "terminate" else signal.SIGKILL)
 
     def pass_by(self) -> None:
         """Count a place, and die there when it is the n-th."""
@@ -58,8 +59,9 @@ def set_trap(trap: dict[str, Any], passed: mmap.mmap) -> None:
     if trap["where"] == "commits-and-requests":
         _trap_commits(counter)
         _trap_requests(counter)
-    elif trap["where"] == "uploads":
-        _trap_uploads(counter)
+    elif trap["where"] == "calls":
+        for name in trap["of"]:
+            _trap_calls(counter, name)
     elif trap["where"] == "authority":
         _trust(trap["file"])
     elif trap["where"] == "clock":
@@ -100,19 +102,12 @@ def _trap_requests(counter: Counter) -> None:
     Transport.call = _passing(counter, Transport.call)  # type: ignore[method-assign]
 
 
-def _trap_uploads(counter: Counter) -> None:
-    from syncer.api.storage import StorageHost
-    from syncer.api.transport import Transport
-    from syncer.ledger.uploads import Uploads
-
-    for kind, name in (
-        (Uploads, "add"),
-        (Uploads, "change"),
-        (Uploads, "ended"),
-        (Transport, "call"),
-        (StorageHost, "post"),
-    ):
-        setattr(kind, name, _passing(counter, getattr(kind, name)))
+def _trap_calls(counter: Counter, name: str) -> None:
+    """Count a place before and after each call of a method: ``syncer.api.storage:StorageHost.post``."""
+    module, _, path = name.partition(":")
+    owner, _, method = path.partition(".")
+    kind = getattr(importlib.import_module(module), owner)
+    setattr(kind, method, _passing(counter, getattr(kind, method)))
 
 
 def _passing(counter: Counter, inner: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,12 +10,17 @@ from conftest import TOKEN
 
 HEADER = ("id", "pallet_number")
 ROWS = [(f"ABCD{n:05d}", f"pal{n % 7}") for n in range(60)]
+POINTS = (
+    "syncer.ledger.uploads:Uploads.add", "syncer.ledger.uploads:Uploads.change", "syncer.ledger.uploads:Uploads.ended",
+    "syncer.api.transport:Transport.call", "syncer.api.storage:StorageHost.post",
+)  # fmt: skip
+"""Every durable change and every exchange with a host: before each, and after it, is a point at which the process dies."""
 POINTS_MAX = 40
 
 
 def run_killed(here, forks, at_point, *arguments):
     """Run the program and kill it at a point; return whether it was killed."""
-    trap = {"where": "uploads", "do": "kill", "at": at_point}
+    trap = {"where": "calls", "of": POINTS, "do": "kill", "at": at_point}
     done = forks.run(here.folder, here.variables(), *arguments, trap=trap)
     assert done.code in {0, -signal.SIGKILL}, done.err
     return done.code == -signal.SIGKILL

@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -22,38 +20,25 @@ from syncer.scans.pull import ScanPull
 COUNT = 57
 SMALL = {"SYNCER_SCANS__PAGE_ROWS": "5", "SYNCER_SCANS__PART_ROWS": "10", "SYNCER_SCANS__OVERLAP_H": "48"}
 PAGES = 8
-KILLED = """
-import os, signal, sys
-from syncer.scans.pull import ScanPull
-from syncer.cli import main
-calls = 0
-whole = ScanPull._take
-def take(self, block):
-    global calls
-    calls += 1
-    if calls == int(os.environ["DIES_AT"]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    whole(self, block)
-ScanPull._take = take
-sys.argv = ["syncer", *sys.argv[1:]]
-main()
-"""
+
+
+TAKES = ("syncer.scans.pull:ScanPull._take",)
 
 
 def open_scans(night, **config):
     return night(**{"scans": COUNT, "scans_end": SCANS_END, "scans_days": 20.0, "reads_per_minute": 10**6, **config})
 
 
-def test_a_pull_killed_at_every_page_has_each_scan_once_in_the_end(night):
+def test_a_pull_killed_at_every_page_has_each_scan_once_in_the_end(night, forks):
     with open_scans(night, scans=5 * PAGES) as here:
-        command = ["-c", KILLED, "scans", "pull", "--campaign", "1", "--format", "csv", "--out", "out"]
+        command = ["scans", "pull", "--campaign", "1", "--format", "csv", "--out", "out"]
+        variables = here.variables(**SMALL | {"SYNCER_SCANS__PART_ROWS": "5"})
+        # A place before each page, and one after it: 3 is the second page.
+        trap = {"where": "calls", "of": TAKES, "do": "kill"}
         # Each process commits one page, and dies when it has the next; the last one lives.
         for page in range(1, PAGES + 1):
-            variables = here.variables(**SMALL | {"SYNCER_SCANS__PART_ROWS": "5"}, DIES_AT="2" if page < PAGES else "0")
-            done = subprocess.run(
-                [sys.executable, *command], cwd=here.folder, env=variables, capture_output=True, check=False
-            )
-            assert done.returncode == (-signal.SIGKILL if page < PAGES else 0), done.stderr
+            done = forks.run(here.folder, variables, *command, trap={**trap, "at": 3 if page < PAGES else 0})
+            assert done.code == (-signal.SIGKILL if page < PAGES else 0), done.err
             assert uuids(here.folder / "out") == everything(here)[: 5 * page]
         assert uuids(here.folder / "out") == everything(here)
 
@@ -235,15 +220,12 @@ def test_a_missing_permission_says_which_one(night):
         assert "scans_download" in result.error.message
 
 
-def test_sigterm_keeps_what_came_and_the_next_run_goes_on(night):
+def test_sigterm_keeps_what_came_and_the_next_run_goes_on(night, forks):
     with open_scans(night, faults=({"kind": "hang", "on": "scans", "nth": 8, "seconds": 30},)) as here:
-        variables = {**SMALL, "SYNCER_API__TIMEOUT_S": "60"}
-        script = KILLED.replace("signal.SIGKILL", "signal.SIGTERM")
-        done = subprocess.run(
-            [sys.executable, "-c", script, "scans", "pull", "--campaign", "1", "--out", "out", "--format", "jsonl", "--json"],
-            cwd=here.folder, env=here.variables(**variables, DIES_AT="7"), capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 143, done.stderr
+        command = ["scans", "pull", "--campaign", "1", "--out", "out", "--format", "jsonl", "--json"]
+        trap = {"where": "calls", "of": TAKES, "do": "terminate", "at": 13}  # before the seventh page
+        done = forks.run(here.folder, here.variables(**SMALL | {"SYNCER_API__TIMEOUT_S": "60"}), *command, trap=trap)
+        assert done.code == 143, done.err
         kept = uuids(here.folder / "out")
         assert kept == everything(here)[: len(kept)]
         assert len(kept) >= 30
