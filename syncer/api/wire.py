@@ -7,7 +7,8 @@ here are ignored, and those whose shape is a guess [D] are taken as they come: a
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+import threading
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -84,11 +85,28 @@ class Detail(msgspec.Struct, frozen=True):
     detail: str
 
 
+_building = threading.Lock()
+_decoders: dict[object, msgspec.json.Decoder[Any]] = {}
+
+
+def _decoder_of(kind: type[T]) -> msgspec.json.Decoder[T]:
+    """Return the decoder of a kind of answer, made once and by one thread alone.
+
+    msgspec shows a struct to other threads before it has looked at all its members: two that meet the same kind for
+    the first time at the same moment end the process with a segmentation fault (msgspec 0.22).
+    """
+    found = _decoders.get(kind)
+    if found is None:
+        with _building:
+            found = _decoders.get(kind) or _decoders.setdefault(kind, msgspec.json.Decoder(kind))
+    return found
+
+
 def decode(body: bytes, kind: type[T]) -> T:
     """Read an answer as `kind`; raise `UnreadableError` when it is not one."""
     try:
         # As text first: msgspec does not look into the strings of members that nobody reads.
-        return msgspec.json.decode(body.decode("utf-8"), type=kind)
+        return _decoder_of(kind).decode(body.decode("utf-8"))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise UnreadableError(f"the answer cannot be read: {error}") from None
 
