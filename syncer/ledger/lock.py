@@ -116,7 +116,11 @@ class LedgerLock:
 def borrowed(ledger: Path) -> Iterator[bool]:
     """Hold the lock for a moment, in nobody's name; give False when another process has it, or there is none."""
     try:
-        descriptor = os.open(lock_path(ledger), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        path = lock_path(ledger)
+        with Folder.above(path) as folder:
+            if folder.stat(path.name) is None:
+                raise FileNotFoundError(path)
+            descriptor = folder.open_in_place(path.name)
     except OSError:
         yield False
         return
