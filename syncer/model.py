@@ -1,7 +1,7 @@
 """The values that cross folders. Frozen; columns where there are many rows; nothing here reads, writes or waits.
 
 The way of the data: `Chunk` (source → validate) → `ValidChunk` (validate → plan) → `Plan` (plan → ledger, report).
-What the ledger knows comes the other way, as `KnownBlock` and `CarriedBlock` (ledger → plan).
+What the ledger knows comes the other way, as `KnownBlock` and `WantedBlock` (ledger → plan).
 """
 
 from __future__ import annotations
@@ -183,24 +183,39 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KnownBlock:
-    """Current state of some keys: ``payload_ids[i]`` is the ledger's id of the data last confirmed for ``keys[i]``.
+    """The mirror of some keys: ``pictures[i]`` is the number of what is known of ``keys[i]`` (`Knowledge.pictures`).
 
-    ``of_all``: the blocks give all keys of the job, and not only those of the files.
+    A number above zero is the ledger's id of the payload that is known, and nothing else is. ``of_all``: the blocks
+    give all keys of the space, and not only those of the files.
     """
 
     keys: pa.LargeStringArray
-    payload_ids: npt.NDArray[np.int64]
+    pictures: npt.NDArray[np.int64]
     of_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class CarriedBlock:
-    """Values of earlier runs' unsent batches: their data (the ledger's payload ids) and where they came from."""
+class Errand:
+    """For whom values travel: the job, the campaign that goes with async calls, whether one value is one code."""
+
+    job_id: int
+    campaign: int | None
+    unique: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WantedBlock:
+    """Values that earlier plans want and that are not known to be held.
+
+    Their data as the ledger's payload ids (a negative one stands for a part of a payload), where they came from, and
+    whose errand they are.
+    """
 
     keys: pa.LargeStringArray
     payload_ids: npt.NDArray[np.int64]
     source_ids: npt.NDArray[np.int64]
     lines: npt.NDArray[np.int64]
+    errand: Errand
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +254,7 @@ class Items:
 
     The key of item *i* is ``texts[rows[i]]``: keys are not copied, since there may be ten million. ``source[i]`` is the
     position of the file that named the value, or minus the ledger's id of the source for a value that an earlier run
-    left unsent.
+    left unsent. ``before[i]`` is the number of the picture against which the data is a delta; 0: nothing was known.
     """
 
     texts: pa.LargeStringArray
@@ -247,6 +262,7 @@ class Items:
     payload: npt.NDArray[np.int32]
     source: npt.NDArray[np.int32]
     line: npt.NDArray[np.int32] | npt.NDArray[np.int64]
+    before: npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.payload)
@@ -256,6 +272,23 @@ class Items:
         from syncer.arrow import numbers
 
         return [str(key) for key in self.texts.take(numbers(self.rows[begin:end])).to_pylist()]
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Which fields of merged items came from older files, as columns: each with its own file and line (all ledger ids).
+
+    ``row[n]`` is the key's place in ``Items.texts``; ``fields[n]`` numbers ``names``, which are lists of fields.
+    """
+
+    row: npt.NDArray[np.int64]
+    source_id: npt.NDArray[np.int64]
+    line: npt.NDArray[np.int64]
+    fields: npt.NDArray[np.int64]
+    names: Sequence[tuple[str, ...]]
+
+    def __len__(self) -> int:
+        return len(self.row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +314,11 @@ class Plan:
     """What a run is going to do: ``items`` lie batch after batch, as ``batches.sizes`` cuts them.
 
     ``payloads[n]`` is the canonical JSON of payload *n*, ``fingerprints[n]`` stands for it. ``rejections`` are in the
-    order of the files and lines. ``known_keys`` counts keys that the ledger had a confirmed state for.
+    order of the files and lines. ``known_keys`` counts keys of which the mirror knows a field; ``overwritten`` those of
+    them whose known value of some field gives way to another. ``wishes`` are the whole wanted data of held values: they
+    wait for a later plan. ``errand_of[b]`` numbers ``errands``, of which the first is the run's own (None: no run has
+    this plan). ``changes`` counts, per field, the values that change in it; ``minimum_updates`` is the least number of
+    calls that can carry the items.
     """
 
     key: tuple[str, ...]
@@ -294,6 +331,13 @@ class Plan:
     batches: Batches
     rejections: tuple[Rejection, ...]
     known_keys: int
+    wishes: Items
+    origins: Origins
+    errands: tuple[Errand | None, ...]
+    errand_of: npt.NDArray[np.int64]
+    changes: Mapping[str, int]
+    overwritten: int
+    minimum_updates: int
 
     @property
     def sync_calls(self) -> int:

@@ -70,7 +70,9 @@ class SyncResult:
     ``values`` sums to the values planned. ``runs`` are all of them when `resume` finished several. ``earlier`` counts
     values of earlier runs that ended unmatched or rejected in this one; ``unplanned`` are runs that ended before their
     plan was stored, so that their files have to be synced again. ``earlier_in_doubt`` counts values of earlier runs
-    that are still not settled. ``error`` is what stopped the command; None when it came to its end.
+    that are still not settled. ``fields`` counts, per field, the values that the plan changes in it; ``waiting`` are
+    wanted values that no plan could take up yet, since an older upload of theirs is open. ``error`` is what stopped
+    the command; None when it came to its end.
     """
 
     command: str
@@ -93,6 +95,8 @@ class SyncResult:
     earlier: Mapping[Bucket, int] = field(default_factory=dict)
     runs: tuple[Run, ...] = ()
     unplanned: tuple[Run, ...] = ()
+    fields: Mapping[str, int] = field(default_factory=dict)
+    waiting: int = 0
     error: SyncerError | None = None
 
     @property
@@ -103,7 +107,8 @@ class SyncResult:
         unsettled = sum(count for bucket, count in self.values.items() if bucket not in _FINE)
         if self.command == "plan":
             unsettled = 0
-        of_rows = self.rows.invalid or self.rows.held or unsettled or self.discarded_fields
+        held = self.rows.held if self.command == "plan" else self.waiting
+        of_rows = self.rows.invalid or held or unsettled or self.discarded_fields
         of_others = self.earlier_in_doubt or any(self.earlier.values()) or self.unplanned
         return EXIT_NOT_CONFIRMED if of_rows or of_others else EXIT_OK
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,13 +54,14 @@ def run_status(settings: Settings, run_id: int) -> RunDetails:
 
 
 def audit_show(settings: Settings, key: Sequence[str]) -> tuple[list[HistoryEntry], list[CodeUpload]]:
-    """Return all that was ever sent for one key value (several parts: a composite key), and its uploads as an own code.
+    """Return all that was ever sent for one key value, and its uploads as an own code; both are oldest first.
 
-    Both are oldest first.
+    Several parts are those of a composite key, in any order.
     """
     with _reading(settings) as ledger:
         uploads = ledger.uploads().history(key[0]) if len(key) == 1 else []
-        return ledger.history(KEY_SEPARATOR.join(key)), uploads
+        orders = dict.fromkeys(KEY_SEPARATOR.join(parts) for parts in permutations(key))
+        return [entry for one in orders for entry in ledger.history(one)], uploads
 
 
 @contextmanager

@@ -20,13 +20,14 @@ from syncer.execute.context import EngineSettings
 from syncer.guards.export import Guards
 from syncer.ledger.ledger import Ledger
 from syncer.lifecycle.batch import Bucket
-from syncer.model import KEY_SEPARATOR, Mode, Plan
+from syncer.model import KEY_SEPARATOR, Errand, Mode, Plan
+from syncer.plan.planner import Send
 from syncer.process.clock import utc_text
 from syncer.products.check import ProductCheck, by_api, by_copy
 from syncer.request import SyncRequest
 from syncer.results import CallSample, Seconds, SyncResult
 from syncer.runs.inputs import open_inputs
-from syncer.runs.intake import Intake, is_unique, plan_files, refuse_shared_fields, related
+from syncer.runs.intake import Intake, is_unique, plan_files, plan_waiting, related, shared_field_notes
 from syncer.runs.results_folder import Written, prepare_results, write_results
 from syncer.runs.session import Session, connection_of, reader_of
 from syncer.runs.session import session as open_session
@@ -48,17 +49,18 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
         sources, validator = stack.enter_context(_opened(job, request, environment))
         mode = _mode(job, request, validator.keys)
         ledger = stack.enter_context(Ledger.reading(settings.ledger.url))
-        known = None
+        known: Job | None = None
+        notes: tuple[str, ...] = ()
         if ledger is not None:
-            known = ledger.job(job.name, validator.keys)
-            refuse_shared_fields(job.name, validator, ledger.jobs(), list(settings.jobs))
+            known = ledger.job_like(job.name, validator.keys)
+            notes = shared_field_notes(job.name, validator, ledger.jobs(), list(settings.jobs))
         wall_s, max_age_h = environment.clock.wall_s(), settings.products.max_age_h
         vet = by_copy(ledger, wall_s=wall_s, max_age_h=max_age_h) if settings.products.check else None
         intake = _plan_files(settings, request, environment, sources, validator, ledger, known, mode, vet)
         environment.interrupt.check("while planning; nothing was sent")
         took_s = environment.clock.monotonic_s() - started_s
         result = replace(
-            _with_plan(SyncResult("plan"), intake, sources, validator),
+            _with_plan(SyncResult("plan", notes=notes), intake, sources, validator),
             samples=_samples(intake.plan),
             minimum_send_s=len(intake.plan.batches) / settings.api.updates_per_second,
             seconds=Seconds(plan=took_s, total=took_s),
@@ -83,7 +85,7 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
         sources, validator = stack.enter_context(_opened(job, request, environment))
         mode = _mode(job, request, validator.keys)
         ledger = stack.enter_context(open_to_write(settings, clock))
-        refuse_shared_fields(job.name, validator, ledger.jobs(), list(settings.jobs))
+        notes = shared_field_notes(job.name, validator, ledger.jobs(), list(settings.jobs))
         run = ledger.begin_run(
             ledger.ensure_job(job.name, validator.keys),
             at=utc_text(clock.wall_s()),
@@ -105,7 +107,7 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
                 session.plan_s = clock.monotonic_s() - begun_s
                 environment.on_plan(intake.plan)
                 session.send()
-        result = _with_plan(session.result(SyncResult("sync")), intake, sources, validator)
+        result = _with_plan(session.result(SyncResult("sync", notes=notes)), intake, sources, validator)
         written = None
         if intake is not None and intake.stop is not None:
             written = Written(intake, sources, validator, unsent="a guard stopped the run: nothing was sent")
@@ -173,6 +175,7 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
                         f"run {first.id} ended before its plan was stored, so nothing of it was sent",
                         next=f"syncer sync FILE --job {first.job.name}",
                     )
+                plan_waiting(ledger, at=utc_text(environment.clock.wall_s()))
                 session.send()
         notes = tuple(
             f"run {one.id} of job {one.job.name} ended before its plan was stored, so nothing of it was sent: "
@@ -253,7 +256,7 @@ def _plan_files(
     vet: ProductCheck | None,
 ) -> Intake:
 
-    limits = settings.limits
+    limits, job = settings.limits, pick_job(settings, request.job)
     guards = Guards(
         percent=limits.max_changed_percent,
         codes_min=limits.max_changed_min_codes,
@@ -261,7 +264,7 @@ def _plan_files(
         keys=limits.check_keys,
         columns=limits.check_columns,
         age=limits.check_age,
-        export=pick_job(settings, request.job).export,
+        export=job.export,
     )
     return plan_files(
         sources,
@@ -269,7 +272,8 @@ def _plan_files(
         ledger,
         known,
         mode=mode,
-        force=request.force,
+        send=Send.ALL if request.force else Send(job.send),
+        own=None if known is None else Errand(known.id, job.campaign, is_unique(job.unique, validator.keys)),
         guards=guards,
         approve=request.approve,
         observe=environment.on_rows,
@@ -312,10 +316,11 @@ def _with_plan(
             values={Bucket.UNSENT: len(plan.items)},
             sync_batches=plan.sync_calls,
             async_batches=plan.async_calls,
-            requests=replace(result.requests, minimum_updates=len(plan.batches)),
+            requests=replace(result.requests, minimum_updates=plan.minimum_updates),
         )
     return replace(
         result,
+        fields=plan.changes,
         rejections=plan.rejections,
         files=tuple(source.name for source in sources),
         changes=intake.changes,

@@ -6,8 +6,6 @@ configuration.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from syncer.config.settings import JobSettings, Settings
 from syncer.errors import ConfigError, did_you_mean
 from syncer.model import FORBIDDEN_DATA, FORBIDDEN_KEYS, SPECIAL_FIELDS, UNIQUE_KEYS
@@ -67,32 +65,3 @@ def _faults_of(job: JobSettings) -> list[str]:
             near = did_you_mean(scm, job.known_fields)
             faults.append(f"{column} is not among {where}.known_fields{near}: the API would discard it silently")
     return faults
-
-
-def refuse_shared_fields(jobs: Mapping[str, JobSettings]) -> None:
-    """Two jobs that write the same field with the same key: the ledger could not know who wrote last."""
-    seen: list[JobSettings] = []
-    for job in jobs.values():
-        for other in seen:
-            if job.key != other.key:
-                continue
-            mine, theirs = _written(job), _written(other)
-            shared = sorted(mine & theirs) if mine is not None and theirs is not None else ["every field"]
-            if shared:
-                raise ConfigError(
-                    f"jobs {other.name!r} and {job.name!r} have the same key and may both write {', '.join(shared)}: "
-                    "the ledger could not know which of them wrote last",
-                    next="give each field to one job: [jobs.NAME.columns]",
-                )
-        seen.append(job)
-
-
-def _written(job: JobSettings) -> set[str] | None:
-    if job.columns is None:
-        return None
-    made = {key for key, rule in job.fields.items() if rule.from_ is not None}
-    return (
-        (set(job.columns.values()) | made | set(job.constants or ()))
-        - set(job.key or ())
-        - {job.columns.get(key) for key in job.key or ()}
-    )

@@ -11,7 +11,7 @@ from typing import Any
 
 from syncer.config import access
 from syncer.config.building import build, secret_keys
-from syncer.config.jobs import job_faults, refuse_shared_fields
+from syncer.config.jobs import job_faults
 from syncer.config.settings import ENVIRONMENT_PREFIX, Settings
 from syncer.errors import ConfigError
 from syncer.safe.files import Folder, read_trusted
@@ -38,7 +38,6 @@ def load_settings(
         where = f"{path}: " if path is not None else ""
         raise ConfigError(where + ("; ".join(faults) if len(faults) == 1 else "\n  - ".join(["", *faults])))
     settings = replace(settings, path=path)
-    refuse_shared_fields(settings.jobs)
     token, ca_file = access.find_token(settings, environ, path), access.find_authority(settings, path)
     passwords = {name: access.find_password(job, environ, path) for name, job in settings.jobs.items()}
     jobs = {

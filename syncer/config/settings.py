@@ -505,6 +505,10 @@ class JobSettings:
     campaign: int | None = setting(
         partial(_number, least=1, most=2**31, whole=True), None, "campaign id, sent with async uploads"
     )
+    send: str = setting(
+        partial(_choice, of=("changes", "row")), "changes",
+        "changes: of a known code only the fields that are not known to hold the row's value; row: the whole row",
+    )  # fmt: skip
     blank: str = setting(
         partial(_choice, of=("omit", "clear", "reject")), "omit", "what an empty cell means: omit, clear or reject"
     )

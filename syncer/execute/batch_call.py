@@ -59,7 +59,7 @@ class LoadedBatch:
     def call(self, reference: str) -> Call:
         """Return the one call that carries this batch; everything it needs is worked out now, not in a lane."""
         if self.batch.kind == Kind.ASYNC:
-            constraints, scm_data, campaign = self.constraints(), self.scm_data(), self.run.campaign
+            constraints, scm_data, campaign = self.constraints(), self.scm_data(), self.batch.campaign
             return lambda client: client.upload_async(constraints, scm_data, reference, campaign)
         data_key, items = self.key[0], self.sync_items()
         return lambda client: client.upload_sync(data_key, items)

@@ -71,7 +71,7 @@ class Outcomes:
                     pieces=_smaller(loaded),
                     attempt_id=attempt_id,
                 )
-                if not loaded.run.unique:
+                if not batch.unique:
                     self._probes.update(child.id for child in children)
                 self.go_on(children)
 
@@ -86,7 +86,7 @@ class Outcomes:
 
     def _learn(self, loaded: LoadedBatch, codes_affected: int) -> None:
         context, batch, run = self._context, loaded.batch, loaded.run
-        if run.unique:
+        if batch.unique:
             return
         reach = context.reach(run.job)
         if reach.exceeded(codes_affected, batch.size, context.settings.max_reach_factor):

@@ -130,7 +130,7 @@ class Sender:
             loaded.keys,
             answer.codes_affected,
             None if answer.items is None else named.keys(),
-            unique=loaded.run.unique,
+            unique=loaded.batch.unique,
             reach=self._context.reach(loaded.run.job),
         )
         if judgement.finding is not Finding.UNCLEAR:

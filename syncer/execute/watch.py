@@ -180,7 +180,7 @@ class TaskWatch:
         context, batch = self._context, watched.batch
         assert watched.codes_affected is not None  # noqa: S101  only complete tasks come here
         run = context.owner(batch)
-        judgement = judge_count(batch.size, watched.codes_affected, unique=run.unique, reach=context.reach(run.job))
+        judgement = judge_count(batch.size, watched.codes_affected, unique=batch.unique, reach=context.reach(run.job))
         if judgement.finding is Finding.UNCLEAR and self._outcomes.probing:
             return
         if judgement.finding is Finding.UNPROVEN and not self._nothing_to_learn():

@@ -314,10 +314,11 @@ def _changes(guards: Guards, tonight: Tonight, past: Past, full: bool | None) ->
     """Find that the files change far more than they usually can.
 
     Of a full export its own known codes are what is counted; of a night's changes all known codes of the job, since
-    every row of such a file is a change.
+    every row of such a file is a change. A change is a known value that gives way to another: what is uncertain, or was
+    never heard of, is sent as well, but is none.
     """
     plan = tonight.plan
-    known, changed = plan.known_keys, plan.rows.changed
+    known, changed = plan.known_keys, plan.overwritten
     if known < max(guards.codes_min, 1) or PERCENT * changed <= guards.percent * known:
         return
     if not full:

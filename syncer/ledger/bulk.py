@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from sqlalchemy import Connection
 
-    StateBlock = tuple[pa.LargeStringArray, npt.NDArray[np.int64]]
+    StateBlock = tuple[pa.LargeStringArray, list[npt.NDArray[np.int64]]]
 
 BLOCK_ROWS = 100_000
 """Rows read at a time as Python values."""
 PAGE_ROWS = 10_000
 """Rows that SQLite joins into one text: beyond this it gains nothing."""
 STATE_ROWS = 400_000
-"""Rows of a block of the current state: what the planner streams past. Many, since they are looked up in order."""
+"""Rows of a block of the mirror: what the planner streams past. Many, since they are looked up in order."""
 LOOK_UP_KEYS = 5_000
 """Keys asked for in one statement, when only some are wanted."""
 INSERT_ROWS = 100
@@ -79,20 +79,16 @@ def key_blocks(
         yield texts(keys), [np.array(column, np.int64) for column in numbers]
 
 
-_STATE_ROWS = "SELECT key, payload_id FROM current WHERE job_id = ? AND key >= ? ORDER BY key LIMIT ?"
-_STATE_PAGE = f"""
-SELECT count(*), CAST(group_concat(key, char(10)) AS BLOB), CAST(group_concat(payload_id, char(10)) AS BLOB)
-FROM ({_STATE_ROWS})
-"""
+_STATE_ROWS = "SELECT {columns} FROM mirror WHERE space_id = ? AND key >= ? ORDER BY key LIMIT ?"
 
 
-def state_blocks(connection: Connection, job_id: int) -> Iterator[StateBlock]:
-    """Stream the current state of a job in the order of its keys, `STATE_ROWS` at a time: keys, payload ids.
+def state_blocks(connection: Connection, space_id: int, columns: Sequence[str]) -> Iterator[StateBlock]:
+    """Stream the mirror of a space in the order of its keys, `STATE_ROWS` at a time: keys, and `columns` of numbers.
 
     SQLite joins the keys of a page into one text, and they are taken apart as an array: no Python value per row. The
     next block is read while the last one is being used.
     """
-    blocks = _state_blocks(raw_cursor(connection), job_id)
+    blocks = _state_blocks(raw_cursor(connection), space_id, columns)
     with ThreadPoolExecutor(1) as ahead:  # leaving waits for the read that is under way
         pending = ahead.submit(next, blocks, None)
         while (block := pending.result()) is not None:
@@ -100,26 +96,30 @@ def state_blocks(connection: Connection, job_id: int) -> Iterator[StateBlock]:
             yield block
 
 
-def _state_blocks(cursor: sqlite3.Cursor, job_id: int) -> Iterator[StateBlock]:
+def _state_blocks(cursor: sqlite3.Cursor, space_id: int, columns: Sequence[str]) -> Iterator[StateBlock]:
     import pyarrow as pa
 
     from syncer.arrow import as_numpy, texts
 
+    key_rows = _STATE_ROWS.format(columns="key")
+    joined = ", ".join(f"CAST(group_concat({column}, char(10)) AS BLOB)" for column in ("key", *columns))
+    state_page = f"SELECT count(*), {joined} FROM ({_STATE_ROWS.format(columns=', '.join(('key', *columns)))})"
     keys: list[pa.LargeStringArray] = []
-    ids: list[pa.Int64Array] = []
+    numbers: list[list[pa.Int64Array]] = [[] for _ in columns]
     least = ""
     while True:
-        page = (job_id, least, PAGE_ROWS)
-        rows, key_lines, id_lines = cursor.execute(_STATE_PAGE, page).fetchone()
+        page = (space_id, least, PAGE_ROWS)
+        rows, key_lines, *number_lines = cursor.execute(state_page, page).fetchone()
         if rows:
             keys.append(lines_of(key_lines))
-            ids.append(lines_of(id_lines).cast(pa.int64()))
+            for column, lines in zip(numbers, number_lines, strict=True):
+                column.append(lines_of(lines).cast(pa.int64()))
             if len(keys[-1]) != rows:  # a key with a line break: no file brings one, but the ledger would hold it
-                keys[-1] = texts([key for key, _ in cursor.execute(_STATE_ROWS, page)])
+                keys[-1] = texts([key for (key,) in cursor.execute(key_rows, page)])
             least = keys[-1][-1].as_py() + "\0"  # the least text that is greater than the last key
         if keys and (rows < PAGE_ROWS or len(keys) * PAGE_ROWS >= STATE_ROWS):
-            yield pa.concat_arrays(keys), as_numpy(pa.concat_arrays(ids))
-            keys, ids = [], []
+            yield pa.concat_arrays(keys), [as_numpy(pa.concat_arrays(column)) for column in numbers]
+            keys, numbers = [], [[] for _ in columns]
         if rows < PAGE_ROWS:
             return
 

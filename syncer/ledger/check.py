@@ -39,25 +39,39 @@ _RULES: tuple[tuple[str, str], ...] = (
            OR NOT EXISTS (SELECT 1 FROM sources s WHERE s.id = i.source_id)""",
     ),
     (
-        "current states that no confirmed item explains",
-        """SELECT c.key FROM current c WHERE NOT EXISTS (
+        "mirrored values that no item explains",
+        """SELECT m.key FROM mirror m WHERE NOT EXISTS (
              SELECT 1 FROM items i JOIN batches b ON b.id = i.batch_id
-             WHERE i.key = c.key AND i.batch_id = c.batch_id AND i.payload_id = c.payload_id AND b.job_id = c.job_id
-               AND NOT b.split AND b.state IN ('confirmed', 'mismatched')
-               AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.item_id = i.id))""",
+             WHERE i.key = m.key AND i.batch_id = m.batch_id AND b.space_id = m.space_id)""",
     ),
     (
-        "confirmed items without a current state",
-        """SELECT i.id FROM batches b JOIN items i ON i.batch_id = b.id
+        "mirrored values without their picture",
+        """SELECT m.key FROM mirror m WHERE m.picture = 0
+           OR (m.picture > 0 AND NOT EXISTS (SELECT 1 FROM payloads p WHERE p.id = m.picture))
+           OR (m.picture < 0 AND NOT EXISTS (SELECT 1 FROM pictures q WHERE q.id = -m.picture
+               AND (q.known_payload_id = 0 OR EXISTS (SELECT 1 FROM payloads p WHERE p.id = q.known_payload_id))))""",
+    ),
+    (
+        "confirmed values that the mirror does not have",
+        """SELECT i.key FROM batches b JOIN items i ON i.batch_id = b.id
            WHERE b.state IN ('confirmed', 'mismatched') AND NOT b.split
-             AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.item_id = i.id)
-             AND NOT EXISTS (SELECT 1 FROM current c WHERE c.job_id = b.job_id AND c.key = i.key)""",
+             AND NOT EXISTS (SELECT 1 FROM mirror m WHERE m.space_id = b.space_id AND m.key = i.key)""",
+    ),
+    (
+        "batches or jobs in another code space than their key's",
+        """SELECT j.name FROM jobs j LEFT JOIN spaces s ON s.id = j.space_id WHERE s.key IS NULL OR s.key <> j.key
+           UNION ALL SELECT CAST(b.id AS TEXT) FROM batches b JOIN jobs j ON j.id = b.job_id
+           WHERE b.space_id <> j.space_id""",
+    ),
+    (
+        "origins of no item",
+        "SELECT o.item_id FROM item_origins o WHERE NOT EXISTS (SELECT 1 FROM items i WHERE i.id = o.item_id)",
     ),
     (
         "values that stand in two batches which may both reach the API",
         """SELECT i.key FROM batches b JOIN items i ON i.batch_id = b.id
-           WHERE NOT b.split AND b.state IN ('planned', 'sending', 'submitted', 'in_doubt')
-           GROUP BY b.job_id, i.key HAVING count(*) > 1""",
+           WHERE NOT b.split AND b.kind <> 'wish' AND b.state IN ('planned', 'sending', 'submitted', 'in_doubt')
+           GROUP BY b.space_id, i.key HAVING count(*) > 1""",
     ),
     (
         "batches whose count of unmatched values is not that of their outcomes",
@@ -72,6 +86,10 @@ _RULES: tuple[tuple[str, str], ...] = (
     (
         "seen scans whose times are not as many as their ids",
         "SELECT pull_id FROM scan_seen WHERE length(uuids) <> 2 * length(times)",
+    ),
+    (
+        "wishes that were sent",
+        "SELECT id FROM batches WHERE kind = 'wish' AND state NOT IN ('planned', 'superseded')",
     ),
     ("submitted batches without a task", "SELECT id FROM batches WHERE state = 'submitted' AND task_id IS NULL"),
     (

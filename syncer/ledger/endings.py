@@ -42,6 +42,7 @@ JOIN payloads p ON p.id = i.payload_id
 JOIN sources s ON s.id = i.source_id
 LEFT JOIN outcomes o ON o.item_id = i.id
 WHERE NOT b.split AND (o.item_id IS NOT NULL OR b.state IN ('rejected', 'failed'))
+  AND (b.state <> 'failed' OR b.wanted)  -- what a newer plan took over is that plan's to tell
   AND b.run_id NOT IN (SELECT value FROM json_each(?))
 ORDER BY i.id
 """

@@ -26,12 +26,13 @@ from syncer.ledger.database import (
     refuse_planted,
     roll_back,
 )
+from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.lock import LedgerLock, borrowed, was_whole
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.values import UpgradeResult
 from syncer.ledger.writer import Writer
 from syncer.lifecycle.batch import Bucket, State
-from syncer.model import CarriedBlock, KnownBlock, PastRun, Plan, SourceInfo
+from syncer.model import PastRun, Plan, SourceInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     import numpy.typing as npt
-    import pyarrow as pa
     from sqlalchemy import Connection
 
     from syncer.ledger.values import Batch, HistoryEntry, Item, Job, Run, SourceRecord
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 UNFINISHED_LOOKS, UNFINISHED_LOOK_S = 50, 0.1
 """How often, and with which pause, a reader looks whether a new run has rolled back what a dead one left."""
 # Statements are made once: making one costs more than running it.
+_NEW_SPACE = insert(t.spaces).prefix_with("OR IGNORE")
+_SPACE = select(t.spaces.c.id).where(t.spaces.c.key == bindparam("key"))
 _NEW_JOB = insert(t.jobs)
 _NEW_RUN = insert(t.runs).returning(t.runs.c.id)
 _NEW_SOURCE = insert(t.sources).returning(t.sources.c.id)
@@ -176,30 +178,32 @@ class Ledger:
         with self.transaction() as connection:
             return plans.payload_ids(connection, fingerprints)
 
-    def payload_data(self, ids: Sequence[int]) -> dict[int, str]:
-        """Return the canonical data of payloads by id."""
+    @contextmanager
+    def knowledge(self, space_id: int) -> Iterator[Knowledge]:
+        """Give what is known, open and wanted in a code space, all of one moment."""
         with self.transaction() as connection:
-            return plans.payload_data(connection, ids)
+            yield Knowledge(connection, space_id)
 
-    def known(self, job: Job, keys: pa.LargeStringArray) -> Iterator[KnownBlock]:
-        """Stream what is confirmed for `keys` (or, when they are many, for all keys of the job)."""
+    def waiting(self, space_id: int | None = None) -> int:
+        """Count the values of a code space (None: of all) that wait for a plan, since an older upload was open."""
         with self.transaction() as connection:
-            yield from plans.known(connection, job.id, keys)
+            return plans.waiting(connection, space_id)
 
-    def open_keys(self, job: Job, fields: Sequence[str] = ()) -> Iterator[pa.LargeStringArray]:
-        """Stream the keys whose batch may still reach the API, by whichever job with this key and these fields."""
+    def waiting_runs(self) -> list[Run]:
+        """Return, per code space in which values wait or failed, the newest run that wants one."""
         with self.transaction() as connection:
-            yield from plans.open_keys(connection, reads.kin(connection, job, fields))
-
-    def unsent(self, job: Job, fields: Sequence[str] = ()) -> Iterator[CarriedBlock]:
-        """Stream the values that earlier runs planned and never sent, by any job with this key and these fields."""
-        with self.transaction() as connection:
-            yield from plans.unsent(connection, reads.kin(connection, job, fields))
+            found = [reads.run(connection, run_id) for run_id in plans.waiting_runs(connection)]
+        return [run for run in found if run is not None]
 
     def job(self, name: str, key: Sequence[str]) -> Job | None:
         """Return a job; None when no run of it was ever recorded."""
         with self.transaction() as connection:
             return reads.job(connection, name, key)
+
+    def job_like(self, name: str, key: Sequence[str]) -> Job | None:
+        """Return a job, or another one with the same key columns: what is known is theirs together."""
+        found = self.job(name, key)
+        return found or next((job for job in self.jobs() if job.key == tuple(sorted(key))), None)
 
     def jobs(self) -> list[Job]:
         """Return every job that was ever recorded."""
@@ -207,14 +211,14 @@ class Ledger:
             return reads.jobs(connection)
 
     def known_count(self, job: Job, most: int | None = None) -> int:
-        """Count the keys of a job that are known, up to ``most`` (None: all of them)."""
+        """Count the keys of a job's code space of which something is known, up to ``most`` (None: all of them)."""
         with self.transaction() as connection:
-            return past_runs.known_count(connection, job.id, most)
+            return past_runs.known_count(connection, job.space_id, most)
 
     def known_alike(self, job: Job, folded: str) -> list[str]:
         """Return known keys that are `folded` up to leading zeros and letter case."""
         with self.transaction() as connection:
-            return past_runs.known_alike(connection, job.id, folded)
+            return past_runs.known_alike(connection, job.space_id, folded)
 
     def past_runs(self, job: Job, *, most: int) -> list[PastRun]:
         """Return the newest completed runs of a job, newest first."""
@@ -363,7 +367,10 @@ class Ledger:
         with self.transaction():
             known = reads.job(self.connection, name, key)
             if known is None:
-                new = {"name": name, "key": json.dumps(list(key)), "fields": "[]", "reach": "{}"}
+                space = {"key": json.dumps(sorted(key))}
+                self.connection.execute(_NEW_SPACE, space)
+                space_id = self.connection.execute(_SPACE, space).scalar_one()
+                new = {"space_id": space_id, "name": name, **space, "fields": "[]", "reach": "{}"}
                 self.connection.execute(_NEW_JOB, new)
                 known = reads.job(self.connection, name, key)
         assert known is not None  # noqa: S101  it was inserted in this transaction

@@ -13,6 +13,7 @@ from syncer.model import KEY_SEPARATOR, PastRun, RowCounts
 from syncer.safe.formulas import EXTRA_COLUMNS
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection
@@ -23,33 +24,42 @@ LOOKED_AT = 5
 """Runs that are looked at for each that is wanted: those that read mended rows alone are passed over."""
 SEEKS_MAX = 1_000
 """Looks at the ledger for one key: of nearly all keys a few dozen."""
-_SEEK = "SELECT key FROM current WHERE job_id = ? AND key >= ? ORDER BY key LIMIT 1"
+_KNOWN = "(m.picture > 0 OR EXISTS (SELECT 1 FROM pictures q WHERE q.id = -m.picture AND q.known_payload_id > 0))"
+_SEEK = "SELECT key, picture FROM mirror WHERE space_id = ? AND key >= ? ORDER BY key LIMIT 1"
 
 
-def known_count(connection: Connection, job_id: int, most: int | None) -> int:
-    """Count the known keys of a job; looks at no more than ``most`` of them."""
-    statement = "SELECT count(*) FROM (SELECT 1 FROM current WHERE job_id = ? LIMIT ?)"
-    return int(raw_cursor(connection).execute(statement, (job_id, -1 if most is None else most)).fetchone()[0])
+def known_count(connection: Connection, space_id: int, most: int | None) -> int:
+    """Count the key values of a space of which something is known; looks at no more than ``most`` of its keys."""
+    statement = f"SELECT count(*) FROM (SELECT 1 FROM mirror m WHERE m.space_id = ? AND {_KNOWN} LIMIT ?)"
+    return int(raw_cursor(connection).execute(statement, (space_id, -1 if most is None else most)).fetchone()[0])
 
 
-def known_alike(connection: Connection, job_id: int, folded: str) -> list[str]:
+def known_alike(connection: Connection, space_id: int, folded: str) -> list[str]:
     """Return known keys that are `folded` up to leading zeros and letter case, in no more than `SEEKS_MAX` seeks.
 
-    Goes down the job's keys in their order, letter by letter, along the beginnings that exist: the cost is that of the
-    key's length, whatever the number of keys.
+    Goes down the space's keys in their order, letter by letter, along the beginnings that exist: the cost is that of
+    the key's length, whatever the number of keys.
     """
     cursor, found, seeks = raw_cursor(connection), list[str](), 0
     waiting = [("", 0)]
     while waiting and seeks < SEEKS_MAX:
         begin, at = waiting.pop()
         seeks += 1
-        row = cursor.execute(_SEEK, (job_id, begin)).fetchone()
+        row = cursor.execute(_SEEK, (space_id, begin)).fetchone()
         if row is None or not row[0].startswith(begin):
             continue
-        if at == len(folded) and row[0] == begin:
+        if at == len(folded) and row[0] == begin and _knows(cursor, row[1]):
             found.append(begin)
         waiting += _longer(begin, at, folded)
     return found
+
+
+def _knows(cursor: sqlite3.Cursor, picture: int) -> bool:
+    """Tell whether a picture has a known field: a value that matched nothing is no example of a right key."""
+    if picture > 0:
+        return True
+    statement = "SELECT known_payload_id FROM pictures WHERE id = ?"
+    return bool(cursor.execute(statement, (-picture,)).fetchone()[0])
 
 
 def _longer(begin: str, at: int, folded: str) -> Iterator[tuple[str, int]]:

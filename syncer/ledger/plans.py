@@ -1,7 +1,7 @@
-"""Plans and the ledger: what is known of a file's keys, and storing a plan.
+"""Storing a plan.
 
-Order of a plan's storing, in one transaction, so that a run has its whole plan or none of it: payloads; superseding
-of the batches that earlier runs never sent; batches; items; the run's ``planned`` mark.
+The order, in one transaction, so that a run has its whole plan or none of it: payloads; superseding of the batches
+that earlier runs of the code space never sent; batches; items; the wishes of what is held; the run's ``planned`` mark.
 """
 
 from __future__ import annotations
@@ -9,40 +9,28 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from functools import cache
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy import Table, bindparam, false, func, select, update
 
 from syncer.ledger import schema as t
-from syncer.ledger.bulk import (
-    BLOCK_ROWS,
-    index_afterwards,
-    insert_rows,
-    key_blocks,
-    key_look_ups,
-    raw_cursor,
-    state_blocks,
-)
-from syncer.ledger.reads import batches_in, kin
+from syncer.ledger.bulk import BLOCK_ROWS, index_afterwards, insert_rows, raw_cursor
+from syncer.ledger.reads import WISH, batch_of
 from syncer.ledger.transitions import change_state
-from syncer.lifecycle.batch import OPEN, Event, State
-from syncer.model import CarriedBlock, Kind, KnownBlock
+from syncer.lifecycle.batch import Event, State
+from syncer.mirror.words import fields_of
+from syncer.model import Errand, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
-    import pyarrow as pa
     from sqlalchemy import Connection, Select
 
     from syncer.ledger.values import Run
-    from syncer.model import Plan
+    from syncer.model import Items, Plan
 
-# SQLite cannot know how long a json_each() is, and would rather scan the whole state: CROSS JOIN fixes the order.
-SCAN_FROM_KEYS = 50_000
-"""With at least this many rows in the files, reading the whole current state beats looking each key up."""
 INDEX_ITEMS_MIN, INDEX_ITEMS_MAX = 100_000, 4_000_000
 """Items of a plan at least, and of the whole ledger at most, for making their index anew: it is sorted in memory."""
 INDEX_SHARE_MIN = 0.25
@@ -51,16 +39,18 @@ _BATCH_COLUMNS = (
     "id",
     "run_id",
     "job_id",
+    "space_id",
     "kind",
     "state",
+    "campaign",
+    "unique_key",
     "payload_id",
     "varying",
     "first_item_id",
     "size",
     "changed_at",
 )
-_OF_STATES = """FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
-    WHERE b.job_id IN (SELECT value FROM json_each(?)) AND NOT b.split AND b.state IN ({marks})"""
+_ITEM_COLUMNS = ("id", "batch_id", "key", "payload_id", "source_id", "line", "before_id")
 
 
 def payload_ids(connection: Connection, fingerprints: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -76,40 +66,6 @@ def payload_ids(connection: Connection, fingerprints: Sequence[str]) -> npt.NDAr
     return ids
 
 
-def payload_data(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
-    """Return the canonical data of payloads, by id."""
-    statement = "SELECT p.id, p.data FROM json_each(?) j CROSS JOIN payloads p ON p.id = j.value"
-    return dict(raw_cursor(connection).execute(statement, (json.dumps(list(ids)),)).fetchall())
-
-
-def known(connection: Connection, job_id: int, keys: pa.LargeStringArray) -> Iterator[KnownBlock]:
-    """Stream the current state of a job: of all its keys, or of `keys` alone when these are few."""
-    if len(keys) >= SCAN_FROM_KEYS:
-        for block, ids in state_blocks(connection, job_id):
-            yield KnownBlock(block, ids, of_all=True)
-        return
-    statement = (
-        "SELECT c.key, c.payload_id FROM json_each(?2) j CROSS JOIN current c ON c.job_id = ?1 AND c.key = j.value"
-    )
-    for block, (ids,) in key_look_ups(connection, statement, [job_id], keys):
-        yield KnownBlock(block, ids)
-
-
-def open_keys(connection: Connection, job_ids: Sequence[int]) -> Iterator[pa.LargeStringArray]:
-    """Stream the keys whose batch may have reached the API, or still may: their newer rows are held back."""
-    states = sorted(state.value for state in OPEN)
-    statement = "SELECT i.key " + _OF_STATES.format(marks=", ".join("?" * len(states)))
-    for block, _ in key_blocks(connection, statement, [json.dumps(job_ids), *states]):
-        yield block
-
-
-def unsent(connection: Connection, job_ids: Sequence[int]) -> Iterator[CarriedBlock]:
-    """Stream the values of batches that were planned and never sent, oldest first."""
-    statement = "SELECT i.key, i.payload_id, i.source_id, i.line " + _OF_STATES.format(marks="?") + " ORDER BY i.id"
-    for keys, (ids, source_ids, lines) in key_blocks(connection, statement, [json.dumps(job_ids), State.PLANNED.value]):
-        yield CarriedBlock(keys, ids, source_ids, lines)
-
-
 # Statements are made once: making one costs more than running it.
 _PLANNED = (
     update(t.runs)
@@ -119,19 +75,59 @@ _PLANNED = (
 _JOB_FIELDS = update(t.jobs).where(t.jobs.c.id == bindparam("job_id")).values(fields=bindparam("new_fields"))
 
 
+_UNSENT = select(t.batches).where(
+    t.batches.c.space_id == bindparam("space_id"),
+    t.batches.c.split == false(),
+    t.batches.c.state == State.PLANNED.value,
+)
+_TAKEN_OVER = (
+    update(t.batches).where(t.batches.c.space_id == bindparam("in_space"), t.batches.c.wanted).values(wanted=False)
+)
+
+
 def store_plan(connection: Connection, run: Run, plan: Plan, source_ids: Sequence[int], *, at: str) -> None:
-    """Record the plan of `run`. ``source_ids[n]`` is the ledger's id of the file at position *n*."""
+    """Record the plan of `run`. ``source_ids[n]`` is the ledger's id of the file at position *n*.
+
+    All that earlier plans want in the code space went into this one: it is theirs no more. A run that has a plan
+    already (`resume` takes up what had to wait) keeps the counts of its rows.
+    """
+    import numpy as np
+
     ids = _store_payloads(connection, plan)
-    for batch in batches_in(connection, states=[State.PLANNED], job_ids=kin(connection, run.job, plan.fields)):
-        change_state(connection, batch, Event.REPLANNED, run_id=run.id, at=at, detail=f"replanned by run {run.id}")
+    space_id = run.job.space_id
+    for row in connection.execute(_UNSENT, {"space_id": space_id}).all():
+        unsent = batch_of(row)
+        change_state(connection, unsent, Event.REPLANNED, run_id=run.id, at=at, detail=f"replanned by run {run.id}")
+    connection.execute(_TAKEN_OVER, {"in_space": space_id})
+    sources = np.array([*source_ids, 0], np.int64)  # the 0 is never used: it keeps the look-up valid without files
     first_batch = _next_id(connection, t.batches)
     first_item = _next_id(connection, t.items)
     _store_batches(connection, run, plan, ids, first_batch, first_item, at)
-    _store_items(connection, plan, ids, source_ids, first_batch, first_item)
-    planned = {"new_rows": json.dumps(_row_counts(plan)), "new_minimum_updates": len(plan.batches)}
+    _store_items(connection, plan, ids, sources, first_batch, first_item)
+    _store_wishes(connection, run, plan, ids, sources, at)
+    rows, minimum = _row_counts(plan), plan.minimum_updates
+    if run.planned:  # its files were read and counted before: this plan adds to it
+        rows, minimum = run.rows, run.minimum_updates + minimum
+    planned = {"new_rows": json.dumps(rows), "new_minimum_updates": minimum}
     connection.execute(_PLANNED, {"run_id": run.id, **planned})
     fields = sorted({*run.job.fields, *plan.fields})
     connection.execute(_JOB_FIELDS, {"job_id": run.job.id, "new_fields": json.dumps(fields)})
+
+
+_IS_WAITING = "NOT split AND (wanted OR (kind = 'wish' AND state = 'planned'))"
+
+
+def waiting(connection: Connection, space_id: int | None) -> int:
+    """Count the values of a code space (None: of all) that wait for a plan, since an older upload was open."""
+    statement = """SELECT coalesce(sum(size), 0) FROM batches
+        WHERE kind = 'wish' AND state = 'planned' AND NOT split AND (?1 IS NULL OR space_id = ?1)"""
+    return int(raw_cursor(connection).execute(statement, (space_id,)).fetchone()[0])
+
+
+def waiting_runs(connection: Connection) -> list[int]:
+    """Return, per code space in which values wait or failed, the newest run that wants one."""
+    statement = f"SELECT max(run_id) FROM batches WHERE {_IS_WAITING} GROUP BY space_id ORDER BY space_id"
+    return [run_id for (run_id,) in raw_cursor(connection).execute(statement)]
 
 
 def _row_counts(plan: Plan) -> Mapping[str, int]:
@@ -156,6 +152,7 @@ def _store_payloads(connection: Connection, plan: Plan) -> npt.NDArray[np.int64]
     ids = payload_ids(connection, plan.fingerprints)
     used = np.zeros(len(plan.payloads), bool)
     used[plan.items.payload] = True
+    used[plan.wishes.payload] = True
     missing = np.flatnonzero(used & (ids < 0))
     first = _next_id(connection, t.payloads)
     ids[missing] = np.arange(first, first + len(missing))
@@ -177,26 +174,31 @@ def _store_batches(
 
     batches = plan.batches
     starts = first_item + np.cumsum(batches.sizes) - batches.sizes
+    errands = [errand or Errand(run.job.id, run.campaign, run.unique) for errand in plan.errands]
     rows = (
         (
             first_batch + number,
             run.id,
-            run.job.id,
+            errands[errand].job_id,
+            run.job.space_id,
             (Kind.ASYNC if is_async else Kind.SYNC).value,
             State.PLANNED.value,
+            errands[errand].campaign,
+            errands[errand].unique,
             int(ids[payload]) if is_async else None,
             varying,
             start,
             size,
             at,
         )
-        for number, (is_async, payload, varying, start, size) in enumerate(
+        for number, (is_async, payload, varying, start, size, errand) in enumerate(
             zip(
                 batches.is_async.tolist(),
                 batches.payload.tolist(),
                 batches.varying.tolist(),
                 starts.tolist(),
                 batches.sizes.tolist(),
+                plan.errand_of.tolist(),
                 strict=True,
             )
         )
@@ -204,37 +206,93 @@ def _store_batches(
     insert_rows(connection, "batches", _BATCH_COLUMNS, rows)
 
 
+def _store_wishes(
+    connection: Connection, run: Run, plan: Plan, ids: npt.NDArray[np.int64], sources: npt.NDArray[np.int64], at: str
+) -> None:
+    """Keep what is wanted for held values, whole: a later plan takes it up, with or without its file."""
+    count = len(plan.wishes)
+    if not count:
+        return
+    batch_id, first = _next_id(connection, t.batches), _next_id(connection, t.items)
+    own = plan.errands[0] or Errand(run.job.id, run.campaign, run.unique)
+    wish = (WISH, State.PLANNED.value, own.campaign, own.unique, None, 0, first, count, at)
+    insert_rows(connection, "batches", _BATCH_COLUMNS, [(batch_id, run.id, own.job_id, run.job.space_id, *wish)])
+    insert_rows(
+        connection,
+        "items",
+        _ITEM_COLUMNS,
+        _item_rows(plan.wishes, ids, sources, first, lambda places: [batch_id] * len(places)),
+    )
+    _store_origins(connection, plan, plan.wishes, first)
+
+
+def _store_origins(connection: Connection, plan: Plan, items: Items, first_item: int) -> None:
+    """Record which fields of merged items came from other files and lines than the item's own."""
+    import numpy as np
+
+    origins = plan.origins
+    if not len(origins) or not len(items):
+        return
+    order = np.argsort(items.rows, kind="stable")
+    places = np.minimum(np.searchsorted(items.rows[order], origins.row), len(items) - 1)
+    item = order[places]
+    there = np.flatnonzero(items.rows[item] == origins.row)
+    rows = []
+    for place in there.tolist():
+        number = int(item[place])
+        sent = {*fields_of(plan.payloads[int(items.payload[number])])}
+        fields = [field for field in origins.names[int(origins.fields[place])] if field in sent]
+        if fields:
+            named = json.dumps(fields, ensure_ascii=False)
+            rows.append((first_item + number, int(origins.source_id[place]), int(origins.line[place]), named))
+    insert_rows(connection, "item_origins", ("item_id", "source_id", "line", "fields"), sorted(rows))
+
+
 def _store_items(
     connection: Connection,
     plan: Plan,
     ids: npt.NDArray[np.int64],
-    source_ids: Sequence[int],
+    sources: npt.NDArray[np.int64],
     first_batch: int,
     first_item: int,
 ) -> None:
     import numpy as np
 
     items = plan.items
-    sources = np.array([*source_ids, 0], np.int64)  # the 0 is never used: it keeps the look-up valid without files
     ends = np.cumsum(plan.batches.sizes)
 
-    def block(begin: int) -> Iterator[tuple[int, int, str, int, int, int]]:
+    def batch_ids(places: npt.NDArray[np.int64]) -> list[int]:
+        numbers: list[int] = (first_batch + np.searchsorted(ends, places, "right")).tolist()
+        return numbers
+
+    anew = is_most(len(items), first_item - 1 + len(items)) and _scatters(plan)
+    with index_afterwards(connection, "items_key") if anew else nullcontext():
+        insert_rows(connection, "items", _ITEM_COLUMNS, _item_rows(items, ids, sources, first_item, batch_ids))
+    _store_origins(connection, plan, items, first_item)
+
+
+def _item_rows(
+    items: Items,
+    ids: npt.NDArray[np.int64],
+    sources: npt.NDArray[np.int64],
+    first_item: int,
+    batch_ids: Callable[[npt.NDArray[np.int64]], list[int]],
+) -> Iterator[tuple[int, int, str, int, int, int, int]]:
+    import numpy as np
+
+    for begin in range(0, len(items), BLOCK_ROWS):
         end = min(begin + BLOCK_ROWS, len(items))
         source = items.source[begin:end]
-        return zip(
+        yield from zip(
             range(first_item + begin, first_item + end),
-            (first_batch + np.searchsorted(ends, np.arange(begin, end), "right")).tolist(),
+            batch_ids(np.arange(begin, end)),
             items.keys(begin, end),
             ids[items.payload[begin:end]].tolist(),
             np.where(source >= 0, sources[np.maximum(source, 0)], -source).tolist(),
             items.line[begin:end].tolist(),
+            items.before[begin:end].tolist(),
             strict=True,
         )
-
-    rows = chain.from_iterable(block(begin) for begin in range(0, len(items), BLOCK_ROWS))
-    anew = is_most(len(items), first_item - 1 + len(items)) and _scatters(plan)
-    with index_afterwards(connection, "items_key") if anew else nullcontext():
-        insert_rows(connection, "items", ("id", "batch_id", "key", "payload_id", "source_id", "line"), rows)
 
 
 def is_most(planned: int, items: int) -> bool:

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row, Select
 
 
+WISH = "wish"
+"""The kind of a batch that waits for a plan: of rows that were held."""
+
 # Statements are made once: making one costs more than running it.
 _JOB = select(t.jobs).where(t.jobs.c.name == bindparam("name"), t.jobs.c.key == bindparam("key"))
 
 
 def job(connection: Connection, name: str, key: Sequence[str]) -> Job | None:
     """Return a job by its name and key columns; None when the ledger has not met it."""
-    found = connection.execute(_JOB, {"name": name, "key": json.dumps(list(key))}).one_or_none()
+    found = connection.execute(_JOB, {"name": name, "key": json.dumps(sorted(key))}).one_or_none()
     return None if found is None else _job(found)
 
 
@@ -36,20 +39,17 @@ def jobs(connection: Connection) -> list[Job]:
     return [_job(row) for row in connection.execute(select(t.jobs).order_by(t.jobs.c.id))]
 
 
-def kin(connection: Connection, job: Job, fields: Sequence[str]) -> list[int]:
-    """Return the jobs (ids) with the key of `job` that write one of its fields, itself among them.
-
-    A job that was renamed is one of them: what counts is which codes a value selects, not the name that it came by.
-    """
-    written = {*job.fields, *fields}
-    return [one.id for one in jobs(connection) if one.id == job.id or (one.key == job.key and written & {*one.fields})]
-
-
 def _job(row: Row[Any]) -> Job:
-    return Job(row.id, row.name, tuple(json.loads(row.key)), tuple(json.loads(row.fields)))
+    return Job(row.id, row.space_id, row.name, tuple(json.loads(row.key)), tuple(json.loads(row.fields)))
 
 
-_RUN_COLUMNS = (t.runs, t.jobs.c.name.label("job_name"), t.jobs.c.key.label("job_key"), t.jobs.c.fields.label("fields"))
+_RUN_COLUMNS = (
+    t.runs,
+    t.jobs.c.space_id,
+    t.jobs.c.name.label("job_name"),
+    t.jobs.c.key.label("job_key"),
+    t.jobs.c.fields.label("fields"),
+)
 _RUN = select(*_RUN_COLUMNS).join(t.jobs).where(t.runs.c.id == bindparam("run_id"))
 
 
@@ -94,7 +94,7 @@ def planless_runs(connection: Connection, job_name: str | None) -> list[Run]:
 def _run(row: Row[Any]) -> Run:
     return Run(
         id=row.id,
-        job=Job(row.job_id, row.job_name, tuple(json.loads(row.job_key)), tuple(json.loads(row.fields))),
+        job=Job(row.job_id, row.space_id, row.job_name, tuple(json.loads(row.job_key)), tuple(json.loads(row.fields))),
         state=row.state,
         planned=row.planned,
         started_at=row.started_at,
@@ -126,7 +126,10 @@ def batches_in(
     after_id: int = 0,
     most: int | None = None,
 ) -> list[Batch]:
-    """Return batches in some states, oldest first: of some jobs, a run, or all; those that were split are left out."""
+    """Return batches in some states, oldest first: of some jobs, a run, or all; those that were split are left out.
+
+    Wishes are none: nothing of them is sent before a plan takes them up (plans.py).
+    """
     query = _batches_query(job_ids is not None, run_id is not None)
     parameters = {
         "states": [state.value for state in states],
@@ -135,7 +138,7 @@ def batches_in(
         "after_id": after_id,
         "most": -1 if most is None else most,
     }
-    return [_batch(row) for row in connection.execute(query, parameters)]
+    return [batch_of(row) for row in connection.execute(query, parameters)]
 
 
 @cache
@@ -144,6 +147,7 @@ def _batches_query(of_jobs: bool, of_run: bool) -> Select[Any]:
     batches = t.batches.c
     query = select(t.batches).where(
         batches.split == false(),
+        batches.kind != WISH,
         batches.id > bindparam("after_id"),
         batches.state.in_(bindparam("states", expanding=True)),
     )
@@ -164,18 +168,20 @@ _ATTEMPTS = (
 
 def batch(connection: Connection, batch_id: int) -> Batch:
     """Return one batch."""
-    return _batch(connection.execute(_BATCH, {"batch_id": batch_id}).one())
+    return batch_of(connection.execute(_BATCH, {"batch_id": batch_id}).one())
 
 
 def batch_if_any(connection: Connection, batch_id: int) -> Batch | None:
     """Return one batch; None when there is none with this id."""
     found = connection.execute(_BATCH, {"batch_id": batch_id}).one_or_none()
-    return None if found is None else _batch(found)
+    return None if found is None else batch_of(found)
 
 
-def _batch(row: Row[Any]) -> Batch:
+def batch_of(row: Row[Any]) -> Batch:
+    """Return a row of ``batches`` as its value."""
     values = dict(row._mapping)
     values["state"] = State(values["state"])
+    values["unique"] = values.pop("unique_key")
     return Batch(**values)
 
 
@@ -225,7 +231,7 @@ def items(connection: Connection, owner: Batch) -> list[Item]:
 
 _BUCKET_COUNTS = (
     select(t.batches.c.state, func.sum(t.batches.c.size), func.sum(t.batches.c.unmatched))
-    .where(t.batches.c.run_id == bindparam("run_id"), t.batches.c.split == false())
+    .where(t.batches.c.run_id == bindparam("run_id"), t.batches.c.split == false(), t.batches.c.kind != WISH)
     .group_by(t.batches.c.state)
 )
 
@@ -243,7 +249,7 @@ def batch_counts(connection: Connection, run_id: int) -> dict[tuple[str, State],
     """Count the batches of a run by kind and state; those that were split are counted as well."""
     query = (
         select(t.batches.c.kind, t.batches.c.state, func.count())
-        .where(t.batches.c.run_id == run_id)
+        .where(t.batches.c.run_id == run_id, t.batches.c.kind != WISH)
         .group_by(t.batches.c.kind, t.batches.c.state)
     )
     return {(kind, State(state)): count for kind, state, count in connection.execute(query)}
@@ -253,7 +259,7 @@ def kind_counts(connection: Connection, run_id: int) -> dict[str, int]:
     """Count the batches that a run's plan made, by kind; those that it was later split into are left out."""
     query = (
         select(t.batches.c.kind, func.count())
-        .where(t.batches.c.run_id == run_id, t.batches.c.parent_id.is_(None))
+        .where(t.batches.c.run_id == run_id, t.batches.c.parent_id.is_(None), t.batches.c.kind != WISH)
         .group_by(t.batches.c.kind)
     )
     return dict(row._tuple() for row in connection.execute(query))
@@ -261,7 +267,7 @@ def kind_counts(connection: Connection, run_id: int) -> dict[str, int]:
 
 _WHOLE_BATCHES = """
 SELECT state, message, sum(size - unmatched), min(first_item_id) FROM batches
-WHERE run_id = ? AND NOT split AND state NOT IN ('confirmed', 'mismatched', 'superseded')
+WHERE run_id = ? AND NOT split AND kind <> 'wish' AND state NOT IN ('confirmed', 'mismatched', 'superseded')
 GROUP BY state, message ORDER BY 3 DESC LIMIT ?
 """
 _SINGLE_VALUES = """
@@ -304,7 +310,7 @@ def planned_outcomes(connection: Connection, run_id: int) -> Iterator[tuple[str,
             ),
         )
         .outerjoin(t.outcomes, t.outcomes.c.item_id == t.items.c.id)
-        .where(t.batches.c.run_id == run_id, t.batches.c.split == false())
+        .where(t.batches.c.run_id == run_id, t.batches.c.split == false(), t.batches.c.kind != WISH)
     )
     for key, source_id, line, state, bucket, message in connection.execute(query):
         yield key, source_id, line, Bucket(bucket) if bucket else BUCKET_OF[State(state)], message

@@ -6,7 +6,11 @@
                       └────< items            which value, with which data, from which line   (append-only)
                                 └─ outcomes   only of values that did not end as their batch did (append-only)
     payloads                          every distinct set of SCM data, once                    (append-only)
-    current                           per job and key value: the data last *confirmed*, and by which batch
+                                └─ item_origins   of merged items: which fields came from an older file and line
+    spaces ─< jobs                    code spaces: the sets of key columns that select codes, whatever the job
+         └──< mirror                  per space and key value: what Scantrust is known to hold, and since which batch
+    pictures                          what a mirror holds where that is more than one known payload
+    stamps, proofs                    what makes older knowledge uncertain; which fields a campaign was seen to take
     events                            every change of a batch's state, with its cause         (append-only)
     products, product_pulls           a copy of the company's products, and when it was read as a whole
     scan_pulls ─< scan_seen           how far each pull of scans has come, and which scans it has delivered
@@ -16,11 +20,12 @@
                          ├──< upload_errors   what the API said against codes                 (all append-only
                          └──< upload_events   every change of a part's state                   but the first two)
 
-What always holds: a batch's items have consecutive ids from ``first_item_id``; ``current`` is written only in the
-transaction that records a confirmation; history is only ever added to (triggers refuse update and delete). Times are
-UTC text with milliseconds.
+What always holds: a batch's items have consecutive ids from ``first_item_id``; ``mirror`` is written only in the
+transaction that records what became of a batch; history is only ever added to (triggers refuse update and delete).
+The mirror is not history: its pictures may be rewritten. Times are UTC text with milliseconds.
 
-Items carry no foreign keys: they are written by the ten million, and `ledger check` proves the same afterwards.
+Items carry no foreign keys: they are written by the ten million, and `ledger check` proves the same afterwards; so it
+does for the code spaces of jobs and batches.
 """
 
 from __future__ import annotations
@@ -42,7 +47,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0007"
 """The newest migration that this program knows (migrations/versions)."""
 
 metadata = MetaData()
@@ -60,14 +65,23 @@ ledger = Table(
     Column("forgotten_to", BigInteger, nullable=False, comment="batches up to it prove nothing any more"),
 )
 
+spaces = Table(
+    "spaces",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("key", Text, nullable=False, comment="JSON list of the key columns, sorted"),
+    UniqueConstraint("key", name="spaces_key"),
+)
+
 jobs = Table(
     "jobs",
     metadata,
     Column("id", _Id, primary_key=True),
     Column("name", Text, nullable=False),
-    Column("key", Text, nullable=False, comment="JSON list of the key columns: state is kept per job and key"),
+    Column("key", Text, nullable=False, comment="JSON list of the key columns, sorted: as its space has it"),
     Column("fields", Text, nullable=False, comment="JSON list of every SCM field ever planned"),
     Column("reach", Text, nullable=False, comment="JSON: codes per key value, as far as it was learned"),
+    Column("space_id", _Id, nullable=False, server_default="0"),
     UniqueConstraint("name", "key", name="jobs_name_key"),
 )
 
@@ -119,7 +133,7 @@ batches = Table(
     Column("run_id", _Id, ForeignKey("runs.id"), nullable=False),
     Column("job_id", _Id, ForeignKey("jobs.id"), nullable=False),
     Column("parent_id", _Id, ForeignKey("batches.id"), comment="the batch that was split into this one"),
-    Column("kind", Text, nullable=False, comment="sync or async"),
+    Column("kind", Text, nullable=False, comment="sync, async, or wish: values that wait for a later plan"),
     Column("state", Text, nullable=False),
     Column("split", Boolean, nullable=False, server_default=false(), comment="its values went on in other batches"),
     Column("payload_id", _Id, ForeignKey("payloads.id"), comment="async: the one set of data"),
@@ -132,8 +146,14 @@ batches = Table(
     Column("unmatched", Integer, nullable=False, server_default="0", comment="items with an outcome of their own"),
     Column("message", Text, comment="what the API said against it"),
     Column("changed_at", Text, nullable=False),
-    Index("batches_job_state", "job_id", "state"),
+    Column("space_id", _Id, nullable=False, server_default="0"),
+    Column("wanted", Boolean, nullable=False, server_default=false(), comment="failed; no newer plan has its values"),
+    Column("campaign", Integer, comment="sent with async calls"),
+    Column("unique_key", Boolean, nullable=False, server_default=false(), comment="one value selects exactly one code"),
+    Column("settled", _Id, comment="the event of its end: the place of its values in the ledger's time"),
+    Index("batches_space_state", "space_id", "state"),
     Index("batches_run", "run_id"),
+    Index("batches_wanted", "space_id", sqlite_where=text("wanted")),
 )
 
 attempts = Table(
@@ -165,7 +185,18 @@ items = Table(
     Column("payload_id", _Id, nullable=False),
     Column("source_id", _Id, nullable=False),
     Column("line", Integer, nullable=False),
+    Column("before_id", _Id, nullable=False, server_default="0", comment="the picture that was known before; 0: none"),
     Index("items_key", "key"),
+)
+
+item_origins = Table(
+    "item_origins",
+    metadata,
+    Column("item_id", _Id, primary_key=True),
+    Column("source_id", _Id, primary_key=True),
+    Column("line", Integer, primary_key=True),
+    Column("fields", Text, nullable=False, comment="JSON list: what was said there; the rest is the item's own"),
+    sqlite_with_rowid=False,
 )
 
 outcomes = Table(
@@ -176,13 +207,46 @@ outcomes = Table(
     Column("message", Text, nullable=False),
 )
 
-current = Table(
-    "current",
+mirror = Table(
+    "mirror",
     metadata,
-    Column("job_id", _Id, primary_key=True),
+    Column("space_id", _Id, primary_key=True),
     Column("key", Text, primary_key=True),
-    Column("payload_id", _Id, nullable=False),
-    Column("batch_id", _Id, nullable=False),
+    Column("picture", _Id, nullable=False, comment="> 0: exactly this payload is known; < 0: a row of pictures"),
+    Column("batch_id", _Id, nullable=False, comment="the batch that was last confirmed for it"),
+    sqlite_with_rowid=False,
+)
+
+pictures = Table(
+    "pictures",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("known_payload_id", _Id, nullable=False, comment="the fields known with their values; 0: none"),
+    Column("uncertain", Text, nullable=False, comment="JSON list of fields"),
+    Column("refused", Text, nullable=False, comment="JSON list of fields that were sent and not taken"),
+    Column("absent", Boolean, nullable=False, comment="no code had this value when it was last asked for"),
+    UniqueConstraint("known_payload_id", "uncertain", "refused", "absent", name="pictures_content"),
+)
+
+stamps = Table(
+    "stamps",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("space_id", _Id, ForeignKey("spaces.id"), nullable=False),
+    Column("field", Text, nullable=False, comment="empty: every field"),
+    Column("scope", Text, nullable=False, comment="JSON: which values; empty: all"),
+    Column("settled", _Id, nullable=False, comment="what was known at this event or before is uncertain"),
+    Column("cause", Text, nullable=False),
+    Index("stamps_space", "space_id"),
+)
+
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("campaign", Integer, primary_key=True, autoincrement=False, comment="0: not known"),
+    Column("field", Text, primary_key=True),
+    Column("taken", Boolean, nullable=False),
+    Column("at", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -353,7 +417,7 @@ upload_events = Table(
 )
 
 APPEND_ONLY = (
-    "payloads", "items", "outcomes", "events", "upload_codes", "upload_errors", "upload_events",
+    "payloads", "items", "item_origins", "outcomes", "events", "upload_codes", "upload_errors", "upload_events",
 )  # fmt: skip
 """Tables whose rows never change or go: triggers hold it, on every door to the database."""
 

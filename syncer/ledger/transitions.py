@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, insert, update
 
 from syncer.errors import StaleStateError
 from syncer.ledger import schema as t
-from syncer.lifecycle.batch import Event, after
+from syncer.lifecycle.batch import FINAL, Event, after
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Update
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from syncer.ledger.values import Batch
 
 log = logging.getLogger(__name__)
-_EVENT = insert(t.events)
+_EVENT = insert(t.events).returning(t.events.c.id)
+_SETTLED = update(t.batches).where(t.batches.c.id == bindparam("batch_id")).values(settled=bindparam("event_id"))
 
 
 @cache
@@ -75,7 +76,7 @@ def change_state(
         raise StaleStateError(
             f"batch {batch.id} is no longer {batch.state.value!r} after {batch.attempts} attempts in the ledger"
         )
-    connection.execute(
+    event_id = connection.execute(
         _EVENT,
         {
             "at": at,
@@ -87,6 +88,10 @@ def change_state(
             "new_state": state.value,
             "detail": detail,
         },
-    )
+    ).scalar_one()
+    settled = batch.settled
+    if state in FINAL:
+        settled = event_id
+        connection.execute(_SETTLED, {"batch_id": batch.id, "event_id": event_id})
     log.debug("batch %d: %s -> %s (%s)%s", batch.id, batch.state, state, event, f": {detail}" if detail else "")
-    return replace(batch, state=state, changed_at=at, **columns)
+    return replace(batch, state=state, changed_at=at, settled=settled, **columns)

@@ -11,9 +11,13 @@ from syncer.lifecycle.batch import State
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as the ledger knows it: a name and the key columns it selects codes by."""
+    """A job as the ledger knows it: a name and the key columns it selects codes by, sorted.
+
+    Jobs with the same key columns share one code space, whatever their names.
+    """
 
     id: int
+    space_id: int
     name: str
     key: tuple[str, ...]
     fields: tuple[str, ...]
@@ -59,10 +63,14 @@ class Batch:
     id: int
     run_id: int
     job_id: int
+    space_id: int
     parent_id: int | None
     kind: str
     state: State
     split: bool
+    wanted: bool
+    campaign: int | None
+    unique: bool
     payload_id: int | None
     varying: int
     first_item_id: int
@@ -73,6 +81,8 @@ class Batch:
     unmatched: int
     message: str | None
     changed_at: str
+    settled: int | None
+    """The event of its end: the place of its values in the ledger's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +131,11 @@ class HistoryEntry:
     codes_affected: int | None
     message: str | None
     confirmed_now: bool
-    """Whether this upload is the one whose data the ledger now holds as confirmed."""
+    """Whether everything that this upload said is what Scantrust is known to hold now."""
+    before: Mapping[str, str | None]
+    """What was known of its fields when it was planned; None: uncertain. A field that is missing was never heard of."""
+    origins: tuple[Mapping[str, object], ...]
+    """Which fields came from other files and lines: ``{file, line, fields}``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """The one writer of what happens to batches: each method is one event, one transaction, one durable commit.
 
 Write order, which the promises rest on: `start` commits before the request leaves; `accepted` or `found` commits the
-task id before anybody polls; the confirming methods commit the outcome together with the values' current state. Every
-method is a compare-and-set (see transitions.py): called twice, the second call raises and changes nothing.
+task id before anybody polls; whatever ends a call commits its outcome together with what it means for the mirror
+(design.md, rule 2: confirmed, absent, or uncertain). Every method is a compare-and-set (see transitions.py): called
+twice, the second call raises and changes nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, insert, select, text, update
 
+from syncer.ledger import mirror
 from syncer.ledger import schema as t
+from syncer.ledger.mirror import MirrorStep, Span
 from syncer.ledger.reads import batch as read_batch
 from syncer.ledger.transitions import change_state
 from syncer.lifecycle.batch import Bucket, Event, State
@@ -47,16 +50,6 @@ _END_RUN = (
         {name: bindparam(f"new_{name}") for name in ("state", "ended_at", "exit_code", "error", "discarded_fields")}
     )
 )
-_CONFIRM = text(
-    """
-    INSERT INTO current (job_id, key, payload_id, batch_id)
-    SELECT json_extract(b.value, '$[0]'), i.key, i.payload_id, i.batch_id FROM json_each(:batches) b
-    CROSS JOIN items i ON i.id BETWEEN json_extract(b.value, '$[1]') AND json_extract(b.value, '$[2]')
-    WHERE NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.item_id = i.id)
-    ORDER BY 1, 2
-    ON CONFLICT (job_id, key) DO UPDATE SET payload_id = excluded.payload_id, batch_id = excluded.batch_id
-    """
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +66,26 @@ class Writer:
     def __init__(self, connection: Connection, run_id: int) -> None:
         self._connection = connection
         self._run_id = run_id
-        self._becoming_current: list[tuple[int, int, int]] = []
+        self._steps: dict[MirrorStep, list[Span]] = {step: [] for step in MirrorStep}
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """Record all that is written inside in one transaction: durable together when this returns, or not at all.
 
-        The values that become current are written at its end by one statement in the order of their keys, which costs
-        a tenth of as many statements whose keys lie scattered.
+        What it means for the mirror is written at its end, by one statement in the order of the keys, which costs a
+        tenth of as many statements whose keys lie scattered. Doubts come last: where a value is confirmed and doubted
+        in one moment, nobody knows.
         """
         if self._connection.in_transaction():
             yield
             return
-        self._becoming_current.clear()
+        for spans in self._steps.values():
+            spans.clear()
         with self._connection.begin():
             yield
-            if self._becoming_current:
-                self._connection.execute(_CONFIRM, {"batches": json.dumps(self._becoming_current)})
+            for step, spans in self._steps.items():
+                if spans:
+                    mirror.apply(self._connection, step, spans)
 
     def start(self, batch: Batch, reference: str, at: str) -> tuple[Batch, int]:
         """PLANNED → SENDING: a call may be on its way from the moment this returns. Returns the attempt's id too."""
@@ -106,13 +102,13 @@ class Writer:
             return self._change(batch, Event.ACCEPTED, at, attempt_id, f"task {task_id}", task_id=task_id)
 
     def confirmed(self, batch: Batch, codes_affected: int, at: str, *, attempt_id: int | None = None) -> Batch:
-        """SENDING or SUBMITTED → CONFIRMED: every value was applied; they become the current state."""
+        """SENDING or SUBMITTED → CONFIRMED: every value was applied; from now on their fields are known."""
         with self.together():
             self._end_attempt(attempt_id, "applied", at)
             changed = self._change(
                 batch, Event.ALL_APPLIED, at, attempt_id, f"{codes_affected} codes", codes_affected=codes_affected
             )
-            self._make_current(changed)
+            self._step(MirrorStep.CONFIRMED, changed)
             return changed
 
     def miscounted(
@@ -128,7 +124,7 @@ class Writer:
     ) -> tuple[Batch, list[Batch]]:
         """SENDING or SUBMITTED → MISMATCHED.
 
-        Either the item ids that matched nothing are known (``unmatched``; all others become current), or nobody knows
+        Either the item ids that matched nothing are known (``unmatched``; all others are confirmed), or nobody knows
         yet: then all values go on in new batches (``pieces``), which are returned, and this one settles nothing.
         """
         with self.together():
@@ -149,8 +145,13 @@ class Writer:
                     insert(t.outcomes),
                     [{"item_id": item, "bucket": Bucket.UNMATCHED.value, "message": message} for item in unmatched],
                 )
-            if not pieces:
-                self._make_current(changed)
+            if pieces:
+                self._step(MirrorStep.DOUBTED, changed)
+            elif batch.size == 1 and unmatched and codes_affected:
+                self._step(MirrorStep.DOUBTED, changed)  # it contradicts itself: something was changed all the same
+            else:
+                self._step(MirrorStep.CONFIRMED, changed)
+                mirror.mark_absent(self._connection, changed.space_id, unmatched)
             return changed, self._split(changed, pieces, at)
 
     def refused(
@@ -163,10 +164,11 @@ class Writer:
         message: str,
         pieces: Sequence[Piece] = (),
     ) -> tuple[Batch, list[Batch]]:
-        """SENDING → REJECTED: nothing of the call was applied. With ``pieces`` its values go on in new batches."""
+        """SENDING → REJECTED: nobody promises that nothing was applied. With ``pieces`` its values go on in others."""
         with self.together():
             self._end_attempt(attempt_id, "refused", at, status_code, message)
             changed = self._change(batch, Event.REFUSED, at, attempt_id, message, message=message, split=bool(pieces))
+            self._step(MirrorStep.DOUBTED, changed)
             return changed, self._split(changed, pieces, at)
 
     def not_processed(self, batch: Batch, attempt_id: int, at: str, *, status_code: int | None, message: str) -> Batch:
@@ -191,7 +193,9 @@ class Writer:
             self._connection.execute(
                 _LOST_AT, {"attempt_id": attempt_id, "boot": uptime.boot, "seconds": uptime.seconds}
             )
-            return self._change(batch, Event.ANSWER_LOST, at, attempt_id, message)
+            changed = self._change(batch, Event.ANSWER_LOST, at, attempt_id, message)
+            self._step(MirrorStep.DOUBTED, changed)
+            return changed
 
     def found(self, batch: Batch, attempt_id: int, task_id: str, at: str) -> Batch:
         """IN_DOUBT → SUBMITTED: the task of an attempt whose answer was lost is adopted."""
@@ -209,19 +213,25 @@ class Writer:
             return self._change(batch, Event.SEND_AGAIN, at, None)
 
     def task_failed(self, batch: Batch, at: str, *, message: str) -> Batch:
-        """SUBMITTED → FAILED: the task ended in failure, or the API no longer knows it."""
+        """SUBMITTED → FAILED: the task ended in failure, or the API no longer knows it. Its values stay wanted."""
         with self.together():
-            return self._change(batch, Event.TASK_FAILED, at, None, message, message=message)
+            changed = self._change(batch, Event.TASK_FAILED, at, None, message, message=message, wanted=True)
+            self._step(MirrorStep.DOUBTED, changed)
+            return changed
 
     def let_go(self, batch: Batch, at: str, *, message: str) -> Batch:
         """SUBMITTED or IN_DOUBT → ABANDONED: nobody waits for it any more. Whether it is applied is not known."""
         with self.together():
-            return self._change(batch, Event.LET_GO, at, None, message, message=message)
+            changed = self._change(batch, Event.LET_GO, at, None, message, message=message, wanted=True)
+            self._step(MirrorStep.DOUBTED, changed)
+            return changed
 
     def late_end(self, batch: Batch, at: str, *, message: str) -> Batch:
         """ABANDONED → ENDED_LATE: it was seen to have ended, or to be gone, after it was let go of."""
         with self.together():
-            return self._change(batch, Event.SEEN_ENDED, at, None, message, message=message)
+            changed = self._change(batch, Event.SEEN_ENDED, at, None, message, message=message)
+            self._step(MirrorStep.DOUBTED, changed)
+            return changed
 
     def learn_reach(self, job_id: int, reach: Mapping[str, object]) -> None:
         """Remember how many codes a key value of this job selects."""
@@ -285,9 +295,9 @@ class Writer:
                 },
             )
 
-    def _make_current(self, batch: Batch) -> None:
-        """Let the batch's values (but those with an outcome of their own) become current when the transaction ends."""
-        self._becoming_current.append((batch.job_id, batch.first_item_id, batch.first_item_id + batch.size - 1))
+    def _step(self, step: MirrorStep, batch: Batch) -> None:
+        """Let the end of a batch change what is known of its values, when the transaction ends."""
+        self._steps[step].append((batch.space_id, batch.first_item_id, batch.first_item_id + batch.size - 1))
 
     def _split(self, parent: Batch, pieces: Sequence[Piece], at: str) -> list[Batch]:
         """Let the values of `parent` go on in one new batch per piece. Items are copied: history is never changed."""
@@ -299,7 +309,10 @@ class Writer:
                 .values(
                     run_id=parent.run_id,
                     job_id=parent.job_id,
+                    space_id=parent.space_id,
                     parent_id=parent.id,
+                    campaign=parent.campaign,
+                    unique_key=parent.unique,
                     kind=piece.kind.value,
                     state=State.PLANNED.value,
                     payload_id=parent.payload_id if piece.kind == "async" else None,
@@ -312,11 +325,19 @@ class Writer:
             ).scalar_one()
             self._connection.execute(
                 text(
-                    "INSERT INTO items (id, batch_id, key, payload_id, source_id, line) "
-                    "SELECT :first + j.key, :child, i.key, i.payload_id, i.source_id, i.line "
+                    "INSERT INTO items (id, batch_id, key, payload_id, source_id, line, before_id) "
+                    "SELECT :first + j.key, :child, i.key, i.payload_id, i.source_id, i.line, i.before_id "
                     "FROM json_each(:ids) j CROSS JOIN items i ON i.id = j.value ORDER BY j.key"
                 ),
                 {"first": first, "child": child_id, "ids": json.dumps(piece.item_ids)},
+            )
+            self._connection.execute(
+                text(
+                    "INSERT INTO item_origins (item_id, source_id, line, fields) "
+                    "SELECT :first + j.key, o.source_id, o.line, o.fields "
+                    "FROM json_each(:ids) j CROSS JOIN item_origins o ON o.item_id = j.value"
+                ),
+                {"first": first, "ids": json.dumps(piece.item_ids)},
             )
             children.append(read_batch(self._connection, child_id))
         return children

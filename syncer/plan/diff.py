@@ -1,27 +1,28 @@
 """What the ledger knows against what the files say: which keys are new, changed, unchanged, or held.
 
-The ledger's side comes as blocks of columns, streamed past; the files' side is the sorted hashes of `KeyGroups`. The
-ledger's own payload ids stand for data: one list translates the plan's payload numbers into them, so no data is
-compared.
+The ledger's side comes as blocks of columns, streamed past; the files' side is the sorted hashes of `KeyGroups`. What
+earlier plans want and no row names is *carried*: judged as rows are. The order: known, open and wanted blocks, in any
+order; then `settle`, once; then everything else may be asked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from syncer.arrow import numbers
-from syncer.model import CarriedBlock, KnownBlock, Rejection, shown_key
-from syncer.plan.keys import KeyGroups, group_keys
+from syncer.model import Errand, KnownBlock, Origins, Rejection, WantedBlock, shown_key
+from syncer.plan.merging import Merger, OlderWords
+from syncer.plan.states import SAME, Deltas, EmptyBook, KeyStates, PictureBook
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
-    import pyarrow as pa
 
+    from syncer.plan.keys import KeyGroups
     from syncer.plan.records import Records
 
 CONFLICT_CODE = "E210"
@@ -42,24 +43,70 @@ class Standing(IntEnum):
     CONFLICT = 4
 
 
+class Side:
+    """Some distinct keys with what is wanted for them, judged: the rows of the files, or the carried values."""
+
+    def __init__(self, keys: pa.LargeStringArray) -> None:
+        self.keys = keys
+        self.states = KeyStates(keys)
+        empty = np.zeros(0, np.int32)
+        self.wanted: npt.NDArray[np.int32] = empty
+        """Per group, the number of the payload that is wanted: older words under the row's."""
+        self.send: npt.NDArray[np.int32] = empty
+        """Per group, the number of the payload that has to be sent; `SAME`: none."""
+        self.overwrites: npt.NDArray[np.bool_] = empty.astype(bool)
+        self.known: npt.NDArray[np.bool_] = self.overwrites
+        self.absent: npt.NDArray[np.bool_] = self.overwrites
+        self.origins: Origins | None = None
+
+    def judge(self, deltas: Deltas, book: PictureBook) -> None:
+        """Work out what has to be sent, once everything is known and wanted."""
+        self.send, self.overwrites = deltas.of(self.states.picture, self.wanted)
+        self.known, self.absent = self.states.kinds(book)
+
+
+class Carried(Side):
+    """Values that earlier plans want and no row names: their newest words, and where these came from."""
+
+    def __init__(self, blocks: Sequence[tuple[WantedBlock, npt.NDArray[np.int32]]]) -> None:
+        super().__init__(pa.concat_arrays([block.keys for block, _ in blocks]))
+        payload = np.concatenate([numbers_ for _, numbers_ in blocks])
+        columns = [np.concatenate([getattr(block, name) for block, _ in blocks]) for name in ("source_ids", "lines")]
+        rows = OlderWords(self.states.groups.of_rows().astype(np.int64), payload, *columns)
+        newest, ranks = rows.newest_first()
+        heads = newest.taken(np.flatnonzero(ranks == 0))
+        self.older = newest.taken(np.flatnonzero(ranks > 0))
+        self.wanted, self.source_id, self.line = heads.payload.copy(), heads.source_id, heads.line
+        self.errands: list[Errand] = list(dict.fromkeys(block.errand for block, _ in blocks))
+        of_row = np.concatenate([np.full(len(block.keys), self.errands.index(block.errand)) for block, _ in blocks])
+        order = np.lexsort((-rows.source_id, rows.group))
+        self.errand = of_row[order][np.append(True, np.diff(rows.group[order]) > 0)[: len(order)]]
+
+
 class Diff:
-    """Compares the records of a run with the ledger, block by block; then `verdicts` says what each key is.
+    """Compares the records of a run with the ledger, block by block.
 
     ``ledger_ids[n]`` is the ledger's id of payload *n*, -1 when the ledger has never seen that data.
     """
 
-    def __init__(self, records: Records, ledger_ids: npt.NDArray[np.int64]) -> None:
+    def __init__(self, records: Records, ledger_ids: npt.NDArray[np.int64], book: PictureBook | None = None) -> None:
         self.records = records
-        self.groups: KeyGroups = group_keys(records.keys)
-        self._ledger_ids = ledger_ids
-        self._known = np.zeros(len(self.groups), bool)
-        self._same = np.zeros(len(self.groups), bool)
-        self._held = np.zeros(len(self.groups), bool)
+        self.rows = Side(records.keys)
+        self.carried: Carried | None = None
+        self._book = book or EmptyBook()
+        self._deltas = Deltas(records.payloads, ledger_ids, self._book)
+        self._merger = Merger(records.payloads)
         self._conflict = self._find_conflicts()
-        self.carried: list[CarriedBlock] = []
+        self._older: list[OlderWords] = []
+        self._left: list[tuple[WantedBlock, npt.NDArray[np.int32]]] = []
         self.absent: list[pa.LargeStringArray] | None = None
         """The known keys that no row names, in blocks; None where they were not seen, or are too many."""
         self._absent_keys = 0
+
+    @property
+    def groups(self) -> KeyGroups:
+        """The distinct keys of the rows."""
+        return self.rows.states.groups
 
     def _find_conflicts(self) -> npt.NDArray[np.bool_]:
         conflict = np.zeros(len(self.groups), bool)
@@ -71,13 +118,8 @@ class Diff:
         return conflict
 
     def see_known(self, block: KnownBlock) -> None:
-        """Take a block of the ledger's current state."""
-        found = self.groups.find(block.keys)
-        hits = found >= 0
-        groups = found[hits]
-        self._known[groups] = True
-        planned_ids = self._ledger_ids[self.records.payload[self.groups.leaders[groups]]]
-        self._same[groups] = planned_ids == block.payload_ids[hits]
+        """Take a block of the mirror."""
+        hits = self.rows.states.see_known(block)
         if block.of_all and self._absent_keys <= ABSENT_MAX:
             self._see_absent(block, np.flatnonzero(~hits))
 
@@ -93,43 +135,73 @@ class Diff:
 
     def see_open(self, keys: pa.LargeStringArray) -> None:
         """Take keys whose earlier batch may still reach the API: their rows are held back."""
-        found = self.groups.find(keys)
-        self._held[found[found >= 0]] = True
+        self.rows.states.see_open(keys)
 
-    def see_unsent(self, block: CarriedBlock) -> None:
-        """Take values of earlier unsent batches: those that no valid row names are carried into this plan."""
+    def see_wanted(self, block: WantedBlock, texts: Callable[[Iterable[int]], dict[int, str]]) -> None:
+        """Take values that earlier plans want; ``texts`` gives their data. What a valid row names anew is dropped.
+
+        A key whose rows contradict each other is not sent from this file; the earlier, valid data still is.
+        """
+        payloads = self.records.payloads
+        ids, of_row = np.unique(block.payload_ids, return_inverse=True)
+        data = texts(ids.tolist())
+        payload = np.array([payloads.number(data[one]) for one in ids.tolist()], np.int32)[of_row]
         found = self.groups.find(block.keys)
-        absent = np.flatnonzero(found < 0)
-        # A key whose rows contradict each other is not sent from this file; the earlier, valid data still is.
-        contradicted = np.flatnonzero((found >= 0) & self._conflict[found]) if len(self.groups) else absent[:0]
-        rows = np.union1d(absent, contradicted)
+        named = np.flatnonzero((found >= 0) & ~self._conflict[found]) if len(self.groups) else found[:0]
+        newer = self.records.payload[self.groups.leaders[found[named]]]
+        stays = named[~self._merger.covered(payload[named], newer)]
+        if len(stays):
+            self._older.append(OlderWords(found[stays], payload[stays], block.source_ids[stays], block.lines[stays]))
+        left = np.ones(len(found), bool)
+        left[named] = False
+        rows = np.flatnonzero(left)
         if len(rows):
-            self.carried.append(
-                CarriedBlock(
-                    block.keys.take(numbers(rows)),
-                    block.payload_ids[rows],
-                    block.source_ids[rows],
-                    block.lines[rows],
-                )
-            )
+            columns = (block.payload_ids[rows], block.source_ids[rows], block.lines[rows])
+            self._left.append((WantedBlock(block.keys.take(numbers(rows)), *columns, block.errand), payload[rows]))
+
+    def carry(self) -> Carried | None:
+        """Return the values that no row names; the ledger's known and open blocks of them are to be shown to it."""
+        self.carried = Carried(self._left) if self._left else None
+        return self.carried
+
+    def settle(self) -> None:
+        """Lay the rows over older words and work out what has to be sent: everything was seen."""
+        self.rows.wanted = self.records.payload[self.groups.leaders]
+        self.rows.origins = self._merger.lay_over(OlderWords.joined(self._older), self.rows.wanted)
+        self.rows.judge(self._deltas, self._book)
+        if self.carried is not None:
+            self.carried.origins = self._merger.lay_over(self.carried.older, self.carried.wanted)
+            self.carried.judge(self._deltas, self._book)
+
+    def store_pictures(self, stored: Callable[[npt.NDArray[np.int32]], npt.NDArray[np.int32]]) -> None:
+        """Go over to the numbers under which the ledger has the pictures, once nobody asks for their content."""
+        for side in (self.rows, self.carried):
+            if side is not None:
+                side.states.picture = stored(side.states.picture)
 
     def verdicts(self) -> npt.NDArray[np.uint8]:
         """Return the `Standing` of each key group."""
         verdicts = np.full(len(self.groups), Standing.NEW, np.uint8)
-        verdicts[self._known] = Standing.CHANGED
-        verdicts[self._same] = Standing.UNCHANGED
-        verdicts[self._held] = Standing.HELD
+        verdicts[self.rows.known] = Standing.CHANGED
+        verdicts[self.rows.send == SAME] = Standing.UNCHANGED
+        verdicts[self.rows.states.held] = Standing.HELD
         verdicts[self._conflict] = Standing.CONFLICT
         return verdicts
 
     def new_leaders(self) -> npt.NDArray[np.int32]:
-        """Return the first row of each key that the ledger has no confirmed state for, and no open batch."""
-        return self.groups.leaders[~self._known & ~self._held]
+        """Return the first row of each key of which nothing is known, and that no open batch holds."""
+        return self.groups.leaders[~self.rows.known & ~self.rows.states.held]
 
     @property
     def known_keys(self) -> int:
-        """How many of the files' keys the ledger has a confirmed state for."""
-        return int(self._known.sum())
+        """How many of the files' keys the ledger knows a field of."""
+        return int(self.rows.known.sum())
+
+    @property
+    def overwritten(self) -> npt.NDArray[np.bool_]:
+        """Which of the files' keys would get another value in a field that is known."""
+        overwritten: npt.NDArray[np.bool_] = self.rows.overwrites & (self.verdicts() == Standing.CHANGED)
+        return overwritten
 
     def conflicts(self, names: Sequence[str]) -> list[Rejection]:
         """Reject every row of each key that stands with different data; each message names all its lines."""

@@ -7,9 +7,7 @@ their payload, never the data.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from json.encoder import encode_basestring as _quoted
 from typing import TYPE_CHECKING
 
@@ -17,23 +15,13 @@ import numpy as np
 
 from syncer.arrow import as_numpy
 from syncer.arrow import numbers as as_arrow
+from syncer.mirror.words import fingerprint
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-FINGERPRINT_BYTES = 16
 FOLDED_MAX = 1 << 62
-
-
-def canonical(data: Mapping[str, str]) -> str:
-    """Write SCM data in its one canonical form: ``{"a":"1","b":"2"}``."""
-    return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-
-
-def fingerprint(canonical_data: str) -> str:
-    """Return the 32 hex digits that stand for a canonical form."""
-    return hashlib.sha256(canonical_data.encode()).hexdigest()[: 2 * FINGERPRINT_BYTES]
 
 
 class Payloads:
@@ -57,6 +45,10 @@ class Payloads:
             number = self._numbers[canonical_data] = len(self.data)
             self.data.append(canonical_data)
         return number
+
+    def known_number(self, canonical_data: str) -> int | None:
+        """Return the number of a canonical form; None when it has none."""
+        return self._numbers.get(canonical_data)
 
     def fingerprints(self) -> list[str]:
         """Return the fingerprints of all payloads, by number."""

@@ -6,6 +6,7 @@ no time.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,15 +14,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncer.arrow import as_numpy, numbers
-from syncer.model import KEY_SEPARATOR, Items, Mode, Plan, RowCounts
+from syncer.mirror.words import fields_of
+from syncer.model import KEY_SEPARATOR, Batches, Errand, Items, Mode, Origins, Plan, RowCounts
 from syncer.plan.batching import batch, batch_composite
-from syncer.plan.diff import Diff, Standing
+from syncer.plan.diff import Carried, Diff, Side, Standing
 from syncer.plan.ordering import key_order
+from syncer.plan.states import SAME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
+
+    from syncer.plan.payloads import Payloads
+
+
+class Send(StrEnum):
+    """How much of a row is sent."""
+
+    CHANGES = "changes"
+    """The fields that are not known to hold the row's value."""
+    ROW = "row"
+    """The whole row, when any of its fields is not known to hold the row's value."""
+    ALL = "all"
+    """The whole row, of unchanged rows too."""
 
 
 def make_plan(
@@ -31,69 +47,155 @@ def make_plan(
     fields: tuple[str, ...],
     mode: Mode,
     names: Sequence[str],
-    carried_data: Mapping[int, str],
-    force: bool = False,
+    own: Errand | None = None,
+    send: Send = Send.CHANGES,
 ) -> Plan:
-    """Turn a finished comparison into a plan.
+    """Turn a settled comparison into a plan.
 
-    ``names`` are the files' names, by position, for messages. ``carried_data`` maps the ledger's payload ids of
-    carried values to their canonical data. ``force`` sends unchanged values too.
+    ``names`` are the files' names, by position, for messages; ``own`` is the errand of the run that has the plan.
     """
     verdicts = diff.verdicts()
-    wanted = (verdicts == Standing.NEW) | (verdicts == Standing.CHANGED)
-    if force:
-        wanted |= verdicts == Standing.UNCHANGED
-    chosen = np.zeros(len(diff.records.keys), bool)
-    chosen[diff.groups.leaders[wanted]] = True
-    items = _with_carried(diff, _of_rows(diff, np.flatnonzero(chosen).astype(np.int32)), carried_data)
-    items = _reordered(items, key_order(items.texts, items.rows))
-    if len(key) == 1:
-        batches = batch(items.payload, mode)
-    else:
-        batches = batch_composite(items.payload, _key_codes(items.texts.take(numbers(items.rows)), len(key)))
+    sides = _Sides(diff, verdicts, send, own)
+    order = key_order(sides.items.texts, sides.items.rows)
+    items = _reordered(sides.items, order)
+    apart = sides.apart if order is None else sides.apart[order]
+    batches, errand_of, minimum = _batched(items, apart, len(key), mode)
     conflicts = diff.conflicts(names)
+    payloads = diff.records.payloads
     return Plan(
         key=key,
         fields=fields,
         mode=mode,
         rows=_count(diff, verdicts, len(conflicts)),
-        payloads=diff.records.payloads.data,
-        fingerprints=diff.records.payloads.fingerprints(),
+        payloads=payloads.data,
+        fingerprints=payloads.fingerprints(),
         items=_reordered(items, batches.order),
         batches=batches,
         rejections=tuple(sorted((*diff.records.rejections, *conflicts), key=lambda r: (r.source, r.line))),
         known_keys=diff.known_keys,
+        wishes=sides.wishes,
+        origins=sides.origins,
+        errands=sides.errands,
+        errand_of=errand_of,
+        changes=_changes(items.payload, payloads),
+        overwritten=int(diff.overwritten.sum()),
+        minimum_updates=minimum,
     )
 
 
-def _of_rows(diff: Diff, rows: npt.NDArray[np.int32]) -> Items:
-    records = diff.records
-    return Items(records.keys, rows, records.payload[rows], records.source[rows].astype(np.int32), records.line[rows])
+class _Sides:
+    """The rows of the files and the carried values, as one: what is sent now, and what has to wait."""
+
+    def __init__(self, diff: Diff, verdicts: npt.NDArray[np.uint8], send: Send, own: Errand | None) -> None:
+        rows, carried = diff.rows, diff.carried
+        wanted = (verdicts == Standing.NEW) | (verdicts == Standing.CHANGED)
+        if send is Send.ALL:
+            wanted |= verdicts == Standing.UNCHANGED
+        sent = rows.send if send is Send.CHANGES else rows.wanted
+        records = diff.records
+        self.texts = records.keys if carried is None else pa.concat_arrays([records.keys, carried.keys])
+        self._records = records
+        self._beyond = len(records.keys)
+        self.errands: tuple[Errand | None, ...] = (own,)
+        items, self.apart = self._of_rows(diff, np.flatnonzero(wanted), sent)
+        wishes, _ = self._of_rows(diff, np.flatnonzero(verdicts == Standing.HELD), rows.wanted)
+        origins = [] if rows.origins is None else [_placed(rows.origins, rows, 0)]
+        if carried is not None:
+            self.errands += tuple(errand for errand in carried.errands if errand != own)
+            held = carried.states.held
+            more, apart = self._of_carried(carried, np.flatnonzero(~held & (carried.send != SAME)), carried.send)
+            items, self.apart = _joined(items, more), np.concatenate([self.apart, apart])
+            wishes = _joined(wishes, self._of_carried(carried, np.flatnonzero(held), carried.wanted)[0])
+            origins += [] if carried.origins is None else [_placed(carried.origins, carried, self._beyond)]
+        self.items, self.wishes = items, wishes
+        self.origins = _as_one(origins)
+
+    def _of_rows(
+        self, diff: Diff, groups: npt.NDArray[np.int64], payload: npt.NDArray[np.int32]
+    ) -> tuple[Items, npt.NDArray[np.int64]]:
+        """Return the chosen keys of the files in the order of their first rows, and what keeps each apart."""
+        leaders, records = diff.groups.leaders[groups], self._records
+        order = np.argsort(leaders, kind="stable")
+        groups, rows = groups[order], leaders[order]
+        source = records.source[rows].astype(np.int32)
+        before = diff.rows.states.picture[groups]
+        items = Items(self.texts, rows, payload[groups], source, records.line[rows], before)
+        return items, diff.rows.absent[groups].astype(np.int64)
+
+    def _of_carried(
+        self, carried: Carried, groups: npt.NDArray[np.int64], payload: npt.NDArray[np.int32]
+    ) -> tuple[Items, npt.NDArray[np.int64]]:
+        rows = (carried.states.groups.leaders[groups] + self._beyond).astype(np.int32)
+        source = -carried.source_id[groups].astype(np.int32)
+        before = carried.states.picture[groups]
+        items = Items(self.texts, rows, payload[groups], source, carried.line[groups], before)
+        errand = np.array([self.errands.index(one) for one in carried.errands], np.int64)[carried.errand[groups]]
+        return items, 2 * errand + carried.absent[groups]
+
+
+def _joined(left: Items, right: Items) -> Items:
+    if not len(right):
+        return left
+    columns = ("rows", "payload", "source", "line", "before")
+    return Items(left.texts, *(np.concatenate([getattr(left, n), getattr(right, n)]) for n in columns))
+
+
+def _placed(origins: Origins, side: Side, beyond: int) -> Origins:
+    """Return origins with the keys' places in the texts of the plan, in place of their groups."""
+    rows = side.states.groups.leaders[origins.row].astype(np.int64) + beyond
+    return Origins(rows, origins.source_id, origins.line, origins.fields, origins.names)
+
+
+def _as_one(parts: Sequence[Origins]) -> Origins:
+    """Join origins that share one list of names."""
+    empty = np.zeros(0, np.int64)
+    if not parts:
+        return Origins(empty, empty, empty, empty, ())
+    columns = ("row", "source_id", "line", "fields")
+    row, source_id, line, fields = (np.concatenate([getattr(part, name) for part in parts]) for name in columns)
+    return Origins(row, source_id, line, fields, parts[0].names)
+
+
+def _batched(
+    items: Items, apart: npt.NDArray[np.int64], columns: int, mode: Mode
+) -> tuple[Batches, npt.NDArray[np.int64], int]:
+    """Group items into calls; items that differ in `apart` travel apart. Returns each call's errand and the minimum."""
+    whole = _calls(items, columns, mode)
+    kinds = np.unique(apart)
+    if len(kinds) <= 1:
+        errand = int(kinds[0]) // 2 if len(kinds) else 0
+        return whole, np.full(len(whole), errand, np.int64), len(whole)
+    parts, errands = [], []
+    for kind in kinds.tolist():
+        places = np.flatnonzero(apart == kind)
+        part = _calls(_reordered(items, places), columns, mode)
+        parts.append(Batches(places[part.order], part.sizes, part.is_async, part.payload, part.varying))
+        errands.append(np.full(len(part), kind // 2, np.int64))
+    joined = (np.concatenate([getattr(part, name) for part in parts]) for name in Batches.__slots__)
+    return Batches(*joined), np.concatenate(errands), len(whole)
+
+
+def _calls(items: Items, columns: int, mode: Mode) -> Batches:
+    if columns == 1:
+        return batch(items.payload, mode)
+    return batch_composite(items.payload, _key_codes(items.texts.take(numbers(items.rows)), columns))
+
+
+def _changes(payload: npt.NDArray[np.int32], payloads: Payloads) -> dict[str, int]:
+    """Count, per field, the values that get it."""
+    counts: dict[str, int] = {}
+    numbers_, values = np.unique(payload, return_counts=True)
+    for number, count in zip(numbers_.tolist(), values.tolist(), strict=True):
+        for field in fields_of(payloads.data[number]):
+            counts[field] = counts.get(field, 0) + count
+    return dict(sorted(counts.items()))
 
 
 def _reordered(items: Items, order: npt.NDArray[np.int64] | npt.NDArray[np.int32] | None) -> Items:
-    if order is None or (order[1:] > order[:-1]).all():  # as they are: nothing has to be moved
+    if order is None or (len(order) == len(items) and (order[1:] > order[:-1]).all()):  # as they are
         return items
-    return Items(items.texts, items.rows[order], items.payload[order], items.source[order], items.line[order])
-
-
-def _with_carried(diff: Diff, items: Items, data: Mapping[int, str]) -> Items:
-    """Append the values that earlier runs left unsent and that no row of these files names."""
-    if not diff.carried:
-        return items
-    payloads = diff.records.payloads
-    new_numbers = {payload_id: payloads.number(text) for payload_id, text in data.items()}
-    texts = pa.concat_arrays([items.texts, *(block.keys for block in diff.carried)])
-    ids = np.concatenate([block.payload_ids for block in diff.carried])
-    distinct, inverse = np.unique(ids, return_inverse=True)
-    payload = np.array([new_numbers[int(payload_id)] for payload_id in distinct], np.int32)[inverse]
-    return Items(
-        texts,
-        np.concatenate([items.rows, np.arange(len(items.texts), len(texts), dtype=np.int32)]),
-        np.concatenate([items.payload, payload]),
-        np.concatenate([items.source, *(-block.source_ids.astype(np.int32) for block in diff.carried)]),
-        np.concatenate([items.line, *(block.lines for block in diff.carried)]),
-    )
+    columns = ("rows", "payload", "source", "line", "before")
+    return Items(items.texts, *(getattr(items, name)[order] for name in columns))
 
 
 def _key_codes(keys: pa.LargeStringArray, columns: int) -> list[npt.NDArray[np.int64]]:

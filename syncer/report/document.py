@@ -41,6 +41,8 @@ def sync_document(result: SyncResult) -> dict[str, Any]:
         "notes": list(result.notes),
         "earlier_in_doubt": result.earlier_in_doubt,
         "earlier": {bucket.value: result.earlier.get(bucket, 0) for bucket in (Bucket.UNMATCHED, Bucket.REJECTED)},
+        "fields": dict(result.fields),
+        "waiting": result.waiting,
         "error": error_document(result.error) if result.error else None,
     }
     if result.command == "plan" or result.rejections:

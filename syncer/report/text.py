@@ -274,17 +274,34 @@ def history_text(entries: Sequence[HistoryEntry]) -> RenderableType:
         return Text("nothing was ever sent or planned for this value")
     table = _table("run", "file and line", "data", "sent", "batch", "task", "outcome")
     for entry in entries:
-        mark = " (the current state)" if entry.confirmed_now else ""
+        mark = " (known to be held)" if entry.confirmed_now else ""
         table.add_row(
             str(entry.run_id),
-            cell(f"{entry.file}:{entry.line}"),
-            cell(entry.data),
+            Text("\n").join(map(cell, [f"{entry.file}:{entry.line}", *_other_origins(entry)])),
+            Text("\n").join(map(cell, _old_to_new(entry))),
             (entry.sent_at or "never")[:19].replace("T", " "),
             f"{entry.batch_id} {entry.kind}",
             cell(entry.task_id or ""),
             cell(f"{entry.outcome}{mark}{': ' + entry.message if entry.message else ''}"),
         )
     return Group(Text(inert(f"{entries[0].job}: {shown_key(entries[0].key)}"), "bold"), table)
+
+
+def _old_to_new(entry: HistoryEntry) -> list[str]:
+    """Return the fields of an upload, old → new. ``?``: it was uncertain; no old value: it was never heard of."""
+    words = []
+    for field, new in json.loads(entry.data).items():
+        old = entry.before.get(field)
+        was = "" if field not in entry.before else f"{'?' if old is None else json.dumps(old, ensure_ascii=False)} → "
+        words.append(f"{field}: {was}{json.dumps(new, ensure_ascii=False)}")
+    return words
+
+
+def _other_origins(entry: HistoryEntry) -> list[str]:
+    return [
+        f"{', '.join(map(str, origin['fields']))}: {origin['file']}:{origin['line']}"  # type: ignore[call-overload]
+        for origin in entry.origins
+    ]
 
 
 def _table(*columns: str) -> Table:

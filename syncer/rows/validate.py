@@ -49,17 +49,17 @@ Rule = Callable[[str], tuple[str | None, str | None, str]]
 class Validator:
     """Checks rows of files whose headers name the same columns, in any order.
 
-    ``keys`` are the key columns' SCM names, ``fields`` the SCM fields in the order of their names; ``wanted`` the
-    header names that are read at all; ``notes`` says what was decided about other columns.
+    ``keys`` are the key columns' SCM names, sorted; ``fields`` the SCM fields in the order of their names; ``wanted``
+    the header names that are read at all; ``notes`` says what was decided about other columns.
     """
 
     def __init__(self, rules: RowRules, header: Sequence[str], file: str) -> None:
         columns = read_columns(rules, header, file)
         self.notes = columns.notes
         self.wanted = columns.wanted
-        self.keys = tuple(one.scm for one in columns.keys)
+        self._keys = sorted(columns.keys, key=lambda one: one.scm)  # a code space is a set of columns
+        self.keys = tuple(one.scm for one in self._keys)
         self.fields = tuple(sorted([*(one.scm for one in columns.fields), *rules.constants]))
-        self._keys = columns.keys
         self._transformations = {one.scm: one for one in columns.fields}
         of_fields = {scm: rules.fields.get(scm, FieldRule()) for scm in self.fields}
         self._rules = {scm: make_rule(scm, rule, rules.blank) for scm, rule in of_fields.items()}

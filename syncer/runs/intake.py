@@ -16,12 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.arrow import texts
-from syncer.errors import ConfigError
 from syncer.guards.export import PAST_RUNS, ColumnWatch, Guards, Past, Tonight, check
-from syncer.model import UNIQUE_KEYS, Mode, Plan, SourceInfo
+from syncer.mirror.picture import PRODUCT
+from syncer.model import UNIQUE_KEYS, Errand, Mode, Plan, SourceInfo
 from syncer.plan.diff import Diff
-from syncer.plan.planner import make_plan
+from syncer.plan.planner import Send, make_plan
 from syncer.plan.records import Gatherer, Records, without_payloads
 
 if TYPE_CHECKING:
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
     from syncer.rows.changes import ChangeWatch, FieldChanges
     from syncer.rows.validate import Validator
     from syncer.source import Source
-
-PRODUCT = "product"
-"""The SCM key that gives a code its product, by SKU or id (docs/api.md, "Special SCM fields")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +90,39 @@ def check_products(records: Records, vet: ProductCheck, named: set[str]) -> tupl
     return without_payloads(records, unwanted), vetted.notes
 
 
-def compare(records: Records, ledger: Ledger | None, job: Job | None, fields: Sequence[str]) -> Diff:
-    """Compare the records (of `fields`) with what the ledger knows of the job; without a ledger or a job: nothing."""
+def compare(records: Records, ledger: Ledger | None, job: Job | None) -> Diff:
+    """Compare the records with what the ledger knows of the job's code space; without a ledger or a job, nothing."""
     if ledger is None or job is None:
-        return Diff(records, np.full(len(records.payloads), -1, np.int64))
-    diff = Diff(records, ledger.payload_ids(records.payloads.fingerprints()))
-    for block in ledger.known(job, records.keys):
-        diff.see_known(block)
-    for keys in ledger.open_keys(job, fields):
-        diff.see_open(keys)
-    for unsent in ledger.unsent(job, fields):
-        diff.see_unsent(unsent)
+        diff = Diff(records, np.full(len(records.payloads), -1, np.int64))
+        diff.settle()
+        return diff
+    with ledger.knowledge(job.space_id) as knowledge:
+        diff = Diff(records, ledger.payload_ids(records.payloads.fingerprints()), knowledge)
+        for block in knowledge.known(records.keys):
+            diff.see_known(block)
+        for keys in knowledge.open_keys():
+            diff.see_open(keys)
+        for wanted in knowledge.wanted():
+            diff.see_wanted(wanted, knowledge.texts)
+        carried = diff.carry()
+        if carried is not None:
+            for block in knowledge.known(carried.keys):
+                carried.states.see_known(block)
+            for keys in knowledge.open_keys():
+                carried.states.see_open(keys)
+        diff.settle()
+        diff.store_pictures(knowledge.stored)
     return diff
+
+
+def plan_waiting(ledger: Ledger, *, at: str) -> None:
+    """Plan what earlier runs want and could not send, or sent in vain, without any file; not what still waits."""
+    for run in ledger.waiting_runs():
+        diff = compare(Gatherer(()).records(), ledger, run.job)
+        own = Errand(run.job.id, run.campaign, run.unique)
+        plan = make_plan(diff, key=run.job.key, fields=run.job.fields, mode=Mode(run.mode), names=(), own=own)
+        if len(plan.items) or len(plan.wishes) != ledger.waiting(run.job.space_id):
+            ledger.store_plan(run, plan, (), at=at)
 
 
 def plan_files(
@@ -115,7 +132,8 @@ def plan_files(
     job: Job | None,
     *,
     mode: Mode,
-    force: bool,
+    send: Send,
+    own: Errand | None,
     guards: Guards,
     approve: bool,
     observe: Callable[[int], None],
@@ -128,16 +146,15 @@ def plan_files(
     notes: tuple[str, ...] = ()
     if vet is not None and named is not None:
         records, notes = check_products(records, vet, named)
-    diff = compare(records, ledger, job, validator.fields)
-    carried = sorted({int(payload_id) for block in diff.carried for payload_id in np.unique(block.payload_ids)})
+    diff = compare(records, ledger, job)
     plan = make_plan(
         diff,
         key=validator.keys,
         fields=validator.fields,
         mode=mode,
         names=[source.name for source in sources],
-        carried_data=ledger.payload_data(carried) if ledger is not None and carried else {},
-        force=force,
+        own=own,
+        send=send,
     )
     infos = tuple(replace(source.info, varied=watch.varied()) for source in sources)
     tonight = Tonight(diff, plan, infos, watch)
@@ -172,30 +189,23 @@ def related(jobs: Sequence[Job], job: Job, fields: Sequence[str]) -> list[int]:
 
 def _held(ledger: Ledger, job: Job, keys: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return what is known of a few keys, field by field."""
-    wanted, ids = set(keys), dict[str, int]()
-    for block in ledger.known(job, texts(sorted(wanted))):
-        for key, payload_id in zip(block.keys.to_pylist(), block.payload_ids.tolist(), strict=True):
-            if key in wanted:
-                ids[key] = payload_id
-    data = ledger.payload_data(sorted(set(ids.values())))
-    return {key: json.loads(data[payload_id]) for key, payload_id in ids.items()}
+    with ledger.knowledge(job.space_id) as knowledge:
+        return {key: json.loads(picture.known) for key, picture in knowledge.view(keys).items()}
 
 
-def refuse_shared_fields(job_name: str, validator: Validator, others: Sequence[Job], configured: Sequence[str]) -> None:
-    """Raise `ConfigError` when another configured job writes one of the same fields with the same key.
-
-    The ledger could not know which of the two wrote last.
-    """
+def shared_field_notes(
+    job_name: str, validator: Validator, others: Sequence[Job], configured: Sequence[str]
+) -> tuple[str, ...]:
+    """Say which other configured jobs write the same fields by the same key: of two rows the newer one counts."""
+    notes = []
     for other in others:
-        if other.name == job_name or other.name not in configured or other.key != validator.keys:
-            continue
         shared = sorted(set(other.fields) & set(validator.fields))
-        if shared:
-            raise ConfigError(
-                f"jobs {job_name!r} and {other.name!r} both write {', '.join(shared)} by {', '.join(validator.keys)}: "
-                "the ledger could not know which of them wrote last",
-                next="give the field to one of the two jobs in config.toml ([jobs.<name>.columns])",
+        if other.name != job_name and other.name in configured and other.key == validator.keys and shared:
+            notes.append(
+                f"job {other.name!r} writes {', '.join(shared)} by {', '.join(validator.keys)} too: "
+                "whichever file was synced last counts"
             )
+    return tuple(notes)
 
 
 def is_unique(declared: bool | None, keys: Sequence[str]) -> bool:

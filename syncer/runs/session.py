@@ -126,6 +126,7 @@ class Session:
             seconds=Seconds(self.plan_s, self._send_s, self._clock.monotonic_s() - self._started_s),
             concerns=(*(concern for one in results for concern in one.concerns), *told),
             earlier=earlier,
+            waiting=sum(map(ledger.waiting, {run.job.space_id for run in (self._run, *self._others)})),
             earlier_in_doubt=sum(batch.size for batch in open_batches if batch.run_id not in mine),
             error=self.error,
         )
@@ -145,6 +146,7 @@ class Session:
             requests=Requests(minimum_updates=run.minimum_updates),
             discarded_fields=tuple(sorted({*run.discarded_fields, *context.evidence.discarded})),
             concerns=tuple(Concern(*concern) for concern in ledger.concerns(run.id)),
+            waiting=ledger.waiting(run.job.space_id),
         )
 
 

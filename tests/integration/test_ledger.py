@@ -7,9 +7,8 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 
-import numpy as np
-import pyarrow as pa
 import pytest
+from plans import plan_of
 
 from syncer.errors import IllegalTransitionError, LedgerBusyError, StaleStateError, UsageError
 from syncer.ledger.check import backup
@@ -17,40 +16,12 @@ from syncer.ledger.database import wal_is_safe
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.writer import Piece
 from syncer.lifecycle.batch import Bucket, State
-from syncer.model import Batches, Dialect, Items, Kind, Mode, Plan, RowCounts, SourceInfo
-from syncer.plan.payloads import fingerprint
+from syncer.model import Dialect, Kind, SourceInfo
 from syncer.process.clock import Uptime
 
 AT = "2026-11-20T05:00:00.000Z"
 UPTIME = Uptime("a boot", 7.0)
 SOURCE = SourceInfo("a.csv", "0" * 64, 10, 4, Dialect("utf-8", ",", '"'), ("k", "f"))
-
-
-def plan_of(keys, payload='{"f":"1"}', asynchronous=True):
-    count = len(keys)
-    items = Items(
-        pa.array(keys, pa.large_string()), np.arange(count, dtype=np.int32), np.zeros(count, np.int32),
-        np.zeros(count, np.int32), np.arange(2, 2 + count),
-    )  # fmt: skip
-    batches = Batches(
-        np.arange(count),
-        np.array([count]),
-        np.array([asynchronous]),
-        np.array([0 if asynchronous else -1]),
-        np.zeros(1, np.int64),
-    )
-    return Plan(
-        ("k",),
-        ("f",),
-        Mode.AUTO,
-        RowCounts(read=count, new=count),
-        [payload],
-        [fingerprint(payload)],
-        items,
-        batches,
-        (),
-        0,
-    )
 
 
 @pytest.fixture
@@ -67,9 +38,13 @@ def begin(ledger, keys=("K1", "K2", "K3", "K4"), **plan):
     return run, ledger.writer(run.id), batch
 
 
-def current(ledger):
+def known(ledger):
+    """What the mirror knows of every key: the known fields, and the batch that said so."""
     with ledger.transaction() as connection:
-        return dict(connection.exec_driver_sql("SELECT key, batch_id FROM current").fetchall())
+        rows = connection.exec_driver_sql("SELECT key, batch_id FROM mirror").fetchall()
+    with ledger.knowledge(1) as knowledge:
+        pictures = knowledge.view([key for key, _ in rows])
+    return {key: batch for key, batch in rows if pictures[key].known != "{}"}
 
 
 EVENTS = {
@@ -124,14 +99,14 @@ def test_events_after_a_lost_answer_happen_once(ledger):
     assert ledger.problems() == []
 
 
-def test_current_state_advances_only_with_a_confirmation(ledger):
+def test_the_mirror_advances_only_with_a_confirmation(ledger):
     _, writer, batch = begin(ledger)
-    assert current(ledger) == {}
+    assert known(ledger) == {}
     sending, attempt = writer.start(batch, "ref", AT)
     submitted = writer.accepted(sending, attempt, "t", AT)
-    assert current(ledger) == {}
+    assert known(ledger) == {}
     writer.miscounted(submitted, 3, AT, message="m", unmatched=[batch.first_item_id + 1])
-    assert current(ledger) == dict.fromkeys(("K1", "K3", "K4"), batch.id)
+    assert known(ledger) == dict.fromkeys(("K1", "K3", "K4"), batch.id)
     counts = ledger.bucket_counts(batch.run_id)
     assert (counts[Bucket.CONFIRMED], counts[Bucket.UNMATCHED]) == (3, 1)
 
@@ -206,8 +181,12 @@ def test_check_finds_what_is_wrong(ledger):
     assert ledger.problems() == []
     for damage, words in (
         ("UPDATE batches SET size = 3", "not their size"),
-        ("INSERT INTO current VALUES (1, 'K9', 1, 1)", "no confirmed item explains"),
-        ("DELETE FROM current WHERE key = 'K1'", "without a current state"),
+        ("INSERT INTO mirror VALUES (1, 'K9', 1, 1)", "no item explains"),
+        ("UPDATE mirror SET picture = -7 WHERE key = 'K1'", "without their picture"),
+        ("DELETE FROM mirror WHERE key = 'K1'", "that the mirror does not have"),
+        ("UPDATE batches SET space_id = 9", "another code space"),
+        ("INSERT INTO item_origins VALUES (99, 1, 2, '[]')", "origins of no item"),
+        ("UPDATE batches SET kind = 'wish'", "wishes that were sent"),
         ("UPDATE batches SET state = 'planned'", "its events end in"),
         ("UPDATE batches SET unmatched = 1", "unmatched values"),
     ):

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
-import pyarrow as pa
 import pytest
+from plans import plan_of
 
 from syncer.ledger import plans
 from syncer.ledger.ledger import Ledger
-from syncer.model import Batches, Dialect, Items, Mode, Plan, RowCounts, SourceInfo
-from syncer.plan.payloads import fingerprint
+from syncer.model import Dialect, Mode, SourceInfo
 
 AT = "2026-11-20T05:00:00.000Z"
 SOURCE = SourceInfo("a.csv", "0" * 64, 10, 4, Dialect("utf-8", ",", '"'), ("k", "f"))
 PAYLOADS = [f'{{"f":"{number}"}}' for number in range(5)]
 
 
-def plan_of(keys, batch_of_key):
+def batched(keys, batch_of_key):
     """Every key in the batch that is named for it; the keys of a batch ascend."""
     order = np.lexsort((keys, batch_of_key))
-    count = len(keys)
-    items = Items(
-        pa.array(keys, pa.large_string()), order.astype(np.int32), np.array(batch_of_key, np.int32)[order],
-        np.zeros(count, np.int32), order + 2,
-    )  # fmt: skip
     sizes = np.bincount(batch_of_key)
-    numbers = np.arange(len(sizes))
-    batches = Batches(np.arange(count), sizes, np.ones(len(sizes), bool), numbers, np.zeros(len(sizes), np.int64))
-    fingerprints = [fingerprint(data) for data in PAYLOADS]
-    counts = RowCounts(read=count, new=count)
-    return Plan(("k",), ("f",), Mode.ASYNC, counts, PAYLOADS, fingerprints, items, batches, (), 0)
+    made = plan_of(keys, sizes=sizes, payloads=PAYLOADS, order=order)
+    batches = replace(made.batches, payload=np.arange(len(sizes)))
+    items = replace(made.items, payload=np.array(batch_of_key, np.int32)[order])
+    return replace(made, items=items, batches=batches, mode=Mode.ASYNC)
 
 
-SCATTERED = plan_of([f"K{number:03d}" for number in range(100)], [number % 5 for number in range(100)])
-IN_ORDER = plan_of([f"K{number:03d}" for number in range(100)], [number // 20 for number in range(100)])
+SCATTERED = batched([f"K{number:03d}" for number in range(100)], [number % 5 for number in range(100)])
+IN_ORDER = batched([f"K{number:03d}" for number in range(100)], [number // 20 for number in range(100)])
 
 
 def store(path, plan, least_items, monkeypatch):

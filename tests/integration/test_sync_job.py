@@ -317,4 +317,4 @@ def test_a_run_that_died_is_recorded_as_stopped(night):
         here.sync("a.csv")
         runs = here.run("status", "--json").document["runs"]
         assert [run["state"] for run in runs] == ["complete", "stopped"]
-        assert "without a word" in runs[1]["stopped_by"]
+        assert "died before" in runs[1]["stopped_by"]

@@ -35,7 +35,9 @@ def declared():
 
 def objects(database):
     rows = database.execute("SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE '%alembic%'").fetchall()
-    return {(kind, name): [] if sql is None else clauses(" ".join(sql.split())) for kind, name, sql in rows}
+    return {
+        (kind, name): [] if sql is None else clauses(" ".join(sql.replace('"', "").split())) for kind, name, sql in rows
+    }
 
 
 def clauses(sql):
@@ -82,11 +84,12 @@ def test_history_cannot_be_changed_through_any_door(tmp_path):
     with closing(sqlite3.connect(tmp_path / "l.db")) as database:
         database.execute("PRAGMA foreign_keys=OFF")
         database.execute("INSERT INTO payloads VALUES (1, 'f', '{}')")
-        database.execute("INSERT INTO items VALUES (1, 1, 'k', 1, 1, 1)")
+        database.execute("INSERT INTO items VALUES (1, 1, 'k', 1, 1, 1, 0)")
         database.execute("INSERT INTO outcomes VALUES (1, 'unmatched', '')")
         database.execute(
             "INSERT INTO events (id, at, run_id, batch_id, event, old_state, new_state) VALUES (1,'',1,1,'','','')"
         )
+        database.execute("INSERT INTO item_origins VALUES (1, 1, 2, '[]')")
         database.execute("INSERT INTO upload_codes VALUES ('ABCDEFGH', 1, 2, '{}')")
         database.execute("INSERT INTO upload_errors VALUES (1, 1, 'ABCDEFGH', 'duplicate_id_error', '')")
         database.execute(
@@ -151,11 +154,13 @@ def test_an_upgrade_from_0001_keeps_everything_and_leaves_a_backup(tmp_path):
     assert refused.value.next == "syncer ledger upgrade"
     done = upgrade_ledger(url, at=AT)
     assert (done.before, done.after, done.backup) == ("0001", SCHEMA_REVISION, tmp_path / "l.db.0001.backup")
-    for name, revision in ((path, SCHEMA_REVISION), (done.backup, "0001")):
-        with closing(sqlite3.connect(name)) as database:
-            assert database.execute("SELECT version_num FROM alembic_version").fetchone() == (revision,)
-            assert {table: database.execute(f"SELECT * FROM {table}").fetchall() for table in before} == before
+    with closing(sqlite3.connect(done.backup)) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        assert {table: database.execute(f"SELECT * FROM {table}").fetchall() for table in before} == before
     with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == (SCHEMA_REVISION,)
+        assert database.execute("SELECT * FROM runs").fetchall() == before["runs"]
+        assert database.execute("SELECT * FROM mirror").fetchall() == before["current"]
         assert objects(database) == declared()
     with Ledger.open_to_write(url, at=AT) as ledger:
         assert ledger.jobs()[0].name == "erp"

@@ -39,7 +39,8 @@ def diff_of(in_files, known, *, streamed):
     seen = list(known) if streamed else [key for key in known if key in set(in_files)]
     for begin in range(0, len(seen), 7):
         block = texts(seen[begin : begin + 7])
-        diff.see_known(KnownBlock(block, np.zeros(len(block), np.int64), of_all=streamed))
+        diff.see_known(KnownBlock(block, np.ones(len(block), np.int64), of_all=streamed))
+    diff.settle()
     return diff
 
 
@@ -49,9 +50,9 @@ def naive(known):
 
 @pytest.fixture(scope="module")
 def state():
-    """A connection to an empty current state."""
+    """A connection to an empty mirror."""
     engine = create_engine("sqlite://")
-    schema.metadata.create_all(engine, tables=[schema.current])
+    schema.metadata.create_all(engine, tables=[schema.mirror, schema.pictures])
     with engine.connect() as connection:
         yield connection
 
@@ -59,11 +60,11 @@ def state():
 @given(known=several_keys | composite_keys, wanted=several_keys | composite_keys)
 def test_the_ledger_finds_every_key_that_is_alike_and_no_other(state, known, wanted):
     with state.begin():
-        state.execute(schema.current.delete())
-        for job in (1, 2):  # of another job there are keys too
-            rows = [{"job_id": job, "key": key, "payload_id": 1, "batch_id": 1} for key in known[:: 3 - job]]
+        state.execute(schema.mirror.delete())
+        for space in (1, 2):  # of another code space there are keys too
+            rows = [{"space_id": space, "key": key, "picture": 1, "batch_id": 1} for key in known[:: 3 - space]]
             if rows:
-                state.execute(insert(schema.current), rows)
+                state.execute(insert(schema.mirror), rows)
         for key in [*wanted, *known]:
             found = past_runs.known_alike(state, 1, folded(key))
             assert sorted(found) == sorted(other for other in known[::2] if folded(other) == folded(key))
@@ -90,7 +91,8 @@ def test_too_many_known_keys_without_a_row_are_not_kept_and_the_new_keys_are_loo
     known = [f"K{number:07d}" for number in range(ABSENT_MAX + 2)]
     diff = diff_of(["k0000001", "other", known[2]], [], streamed=True)
     block = texts(known)
-    diff.see_known(KnownBlock(block, np.zeros(len(block), np.int64), of_all=True))
+    diff.see_known(KnownBlock(block, np.ones(len(block), np.int64), of_all=True))
+    diff.settle()
     assert diff.absent is None
     damage = keyguard.altered(diff, naive(known))
     assert (damage.count, damage.examples[0].right) == (1, "K0000001")

@@ -1,4 +1,4 @@
-"""Plans against a naive model: every row in exactly one bucket, every key judged as a dictionary would judge it."""
+"""Plans against a naive model: every row in exactly one bucket, every field judged as a dictionary would judge it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,29 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncer.model import CarriedBlock, KnownBlock, Mode, Rejection, ValidChunk
+from syncer.mirror.picture import Picture, may_move
+from syncer.mirror.words import canonical, fingerprint
+from syncer.model import Errand, KnownBlock, Mode, Rejection, ValidChunk, WantedBlock
 from syncer.plan.diff import CONFLICT_CODE, Diff, Standing
-from syncer.plan.payloads import Payloads, canonical, fingerprint
-from syncer.plan.planner import make_plan
+from syncer.plan.payloads import Payloads
+from syncer.plan.planner import Send, make_plan
 from syncer.plan.records import Gatherer
 
 names = st.sampled_from([f"K{n}" for n in range(9)])
 cells = st.sampled_from(["x", "y", "", None])
 rows = st.lists(st.tuples(names, cells, cells), max_size=25)
-states = st.dictionaries(names, st.tuples(cells, cells), max_size=9)
+data = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.sampled_from(["x", "y", ""]), max_size=3)
+pictures = st.builds(
+    lambda known, uncertain, refused, absent: Picture(
+        canonical({} if absent else {f: v for f, v in known.items() if f not in uncertain}),
+        tuple(sorted(uncertain)), tuple(sorted(refused - set(known))), absent,
+    ),
+    data, st.sets(st.sampled_from(["a", "b", "c"]), max_size=2), st.sets(st.sampled_from(["b", "c"]), max_size=1),
+    st.booleans(),
+)  # fmt: skip
+states = st.dictionaries(names, pictures, max_size=9)
+words = st.lists(st.tuples(names, data.filter(bool), st.integers(1, 4)), max_size=9, unique_by=lambda w: (w[0], w[2]))
+ERRAND = Errand(7, 3, False)
 
 
 def data_of(row):
@@ -36,75 +49,139 @@ def large(values):
     return pa.array(list(values), pa.large_string())
 
 
-def make(part, known, held, unsent, *, force=False):
+class Book:
+    """The ledger's side: numbers of its own for payloads and pictures."""
+
+    moves = staticmethod(may_move)
+
+    def __init__(self, known, wanted):
+        plain = {p.known for p in known.values() if p.is_plain and p.known != "{}"}
+        self.texts = dict(enumerate(sorted(plain | {canonical(d) for _, d, _ in wanted}), 10))
+        self.ids = {text: number for number, text in self.texts.items()}
+        self.numbers = {}
+        for number, picture in enumerate(set(known.values()), 1):
+            is_payload = picture.is_plain and picture.known != "{}"
+            self.numbers[picture] = self.ids[picture.known] if is_payload else -number
+
+    def pictures(self, numbers):
+        return {number: picture for picture, number in self.numbers.items() if number in set(numbers)}
+
+    def payloads(self, ids):
+        return {number: self.texts[number] for number in ids}
+
+
+def make(part, known, held, wanted, *, send=Send.CHANGES):
     gatherer = Gatherer(("a", "b"))
     half = len(part) // 2
     gatherer.add(chunk(0, part[:half], 2))
     gatherer.add(chunk(1, part[half:], 2))
     records = gatherer.records()
-    # The ledger's side: its own ids, in an order of its own.
-    texts = sorted({canonical(data_of(row)) for row in [*known.values(), *unsent.values()]})
-    ids = {text: 10 + place for place, text in enumerate(texts)}
-    ledger_ids = np.array([ids.get(text, -1) for text in records.payloads.data], np.int64)
-    diff = Diff(records, ledger_ids)
-    diff.see_known(KnownBlock(large(known), np.array([ids[canonical(data_of(v))] for v in known.values()], np.int64)))
+    book = Book(known, wanted)
+    ledger_ids = np.array([book.ids.get(text, -1) for text in records.payloads.data], np.int64)
+    diff = Diff(records, ledger_ids, book)
+    mirror = KnownBlock(large(known), np.array([book.numbers[p] for p in known.values()], np.int64))
+    diff.see_known(mirror)
     diff.see_open(large(held))
-    left = {key: row for key, row in unsent.items() if key not in held}
-    zeros = np.full(len(left), 5, np.int64)
-    diff.see_unsent(
-        CarriedBlock(large(left), np.array([ids[canonical(data_of(v))] for v in left.values()], np.int64), zeros, zeros)
-    )
-    carried = {place: text for text, place in ids.items()}
-    plan = make_plan(
-        diff, key=("k",), fields=("a", "b"), mode=Mode.AUTO, names=["f", "g"], carried_data=carried, force=force
-    )
-    return plan, diff, left
+    for begin in range(0, len(wanted), 3):
+        block = wanted[begin : begin + 3]
+        columns = ([book.ids[canonical(d)] for _, d, _ in block], [s for *_, s in block], [s + 100 for *_, s in block])
+        arrays = (np.array(column, np.int64) for column in columns)
+        diff.see_wanted(WantedBlock(large(key for key, *_ in block), *arrays, ERRAND), book.payloads)
+    carried = diff.carry()
+    if carried is not None:
+        carried.states.see_known(mirror)
+        carried.states.see_open(large(held))
+    diff.settle()
+    plan = make_plan(diff, key=("k",), fields=("a", "b"), mode=Mode.AUTO, names=["f", "g"], send=send)
+    return plan, diff
 
 
-@given(part=rows, known=states, held=st.sets(names, max_size=3), unsent=states, force=st.booleans())
-def test_every_key_is_judged_as_a_dictionary_would_and_the_buckets_sum(part, known, held, unsent, force):
-    plan, diff, left = make(part, known, held, unsent, force=force)
+def as_sent(items, plan):
+    found = zip(items.keys(0, len(items)), items.payload.tolist(), strict=True)
+    return {key: json.loads(plan.payloads[payload]) for key, payload in found}
+
+
+@given(part=rows, known=states, held=st.sets(names, max_size=3), wanted=words, send=st.sampled_from(Send))
+def test_every_field_is_judged_as_a_dictionary_would_and_the_buckets_sum(part, known, held, wanted, send):
+    plan, diff = make(part, known, held, wanted, send=send)
     given_data = {}
     for key, *row in part:
         given_data.setdefault(key, set()).add(canonical(data_of(row)))
-    expected, send = {}, {}
-    for key, found in given_data.items():
-        (text, *others) = found
-        if others:
+    older = {}
+    for key, said, _ in sorted(wanted, key=lambda word: word[2]):
+        older[key] = {**older.get(key, {}), **said}
+    expected, sent, waiting = {}, {}, {}
+    for key in given_data.keys() | older.keys():
+        row = [json.loads(text) for text in given_data.get(key, ())]
+        picture = known.get(key, Picture())
+        holds = json.loads(picture.known)
+        conflict = len(row) > 1
+        whole = {**older.get(key, {}), **(row[0] if len(row) == 1 else {})}
+        if conflict:
             expected[key] = Standing.CONFLICT
-        elif key in held:
-            expected[key] = Standing.HELD
-        elif key in known:
-            same = canonical(data_of(known[key])) == text
-            expected[key] = Standing.UNCHANGED if same else Standing.CHANGED
-        else:
-            expected[key] = Standing.NEW
-        if expected[key] in {Standing.NEW, Standing.CHANGED} or (force and expected[key] is Standing.UNCHANGED):
-            send[key] = text
-    for key, row in left.items():
-        if expected.get(key, Standing.CONFLICT) is Standing.CONFLICT:
-            send[key] = canonical(data_of(row))
+        if (not row or conflict) and key not in older:
+            continue
+        unknown = {f: v for f, v in whole.items() if holds.get(f, 0) != v and f not in picture.refused}
+        if row and not conflict:
+            standing = Standing.CHANGED if holds else Standing.NEW
+            expected[key] = Standing.HELD if key in held else standing if unknown else Standing.UNCHANGED
+        if key in held:
+            waiting[key] = whole
+        elif row and not conflict and send is not Send.CHANGES:
+            if unknown or send is Send.ALL:
+                sent[key] = whole
+        elif unknown:
+            sent[key] = unknown
     judged = {
         diff.records.keys[int(leader)].as_py(): Standing(v)
         for leader, v in zip(diff.groups.leaders, diff.verdicts(), strict=True)
     }
     assert judged == expected
-    planned = {
-        key: plan.payloads[payload]
-        for key, payload in zip(plan.items.keys(0, len(plan.items)), plan.items.payload, strict=True)
-    }
-    assert planned == send
-    assert len(plan.items) == len(send) == plan.batches.sizes.sum()
+    assert as_sent(plan.items, plan) == sent
+    assert as_sent(plan.wishes, plan) == waiting
+    assert len(plan.items) == len(sent) == plan.batches.sizes.sum()
     counts = plan.rows
     assert counts.read == len(part) + 2
     assert (
         counts.read == counts.new + counts.changed + counts.unchanged + counts.duplicate + counts.invalid + counts.held
     )
+    assert plan.changes == {f: n for f in "abc" if (n := sum(f in found for found in sent.values()))}
+    check_origins(plan, diff, given_data, wanted)
+
+
+def check_origins(plan, diff, given_data, wanted):
+    """Every field of every item has the file and line of the newest word about it."""
+    origins = {}
+    for place in range(len(plan.origins)):
+        key = plan.items.texts[int(plan.origins.row[place])].as_py()
+        for field in plan.origins.names[int(plan.origins.fields[place])]:
+            origins[key, field] = int(plan.origins.source_id[place])
+    for items in (plan.items, plan.wishes):
+        for place, key in enumerate(items.keys(0, len(items))):
+            for field in json.loads(plan.payloads[items.payload[place]]):
+                said = [source for name, said, source in wanted if name == key and field in said]
+                row = given_data.get(key, ())
+                of_row = len(row) == 1 and field in json.loads(next(iter(row)))
+                assert origins.get((key, field), -1 if of_row else -int(items.source[place])) == (
+                    -1 if of_row else max(said)
+                )
+
+
+@given(known=states, wanted=words)
+def test_values_that_matched_nothing_travel_apart_and_errands_are_kept(known, wanted):
+    plan, _ = make([], known, set(), wanted)
+    begin = 0
+    for size, errand in zip(plan.batches.sizes.tolist(), plan.errand_of.tolist(), strict=True):
+        keys = plan.items.keys(begin, begin + size)
+        begin += size
+        assert plan.errands[errand] == ERRAND
+        assert len({known.get(key, Picture()).absent for key in keys}) == 1
+    assert plan.minimum_updates <= len(plan.batches)
 
 
 @given(part=rows)
 def test_conflicting_rows_are_all_rejected_and_each_message_names_them_all(part):
-    plan, _, _ = make(part, {}, set(), {})
+    plan, _ = make(part, {}, set(), [])
     by_key = {}
     for key, *row in part:
         by_key.setdefault(key, []).append(canonical(data_of(row)))
@@ -118,19 +195,11 @@ def test_conflicting_rows_are_all_rejected_and_each_message_names_them_all(part)
 
 @given(part=rows, known=states)
 def test_a_plan_is_deterministic_and_payloads_are_written_once(part, known):
-    first, second = make(part, known, set(), {})[0], make(part, known, set(), {})[0]
+    first, second = make(part, known, set(), [])[0], make(part, known, set(), [])[0]
     assert first.items.keys(0, len(first.items)) == second.items.keys(0, len(second.items))
     assert first.items.payload.tolist() == second.items.payload.tolist()
     assert first.batches.sizes.tolist() == second.batches.sizes.tolist()
     assert len(set(first.fingerprints)) == len(first.payloads)
-
-
-@given(data=st.dictionaries(st.text(max_size=3), st.text(max_size=5), max_size=4))
-def test_a_fingerprint_ignores_the_order_of_columns_and_nothing_else(data):
-    backwards = dict(reversed(list(data.items())))
-    assert fingerprint(canonical(data)) == fingerprint(canonical(backwards))
-    assert json.loads(canonical(data)) == data
-    assert fingerprint(canonical({**data, "new": "1"})) != fingerprint(canonical(data))
 
 
 def test_payload_numbers_follow_the_first_appearance():
@@ -138,3 +207,11 @@ def test_payload_numbers_follow_the_first_appearance():
     field = pa.array(["b", "a", "b", None]).dictionary_encode()
     assert payloads.encode(("f",), (field,), 4).tolist() == [0, 1, 0, 2]
     assert payloads.data == ['{"f":"b"}', '{"f":"a"}', "{}"]
+
+
+@given(said=st.dictionaries(st.text(max_size=3), st.text(max_size=5), max_size=4))
+def test_a_fingerprint_ignores_the_order_of_columns_and_nothing_else(said):
+    backwards = dict(reversed(list(said.items())))
+    assert fingerprint(canonical(said)) == fingerprint(canonical(backwards))
+    assert json.loads(canonical(said)) == said
+    assert fingerprint(canonical({**said, "new": "1"})) != fingerprint(canonical(said))

@@ -17,9 +17,10 @@ from syncer.execute.doubt import Doubt
 from syncer.execute.reconcile import ALL_APPLIED
 from syncer.ledger import schema as t
 from syncer.ledger import transitions as transitions_module
+from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.ledger import Ledger
+from syncer.ledger.mirror import MirrorStep
 from syncer.ledger.writer import Writer
-from syncer.plan.diff import Diff
 
 
 def send_before_commit(self, run_id, *, at, uptime):
@@ -33,9 +34,9 @@ _start = Writer.start
 
 
 def advance_on_send(self, batch, reference, at):
-    """The current state advances when a call is made, not when it is confirmed."""
+    """The mirror advances when a call is made, not when it is confirmed."""
     with self.together():
-        self._make_current(batch)
+        self._step(MirrorStep.CONFIRMED, batch)
         return _start(self, batch, reference, at)
 
 
@@ -85,8 +86,8 @@ MUTATIONS = {
     "advance the state on sending": (Writer, "start", advance_on_send),
     "repeat a POST in the transport": (SimulatedTransport, "call", repeat_posts),
     "take a lost answer for not processed": (client_module, "classify", hopeful),
-    "do not hold values of open batches": (Diff, "see_open", lambda self, keys: None),
-    "forget what was never sent": (Diff, "see_unsent", lambda self, block: None),
+    "do not hold values of open batches": (Knowledge, "open_keys", lambda self: iter(())),
+    "forget what was never sent": (Knowledge, "wanted", lambda self: iter(())),
     "trust any count of a task": (watch_module, "judge_count", trusting),
     "trust any sync answer": (send_module, "judge_named", trusting),
     "send newer data before a lost call is surely over": (schedule_module.Schedule, "quarantine", lambda *_: 0.0),

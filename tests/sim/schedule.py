@@ -12,8 +12,8 @@ from sim.ledgers import AFTER_COMMIT, fresh_database, open_ledger
 from sim.promises import (
     ViolationError,
     applied_ever,
-    check_confirmed,
     check_history,
+    check_known,
     check_nothing_lost,
     check_reach,
     check_run,
@@ -30,11 +30,11 @@ from syncer.execute.engine import Engine
 from syncer.lifecycle.batch import Bucket
 from syncer.model import Dialect, Mode, SourceInfo, ValidChunk
 from syncer.plan import batching
-from syncer.plan.diff import Diff
 from syncer.plan.planner import make_plan
 from syncer.plan.records import Gatherer
 from syncer.process.clock import utc_text
 from syncer.process.signals import Interrupt
+from syncer.runs.intake import compare
 
 SETTINGS = EngineSettings(settle_s=30.0, poll_s=2.0, task_timeout_s=120.0, give_up_after_s=600.0, max_reach_factor=0.0)
 RUNS_MAX = 60
@@ -191,11 +191,15 @@ class Schedule:
         self.api.advance(self.clock.now_s)
         check_server(self.api.world)
         check_reach(applied_ever(self.api.world, self.key), self.asked)
+        check_nothing_lost(self.database, self.held(), self.rows)
+        check_history(self.database, self.api.sent)
+
+    def held(self):
+        """What the server holds for every key value: one entry per code."""
         held = {}
         for code in self.api.world.codes:
             held.setdefault(code.fields[self.key], set()).add(code.fields.get("m"))
-        check_nothing_lost(self.database, held, self.rows)
-        check_history(self.database, self.api.sent)
+        return held
 
     def one_run(self, rows, *, resume=False):
         """Run the program once, on a file or to `resume`; return its exit code, None when it died."""
@@ -215,10 +219,10 @@ class Schedule:
                     raise ViolationError(f"one process alone: {error}") from error
                 died = str(error)  # what the other one did to its calls is not overwritten
         finally:  # only now are the dead process's frames gone, with all that they held open
-            ledger.connection.close()
             if self.database.in_transaction:
                 self.database.rollback()
-        check_confirmed(self.database, applied_ever(self.api.world, self.key))
+        check_known(ledger, self.held())
+        ledger.connection.close()
         self.outcome.digest = self.api.digest.hexdigest()
         self.outcome.trace.append(f"{self.clock.now_s:.3f} {f'died {died}' if died else f'exit {code}'}")
         if died:
@@ -260,7 +264,7 @@ class Schedule:
         self.discarded = bool(context.evidence.discarded)
         if self.discarded and not self.discards:
             raise ViolationError(f"{sorted(context.evidence.discarded)} were taken, and called discarded")
-        if self.discards and context.evidence.sent and not self.discarded:
+        if "gone" in context.evidence.sent and not self.discarded:
             raise ViolationError("a field was discarded, and nobody said so")
         code = 0 if fine and not held and not self.discarded else 3 if error is None else error.status
         context.writer.end_run(run.id, at, state="x", exit_code=code, error=None, discarded_fields=())
@@ -278,21 +282,8 @@ class Schedule:
         columns = (cells, pa.array(["x"] * len(rows), pa.string()).dictionary_encode())[: len(self.fields)]
         gatherer.add(ValidChunk(0, len(rows), (keys,), columns, np.arange(2, 2 + len(rows), dtype=np.int64), ()))
         records = gatherer.records()
-        diff = Diff(records, ledger.payload_ids(records.payloads.fingerprints()))
-        for block in ledger.known(run.job, records.keys):
-            diff.see_known(block)
-        for block in ledger.open_keys(run.job):
-            diff.see_open(block)
-        for block in ledger.unsent(run.job):
-            diff.see_unsent(block)
-        carried = sorted({int(i) for block in diff.carried for i in block.payload_ids})
         plan = make_plan(
-            diff,
-            key=(self.key,),
-            fields=self.fields,
-            mode=Mode.AUTO,
-            names=["f"],
-            carried_data=ledger.payload_data(carried),
+            compare(records, ledger, run.job), key=(self.key,), fields=self.fields, mode=Mode.AUTO, names=["f"]
         )
         source = SourceInfo("f", "0", 1, len(rows), Dialect("utf-8", ",", ""), (self.key, *self.fields))
         try:

@@ -162,10 +162,10 @@ def values_of(upload):
     """Yield the key values that an upload names, each with what it says of the field."""
     if "items" in upload:
         for item in upload["items"]:
-            yield item[upload["data_key"]], item["m"]
+            yield item[upload["data_key"]], item.get("m")
     else:  # of several columns, one varies at most
         for values in itertools.product(*upload["constraints"].values()):
-            yield KEY_SEPARATOR.join(values), upload["scm_data"]["m"]
+            yield KEY_SEPARATOR.join(values), upload["scm_data"].get("m")
 
 
 class SimulatedTransport:

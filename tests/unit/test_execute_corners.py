@@ -9,9 +9,8 @@ import itertools
 import json
 from types import SimpleNamespace
 
-import numpy as np
-import pyarrow as pa
 import pytest
+from plans import plan_of
 from sim.ledgers import fresh_database, open_ledger
 from sim.schedule import SETTINGS
 from sim.world import Chances, Fate, SimulatedApi, SimulatedLanes, SimulatedTransport, VirtualClock
@@ -31,8 +30,7 @@ from syncer.execute.lanes import ThreadLanes
 from syncer.execute.reconcile import Reach
 from syncer.ledger.values import Item
 from syncer.lifecycle.batch import Bucket, State
-from syncer.model import KEY_SEPARATOR, Batches, Dialect, Items, Mode, Plan, RowCounts, SourceInfo
-from syncer.plan.payloads import fingerprint
+from syncer.model import KEY_SEPARATOR, Dialect, SourceInfo
 from syncer.process.clock import SystemClock, Uptime, utc_text
 from syncer.process.signals import Interrupt
 from syncer.products.check import CheckedProducts, by_copy
@@ -107,20 +105,14 @@ class Scene:
 
     def plan(self, *batches):
         """Store a plan: per batch its keys, and the place of the varying column (-1: a sync batch)."""
-        keys = [key for keys, _ in batches for key in keys]
-        sizes = np.array([len(keys) for keys, _ in batches])
-        payload, count = '{"m":"1"}', len(keys)
-        items = Items(
-            pa.array(keys, pa.large_string()), np.arange(count, dtype=np.int32), np.zeros(count, np.int32),
-            np.zeros(count, np.int32), np.arange(2, 2 + count),
-        )  # fmt: skip
-        varying = np.array([place for _, place in batches])
-        payloads = np.where(varying >= 0, 0, -1)
-        made = Batches(np.arange(count), sizes, varying >= 0, payloads, np.maximum(varying, 0))
-        plan = Plan(
-            self.key, ("m",), Mode.AUTO, RowCounts(read=count, new=count), [payload], [fingerprint(payload)],
-            items, made, (), 0,
-        )  # fmt: skip
+        plan = plan_of(
+            [key for keys, _ in batches for key in keys],
+            sizes=[len(keys) for keys, _ in batches],
+            varying=[place for _, place in batches],
+            payloads=['{"m":"1"}'],
+            key=self.key,
+            fields=("m",),
+        )
         self.ledger.store_plan(self.run, plan, [SOURCE], at=utc_text(self.clock.wall_s()))
 
     def counts(self):
@@ -345,7 +337,7 @@ def test_a_list_that_is_cut_short_says_nothing_of_the_tasks_it_does_not_show():
 
 
 def pairs(*numbers):
-    return [f"A{KEY_SEPARATOR}{n}" for n in numbers]
+    return [f"{n}{KEY_SEPARATOR}A" for n in numbers]
 
 
 def boxed(numbers, each=1):
@@ -353,16 +345,16 @@ def boxed(numbers, each=1):
 
 
 def test_an_odd_count_of_a_composite_key_is_halved_until_the_missing_pair_is_found():
-    scene = Scene(boxed([0, 1, 2, 4, 5]), key=("lot", "box"), unique=True)
-    scene.plan((pairs(0, 1, 2, 3, 4, 5), 1))
+    scene = Scene(boxed([0, 1, 2, 4, 5]), key=("box", "lot"), unique=True)
+    scene.plan((pairs(0, 1, 2, 3, 4, 5), 0))
     assert scene.engine.send() is None
     assert scene.counts() == {"confirmed": 5, "unmatched": 1}
     assert scene.lanes.transport.paths.count(SYNC) == 0
 
 
 def test_a_multiple_proves_a_composite_key_whose_values_cannot_be_asked_for_by_name():
-    scene = Scene(boxed(range(3), each=4), key=("lot", "box"), unique=False)
-    scene.plan((pairs(0, 1, 2), 1))
+    scene = Scene(boxed(range(3), each=4), key=("box", "lot"), unique=False)
+    scene.plan((pairs(0, 1, 2), 0))
     assert scene.engine.send() is None
     assert scene.counts() == {"confirmed": 3}
     assert scene.context.reach(scene.run.job) == Reach(4.0, 4.0)
@@ -397,13 +389,13 @@ def test_a_batch_in_which_two_columns_vary_is_never_sent():
 
 def test_a_batch_that_reaches_far_more_than_ever_seen_stops_the_run_with_what_was_done_recorded():
     world = boxed([0, 1], each=2) + boxed([2, 3], each=50)
-    scene = Scene(world, key=("lot", "box"), unique=False)
+    scene = Scene(world, key=("box", "lot"), unique=False)
     settings = type(SETTINGS)(settle_s=30.0, poll_s=2.0, max_reach_factor=10.0)
     scene.begin(settings=settings)
-    scene.plan((pairs(0, 1), 1))
+    scene.plan((pairs(0, 1), 0))
     assert scene.engine.send() is None
     scene.begin(settings=settings)
-    scene.plan((pairs(2), 1), (pairs(3), 1))
+    scene.plan((pairs(2), 0), (pairs(3), 0))
     error = scene.engine.send()
     assert isinstance(error, GuardError)
     assert "50.0 each" in str(error)

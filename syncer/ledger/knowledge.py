@@ -1,0 +1,190 @@
+"""What the ledger knows of a code space when a plan is made: pictures under their stamps, open keys, wanted values.
+
+The one place where stamps and open batches are laid over the mirror: the plan, the audit and the simulator's oracle all
+ask here. What always holds: nothing is written; a field that a stamp or an open batch may have changed is never known.
+
+Numbers of pictures that a stamp lies over stand for themselves and the stamps (`Knowledge.pictures` resolves both);
+they exist in memory alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from syncer.ledger.bulk import key_blocks, key_look_ups, raw_cursor, state_blocks
+from syncer.ledger.mirror import stamps_of, under_stamps
+from syncer.ledger.pictures import moves_of, payload_texts, read_pictures
+from syncer.lifecycle.batch import OPEN, State
+from syncer.mirror.picture import UNHEARD_OF, Picture, doubted
+from syncer.mirror.words import fields_of, only, without
+from syncer.model import Errand, KnownBlock, WantedBlock
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+    from sqlalchemy import Connection
+
+# SQLite cannot know how long a json_each() is, and would rather scan the whole state: CROSS JOIN fixes the order.
+SCAN_FROM_KEYS = 50_000
+"""With at least this many rows in the files, reading the whole mirror beats looking each key up."""
+STAMPED = 1 << 30
+"""Numbers below minus this stand for a picture and the stamps over it."""
+_ITEMS = "FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1"
+_OPEN = f"{_ITEMS} WHERE b.space_id = ?1 AND NOT b.split AND b.state IN ({', '.join(repr(s.value) for s in OPEN)})"
+_IS_WANTED = f"b.space_id = ?1 AND NOT b.split AND (b.state = '{State.PLANNED.value}' OR b.wanted)"
+_WANTED = f"""SELECT i.key, i.payload_id, i.source_id, i.line {_ITEMS}
+    WHERE {_IS_WANTED} AND b.job_id = ?2 AND b.campaign IS ?3 AND b.unique_key = ?4"""
+_MERGED = "EXISTS (SELECT 1 FROM item_origins o WHERE o.item_id = i.id)"
+_LOOK_UP = "SELECT m.key, {columns} FROM json_each(?2) j CROSS JOIN mirror m ON m.space_id = ?1 AND m.key = j.value"
+
+
+class Knowledge:
+    """What one ledger knows of one code space. Use it inside one transaction: then it is of one moment."""
+
+    def __init__(self, connection: Connection, space_id: int) -> None:
+        self._connection = connection
+        self._space_id = space_id
+        self._stamps = stamps_of(connection, space_id)
+        self._stamped: dict[tuple[int, int], int] = {}
+        self._parts: dict[int, str] = {}
+        self.moves = moves_of(connection)
+
+    # ── known ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def known(self, keys: pa.LargeStringArray) -> Iterator[KnownBlock]:
+        """Stream the pictures of `keys` (or, when they are many, of all keys of the space)."""
+        columns = ("picture", "batch_id") if self._stamps else ("picture",)
+        if len(keys) >= SCAN_FROM_KEYS:
+            for block, numbers in state_blocks(self._connection, self._space_id, columns):
+                yield KnownBlock(block, self._under_stamps(*numbers), of_all=True)
+            return
+        statement = _LOOK_UP.format(columns=", ".join(f"m.{column}" for column in columns))
+        for block, numbers in key_look_ups(self._connection, statement, [self._space_id], keys):
+            yield KnownBlock(block, self._under_stamps(*numbers))
+
+    def _under_stamps(
+        self, pictures: npt.NDArray[np.int64], batch_ids: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.int64]:
+        """Give other numbers to the pictures of values that are older than a stamp of their space."""
+        if batch_ids is None:
+            return pictures
+        import numpy as np
+
+        batches, of_row = np.unique(batch_ids, return_inverse=True)
+        younger = self._younger_stamps(batches.tolist())
+        later = np.array([younger[batch] for batch in batches.tolist()], np.int64)[of_row]
+        for place in np.flatnonzero(later).tolist():
+            pair = int(pictures[place]), int(later[place])
+            pictures[place] = self._stamped.setdefault(pair, -STAMPED - 1 - len(self._stamped))
+        return pictures
+
+    def _younger_stamps(self, batches: Iterable[int]) -> dict[int, int]:
+        """Return how many stamps of the space are younger than what each batch confirmed."""
+        statement = "SELECT b.id, coalesce(b.settled, 0) FROM json_each(?) j CROSS JOIN batches b ON b.id = j.value"
+        places = raw_cursor(self._connection).execute(statement, (json.dumps(list(batches)),))
+        return {batch: sum(settled > place for settled, _ in self._stamps) for batch, place in places.fetchall()}
+
+    def pictures(self, numbers: Iterable[int]) -> dict[int, Picture]:
+        """Return pictures by the numbers that `known` gave for them."""
+        wanted = list(numbers)
+        if not self._stamped:
+            return read_pictures(self._connection, wanted)
+        pairs = {number: pair for pair, number in self._stamped.items()}
+        plain = {number: pairs.get(number, (number, 0)) for number in wanted}
+        found = read_pictures(self._connection, {number for number, _ in plain.values()})
+        return {asked: under_stamps(found[number], self._stamps, n) for asked, (number, n) in plain.items()}
+
+    def stored(self, numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Return the numbers under which the ledger itself has the pictures."""
+        if not self._stamped:
+            return numbers
+        import numpy as np
+
+        real = np.array([0, *(number for number, _ in self._stamped)], np.int32)
+        return np.where(numbers < -STAMPED, real[np.maximum(-numbers - STAMPED, 0)], numbers).astype(np.int32)
+
+    def view(self, keys: Iterable[str]) -> dict[str, Picture]:
+        """Return what is known of each key, with stamps and open batches laid over the mirror."""
+        wanted = set(keys)
+        statement = _LOOK_UP.format(columns="m.picture, m.batch_id")
+        chosen = json.dumps(sorted(wanted), ensure_ascii=False)
+        rows = raw_cursor(self._connection).execute(statement, (self._space_id, chosen)).fetchall()
+        pictures = read_pictures(self._connection, {picture for _, picture, _ in rows})
+        younger = self._younger_stamps({batch for *_, batch in rows}) if self._stamps else {}
+        found = {
+            key: under_stamps(pictures[picture], self._stamps, younger.get(batch, 0)) for key, picture, batch in rows
+        }
+        for key in wanted & self._open_texts.keys():
+            found[key] = doubted(found.get(key, UNHEARD_OF), self._open_texts[key], self.moves)
+        return found
+
+    @cached_property
+    def _open_texts(self) -> dict[str, str]:
+        """What open batches carry, by key."""
+        statement = f"SELECT i.key, p.data {_OPEN.replace(' WHERE', ' JOIN payloads p ON p.id = i.payload_id WHERE')}"
+        return dict(raw_cursor(self._connection).execute(statement, (self._space_id,)).fetchall())
+
+    # ── open and wanted ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def open_keys(self) -> Iterator[pa.LargeStringArray]:
+        """Stream the keys whose batch may have reached the API, or still may: their newer rows are held back."""
+        for block, _ in key_blocks(self._connection, f"SELECT i.key {_OPEN}", [self._space_id]):
+            yield block
+
+    def wanted(self) -> Iterator[WantedBlock]:
+        """Stream the newest words that are not known to be held, as earlier plans left them: whose errand each is too.
+
+        A key may stand more than once; the greater source is the newer word.
+        """
+        cursor = raw_cursor(self._connection)
+        errands = cursor.execute(
+            f"SELECT DISTINCT b.job_id, b.campaign, b.unique_key FROM batches b WHERE {_IS_WANTED} ORDER BY 1, 2, 3",
+            (self._space_id,),
+        ).fetchall()
+        merged = cursor.execute("SELECT EXISTS (SELECT 1 FROM item_origins)").fetchone()[0]
+        for job_id, campaign, unique in errands:
+            errand = Errand(job_id, campaign, bool(unique))
+            parameters = [self._space_id, *errands[errands.index((job_id, campaign, unique))]]
+            whole = f"{_WANTED} AND NOT {_MERGED}" if merged else _WANTED
+            for keys, (ids, source_ids, lines) in key_blocks(self._connection, whole, parameters):
+                yield WantedBlock(keys, ids, source_ids, lines, errand)
+            if merged:
+                yield from self._merged(parameters, errand)
+
+    def _merged(self, parameters: Sequence[object], errand: Errand) -> Iterator[WantedBlock]:
+        """Take apart what several files said of one value: each field keeps its own file and line."""
+        from syncer.arrow import texts as as_texts
+
+        cursor = raw_cursor(self._connection)
+        statement = _WANTED.replace("SELECT i.key", "SELECT i.id, i.key") + f" AND {_MERGED}"
+        rows: list[tuple[str, int, int, int]] = []
+        for item_id, key, payload_id, source_id, line in cursor.execute(statement, parameters).fetchall():
+            text = payload_texts(self._connection, [payload_id])[payload_id]
+            found = "SELECT source_id, line, fields FROM item_origins WHERE item_id = ?"
+            origins = [(s, n, json.loads(fields)) for s, n, fields in cursor.execute(found, (item_id,)).fetchall()]
+            older = {field for *_, fields in origins for field in fields}
+            parts = [(only(text, fields), source, number) for source, number, fields in origins]
+            parts.append((without(text, older), source_id, line))
+            rows += [(key, self._part(part), source, number) for part, source, number in parts if fields_of(part)]
+        if rows:
+            import numpy as np
+
+            keys, ids, sources, lines = zip(*rows, strict=True)
+            columns = (np.array(ids, np.int64), np.array(sources, np.int64), np.array(lines, np.int64))
+            yield WantedBlock(as_texts(keys), *columns, errand)
+
+    def _part(self, text: str) -> int:
+        number = -1 - len(self._parts)
+        self._parts[number] = text
+        return number
+
+    def texts(self, ids: Iterable[int]) -> dict[int, str]:
+        """Return the canonical texts of payloads by the ids that `wanted` gave for them."""
+        wanted = list(ids)
+        found = payload_texts(self._connection, [number for number in wanted if number > 0])
+        found.update((number, self._parts[number]) for number in wanted if number < 0)
+        return found

@@ -1,0 +1,94 @@
+"""Pictures and payloads by number: read, and written once per distinct content."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from syncer.ledger.bulk import insert_rows, raw_cursor
+from syncer.mirror.picture import UNHEARD_OF, Moves, Picture
+from syncer.mirror.words import NOTHING, fingerprint
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_PAYLOADS = "SELECT p.id, p.data FROM json_each(?) j CROSS JOIN payloads p ON p.id = j.value"
+_BY_FINGERPRINT = "SELECT p.data, p.id FROM json_each(?) j CROSS JOIN payloads p ON p.fingerprint = j.value"
+_PICTURES = """
+SELECT q.id, coalesce(p.data, '{}'), q.uncertain, q.refused, q.absent
+FROM json_each(?) j CROSS JOIN pictures q ON q.id = -j.value LEFT JOIN payloads p ON p.id = q.known_payload_id
+"""
+_PICTURE = "SELECT id FROM pictures WHERE known_payload_id = ? AND uncertain = ? AND refused = ? AND absent = ?"
+_NEW_PICTURE = "INSERT INTO pictures (known_payload_id, uncertain, refused, absent) VALUES (?, ?, ?, ?) RETURNING id"
+
+
+def payload_texts(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
+    """Return the canonical texts of payloads, by id."""
+    return dict(raw_cursor(connection).execute(_PAYLOADS, (json.dumps(list(ids)),)).fetchall())
+
+
+def read_pictures(connection: Connection, numbers: Iterable[int]) -> dict[int, Picture]:
+    """Return pictures by the numbers that the mirror has for them; 0 is that of a value it does not have."""
+    found = {0: UNHEARD_OF}
+    wanted = list(numbers)
+    plain = payload_texts(connection, [number for number in wanted if number > 0])
+    found.update((number, Picture(text)) for number, text in plain.items())
+    others = json.dumps([number for number in wanted if number < 0])
+    for picture_id, known, uncertain, refused, absent in raw_cursor(connection).execute(_PICTURES, (others,)):
+        found[-picture_id] = Picture(known, tuple(json.loads(uncertain)), tuple(json.loads(refused)), bool(absent))
+    return found
+
+
+def intern(connection: Connection, pictures: Iterable[Picture]) -> dict[Picture, int]:
+    """Return the mirror's numbers of pictures, giving a number to those that have none."""
+    distinct = set(pictures)
+    ids = payload_numbers(connection, {picture.known for picture in distinct if picture.known != NOTHING})
+    return {
+        picture: ids[picture.known]
+        if picture.is_plain and picture.known != NOTHING
+        else -_picture_number(connection, picture, ids.get(picture.known, 0))
+        for picture in sorted(distinct, key=lambda one: (one.known, one.uncertain, one.refused, one.absent))
+    }
+
+
+def payload_numbers(connection: Connection, texts: Iterable[str]) -> dict[str, int]:
+    """Return the ids of payloads by their canonical texts, storing those that are new."""
+    wanted = sorted(texts)
+    prints = [fingerprint(text) for text in wanted]
+    cursor = raw_cursor(connection)
+    ids = dict(cursor.execute(_BY_FINGERPRINT, (json.dumps(prints),)).fetchall())
+    first = cursor.execute("SELECT coalesce(max(id), 0) + 1 FROM payloads").fetchone()[0]
+    new = [(text, one) for text, one in zip(wanted, prints, strict=True) if text not in ids]
+    rows = [(number, one, text) for number, (text, one) in enumerate(new, first)]
+    insert_rows(connection, "payloads", ("id", "fingerprint", "data"), rows)
+    ids.update((text, number) for number, _, text in rows)
+    return ids
+
+
+def _picture_number(connection: Connection, picture: Picture, known_id: int) -> int:
+    lists = [json.dumps(fields, ensure_ascii=False) for fields in (picture.uncertain, picture.refused)]
+    content = (known_id, *lists, picture.absent)
+    cursor = raw_cursor(connection)
+    found = cursor.execute(_PICTURE, content).fetchone() or cursor.execute(_NEW_PICTURE, content).fetchone()
+    return int(found[0])
+
+
+def moves_of(connection: Connection) -> Moves:
+    """Return what tells whether a change of product may move a code, by what is known of the company's products."""
+    campaigns: dict[str, int | None] = {}
+
+    def campaign(product: str) -> int | None:
+        if product not in campaigns:
+            statement = "SELECT campaign FROM products WHERE sku = ?1 OR CAST(id AS TEXT) = ?1"
+            rows = set(raw_cursor(connection).execute(statement, (product,)).fetchall())
+            campaigns[product] = rows.pop()[0] if len(rows) == 1 else None
+        return campaigns[product]
+
+    def moves(old: str | None, new: str) -> bool:
+        if old == new:
+            return False
+        before, after = (None if old is None else campaign(old)), campaign(new)
+        return before is None or after is None or before != after
+
+    return moves

@@ -1,0 +1,1 @@
+"""What a server is known to hold, field by field: canonical texts, pictures, and how they change. Pure."""

@@ -1,0 +1,126 @@
+"""What one key value is known to hold, and how each end of a call changes that (design.md, rules 1 to 3).
+
+A field is *known* with a value, *uncertain* (something of ours may have changed it, or may yet), *refused* (sent, and
+not taken), or nothing was ever heard of it. Only a known field can be equal to what a row wants; all others that the
+row names are its *delta*. Nothing here remembers what was sent: only what the server said or showed.
+
+What always holds: no field is known and uncertain at once; an absent value knows nothing; a doubt never adds a known
+field. Pure: the ledger stores pictures, the plan compares with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from syncer.mirror.words import NOTHING, field_of, fields_of, laid_over, missing_words, only, text_of, without, words_of
+
+PRODUCT = "product"
+"""The SCM key that gives a code its product, by SKU or id (docs/api.md, "Special SCM fields")."""
+TOGETHER = frozenset({"activation_status", "blacklist_reason"})
+"""Fields that travel together: whether a server takes one without the other was never tried against any."""
+EVERY_FIELD = ""
+"""In place of a field's name in a stamp: all of them."""
+
+Moves = Callable[[str | None, str], bool]
+"""Tells whether a change of product (from None: it is not known) may move a code to another campaign."""
+
+
+def may_move(old: str | None, new: str) -> bool:
+    """Answer for a ledger that knows no products: any other product may stand in another campaign."""
+    return old != new
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What one key value holds as far as anybody knows. ``known`` is a canonical text, the lists are sorted.
+
+    ``absent``: no code had this value when it was last asked for.
+    """
+
+    known: str = NOTHING
+    uncertain: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    absent: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is nothing but known fields."""
+        return not self.uncertain and not self.refused and not self.absent
+
+
+UNHEARD_OF = Picture()
+"""Of a value that was never sent."""
+ABSENT = Picture(absent=True)
+"""Of a value that matched no code: nobody holds anything under it."""
+
+
+def product_of(text: str) -> str | None:
+    """Return the product that a canonical text names."""
+    for word in words_of(text):
+        if field_of(word) == PRODUCT:
+            return word.partition('":"')[2]
+    return None
+
+
+def moves_code(picture: Picture, sent: str, moves: Moves) -> bool:
+    """Tell whether data may move a code to a campaign that is not known to be the one it is in."""
+    if '"product":"' not in sent:  # a quick look: nearly all data names none
+        return False
+    new = product_of(sent)
+    return new is not None and moves(product_of(picture.known), new)
+
+
+def delta(picture: Picture, wanted: str, moves: Moves = may_move) -> str:
+    """Return what of `wanted` has to be sent: `NOTHING` when each of its fields is known and equal."""
+    missing = missing_words(picture.known, wanted)
+    if picture.refused:
+        missing = [word for word in missing if field_of(word) not in picture.refused]
+    if not missing:
+        return NOTHING
+    text = text_of(missing)
+    if len(text) == len(wanted):
+        return wanted
+    if moves_code(picture, text, moves):
+        return without(wanted, picture.refused) if picture.refused else wanted
+    if not TOGETHER.isdisjoint(fields_of(text)):
+        return only(wanted, {*fields_of(text), *TOGETHER})
+    return text
+
+
+def confirmed(before: Picture, sent: str, moves: Moves = may_move) -> Picture:
+    """Return the picture after the server said that it took `sent`."""
+    fields = frozenset(fields_of(sent))
+    known, uncertain = before.known, [field for field in before.uncertain if field not in fields]
+    if moves_code(before, sent, moves):  # what was not sent along may have stayed behind
+        uncertain = _sorted([*uncertain, *(field for field in fields_of(known) if field not in fields)])
+        known = NOTHING
+    return Picture(laid_over(known, sent), tuple(uncertain), tuple(f for f in before.refused if f not in fields))
+
+
+def doubted(before: Picture, sent: str, moves: Moves = may_move) -> Picture:
+    """Return the picture after `sent` may have been processed, and nobody knows how it ended."""
+    fields = {*fields_of(sent)}
+    if moves_code(before, sent, moves):
+        fields.update(fields_of(before.known))
+    return uncertain_in(before, fields)
+
+
+def uncertain_in(before: Picture, fields: Iterable[str]) -> Picture:
+    """Return the picture after some fields (`EVERY_FIELD`: all that are known) can no longer be relied on."""
+    chosen = frozenset(fields)
+    if EVERY_FIELD in chosen:
+        chosen = (chosen - {EVERY_FIELD}) | {*fields_of(before.known)}
+    return replace(before, known=without(before.known, chosen), uncertain=tuple(_sorted([*before.uncertain, *chosen])))
+
+
+def _sorted(fields: Iterable[str]) -> list[str]:
+    return sorted({*fields})
+
+
+def overwrites(picture: Picture, sent: str) -> bool:
+    """Tell whether data gives another value to a field that is known: what is uncertain or unheard of is no change."""
+    if picture.known == NOTHING:
+        return False
+    fields = {*fields_of(picture.known)}
+    return any(field_of(word) in fields for word in missing_words(picture.known, sent))

@@ -1,0 +1,81 @@
+"""Sets of SCM data as canonical texts, taken apart and put together without parsing them.
+
+A canonical text is flat, sorted JSON whose values are all texts: ``{"a":"1","b":"2"}``. Inside a name or a value every
+quote is escaped, so ``","`` stands between two fields and nowhere else, and ``":"`` after a name and nowhere else. So
+a *word* (one field with its value, as it stands between ``{"`` and ``"}``) is found by splitting, and a text holds a
+word exactly when it holds it between delimiters. That is several times faster than parsing, and just as exact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+
+FINGERPRINT_BYTES = 16
+NOTHING = "{}"
+"""The canonical text without a field."""
+
+
+def canonical(data: Mapping[str, str]) -> str:
+    """Write SCM data in its one canonical form: ``{"a":"1","b":"2"}``."""
+    return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def fingerprint(canonical_data: str) -> str:
+    """Return the 32 hex digits that stand for a canonical text."""
+    return hashlib.sha256(canonical_data.encode()).hexdigest()[: 2 * FINGERPRINT_BYTES]
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a canonical text, in its order."""
+    return [] if text == NOTHING else text[2:-2].split('","')
+
+
+def text_of(words: Iterable[str]) -> str:
+    """Return the canonical text of words that are in its order."""
+    inside = '","'.join(words)
+    return f'{{"{inside}"}}' if inside else NOTHING
+
+
+def field_of(word: str) -> str:
+    """Return the field that a word is about."""
+    name = word.partition('":"')[0]
+    return json.loads(f'"{name}"') if "\\" in name else name
+
+
+def fields_of(text: str) -> list[str]:
+    """Return the fields of a canonical text, in its order."""
+    return [field_of(word) for word in words_of(text)]
+
+
+def only(text: str, fields: Iterable[str]) -> str:
+    """Return of a canonical text what it says of some fields."""
+    chosen = frozenset(fields)
+    return text_of(word for word in words_of(text) if field_of(word) in chosen)
+
+
+def without(text: str, fields: Iterable[str]) -> str:
+    """Return of a canonical text what it says of all fields but some."""
+    left_out = frozenset(fields)
+    return text_of(word for word in words_of(text) if field_of(word) not in left_out)
+
+
+def laid_over(older: str, newer: str) -> str:
+    """Return what both texts say; of a field that both name, what the newer one says."""
+    if NOTHING in (newer, older):
+        return older if newer == NOTHING else newer
+    words = {field_of(word): word for word in words_of(older)}
+    fields = len(words)
+    words.update((field_of(word), word) for word in words_of(newer))
+    if len(words) == fields:  # no new field: the order is that of the older text
+        return text_of(words.values())
+    return text_of(words[field] for field in sorted(words))
+
+
+def missing_words(text: str, wanted: str) -> list[str]:
+    """Return the words of `wanted` that `text` does not hold."""
+    if text == NOTHING:
+        return words_of(wanted)
+    searched = f",{text[1:-1]},"
+    return [word for word in words_of(wanted) if f',"{word}",' not in searched]

@@ -1,0 +1,133 @@
+"""What the ledger knows of some keys, and what of their wanted data has to be sent: once per distinct pair.
+
+Many keys share what is known of them and what is wanted for them. A delta is worked out for every distinct pair of the
+two, never for every key; and where the known payload *is* the wanted one, comparing two numbers is all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from syncer.mirror.picture import UNHEARD_OF, Moves, Picture, delta, may_move, overwrites
+from syncer.mirror.words import NOTHING
+from syncer.plan.keys import KeyGroups, group_keys
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from syncer.model import KnownBlock
+    from syncer.plan.payloads import Payloads
+
+    Numbers = npt.NDArray[np.int32]
+
+KEYS_PER_STEP = 1 << 20
+"""Keys judged at a time, so that the pairs of ten million never lie in memory at once."""
+SAME = -1
+"""In place of a payload's number: nothing has to be sent."""
+_BITS = np.int64(32)
+
+
+class PictureBook(Protocol):
+    """What the planner asks the ledger: pictures by their numbers, and whether a product may move a code."""
+
+    @property
+    def moves(self) -> Moves: ...
+
+    def pictures(self, numbers: Iterable[int]) -> Mapping[int, Picture]: ...
+
+
+class EmptyBook:
+    """Of a ledger that is not there."""
+
+    moves = staticmethod(may_move)
+
+    def pictures(self, numbers: Iterable[int]) -> Mapping[int, Picture]:
+        """See `PictureBook`."""
+        return dict.fromkeys(numbers, UNHEARD_OF)
+
+
+class KeyStates:
+    """The distinct keys among some rows: how much is known of each, and whether an open batch holds it."""
+
+    def __init__(self, keys: pa.LargeStringArray) -> None:
+        self.groups: KeyGroups = group_keys(keys)
+        self.picture: Numbers = np.zeros(len(self.groups), np.int32)
+        """Numbers of pictures; 0: the mirror does not have the key."""
+        self.held: npt.NDArray[np.bool_] = np.zeros(len(self.groups), bool)
+
+    def see_known(self, block: KnownBlock) -> npt.NDArray[np.bool_]:
+        """Take a block of the mirror; return which of its keys are among these."""
+        found = self.groups.find(block.keys)
+        hits = found >= 0
+        self.picture[found[hits]] = block.pictures[hits]
+        return hits
+
+    def see_open(self, keys: pa.LargeStringArray) -> None:
+        """Take keys whose earlier batch may still reach the API: they are held."""
+        found = self.groups.find(keys)
+        self.held[found[found >= 0]] = True
+
+    def kinds(self, book: PictureBook) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Return of which keys a field is known, and which matched no code when they were last asked for."""
+        others = np.unique(self.picture[self.picture < 0])
+        pictures = book.pictures(others.tolist())
+        blank = [number for number, picture in pictures.items() if picture.known == NOTHING]
+        absent = [number for number, picture in pictures.items() if picture.absent]
+        known = (self.picture != 0) & ~np.isin(self.picture, blank) if blank else self.picture != 0
+        return known, np.isin(self.picture, absent) if absent else np.zeros(len(self.picture), bool)
+
+
+class Deltas:
+    """Works out what has to be sent. ``ledger_ids[n]`` is the ledger's id of payload *n*, -1 when it has none."""
+
+    def __init__(self, payloads: Payloads, ledger_ids: npt.NDArray[np.int64], book: PictureBook) -> None:
+        self._payloads = payloads
+        self._ledger_ids = ledger_ids.astype(np.int32)
+        self._book = book
+        self._found: dict[int, tuple[int, bool]] = {}
+
+    def of(self, pictures: Numbers, wanted: Numbers) -> tuple[Numbers, npt.NDArray[np.bool_]]:
+        """Return per key the number of the payload to send (`SAME`: none), and whether it overwrites a known value."""
+        send, over = wanted.copy(), np.zeros(len(wanted), bool)
+        for begin in range(0, len(wanted), KEYS_PER_STEP):
+            part = slice(begin, begin + KEYS_PER_STEP)
+            self._judge(pictures[part], wanted[part], send[part], over[part])
+        return send, over
+
+    def _judge(self, pictures: Numbers, wanted: Numbers, send: Numbers, over: npt.NDArray[np.bool_]) -> None:
+        ids = self._ledger_ids
+        if len(ids) < len(self._payloads):  # payloads that were met since: the ledger has none of them
+            ids = self._ledger_ids = np.append(ids, np.full(len(self._payloads) - len(ids), -1, np.int32))
+        same = (pictures > 0) & (pictures == ids[wanted])
+        blank = self._payloads.known_number(NOTHING)
+        if blank is not None:
+            same |= wanted == blank
+        send[same] = SAME
+        rows = np.flatnonzero(~same & (pictures != 0))
+        if not len(rows):
+            return
+        pairs = (pictures[rows].astype(np.int64) << _BITS) | wanted[rows]
+        distinct, of_row = np.unique(pairs, return_inverse=True)
+        found = self._pairs(distinct)
+        send[rows] = np.array([number for number, _ in found], np.int32)[of_row]
+        over[rows] = np.array([overwriting for _, overwriting in found], bool)[of_row]
+
+    def _pairs(self, distinct: npt.NDArray[np.int64]) -> list[tuple[int, bool]]:
+        known, payloads = self._found, self._payloads
+        if len(known) > KEYS_PER_STEP:  # a set of data per key: what was worked out is not met again
+            known.clear()
+        unseen = [pair for pair in distinct.tolist() if pair not in known]
+        if unseen:
+            pictures = self._book.pictures({pair >> 32 for pair in unseen})
+            for pair in unseen:
+                picture, wanted = pictures[pair >> 32], payloads.data[pair & 0xFFFFFFFF]
+                text = delta(picture, wanted, self._book.moves)
+                if text == NOTHING:
+                    known[pair] = SAME, False
+                else:
+                    known[pair] = payloads.number(text), overwrites(picture, text)
+        return [known[pair] for pair in distinct.tolist()]
