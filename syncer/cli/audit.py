@@ -82,3 +82,29 @@ def _export_format(form: str | None, out: Path | None) -> str:
         words = f"{out} does not end as its format does ({form or 'csv or jsonl'})"
         raise UsageError(words, next="syncer audit export --out FILE.csv, or --out FILE.jsonl")
     return form or (ending if ending in FORMATS else "csv")
+
+
+@command("seal", audit_group, examples=("syncer audit seal > /mnt/elsewhere/syncer.seal",))
+def audit_seal_command() -> None:
+    """Print the newest seal: keep it elsewhere, since only then it proves something against the ledger's owner."""
+    from syncer.commands import ledger
+
+    seal = ledger.newest_seal(settings())
+    if seal is None:
+        raise UsageError("there is no seal yet: no run has ended", next="syncer sync FILE, then: syncer audit seal")
+    show(envelope("audit seal", seal=seal.digest, run=seal.run_id, at=seal.at), lambda: seal.digest)
+
+
+@command("verify", audit_group, examples=("syncer audit verify", "syncer audit verify --seal SEAL"))
+@click.option("--seal", metavar="SEAL", help="A seal that was kept elsewhere: it must be one of this ledger's.")
+def audit_verify_command(seal: str | None) -> None:
+    """Hash the whole history again and hold it against its seals. Reads the ledger alone."""
+    from syncer.commands import ledger
+    from syncer.errors import LedgerCorruptError
+
+    newest, faults = ledger.verify(settings(), seal)
+    if faults:
+        words = "the history is not what was sealed:\n  " + "\n  ".join(faults)
+        raise LedgerCorruptError(words, next="keep the file as it is; compare it with a backup: syncer ledger check")
+    words = f"all is as sealed: {newest.digest}" if newest else "no run has ended yet: there is nothing to verify"
+    show(envelope("audit verify", seal=newest.digest if newest else None, faults=[]), lambda: words)

@@ -27,6 +27,7 @@ from syncer.safe.files import create_text
 from syncer.safe.trust import UntrustedError
 
 if TYPE_CHECKING:
+    from syncer.ledger.seals import Seal
     from syncer.ledger.upload_values import CodeUpload
     from syncer.ledger.values import HistoryEntry, Run, UpgradeResult
 
@@ -72,6 +73,18 @@ def audit_export(settings: Settings, *, since: str | None, run_id: int | None) -
         if run_id is not None:
             _known_run(ledger, run_id)
         yield ledger.export(since=moment, run_id=run_id)
+
+
+def newest_seal(settings: Settings) -> Seal | None:
+    """Return the newest seal, to be kept elsewhere."""
+    with _reading(settings) as ledger:
+        return ledger.newest_seal()
+
+
+def verify(settings: Settings, given: str | None) -> tuple[Seal | None, list[str]]:
+    """Return the newest seal, and everything that does not fit the seals."""
+    with _reading(settings) as ledger:
+        return ledger.newest_seal(), ledger.verify_seals(given)
 
 
 def upgrade(settings: Settings, environment: Environment) -> UpgradeResult:

@@ -46,7 +46,7 @@ def watched(settings: Settings, command: str, work: Callable[[], R], clock: Cloc
     hooks = _hooks(settings)
     try:
         _ping(settings, hooks, "start")
-        before = _runs(settings)
+        before, _ = _runs(settings)
         try:
             result = work()
         except SyncerError as error:
@@ -77,7 +77,9 @@ def tell_test(settings: Settings) -> list[tuple[str, bool]]:
         hooks.close()
 
 
-def message_of(command: str, exit_code: int, error: SyncerError | None, before: Run | None, after: Run | None) -> Any:
+def message_of(
+    command: str, exit_code: int, error: SyncerError | None, before: Run | None, after: Run | None, seal: str | None
+) -> Any:
     """Return what is told, or None when nothing has changed since the run before. Pure."""
     ran = after is not None and (before is None or after.id != before.id or after.exit_code != before.exit_code)
     earlier = EXIT_OK if before is None else before.exit_code
@@ -96,7 +98,7 @@ def message_of(command: str, exit_code: int, error: SyncerError | None, before: 
         "next": error.next if error is not None else "syncer status",
     }
     if ran and after is not None:
-        document |= {"run": after.id, "job": after.job.name, "rows": dict(after.rows)}
+        document |= {"run": after.id, "job": after.job.name, "rows": dict(after.rows), "seal": seal}
     return document
 
 
@@ -127,22 +129,26 @@ def _tell(
     _ping(settings, hooks, str(exit_code))
     url = settings.notify.webhook_url
     if url is not None:
-        after = next(iter(_runs(settings)), None)
+        runs, seal = _runs(settings)
+        after = next(iter(runs), None)
         same_job = (run for run in before if after is not None and run.job.name == after.job.name)
-        document = message_of(command, exit_code, error, next(same_job, None), after)
+        document = message_of(command, exit_code, error, next(same_job, None), after, seal)
         if document is not None:
             hooks.tell(url.reveal(), document)
 
 
-def _runs(settings: Settings) -> list[Run]:
-    """Return the newest runs, newest first; none where the ledger cannot be read: the work will say so."""
+def _runs(settings: Settings) -> tuple[list[Run], str | None]:
+    """Return the newest runs, newest first, and the newest seal; none where the ledger cannot be read."""
     if settings.notify.webhook_url is None:
-        return []
+        return [], None
     try:
         with Ledger.reading(settings.ledger.url) as ledger:
-            return [] if ledger is None else ledger.runs(most=RUNS_COMPARED)
-    except SyncerError:
-        return []
+            if ledger is None:
+                return [], None
+            seal = ledger.newest_seal()
+            return ledger.runs(most=RUNS_COMPARED), seal.digest if seal else None
+    except SyncerError:  # the work itself will say so
+        return [], None
 
 
 def _write_page(settings: Settings, clock: Clock) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, insert, select, update
 
 from syncer.errors import LedgerError, LedgerUnfinishedError
-from syncer.ledger import audit, check, endings, migrate, past_runs, plans, reads, uploads
+from syncer.ledger import audit, check, endings, migrate, past_runs, plans, reads, seals, uploads
 from syncer.ledger import schema as t
 from syncer.ledger.database import (
     create_file,
@@ -354,7 +354,17 @@ class Ledger:
     def problems(self) -> list[str]:
         """Return everything that is wrong with the ledger; empty when it is whole."""
         with self.transaction() as connection:
-            return check.problems(connection) + uploads.problems(connection)
+            return check.problems(connection) + uploads.problems(connection) + seals.verify(connection)
+
+    def newest_seal(self) -> seals.Seal | None:
+        """Return the newest seal; None where no run has ended yet."""
+        with self.transaction() as connection:
+            return seals.newest(connection)
+
+    def verify_seals(self, given: str | None) -> list[str]:
+        """Return everything that does not fit the seals; ``given``: a seal that was kept elsewhere."""
+        with self.transaction() as connection:
+            return seals.verify(connection, given=given)
 
     def uploads(self) -> uploads.Uploads:
         """Return the uploads of own codes in this ledger."""

@@ -12,6 +12,7 @@
     pictures                          what a mirror holds where that is more than one known payload
     stamps, proofs                    what makes older knowledge uncertain; which fields a campaign was seen to take
     events                            every change of a batch's state, with its cause         (append-only)
+    seals                             per run that ended: a hash over what it added, chained  (append-only)
     products, product_pulls           a copy of the company's products, and when it was read as a whole
     scan_pulls ─< scan_seen           how far each pull of scans has come, and which scans it has delivered
              └──< scans               the scans themselves, of pulls that go into the ledger
@@ -47,7 +48,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION = "0007"
+SCHEMA_REVISION = "0008"
 """The newest migration that this program knows (migrations/versions)."""
 
 metadata = MetaData()
@@ -265,6 +266,18 @@ events = Table(
     Index("events_batch", "batch_id"),
 )
 
+seals = Table(
+    "seals",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("run_id", _Id, ForeignKey("runs.id"), nullable=False),
+    Column("at", Text, nullable=False),
+    Column("run", Text, nullable=False, comment="JSON: how the run ended"),
+    Column("covers", Text, nullable=False, comment="JSON: per table ids, rows, and hashes of its blocks"),
+    Column("previous", Text, nullable=False, comment="the digest of the seal before; zeros: there is none"),
+    Column("digest", Text, nullable=False),
+)
+
 products = Table(
     "products",
     metadata,
@@ -417,7 +430,8 @@ upload_events = Table(
 )
 
 APPEND_ONLY = (
-    "payloads", "items", "item_origins", "outcomes", "events", "upload_codes", "upload_errors", "upload_events",
+    "payloads", "items", "item_origins", "outcomes", "events", "seals",
+    "upload_codes", "upload_errors", "upload_events",
 )  # fmt: skip
 """Tables whose rows never change or go: triggers hold it, on every door to the database."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, insert, select, text, update
 
-from syncer.ledger import mirror
+from syncer.ledger import mirror, seals
 from syncer.ledger import schema as t
 from syncer.ledger.mirror import MirrorStep, Span
 from syncer.ledger.reads import batch as read_batch
@@ -248,7 +248,7 @@ class Writer:
         error: str | None,
         discarded_fields: Sequence[str],
     ) -> None:
-        """Record how a run ended. A resumed run is ended again: the last word counts."""
+        """Record how a run ended, and seal it. A resumed run is ended again: the last word counts."""
         with self.together():
             self._connection.execute(
                 _END_RUN,
@@ -261,6 +261,7 @@ class Writer:
                     "new_discarded_fields": json.dumps(sorted(discarded_fields)),
                 },
             )
+            seals.add(self._connection, run_id, at)
 
     def _change(
         self,

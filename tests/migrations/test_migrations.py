@@ -95,6 +95,7 @@ def test_history_cannot_be_changed_through_any_door(tmp_path):
         database.execute(
             "INSERT INTO upload_events (id, at, part_id, event, old_state, new_state) VALUES (1,'',1,'','','')"
         )
+        database.execute("INSERT INTO seals VALUES (1, 1, '', '{}', '{}', '', '')")
         for table in APPEND_ONLY:
             column = metadata.tables[table].columns[0].name
             for statement in (f"DELETE FROM {table}", f"UPDATE {table} SET {column} = 2"):

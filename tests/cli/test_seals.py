@@ -1,0 +1,92 @@
+"""Seals: whoever changes the history below its triggers is found, and told where; `audit seal` is what to keep elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+
+import pytest
+from conftest import codes, open_night
+
+from syncer.ledger.ledger import Ledger
+
+HEADER = ["extended_id", "market"]
+TAMPERED = {
+    "a payload": ("payloads", """UPDATE payloads SET data = '{"market":"XX"}' WHERE id = 1""", "payloads"),
+    "a line": ("items", "UPDATE items SET line = line + 1 WHERE id = 2", "items"),
+    "a key": ("items", "UPDATE items SET key = 'K000009' WHERE id = 1", "items"),
+    "a time": ("events", "UPDATE events SET at = '2020-01-01T00:00:00.000Z' WHERE id = 1", "events"),
+    "an outcome": ("outcomes", "UPDATE outcomes SET bucket = 'confirmed'", "outcomes"),
+    "an outcome taken out": ("outcomes", "DELETE FROM outcomes", "outcomes"),
+    "a removed row": ("events", "DELETE FROM events WHERE id = 2", "events"),
+    "an inserted row": (
+        "items",
+        "INSERT INTO items (id, batch_id, key, payload_id, source_id, line) SELECT -1, batch_id, key, payload_id, source_id, line FROM items WHERE id = 1",
+        "",
+    ),
+    "rows that changed places": ("items", "UPDATE items SET id = CASE id WHEN 1 THEN -9 ELSE id END; UPDATE items SET id = 1 WHERE id = 2; UPDATE items SET id = 2 WHERE id = -9", "items"),
+    "a file": ("sources", "UPDATE sources SET sha256 = 'f' || substr(sha256, 2)", "sources"),
+    "the time of a call": ("attempts", "UPDATE attempts SET started_at = '2020-01-01T00:00:00.000Z' WHERE id = 1", "attempts"),
+    "how a run ended": ("runs", "UPDATE runs SET exit_code = 0", "the record of run"),
+    "a seal": ("seals", "UPDATE seals SET at = '2020-01-01T00:00:00.000Z' WHERE id = 1", "seal 1"),
+    "a seal taken out": ("seals", "DELETE FROM seals WHERE id = 1", "chain"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory):
+    """A ledger with three runs, and the seal that was given out after the second."""
+    folder = tmp_path_factory.mktemp("sealed")
+    with open_night(folder, codes=codes(3)) as here:
+        here.sync(here.write("a.csv", HEADER, [["K000000", "DE"], ["K000001", "DE"], ["NOPE0001", "FR"]]))
+        here.sync(here.write("b.csv", HEADER, [["K000000", "FR"]]), "--approve")
+        given = here.run("audit", "seal").out.strip()
+        here.sync(here.write("c.csv", HEADER, [["K000002", "IT"]]), "--approve")
+        verified = here.run("audit", "verify", "--json", "--seal", given)
+        assert (verified.code, verified.document["faults"]) == (0, [])
+        assert here.run("audit", "verify", "--seal", "0" * 64).code == 13
+        assert here.run("ledger", "check").code == 0
+    return folder / "syncer.db", given
+
+
+def faults(path, given=None):
+    with Ledger.reading(f"sqlite:///{path}") as ledger:
+        return ledger.verify_seals(given)
+
+
+@pytest.mark.parametrize(("table", "statements", "where"), TAMPERED.values(), ids=TAMPERED)
+def test_what_was_changed_below_the_triggers_is_found_and_named(sealed, tmp_path, table, statements, where):
+    copy = tmp_path / "syncer.db"
+    shutil.copy(sealed[0], copy)
+    with sqlite3.connect(copy) as connection:
+        for (trigger,) in connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (table,)
+        ).fetchall():
+            connection.execute(f"DROP TRIGGER {trigger}")
+        before = connection.total_changes
+        connection.executescript(statements)
+        assert connection.total_changes > before
+    connection.close()
+    with Ledger.reading(f"sqlite:///{copy}") as ledger:
+        found = ledger.problems()
+    assert found
+    assert any(where in one for one in found)
+
+
+def test_a_cut_end_is_found_by_the_seal_that_was_kept_elsewhere(sealed, tmp_path):
+    copy, given = tmp_path / "syncer.db", sealed[1]
+    shutil.copy(sealed[0], copy)
+    assert faults(copy, given) == []
+    with sqlite3.connect(copy) as connection:
+        for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {trigger}")
+        connection.execute("DELETE FROM seals WHERE id > 1")
+    connection.close()
+    assert faults(copy) == []  # a shorter chain is a chain, too
+    (fault,) = faults(copy, given)
+    assert "cut off" in fault
+
+
+def test_a_sound_ledger_has_no_faults_however_its_runs_ended(sealed):
+    assert faults(sealed[0]) == []
+    assert faults(sealed[0], sealed[1]) == []
