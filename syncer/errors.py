@@ -17,6 +17,7 @@
     │   ├── LedgerSchemaError      13   newer than this program, or older and not upgraded
     │   ├── LedgerUntrustedError   13   another account may have planted or changed the ledger or its lock
     │   └── LedgerWriteError       13   read-only, disk full, I/O error
+    ├── ArrivalError           14   the file that a job waits for has not arrived, or is not ready
     └── SignalError       129/130/143   interrupted (hangup, Ctrl-C, termination); resumable
 
 What always holds: every error that a user can see is one of these, says what happened (to which file and line), and
@@ -221,6 +222,14 @@ class LedgerWriteError(LedgerError):
 
     code = "ledger-write"
     default_next = "make room or give write access, then: syncer resume"
+
+
+class ArrivalError(SyncerError):
+    """The file that a job waits for has not arrived, is not ready, or is too old. Nothing was sent."""
+
+    exit_code = 14
+    code = "not-arrived"
+    default_next = "see what the export does, then run the command again"
 
 
 class SignalError(SyncerError):

@@ -98,10 +98,14 @@ class SyncResult:
     fields: Mapping[str, int] = field(default_factory=dict)
     waiting: int = 0
     error: SyncerError | None = None
+    before: tuple[SyncResult, ...] = ()
+    """What the same command did with the files before this one's, where each has a run of its own."""
 
     @property
     def exit_code(self) -> int:
-        """The exit code of the contract."""
+        """The exit code of the contract; of several runs the gravest."""
+        if self.error is None and any(one.exit_code == EXIT_NOT_CONFIRMED for one in self.before):
+            return EXIT_NOT_CONFIRMED
         if self.error is not None:
             return self.error.status
         unsettled = sum(count for bucket, count in self.values.items() if bucket not in _FINE)
@@ -196,10 +200,11 @@ class ProductsView:
     pull: PullRecord | None
 
 
-GRAVITY = (130, 143, 129, 1, 13, 12, 2, 4, 11, 5, 10, 3, 0)
+GRAVITY = (130, 143, 129, 1, 13, 12, 2, 4, 14, 11, 5, 10, 3, 0)
 """Exit codes of a night's steps, the gravest first: interrupted; then what needs a person (a defect, the ledger,
-access, the configuration, a guard); then what mends itself when it is run again (busy, unreachable, deadline); then
-finished with rows to look at; then all well. A code that is not listed counts as the defect 1."""
+access, the configuration, a guard, a file that has not come); then what mends itself when it is run again (busy,
+unreachable, deadline); then finished with rows to look at; then all well. A code that is not listed counts as the
+defect 1."""
 
 
 class StepResult(Protocol):

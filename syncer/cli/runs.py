@@ -57,11 +57,11 @@ def plan_command(
     results: Path | None,
 ) -> None:
     """Say what sync would do: counts, rejected rows, calls, time. Sends and records nothing."""
-    from syncer.commands import runs
+    from syncer.commands import arrivals
 
     request = SyncRequest(files, job, key or None, mode, force, approve, results=results)
     with environment_of() as environment:
-        result = runs.plan(settings(), request, environment)
+        result = arrivals.plan(settings(), request, environment)
     _finish(result)
 
 
@@ -89,15 +89,15 @@ def sync_command(
     deadline: float | None,
 ) -> None:
     """Settle what is open, plan FILE..., send, poll, reconcile. '-' is standard input."""
-    from syncer.commands import runs
+    from syncer.commands import arrivals
     from syncer.commands.morning import watched
 
     request, known = SyncRequest(files, job, key or None, mode, force, approve, deadline, results), settings()
     with environment_of() as environment:
         if dry_run:
-            result = runs.plan(known, request, environment)
+            result = arrivals.plan(known, request, environment)
         else:
-            result = watched(known, "sync", lambda: runs.sync(known, request, environment), environment.clock)
+            result = watched(known, "sync", lambda: arrivals.sync(known, request, environment), environment.clock)
     _finish(result)
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from syncer.commands import products, runs
+from syncer.commands import arrivals, products
 from syncer.commands.environment import Environment
 from syncer.config import Settings, pick_job
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, ConfigError, SignalError, SyncerError, UsageError
@@ -82,8 +82,7 @@ def _prepare_sync(settings: Settings, step: SyncStep, environment: Environment) 
     results = Path(step.results) if step.results else None
 
     def work() -> SyncResult:
-        files = tuple(file for pattern in step.files for file in _matching(pattern))
-        return runs.sync(settings, SyncRequest(files, job.name, results=results), environment)
+        return arrivals.sync(settings, SyncRequest(step.files, job.name, results=results), environment)
 
     return work
 

@@ -175,6 +175,18 @@ def _expression(value: Any) -> str:
     return str(value)
 
 
+def _pattern(value: Any) -> str:
+    if "://" in _text(value):
+        raise ValueError("a path of this machine (files of other systems: mount or copy them)")
+    return str(value)
+
+
+def _mark(value: Any) -> str:
+    if not re.search(r"\{(name|stem)\}", _text(value)) or "/" in value:
+        raise ValueError('a name beside the file\'s, like "{name}.done" or "{stem}.ok"')
+    return str(value)
+
+
 def _else(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -488,6 +500,24 @@ class SourceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesSettings:
+    """The files of a job that is synced without naming any."""
+
+    pattern: str | None = setting(_pattern, None, "where they are: a path with * and ?, relative to the configuration")
+    take: str = setting(
+        partial(_choice, of=("newest", "each", "all")), "newest",
+        "newest, each (in the order of their names, a run each) or all (the parts of one export)",
+    )  # fmt: skip
+    settle_s: float = setting(_seconds, 10, "how long a file must have kept its size and time; 0 turns it off")
+    ready: str | None = setting(_mark, None, "a file that must stand beside it: {name}.done")
+    wait_s: float = setting(_seconds, 0, "how long to wait for a new file (then exit 14)")
+    max_age_h: float | None = setting(
+        partial(_number, least=0, most=100_000), None, "hours since the newest was written, beyond which none has come"
+    )
+    done: str | None = setting(_text, None, "a folder into which it is moved when its run ended with 0 or 3")
+
+
+@dataclass(frozen=True, slots=True)
 class JobSettings:
     """What one export means."""
 
@@ -523,6 +553,7 @@ class JobSettings:
     csv: CsvSettings = CsvSettings()
     table: TableSettings = TableSettings()
     source: SourceSettings = SourceSettings()
+    files: FilesSettings = FilesSettings()
     fields: Mapping[str, FieldSettings] = field(default_factory=dict)
 
 
@@ -558,6 +589,7 @@ def describe() -> Iterator[tuple[str, str, Any, str]]:
         ("jobs.<name>.csv", CsvSettings),
         ("jobs.<name>.table", TableSettings),
         ("jobs.<name>.source", SourceSettings),
+        ("jobs.<name>.files", FilesSettings),
         ("jobs.<name>.fields.<key>", FieldSettings),
     ]
     for prefix, kind in groups:

@@ -51,6 +51,16 @@ def sync_document(result: SyncResult) -> dict[str, Any]:
             for row in result.rejections[:SHOWN_REJECTIONS_MAX]
         ]
         document["faults"] = [_fault_document(kind, result) for kind in by_kind(result.rejections)]
+    if result.before:
+        document["before"] = [
+            {
+                "run": run_document(one.run) if one.run else None,
+                "exit_code": one.exit_code,
+                "files": list(one.files),
+                "rows": asdict(one.rows),
+            }
+            for one in result.before
+        ]
     if result.changes:
         document["changes"] = [_changes_document(one) for one in result.changes]
     if result.command == "plan":

@@ -47,7 +47,7 @@ STYLES: Mapping[str, str] = {"complete": "green", "incomplete": "yellow", "stopp
 
 def sync_text(result: SyncResult) -> RenderableType:
     """Return the summary of ``plan``, ``sync`` and ``resume``."""
-    parts: list[RenderableType] = [_headline(result), _numbers(result)]
+    parts: list[RenderableType] = [*map(sync_text, result.before), _headline(result), _numbers(result)]
     if result.samples:
         parts.append(_samples(result))
     if result.changes and result.command == "plan":

@@ -1,0 +1,76 @@
+"""``plan`` and ``sync`` of the files that are named, or that a job waits for: one run for each export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from syncer.commands import runs
+from syncer.commands.environment import Environment
+from syncer.config import JobSettings, Settings, pick_job
+from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, OutputError, SyncerError
+from syncer.ledger.ledger import Ledger
+from syncer.request import SyncRequest
+from syncer.results import SyncResult
+from syncer.runs.arrival import Arrival, named_files
+
+Command = Callable[[Settings, SyncRequest, Environment], SyncResult]
+
+
+def plan(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
+    """Say what ``sync`` would do with the named files, or with those that the job waits for."""
+    return _each(runs.plan, settings, request, environment)
+
+
+def sync(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
+    """Sync the named files; without any, those that the job waits for, each once, and move them when they are done."""
+    return _each(runs.sync, settings, request, environment)
+
+
+def _each(command: Command, settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
+    job = pick_job(settings, request.job)
+    if request.files:
+        several = job.export == "changes" or job.files.take != "newest"
+        files = named_files(request.files, several=several, job=job.name)
+        return command(settings, replace(request, files=files), environment)
+    if job.files.pattern is None:
+        return command(settings, request, environment)
+    folder = Path.cwd() if settings.path is None else settings.path.parent
+    arrival = Arrival(job.name, job.files, folder, _known(settings, job), environment.clock, environment.interrupt)
+    groups = arrival.wait()
+    name = "plan" if command is runs.plan else "sync"
+    if not groups:
+        return SyncResult(name, notes=("every file was synced before: there is nothing to do",))
+    results: list[SyncResult] = []
+    for files in groups:
+        try:
+            result = command(settings, replace(request, files=files), environment)
+        except SyncerError as error:
+            if not results:
+                raise
+            result = SyncResult(name, error=error)  # what was done before it is told too
+        ended = result.exit_code in {EXIT_OK, EXIT_NOT_CONFIRMED}
+        if ended and command is runs.sync:
+            try:
+                arrival.done(files)
+            except OutputError as error:
+                result, ended = replace(result, error=error), False
+        results.append(result)
+        if not ended:
+            break
+    return replace(results[-1], before=tuple(results[:-1]))
+
+
+def _known(settings: Settings, job: JobSettings) -> Callable[[Sequence[str]], Mapping[str, int]]:
+    """Return what tells which contents completed runs of the job, by whatever key, have read."""
+
+    def known(contents: Sequence[str]) -> Mapping[str, int]:
+        found: dict[str, int] = {}
+        with Ledger.reading(settings.ledger.url) as ledger:
+            for one in [] if ledger is None else ledger.jobs():
+                if one.name == job.name and ledger is not None:
+                    found |= {sha256: run_id for run_id, _, sha256 in reversed(ledger.runs_of_content(one, contents))}
+        return found
+
+    return known

@@ -1,0 +1,54 @@
+"""``syncer sync`` without FILE: the job's files, each once, moved when they are done; exit 14 when none has come."""
+
+from __future__ import annotations
+
+from conftest import codes
+
+HEADER = ("extended_id", "lot")
+CONFIG = """
+[jobs.erp.files]
+pattern = "in/*.csv"
+settle_s = 0
+"""
+
+
+def test_a_night_without_a_named_file_takes_the_newest_once_and_says_when_none_has_come(night):
+    with night(codes=codes(9)) as here:
+        here.config(CONFIG + 'done = "done"\n')
+        missing = here.sync()
+        assert (missing.code, missing.document["error"]["code"]) == (14, "not-arrived")
+        assert here.run("plan", "--json").code == 14
+        (here.folder / "in").mkdir()
+        here.write("in/a.csv", HEADER, [(f"K{n:06d}", "L1") for n in range(5)])
+        assert here.run("plan", "--json").document["rows"]["new"] == 5
+        assert here.sync().document["values"]["confirmed"] == 5
+        assert [path.name for path in (here.folder / "done").iterdir()] == ["a.csv"]
+        assert here.sync().code == 14
+        (here.folder / "in" / "b.csv").write_bytes((here.folder / "done" / "a.csv").read_bytes())
+        again = here.sync()  # the same content under another name
+        assert (again.code, again.document["run"]) == (0, None)
+        assert "nothing to do" in again.document["notes"][0]
+
+
+def test_each_file_has_a_run_of_its_own_and_one_that_stops_ends_the_command(night):
+    with night(codes=codes(9)) as here:
+        here.config(CONFIG + 'take = "each"\ndone = "done"\n')
+        (here.folder / "in").mkdir()
+        for number in (1, 2, 3):
+            here.write(f"in/{number}.csv", HEADER, [("K000001", f"L{number}"), (f"K{number}", "unknown")])
+        (here.folder / "in" / "4.csv").write_text("a,a\n")
+        done = here.sync()
+        assert (done.code, [one["exit_code"] for one in done.document["before"]]) == (2, [3, 3, 3]), done
+        assert here.server()["K000001"]["lot"] == "L3"
+        assert sorted(path.name for path in (here.folder / "in").iterdir()) == ["4.csv"]
+
+
+def test_a_pattern_on_the_command_line_that_matches_several_full_exports_is_refused(night):
+    with night(codes=codes(9)) as here:
+        for name in ("a", "b"):
+            here.write(f"{name}.csv", HEADER, [("K000001", name)])
+        done = here.sync("?.csv")
+        assert (done.code, done.document["error"]["next"]) == (2, "syncer sync --job default b.csv")
+        assert here.sync("b.*").code == 0
+        here.config('[jobs.default]\nexport = "changes"\n')
+        assert here.run("plan", "--json", "?.csv").document["rows"]["read"] == 2

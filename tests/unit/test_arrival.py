@@ -1,0 +1,179 @@
+"""Waiting for a job's files, on a virtual clock: newest, each, all; written, ready, too old; each content once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+
+import pytest
+
+from syncer.config.settings import FilesSettings
+from syncer.errors import ArrivalError, OutputError, SignalError, UsageError
+from syncer.process.signals import Interrupt
+from syncer.runs.arrival import Arrival, named_files
+
+NOW_S = 1_800_000_000
+
+
+@dataclass
+class Clock:
+    now_s: float = 0.0
+    at: dict[float, list] = field(default_factory=dict)
+    """What happens at which second."""
+
+    def monotonic_s(self):
+        return self.now_s
+
+    def wall_s(self):
+        return NOW_S + self.now_s
+
+    def sleep_s(self, seconds):
+        assert seconds > 0
+        self.now_s += seconds
+        for moment in [one for one in self.at if one <= self.now_s]:
+            for act in self.at.pop(moment):
+                act()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "in"
+
+
+def write(folder, name, text="x", age_s=3600.0):
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    os.utime(folder / name, (NOW_S - age_s, NOW_S - age_s))
+
+
+def sha(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def arrival(folder, known=(), clock=None, **settings):
+    files = FilesSettings(**{"pattern": "in/*.csv", **settings})
+    runs = {sha(text): number for number, text in enumerate(known, 1)}
+    look = lambda contents: {one: runs[one] for one in contents if one in runs}  # noqa: E731
+    return Arrival("erp", files, folder.parent, look, clock or Clock(), Interrupt())
+
+
+def names(groups):
+    return [tuple(os.path.basename(path) for path in group) for group in groups]
+
+
+def test_the_newest_is_taken_by_the_time_it_was_written_not_by_its_name(folder):
+    write(folder, "b.csv", "old", 7200)
+    write(folder, "a.csv", "new", 3600)
+    assert names(arrival(folder).wait()) == [("a.csv",)]
+
+
+def test_each_is_taken_in_the_order_of_the_names_and_every_content_once(folder):
+    for name, text in (("1.csv", "a"), ("2.csv", "b"), ("3.csv", "a"), ("4.csv", "c")):
+        write(folder, name, text)
+    assert names(arrival(folder, ["b"], take="each").wait()) == [("1.csv",), ("4.csv",)]
+
+
+def test_all_are_the_parts_of_one_export_even_if_some_were_the_same_before(folder):
+    write(folder, "1.csv", "a")
+    write(folder, "2.csv", "b")
+    assert names(arrival(folder, ["a"], take="all").wait()) == [("1.csv", "2.csv")]
+    assert arrival(folder, ["a", "b"], take="all").wait() == []
+
+
+def test_what_was_synced_before_is_nothing_to_do_unless_a_new_file_is_expected(folder):
+    write(folder, "a.csv", "a", 30 * 3600)
+    assert arrival(folder, ["a"]).wait() == []
+    for expected in ({"max_age_h": 26.0}, {"wait_s": 60.0}):
+        with pytest.raises(ArrivalError) as raised:
+            arrival(folder, ["a"], **expected).wait()
+        assert raised.value.exit_code == 14
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "no file matches in/*.csv"),
+        ({"ready": "{name}.done"}, "no file matches"),
+    ],
+)
+def test_nothing_there_is_said_at_once(folder, settings, words):
+    clock = Clock()
+    with pytest.raises(ArrivalError, match="job erp") as raised:
+        arrival(folder, clock=clock, **settings).wait()
+    assert words in raised.value.message
+    assert clock.now_s == 0
+    assert raised.value.next.endswith("syncer sync --job erp")
+
+
+def test_a_file_that_comes_while_it_waits_is_taken_once_it_is_whole(folder):
+    clock = Clock()
+    clock.at[100.0] = [lambda: write(folder, "a.csv", "half", -100)]
+    clock.at[104.0] = [lambda: write(folder, "a.csv", "whole", -104)]
+    assert names(arrival(folder, clock=clock, wait_s=600.0).wait()) == [("a.csv",)]
+    assert 113 <= clock.now_s <= 116
+
+
+def test_a_file_that_never_stops_growing_is_given_up(folder):
+    clock = Clock()
+    write(folder, "a.csv", "x", 0)
+    for second in range(200):
+        clock.at[second + 0.5] = [lambda second=second: write(folder, "a.csv", "x" * second, -second)]
+    with pytest.raises(ArrivalError, match="still being written"):
+        arrival(folder, clock=clock).wait()
+    assert clock.now_s <= 11
+
+
+def test_a_file_whose_time_lies_ahead_is_watched_and_taken(folder):
+    clock = Clock()
+    write(folder, "a.csv", "x", -86_400)
+    assert names(arrival(folder, clock=clock).wait()) == [("a.csv",)]
+    assert clock.now_s <= 11
+    assert names(arrival(folder, settle_s=0.0).wait()) == [("a.csv",)]
+
+
+@pytest.mark.parametrize(
+    ("mark", "name"), [("{name}.done", "a.csv.done"), ("{stem}.ok", "a.ok"), ("{stem}-ok.csv", "a-ok.csv")]
+)
+def test_a_file_without_its_mark_is_not_there_and_a_mark_is_no_export(folder, mark, name):
+    write(folder, "a.csv")
+    with pytest.raises(ArrivalError, match="not its ready mark"):
+        arrival(folder, ready=mark).wait()
+    write(folder, name)
+    if name.endswith(".csv"):
+        write(folder, "a-ok-ok.csv")  # not even a mark that has one
+    assert names(arrival(folder, ready=mark).wait()) == [("a.csv",)]
+
+
+def test_done_moves_the_files_and_their_marks_and_overwrites_nothing(folder):
+    write(folder, "a.csv", "1")
+    write(folder, "a.csv.done")
+    waiting = arrival(folder, ready="{name}.done", done="in/done")
+    waiting.done([str(folder / "a.csv")])
+    write(folder, "a.csv", "2")
+    waiting.done([str(folder / "a.csv")])
+    assert sorted(path.name for path in (folder / "done").iterdir()) == ["a.csv", "a.csv.1", "a.csv.done"]
+    assert (folder / "done" / "a.csv").read_text() == "1"
+    with pytest.raises(OutputError, match="cannot be moved"):
+        waiting.done([str(folder / "gone.csv")])
+
+
+def test_a_signal_ends_the_wait(folder):
+    waiting = arrival(folder, wait_s=600.0)
+    waiting.interrupt.signal_number, waiting.interrupt.graceful = 15, True
+    with pytest.raises(SignalError):
+        waiting.wait()
+
+
+def test_a_pattern_of_several_full_exports_is_refused_and_names_the_newest(folder, monkeypatch):
+    write(folder, "a.csv", age_s=60)
+    write(folder, "b.csv", age_s=7200)
+    write(folder, "[x].csv")
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(UsageError, match=r"3 files match in/\*\.csv.*the newest is in/a\.csv") as raised:
+        named_files(["in/*.csv"], several=False, job="erp")
+    assert raised.value.next == "syncer sync --job erp in/a.csv"
+    assert named_files(["in/*.csv"], several=True, job="erp") == ("in/[x].csv", "in/a.csv", "in/b.csv")
+    assert named_files(["in/[x].csv", "in/b*"], several=False, job="erp") == ("in/[x].csv", "in/b.csv")
+    with pytest.raises(UsageError, match="no file matches"):
+        named_files(["in/*.txt"], several=True, job="erp")
