@@ -82,7 +82,8 @@ def _prepare_sync(settings: Settings, step: SyncStep, environment: Environment) 
     results = Path(step.results) if step.results else None
 
     def work() -> SyncResult:
-        return arrivals.sync(settings, SyncRequest(step.files, job.name, results=results), environment)
+        files = tuple(file for pattern in step.files for file in _matching(pattern))
+        return arrivals.sync(settings, SyncRequest(files, job.name, results=results), environment)
 
     return work
 

@@ -29,7 +29,7 @@ COMMANDS = (
     ("-vv", "sync", "a.csv", "--results", "out"), ("resume", "-vv", "--log-format", "json"), ("sync", "missing.csv", "-vv"),
     ("-vv", "--log-format", "json", "sync", "--json", "b.csv"), ("status", "1"), ("--json", "status", "1"), ("audit", "show", "K000001"),
     ("audit", "export"), ("audit", "export", "--format", "jsonl", "--output", "history.jsonl"),
-    ("ledger", "backup", "copy.db"), ("ledger", "check"), ("--json", "check"), ("-q", "sync", "a.csv", "--force"), ("no-such-command",),
+    ("ledger", "backup", "copy.db"), ("ledger", "check"), ("--json", "check"), ("-q", "sync", "a.csv", "--force", "--approve"), ("no-such-command",),
 )  # fmt: skip
 WAYS = ("environment", "token_file", "credentials")
 
