@@ -49,12 +49,16 @@ def _faults_of(job: JobSettings) -> list[str]:
     headers: dict[str, list[str]] = {}
     for header, scm in columns.items():
         headers.setdefault(scm, []).append(header)
-    for scm, names in headers.items():
-        if len(names) > 1:
+    places = {scm: f"{where}.columns: {names[0]!r} ({scm})" for scm, names in headers.items()}
+    made = {scm: rule.from_ for scm, rule in job.fields.items() if rule.from_ is not None}
+    keys += [scm for scm in UNIQUE_KEYS & made.keys() if made[scm] in (job.key or ())]  # the key's column, and its name
+    places |= {scm: f"{where}.fields.{scm}" for scm in made}
+    places |= {scm: f"{where}.constants.{scm}" for scm in job.constants or ()}
+    for scm, column in places.items():
+        if len(names := headers.get(scm, [])) > 1:
             faults.append(
                 f"{where}.columns maps {' and '.join(map(repr, names))} to one field, {scm}: leave one of them"
             )
-        column = f"{where}.columns: {names[0]!r} ({scm})"
         if scm in FORBIDDEN_DATA:
             faults.append(f"{column} cannot be sent: {FORBIDDEN_DATA[scm]}")
         elif scm in keys or (job.key is None and scm in UNIQUE_KEYS):

@@ -86,7 +86,21 @@ def test_a_reference_that_is_escaped_is_none(tmp_path):
     assert load(tmp_path, FIELD + r"extract = '(a)\\1'").fields["f"].extract == r"(a)\\1"
 
 
-def test_fields_that_are_made_and_constants_are_written_too_and_two_jobs_may_not_share_them(tmp_path):
-    shared = '[jobs.erp]\nkey = "k"\ncolumns = { A = "a" }\nconstants = { b = "x" }\n[jobs.other]\nkey = "k"\ncolumns = { B = "b" }'
-    with pytest.raises(ConfigError, match="both write b"):
-        load(tmp_path, shared)
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[jobs.erp]\nconstants = { status = "1" }', "jobs.erp.constants.status cannot be sent: use activation_status"),
+        ('[jobs.erp]\nknown_fields = ["lot"]\nconstants = { lott = "1" }', "jobs.erp.constants.lott is not among"),
+        ('[jobs.erp]\nknown_fields = ["lot"]\n[jobs.erp.fields.lott]\nfrom = "L"', "jobs.erp.fields.lott is not among"),
+        ('[jobs.erp]\nkey = "k"\n[jobs.erp.fields.extended_id]\nfrom = "L"', "identifiers of codes cannot be changed"),
+    ],
+)
+def test_what_is_made_is_held_to_the_same_names_as_what_is_mapped(tmp_path, text, words):
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, text)
+    assert words in raised.value.message
+
+
+def test_a_key_may_be_named_by_its_column_and_made_under_its_own_name(tmp_path):
+    job = load(tmp_path, '[jobs.erp]\nkey = "QR"\n[jobs.erp.fields.extended_id]\nfrom = "QR"\nextract = "/q/(.+)"')
+    assert job.key == ("QR",)
