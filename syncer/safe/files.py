@@ -64,7 +64,7 @@ class Folder:
         except OSError as error:
             if error.errno in {errno.ENOTDIR, errno.ELOOP} and _is_link(name, above):
                 words = "is a link: nothing is read or written through it"
-                raise UntrustedError(path, words, f"ls -ld {quoted(path)}, and name the folder itself") from error
+                raise UntrustedError(path, words, f"ls -ld {quoted(path)}  # and name the folder itself") from error
             raise
         folder = cls(path, descriptor)
         folder._require_ours()
@@ -312,5 +312,6 @@ def _is_link(name: str | Path, above: int | None) -> bool:
 def _require_one_name(path: Path, found: os.stat_result) -> None:
     require_file(path, found)
     if found.st_nlink > 1:
+        copy = quoted(path.with_name(f"{path.name}.copy"))
         words = f"has {found.st_nlink} names (hard links): through another of them others may hold it"
-        raise UntrustedError(path, words, f"cp {quoted(path)} COPY, and put the copy in its place")
+        raise UntrustedError(path, words, f"cp -p {quoted(path)} {copy} && mv {copy} {quoted(path)}")

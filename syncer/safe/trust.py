@@ -33,7 +33,8 @@ def require_ours(path: Path, found: os.stat_result) -> None:
     shown = f"belongs to {account(found.st_uid)} and has the mode {stat.S_IMODE(found.st_mode):04o}"
     if found.st_uid not in {ROOT, os.geteuid()}:
         words = f"{shown}: another account may have put it there"
-        raise UntrustedError(path, words, f"look at it, then: chown {account_name(os.geteuid())} {quoted(path)}")
+        mine = f"chown {account_name(os.geteuid())} {quoted(path)}"
+        raise UntrustedError(path, words, f"ls -ld {quoted(path)}  # if what is in it is yours: {mine}")
     if others_may_write(found):
         raise UntrustedError(path, f"{shown}: other accounts may change it", f"chmod go-w {quoted(path)}")
 
@@ -97,11 +98,19 @@ def quoted(path: Path) -> str:
 
 
 def _is_own_group(gid: int) -> bool:
-    """Tell whether nobody but this user is in a group. Never so for root: its group has other members in places."""
+    """Tell whether nobody but this user is in a group. Never so for root: its group has other members in places.
+
+    A user without an entry is one that a container was given, with the group that it was started with.
+    """
     uid = os.geteuid()
+    if uid == ROOT:
+        return False
     try:
-        user, group = pwd.getpwuid(uid), grp.getgrgid(gid)
+        user = pwd.getpwuid(uid)
+    except KeyError:
+        return gid == os.getegid()
+    try:
+        group = grp.getgrgid(gid)
     except KeyError:
         return False
-    alone = set(group.gr_mem) <= {user.pw_name}
-    return uid != ROOT and alone and group.gr_name == user.pw_name and user.pw_gid == gid
+    return user.pw_gid == gid and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}

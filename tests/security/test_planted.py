@@ -253,7 +253,7 @@ def test_a_folder_of_another_account_is_refused(tmp_path):
     assert as_stranger((shared / "out").mkdir)
     with pytest.raises(UntrustedFileError, match=r"belongs to .*uid 65534") as refused:
         prepare_results(shared / "out")
-    assert (refused.value.status, refused.value.next.startswith("look at it, then: chown root ")) == (2, True)
+    assert (refused.value.status, refused.value.next.startswith("ls -ld ")) == (2, True)
 
 
 @needs_root
@@ -283,6 +283,24 @@ def test_the_group_may_write_where_it_is_the_users_own(tmp_path, monkeypatch):
     monkeypatch.setattr(trust, "_is_own_group", lambda _gid: False)
     with pytest.raises(UntrustedError, match="mode 0664"):
         trust.require_ours(tmp_path / "a", found)
+
+
+def test_which_group_is_the_users_own(monkeypatch):
+    import grp
+    import pwd
+    from types import SimpleNamespace
+
+    users = {1000: SimpleNamespace(pw_name="alice", pw_gid=1000)}
+    groups = {1000: ("alice", []), 1001: ("erp", ["alice"]), 1002: ("alice", ["alice", "bob"])}
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: users[uid])
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: SimpleNamespace(gr_name=groups[gid][0], gr_mem=groups[gid][1]))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert [trust._is_own_group(gid) for gid in (1000, 1001, 1002, 7)] == [True, False, False, False]
+    monkeypatch.setattr(os, "geteuid", lambda: 1_000_620_000)  # as a container is given one
+    monkeypatch.setattr(os, "getegid", lambda: 0)
+    assert [trust._is_own_group(gid) for gid in (0, 1000)] == [True, False]
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert not trust._is_own_group(0)
 
 
 @needs_root

@@ -39,7 +39,8 @@ def test_a_configuration_of_another_account_is_refused(tmp_path, night, mode, na
     assert as_stranger(plant)
     with pytest.raises(ConfigError, match=r"config\.toml is not used: .*uid 65534.*mode 0") as refused:
         loaded(shared, shared / "config.toml" if named else None)
-    assert refused.value.next == f"look at it, then: chown root {shared / 'config.toml'}"
+    path = shared / "config.toml"
+    assert refused.value.next == f"ls -ld {path}  # if what is in it is yours: chown root {path}"
 
 
 @pytest.mark.parametrize(
