@@ -5,6 +5,7 @@
     ├── UsageError                  2   the command line asks for something that cannot be
     │   ├── ConfigError             2   a setting is unknown, of the wrong type, or missing
     │   ├── SourceError             2   a file cannot be read, or its structure is in doubt: refused whole
+    │   ├── TargetChangedError      2   the ledger belongs to another address or company
     │   └── UntrustedFileError      2   another account may have planted or changed a file or folder
     ├── StaleError                  3   `check --max-age`: no run has ended well for too long
     ├── GuardError                  4   a guard stopped the run before more damage could be done
@@ -15,6 +16,7 @@
     ├── LedgerError                13   the ledger cannot be used
     │   ├── LedgerCorruptError     13
     │   ├── LedgerSchemaError      13   newer than this program, or older and not upgraded
+    │   ├── LedgerOldError         13   a backup, or older than what was sent by it
     │   ├── LedgerUntrustedError   13   another account may have planted or changed the ledger or its lock
     │   └── LedgerWriteError       13   read-only, disk full, I/O error
     ├── ArrivalError           14   the file that a job waits for has not arrived, or is not ready
@@ -111,6 +113,13 @@ class UntrustedFileError(UsageError):
     def of(cls, error: UntrustedError) -> UntrustedFileError:
         """Say what the door to files said."""
         return cls(str(error.strerror), next=error.remedy)
+
+
+class TargetChangedError(UsageError):
+    """The ledger belongs to another address or company than the one that would be written to. Nothing was sent."""
+
+    code = "target-changed"
+    default_next = "syncer ledger info"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +224,13 @@ class LedgerUntrustedError(LedgerError):
     def of(cls, error: UntrustedError) -> LedgerUntrustedError:
         """Say what the door to files said."""
         return cls(f"the ledger is not used: {error.strerror}", next=error.remedy)
+
+
+class LedgerOldError(LedgerError):
+    """The ledger is a backup, or older than its own deeds: what it believes may not be so. Nothing was sent."""
+
+    code = "ledger-old"
+    default_next = "syncer ledger recover"
 
 
 class LedgerWriteError(LedgerError):

@@ -53,6 +53,40 @@ def shown_key(key: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Company:
+    """A company as an answer of the API names it; None: the answer leaves that out."""
+
+    id: str | None = None
+    uuid: str | None = None
+    name: str | None = None
+
+    def is_same(self, other: Company) -> bool | None:
+        """Compare by the first member that both have; None when they have none in common."""
+        pairs = ((self.id, other.id), (self.uuid, other.uuid), (self.name, other.name))
+        return next((one == two for one, two in pairs if one is not None and two is not None), None)
+
+    def with_others(self, other: Company) -> Company:
+        """Return the same company with the members that only `other` has."""
+        return Company(self.id or other.id, self.uuid or other.uuid, self.name or other.name)
+
+    def __str__(self) -> str:
+        """Write it for people: its name with its id, or what there is."""
+        return f"{self.name} ({self.id})" if self.name and self.id else self.name or self.id or self.uuid or "unnamed"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One company on one API. ``base_url`` in its normal form; ``company`` None: the API has not named it yet."""
+
+    base_url: str
+    company: Company | None = None
+
+    def __str__(self) -> str:
+        """Write it for people."""
+        return f"{self.company} at {self.base_url}" if self.company else self.base_url
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """How a file is written: found by detection or declared in ``jobs.<name>.csv``."""
 

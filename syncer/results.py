@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, SyncerError
 from syncer.lifecycle.batch import Bucket
-from syncer.model import Rejection, RowCounts
+from syncer.model import Rejection, RowCounts, Target
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from syncer.ledger.products import ProductRecord, PullRecord
-    from syncer.ledger.values import Batch, Run, SourceRecord
+    from syncer.ledger.recovery import Recovery
+    from syncer.ledger.values import Batch, LedgerIdentity, Run, SourceRecord
     from syncer.lifecycle.batch import State
     from syncer.rows.changes import FieldChanges
 
@@ -97,6 +98,8 @@ class SyncResult:
     unplanned: tuple[Run, ...] = ()
     fields: Mapping[str, int] = field(default_factory=dict)
     waiting: int = 0
+    target: Target | None = None
+    ledger: LedgerIdentity | None = None
     error: SyncerError | None = None
     before: tuple[SyncResult, ...] = ()
     """What the same command did with the files before this one's, where each has a run of its own."""
@@ -153,6 +156,17 @@ class InitResult:
     wrote_config: bool
     ledger: Path
     made_ledger: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerInfo:
+    """Whose ledger it is. ``adopted``: since just now; ``forgotten`` is then what it no longer believes."""
+
+    path: Path
+    identity: LedgerIdentity
+    base_url: str
+    adopted: bool = False
+    forgotten: Recovery | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,14 @@ import functools
 import json
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import sampling
@@ -70,11 +72,12 @@ class Night:
     folder: Path
     box: Sandbox
     environment: dict[str, str] = field(default_factory=dict)
+    _address: str = ""
 
     def variables(self, **extra: str) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         coverage = {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE", "COV_"))}
-        return {
+        variables = {
             **inherited,
             **coverage,
             "SYNCER_API__BASE_URL": self.box.url,
@@ -83,6 +86,19 @@ class Night:
             **self.environment,
             **extra,
         }
+        self._move(variables["SYNCER_API__BASE_URL"])
+        return variables
+
+    def _move(self, address: str) -> None:
+        """Tell the ledger that the server has moved: a front before it, or nobody, has another address."""
+        before, self._address = self._address, address
+        if before not in {"", address} and (self.folder / "syncer.db").exists():
+            with (
+                contextlib.suppress(sqlite3.Error),  # a ledger that is damaged, or not there yet
+                contextlib.closing(sqlite3.connect(self.folder / "syncer.db", timeout=0)) as database,
+                database,
+            ):
+                database.execute("UPDATE ledger SET base_url = ? WHERE base_url IS NOT NULL", (address,))
 
     def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -161,15 +177,21 @@ class Night:
 
 
 OpenNight = Callable[..., Any]
+_ports: dict[Path, int] = {}
 
 
 @contextlib.contextmanager
 def open_night(folder: Path, **config: Any) -> Iterator[Night]:
-    """Open a night with a sandbox configured as given; it answers faster than the API would."""
+    """Open a night with a sandbox configured as given; it answers faster than the API would.
+
+    Sandboxes of one folder, one after the other, have one address: the ledger there belongs to it.
+    """
     config.setdefault("updates_per_second", 1000)
     config.setdefault("task_run_s", 0.02)
+    config.setdefault("port", _ports.pop(folder, 0))
     with Sandbox(SandboxConfig(**config)) as box:
         yield Night(folder, box)
+    _ports[folder] = urlsplit(box.url).port or 0
 
 
 @pytest.fixture

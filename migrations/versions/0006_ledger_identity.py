@@ -19,8 +19,7 @@ def upgrade() -> None:
         sa.Column("company", sa.Text(), nullable=True, comment="JSON: the target's company; null: not seen yet"),
         sa.Column("counts_same", sa.Boolean(), nullable=True, comment="answers count values that did not change"),
         sa.Column("backup_at", sa.Text(), nullable=True, comment="this is a backup, made at that time"),
-        sa.Column("forgotten_to", sa.BigInteger(), nullable=False, comment="batches up to it prove nothing any more"),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.execute("INSERT INTO ledger (id, position, forgotten_to) VALUES (lower(hex(randomblob(6))), 0, 0)")
+    op.execute("INSERT INTO ledger (id, position) VALUES (lower(hex(randomblob(6))), 0)")
     op.add_column("attempts", sa.Column("account", sa.Text(), nullable=True))

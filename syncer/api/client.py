@@ -15,8 +15,10 @@ from msgspec import UNSET
 
 from syncer.api import wire
 from syncer.api.classify import Verdict, classify, retry_after_s
+from syncer.api.identity import account_of, company_of
 from syncer.api.products import PRODUCTS_PATH, Product, decode_page
 from syncer.api.words import body_text, complaint, flat, one_line
+from syncer.model import Company
 from syncer.safe.masking import MASK
 
 if TYPE_CHECKING:
@@ -91,10 +93,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TasksAnswer(Answer):
-    """Of a list of tasks; ``complete`` is whether every page was read."""
+    """Of a list of tasks; ``complete`` is whether every page was read, ``following`` asks for the next one."""
 
     tasks: tuple[Task, ...] = ()
     complete: bool = False
+    following: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,9 @@ class TaskAnswer(Answer):
 class MeAnswer(Answer):
     """Of the access check: who the token is, and its permissions (None when the API does not list them)."""
 
+    account: str | None = None
+    """Its id; None when the API does not say."""
+    company: Company | None = None
     email: str | None = None
     permissions: tuple[str, ...] | None = None
     date: str | None = None
@@ -122,6 +128,8 @@ class ProductsAnswer(Answer):
     products: tuple[Product, ...] = ()
     count: int = 0
     following: Mapping[str, str] | None = None
+    company: Company | None = None
+    """Whose products they are; None: none of them says so."""
 
 
 class Client:
@@ -192,6 +200,16 @@ class Client:
                 return TasksAnswer(**common, tasks=tuple(tasks), complete=told and page.ends(len(tasks)))
             params = following
 
+    def newest_tasks(self, query: Mapping[str, str]) -> TasksAnswer:
+        """Ask for one page of the account's tasks, newest first [D]; ``query``: the ``following`` of the last one."""
+        reply = self._transport.call("GET", TASKS_PATH, params=query)
+        page = self._page(reply)
+        if isinstance(page, TasksAnswer):
+            return page
+        following = self._own(page.next, TASKS_PATH) if isinstance(page.next, str) else None
+        tasks = tuple(map(self._task, page.results))
+        return TasksAnswer(**self._common(reply), tasks=tasks, complete=following is None, following=following)
+
     def task(self, task_id: str) -> TaskAnswer:
         """Ask for one task, with what it was asked to do."""
         if not _plain(task_id):
@@ -221,7 +239,14 @@ class Client:
                 raise wire.UnreadableError("its link to the next page leads elsewhere, and is not followed")
         except wire.UnreadableError as error:
             return ProductsAnswer(**self._unreadable(reply, error))
-        return ProductsAnswer(**self._common(reply), products=page.products, count=page.count, following=following)
+        named = next((product.company for product in page.products if product.company is not None), None)
+        return ProductsAnswer(
+            **self._common(reply),
+            products=page.products,
+            count=page.count,
+            following=following,
+            company=self._company(named),
+        )
 
     def me(self) -> MeAnswer:
         """Check that the token works."""
@@ -235,7 +260,21 @@ class Client:
         listed = me.permissions
         permissions = tuple(map(str, listed)) if isinstance(listed, list) and _all_texts(listed) else None
         email = self._shown(me.email) if isinstance(me.email, str) else None
-        return MeAnswer(**self._common(reply), email=email, permissions=permissions, date=reply.headers.get("Date"))
+        return MeAnswer(
+            **self._common(reply),
+            account=self._named(account_of(me.id)),
+            company=self._company(company_of(me.company)),
+            email=email,
+            permissions=permissions,
+            date=reply.headers.get("Date"),
+        )
+
+    def _company(self, found: Company | None) -> Company | None:
+        """Return a company that an answer names, without our token: a server may repeat requests."""
+        return found and Company(self._named(found.id), self._named(found.uuid), self._named(found.name))
+
+    def _named(self, text: str | None) -> str | None:
+        return None if text is None else self._shown(text)
 
     def close(self) -> None:
         """Close the connection."""

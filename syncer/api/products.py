@@ -12,7 +12,9 @@ from typing import Annotated
 
 import msgspec
 
+from syncer.api.identity import company_of
 from syncer.api.wire import Count, UnreadableError, decode
+from syncer.model import Company
 
 PRODUCTS_PATH = "/api/v2/products/"
 PAGE_PRODUCTS = 100
@@ -32,6 +34,7 @@ class _Product(msgspec.Struct, frozen=True):
     name: str | None = None
     is_archived: bool = False
     campaign: _Campaign | None = None
+    company: object = None
 
 
 class _ProductsPage(msgspec.Struct, frozen=True):
@@ -42,13 +45,14 @@ class _ProductsPage(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product of the company. ``campaign`` is its campaign's id; ``data`` its whole JSON, compact."""
+    """A product of a company. ``campaign`` is its campaign's id; ``data`` its whole JSON, compact."""
 
     id: int
     sku: str
     name: str
     is_archived: bool
     campaign: int | None
+    company: Company | None
     data: str
 
 
@@ -74,7 +78,7 @@ def _product(raw: msgspec.Raw) -> Product:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise UnreadableError(f"the answer cannot be read: {error}") from None
     campaign = known.campaign.id if known.campaign is not None else None
-    return Product(known.id, known.sku, known.name or "", known.is_archived, campaign, data)
+    return Product(known.id, known.sku, known.name or "", known.is_archived, campaign, company_of(known.company), data)
 
 
 def list_query(*, archived: bool) -> dict[str, str]:

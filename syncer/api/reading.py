@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 A = TypeVar("A", bound="Answer")
+UNAUTHENTICATED = 401
 FORBIDDEN = 403
 AGAIN = "run the same command again"
 WAIT_STEP_S = 0.1
@@ -60,8 +61,11 @@ class Reader:
     deadline_s: float | None = None
     counts: RequestCounts = field(default_factory=RequestCounts)
 
-    def ask(self, call: Callable[[Client], A]) -> A:
-        """Return the first answer that was processed; raise `SyncerError` when there will be none."""
+    def ask(self, call: Callable[[Client], A], *, refusable: bool = False) -> A:
+        """Return the first answer that was processed; raise `SyncerError` when there will be none.
+
+        ``refusable``: a refusal is an answer, too, unless it is of the token itself.
+        """
         health = Health(self.give_up_after_s)
         while True:  # bounded by `give_up_after_s`, by the deadline, or by the first success
             self._wait(max(self.limiter.next_s(self.clock.monotonic_s()), health.not_before_s))
@@ -82,11 +86,14 @@ class Reader:
                     self.counts.retries += 1
                     if health.given_up(now_s):
                         raise UnreachableError(
-                            f"the API failed for {self.give_up_after_s:g} s without one success: {answer.message}",
+                            f"the API has failed for {self.give_up_after_s:g} s without one success; "
+                            f"the last failure: {answer.message}",
                             next=f"syncer check, then {AGAIN}",
                         )
+                case _ if refusable and answer.status_code != UNAUTHENTICATED:
+                    return answer
                 case _:
-                    raise _refusal(answer)
+                    raise refusal(answer)
 
     def close(self) -> None:
         """Close the connection."""
@@ -115,7 +122,7 @@ class Reader:
             self.clock.sleep_s(min(until_s - now_s, WAIT_STEP_S))
 
 
-def _refusal(answer: Answer) -> SyncerError:
+def refusal(answer: Answer) -> SyncerError:
     """Return the error of an answer that will not get better by asking again."""
     if answer.verdict is Verdict.DENIED:
         kind = ForbiddenError if answer.status_code == FORBIDDEN else AccessError

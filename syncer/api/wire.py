@@ -75,8 +75,10 @@ class TaskPage(msgspec.Struct, frozen=True):
 class Me(msgspec.Struct, frozen=True):
     """``GET /api/v2/me/``. Documented is only that it answers 200; the members are guesses [D]."""
 
+    id: object = None
     email: object = None
     permissions: object = None
+    company: object = None
 
 
 class Detail(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""``syncer ledger``: migrations, integrity, backups."""
+"""``syncer ledger``: migrations, integrity, backups, whose it is, and the way back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from syncer.safe.inert import inert
 
 @click.group("ledger")
 def ledger_group() -> None:
-    """Look after the ledger: migrations, integrity, backups."""
+    """Look after the ledger: migrations, integrity, backups, whose it is."""
 
 
 @command("upgrade", ledger_group)
@@ -51,8 +51,50 @@ def ledger_check_command() -> None:
 @command("backup", ledger_group)
 @click.argument("file", type=click.Path(path_type=Path))
 def ledger_backup_command(file: Path) -> None:
-    """Copy the ledger to FILE, consistently, even while a run is going on."""
-    from syncer.commands import ledger
+    """Copy the ledger to FILE, consistently, even while a run is going on.
 
-    ledger.backup(settings(), file)
+    The copy is refused in the ledger's place until `syncer ledger restore FILE`.
+    """
+    from syncer.commands import ledger
+    from syncer.process.clock import SystemClock
+
+    ledger.backup(settings(), file, SystemClock())
     show(envelope("ledger backup", file=str(file)), lambda: f"the ledger is copied to {inert(str(file))}")
+
+
+@command("info", ledger_group)
+@click.option("--adopt-target", is_flag=True, help="Let it belong to the configured address and the token's company.")
+def ledger_info_command(adopt_target: bool) -> None:
+    """Say whose ledger this is, and where it stands in time."""
+    from syncer.commands import recovery
+    from syncer.report import recovery as report
+
+    if adopt_target:
+        with environment_of() as environment:
+            found = recovery.adopt_target(settings(), environment)
+    else:
+        found = recovery.info(settings())
+    show(envelope("ledger info", **report.info_document(found)), lambda: report.info_text(found))
+
+
+@command("recover", ledger_group)
+def ledger_recover_command() -> None:
+    """Let a ledger that is older than its own deeds believe nothing any more: the next sync sends everything."""
+    from syncer.commands import recovery
+    from syncer.report import recovery as report
+
+    with environment_of() as environment:
+        done = recovery.recover(settings(), environment)
+    show(envelope("ledger recover", **report.recovery_document(done)), lambda: report.recovery_text(done))
+
+
+@command("restore", ledger_group)
+@click.argument("file", type=click.Path(path_type=Path))
+def ledger_restore_command(file: Path) -> None:
+    """Put the backup FILE in the ledger's place; it believes nothing, and the ledger that was there is kept aside."""
+    from syncer.commands import recovery
+    from syncer.report import recovery as report
+
+    with environment_of() as environment:
+        done = recovery.restore(settings(), file, environment)
+    show(envelope("ledger restore", **report.recovery_document(done)), lambda: report.recovery_text(done))

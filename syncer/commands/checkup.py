@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
+from contextlib import closing
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
 from syncer.api.client import SCM_PERMISSIONS, MeAnswer
@@ -24,15 +26,22 @@ from syncer.errors import (
     LedgerWriteError,
     StaleError,
     SyncerError,
+    TargetChangedError,
     UnreachableError,
 )
 from syncer.ledger.database import ledger_path
+from syncer.ledger.identity import identity_of
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.schema import SCHEMA_REVISION
+from syncer.model import Target
 from syncer.process.clock import Clock, seconds_between
 from syncer.request import ProductsRequest, ScansRequest, SyncStep, UploadRequest, name_of
 from syncer.results import CheckResult
 from syncer.runs.session import connection_of
+from syncer.runs.target import require_company, require_url
+
+if TYPE_CHECKING:
+    from syncer.ledger.values import LedgerIdentity
 
 CLOCK_OFF_MAX_S = 60.0
 """How far this machine's clock may be off the API's before ``check`` says so."""
@@ -69,7 +78,12 @@ def check(
     whose = "built-in defaults" if settings.path is None else f"{settings.path}, which no other account can change"
     findings = [CheckResult("configuration", f"{whose}; jobs: {jobs}")]
     findings.append(_check_ledger(settings, clock))
-    findings += _check_access(settings, clock)
+    identity = _identity(settings)
+    try:
+        require_url(identity, settings.api.base_url)
+        findings += _check_access(settings, clock, identity)
+    except TargetChangedError as error:
+        findings.append(CheckResult("target", "", error))
     if max_age_s is not None:
         findings += [_check_age(settings, job, clock, max_age_s) for job in settings.jobs]
     return findings
@@ -93,6 +107,15 @@ def _check_age(settings: Settings, job: str, clock: Clock, max_age_s: float) -> 
     return CheckResult(what, words)
 
 
+def _identity(settings: Settings) -> LedgerIdentity | None:
+    """Return whose ledger is there; None where it cannot be read: `_check_ledger` says why."""
+    try:
+        with Ledger.reading(settings.ledger.url) as ledger:
+            return None if ledger is None else identity_of(ledger)
+    except SyncerError:
+        return None
+
+
 def _check_ledger(settings: Settings, clock: Clock) -> CheckResult:
     path = ledger_path(settings.ledger.url)
     try:
@@ -113,18 +136,20 @@ def _check_ledger(settings: Settings, clock: Clock) -> CheckResult:
     return CheckResult("ledger", f"{path}, schema {SCHEMA_REVISION}, {path.stat().st_size:,} bytes, may be written")
 
 
-def _check_access(settings: Settings, clock: Clock) -> list[CheckResult]:
+def _check_access(settings: Settings, clock: Clock, identity: LedgerIdentity | None) -> list[CheckResult]:
     try:
         client = connection_of(settings).connect(clock)
     except SyncerError as error:
         return [CheckResult("token", "", error)]
-    answer = client.me()
+    with closing(client):
+        answer = client.me()
     base_url = settings.api.base_url
     match answer.verdict:
         case Verdict.OK:
             findings = [
                 CheckResult("access", f"{base_url} accepts the token{f' of {answer.email}' if answer.email else ''}")
             ]
+            findings += _check_target(answer, identity)
             return [*findings, _check_permissions(answer, _needs(settings)), _check_clock(answer, clock)]
         case Verdict.DENIED:
             return [CheckResult("access", "", AccessError(f"{base_url} refuses the token: {answer.message}"))]
@@ -137,6 +162,17 @@ def _check_access(settings: Settings, clock: Clock) -> list[CheckResult]:
                     UnreachableError(words, next="correct api.base_url or the network, then: syncer check"),
                 )
             ]
+
+
+def _check_target(answer: MeAnswer, identity: LedgerIdentity | None) -> list[CheckResult]:
+    """Compare whose token it is with whom the ledger belongs to; nothing to say of a ledger that belongs to nobody."""
+    if identity is None or identity.base_url is None:
+        return []
+    try:
+        require_company(identity, answer.company)
+    except TargetChangedError as error:
+        return [CheckResult("target", "", error)]
+    return [CheckResult("target", f"the ledger belongs to {Target(identity.base_url, identity.company)}")]
 
 
 def _needs(settings: Settings) -> dict[str, frozenset[str]]:

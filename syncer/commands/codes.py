@@ -27,6 +27,7 @@ from syncer.codes.rules import PART_BYTES_MAX, fingerprint, parse_defaults
 from syncer.codes.upload_result import CodesResult
 from syncer.commands.opening import open_to_write
 from syncer.errors import LedgerWriteError, SourceError, SyncerError, UsageError
+from syncer.ledger.identity import identity_of
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.upload_values import CodeError, NewUpload, Upload
 from syncer.lifecycle.part import FINAL
@@ -34,6 +35,7 @@ from syncer.process.clock import Clock, SystemClock, utc_text
 from syncer.process.signals import Interrupt
 from syncer.request import UploadRequest
 from syncer.runs.session import connection_of
+from syncer.runs.target import confirm_target, require_url
 from syncer.safe.files import replacing
 from syncer.safe.formulas import EXTRA_COLUMNS, neutral
 from syncer.safe.inert import inert
@@ -70,6 +72,7 @@ def upload(settings: Settings, request: UploadRequest, environment: CodesEnviron
     connection_of(settings)  # no token: nothing is recorded
     mark = fingerprint(_sha256(request.file), defaults, request.url_prefix, allow_duplicates=request.allow_duplicates)
     with _writing(settings, environment) as ledger:
+        require_url(identity_of(ledger), settings.api.base_url)
         uploads = ledger.uploads()
         earlier = uploads.like(mark)
         if earlier is not None and earlier.state != "failed":
@@ -86,6 +89,7 @@ def resume(settings: Settings, request: UploadRequest, environment: CodesEnviron
     started_s = environment.clock.monotonic_s()
     connection_of(settings)
     with _writing(settings, environment) as ledger:
+        require_url(identity_of(ledger), settings.api.base_url)
         uploads = ledger.uploads()
         wanted = uploads.open_uploads()
         if request.upload_id is not None:
@@ -218,7 +222,11 @@ def _drive(
     api = settings.api
     limit_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
     error: SyncerError | None = None
+    any_open = any(one.open for one in result.uploads)
     try:
+        if any_open:
+            confirm_target(ledger, settings, environment.clock, environment.interrupt, deadline_s=request.deadline_s)
+            ledger.advance()
         connection = connection_of(settings)
         with closing(connection.transport(environment.clock)) as transport:
             for one in result.uploads:
@@ -239,6 +247,8 @@ def _drive(
                     ).run()
     except SyncerError as stopped:
         error = stopped
+    if any_open:
+        ledger.advance()
     now = tuple(_known(uploads, one.id) for one in result.uploads)
     sweep(folder, _wanted_files(uploads))
     errors = tuple(said for one in now for said in uploads.errors(one.id))

@@ -20,7 +20,7 @@ from syncer.ledger.check import backup as copy_to
 from syncer.ledger.database import ledger_path
 from syncer.ledger.ledger import Ledger, upgrade_ledger
 from syncer.model import KEY_SEPARATOR
-from syncer.process.clock import utc_text
+from syncer.process.clock import Clock, utc_text
 from syncer.process.times import parse_moment
 from syncer.results import Concern, InitResult, RunDetails, RunSummary
 from syncer.safe.files import create_text
@@ -99,10 +99,10 @@ def check(settings: Settings) -> list[str]:
         return ledger.problems()
 
 
-def backup(settings: Settings, target: Path) -> None:
-    """Copy the ledger consistently, even while a run is going on."""
+def backup(settings: Settings, target: Path, clock: Clock) -> None:
+    """Copy the ledger consistently, even while a run is going on; the copy says that it is a backup."""
     with _reading(settings) as ledger:
-        copy_to(ledger.path, target)
+        copy_to(ledger.path, target, marked_at=utc_text(clock.wall_s()))
 
 
 def init(settings: Settings, folder: Path, environment: Environment) -> InitResult:

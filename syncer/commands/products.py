@@ -6,6 +6,7 @@ the ledger first; so a pull that was interrupted has changed nothing, or has onl
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from syncer.commands.environment import Environment
 from syncer.commands.opening import open_to_write
 from syncer.errors import LedgerBusyError, UsageError
 from syncer.ledger import products as copy
+from syncer.ledger.identity import identity_of
 from syncer.ledger.ledger import Ledger
 from syncer.process import streams
 from syncer.products.pull import look_up, pull_products
@@ -20,6 +22,7 @@ from syncer.report.products import write_products
 from syncer.request import ProductsRequest
 from syncer.results import ProductsPullResult, ProductsView, ProductView, Requests
 from syncer.runs.session import reader_of
+from syncer.runs.target import confirm_target, require_url
 
 if TYPE_CHECKING:
     from syncer.config import Settings
@@ -33,7 +36,8 @@ def pull(settings: Settings, request: ProductsRequest, environment: Environment)
     clock, started_s = environment.clock, environment.clock.monotonic_s()
     form = export_form(request)
     reader = reader_of(settings, clock, environment.interrupt, started_s=started_s)
-    with open_to_write(settings, clock) as ledger:
+    with closing(reader), open_to_write(settings, clock) as ledger:
+        confirm_target(ledger, settings, clock, environment.interrupt)
         found = pull_products(reader, archived=request.archived, observe=partial(environment.on_list, "products"))
         before = copy.count(ledger)
         copy.store_pull(ledger, found.record, found.products)
@@ -75,12 +79,15 @@ def list_products(settings: Settings, *, archived: bool, text: str, most: int) -
 def show(settings: Settings, sku: str, environment: Environment, *, fresh: bool = False) -> ProductView:
     """Return the product with this SKU: from the copy, or, when that lacks it (or `fresh`), from the API."""
     with Ledger.reading(settings.ledger.url) as ledger:
+        if ledger is not None:
+            require_url(identity_of(ledger), settings.api.base_url)
         if ledger is not None and not fresh:
             known = copy.product(ledger, sku)
             if known is not None:
                 return _view(known, copy.last_pull(ledger), copy.last_pull(ledger, archived=True))
     reader = reader_of(settings, environment.clock, environment.interrupt, started_s=environment.clock.monotonic_s())
-    product = look_up(reader, sku)
+    with closing(reader):
+        product = look_up(reader, sku)
     if product is None:
         raise UsageError(f"no product has the SKU {sku!r}", next="syncer products list --search TEXT")
     _keep(settings, product, environment)
@@ -91,6 +98,7 @@ def _keep(settings: Settings, product: ProductRecord, environment: Environment) 
     """Keep what was looked up; not while another run holds the ledger: it is a copy, and can be asked for again."""
     try:
         with open_to_write(settings, environment.clock) as ledger:
+            confirm_target(ledger, settings, environment.clock, environment.interrupt)
             copy.store_products(ledger, [product])
     except LedgerBusyError:
         return

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,9 +18,10 @@ from syncer.config import JobSettings, Settings, pick_job
 from syncer.errors import ConfigError, OutputError, UsageError
 from syncer.execute.context import EngineSettings
 from syncer.guards.export import Guards
+from syncer.ledger.identity import identity_of
 from syncer.ledger.ledger import Ledger
 from syncer.lifecycle.batch import Bucket
-from syncer.model import KEY_SEPARATOR, Errand, Mode, Plan
+from syncer.model import KEY_SEPARATOR, Errand, Mode, Plan, Target
 from syncer.plan.planner import Send
 from syncer.process.clock import utc_text
 from syncer.products.check import ProductCheck, by_api, by_copy
@@ -31,10 +32,11 @@ from syncer.runs.intake import Intake, is_unique, plan_files, plan_waiting, rela
 from syncer.runs.results_folder import Written, prepare_results, write_results
 from syncer.runs.session import Session, connection_of, reader_of
 from syncer.runs.session import session as open_session
+from syncer.runs.target import TargetCheck, require_url
 
 if TYPE_CHECKING:
-    from syncer.execute.assemble import Connection
-    from syncer.ledger.values import Job, Run
+    from syncer.api.reading import Reader
+    from syncer.ledger.values import Job, LedgerIdentity, Run
     from syncer.rows.validate import Validator
     from syncer.source import Source
 
@@ -50,8 +52,12 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
         mode = _mode(job, request, validator.keys)
         ledger = stack.enter_context(Ledger.reading(settings.ledger.url))
         known: Job | None = None
+        identity: LedgerIdentity | None = None
         notes: tuple[str, ...] = ()
         if ledger is not None:
+            ledger.require_in_time()
+            identity = identity_of(ledger)
+            require_url(identity, settings.api.base_url)
             known = ledger.job_like(job.name, validator.keys)
             notes = shared_field_notes(job.name, validator, ledger.jobs(), list(settings.jobs))
         wall_s, max_age_h = environment.clock.wall_s(), settings.products.max_age_h
@@ -60,7 +66,8 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
         environment.interrupt.check("while planning; nothing was sent")
         took_s = environment.clock.monotonic_s() - started_s
         result = replace(
-            _with_plan(SyncResult("plan", notes=notes), intake, sources, validator),
+            _with_plan(SyncResult("plan", notes=notes, ledger=identity), intake, sources, validator),
+            target=Target(settings.api.base_url, identity.company if identity else None),
             samples=_samples(intake.plan),
             minimum_send_s=len(intake.plan.batches) / settings.api.updates_per_second,
             seconds=Seconds(plan=took_s, total=took_s),
@@ -78,13 +85,14 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
     """
     clock, started_s = environment.clock, environment.clock.monotonic_s()
     job = pick_job(settings, request.job)
-    connection = connection_of(settings)
+    connection_of(settings)  # no token: nothing is recorded
     if request.results is not None:
         prepare_results(request.results)
     with ExitStack() as stack:
         sources, validator = stack.enter_context(_opened(job, request, environment))
         mode = _mode(job, request, validator.keys)
         ledger = stack.enter_context(open_to_write(settings, clock))
+        require_url(identity_of(ledger), settings.api.base_url)
         notes = shared_field_notes(job.name, validator, ledger.jobs(), list(settings.jobs))
         run = ledger.begin_run(
             ledger.ensure_job(job.name, validator.keys),
@@ -96,13 +104,16 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
         )
         intake: Intake | None = None
         jobs = related(ledger.jobs(), run.job, validator.fields)
-        with _session(ledger, run, connection, settings, request, environment, started_s, jobs=jobs) as session:
+        reader = _reader(settings, request, environment, started_s)
+        stack.callback(reader.close)
+        with _session(ledger, run, reader, settings, request, environment, started_s, jobs=jobs) as session:
             if session.settle():
                 begun_s = clock.monotonic_s()
-                vet = _product_check(settings, request, environment, ledger, session, started_s)
+                vet = _product_check(settings, environment, ledger, reader)
                 intake = _plan_files(settings, request, environment, sources, validator, ledger, run.job, mode, vet)
                 if intake.stop is not None:
                     raise intake.stop
+                session.confirm_target()
                 ledger.store_plan(run, intake.plan, intake.infos, at=utc_text(clock.wall_s()))
                 session.plan_s = clock.monotonic_s() - begun_s
                 environment.on_plan(intake.plan)
@@ -147,8 +158,9 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
     A run that ended before its plan was stored sent nothing, and cannot be resumed: that is said, and is never 0.
     """
     started_s = environment.clock.monotonic_s()
-    connection = connection_of(settings)
+    connection_of(settings)
     with open_to_write(settings, environment.clock) as ledger:
+        require_url(identity_of(ledger), settings.api.base_url)
         open_runs, unplanned = ledger.open_runs(request.job), tuple(ledger.planless_runs(request.job))
         last = ledger.runs(most=1, job_name=request.job, planned=True)
         runs = open_runs or last or list(unplanned[:1])
@@ -156,19 +168,24 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
             return SyncResult("resume", notes=("there is no run to resume",))
         run, *others = runs
         jobs = None if request.job is None else [job.id for job in ledger.jobs() if job.name == request.job]
-        with _session(
-            ledger,
-            run,
-            connection,
-            settings,
-            request,
-            environment,
-            started_s,
-            jobs=jobs,
-            others=others,
-            record_end=bool(open_runs) or run.exit_code is None,
-        ) as session:
+        reader = _reader(settings, request, environment, started_s)
+        with (
+            closing(reader),
+            _session(
+                ledger,
+                run,
+                reader,
+                settings,
+                request,
+                environment,
+                started_s,
+                jobs=jobs,
+                others=others,
+                record_end=bool(open_runs) or run.exit_code is None,
+            ) as session,
+        ):
             if session.settle():
+                session.confirm_target()
                 if unplanned and not open_runs:
                     first = unplanned[0]
                     raise UsageError(
@@ -188,7 +205,7 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
 def _session(
     ledger: Ledger,
     run: Run,
-    connection: Connection,
+    reader: Reader,
     settings: Settings,
     request: SyncRequest,
     environment: Environment,
@@ -200,6 +217,7 @@ def _session(
 ) -> AbstractContextManager[Session]:
 
     deadline_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
+    connection = connection_of(settings)
     return open_session(
         ledger,
         run,
@@ -213,6 +231,7 @@ def _session(
         ),
         environment.clock,
         interrupt=environment.interrupt,
+        target=TargetCheck(ledger, reader, connection.base_url, connection.token, approve=request.approve),
         started_s=started_s,
         deadline_s=None if deadline_s is None else started_s + deadline_s,
         observe=environment.on_progress,
@@ -281,23 +300,18 @@ def _plan_files(
     )
 
 
-def _product_check(
-    settings: Settings,
-    request: SyncRequest,
-    environment: Environment,
-    ledger: Ledger,
-    session: Session,
-    started_s: float,
-) -> ProductCheck | None:
+def _reader(settings: Settings, request: SyncRequest, environment: Environment, started_s: float) -> Reader:
+    return reader_of(
+        settings, environment.clock, environment.interrupt, started_s=started_s, deadline_s=request.deadline_s
+    )
+
+
+def _product_check(settings: Settings, environment: Environment, ledger: Ledger, reader: Reader) -> ProductCheck | None:
     """Return how ``sync`` finds out which products are unknown; None when that is turned off."""
     if not settings.products.check:
         return None
-
-    reader = reader_of(
-        settings, environment.clock, environment.interrupt, started_s=started_s, deadline_s=request.deadline_s
-    )
     observe = partial(environment.on_list, "products")
-    return by_api(ledger, session.share_limits(reader), max_age_h=settings.products.max_age_h, observe=observe)
+    return by_api(ledger, reader, max_age_h=settings.products.max_age_h, observe=observe)
 
 
 def _with_plan(

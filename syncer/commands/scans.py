@@ -23,6 +23,7 @@ from syncer.errors import (
     UsageError,
 )
 from syncer.ledger.database import ledger_path
+from syncer.ledger.identity import identity_of
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.products import ids_of
 from syncer.ledger.scans import ScanLedger, StoredScan, stored_scans
@@ -31,6 +32,7 @@ from syncer.process.clock import Clock, utc_text
 from syncer.products.pull import look_up
 from syncer.request import ScansRequest
 from syncer.runs.session import connection_of, reader_of
+from syncer.runs.target import require_url
 from syncer.scans.columns import microseconds
 from syncer.scans.compare import IDENTIFIERS, Comparison, compare
 from syncer.scans.filters import filters
@@ -57,6 +59,7 @@ def pull(settings: Settings, request: ScansRequest, environment: Environment) ->
         closing(ScansClient(connection.transport(clock))) as client,
         ScanLedger.open(settings.ledger.url, at=utc_text(clock.wall_s()), wait_s=settings.ledger.lock_wait_s) as ledger,
     ):
+        require_url(identity_of(ledger), settings.api.base_url)
         reads = ReadLimiter(settings.api.reads_per_minute)
         parameters = _parameters(settings, request, environment, reads, started_s)
         form = "ledger" if request.into_ledger else request.form

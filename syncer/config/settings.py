@@ -87,7 +87,19 @@ def _base_url(value: Any) -> str:
     parts = urlsplit(value)
     if parts.scheme == "http" and not _is_loopback(str(parts.hostname)):
         raise ValueError("an https address (plain http is for loopback alone: the token would travel in the open)")
-    return str(value).rstrip("/")
+    try:
+        return normal_url(value)
+    except ValueError:
+        raise ValueError("an address whose port is between 0 and 65535") from None
+
+
+def normal_url(url: str) -> str:
+    """Return an address in its normal form: one target, one text. Letter case, standard port and last slash go."""
+    parts = urlsplit(url)
+    standard = {"http": 80, "https": 443}[parts.scheme]
+    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else str(parts.hostname)
+    port = "" if parts.port in {None, standard} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -13,6 +13,7 @@ from syncer.api.transport import Transport
 from syncer.execute.context import Context, EngineSettings
 from syncer.execute.engine import Engine, Progress
 from syncer.execute.lanes import ThreadLanes
+from syncer.ledger.identity import identity_of
 from syncer.process.clock import Clock, seconds_between, utc_text
 from syncer.process.signals import Interrupt
 
@@ -71,6 +72,7 @@ def make_engine(
     lanes = ThreadLanes(lambda: connection.connect(clock), connection.concurrency, clock)
     updates = UpdateLimiter(connection.updates_per_second)
     updates.preload(_started_lately(ledger, clock))
+    ledger_id = identity_of(ledger).id
     context = Context(
         ledger=ledger,
         run=run,
@@ -80,7 +82,7 @@ def make_engine(
         updates=updates,
         reads=ReadLimiter(connection.reads_per_minute),
         settings=settings,
-        new_suffix=lambda: secrets.token_hex(4),
+        new_suffix=lambda: f"{ledger_id}.{secrets.token_hex(4)}",
         jobs=jobs,
     )
     return Engine(context, interrupt=interrupt, deadline_s=deadline_s, observe=observe), lanes

@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -84,6 +85,9 @@ class ThreadLanes:
                 self._answers.put((ticket, call(client)))
             except BaseException as error:
                 self._answers.put((ticket, _Failed(error)))
+        if client is not None:
+            with suppress(Exception):  # the lane is over, and nobody waits for it
+                client.close()
 
     def wait(self, until_s: float) -> list[tuple[int, object]]:
         """See `Lanes`. A defect inside a call is raised here."""

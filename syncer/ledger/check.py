@@ -99,6 +99,10 @@ _RULES: tuple[tuple[str, str], ...] = (
 )
 
 
+_HAS_IDENTITY = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'ledger'"
+"""Ledgers of older schemas have nothing to mark; the new one, which comes by the upgrade, has another id."""
+
+
 def problems(connection: Connection) -> list[str]:
     """Return everything that is wrong with a ledger, in words; empty when it is whole."""
     found = [f"SQLite: {line}" for line in connection.execute(text("PRAGMA integrity_check")).scalars() if line != "ok"]
@@ -134,8 +138,11 @@ def _illegal_histories(connection: Connection) -> list[str]:
     return found
 
 
-def backup(path: Path, target: Path) -> None:
-    """Copy a ledger, consistently, even while a run is going on; the copy is 0600 and never replaces a file."""
+def backup(path: Path, target: Path, *, marked_at: str | None = None) -> None:
+    """Copy a ledger, consistently, even while a run is going on; the copy is 0600 and never replaces a file.
+
+    ``marked_at``: the copy says that it is a backup of that time, and is refused in a ledger's place.
+    """
     exists = UsageError(f"{target} exists; a backup never replaces a file", next="name another file")
     if os.path.lexists(target):
         raise exists
@@ -150,6 +157,9 @@ def backup(path: Path, target: Path) -> None:
                 closing(sqlite3.connect(part.path)) as copy,
             ):
                 original.backup(copy)
+                if marked_at is not None and copy.execute(_HAS_IDENTITY).fetchone():
+                    copy.execute("UPDATE ledger SET backup_at = ?", (marked_at,))
+                    copy.commit()
             part.keep(new=True, into=folder)
     except sqlite3.Error as error:
         raise ledger_error(error, path) from error

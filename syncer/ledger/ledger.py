@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, insert, select, update
 
 from syncer.errors import LedgerError, LedgerUnfinishedError
-from syncer.ledger import audit, check, endings, migrate, past_runs, plans, reads, seals, uploads
+from syncer.ledger import audit, check, endings, identity, migrate, past_runs, plans, reads, seals, uploads
 from syncer.ledger import schema as t
 from syncer.ledger.database import (
     create_file,
@@ -27,7 +27,7 @@ from syncer.ledger.database import (
     roll_back,
 )
 from syncer.ledger.knowledge import Knowledge
-from syncer.ledger.lock import LedgerLock, borrowed, was_whole
+from syncer.ledger.lock import LedgerLock, Stamp, borrowed, read_stamp, was_whole
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.values import UpgradeResult
 from syncer.ledger.writer import Writer
@@ -66,17 +66,20 @@ _STOPPED = (
 class Ledger:
     """An open ledger. Methods that read may be called at any time; those that write need `open_to_write`."""
 
-    def __init__(self, path: Path, connection: Connection, lock: LedgerLock | None) -> None:
+    def __init__(
+        self, path: Path, connection: Connection, lock: LedgerLock | None, *, stamp: Stamp | None = None
+    ) -> None:
         self.path = path
         self.connection = connection
         self._lock = lock
+        self._stamp = stamp
 
     @classmethod
     def open_to_write(cls, url: str, *, at: str, wait_s: float = 0.0) -> Ledger:
         """Open the ledger, creating it where there is none, and hold its lock until `close`.
 
-        Raises `LedgerBusyError` when another run still holds it after ``wait_s``, and `LedgerSchemaError` when its
-        schema is another program's.
+        Raises `LedgerBusyError` when another run still holds it after ``wait_s``, `LedgerSchemaError` when its schema
+        is another program's, and `LedgerOldError` when it is a backup or an older copy.
         """
         path = ledger_path(url)
         if not path.parent.is_dir():
@@ -87,10 +90,13 @@ class Ledger:
             create_file(path, may_be_empty=not lock.ledger_was_whole)
             connection = open_engine(path, before_writing=lock.require_held).connect()
             with connection.begin():
-                if migrate.revision(connection) is None:
+                is_new = migrate.revision(connection) is None
+                if is_new:
                     migrate.upgrade(connection)
                 migrate.require_current(connection)
-            lock.ledger_is_whole()
+                identity.require_in_time(connection, None if is_new else lock.stamp, path)
+                found = identity.read(connection)
+            lock.set_stamp(Stamp(found.id, found.position))
         except BaseException:
             lock.release()
             raise
@@ -124,8 +130,9 @@ class Ledger:
         if path.stat().st_size == 0:
             refuse_empty(path, may_be_empty=not was_whole(path))
             return None
+        stamp = read_stamp(path)  # before the ledger is read: a run may begin meanwhile
         connection = open_engine(path, read_only=True).connect()
-        ledger = cls(path, connection, None)
+        ledger = cls(path, connection, None, stamp=stamp)
         try:
             with ledger.transaction():
                 migrate.require_current(connection)
@@ -170,6 +177,21 @@ class Ledger:
                     yield self.connection
         except sqlite3.Error as error:  # of the driver's own cursors (bulk.py), which SQLAlchemy does not see
             raise ledger_error(error, self.path) from error
+
+    # ── whose it is ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def require_in_time(self) -> None:
+        """Raise `LedgerOldError` for a backup or an older copy: for who reads the ledger to say what would be sent."""
+        with self.transaction() as connection:
+            identity.require_in_time(connection, self._stamp, self.path)
+
+    def advance(self) -> None:
+        """Let the ledger's place in time grow, at the begin and at the end of what sends; then tell the lock file."""
+        with self.transaction() as connection:
+            position = identity.advance(connection)
+            ledger_id = identity.read(connection).id
+        if self._lock is not None:
+            self._lock.set_stamp(Stamp(ledger_id, position))
 
     # ── what is known ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -472,11 +494,13 @@ def upgrade_ledger(url: str, *, at: str, wait_s: float = 0.0) -> UpgradeResult:
         with open_engine(path).connect() as connection:
             with connection.begin():
                 before = migrate.revision(connection)
+            if before is None:
+                lock.stamp = None  # of a ledger that was here before
             saved = None
             if before is not None and before < SCHEMA_REVISION:
                 saved = path.with_name(f"{path.name}.{before}.backup")
                 if not saved.exists():
-                    check.backup(path, saved)
+                    check.backup(path, saved, marked_at=at)
             with connection.begin():
                 if before is None or before < SCHEMA_REVISION:
                     migrate.upgrade(connection)

@@ -1,8 +1,9 @@
 """One writer at a time: an operating-system lock beside the ledger, with its owner's name in it.
 
 The kernel drops the lock with the process that holds it, however that ends; so there are no stale locks. The text in
-the file says who holds it, or held it last, and whether that one had a whole ledger: an empty one after that is a loss.
-Whoever only rolls back what a dead run left (`borrowed`) holds it for a moment, and writes no name.
+the file says who holds it, or held it last, whether that one had a whole ledger (an empty one after that is a loss),
+and the ledger's id and place in time (an older ledger after that is a copy that was put back). Whoever only rolls back
+what a dead run left (`borrowed`) holds it for a moment, and writes no name.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -27,6 +29,18 @@ BORROWED_S = 0.5
 """How long the lock may be borrowed: nobody is told that it is held before that."""
 LOOK_S = 0.1
 """Pause between looks at a lock that is held."""
+
+
+TEXT_BYTES = 512
+"""The text has always this length, and is written at once: who is killed meanwhile leaves the old one or the new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What the lock file says of the ledger beside it: its id, and the newest begin or end of a run."""
+
+    id: str
+    position: int
 
 
 def lock_path(ledger: Path) -> Path:
@@ -62,9 +76,10 @@ class LedgerLock:
             os.close(self._descriptor)
             raise
         self._path = path
-        self._owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
-        self.ledger_was_whole = _was_whole(os.pread(self._descriptor, 4096, 0))
-        self._write({**self._owner, "whole": self.ledger_was_whole})
+        before = os.pread(self._descriptor, 4096, 0)
+        self._owner = {"pid": os.getpid(), "host": socket.gethostname()[:64], "since": since}
+        self.ledger_was_whole, self.stamp = _was_whole(before), _stamp(before)
+        self._write(whole=self.ledger_was_whole)
 
     def _take(self, ledger: Path, wait_s: float) -> None:
         began_s = time.monotonic()
@@ -82,12 +97,20 @@ class LedgerLock:
 
     def ledger_is_whole(self) -> None:
         """Write down that there is a ledger now."""
-        self._write({**self._owner, "whole": True})
+        self.ledger_was_whole = True
+        self._write(whole=True)
 
-    def _write(self, owner: dict[str, object]) -> None:
-        text = json.dumps(owner).encode()
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, text, 0)
+    def set_stamp(self, stamp: Stamp) -> None:
+        """Write down, durably, where the ledger stands: call it only when the ledger says so already."""
+        self.stamp, self.ledger_was_whole = stamp, True
+        self._write(whole=True)
+        os.fsync(self._descriptor)
+
+    def _write(self, *, whole: bool) -> None:
+        place = {} if self.stamp is None else {"ledger": self.stamp.id, "position": self.stamp.position}
+        text = json.dumps({**self._owner, "whole": whole, **place}).encode()
+        os.pwrite(self._descriptor, text.ljust(TEXT_BYTES), 0)
+        os.ftruncate(self._descriptor, TEXT_BYTES)
 
     def require_held(self) -> None:
         """Raise `LedgerBusyError` when the lock's file was removed or replaced: another run may hold a new one."""
@@ -153,6 +176,22 @@ def was_whole(ledger: Path) -> bool:
         return _was_whole(lock_path(ledger).read_bytes()[:4096])
     except OSError:
         return False
+
+
+def read_stamp(ledger: Path) -> Stamp | None:
+    """Return what the lock file says of `ledger`; None where it says nothing."""
+    try:
+        return _stamp(lock_path(ledger).read_bytes()[:4096])
+    except OSError:
+        return None
+
+
+def _stamp(owner: bytes) -> Stamp | None:
+    try:
+        known = json.loads(owner)
+        return Stamp(str(known["ledger"]), int(known["position"]))
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _was_whole(owner: bytes) -> bool:

@@ -22,8 +22,9 @@ from syncer.ledger import migrate
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.database import ledger_path, open_engine, refuse_planted
+from syncer.ledger.identity import require_in_time
 from syncer.ledger.ledger import Ledger
-from syncer.ledger.lock import LedgerLock
+from syncer.ledger.lock import LedgerLock, read_stamp
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -90,12 +91,14 @@ class ScanLedger:
         if not path.exists() or path.stat().st_size == 0:
             Ledger.open_to_write(url, at=at, wait_s=wait_s).close()
         refuse_planted(path)
+        stamp = read_stamp(path)
         lock = LedgerLock(path.with_name(path.name + ".scans"), since=at, wait_s=wait_s)
         try:
             connection = open_engine(path).connect()
             raw_cursor(connection).execute(f"PRAGMA cache_size=-{CACHE_KIB}")
             with connection.begin():
                 migrate.require_current(connection)
+                require_in_time(connection, stamp, path)
         except BaseException:
             lock.release()
             raise
@@ -111,13 +114,14 @@ class ScanLedger:
         self._lock.release()
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> Iterator[Connection]:
+        """Give a connection in a transaction."""
         with self._connection.begin():
             yield self._connection
 
     def find(self, destination: str) -> PullState | None:
         """Return the pull that delivers to a destination; None when there is none yet."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             row = connection.execute(select(t.scan_pulls).where(t.scan_pulls.c.destination == destination)).first()
             return None if row is None else _state(row)
 
@@ -125,7 +129,7 @@ class ScanLedger:
         """Return the pull of a destination, recording it when it is new; raise `UsageError` for another scope."""
         known = self.find(destination)
         if known is None:
-            with self._transaction() as connection:
+            with self.transaction() as connection:
                 connection.execute(
                     insert(t.scan_pulls).values(
                         destination=destination, scope=scope, fields="[]", created_at=at, changed_at=at,
@@ -144,13 +148,13 @@ class ScanLedger:
     def seen(self, state: PullState) -> Iterator[Seen]:
         """Stream what was delivered from ``seen_from_us`` on, a part at a time."""
         c = t.scan_seen.c
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             numbers = (
                 connection.execute(select(c.number).where(c.pull_id == state.id).order_by(c.number)).scalars().all()
             )
         for number in numbers:
             statement = select(c.chain, c.uuids, c.times).where(c.pull_id == state.id, c.number == number)
-            with self._transaction() as connection:
+            with self.transaction() as connection:
                 row = connection.execute(statement).one()
             yield Seen(*row)
 
@@ -170,7 +174,7 @@ class ScanLedger:
         store (`ROW_COLUMNS`). Raises `LedgerCorruptError` when the pull is no longer as `before` says.
         """
         c = t.scan_pulls.c
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             if kept is not None:
                 connection.execute(delete(t.scan_seen).where(t.scan_seen.c.pull_id == before.id))
             for seen in (*(kept or ()), *(() if delivered is None else (delivered,))):

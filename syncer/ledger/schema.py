@@ -63,7 +63,6 @@ ledger = Table(
     Column("company", Text, comment="JSON: the target's company; null: not seen yet"),
     Column("counts_same", Boolean, comment="answers count values that did not change"),
     Column("backup_at", Text, comment="this is a backup, made at that time"),
-    Column("forgotten_to", BigInteger, nullable=False, comment="batches up to it prove nothing any more"),
 )
 
 spaces = Table(

@@ -7,6 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from syncer.lifecycle.batch import State
+from syncer.model import Company
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerIdentity:
+    """Whose ledger this is and where it stands. ``base_url`` None: its target was not seen yet."""
+
+    id: str
+    position: int
+    base_url: str | None
+    company: Company | None
+    backup_at: str | None
+    """When this backup was made; None: it is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ class Writer:
     def __init__(self, connection: Connection, run_id: int) -> None:
         self._connection = connection
         self._run_id = run_id
+        self.account: str | None = None
+        """Whose token makes the calls; None: not known yet."""
         self._steps: dict[MirrorStep, list[Span]] = {step: [] for step in MirrorStep}
 
     @contextmanager
@@ -91,7 +93,7 @@ class Writer:
         """PLANNED → SENDING: a call may be on its way from the moment this returns. Returns the attempt's id too."""
         with self.together():
             attempt_id: int = self._connection.execute(
-                _START, {"batch_id": batch.id, "reference": reference, "started_at": at}
+                _START, {"batch_id": batch.id, "reference": reference, "started_at": at, "account": self.account}
             ).scalar_one()
             return self._change(batch, Event.START, at, attempt_id, attempts=batch.attempts + 1), attempt_id
 

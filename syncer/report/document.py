@@ -16,6 +16,7 @@ from syncer.rows.faults import by_kind
 if TYPE_CHECKING:
     from syncer.errors import SyncerError
     from syncer.ledger.values import Batch, HistoryEntry, Run
+    from syncer.model import Target
     from syncer.results import CheckResult, RunDetails, RunSummary
     from syncer.rows.changes import FieldChanges
     from syncer.rows.faults import FaultKind
@@ -43,6 +44,8 @@ def sync_document(result: SyncResult) -> dict[str, Any]:
         "earlier": {bucket.value: result.earlier.get(bucket, 0) for bucket in (Bucket.UNMATCHED, Bucket.REJECTED)},
         "fields": dict(result.fields),
         "waiting": result.waiting,
+        "target": target_document(result.target),
+        "ledger": {"id": result.ledger.id, "position": result.ledger.position} if result.ledger else None,
         "error": error_document(result.error) if result.error else None,
     }
     if result.command == "plan" or result.rejections:
@@ -98,6 +101,13 @@ def _changes_document(changes: FieldChanges) -> dict[str, Any]:
         "values": [{"from": one.before, "to": one.after, "rows": one.rows} for one in shown],
         "complete": changes.complete and len(shown) == len(changes.values),
     }
+
+
+def target_document(target: Target | None) -> dict[str, Any] | None:
+    """Return whom a ledger belongs to; its company is null until the API has named it."""
+    if target is None:
+        return None
+    return {"base_url": target.base_url, "company": asdict(target.company) if target.company else None}
 
 
 def failure_document(command: str, error: SyncerError) -> dict[str, Any]:

@@ -15,12 +15,21 @@ from typing import TYPE_CHECKING
 from syncer import __version__
 from syncer.api.limits import ReadLimiter
 from syncer.api.reading import Reader
-from syncer.errors import LedgerBusyError, LedgerError, SyncerError
+from syncer.errors import (
+    AccessError,
+    DeadlineError,
+    LedgerBusyError,
+    LedgerError,
+    SignalError,
+    SyncerError,
+    UnreachableError,
+)
 from syncer.execute.assemble import Connection, make_engine, quarantine_s
 from syncer.execute.context import EngineSettings
 from syncer.execute.engine import Engine
-from syncer.lifecycle.batch import OPEN, Bucket
-from syncer.model import RowCounts
+from syncer.ledger.identity import identity_of
+from syncer.lifecycle.batch import OPEN, Bucket, State
+from syncer.model import RowCounts, Target
 from syncer.process.clock import Clock, utc_text
 from syncer.results import Concern, Requests, Seconds, SyncResult
 from syncer.runs.summing import added, tell
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Run
     from syncer.process.signals import Interrupt
+    from syncer.runs.target import TargetCheck
 
 log = logging.getLogger(__name__)
 LEFT = (Bucket.UNSENT, Bucket.PENDING, Bucket.IN_DOUBT)
@@ -44,7 +54,15 @@ class Session:
     """Drives one run, or several that are resumed together. ``plan_s`` and the sending time are what it reports."""
 
     def __init__(
-        self, ledger: Ledger, run: Run, engine: Engine, clock: Clock, *, started_s: float, others: Sequence[Run] = ()
+        self,
+        ledger: Ledger,
+        run: Run,
+        engine: Engine,
+        clock: Clock,
+        target: TargetCheck,
+        *,
+        started_s: float,
+        others: Sequence[Run] = (),
     ) -> None:
         self.plan_s = 0.0
         self.error: SyncerError | None = None
@@ -54,14 +72,22 @@ class Session:
         self._since_event = ledger.newest_event()
         self._engine = engine
         self._clock = clock
+        self._target = target
+        self._unasked: SyncerError | None = None
         self._started_s = started_s
         self._send_s = 0.0
 
-    def share_limits(self, reader: Reader) -> Reader:
-        """Return `reader` keeping one limit with the engine, and counting into the run's reads."""
-        context = self._engine.context
-        reader.limiter, reader.counts = context.reads, context.counts
-        return reader
+    def confirm_target(self) -> None:
+        """Make sure, once, that the ledger belongs to what it would write to; raise when it does not.
+
+        An API that cannot be asked now is no reason not to store a plan: `send` then stops before anything is sent.
+        """
+        try:
+            self._target.confirm()
+        except (AccessError, UnreachableError, DeadlineError, SignalError) as error:
+            error.next = type(error).default_next
+            self._unasked = error
+        self._engine.context.writer.account = self._target.account
 
     def settle(self) -> bool:
         """Settle what earlier runs left open; return whether nothing stopped it."""
@@ -71,11 +97,16 @@ class Session:
         )
         if interrupted:
             log.warning("an earlier run was killed while %d calls were on their way: they are in doubt", interrupted)
-        self.error = self._engine.settle()
+        if self._ledger.batches(states=[*sorted(OPEN), State.ABANDONED], most=1):
+            self.confirm_target()
+        self.error = self._unasked or self._engine.settle()
         return self.error is None
 
     def send(self) -> None:
-        """Send everything that is planned."""
+        """Send everything that is planned, to whom the ledger belongs."""
+        if self._unasked is not None:
+            self.error = self._unasked
+            return
         begun_s = self._clock.monotonic_s()
         settings = self._engine.context.settings
         not_before_s = quarantine_s(self._ledger, self._engine.context.jobs, settings, self._clock)
@@ -120,6 +151,7 @@ class Session:
         open_batches = ledger.batches(states=sorted(OPEN), job_ids=self._engine.context.jobs)
         earlier, told = tell(self.ended_earlier())
         minimum = sum(one.requests.minimum_updates for one in results)
+        identity = identity_of(ledger)
         return replace(
             added(results),
             requests=Requests(counts.updates, counts.reads, counts.throttled, counts.retries, minimum),
@@ -127,6 +159,9 @@ class Session:
             concerns=(*(concern for one in results for concern in one.concerns), *told),
             earlier=earlier,
             waiting=sum(map(ledger.waiting, {run.job.space_id for run in (self._run, *self._others)})),
+            ledger=identity,
+            target=Target(self._target.base_url, identity.company),
+            notes=(*result.notes, *self._target.notes),
             earlier_in_doubt=sum(batch.size for batch in open_batches if batch.run_id not in mine),
             error=self.error,
         )
@@ -159,6 +194,7 @@ def session(
     clock: Clock,
     *,
     interrupt: Interrupt,
+    target: TargetCheck,
     started_s: float,
     deadline_s: float | None,
     observe: Callable[[Progress], None],
@@ -176,8 +212,10 @@ def session(
         connection, settings, ledger, run, clock,
         interrupt=interrupt, deadline_s=deadline_s, jobs=jobs, observe=observe,
     )  # fmt: skip
-    current = Session(ledger, run, engine, clock, started_s=started_s, others=others)
+    current = Session(ledger, run, engine, clock, target, started_s=started_s, others=others)
+    target.share(engine.context.reads, engine.context.counts)
     try:
+        ledger.advance()
         yield current
     except SyncerError as error:
         current.error = error
@@ -189,6 +227,8 @@ def session(
         lanes.close()
     if record_end:
         current.end()
+    with suppress(LedgerError, LedgerBusyError):
+        ledger.advance()
 
 
 def reader_of(

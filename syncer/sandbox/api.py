@@ -103,6 +103,8 @@ def _products(request: Request) -> Answer:
     except ValueError:  # as Django REST framework's pages do
         limit, offset = sandbox.config.page_size, 0
 
+    whose = {"company": sandbox.company(request.authorization)} if sandbox.config.companies else {}
+
     def link(to: int) -> str:
         return f"{sandbox.url}{PRODUCTS_PATH}?{urlencode(sorted({**query, 'limit': limit, 'offset': to}.items()))}"
 
@@ -110,13 +112,16 @@ def _products(request: Request) -> Answer:
         "count": len(found),
         "next": link(offset + limit) if offset + limit < len(found) else None,
         "previous": link(max(0, offset - limit)) if offset > 0 else None,
-        "results": [product_body(product, sandbox.world) for product in found[offset : offset + limit]],
+        "results": [{**product_body(product, sandbox.world), **whose} for product in found[offset : offset + limit]],
     }
 
 
 def _me(request: Request) -> Answer:
     permissions = sorted(request.sandbox.permissions(request.authorization))
-    return 200, {"id": 1638, "email": "sandbox@example.com", "permissions": permissions}
+    me = {"id": 1638, "email": "sandbox@example.com", "permissions": permissions}
+    if request.sandbox.config.me_names_company:
+        me["company"] = request.sandbox.company(request.authorization)
+    return 200, me
 
 
 def _scans(request: Request) -> Answer:

@@ -32,6 +32,10 @@ class SandboxConfig:
     """Known products, oldest first: SKUs, or mappings of any members, ``sku`` among them. None: every SKU is known."""
     tokens: Mapping[str, frozenset[str]] | None = None
     """Token → permissions; None: every token is accepted, with all permissions."""
+    companies: Mapping[str, Mapping[str, Any]] | None = None
+    """Token → company, as answers name it; of other tokens, and with None: one company for all."""
+    me_names_company: bool = True
+    """Whether ``/api/v2/me/`` has a member ``company`` [D]."""
     updates_per_second: int = 10
     reads_per_minute: int = 3000
     latency_s: float = 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -17,7 +18,7 @@ from syncer.sandbox.config import ALL_PERMISSIONS, SandboxConfig
 from syncer.sandbox.faults import Faults
 from syncer.sandbox.ingestion import Ingestion
 from syncer.sandbox.limits import Throttle
-from syncer.sandbox.products import Catalogue
+from syncer.sandbox.products import COMPANY, Catalogue
 from syncer.sandbox.scans import PRODUCTS, Scans, microseconds
 from syncer.sandbox.scm import iso_from
 from syncer.sandbox.way import parse_way
@@ -148,6 +149,11 @@ class SandboxState:
         if not needed <= permissions:
             return 403, {"detail": "You do not have permission to perform this action."}
         return None
+
+    def company(self, authorization: str | None) -> Mapping[str, Any]:
+        """Return the company of a token."""
+        token = (authorization or "").partition(" ")[2]
+        return (self.config.companies or {}).get(token, COMPANY)
 
     def permissions(self, authorization: str | None) -> frozenset[str]:
         """Return what a token may do."""

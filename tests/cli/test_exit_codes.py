@@ -208,7 +208,7 @@ def test_a_second_signal_stops_at_once(night):
     with night(codes=codes(250), faults=({"kind": "hang", "on": "sync", "every": 1, "seconds": 30},)) as here:
         here.write("a.csv", HEADER, ROWS)
         process = here.start("sync", "a.csv", SYNCER_API__TIMEOUT_S="30")
-        wait_for(lambda: here.box.requests)
+        wait_for(lambda: here.box.calls("sync"))
         os.kill(process.pid, signal.SIGINT)
         time.sleep(0.3)
         assert process.poll() is None

@@ -5,12 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import codes, open_night
+from conftest import TOKEN, codes, open_night, write_csv
+from places import Place
 
+from syncer.commands import checkup, products, scans
+from syncer.commands import codes as own_codes
+from syncer.commands.environment import Environment
 from syncer.config import load_settings
+from syncer.errors import TargetChangedError
 from syncer.ledger.database import ledger_path
+from syncer.process.clock import SystemClock
+from syncer.request import ProductsRequest, ScansRequest, UploadRequest
+from syncer.sandbox import Sandbox, SandboxConfig
 
 HEADER = ["extended_id", "intended_market"]
+
+
+def sandbox(**config):
+    return Sandbox(SandboxConfig(updates_per_second=1000, task_run_s=0.02, **config))
 
 
 def test_a_relative_ledger_lies_beside_the_configuration_file_wherever_the_program_runs_m8(tmp_path):
@@ -62,3 +74,146 @@ def test_init_writes_the_configuration_that_is_named_and_creates_the_ledger_besi
         assert [path.name for path in tmp_path.iterdir()] == ["srv"]
         missing = here.run("init", "--json", "--config", "nowhere/prod.toml")
         assert (missing.code, missing.document["error"]["next"]) == (2, f"mkdir -p {tmp_path}/nowhere")
+
+
+FIRST = {f"K{n:06d}": "DE" for n in range(3)}
+OTHER_COMPANY = {"id": 447, "uuid": "0d3e7c62-96a3-4f8b-9d4e-1a5d1c1c0001", "name": "Another Company"}
+
+
+def refused(document, *words):
+    """Whether a document says that the ledger belongs to somebody else, and names all of `words`."""
+    error = document["error"]
+    assert (document["exit_code"], error["code"]) == (2, "target-changed"), document
+    assert "this ledger belongs to" in error["message"]
+    assert error["next"] == "syncer ledger info"
+    return [word for word in words if word not in error["message"]] == []
+
+
+def test_a_ledger_of_one_api_is_refused_for_another_before_any_call_m5(tmp_path):
+    with sandbox(codes=codes(3)) as rehearsal, sandbox(codes=codes(3)) as production:
+        place = Place(tmp_path / "srv", rehearsal.url)
+        assert place.sync(FIRST)["exit_code"] == 0
+        place.url = production.url
+        file = place.export(FIRST)
+        for command in ("sync", "plan", "resume"):
+            done = place.run(command, *([] if command == "resume" else [file]))
+            assert refused(done, rehearsal.url, production.url, "Sandbox Company"), command
+        settings, environment = place.settings(), Environment()
+        with pytest.raises(TargetChangedError):
+            products.pull(settings, ProductsRequest(), environment)
+        with pytest.raises(TargetChangedError):
+            products.show(settings, "SKU", environment)
+        with pytest.raises(TargetChangedError):
+            scans.pull(settings, ScansRequest(campaign=1, out=tmp_path / "scans"), environment)
+        with pytest.raises(TargetChangedError):
+            own_codes.upload(settings, UploadRequest(file=file), own_codes.CodesEnvironment())
+        with pytest.raises(TargetChangedError):
+            own_codes.resume(settings, UploadRequest(), own_codes.CodesEnvironment())
+        findings = checkup.check(
+            place.folder / "config.toml", {"SYNCER_API__BASE_URL": place.url, "SYNCER_API__TOKEN": TOKEN},
+            Path("/"), SystemClock(),
+        )  # fmt: skip
+        assert [one.what for one in findings if isinstance(one.error, TargetChangedError)] == ["target"]
+        assert len(production.requests) == 0
+        place.url = rehearsal.url
+        assert place.sync(FIRST)["rows"]["unchanged"] == 3
+
+
+def test_what_was_planned_for_one_api_never_reaches_another_m6(tmp_path):
+    with sandbox(codes=codes(300)) as rehearsal, sandbox(codes=codes(300)) as production:
+        place = Place(tmp_path / "srv", rehearsal.url)
+        cut = place.sync({f"K{n:06d}": f"test-{n}" for n in range(300)}, deadline_s=0.0)
+        assert cut["exit_code"] == 10
+        place.extra["SYNCER_API__UPDATES_PER_SECOND"] = "2"
+        cut = place.sync({f"K{n:06d}": f"test-{n}" for n in range(300)}, deadline_s=1.0)
+        assert cut["values"]["unsent"] > 0
+        place.url = production.url
+        assert refused(place.sync({"K000007": "DE"}))
+        assert refused(place.run("resume"))
+        assert len(production.requests) == 0
+
+
+@pytest.mark.parametrize("me_names_company", [True, False], ids=["me says it", "a product says it"])
+def test_a_token_of_another_company_is_refused_before_any_update_m7(tmp_path, me_names_company):
+    with sandbox(
+        codes=codes(3), companies={"theirs": OTHER_COMPANY}, me_names_company=me_names_company, products=["SKU"]
+    ) as box:
+        place = Place(tmp_path / "srv", box.url)
+        first = place.sync(FIRST)
+        assert first["exit_code"] == 0
+        assert first["target"]["company"]["id"] == "446"
+        updates = len(box.calls("sync"))
+        place.token = "theirs"
+        for done in (place.sync(FIRST), place.sync({"K000000": "FR"}), place.run("resume")):
+            assert refused(done, "Sandbox Company (446)", "Another Company (447)")
+        assert len(box.calls("sync")) == updates
+        place.token = TOKEN
+        assert place.sync({"K000000": "FR"})["values"]["confirmed"] == 1
+
+
+def test_a_token_of_another_company_gets_no_products_and_no_codes_into_the_ledger_m7(tmp_path):
+    with sandbox(codes=codes(3), companies={"theirs": OTHER_COMPANY}) as box:
+        place = Place(tmp_path / "srv", box.url)
+        assert place.sync(FIRST)["exit_code"] == 0
+        place.token = "theirs"
+        settings, environment = place.settings(), Environment()
+        with pytest.raises(TargetChangedError):
+            products.pull(settings, ProductsRequest(), environment)
+        own = write_csv(place.folder / "own.csv", ("id",), [("BOTTLE-000001",)])
+        done = own_codes.upload(settings, UploadRequest(file=str(own)), own_codes.CodesEnvironment())
+        assert isinstance(done.error, TargetChangedError)
+        assert [box.calls(call) for call in ("products", "form")] == [[], []]
+
+
+def test_a_company_that_is_not_named_is_adopted_when_it_is_first_seen(tmp_path):
+    with sandbox(codes=codes(3), me_names_company=False, products=[]) as box:
+        place = Place(tmp_path / "srv", box.url)
+        mute = place.sync(FIRST)
+        assert (mute["exit_code"], mute["target"]["company"]) == (0, None)
+        assert "does not say whose company" in str(mute["notes"])
+        box.catalogue.add("SKU")
+        named = place.sync(FIRST)
+        assert named["target"]["company"]["name"] == "Sandbox Company"
+        assert "belongs to Sandbox Company (446) from now on" in str(named["notes"])
+        assert place.sync(FIRST)["notes"] == []
+
+
+def test_a_run_asks_once_whose_token_it_has(tmp_path):
+    with sandbox(codes=codes(3)) as box:
+        place = Place(tmp_path / "srv", box.url)
+        done = place.sync(FIRST)
+        assert (len(box.calls("me")), len(box.calls("tasks")), len(box.calls("products"))) == (1, 1, 0)
+        assert done["requests"]["reads"] == 2
+        before = len(box.requests)
+        assert place.run("plan", place.export(FIRST))["target"]["base_url"] == box.url
+        assert len(box.requests) == before
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://api.scantrust.com", "https://API.Scantrust.com:443/", True),
+        ("http://127.0.0.1:8377", "http://127.0.0.1:8377/", True),
+        ("http://[::1]:80", "http://[::1]", True),
+        ("https://api.scantrust.com", "https://api.staging.scantrust.io", False),
+        ("https://api.scantrust.com", "https://api.scantrust.com:8443", False),
+        ("https://api.scantrust.com/v2", "https://api.scantrust.com/V2", False),
+        ("http://localhost:8377", "http://127.0.0.1:8377", False),
+        ("http://localhost", "https://localhost", False),
+    ],
+)
+def test_addresses_are_compared_in_their_normal_form(one, other, same):
+    found = {
+        load_settings(explicit=None, environ={"SYNCER_API__BASE_URL": url}, cwd=Path("/")).api.base_url
+        for url in (one, other)
+    }
+    assert (len(found) == 1) is same
+
+
+def test_an_address_at_which_nobody_answers_is_not_adopted(tmp_path):
+    with sandbox(codes=codes(3)) as box:
+        place = Place(tmp_path / "srv", "http://127.0.0.1:9", extra={"SYNCER_API__GIVE_UP_AFTER_S": "0.2"})
+        down = place.sync(FIRST)
+        assert (down["exit_code"], down["error"]["code"], down["values"]["unsent"]) == (5, "unreachable", 3)
+        place.url = box.url
+        assert place.run("resume")["values"]["confirmed"] == 3

@@ -30,7 +30,7 @@ def empty_ledger():
         metadata.create_all(connection)
         connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
         connection.execute(text("INSERT INTO alembic_version VALUES (:r)"), {"r": SCHEMA_REVISION})
-        connection.execute(insert(ledger).values(id="5eed5eed5eed", position=0, forgotten_to=0))
+        connection.execute(insert(ledger).values(id="5eed5eed5eed", position=0))
         for statement in append_only_triggers():
             connection.execute(text(statement))
     return database.serialize()

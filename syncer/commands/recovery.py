@@ -1,0 +1,54 @@
+"""Whose ledger it is, and the way back after a backup was put back or the API has moved."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from syncer.commands.environment import Environment
+from syncer.config import Settings
+from syncer.errors import LedgerError
+from syncer.ledger import recovery
+from syncer.ledger.database import ledger_path
+from syncer.ledger.identity import identity_of
+from syncer.ledger.ledger import Ledger
+from syncer.process.clock import utc_text
+from syncer.results import LedgerInfo
+from syncer.runs.session import reader_of
+from syncer.runs.target import TargetCheck
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from syncer.ledger.recovery import Recovery
+
+
+def info(settings: Settings) -> LedgerInfo:
+    """Say whose ledger it is and where it stands; a backup may be looked at, too."""
+    path = ledger_path(settings.ledger.url)
+    with Ledger.reading(settings.ledger.url) as ledger:
+        if ledger is None:
+            raise LedgerError(f"there is no ledger yet at {path}", next="syncer init")
+        return LedgerInfo(path, identity_of(ledger), settings.api.base_url)
+
+
+def adopt_target(settings: Settings, environment: Environment) -> LedgerInfo:
+    """Let the ledger belong to what is configured; where that does not hold what it believes, it believes nothing."""
+    clock = environment.clock
+    token, at = settings.api.require_token(), utc_text(clock.wall_s())
+    reader = reader_of(settings, clock, environment.interrupt, started_s=clock.monotonic_s())
+    with closing(reader), Ledger.open_to_write(settings.ledger.url, at=at) as ledger:
+        kept = TargetCheck(ledger, reader, settings.api.base_url, token.reveal).adopt()
+        forgotten = None if kept else recovery.forget(ledger, at=at)
+        ledger.advance()
+        return LedgerInfo(ledger.path, identity_of(ledger), settings.api.base_url, adopted=True, forgotten=forgotten)
+
+
+def recover(settings: Settings, environment: Environment) -> Recovery:
+    """Let the ledger believe nothing any more."""
+    return recovery.recover(ledger_path(settings.ledger.url), at=utc_text(environment.clock.wall_s()))
+
+
+def restore(settings: Settings, backup: Path, environment: Environment) -> Recovery:
+    """Put a backup in the ledger's place; it believes nothing."""
+    return recovery.restore(ledger_path(settings.ledger.url), backup, at=utc_text(environment.clock.wall_s()))

@@ -1,0 +1,121 @@
+"""Whose ledger this is and where it stands in time: the one row of ``ledger``.
+
+What always holds: the position only grows; it is in the ledger before it is in the lock file, so that a ledger which is
+older than its lock file says is an older copy. The id stands in every reference, and a ledger that was put back gets a
+new one.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Protocol
+
+from sqlalchemy import bindparam, func, select, text, update
+
+from syncer.errors import LedgerCorruptError, LedgerOldError
+from syncer.ledger import schema as t
+from syncer.ledger.values import LedgerIdentity
+from syncer.model import Company
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from syncer.ledger.lock import Stamp
+    from syncer.model import Target
+
+_IDENTITY = select(t.ledger)
+_ADVANCE = update(t.ledger).values(position=t.ledger.c.position + 1).returning(t.ledger.c.position)
+_PIN = update(t.ledger).values(base_url=bindparam("url"), company=bindparam("named"))
+_ANY_ATTEMPT = select(t.attempts.c.id).limit(1)
+_NEWEST_TASK = (
+    select(t.batches.c.task_id).where(t.batches.c.task_id.is_not(None)).order_by(t.batches.c.id.desc()).limit(1)
+)
+_KNOWN = text("SELECT a.reference FROM json_each(:given) g JOIN attempts a ON a.reference = g.value")
+
+
+def read(connection: Connection) -> LedgerIdentity:
+    """Return whose ledger this is."""
+    row = connection.execute(_IDENTITY).one_or_none()
+    if row is None:
+        raise LedgerCorruptError("the ledger does not say whose it is: its table `ledger` is not one row")
+    company = None if row.company is None else Company(**json.loads(row.company))
+    return LedgerIdentity(row.id, row.position, row.base_url, company, row.backup_at)
+
+
+def advance(connection: Connection) -> int:
+    """Let the ledger's place in time grow by one; return it."""
+    return int(connection.execute(_ADVANCE).scalar_one())
+
+
+class Transactional(Protocol):
+    """A ledger that is open, whole or in part."""
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Give a connection in a transaction."""
+
+
+def identity_of(ledger: Transactional) -> LedgerIdentity:
+    """Return whose ledger this is, and where it stands in time."""
+    with ledger.transaction() as connection:
+        return read(connection)
+
+
+def pin_target(ledger: Transactional, target: Target) -> None:
+    """Write down to whom the ledger belongs from now on."""
+    company = target.company
+    named = None if company is None else json.dumps(asdict(company), ensure_ascii=False)
+    with ledger.transaction() as connection:
+        connection.execute(_PIN, {"url": target.base_url, "named": named})
+
+
+def has_sent(ledger: Transactional) -> bool:
+    """Tell whether any call was ever made for a batch of this ledger."""
+    with ledger.transaction() as connection:
+        return connection.execute(_ANY_ATTEMPT).first() is not None
+
+
+def newest_task(ledger: Transactional) -> str | None:
+    """Return the id of the newest task that the ledger knows."""
+    with ledger.transaction() as connection:
+        found: str | None = connection.execute(_NEWEST_TASK).scalar_one_or_none()
+        return found
+
+
+def known_references(ledger: Transactional, references: Sequence[str]) -> set[str]:
+    """Return those of some references that are of this ledger's own calls."""
+    with ledger.transaction() as connection:
+        return set(connection.execute(_KNOWN, {"given": json.dumps(list(references))}).scalars())
+
+
+def is_unused(connection: Connection, found: LedgerIdentity) -> bool:
+    """Tell whether no run was ever recorded: such a ledger believes nothing."""
+    return found.position == 0 and connection.execute(select(func.count()).select_from(t.runs)).scalar_one() == 0
+
+
+def require_in_time(connection: Connection, stamp: Stamp | None, path: Path) -> None:
+    """Raise `LedgerOldError` for a backup, and for a ledger that is older than its lock file says, or another one.
+
+    ``stamp`` is what the lock file said before this transaction began; None: nothing.
+    """
+    found = read(connection)
+    if found.backup_at is not None:
+        raise LedgerOldError(
+            f"the ledger {path} is a backup, made at {found.backup_at}: what was sent since is not in it",
+            next=f"syncer ledger restore {path}",
+        )
+    if stamp is None or (found.id != stamp.id and is_unused(connection, found)):
+        return
+    if found.id != stamp.id:
+        raise LedgerOldError(
+            f"the ledger {path} is another one than was used here: an older copy, or one from elsewhere"
+        )
+    if found.position < stamp.position:
+        raise LedgerOldError(
+            f"the ledger {path} stands at {found.position}, but it came to {stamp.position} here: "
+            "an older copy was put in its place"
+        )

@@ -1,0 +1,185 @@
+"""The way back of a ledger that is older than its own deeds: it believes nothing any more, and has a new id.
+
+What always holds: it happens whole or not at all, in one transaction; what was never sent is dropped and listed, and
+what was under way is let go of: each may have been overtaken by what was sent in the lost time. History stays.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from syncer.errors import LedgerCorruptError, UsageError
+from syncer.ledger import check, identity, migrate, reads
+from syncer.ledger.database import open_engine, refuse_planted
+from syncer.ledger.lock import LedgerLock, Stamp
+from syncer.ledger.schema import SCHEMA_REVISION
+from syncer.ledger.transitions import change_state
+from syncer.lifecycle.batch import OPEN, Event, State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from syncer.ledger.ledger import Ledger
+    from syncer.ledger.values import Batch
+
+_PART = ".restoring"
+_ABOUT = text(
+    """
+    SELECT b.id, b.run_id, j.name AS job, b.state, b.size, s.name AS file, i.line, i.key FROM batches b
+    JOIN jobs j ON j.id = b.job_id JOIN items i ON i.id = b.first_item_id JOIN sources s ON s.id = i.source_id
+    WHERE b.id = :batch_id
+    """
+)
+_RENEW = text("UPDATE ledger SET id = lower(hex(randomblob(6))), position = position + 1, backup_at = NULL")
+_UNWANTED = text("UPDATE batches SET wanted = false WHERE wanted")
+_UNCERTAIN = text(
+    "INSERT INTO stamps (space_id, field, scope, settled, cause) "
+    "SELECT id, '', '', (SELECT coalesce(max(id), 0) + 1 FROM events), 'the ledger was put back' FROM spaces"
+)
+"""One stamp a code space, younger than all that was known until now: every field of every value is uncertain."""
+_OPEN_UPLOADS = text(
+    "SELECT DISTINCT upload_id FROM upload_parts WHERE state NOT IN ('complete', 'failed', 'refused') ORDER BY 1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedBatch:
+    """A batch that was not at its end: where it stood, how many values it has, and the first of them."""
+
+    batch_id: int
+    run_id: int
+    job: str
+    state: State
+    values: int
+    file: str
+    line: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What the way back came to. ``replaced`` is where the ledger that was there lies now; None: there was none."""
+
+    ledger: Path
+    old_id: str
+    new_id: str
+    position: int
+    unsent: tuple[DroppedBatch, ...]
+    let_go: tuple[DroppedBatch, ...]
+    open_uploads: tuple[int, ...]
+    replaced: Path | None = None
+
+
+def recover(path: Path, *, at: str) -> Recovery:
+    """Let the ledger that is there believe nothing any more, in place."""
+    refuse_planted(path)
+    if not path.exists():
+        raise UsageError(f"there is no ledger at {path}", next="syncer ledger restore FILE")
+    with LedgerLock(path, since=at) as lock:
+        done = _forget(path, path, at)
+        lock.set_stamp(Stamp(done.new_id, done.position))
+        return done
+
+
+def forget(ledger: Ledger, *, at: str) -> Recovery:
+    """Let an open ledger believe nothing any more: it was told that it belongs to somebody else."""
+    with ledger.transaction() as connection:
+        return _forget_in(connection, ledger.path, at)
+
+
+def restore(path: Path, backup: Path, *, at: str) -> Recovery:
+    """Put a backup in the ledger's place, let it believe nothing, and keep the ledger that was there aside."""
+    if not backup.is_file():
+        raise UsageError(f"there is no file {backup}", next="name the backup: syncer ledger restore FILE")
+    if path.exists() and os.path.samefile(path, backup):
+        return recover(path, at=at)
+    refuse_planted(path)
+    part = path.with_name(path.name + _PART)
+    with LedgerLock(path, since=at) as lock:
+        part.unlink(missing_ok=True)
+        try:
+            check.backup(backup, part)
+            done = _forget(part, path, at)
+            replaced = _set_aside(path, at)
+            os.rename(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+        lock.set_stamp(Stamp(done.new_id, done.position))
+    return replace(done, replaced=replaced)
+
+
+def _set_aside(path: Path, at: str) -> Path | None:
+    """Move the ledger that is there out of the way, with the journal that belongs to it."""
+    if not path.exists():
+        return None
+    aside = path.with_name(f"{path.name}.{at.replace(':', '').replace('.', '')}.replaced")
+    for suffix in ("-journal", "-wal", "-shm"):
+        beside = path.with_name(path.name + suffix)
+        if beside.exists():
+            os.rename(beside, aside.with_name(aside.name + suffix))
+    os.rename(path, aside)
+    return aside
+
+
+def _forget(file: Path, shown: Path, at: str) -> Recovery:
+    """Let the ledger in `file` believe nothing any more."""
+    with closing(open_engine(file).connect()) as connection, connection.begin():
+        found = migrate.revision(connection)
+        if found is None:
+            raise LedgerCorruptError(f"{shown} is empty: there is nothing to go back to")
+        damage = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+        if damage != "ok":
+            raise LedgerCorruptError(f"{shown} is damaged ({damage})", next="syncer ledger restore FILE")
+        if found < SCHEMA_REVISION:
+            migrate.upgrade(connection)
+        migrate.require_current(connection)
+        return _forget_in(connection, shown, at)
+
+
+def _forget_in(connection: Connection, shown: Path, at: str) -> Recovery:
+    before = identity.read(connection)
+    unsent = _each(connection, [State.PLANNED])
+    let_go = _each(connection, sorted(OPEN))
+    _end_all(connection, at)
+    connection.execute(_UNWANTED)
+    connection.execute(_UNCERTAIN)
+    connection.execute(_RENEW)
+    now = identity.read(connection)
+    uploads = tuple(connection.execute(_OPEN_UPLOADS).scalars())
+    return Recovery(shown, before.id, now.id, now.position, unsent, let_go, uploads)
+
+
+def _each(connection: Connection, states: list[State]) -> tuple[DroppedBatch, ...]:
+    found = []
+    for batch in reads.batches_in(connection, states=states):
+        row = connection.execute(_ABOUT, {"batch_id": batch.id}).one()
+        found.append(DroppedBatch(row.id, row.run_id, row.job, State(row.state), row.size, row.file, row.line, row.key))
+    return tuple(found)
+
+
+def _end_all(connection: Connection, at: str) -> None:
+    """Bring every batch that is not at its end to one, by the events that lead there."""
+    words = "let go of: the ledger was put back, and newer calls may have overtaken it"
+    for batch in reads.batches_in(connection, states=[State.PLANNED, *sorted(OPEN)]):
+        here = batch
+        for event in _WAY_OUT[batch.state]:
+            here = _change(connection, here, event, at, words)
+
+
+_WAY_OUT = {
+    State.PLANNED: (Event.REPLANNED,),
+    State.SENDING: (Event.ANSWER_LOST, Event.LET_GO),
+    State.IN_DOUBT: (Event.LET_GO,),
+    State.SUBMITTED: (Event.LET_GO,),
+}
+
+
+def _change(connection: Connection, batch: Batch, event: Event, at: str, words: str) -> Batch:
+    return change_state(connection, batch, event, run_id=batch.run_id, at=at, detail=words)

@@ -1,0 +1,202 @@
+"""To whom a ledger belongs, and that nothing was sent by it which it does not know: made sure once in every run.
+
+What always holds: another address is refused before any call is made, another company before any update. What the API
+does not say is adopted when it is seen first. A task that bears the ledger's id in its reference, but is unknown to the
+ledger, shows that the ledger is older than its own deeds, or that a copy of it is at work elsewhere. Details of tasks
+are never read here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from syncer.api.classify import Verdict
+from syncer.api.products import list_query
+from syncer.api.reading import refusal
+from syncer.errors import LedgerOldError, TargetChangedError
+from syncer.ledger.identity import has_sent, identity_of, known_references, newest_task, pin_target
+from syncer.model import Target
+from syncer.runs.session import reader_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from syncer.api.client import Answer, Client, TasksAnswer
+    from syncer.api.limits import ReadLimiter
+    from syncer.api.reading import Reader, RequestCounts
+    from syncer.config import Settings
+    from syncer.ledger.identity import Transactional
+    from syncer.ledger.values import LedgerIdentity
+    from syncer.model import Company
+    from syncer.process.clock import Clock
+    from syncer.process.signals import Interrupt
+
+log = logging.getLogger(__name__)
+A = TypeVar("A", bound="Answer")
+LOOK_PAGES_MAX = 20
+"""Pages of the newest tasks that are looked at for one of the ledger's own."""
+
+
+def require_url(identity: LedgerIdentity | None, base_url: str) -> None:
+    """Raise `TargetChangedError` when the ledger belongs to another address; None: there is no ledger yet."""
+    if identity is None or identity.base_url in {None, base_url}:
+        return
+    belongs = Target(str(identity.base_url), identity.company)
+    raise TargetChangedError(f"this ledger belongs to {belongs}; api.base_url is {base_url}: nothing was sent")
+
+
+def require_company(identity: LedgerIdentity, company: Company | None) -> None:
+    """Raise `TargetChangedError` when a token is of another company than the ledger; None: nobody says whose it is."""
+    known = identity.company
+    if known is not None and company is not None and known.is_same(company) is False:
+        belongs = Target(str(identity.base_url), known)
+        raise TargetChangedError(f"this ledger belongs to {belongs}; the token is of {company}: nothing was sent")
+
+
+def _page_of_tasks(query: Mapping[str, str], client: Client) -> TasksAnswer:
+    return client.newest_tasks(query)
+
+
+def account_mark(account: str | None, token: str, ledger_id: str) -> str:
+    """Return who makes calls: the account that the API names, else a mark of the token that only this ledger knows."""
+    if account is not None:
+        return f"account {account}"
+    return "token " + hmac.new(ledger_id.encode(), token.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def confirm_target(
+    ledger: Transactional,
+    settings: Settings,
+    clock: Clock,
+    interrupt: Interrupt,
+    *,
+    deadline_s: float | None = None,
+) -> None:
+    """Make sure that a ledger belongs to what it would write to, for what is no run; raises as `TargetCheck`."""
+    require_url(identity_of(ledger), settings.api.base_url)
+    started_s = clock.monotonic_s()
+    with closing(reader_of(settings, clock, interrupt, started_s=started_s, deadline_s=deadline_s)) as reader:
+        token = settings.api.require_token()
+        TargetCheck(ledger, reader, settings.api.base_url, token.reveal).confirm(look=False)
+
+
+class TargetCheck:
+    """The check of one run: `confirm` makes it, once. Afterwards `account` and `notes` say what it found out."""
+
+    def __init__(
+        self, ledger: Transactional, reader: Reader, base_url: str, token: Callable[[], str], *, approve: bool = False
+    ) -> None:
+        self.account: str | None = None
+        self.notes: tuple[str, ...] = ()
+        self._ledger = ledger
+        self._reader = reader
+        self.base_url = base_url
+        self._token = token
+        self._approve = approve
+        self._confirmed = False
+        self._own_seen = False
+        self._answered = False
+
+    def share(self, limiter: ReadLimiter, counts: RequestCounts) -> None:
+        """Keep one limit with an engine, and count into its reads."""
+        self._reader.limiter, self._reader.counts = limiter, counts
+
+    def confirm(self, *, look: bool = True) -> None:
+        """Make sure that the ledger belongs to what it would write to. Does nothing the second time.
+
+        ``look``: at the newest tasks, too. Raises `TargetChangedError`, `LedgerOldError`, or what keeps the API from
+        being asked.
+        """
+        if self._confirmed:
+            return
+        found = identity_of(self._ledger)
+        require_url(found, self.base_url)
+        if look:
+            self._look_at_tasks(found)
+        company = self._ask_who(found)
+        self._require_known_target(found, company)
+        require_company(found, company)
+        known = found.company.with_others(company) if found.company and company else found.company or company
+        if (found.base_url, found.company) != (self.base_url, known):
+            pin_target(self._ledger, Target(self.base_url, known))
+            self._note_adoption(found, known)
+        self._confirmed = True
+
+    def adopt(self) -> bool:
+        """Let the ledger belong to what is configured; return whether what it believes is so there, too.
+
+        That is so of a ledger that has sent nothing, and where its newest task is found and no other company.
+        """
+        found = identity_of(self._ledger)
+        company = self._ask_who(found)
+        is_other = found.company is not None and company is not None and found.company.is_same(company) is False
+        pin_target(self._ledger, Target(self.base_url, company))
+        return not has_sent(self._ledger) or (not is_other and self._newest_task_is_here())
+
+    def _look_at_tasks(self, found: LedgerIdentity) -> None:
+        """Look at the newest tasks until one is the ledger's own; raise `LedgerOldError` when it does not know it."""
+        query: Mapping[str, str] | None = {}
+        pages = 0
+        while query is not None and pages < LOOK_PAGES_MAX:
+            answer = self._ask(partial(_page_of_tasks, query))
+            if answer.verdict is not Verdict.OK:
+                self.notes += (f"whether other tasks bear this ledger's id is not known: {answer.message}",)
+                return
+            pages, query = pages + 1, answer.following
+            references = [task.reference for task in answer.tasks if task.reference]
+            known = known_references(self._ledger, references)
+            strange = next((one for one in references if f"-{found.id}." in one and one not in known), None)
+            if strange is not None:
+                raise LedgerOldError(
+                    f"the API has a task that bears this ledger's id, {strange}, but the ledger does not know it: "
+                    "it is older than what was sent by it, or a copy of it is used elsewhere"
+                )
+            if known:
+                self._own_seen = True
+                return
+
+    def _ask_who(self, found: LedgerIdentity) -> Company | None:
+        """Return the company of the token, as far as the API says; keep the account."""
+        me = self._ask(lambda client: client.me())
+        if not self._answered:
+            raise refusal(me)
+        if me.verdict is not Verdict.OK:
+            log.info("the API does not say whose token this is: %s", me.message)
+        self.account = account_mark(me.account, self._token(), found.id)
+        if me.company is not None:
+            return me.company
+        query = {**list_query(archived=False), "limit": "1"}
+        return self._ask(lambda client: client.products(query)).company
+
+    def _ask(self, call: Callable[[Client], A]) -> A:
+        """Return an answer, a refusal too: only a token that nobody accepts, or an API that is away, raises."""
+        answer = self._reader.ask(call, refusable=True)
+        self._answered |= answer.verdict is Verdict.OK
+        return answer
+
+    def _require_known_target(self, found: LedgerIdentity, company: Company | None) -> None:
+        """Raise unless a ledger that has sent, but does not say to whom, finds its newest task here."""
+        unsaid = found.base_url is None and has_sent(self._ledger)
+        unseen = found.company is not None and company is None
+        if not (unsaid or unseen) or self._approve or self._own_seen or self._newest_task_is_here():
+            return
+        if unseen:
+            words = f"this ledger belongs to {Target(self.base_url, found.company)}; the API no longer says whose it is"
+        else:
+            words = f"this ledger does not say to whom it has sent, and finds no task of its own at {self.base_url}"
+        raise TargetChangedError(f"{words}: nothing was sent", next="syncer ledger info --adopt-target")
+
+    def _newest_task_is_here(self) -> bool:
+        task_id = newest_task(self._ledger)
+        return task_id is not None and self._ask(lambda client: client.task(task_id)).task is not None
+
+    def _note_adoption(self, found: LedgerIdentity, company: Company | None) -> None:
+        if company is None:
+            self.notes += ("the API does not say whose company this is: another one's token would not be noticed",)
+        elif found.base_url is not None and found.company is None:
+            self.notes += (f"this ledger belongs to {company} from now on",)
