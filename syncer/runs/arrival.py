@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from syncer.errors import ArrivalError, OutputError, UsageError
 from syncer.safe.files import PART, Folder
+from syncer.source.inputs import open_input
 
 if TYPE_CHECKING:
     from syncer.config.settings import FilesSettings
@@ -139,7 +140,7 @@ class Arrival:
     def _content(self, one: _Look) -> str:
         if one not in self._contents:
             digest = hashlib.sha256()
-            with open(one.path, "rb") as file:
+            with open_input(Path(one.path), one.path) as file:
                 while block := file.read(BLOCK_BYTES):
                     digest.update(block)
             self._contents[one] = digest.hexdigest()

@@ -453,3 +453,18 @@ def test_a_file_that_is_no_export_is_quoted_in_brief(night, forks):
             False,
             False,
         )
+
+
+@pytest.mark.parametrize("planted", ["link", "pipe"])
+def test_what_is_planted_where_a_job_waits_for_files_is_not_read(night, forks, tmp_path_factory, planted):
+    secret = tmp_path_factory.mktemp("etc") / "shadow"
+    secret.write_text("root:$y$j9T$canary\n")
+    with night(codes=codes(3)) as here:
+        here.config('[jobs.erp.files]\npattern = "drop/*.csv"\nsettle_s = 0\n')
+        (here.folder / "drop").mkdir()
+        path = here.folder / "drop" / "x.csv"
+        path.symlink_to(secret) if planted == "link" else os.mkfifo(path)
+        done = forks.run(here.folder, here.variables(), "sync")
+        told = done.out + done.err
+        assert (done.code, "root:" in told) == (2 if planted == "link" else 14, False), told
+        assert not here.box.requests
