@@ -15,6 +15,7 @@ from syncer import __version__
 from syncer.commands.environment import Environment
 from syncer.commands.opening import open_to_write
 from syncer.config import JobSettings, Settings, pick_job
+from syncer.config.jobs import disjoint_jobs
 from syncer.errors import ConfigError, OutputError, UsageError
 from syncer.execute.context import EngineSettings
 from syncer.guards.export import Guards
@@ -297,6 +298,7 @@ def _plan_files(
         approve=request.approve,
         observe=environment.on_rows,
         vet=vet,
+        disjoint=disjoint_jobs(settings.jobs, job.name),
     )
 
 

@@ -6,6 +6,9 @@ configuration.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+
 from syncer.config.settings import JobSettings, Settings
 from syncer.errors import ConfigError, did_you_mean
 from syncer.model import FORBIDDEN_DATA, FORBIDDEN_KEYS, SPECIAL_FIELDS, UNIQUE_KEYS
@@ -27,6 +30,10 @@ def pick_job(settings: Settings, name: str | None) -> JobSettings:
 def job_faults(settings: Settings) -> list[str]:
     """Return everything that is wrong with the jobs, and with the steps that name them, whatever the files hold."""
     faults = [fault for job in settings.jobs.values() for fault in _faults_of(job)]
+    for job in settings.jobs.values():
+        unknown = [name for name in job.disjoint or () if name not in settings.jobs]
+        faults += [f"jobs.{job.name}.disjoint names a job that there is not: {name!r}" for name in unknown]
+    faults += _overlaps(settings.jobs)
     for number, step in enumerate(settings.nightly.steps, 1):
         if isinstance(step, SyncStep):
             if step.job is None and len(settings.jobs) > 1:
@@ -36,6 +43,48 @@ def job_faults(settings: Settings) -> list[str]:
                 near = did_you_mean(step.job, settings.jobs)
                 faults.append(f"nightly.steps: step {number} names a job that there is not: {step.job!r}{near}")
     return faults
+
+
+def disjoint_jobs(jobs: Mapping[str, JobSettings], name: str) -> list[str]:
+    """Return the jobs that are declared, by either side, never to reach the codes of this one."""
+    own = {*(jobs[name].disjoint or ())} if name in jobs else set()
+    return sorted(own | {other.name for other in jobs.values() if name in (other.disjoint or ())})
+
+
+def _overlaps(jobs: Mapping[str, JobSettings]) -> Iterator[str]:
+    """Yield which jobs write one field under keys that nothing links: each would overwrite the other's every night.
+
+    Keys are linked where the one is a field of the other (a case's number): then the ledger knows which codes a case
+    has. Without ``columns`` nobody knows what a job writes; what the ledger then sees is uncertain, and is sent again.
+    """
+    for one, other in combinations(jobs.values(), 2):
+        mine, theirs = _written(one), _written(other)
+        keys, their_keys = _key_of(one), _key_of(other)
+        shared = sorted(mine & theirs)
+        if not shared or not keys or not their_keys or keys == their_keys:
+            continue
+        linked = (len(keys) == 1 and keys <= theirs) or (len(their_keys) == 1 and their_keys <= mine)
+        if not linked and other.name not in disjoint_jobs(jobs, one.name):
+            yield (
+                f"jobs {one.name!r} and {other.name!r} both write {', '.join(shared)}, by keys that nothing links "
+                f"({' + '.join(sorted(keys))}; {' + '.join(sorted(their_keys))}): give each field to one job, or say "
+                f'that they never reach the same codes: jobs.{one.name}.disjoint = ["{other.name}"]'
+            )
+
+
+def _key_of(job: JobSettings) -> frozenset[str]:
+    """Return the SCM keys that select a job's codes; empty when only its files can tell."""
+    columns = job.columns or {}
+    if job.key is not None:
+        return frozenset(columns.get(name, name) for name in job.key)
+    return frozenset(next(([name] for name in ("extended_id", "serial_number") if name in columns.values()), []))
+
+
+def _written(job: JobSettings) -> frozenset[str]:
+    """Return the fields that a job is known to write."""
+    if job.columns is None:
+        return frozenset()
+    return frozenset({*job.columns.values(), *(job.constants or ())}) - _key_of(job)
 
 
 def _faults_of(job: JobSettings) -> list[str]:

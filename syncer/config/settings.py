@@ -561,6 +561,9 @@ class JobSettings:
     unique: bool | None = setting(
         _flag, None, "whether one key value selects exactly one code; true for extended_id and serial_number"
     )
+    disjoint: tuple[str, ...] | None = setting(
+        _texts, None, "jobs with another key that never reach the same codes, though they write the same fields"
+    )
     sheet: str | None = setting(_text, None, "of Excel workbooks: the name of the sheet; else the first one")
     csv: CsvSettings = CsvSettings()
     table: TableSettings = TableSettings()

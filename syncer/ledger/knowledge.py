@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import key_blocks, key_look_ups, raw_cursor, state_blocks
-from syncer.ledger.mirror import stamps_of, under_stamps
+from syncer.ledger.mirror import Stamp, stamps_of, under_stamps
 from syncer.ledger.pictures import moves_of, payload_texts, read_pictures
 from syncer.lifecycle.batch import OPEN, State
-from syncer.mirror.picture import UNHEARD_OF, Picture, doubted
-from syncer.mirror.words import fields_of, only, without
+from syncer.mirror.picture import UNHEARD_OF, Picture, doubted, uncertain_in
+from syncer.mirror.words import NOTHING, fields_of, laid_over, only, value_of, without
 from syncer.model import Errand, KnownBlock, WantedBlock
 
 if TYPE_CHECKING:
@@ -45,11 +46,13 @@ _LOOK_UP = "SELECT m.key, {columns} FROM json_each(?2) j CROSS JOIN mirror m ON 
 class Knowledge:
     """What one ledger knows of one code space. Use it inside one transaction: then it is of one moment."""
 
-    def __init__(self, connection: Connection, space_id: int) -> None:
+    def __init__(self, connection: Connection, space_id: int, apart: frozenset[int] = frozenset()) -> None:
+        """``apart`` are spaces that never reach the same codes, though they write the same fields."""
         self._connection = connection
         self._space_id = space_id
-        self._stamps = stamps_of(connection, space_id)
-        self._stamped: dict[tuple[int, int], int] = {}
+        self._stamps = [stamp for stamp in stamps_of(connection, space_id) if stamp.through not in apart]
+        self._stamped: dict[tuple[int, int, int], int] = {}
+        self._elsewhere: dict[tuple[int, str], tuple[Picture, int] | None] = {}
         self._parts: dict[int, str] = {}
         self.moves = moves_of(connection)
 
@@ -75,18 +78,70 @@ class Knowledge:
         import numpy as np
 
         batches, of_row = np.unique(batch_ids, return_inverse=True)
-        younger = self._younger_stamps(batches.tolist())
-        later = np.array([younger[batch] for batch in batches.tolist()], np.int64)[of_row]
-        for place in np.flatnonzero(later).tolist():
-            pair = int(pictures[place]), int(later[place])
-            pictures[place] = self._stamped.setdefault(pair, -STAMPED - 1 - len(self._stamped))
+        places = self._places(batches.tolist())
+        place_of = np.array([places[batch] for batch in batches.tolist()], np.int64)
+        later_of = np.array([self._younger_stamps(place) for place in place_of.tolist()], np.int64)
+        linked = np.array([any(stamp.by for stamp in self._stamps[:later]) for later in later_of.tolist()], bool)
+        later, kept = later_of[of_row], np.where(linked, place_of, 0)[of_row]
+        stale = np.flatnonzero(later)
+        if len(stale):
+            under, of_stale = np.unique(
+                np.stack([pictures[stale], later[stale], kept[stale]], axis=1), axis=0, return_inverse=True
+            )
+            numbers = [self._number(*map(int, one)) for one in under.tolist()]
+            pictures[stale] = np.array(numbers, np.int64)[of_stale.reshape(-1)]
         return pictures
 
-    def _younger_stamps(self, batches: Iterable[int]) -> dict[int, int]:
-        """Return how many stamps of the space are younger than what each batch confirmed."""
+    def _number(self, picture: int, later: int, place: int) -> int:
+        """Return the number that stands for a picture and what lies over it."""
+        return self._stamped.setdefault((picture, later, place), -STAMPED - 1 - len(self._stamped))
+
+    def _places(self, batches: Iterable[int]) -> dict[int, int]:
+        """Return the place in time of what each batch confirmed."""
         statement = "SELECT b.id, coalesce(b.settled, 0) FROM json_each(?) j CROSS JOIN batches b ON b.id = j.value"
-        places = raw_cursor(self._connection).execute(statement, (json.dumps(list(batches)),))
-        return {batch: sum(settled > place for settled, _ in self._stamps) for batch, place in places.fetchall()}
+        return dict(raw_cursor(self._connection).execute(statement, (json.dumps(list(batches)),)).fetchall())
+
+    def _younger_stamps(self, place: int) -> int:
+        """Return how many stamps of the space are younger than a place in time."""
+        return sum(stamp.settled > place for stamp in self._stamps)
+
+    def _resolved(self, picture: Picture, later: int, place: int) -> Picture:
+        """Return a picture under the youngest `later` stamps; a linked one tells what a value holds by its link."""
+        for stamp in reversed(self._stamps[:later]):
+            picture = self._by_link(picture, stamp, place) if stamp.by else uncertain_in(picture, [stamp.field])
+        return picture
+
+    def _by_link(self, picture: Picture, stamp: Stamp, place: int) -> Picture:
+        """Return a picture after a stamp whose link tells which value of the other space its code belongs to."""
+        value = value_of(picture.known, stamp.by or "")
+        if value is None:
+            return uncertain_in(picture, [stamp.field])
+        found = self._in_space(stamp.through or 0, value)
+        if found is None:
+            return picture
+        theirs, settled = found
+        if stamp.field in theirs.uncertain:
+            return uncertain_in(picture, [stamp.field])
+        word = only(theirs.known, [stamp.field])
+        if settled <= place or word == NOTHING:
+            return picture
+        rest = tuple(field for field in picture.uncertain if field != stamp.field)
+        return replace(picture, known=laid_over(picture.known, word), uncertain=rest)
+
+    def _in_space(self, space_id: int, key: str) -> tuple[Picture, int] | None:
+        """Return what another space knows of a value, and its place in time; None when it never wrote it."""
+        if (space_id, key) not in self._elsewhere:
+            statement = "SELECT picture, batch_id FROM mirror WHERE space_id = ? AND key = ?"
+            row = raw_cursor(self._connection).execute(statement, (space_id, key)).fetchone()
+            if row is None:
+                self._elsewhere[space_id, key] = None
+            else:
+                place = self._places([row[1]]).get(row[1], 0)
+                stamps = stamps_of(self._connection, space_id)
+                later = sum(stamp.settled > place for stamp in stamps)
+                theirs = under_stamps(read_pictures(self._connection, [row[0]])[row[0]], stamps, later)
+                self._elsewhere[space_id, key] = theirs, place
+        return self._elsewhere[space_id, key]
 
     def pictures(self, numbers: Iterable[int]) -> dict[int, Picture]:
         """Return pictures by the numbers that `known` gave for them."""
@@ -94,9 +149,9 @@ class Knowledge:
         if not self._stamped:
             return read_pictures(self._connection, wanted)
         pairs = {number: pair for pair, number in self._stamped.items()}
-        plain = {number: pairs.get(number, (number, 0)) for number in wanted}
-        found = read_pictures(self._connection, {number for number, _ in plain.values()})
-        return {asked: under_stamps(found[number], self._stamps, n) for asked, (number, n) in plain.items()}
+        plain = {number: pairs.get(number, (number, 0, 0)) for number in wanted}
+        found = read_pictures(self._connection, {number for number, *_ in plain.values()})
+        return {asked: self._resolved(found[number], *under) for asked, (number, *under) in plain.items()}
 
     def stored(self, numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return the numbers under which the ledger itself has the pictures."""
@@ -104,7 +159,7 @@ class Knowledge:
             return numbers
         import numpy as np
 
-        real = np.array([0, *(number for number, _ in self._stamped)], np.int32)
+        real = np.array([0, *(number for number, *_ in self._stamped)], np.int32)
         return np.where(numbers < -STAMPED, real[np.maximum(-numbers - STAMPED, 0)], numbers).astype(np.int32)
 
     def view(self, keys: Iterable[str]) -> dict[str, Picture]:
@@ -114,10 +169,11 @@ class Knowledge:
         chosen = json.dumps(sorted(wanted), ensure_ascii=False)
         rows = raw_cursor(self._connection).execute(statement, (self._space_id, chosen)).fetchall()
         pictures = read_pictures(self._connection, {picture for _, picture, _ in rows})
-        younger = self._younger_stamps({batch for *_, batch in rows}) if self._stamps else {}
-        found = {
-            key: under_stamps(pictures[picture], self._stamps, younger.get(batch, 0)) for key, picture, batch in rows
-        }
+        places = self._places({batch for *_, batch in rows}) if self._stamps else {}
+        found = {}
+        for key, picture, batch in rows:
+            place = places.get(batch, 0)
+            found[key] = self._resolved(pictures[picture], self._younger_stamps(place), place)
         for key in wanted & self._open_texts.keys():
             found[key] = doubted(found.get(key, UNHEARD_OF), self._open_texts[key], self.moves)
         return found

@@ -201,10 +201,13 @@ class Ledger:
             return plans.payload_ids(connection, fingerprints)
 
     @contextmanager
-    def knowledge(self, space_id: int) -> Iterator[Knowledge]:
-        """Give what is known, open and wanted in a code space, all of one moment."""
+    def knowledge(self, space_id: int, *, disjoint: Sequence[str] = ()) -> Iterator[Knowledge]:
+        """Give what is known, open and wanted in a code space, all of one moment.
+
+        ``disjoint`` names jobs that never reach the same codes: what they wrote is another matter.
+        """
         with self.transaction() as connection:
-            yield Knowledge(connection, space_id)
+            yield Knowledge(connection, space_id, reads.spaces_of(connection, disjoint) - {space_id})
 
     def waiting(self, space_id: int | None = None) -> int:
         """Count the values of a code space (None: of all) that wait for a plan, since an older upload was open."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import insert_rows, raw_cursor
 from syncer.ledger.pictures import intern, moves_of, payload_texts, read_pictures
@@ -27,6 +27,18 @@ if TYPE_CHECKING:
 
 Span = tuple[int, int, int]
 """A space, and the first and last id of items in it."""
+
+
+class Stamp(NamedTuple):
+    """What was known of a field at `settled` or before is uncertain. ``field`` empty: of every field.
+
+    ``through`` is the space that wrote it, ``by`` the field that tells which of its values is meant; None: all are.
+    """
+
+    settled: int
+    field: str
+    through: int | None = None
+    by: str | None = None
 
 
 class MirrorStep(IntEnum):
@@ -112,15 +124,24 @@ def _work_out(connection: Connection, step: MirrorStep, unseen: Sequence[tuple[i
     insert_rows(connection, "temp.steps", columns, rows)
 
 
-def stamps_of(connection: Connection, space_id: int) -> list[tuple[int, str]]:
-    """Return the stamps of a space, the youngest first: their places in time, and their fields."""
-    statement = "SELECT settled, field FROM stamps WHERE space_id = ? ORDER BY settled DESC, id"
-    return raw_cursor(connection).execute(statement, (space_id,)).fetchall()
+def forget_steps(connection: Connection) -> None:
+    """Forget the steps that were worked out: after stamps have changed, the same number means other ones."""
+    raw_cursor(connection).execute("DELETE FROM temp.steps")
 
 
-def under_stamps(picture: Picture, stamps: Sequence[tuple[int, str]], later: int) -> Picture:
-    """Return a picture with the youngest `later` of its space's stamps laid over it."""
-    return uncertain_in(picture, [field for _, field in stamps[:later]]) if later else picture
+def stamps_of(connection: Connection, space_id: int) -> list[Stamp]:
+    """Return the stamps of a space, the youngest first."""
+    statement = "SELECT settled, field, scope FROM stamps WHERE space_id = ? ORDER BY settled DESC, id"
+    found = []
+    for settled, field, scope in raw_cursor(connection).execute(statement, (space_id,)).fetchall():
+        named = json.loads(scope) if scope else {}
+        found.append(Stamp(settled, field, named.get("through"), named.get("by")))
+    return found
+
+
+def under_stamps(picture: Picture, stamps: Sequence[Stamp], later: int) -> Picture:
+    """Return a picture with the youngest `later` of its space's stamps laid over it, for all values alike."""
+    return uncertain_in(picture, [stamp.field for stamp in stamps[:later]]) if later else picture
 
 
 def mark_absent(connection: Connection, space_id: int, item_ids: Iterable[int]) -> None:

@@ -314,3 +314,11 @@ def planned_outcomes(connection: Connection, run_id: int) -> Iterator[tuple[str,
     )
     for key, source_id, line, state, bucket, message in connection.execute(query):
         yield key, source_id, line, Bucket(bucket) if bucket else BUCKET_OF[State(state)], message
+
+
+def spaces_of(connection: Connection, names: Sequence[str]) -> frozenset[int]:
+    """Return the code spaces of the jobs with these names."""
+    if not names:
+        return frozenset()
+    rows = connection.execute(select(t.jobs.c.space_id).where(t.jobs.c.name.in_(names)).distinct())
+    return frozenset(int(row.space_id) for row in rows)

@@ -17,6 +17,7 @@ from sqlalchemy import bindparam, func, insert, select, text, update
 
 from syncer.ledger import mirror, seals
 from syncer.ledger import schema as t
+from syncer.ledger.crossing import spread
 from syncer.ledger.mirror import MirrorStep, Span
 from syncer.ledger.reads import batch as read_batch
 from syncer.ledger.transitions import change_state
@@ -88,6 +89,9 @@ class Writer:
             for step, spans in self._steps.items():
                 if spans:
                     mirror.apply(self._connection, step, spans)
+            ended = [span for spans in self._steps.values() for span in spans]
+            if ended and spread(self._connection, ended):
+                mirror.forget_steps(self._connection)
 
     def start(self, batch: Batch, reference: str, at: str) -> tuple[Batch, int]:
         """PLANNED → SENDING: a call may be on its way from the moment this returns. Returns the attempt's id too."""

@@ -49,6 +49,15 @@ def fields_of(text: str) -> list[str]:
     return [field_of(word) for word in words_of(text)]
 
 
+def value_of(text: str, field: str) -> str | None:
+    """Return the value that a canonical text gives to a field; None when it says nothing of it."""
+    for word in words_of(text):
+        name, _, value = word.partition('":"')
+        if name == field or ("\\" in name and field_of(word) == field):
+            return str(json.loads(f'"{value}"')) if "\\" in value else value
+    return None
+
+
 def only(text: str, fields: Iterable[str]) -> str:
     """Return of a canonical text what it says of some fields."""
     chosen = frozenset(fields)

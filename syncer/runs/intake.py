@@ -90,13 +90,16 @@ def check_products(records: Records, vet: ProductCheck, named: set[str]) -> tupl
     return without_payloads(records, unwanted), vetted.notes
 
 
-def compare(records: Records, ledger: Ledger | None, job: Job | None) -> Diff:
-    """Compare the records with what the ledger knows of the job's code space; without a ledger or a job, nothing."""
+def compare(records: Records, ledger: Ledger | None, job: Job | None, disjoint: Sequence[str] = ()) -> Diff:
+    """Compare the records with what the ledger knows of the job's code space; without a ledger or a job, nothing.
+
+    ``disjoint`` names jobs that never reach the same codes, though they write the same fields.
+    """
     if ledger is None or job is None:
         diff = Diff(records, np.full(len(records.payloads), -1, np.int64))
         diff.settle()
         return diff
-    with ledger.knowledge(job.space_id) as knowledge:
+    with ledger.knowledge(job.space_id, disjoint=disjoint) as knowledge:
         diff = Diff(records, ledger.payload_ids(records.payloads.fingerprints()), knowledge)
         for block in knowledge.known(records.keys):
             diff.see_known(block)
@@ -138,6 +141,7 @@ def plan_files(
     approve: bool,
     observe: Callable[[int], None],
     vet: ProductCheck | None = None,
+    disjoint: Sequence[str] = (),
 ) -> Intake:
     """Read the files and plan what to send; `guards` look at both, and what they find is let through on `approve`."""
     named: set[str] | None = set() if vet is not None and PRODUCT in validator.fields else None
@@ -146,7 +150,7 @@ def plan_files(
     notes: tuple[str, ...] = ()
     if vet is not None and named is not None:
         records, notes = check_products(records, vet, named)
-    diff = compare(records, ledger, job)
+    diff = compare(records, ledger, job, disjoint)
     plan = make_plan(
         diff,
         key=validator.keys,
@@ -158,14 +162,14 @@ def plan_files(
     )
     infos = tuple(replace(source.info, varied=watch.varied()) for source in sources)
     tonight = Tonight(diff, plan, infos, watch)
-    stop = check(guards, tonight, _past(ledger, job))
+    stop = check(guards, tonight, _past(ledger, job, disjoint))
     if approve and stop is not None:
         infos = tuple(replace(info, approved=True) for info in infos)
         notes, stop = (*notes, f"approved: {stop.message}"), None
     return Intake(plan, diff, notes, infos, stop, changes.fields())
 
 
-def _past(ledger: Ledger | None, job: Job | None) -> Past | None:
+def _past(ledger: Ledger | None, job: Job | None, disjoint: Sequence[str]) -> Past | None:
     """Return what the guards ask the ledger; None when it knows nothing of the job."""
     if ledger is None or job is None:
         return None
@@ -174,7 +178,7 @@ def _past(ledger: Ledger | None, job: Job | None) -> Past | None:
         known=partial(ledger.known_count, job),
         look_up=partial(ledger.known_alike, job),
         content_runs=partial(ledger.runs_of_content, job),
-        held=partial(_held, ledger, job),
+        held=partial(_held, ledger, job, disjoint),
     )
 
 
@@ -187,9 +191,9 @@ def related(jobs: Sequence[Job], job: Job, fields: Sequence[str]) -> list[int]:
     return [one.id for one in jobs if one.id == job.id or written & {*one.fields}]
 
 
-def _held(ledger: Ledger, job: Job, keys: Sequence[str]) -> dict[str, dict[str, str]]:
+def _held(ledger: Ledger, job: Job, disjoint: Sequence[str], keys: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return what is known of a few keys, field by field."""
-    with ledger.knowledge(job.space_id) as knowledge:
+    with ledger.knowledge(job.space_id, disjoint=disjoint) as knowledge:
         return {key: json.loads(picture.known) for key, picture in knowledge.view(keys).items()}
 
 

@@ -1,0 +1,128 @@
+"""What a write through one code space means for the others: the server has one value per code and field.
+
+Two spaces may name the same codes: by their ids, and by their case's number. So a field that was (or may have been)
+written through one space is uncertain in every other that writes it, for all values that are older. One row per space
+and field says so: a *stamp*, worked out when a plan is made (`knowledge`). Where the key of the one is a field of the
+other, the link tells which values are meant, and what they hold now; the stamp then names the link.
+
+Writing a field that is another space's key moves codes under it: what that space knows of the old and of the new value
+is uncertain. These are few, and are marked at once.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.pictures import intern, payload_texts, read_pictures
+from syncer.mirror.picture import EVERY_FIELD, Picture, uncertain_in
+from syncer.mirror.words import fields_of, value_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Connection
+
+    from syncer.ledger.mirror import Span
+
+
+class _Space(NamedTuple):
+    id: int
+    key: tuple[str, ...]
+    fields: frozenset[str]
+
+
+def spread(connection: Connection, spans: Sequence[Span]) -> bool:
+    """Let what batches wrote make other spaces' knowledge uncertain; tell whether there was anything to do.
+
+    In the transaction that records how the batches ended, after their own step was taken.
+    """
+    cursor = raw_cursor(connection)
+    spaces = _spaces(cursor)
+    if len(spaces) < 2:  # noqa: PLR2004
+        return False
+    now = cursor.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
+    done = False
+    for space_id, first, last in spans:
+        pairs = cursor.execute(
+            "SELECT DISTINCT before_id, payload_id FROM items WHERE id BETWEEN ? AND ?", (first, last)
+        )
+        steps = pairs.fetchall()
+        texts = payload_texts(connection, {payload_id for _, payload_id in steps})
+        written = {field for text in texts.values() for field in fields_of(text)}
+        source = spaces[space_id]
+        for other in spaces.values():
+            if other.id == space_id:
+                continue
+            for field in sorted(written & other.fields):
+                _stamp(cursor, other.id, field, _scope(source, other), now, f"written through {' + '.join(source.key)}")
+                done = True
+            if written.intersection(other.key):
+                moved = _moved(connection, steps, texts, other)
+                if moved is None:
+                    words = f"codes moved under other values of {' + '.join(other.key)}"
+                    _stamp(cursor, other.id, EVERY_FIELD, json.dumps({"through": source.id}), now, words)
+                else:
+                    _doubt(connection, other.id, moved)
+                done = True
+    return done
+
+
+def _spaces(cursor: sqlite3.Cursor) -> dict[int, _Space]:
+    fields: dict[int, set[str]] = {}
+    for space_id, names in cursor.execute("SELECT space_id, fields FROM jobs").fetchall():
+        fields.setdefault(space_id, set()).update(json.loads(names))
+    rows = cursor.execute("SELECT id, key FROM spaces").fetchall()
+    return {number: _Space(number, tuple(json.loads(key)), frozenset(fields.get(number, ()))) for number, key in rows}
+
+
+def _scope(source: _Space, other: _Space) -> str:
+    """Say through which space a stamp came, and by which field of the other space its values are linked."""
+    linked = len(source.key) == 1 and source.key[0] in other.fields
+    return json.dumps({"through": source.id, **({"by": source.key[0]} if linked else {})}, sort_keys=True)
+
+
+def _stamp(cursor: sqlite3.Cursor, space_id: int, field: str, scope: str, settled: int, cause: str) -> None:
+    where = "space_id = ? AND field = ? AND scope = ?"
+    cursor.execute(f"UPDATE stamps SET settled = ?, cause = ? WHERE {where}", (settled, cause, space_id, field, scope))
+    if cursor.rowcount == 0:
+        cursor.execute(
+            "INSERT INTO stamps (space_id, field, scope, settled, cause) VALUES (?, ?, ?, ?, ?)",
+            (space_id, field, scope, settled, cause),
+        )
+
+
+def _moved(
+    connection: Connection, steps: Iterable[tuple[int, int]], texts: dict[int, str], other: _Space
+) -> set[str] | None:
+    """Return the key values of `other` under which codes came or from which they went; None: nobody knows which."""
+    if len(other.key) > 1:
+        return None
+    (name,) = other.key
+    pairs = [(before, payload) for before, payload in steps if value_of(texts[payload], name) is not None]
+    pictures = read_pictures(connection, {before for before, _ in pairs})
+    moved = set[str]()
+    for before, payload in pairs:
+        picture, new = pictures[before], value_of(texts[payload], name)
+        old = value_of(picture.known, name)
+        if name in picture.uncertain:
+            return None
+        if old != new:
+            moved.update(value for value in (old, new) if value)
+    return moved
+
+
+def _doubt(connection: Connection, space_id: int, keys: Iterable[str]) -> None:
+    """Make everything that is known of some values of a space uncertain."""
+    cursor = raw_cursor(connection)
+    statement = (
+        "SELECT m.key, m.picture FROM json_each(?2) j CROSS JOIN mirror m ON m.space_id = ?1 AND m.key = j.value"
+    )
+    rows = cursor.execute(statement, (space_id, json.dumps(sorted(keys), ensure_ascii=False))).fetchall()
+    before = read_pictures(connection, {picture for _, picture in rows})
+    after = {number: uncertain_in(picture, [EVERY_FIELD]) for number, picture in before.items()}
+    ids: dict[Picture, int] = intern(connection, list(after.values()))
+    changes = ((ids[after[picture]], space_id, key) for key, picture in rows)
+    cursor.executemany("UPDATE mirror SET picture = ? WHERE space_id = ? AND key = ?", changes)

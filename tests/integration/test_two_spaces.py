@@ -1,0 +1,150 @@
+"""Two keys for one code (m10, m11 and their kind): the server has one value per code and field, whoever wrote it."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+from conftest import Night, codes, open_night
+
+IDS = "extended_id"
+CASES = """
+[limits]
+max_changed_percent = 0
+[jobs.erp]
+key = "extended_id"
+[jobs.erp.columns]
+extended_id = "extended_id"
+shipment = "shipment"
+case_no = "case_no"
+[jobs.karton]
+key = "case_no"
+[jobs.karton.columns]
+case_no = "case_no"
+shipment = "shipment"
+"""
+APART = """
+[limits]
+max_changed_percent = 0
+[jobs.a]
+key = "extended_id"
+%s
+[jobs.a.columns]
+extended_id = "extended_id"
+market = "market"
+[jobs.b]
+key = "serial_number"
+[jobs.b.columns]
+serial_number = "serial_number"
+market = "market"
+"""
+
+
+def erp(here: Night, rows, *options):
+    return here.sync("--job", "erp", here.write("erp.csv", [IDS, "shipment", "case_no"], rows), *options)
+
+
+def karton(here: Night, rows, *options):
+    return here.sync("--job", "karton", here.write("karton.csv", ["case_no", "shipment"], rows), *options)
+
+
+def shipments(here: Night):
+    return {code[IDS]: code.get("shipment") for code in here.box.codes()}
+
+
+def test_jobs_with_keys_that_nothing_links_may_not_write_one_field_unless_told_apart(tmp_path):
+    with open_night(tmp_path, codes=codes(1)) as here:
+        here.config(APART % "")
+        file = here.write("a.csv", [IDS, "market"], [["K000000", "DE"]])
+        done = here.sync("--job", "a", file)
+        assert (done.code, done.document["run"]) == (2, None)
+        assert 'jobs.a.disjoint = ["b"]' in done.document["error"]["message"]
+        assert here.run("check", "--json").code == 2
+        here.config(APART % 'disjoint = ["b"]')
+        assert here.sync("--job", "a", file).code == 0
+        here.config(APART % 'disjoint = ["c"]')
+        assert here.sync("--job", "a", file).code == 2
+
+
+def test_what_another_key_wrote_is_sent_again_not_unchanged(tmp_path):
+    """m10: two configurations with one ledger, each with a key of its own."""
+    box = tuple({IDS: f"K{n}", "serial_number": f"S{n}"} for n in range(3))
+    with open_night(tmp_path, codes=box) as here:
+        here.config("[limits]\nmax_changed_percent = 0\n")
+        by_id = here.write("a.csv", [IDS, "market"], [[f"K{n}", "DE"] for n in range(3)])
+        by_serial = here.write("b.csv", ["serial_number", "market"], [["S1", "FR"]])
+        assert here.sync(by_id).code == 0
+        assert here.sync(by_serial).code == 0
+        assert {code[IDS]: code["market"] for code in here.box.codes()} == {"K0": "DE", "K1": "FR", "K2": "DE"}
+        assert here.sync(by_id).code == 0
+        assert {code["market"] for code in here.box.codes()} == {"DE"}
+        assert here.sync(by_id).document["rows"]["unchanged"] == 3
+        assert here.sync(by_serial).document["rows"]["unchanged"] == 0
+        assert here.box.codes()[1]["market"] == "FR"
+
+
+def test_disjoint_jobs_do_not_make_each_other_uncertain(tmp_path):
+    box = ({IDS: "K0", "serial_number": "S0"}, {IDS: "K1", "serial_number": "S1"})
+    with open_night(tmp_path, codes=box) as here:
+        here.config(APART % 'disjoint = ["b"]')
+        a = here.write("a.csv", [IDS, "market"], [["K0", "DE"]])
+        b = here.write("b.csv", ["serial_number", "market"], [["S1", "FR"]])
+        for job, file, unchanged in (("a", a, 0), ("b", b, 0), ("a", a, 1), ("b", b, 1)):
+            done = here.sync("--job", job, file)
+            assert (done.code, done.document["rows"]["unchanged"]) == (0, unchanged)
+
+
+def test_a_case_tells_what_its_codes_hold_now(tmp_path):
+    """m11: the link is known, so only the case's codes are changed by it, and the rest costs nothing."""
+    with open_night(tmp_path, codes=codes(6)) as here:
+        here.config(CASES)
+        rows = [[f"K{n:06d}", "S-1", "C1" if n < 3 else "C2"] for n in range(6)]
+        assert erp(here, rows).code == 0
+        assert karton(here, [["C1", "S-77"]]).code == 0
+        plan = here.run("plan", "--json", "--job", "erp", "erp.csv").document
+        assert (plan["rows"]["changed"], plan["rows"]["unchanged"]) == (3, 3)
+        moved = [[key, "S-77" if case == "C1" else "S-1", case] for key, _, case in rows]
+        done = erp(here, moved)  # the ERP has heard of it: nothing is left to be sent
+        assert (done.code, done.document["rows"]["unchanged"], done.document["requests"]["updates"]) == (0, 6, 0)
+        assert erp(here, rows).document["rows"]["changed"] == 3
+        assert set(shipments(here).values()) == {"S-1"}
+
+
+def test_a_code_that_comes_into_a_case_makes_the_case_uncertain(tmp_path):
+    with open_night(tmp_path, codes=codes(4)) as here:
+        here.config(CASES)
+        assert erp(here, [[f"K{n:06d}", "S-1", "C1"] for n in range(2)]).code == 0
+        assert karton(here, [["C1", "S-77"], ["C9", "S-9"]]).code == 3
+        assert karton(here, [["C1", "S-77"]]).document["rows"]["unchanged"] == 1
+        assert erp(here, [["K000002", "S-2", "C1"]], "--approve").code == 0
+        done = karton(here, [["C1", "S-77"]])
+        assert (done.code, done.document["rows"]["unchanged"]) == (0, 0)
+        assert shipments(here)["K000002"] == "S-77"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_two_jobs_write_in_turn_0_means_that_the_newest_word_is_there(tmp_path, seed):
+    """A naive model: each night's file is the newest word for its codes; after exit 0 the server holds it."""
+    chance = random.Random(seed)
+    ids = [f"K{n:06d}" for n in range(6)]
+    with open_night(tmp_path, codes=codes(6)) as here:
+        here.config(CASES)
+        case_of = {}
+        for _ in range(7):
+            if chance.random() < 0.6 or not case_of:
+                rows = [
+                    [key, chance.choice("XYZ"), chance.choice(("C1", "C2"))] for key in ids if chance.random() < 0.8
+                ]
+                if not rows:
+                    continue
+                done = erp(here, rows, "--approve")
+                expected = {key: shipment for key, shipment, _ in rows}
+                case_of.update({key: case for key, _, case in rows})
+            else:
+                case, shipment = chance.choice(sorted(set(case_of.values()))), chance.choice("XYZ")
+                done = karton(here, [[case, shipment]], "--approve")
+                expected = {key: shipment for key, of in case_of.items() if of == case}
+            assert done.code == 0, json.dumps(done.document)
+            held = shipments(here)
+            assert {key: held[key] for key in expected} == expected
