@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import key_blocks, key_look_ups, raw_cursor, state_blocks
-from syncer.ledger.mirror import Stamp, stamps_of, under_stamps
+from syncer.ledger.mirror import FieldStamp, stamps_of, under_stamps
 from syncer.ledger.pictures import moves_of, payload_texts, read_pictures
 from syncer.lifecycle.batch import OPEN, State
 from syncer.mirror.picture import UNHEARD_OF, Picture, doubted, uncertain_in
@@ -111,7 +111,7 @@ class Knowledge:
             picture = self._by_link(picture, stamp, place) if stamp.by else uncertain_in(picture, [stamp.field])
         return picture
 
-    def _by_link(self, picture: Picture, stamp: Stamp, place: int) -> Picture:
+    def _by_link(self, picture: Picture, stamp: FieldStamp, place: int) -> Picture:
         """Return a picture after a stamp whose link tells which value of the other space its code belongs to."""
         value = value_of(picture.known, stamp.by or "")
         if value is None:

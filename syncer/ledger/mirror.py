@@ -29,7 +29,7 @@ Span = tuple[int, int, int]
 """A space, and the first and last id of items in it."""
 
 
-class Stamp(NamedTuple):
+class FieldStamp(NamedTuple):
     """What was known of a field at `settled` or before is uncertain. ``field`` empty: of every field.
 
     ``through`` is the space that wrote it, ``by`` the field that tells which of its values is meant; None: all are.
@@ -129,17 +129,17 @@ def forget_steps(connection: Connection) -> None:
     raw_cursor(connection).execute("DELETE FROM temp.steps")
 
 
-def stamps_of(connection: Connection, space_id: int) -> list[Stamp]:
+def stamps_of(connection: Connection, space_id: int) -> list[FieldStamp]:
     """Return the stamps of a space, the youngest first."""
     statement = "SELECT settled, field, scope FROM stamps WHERE space_id = ? ORDER BY settled DESC, id"
     found = []
     for settled, field, scope in raw_cursor(connection).execute(statement, (space_id,)).fetchall():
         named = json.loads(scope) if scope else {}
-        found.append(Stamp(settled, field, named.get("through"), named.get("by")))
+        found.append(FieldStamp(settled, field, named.get("through"), named.get("by")))
     return found
 
 
-def under_stamps(picture: Picture, stamps: Sequence[Stamp], later: int) -> Picture:
+def under_stamps(picture: Picture, stamps: Sequence[FieldStamp], later: int) -> Picture:
     """Return a picture with the youngest `later` of its space's stamps laid over it, for all values alike."""
     return uncertain_in(picture, [stamp.field for stamp in stamps[:later]]) if later else picture
 
