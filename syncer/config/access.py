@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from syncer.config.secrets import CommandSecret, credential, one_line, secret_file
@@ -36,6 +38,30 @@ def find_ledger(url: str, path: Path | None, cwd: Path) -> str:
             f"ledger.url: the folder {path.parent} has a question mark in its name, which no URL can hold"
         )
     return f"{found['scheme']}{file}{found['query']}"
+
+
+def find_fields(job: JobSettings, path: Path | None, faults: list[str]) -> JobSettings:
+    """Return the job with the fields of ``known_fields_file``; what is wrong with the file is added to `faults`."""
+    if job.known_fields_file is None:
+        return job
+    where = f"jobs.{job.name}.known_fields_file"
+    if job.known_fields is not None:
+        faults.append(f"{where}: known_fields is set too; leave one of them")
+        return job
+    file = _beside(path, job.known_fields_file)
+    try:
+        text = read_trusted(file)[0].decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        faults.append(f"{where}, {file}, cannot be read: {words}")
+        return job
+    line = text.partition("\n")[0].strip("\r")
+    delimiter = max(",;\t", key=line.count)
+    names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    fields = tuple(dict.fromkeys(name for name in names if name))
+    if not fields:
+        faults.append(f"{where}, {file}, has no header")
+    return replace(job, known_fields=fields or None)
 
 
 def find_authority(settings: Settings, path: Path | None) -> str | None:

@@ -33,6 +33,8 @@ def load_settings(
     faults: list[str] = []
     _merge(raw, _from_environment(environ, raw, faults))
     settings = build(raw, faults)
+    jobs = {name: access.find_fields(job, path, faults) for name, job in settings.jobs.items()}
+    settings = replace(settings, jobs=jobs)
     faults += job_faults(settings)
     if faults:
         where = f"{path}: " if path is not None else ""

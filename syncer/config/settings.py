@@ -558,6 +558,9 @@ class JobSettings:
     known_fields: tuple[str, ...] | None = setting(
         _texts, None, "the campaign's SCM keys; a mapped key that is not among them is refused"
     )
+    known_fields_file: str | None = setting(
+        _text, None, "a CSV file whose header has them, as the portal's template; relative to the configuration file"
+    )
     unique: bool | None = setting(
         _flag, None, "whether one key value selects exactly one code; true for extended_id and serial_number"
     )

@@ -104,3 +104,29 @@ def test_what_is_made_is_held_to_the_same_names_as_what_is_mapped(tmp_path, text
 def test_a_key_may_be_named_by_its_column_and_made_under_its_own_name(tmp_path):
     job = load(tmp_path, '[jobs.erp]\nkey = "QR"\n[jobs.erp.fields.extended_id]\nfrom = "QR"\nextract = "/q/(.+)"')
     assert job.key == ("QR",)
+
+
+@pytest.mark.parametrize("header", ["extended_id,lot,plant\n", "\ufefflot;plant\r\nL1;P1\r\n", '"lot"\t"plant"'])
+def test_known_fields_may_be_the_header_of_a_file_beside_the_configuration(tmp_path, header):
+    (tmp_path / "template.csv").write_bytes(header.encode())
+    head = '[jobs.erp]\nknown_fields_file = "template.csv"\n'
+    assert {"lot", "plant"} <= set(load(tmp_path, head + 'columns = { A = "lot" }').known_fields)
+    with pytest.raises(ConfigError, match="did you mean 'plant'"):
+        load(tmp_path, head + 'columns = { A = "plan" }')
+
+
+@pytest.mark.parametrize(
+    ("text", "content", "words"),
+    [
+        ("", None, "cannot be read: No such file"),
+        ("", b"\xff\xfe", "it is not UTF-8"),
+        ("", b"\n", "has no header"),
+        ('known_fields = ["a"]\n', b"a\n", "known_fields is set too"),
+    ],
+)
+def test_a_file_of_known_fields_that_cannot_be_used_is_named(tmp_path, text, content, words):
+    if content is not None:
+        (tmp_path / "template.csv").write_bytes(content)
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, '[jobs.erp]\nknown_fields_file = "template.csv"\n' + text)
+    assert words in raised.value.message
