@@ -11,14 +11,20 @@ from syncer.cli.frame import command, envelope, environ, environment_of, options
 from syncer.safe.inert import inert
 
 
-@command("init")
-def init_command() -> None:
+@command("init", examples=("syncer init", "syncer init --from export.csv"))
+@click.option("--from", "export", metavar="FILE", help="Write the configuration for an export, by its first rows.")
+def init_command(export: str | None) -> None:
     """Write config.toml and create the ledger, where they are missing. Never overwrites."""
     from syncer.commands import ledger
 
+    text = None
+    if export is not None:
+        from syncer.runs.first_look import configuration
+
+        text = configuration(export)
     known = settings(may_be_missing=True)
     with environment_of() as environment:
-        done = ledger.init(known, Path.cwd(), environment)
+        done = ledger.init(known, Path.cwd(), environment, text)
     show(
         envelope(
             "init",

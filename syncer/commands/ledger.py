@@ -105,19 +105,21 @@ def backup(settings: Settings, target: Path, clock: Clock) -> None:
         copy_to(ledger.path, target, marked_at=utc_text(clock.wall_s()))
 
 
-def init(settings: Settings, folder: Path, environment: Environment) -> InitResult:
+def init(settings: Settings, folder: Path, environment: Environment, text: str | None = None) -> InitResult:
     """Write the configuration file (that was named, else ``config.toml`` in `folder`) and create the ledger.
 
-    Neither is ever overwritten.
+    Neither is ever overwritten. ``text``: what stands in the configuration; None: the example.
     """
     config = settings.path or folder / "config.toml"
+    if text is not None and os.path.lexists(config):
+        raise UsageError(f"{config} is there, and is never overwritten", next=f"mv {config} {config}.old")
     if not config.parent.is_dir():
         words = f"the folder of {config} does not exist"
         raise UsageError(words, next=f"mkdir -p {config.parent}")
     wrote_config = not os.path.lexists(config)
     if wrote_config:
         try:  # who may write it decides where the token goes; who may read it sees a password that is put there
-            create_text(config, example_text())
+            create_text(config, example_text() if text is None else text)
         except UntrustedError as error:
             raise UntrustedFileError.of(error) from error
     path = ledger_path(settings.ledger.url)
