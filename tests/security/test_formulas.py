@@ -47,7 +47,9 @@ def test_any_cell_survives_the_way_into_a_results_file_and_back(tmp_path_factory
         writer = ResultsWriter(part, form, ["=key", "'@field"])
         for row in rows:
             writer.write(row, ("a.csv", 2, "E210", ""))
-    source = open_sources([str(path)], CsvForm(declared[0], declared[1], "" if declared[0] else None))[0]
+    source = open_sources(
+        [str(path)], CsvForm(encoding=declared[0], delimiter=declared[1], quote="" if declared[0] else None)
+    )[0]
     assert source.header == ("=key", "'@field", *EXTRA_COLUMNS)
     read = pa.Table.from_batches([chunk.columns for chunk in source.chunks(["=key", "'@field"])])
     assert list(zip(*(column.to_pylist() for column in read.columns), strict=True)) == rows
@@ -58,7 +60,7 @@ def test_any_cell_survives_the_way_into_a_results_file_and_back(tmp_path_factory
 def test_a_file_that_is_not_ours_is_read_as_it_is(tmp_path_factory, rows):
     rows = [("x", "'=1"), *((f"k{first}", second) for first, second in rows)]  # a row that is blank is none
     path = write_csv(tmp_path_factory.mktemp("own") / "a.csv", ("a", "b"), rows)
-    source = open_sources([str(path)], CsvForm(None, ",", '"'))[0]
+    source = open_sources([str(path)], CsvForm(delimiter=",", quote='"'))[0]
     read = [cell for chunk in source.chunks(["b"]) for cell in chunk.columns.column("b").to_pylist()]
     assert read == [row[1] for row in rows]
     source.close()
