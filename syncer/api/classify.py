@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from syncer.api.transport import Reply
 
 RETRY_AFTER_DEFAULT_S = 1.0
-RETRY_AFTER_MAX_S = 900.0
-_SECONDS = re.compile(r"available in (\d{1,9}) second")
+RETRY_AFTER_MAX_S = 30 * 86_400.0
+"""A month: what asks for more is no answer that a program could wait for."""
+_SECONDS = re.compile(r"available in (\d{1,9}(?:\.\d{1,9})?) second")
+_NUMBER = re.compile(r"\d+(?:\.\d*)?", re.ASCII)
 _ELSEWHERE = frozenset({404, 405, 407, 410, 421, 426, 451})
 """Client errors that are about the address or the way to it, not about the request: no row is at fault."""
 
@@ -57,6 +59,16 @@ def classify(reply: Reply) -> Verdict:
     return Verdict.REFUSED
 
 
+def is_page(reply: Reply) -> bool:
+    """Tell whether an answer is a page for people: written by something on the way, not by the API."""
+    return reply.status_code is not None and reply.body.lstrip()[:1] == b"<"
+
+
+def timed_out(reply: Reply) -> bool:
+    """Tell whether the answer took too long, for us or for a gateway: a smaller call may be answered in time."""
+    return reply.status_code in {408, 504} or (reply.status_code is None and reply.sent and reply.timed_out)
+
+
 def retry_after_s(reply: Reply) -> float | None:
     """Return how long a 429 asks to wait: its header, else the number in its body, else a second; None for others.
 
@@ -74,7 +86,7 @@ def retry_after_s(reply: Reply) -> float | None:
 def _from_header(reply: Reply) -> float | None:
     """Read ``Retry-After``: seconds, or a date, which counts from the server's own ``Date``: clocks differ."""
     value = reply.headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
+    if _NUMBER.fullmatch(value):  # RFC 9110 has whole seconds; some servers write 30.5
         return float(value)
     until_s = _epoch_s(value)
     if until_s is None:

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, parse_qsl, urljoin, urlsplit
 from msgspec import UNSET
 
 from syncer.api import wire
-from syncer.api.classify import Verdict, classify, retry_after_s
+from syncer.api.classify import Verdict, classify, is_page, retry_after_s, timed_out
 from syncer.api.identity import account_of, company_of
 from syncer.api.products import PRODUCTS_PATH, Product, decode_page
 from syncer.api.words import body_text, complaint, flat, one_line
@@ -41,8 +41,9 @@ _PORTS = {"http": 80, "https": 443}
 class Answer:
     """What every answer has. Times are monotonic seconds; ``body_text`` is what a refusal said, as the API wrote it.
 
-    ``arrived_by_s`` and ``took_s`` are for `UpdateLimiter.answered`: by when the request had arrived at the latest, and
-    how long its answer took (None when it was lost, or the connection was fresh).
+    ``page`` is whether a page for people came in place of the API's words, ``timed_out`` whether the answer took too
+    long. ``arrived_by_s`` and ``took_s`` are for `UpdateLimiter.answered`: by when the request had arrived at the
+    latest, and how long its answer took (None when it was lost, or the connection was fresh).
     """
 
     verdict: Verdict
@@ -54,6 +55,8 @@ class Answer:
     answered_s: float = 0.0
     arrived_by_s: float = 0.0
     took_s: float | None = None
+    page: bool = False
+    timed_out: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,6 +316,8 @@ class Client:
             "message": "" if verdict is Verdict.OK else self._shown(complaint(reply)),
             "body_text": self._transport.masked(body_text(reply)) if verdict is Verdict.REFUSED else "",
             "retry_after_s": retry_after_s(reply),
+            "page": is_page(reply),
+            "timed_out": timed_out(reply),
             "answered_s": reply.answered_s,
             "arrived_by_s": reply.arrived_by_s,
             "took_s": None if reply.failure or reply.fresh_connection else reply.answered_s - reply.sent_s,
@@ -331,7 +336,7 @@ class Client:
             id=state.id,
             remote_state=self._shown(state.state),
             reference=state.reference if isinstance(state.reference, str) else "",
-            codes_affected=state.codes_affected,
+            codes_affected=_count(state.codes_affected),
             details=None
             if details is None
             else TaskDetails(
@@ -345,6 +350,11 @@ class Client:
 def _place(url: SplitResult) -> tuple[str, str | None, int | None, str]:
     """Return where a URL leads, without its query; raise `ValueError` when its port is none."""
     return url.scheme, url.hostname, url.port or _PORTS.get(url.scheme), url.path
+
+
+def _count(value: object) -> int | None:
+    """Return a count; None for what is none: one odd task must not make a whole page unreadable."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= wire.CODES_MAX else None
 
 
 def _all_texts(values: list[object]) -> bool:

@@ -1,7 +1,8 @@
 """Is the API answering? Backing off while it fails, and giving up after `give_up_after_s` without one success. Pure.
 
 One lost answer is noise and costs no pause. From the second failure in a row on, calls pause for a time that doubles
-up to `PAUSE_MAX_S`, and one call at a time asks whether things are better; the first success ends it.
+up to `PAUSE_MAX_S`, and one call at a time asks whether things are better; the first success ends it. Being throttled
+is no failure, but no success either: it counts towards giving up, and its pauses grow, too.
 """
 
 from __future__ import annotations
@@ -16,13 +17,23 @@ class Health:
     def __init__(self, give_up_after_s: float) -> None:
         self._give_up_after_s = give_up_after_s
         self._failures = 0
+        self._throttles = 0
+        self._throttled_until_s = 0.0
+        self._asked_s = 0.0
         self._failing_since_s: float | None = None
         self.not_before_s = 0.0
         self.last_failure = ""
+        self.successes = 0
+        """How often the API was seen at work."""
+        self.success_s: float | None = None
+        """When it was last."""
 
-    def succeeded(self) -> None:
+    def succeeded(self, now_s: float = 0.0) -> None:
         """Take note of an answer that shows the API at work."""
-        self._failures = 0
+        self.successes += 1
+        self.success_s = now_s
+        self._failures = self._throttles = 0
+        self._asked_s = 0.0
         self._failing_since_s = None
         self.not_before_s = 0.0
 
@@ -33,8 +44,23 @@ class Health:
         if self._failing_since_s is None:
             self._failing_since_s = now_s
         if self._failures > 1:
-            pause_s = min(PAUSE_FIRST_S * 2 ** min(self._failures - 2, 10), PAUSE_MAX_S)
-            self.not_before_s = now_s + min(pause_s, self._give_up_after_s / 4)
+            self.not_before_s = now_s + self._pause_s(self._failures)
+
+    def throttled(self, now_s: float, asked_s: float) -> float:
+        """Take note that the API asked to wait `asked_s`; return for how long; it grows when it asks again."""
+        if self._failing_since_s is None:
+            self._failing_since_s = now_s
+        if now_s >= self._throttled_until_s:  # of calls made at the same time each is told the same
+            self._throttles += 1
+        self._asked_s = asked_s
+        self.last_failure = f"throttled: the API asks to wait {asked_s:g} s"
+        pause_s = max(asked_s, self._pause_s(self._throttles) if self._throttles > 1 else 0.0)
+        pause_s = min(pause_s, self._give_up_after_s)
+        self._throttled_until_s = now_s + pause_s
+        return pause_s
+
+    def _pause_s(self, times: int) -> float:
+        return min(PAUSE_FIRST_S * 2.0 ** min(times - 2, 10), PAUSE_MAX_S, self._give_up_after_s / 4)
 
     @property
     def troubled(self) -> bool:
@@ -42,5 +68,7 @@ class Health:
         return self._failures > 2
 
     def given_up(self, now_s: float) -> bool:
-        """Tell whether the API has failed for too long without one success."""
-        return self._failing_since_s is not None and now_s - self._failing_since_s >= self._give_up_after_s
+        """Tell whether the API has failed for too long without one success, or asks for a longer wait than that."""
+        if self._failing_since_s is None:
+            return False
+        return self._asked_s > self._give_up_after_s or now_s - self._failing_since_s >= self._give_up_after_s

@@ -64,7 +64,10 @@ class Patience:
                 raise UnreachableError(words, next="correct api.base_url, then: syncer check")
             case Verdict.NOT_PROCESSED if answer.retry_after_s is not None:
                 log.warning("throttled: the API asks to wait %g s", answer.retry_after_s)
-                self.wait(answer.retry_after_s)
+                now_s = self._clock.monotonic_s()
+                pause_s = self._health.throttled(now_s, answer.retry_after_s)
+                self._stop_if_given_up(now_s)
+                self.wait(pause_s)
             case _:
                 self.failed(answer.message)
 
@@ -77,9 +80,13 @@ class Patience:
         log.warning("a call failed: %s", words)
         now_s = self._clock.monotonic_s()
         self._health.failed(now_s, words)
-        if self._health.given_up(now_s):
-            raise UnreachableError(f"there was no answer for too long; the last failure: {words}", next=self._again)
+        self._stop_if_given_up(now_s)
         self.wait(max(0.05, self._health.not_before_s - now_s))
+
+    def _stop_if_given_up(self, now_s: float) -> None:
+        if self._health.given_up(now_s):
+            words = f"there was no answer for too long; the last failure: {self._health.last_failure}"
+            raise UnreachableError(words, next=self._again)
 
     def wait(self, seconds: float) -> None:
         """Let time pass; raise when the deadline or a signal comes first."""

@@ -79,21 +79,25 @@ class Reader:
                 case Verdict.NOT_PROCESSED if answer.retry_after_s is not None:
                     self.counts.throttled += 1
                     log.warning("throttled: the API asks to wait %g s", answer.retry_after_s)
-                    self.limiter.throttled(now_s + answer.retry_after_s)
+                    self.limiter.throttled(now_s + health.throttled(now_s, answer.retry_after_s))
+                    self._stop_if_given_up(health, now_s)
                 case Verdict.NOT_PROCESSED | Verdict.UNKNOWN:
                     log.warning("a read failed (%s): %s", answer.verdict, answer.message)
                     health.failed(now_s, answer.message)
                     self.counts.retries += 1
-                    if health.given_up(now_s):
-                        raise UnreachableError(
-                            f"the API has failed for {self.give_up_after_s:g} s without one success; "
-                            f"the last failure: {answer.message}",
-                            next=f"syncer check, then {AGAIN}",
-                        )
+                    self._stop_if_given_up(health, now_s)
                 case _ if refusable and answer.status_code != UNAUTHENTICATED:
                     return answer
                 case _:
                     raise refusal(answer)
+
+    def _stop_if_given_up(self, health: Health, now_s: float) -> None:
+        if health.given_up(now_s):
+            raise UnreachableError(
+                f"the API has failed for {self.give_up_after_s:g} s without one success; "
+                f"the last failure: {health.last_failure}",
+                next=f"syncer check, then {AGAIN}",
+            )
 
     def close(self) -> None:
         """Close the connection."""

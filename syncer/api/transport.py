@@ -36,6 +36,8 @@ CONNECT_S_MAX = 10.0
 IDLE_S_MAX = 4.0
 """A connection idle for longer is not used again: the server may be closing it, and a POST would be lost in doubt."""
 READ_BYTES = 65_536
+WHOLE = 0.98
+"""Share of the time-out that counts as all of it: two clocks measure it."""
 FAILURE_CHARACTERS_MAX = 300
 
 
@@ -57,6 +59,8 @@ class Reply:
     answered_s: float
     answered_wall_s: float
     arrived_by_s: float = 0.0
+    timed_out: bool = False
+    """Whether the time for a whole answer passed before it was there."""
 
 
 class Transport:
@@ -148,6 +152,7 @@ class Transport:
             answered_s=self._last_used_s,
             answered_wall_s=self._clock.wall_s(),
             arrived_by_s=_arrived_by_s(watch, sent_s, self._last_used_s),
+            timed_out=failure is not None and self._last_used_s - sent_s >= self._timeout_s * WHOLE,
         )
 
     def _exchange(

@@ -45,12 +45,15 @@ class WireTaskDetails(msgspec.Struct, frozen=True):
 
 
 class TaskState(msgspec.Struct, frozen=True):
-    """A task in a list or by itself; ``details`` stands in the latter only. ``error``, ``errors`` are guesses [D]."""
+    """A task in a list or by itself; ``details`` stands in the latter only. ``error``, ``errors`` are guesses [D].
+
+    A count that is none is the client's to judge: it must not make a whole list unreadable.
+    """
 
     id: TaskId
     state: str
     reference: str | UnsetType | None = UNSET
-    codes_affected: Count | None = None
+    codes_affected: object = None
     details: WireTaskDetails | None = None
     error: object = None
     errors: object = None

@@ -6,6 +6,7 @@ The caller masks the token before it cuts a text: the cut could leave a part of 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ MESSAGE_CHARACTERS_MAX = 500
 BODY_CHARACTERS_MAX = 256 * 1024
 """Of a refusal's body: far more than 100 items' worth of complaints."""
 _CUT = 4 * MESSAGE_CHARACTERS_MAX
+_TITLE = re.compile(r"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
+_TITLE_WITHIN = 10_000
 
 
 def one_line(text: str) -> str:
@@ -26,6 +29,11 @@ def one_line(text: str) -> str:
 def body_text(reply: Reply) -> str:
     """Return the body as text, whatever its bytes; at most `BODY_CHARACTERS_MAX` characters."""
     return reply.body[: 4 * BODY_CHARACTERS_MAX].decode("utf-8", "replace")[:BODY_CHARACTERS_MAX]
+
+
+def flat_words(text: str) -> str:
+    """Return text with each run of white space as one space."""
+    return " ".join(text.split())
 
 
 def flat(value: object) -> str:
@@ -48,8 +56,9 @@ def complaint(reply: Reply) -> str:
         detail = parsed.get("detail") if isinstance(parsed, dict) else None
         words = detail if isinstance(detail, str) else json.dumps(parsed, ensure_ascii=False)
     except (ValueError, RecursionError):
-        if "<html" in words[:500].lower():
-            words = "(a page in HTML)"
+        if words.lstrip()[:1] == "<":
+            title = _TITLE.search(words[:_TITLE_WITHIN])
+            words = f"a page titled {flat_words(title[1])!r}" if title else "(a page in HTML)"
     location = reply.headers.get("Location")
     if location:
         words = f"redirected to {location}"

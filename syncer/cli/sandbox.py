@@ -22,6 +22,7 @@ from syncer.errors import SignalError, UsageError
 @click.option(
     "--fields", help="SCM fields of the campaign, separated by commas; others are discarded. Else all are taken."
 )
+@click.option("--sync-keys", default="extended_id,serial_number", show_default=True, help="Of sync uploads; or any.")
 @click.option("--scans", type=click.IntRange(min=0), default=0, help="How many made-up scans there are.")
 @click.option("--faults", type=click.File("rb"), help="JSON list of scripted faults (docs/sandbox.md).")
 @click.option("--seed", type=int, default=0, help="Of everything that is left to chance.")
@@ -32,6 +33,7 @@ def sandbox_command(
     way: str,
     task_delay: float,
     rate: int,
+    sync_keys: str,
     fields: str | None,
     scans: int,
     faults: Any,
@@ -53,6 +55,7 @@ def sandbox_command(
         way=way,
         task_run_s=task_delay,
         updates_per_second=rate,
+        sync_keys=None if sync_keys == "any" else tuple(sync_keys.split(",")),
         campaigns={1: frozenset(fields.split(","))} if fields else None,
         scans=scans,
         faults=tuple(json.load(faults)) if faults else (),

@@ -28,6 +28,7 @@ from syncer.process.clock import utc_text
 from syncer.products.check import ProductCheck, by_api, by_copy
 from syncer.request import SyncRequest
 from syncer.results import CallSample, Seconds, SyncResult
+from syncer.runs.expect import Expectations
 from syncer.runs.inputs import open_inputs
 from syncer.runs.intake import Intake, is_unique, plan_files, plan_waiting, related, shared_field_notes
 from syncer.runs.results_folder import Written, prepare_results, write_results
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from syncer.api.reading import Reader
     from syncer.ledger.values import Job, LedgerIdentity, Run
     from syncer.rows.validate import Validator
+    from syncer.runs.expect import DeclaredColumn
     from syncer.source import Source
 
 
@@ -50,8 +52,8 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
         prepare_results(request.results)
     with ExitStack() as stack:
         sources, validator = stack.enter_context(_opened(job, request, environment))
-        mode = _mode(job, request, validator.keys)
         ledger = stack.enter_context(Ledger.reading(settings.ledger.url))
+        mode = _mode(job, request, validator.keys, ledger)
         known: Job | None = None
         identity: LedgerIdentity | None = None
         notes: tuple[str, ...] = ()
@@ -91,9 +93,9 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
         prepare_results(request.results)
     with ExitStack() as stack:
         sources, validator = stack.enter_context(_opened(job, request, environment))
-        mode = _mode(job, request, validator.keys)
         ledger = stack.enter_context(open_to_write(settings, clock))
         require_url(identity_of(ledger), settings.api.base_url)
+        mode = _mode(job, request, validator.keys, ledger)
         notes = shared_field_notes(job.name, validator, ledger.jobs(), list(settings.jobs))
         run = ledger.begin_run(
             ledger.ensure_job(job.name, validator.keys),
@@ -107,11 +109,17 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
         jobs = related(ledger.jobs(), run.job, validator.fields)
         reader = _reader(settings, request, environment, started_s)
         stack.callback(reader.close)
-        with _session(ledger, run, reader, settings, request, environment, started_s, jobs=jobs) as session:
+        expect = expectations(settings)
+        with _session(
+            ledger, run, reader, settings, request, environment, started_s, expect=expect, jobs=jobs
+        ) as session:
             if session.settle():
                 begun_s = clock.monotonic_s()
                 vet = _product_check(settings, environment, ledger, reader)
-                intake = _plan_files(settings, request, environment, sources, validator, ledger, run.job, mode, vet)
+                intake = _plan_files(
+                    settings, request, environment, sources, validator, ledger, run.job, mode, vet,
+                    expect.column(job.name),
+                )  # fmt: skip
                 if intake.stop is not None:
                     raise intake.stop
                 session.confirm_target()
@@ -180,6 +188,7 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
                 request,
                 environment,
                 started_s,
+                expect=expectations(settings),
                 jobs=jobs,
                 others=others,
                 record_end=bool(open_runs) or run.exit_code is None,
@@ -212,6 +221,7 @@ def _session(
     environment: Environment,
     started_s: float,
     *,
+    expect: Expectations,
     jobs: Sequence[int] | None,
     others: Sequence[Run] = (),
     record_end: bool = True,
@@ -236,14 +246,23 @@ def _session(
         started_s=started_s,
         deadline_s=None if deadline_s is None else started_s + deadline_s,
         observe=environment.on_progress,
+        expect=expect,
         jobs=jobs,
         others=others,
         record_end=record_end,
     )
 
 
-def _mode(job: JobSettings, request: SyncRequest, key: Sequence[str]) -> Mode:
+def expectations(settings: Settings) -> Expectations:
+    """Return what the jobs declare of how many codes a value of their keys selects."""
+    return Expectations({name: job.expect for name, job in settings.jobs.items()})
+
+
+def _mode(job: JobSettings, request: SyncRequest, key: Sequence[str], ledger: Ledger | None) -> Mode:
     mode = Mode(request.mode or job.mode)
+    known = None if ledger is None else ledger.job(job.name, key)
+    if mode is Mode.AUTO and ledger is not None and known is not None and ledger.reach(known).get("sync_refused"):
+        return Mode.ASYNC  # the API does not take the key in sync calls
     if len(key) > 1 and mode is Mode.SYNC:
         raise ConfigError(
             "a sync call selects codes by one key; several key columns need async calls: use --mode async"
@@ -274,6 +293,7 @@ def _plan_files(
     known: Job | None,
     mode: Mode,
     vet: ProductCheck | None,
+    declared: DeclaredColumn | None = None,
 ) -> Intake:
 
     limits, job = settings.limits, pick_job(settings, request.job)
@@ -299,6 +319,7 @@ def _plan_files(
         observe=environment.on_rows,
         vet=vet,
         disjoint=disjoint_jobs(settings.jobs, job.name),
+        declared=declared,
     )
 
 

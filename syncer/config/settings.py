@@ -49,6 +49,16 @@ def _text(value: Any) -> str:
     return value
 
 
+def _count_or_column(value: Any) -> int | str:
+    if isinstance(value, str) and value.isascii() and value.isdigit():  # as the environment has it
+        value = int(value)
+    is_column = isinstance(value, str) and value != ""
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if not is_column and not is_count:
+        raise ValueError("a whole number above zero, or the name of a column")
+    return value  # type: ignore[no-any-return]
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("true or false")
@@ -566,6 +576,11 @@ class JobSettings:
     )
     disjoint: tuple[str, ...] | None = setting(
         _texts, None, "jobs with another key that never reach the same codes, though they write the same fields"
+    )
+    expect: int | str | None = setting(
+        _count_or_column,
+        None,
+        "for keys of many codes: how many codes a value selects, a number or the column that says it",
     )
     sheet: str | None = setting(_text, None, "of Excel workbooks: the name of the sheet; else the first one")
     csv: CsvSettings = CsvSettings()

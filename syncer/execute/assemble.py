@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,7 @@ def make_engine(
     interrupt: Interrupt,
     deadline_s: float | None,
     jobs: Sequence[int] | None,
+    expect: Callable[[str, Sequence[str]], Mapping[str, int]],
     observe: Callable[[Progress], None],
 ) -> tuple[Engine, ThreadLanes]:
     """Return an engine that works for `run` on the batches of `jobs` (ids; None: all), and its lanes to be closed."""
@@ -84,6 +85,7 @@ def make_engine(
         settings=settings,
         new_suffix=lambda: f"{ledger_id}.{secrets.token_hex(4)}",
         jobs=jobs,
+        expect=expect,
     )
     return Engine(context, interrupt=interrupt, deadline_s=deadline_s, observe=observe), lanes
 

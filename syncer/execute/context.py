@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from syncer.api.classify import Verdict
@@ -18,6 +18,7 @@ from syncer.api.health import Health
 from syncer.api.reading import RequestCounts
 from syncer.errors import AccessError, SyncerError, UnreachableError
 from syncer.execute.reconcile import FieldEvidence, Reach
+from syncer.execute.sizes import Sizes
 from syncer.process.clock import Clock, utc_text
 
 if TYPE_CHECKING:
@@ -86,11 +87,16 @@ class Context:
     """Makes a reference unlike any other: random, from outside, so that a simulation can repeat itself."""
     jobs: Sequence[int] | None = None
     """The jobs whose open batches this engine drives, by id; None: all."""
+    expect: Callable[[str, Sequence[str]], Mapping[str, int]] = lambda job, keys: {}
+    """Gives, per key value of a job, how many codes it is declared to select."""
+    sizes: Sizes = field(default_factory=Sizes)
     evidence: FieldEvidence = field(default_factory=FieldEvidence)
     counts: RequestCounts = field(default_factory=RequestCounts)
     tally: Tally = field(default_factory=Tally)
     stop: SyncerError | None = None
     health: Health = field(init=False)
+    """Of update calls: what reads say would hide that no update gets through."""
+    reads_health: Health = field(init=False)
     _owners: dict[int, Run] = field(default_factory=dict)
     _reaches: dict[int, Reach] = field(default_factory=dict)
     _handlers: dict[int, Callable[[Any], None]] = field(default_factory=dict)
@@ -98,6 +104,7 @@ class Context:
 
     def __post_init__(self) -> None:
         self.health = Health(self.settings.give_up_after_s)
+        self.reads_health = Health(self.settings.give_up_after_s)
 
     def now_s(self) -> float:
         """Return the monotonic time."""
@@ -118,25 +125,59 @@ class Context:
     def reach(self, job: Job) -> Reach:
         """Return how many codes a value of a job's key selects, as far as it was learned."""
         if job.id not in self._reaches:
-            self._reaches[job.id] = Reach(*self.ledger.reach(job))
+            known = self.ledger.reach(job)
+            self._reaches[job.id] = Reach(**{name: known[name] for name in Reach.__slots__ if name in known})
         return self._reaches[job.id]
 
     def learn_reach(self, job: Job, learned: Reach) -> None:
         """Remember what a batch taught about the reach of a job's key."""
         if learned != self.reach(job):
             self._reaches[job.id] = learned
-            self.writer.learn_reach(job.id, {"low": learned.low, "high": learned.high})
+            self.writer.learn_reach(job.id, asdict(learned))
+
+    def expected(self, run: Run, keys: Sequence[str], *, unique: bool) -> int | None:
+        """Return how many codes values select in all; None when that of any is not known.
+
+        It is declared (``jobs.<name>.expect``), or the last count of a call that carried the value alone.
+        """
+        if unique:
+            return len(keys)
+        counts = self.counts_of(run, keys)
+        return sum(counts.values()) if len(counts) == len(keys) else None
+
+    def counts_of(self, run: Run, keys: Sequence[str]) -> dict[str, int]:
+        """Return how many codes values select, as far as it is known."""
+        declared = self.expect(run.job.name, keys)
+        left = [key for key in keys if key not in declared]
+        return {**declared, **(self.ledger.counts_alone(run.job, left) if left else {})}
 
     @property
     def in_flight(self) -> int:
         """Calls whose answers are still to come."""
         return len(self._handlers)
 
-    def slot_s(self, now_s: float, limit_s: float) -> float:
+    @property
+    def successes(self) -> int:
+        """How often the API was seen at work, by any call: what was lost since then was not lost with the whole API."""
+        return self.health.successes + self.reads_health.successes
+
+    def slot_s(self, now_s: float, limit_s: float, health: Health) -> float:
         """Return when a call that its limit allows at `limit_s` may be made; `NEVER_S`: an answer must come first."""
-        if self.lanes.free() == 0 or (self.health.troubled and self.in_flight):
+        if self.lanes.free() == 0 or (health.troubled and self.in_flight):
             return NEVER_S
-        return max(now_s, limit_s, self.health.not_before_s)
+        return max(now_s, limit_s, health.not_before_s)
+
+    def given_up(self, now_s: float) -> Health | None:
+        """Return the health of the calls that have failed for too long; None while there is hope.
+
+        Reads that fail stop nothing as long as updates get through.
+        """
+        if self.health.given_up(now_s):
+            return self.health
+        sent_s, patience_s = self.health.success_s, self.settings.give_up_after_s
+        if self.reads_health.given_up(now_s) and (sent_s is None or now_s - sent_s >= patience_s):
+            return self.reads_health
+        return None
 
     def start_update(self, call: Call, handle: Callable[[Any], None], at_s: float) -> int:
         """Make an update call at `at_s`; return the limiter's ticket for it."""
@@ -163,20 +204,22 @@ class Context:
         self.counts.reads += answer.calls
         if answer.calls > 1:  # the first was counted when it was started
             self.reads.started(self.now_s(), answer.calls - 1)
-        self._note(answer, self.reads.throttled)
+        self._note(answer, self.reads_health, self.reads.throttled)
 
     def note_update(self, answer: AnswerLike) -> None:
         """Take note of the answer to an update call."""
-        self._note(answer, self.updates.throttled)
+        self._note(answer, self.health, self.updates.throttled)
 
-    def _note(self, answer: AnswerLike, throttled: Callable[[float], None]) -> None:
+    def _note(self, answer: AnswerLike, health: Health, throttled: Callable[[float], None]) -> None:
         now_s = self.now_s()
         match answer.verdict:
-            case Verdict.OK | Verdict.REFUSED:
-                self.health.succeeded()
+            case Verdict.OK:
+                health.succeeded(now_s)
+            case Verdict.REFUSED:  # whether it was the API that spoke, and what it means, is judged elsewhere
+                pass
             case Verdict.DENIED:
                 self.stop = self.stop or AccessError(f"the API refused access: {answer.message}")
-            case Verdict.MISDIRECTED:
+            case Verdict.MISDIRECTED if not self.successes:
                 self.stop = self.stop or UnreachableError(
                     f"what answers at api.base_url is not the API: {answer.message}",
                     next="correct api.base_url, then: syncer check",
@@ -184,7 +227,7 @@ class Context:
             case Verdict.NOT_PROCESSED if answer.retry_after_s is not None:
                 self.counts.throttled += 1
                 log.warning("throttled: the API asks to wait %g s", answer.retry_after_s)
-                throttled(now_s + answer.retry_after_s)
-            case _:  # not processed, or unknown
+                throttled(now_s + health.throttled(now_s, answer.retry_after_s))
+            case _:  # not processed, unknown, or pages of a deployment in place of the API that was there before
                 log.warning("a call failed (%s): %s", answer.verdict, answer.message)
-                self.health.failed(now_s, answer.message)
+                health.failed(now_s, answer.message)

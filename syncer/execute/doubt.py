@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from syncer.api.classify import Verdict
 from syncer.execute.batch_call import load_batch
 from syncer.execute.context import NEVER_S, Context
+from syncer.execute.pieces import halved
 from syncer.model import Kind
+from syncer.process.clock import seconds_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +38,7 @@ class Look:
     message: str
     task_id: str | None = None
     attempt_id: int | None = None
+    remote_state: str = ""
     absent: bool = False
     status_code: int | None = None
     retry_after_s: float | None = None
@@ -51,17 +54,14 @@ class Doubt:
 
     batch: Batch
     references: Mapping[str, int]
-    since_s: float
-    """The last moment at which a request for it can have been on its way."""
     next_look_s: float
+    until_s: float
+    """When to stop looking in this run."""
     first_absent_s: float | None = None
     looking: bool = False
 
-    def saw_absence(self, looked_s: float, now_s: float, settle_s: float) -> bool:
+    def saw_absence(self, looked_s: float, settle_s: float) -> bool:
         """Take note of a look, begun at `looked_s`, that found nothing; tell whether that settles it."""
-        if looked_s < self.since_s:
-            self.next_look_s = now_s
-            return False
         if self.first_absent_s is None:
             self.first_absent_s = looked_s
         if looked_s - self.first_absent_s >= settle_s:
@@ -109,7 +109,8 @@ def look_for_task(
                 )
             details = detailed.task.details
             if ({name: sorted(values) for name, values in details.constraints.items()}, dict(details.scm_data)) == sent:
-                return Look(Verdict.OK, calls, "", task_id=task.id, attempt_id=attempt_id)
+                state = detailed.task.remote_state
+                return Look(Verdict.OK, calls, "", task_id=task.id, attempt_id=attempt_id, remote_state=state)
             return Look(Verdict.OK, calls, f"task {task.id} bears the reference {reference} but other details")
     return Look(Verdict.OK, calls, "", absent=True)
 
@@ -118,36 +119,64 @@ class Doubts:
     """The batches in doubt: looked for (async) or sent again (sync), until settled or left for the next run."""
 
     def __init__(
-        self, context: Context, *, on_found: Callable[[Batch], None], on_again: Callable[[Batch], None]
+        self, context: Context, *, on_found: Callable[[Batch], None], on_again: Callable[[Sequence[Batch]], None]
     ) -> None:
         self._context = context
         self._on_found = on_found
         self._on_again = on_again
         self._doubts: dict[int, Doubt] = {}
-        self._lost: dict[int, int] = {}
+        self._earlier: set[int] = set()
+        self._lost: dict[int, tuple[int, int]] = {}
+        """How often each batch was lost while the API was at work, and how often that had been seen by then."""
 
     def __len__(self) -> int:
         return len(self._doubts)
 
-    def add(self, batch: Batch, since_s: float) -> None:
-        """Take a batch whose answer was lost; ``since_s`` is the last moment at which its request can have been out."""
-        self._lost[batch.id] = self._lost.get(batch.id, 0) + 1
-        if self._lost[batch.id] > LOST_MAX:
+    def add(self, batch: Batch, *, timed_out: bool = False, is_earlier: bool = False) -> None:
+        """Take a batch whose answer was lost; `timed_out`: it took too long; `is_earlier`: an earlier run lost it.
+
+        Losses while the whole API is down do not count against the batch: patience with that is `Health`'s.
+        """
+        context = self._context
+        if is_earlier:
+            self._earlier.add(batch.id)
+        times, seen = self._lost.get(batch.id, (0, -1))
+        times += context.successes > seen
+        self._lost[batch.id] = (times, context.successes)
+        if times > LOST_MAX:
+            self._leave(batch, "its answer was lost again and again")
+        elif batch.kind == Kind.SYNC:
+            again = context.writer.send_again(batch, context.at())
+            if timed_out:
+                context.sizes.timed_out(batch.kind, batch.size)
+            self._on_again([again] if not timed_out or batch.size == 1 else halved(context, again))
+        else:
+            now_s = context.now_s()
+            until_s = now_s + context.settings.settle_s + context.settings.give_up_after_s
+            self._doubts[batch.id] = Doubt(batch, context.ledger.lost_references(batch), now_s, until_s)
+
+    def _leave(self, batch: Batch, words: str) -> None:
+        """Leave a batch to the next run; let go of one that an earlier run had left, after the time of a task."""
+        context = self._context
+        if batch.id not in self._earlier:
             return
-        if batch.kind == Kind.SYNC:
-            self._on_again(self._context.writer.send_again(batch, self._context.at()))
-            return
-        references = self._context.ledger.lost_references(batch)
-        self._doubts[batch.id] = Doubt(batch, references, since_s, self._context.now_s())
+        began = context.ledger.first_attempt_at(batch)
+        age_s = seconds_between(began, context.clock.wall_s())
+        if age_s > context.settings.task_timeout_s:
+            context.writer.let_go(batch, context.at(), message=f"let go of after {age_s:,.0f} s in doubt: {words}")
 
     def dispatch(self, now_s: float) -> float:
         """Start every look that is due; return when the next one is."""
         context = self._context
         next_s = NEVER_S
-        for doubt in self._doubts.values():
+        for doubt in [*self._doubts.values()]:
             if doubt.looking:
                 continue
-            slot_s = max(context.slot_s(now_s, context.reads.next_s(now_s)), doubt.next_look_s)
+            if now_s >= doubt.until_s:
+                del self._doubts[doubt.batch.id]
+                self._leave(doubt.batch, "no look settles it")
+                continue
+            slot_s = max(context.slot_s(now_s, context.reads.next_s(now_s), context.reads_health), doubt.next_look_s)
             if slot_s <= now_s:
                 self._look(doubt, now_s)
             else:
@@ -172,11 +201,12 @@ class Doubts:
         if look.task_id is not None and look.attempt_id is not None:
             del self._doubts[doubt.batch.id]
             self._on_found(context.writer.found(doubt.batch, look.attempt_id, look.task_id, context.at()))
-        elif look.absent and doubt.saw_absence(looked_s, now_s, context.settings.settle_s):
+        elif look.absent and doubt.saw_absence(looked_s, context.settings.settle_s):
             del self._doubts[doubt.batch.id]
             detail = f"no task with its reference in two looks, {context.settings.settle_s:g} s apart"
-            self._on_again(context.writer.absent(doubt.batch, context.at(), detail=detail))
+            self._on_again([context.writer.absent(doubt.batch, context.at(), detail=detail)])
         elif not look.absent and look.verdict is Verdict.OK:
-            del self._doubts[doubt.batch.id]  # a task with our reference and other data: nobody here can settle that
+            del self._doubts[doubt.batch.id]
+            self._leave(doubt.batch, look.message)  # our reference and other data: nobody here can settle that
         elif not look.absent:
             doubt.saw_nothing(now_s)

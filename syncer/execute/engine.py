@@ -11,14 +11,15 @@ reads no clock and sleeps by nobody but its `Clock` and `Lanes`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from syncer.errors import DeadlineError, SignalError, SyncerError, UnreachableError
 from syncer.execute.context import NEVER_S, Context, Tally
 from syncer.execute.doubt import Doubts
-from syncer.execute.outcome import Outcomes
+from syncer.execute.let_go import LetGo
+from syncer.execute.outcome import Outcomes, reach_error
 from syncer.execute.send import Sender
 from syncer.execute.watch import TaskWatch
 from syncer.lifecycle.batch import State
@@ -61,10 +62,12 @@ class Engine:
         self._interrupt = interrupt
         self._deadline_s = deadline_s
         self._observe = observe
-        self._outcomes = Outcomes(context, on_piece=self._requeue)
+        self._outcomes = Outcomes(context, on_pieces=self._requeue)
         self._sender = Sender(context, self._outcomes, on_submitted=self._submitted, on_lost=self._lost)
         self._doubts = Doubts(context, on_found=self._submitted, on_again=self._requeue)
         self._watch = TaskWatch(context, self._outcomes, all_sent=self._sender.idle)
+        self._let_go = LetGo(context)
+        self._held_back: SyncerError | None = None
         self._phase = "settle"
 
     def settle(self) -> SyncerError | None:
@@ -74,8 +77,10 @@ class Engine:
         """
         context = self.context
         wall_s = context.clock.wall_s()
+        self._heed_reach_guard()
+        self._let_go.add(context.ledger.batches(states=[State.ABANDONED]))
         for batch in context.ledger.batches(states=[State.IN_DOUBT], job_ids=context.jobs):
-            self._doubts.add(batch, context.now_s())
+            self._doubts.add(batch, is_earlier=True)
         for batch in context.ledger.batches(states=[State.SUBMITTED], job_ids=context.jobs):
             self._watch.add(batch, waited_s=max(0.0, seconds_between(batch.changed_at, wall_s)))
         return self._run()
@@ -85,19 +90,43 @@ class Engine:
 
         ``not_before_s`` (monotonic) keeps newer data back while an older sync call may still be on its way.
         """
+        if self.context.stop is not None:
+            return self.context.stop
         self._phase = "send"
         self._sender.not_before_s = not_before_s
         self._sender.feed_plan()
-        return self._run()
+        return self._run() or self._held_back
+
+    def _heed_reach_guard(self) -> None:
+        """Leave alone what the guard against too many codes has stopped, until that is approved.
+
+        Other jobs go on; the run's own job does not.
+        """
+        context, approved = self.context, not self.context.settings.max_reach_factor
+        for job in context.ledger.jobs():
+            reach = context.reach(job)
+            if not reach.stopped or (context.jobs is not None and job.id not in context.jobs):
+                continue
+            if approved:
+                context.learn_reach(job, replace(reach, high=None, stopped=""))
+                continue
+            self._held_back = reach_error(reach.stopped, context.run.id, job.name)
+            if job.id == context.run.job.id:
+                context.stop = self._held_back
+            context.jobs = (
+                [one.id for one in context.ledger.jobs() if one.id != job.id]
+                if context.jobs is None
+                else [one for one in context.jobs if one != job.id]
+            )
 
     def _submitted(self, batch: Batch) -> None:
         self._watch.add(batch)
 
-    def _lost(self, batch: Batch, since_s: float) -> None:
-        self._doubts.add(batch, since_s)
+    def _lost(self, batch: Batch, timed_out: bool) -> None:
+        self._doubts.add(batch, timed_out=timed_out)
 
-    def _requeue(self, batch: Batch) -> None:
-        self._sender.again(batch)
+    def _requeue(self, batches: Sequence[Batch]) -> None:
+        self._sender.first(batches)
 
     def _run(self) -> SyncerError | None:
         context = self.context
@@ -106,7 +135,7 @@ class Engine:
             self._look_for_stops(now_s)
             due_s = NEVER_S
             if context.stop is None:
-                due_s = min(part.dispatch(now_s) for part in (self._doubts, self._watch, self._sender))
+                due_s = min(part.dispatch(now_s) for part in (self._let_go, self._doubts, self._watch, self._sender))
             if not context.in_flight and (context.stop is not None or self._finished()):
                 if isinstance(context.stop, DeadlineError) and self._finished():
                     context.stop = None  # nothing was left when it came
@@ -117,7 +146,7 @@ class Engine:
             self._show(now_s)
 
     def _finished(self) -> bool:
-        return self._sender.idle() and not len(self._doubts) and not len(self._watch)
+        return self._sender.idle() and not (len(self._let_go) + len(self._doubts) + len(self._watch))
 
     def _look_for_stops(self, now_s: float) -> None:
         context = self.context
@@ -130,10 +159,10 @@ class Engine:
             )
         elif self._deadline_s is not None and now_s >= self._deadline_s:
             context.stop = DeadlineError("the deadline came before everything was sent and settled")
-        elif context.health.given_up(now_s):
+        elif (failing := context.given_up(now_s)) is not None:
             context.stop = UnreachableError(
-                f"the API has failed for {context.settings.give_up_after_s:g} s without one success; "
-                f"the last failure: {context.health.last_failure}"
+                f"the API has failed for {context.settings.give_up_after_s:g} s (api.give_up_after_s) without one "
+                f"success, or asks for a longer wait than that; the last failure: {failing.last_failure}"
             )
 
     def _show(self, now_s: float) -> None:

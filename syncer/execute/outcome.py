@@ -1,19 +1,17 @@
-"""Recording what a judgement means for a batch: confirmed, partly unmatched, or asked again in smaller pieces.
-
-Non-unique keys need patience: before anything is known about how many codes a value selects, an odd count is looked
-into by sync calls that name values; meanwhile other odd counts wait, and are judged by what was learned.
-"""
+"""Recording what a judgement means for a batch: confirmed, partly unmatched, or asked again in smaller pieces."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from syncer.errors import GuardError
 from syncer.execute.context import Context
+from syncer.execute.pieces import of_places
 from syncer.execute.reconcile import Finding, Judgement, halves
 from syncer.ledger.writer import Piece
-from syncer.model import Kind
+from syncer.model import UNIQUE_KEYS, Kind
 
 if TYPE_CHECKING:
     from syncer.execute.batch_call import LoadedBatch
@@ -26,35 +24,28 @@ PIECE_VALUES_MAX = 100
 class Outcomes:
     """Writes outcomes to the ledger, and keeps what they teach."""
 
-    def __init__(self, context: Context, *, on_piece: Callable[[Batch], None]) -> None:
+    def __init__(self, context: Context, *, on_pieces: Callable[[Sequence[Batch]], None]) -> None:
         self._context = context
-        self._on_piece = on_piece
-        self._probes: set[int] = set()
-
-    @property
-    def probing(self) -> bool:
-        """Whether the values of an odd count are being asked for one by one at this moment."""
-        return bool(self._probes)
+        self._on_pieces = on_pieces
 
     def settle(
-        self, loaded: LoadedBatch, codes_affected: int, judgement: Judgement, *, attempt_id: int | None = None
+        self, loaded: LoadedBatch, codes_affected: int | None, judgement: Judgement, *, attempt_id: int | None = None
     ) -> None:
-        """Record a judgement; what is unclear is split into batches that the queue will send."""
+        """Record a judgement; what is unclear is split into batches that the queue will send.
+
+        ``codes_affected`` None: the API did not say; only the names, or smaller questions, can tell then.
+        """
         context, batch = self._context, loaded.batch
-        self._probes.discard(batch.id)
-        finding = judgement.finding
-        if finding is Finding.UNPROVEN:  # a composite key cannot be asked for by name: its multiple has to do
-            finding = Finding.UNCLEAR if len(loaded.key) == 1 else Finding.ALL
-        match finding:
+        self._guard_reach(loaded, codes_affected or 0, learn=judgement.finding is Finding.ALL)
+        match judgement.finding:
             case Finding.ALL:
-                context.writer.confirmed(batch, codes_affected, context.at(), attempt_id=attempt_id)
+                context.writer.confirmed(batch, codes_affected or 0, context.at(), attempt_id=attempt_id)
                 context.tally.confirmed += batch.size
-                self._learn(loaded, codes_affected)
             case Finding.SOME:
                 unmatched = [loaded.items[place].id for place in judgement.unmatched]
                 context.writer.miscounted(
                     batch,
-                    codes_affected,
+                    codes_affected or 0,
                     context.at(),
                     message=judgement.message,
                     unmatched=unmatched,
@@ -62,53 +53,73 @@ class Outcomes:
                 )
                 context.tally.confirmed += batch.size - len(unmatched)
                 context.tally.unmatched += len(unmatched)
-            case _:  # unclear
-                _, children = context.writer.miscounted(
-                    batch,
-                    codes_affected,
-                    context.at(),
-                    message=judgement.message or "how many codes a value selects is being learned",
-                    pieces=_smaller(loaded),
-                    attempt_id=attempt_id,
-                )
-                if not batch.unique:
-                    self._probes.update(child.id for child in children)
-                self.go_on(children)
+            case Finding.UNCLEAR:
+                self._ask_smaller(loaded, codes_affected or 0, judgement.message, attempt_id)
+
+    def _ask_smaller(self, loaded: LoadedBatch, codes_affected: int, message: str, attempt_id: int | None) -> None:
+        context, batch = self._context, loaded.batch
+        pieces = self._smaller(loaded)
+        if pieces:
+            at = context.at()
+            _, children = context.writer.miscounted(
+                batch, codes_affected, at, message=message, pieces=pieces, attempt_id=attempt_id
+            )
+            self.go_on(children)
+        else:  # a task of one value that no sync call can name, and whose count is not told
+            context.writer.let_go(batch, context.at(), message=message)
 
     def go_on(self, pieces: Sequence[Batch]) -> None:
         """Let the parts of a split batch be sent, also while earlier runs are being settled: others wait for them."""
-        for piece in pieces:
-            self._on_piece(piece)
+        self._on_pieces(pieces)
 
-    def drop_probe(self, batch: Batch) -> None:
-        """Forget a batch that will not be judged any more: refused, failed, or left in doubt."""
-        self._probes.discard(batch.id)
-
-    def _learn(self, loaded: LoadedBatch, codes_affected: int) -> None:
+    def _guard_reach(self, loaded: LoadedBatch, codes_affected: int, *, learn: bool) -> None:
+        """Stop the run when a batch reached far more codes than any before, whatever else is odd about its count."""
         context, batch, run = self._context, loaded.batch, loaded.run
         if batch.unique:
             return
         reach = context.reach(run.job)
         if reach.exceeded(codes_affected, batch.size, context.settings.max_reach_factor):
-            average = codes_affected / batch.size
-            context.stop = context.stop or GuardError(
-                f"batch {batch.id} reached {codes_affected} codes with {batch.size} values ({average:.1f} each); "
-                f"never more than {reach.high:.1f} each were seen before",
-                next=f"syncer status {batch.run_id}, look at the values of batch {batch.id} in the portal; "
-                "if the reach is right: syncer resume --approve",
+            words = (
+                f"batch {batch.id} reached {codes_affected} codes with {batch.size} values "
+                f"({codes_affected / batch.size:.1f} each); never more than {reach.high:.1f} each were seen before"
             )
-            return
-        context.learn_reach(run.job, reach.learned(codes_affected, batch.size))
+            context.learn_reach(run.job, replace(reach, stopped=f"{words} (run {batch.run_id})"))
+            context.stop = context.stop or reach_error(words, batch.run_id, run.job.name)
+        elif learn:
+            context.learn_reach(run.job, reach.learned(codes_affected, batch.size))
+
+    def _smaller(self, loaded: LoadedBatch) -> list[Piece]:
+        """Cut a batch into smaller questions: sync calls that name values, else smaller calls of the same kind.
+
+        A sync batch whose answer was unclear is halved: a call of the same size would be answered the same. Where sync
+        calls do not take the key, halves of what is known find what is missing; what is not known goes one by one.
+        """
+        context, batch = self._context, loaded.batch
+        ids = [item.id for item in loaded.items]
+        if batch.kind == Kind.ASYNC and named_by_sync(context, loaded):
+            parts = [ids[begin : begin + PIECE_VALUES_MAX] for begin in range(0, len(ids), PIECE_VALUES_MAX)]
+            return [Piece(Kind.SYNC, tuple(part)) for part in parts]
+        if len(ids) == 1:
+            return []
+        counts = {} if loaded.batch.unique else context.counts_of(loaded.run, loaded.keys)
+        if loaded.batch.unique or batch.kind == Kind.SYNC or len(counts) == len(ids):
+            return of_places(batch, ids, halves(len(ids)))
+        known = [place for place, key in enumerate(loaded.keys) if key in counts]
+        unknown = [place for place, key in enumerate(loaded.keys) if key not in counts]
+        return of_places(batch, ids, [known, *([place] for place in unknown)])
 
 
-def _smaller(loaded: LoadedBatch) -> list[Piece]:
-    """Cut a batch into smaller questions: sync calls that name values, else halves.
+def named_by_sync(context: Context, loaded: LoadedBatch) -> bool:
+    """Tell whether sync calls can name the values: one key column, which this API takes there."""
+    if len(loaded.key) != 1:
+        return False
+    return loaded.key[0] in UNIQUE_KEYS or not context.reach(loaded.run.job).sync_refused
 
-    A sync batch whose answer was unclear is halved too: a call of the same size would be answered the same.
-    """
-    ids = [item.id for item in loaded.items]
-    if loaded.batch.kind == Kind.ASYNC and len(loaded.key) == 1:
-        parts = [ids[begin : begin + PIECE_VALUES_MAX] for begin in range(0, len(ids), PIECE_VALUES_MAX)]
-        return [Piece(Kind.SYNC, tuple(part)) for part in parts]
-    kind = Kind(loaded.batch.kind)
-    return [Piece(kind, tuple(ids[place] for place in half)) for half in halves(len(ids))]
+
+def reach_error(words: str, run_id: int, job: str) -> GuardError:
+    """Return the error of the guard that watches how many codes a value selects."""
+    return GuardError(
+        words,
+        next=f"syncer status {run_id} (look at the values of the batch in the portal); "
+        f"if the reach is right: syncer resume --job {job} --approve",
+    )

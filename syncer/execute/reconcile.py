@@ -22,8 +22,6 @@ class Finding(StrEnum):
     """Every value was applied."""
     SOME = "some"
     """Exactly the values of `Judgement.unmatched` matched no code; all others were applied."""
-    UNPROVEN = "unproven"
-    """Nothing contradicts that every value was applied; but how many codes a value selects is still to be learned."""
     UNCLEAR = "unclear"
     """Something is missing or contradicts itself, and the answer does not say which values: ask in smaller pieces."""
 
@@ -39,21 +37,20 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How many codes one value of a key selects, as far as it was learned from confirmed batches.
+    """What was learned about a job's key.
 
-    ``low`` and ``high`` are the least and the greatest average of a batch (codes per value); None until learned.
+    ``high`` is the greatest average of codes per value that a batch ever had, None until learned; ``stopped`` is what
+    the guard against too many codes said, until that is approved; ``sync_refused``: sync calls do not take the key.
     """
 
-    low: float | None = None
     high: float | None = None
+    stopped: str = ""
+    sync_refused: bool = False
 
     def learned(self, codes_affected: int, values: int) -> Reach:
         """Return the reach with one more confirmed batch in it."""
         average = codes_affected / values
-        return Reach(
-            average if self.low is None else min(self.low, average),
-            average if self.high is None else max(self.high, average),
-        )
+        return replace(self, high=average if self.high is None else max(self.high, average))
 
     def exceeded(self, codes_affected: int, values: int, factor_max: float) -> bool:
         """Tell whether a batch reached more than `factor_max` times what was ever seen per value (0: never)."""
@@ -63,32 +60,29 @@ class Reach:
 ALL_APPLIED = Judgement(Finding.ALL)
 
 
-def judge_count(values: int, codes_affected: int, *, unique: bool, reach: Reach) -> Judgement:
+def judge_count(values: int, codes_affected: int | None, *, unique: bool, expected: int | None) -> Judgement:
     """Judge a batch by its count alone: an async task, or a sync answer that names no values.
 
-    Unique keys: one code per value, no more and no less. Other keys: none affected means that nothing matched; fewer
-    codes than values, or a lower average than ever confirmed, means that something matched nothing; before anything
-    was learned, a whole multiple is unproven (99 cases of 100 codes are a multiple of 100 values, too).
+    Unique keys: one code per value, no more and no less. Of other keys a count proves nothing about one value among
+    many (50 cases of two codes, and 50 that do not exist, are 100 too): only a count that equals what the values are
+    ``expected`` to select does (None: not known), or that of a single value.
     """
+    if codes_affected is None:
+        return Judgement(Finding.UNCLEAR, message=f"the API does not say how many codes {values} values affected")
     if codes_affected == 0:
         return Judgement(Finding.SOME, tuple(range(values)), "no code has this value")
     if unique:
-        if codes_affected == values:
-            return ALL_APPLIED
-        return _unclear(values, codes_affected, values)
-    if codes_affected < values:
-        return _unclear(values, codes_affected, values)
-    if reach.low is None:
-        if codes_affected % values:
-            return _unclear(values, codes_affected, values)
-        return ALL_APPLIED if values in {1, codes_affected} else Judgement(Finding.UNPROVEN)
-    if codes_affected < reach.low * values:
-        return _unclear(values, codes_affected, round(reach.low * values))
-    return ALL_APPLIED
+        return ALL_APPLIED if codes_affected == values else _unclear(values, codes_affected, values)
+    if values == 1 or codes_affected == expected:
+        return ALL_APPLIED
+    if expected is None:
+        message = f"{codes_affected} codes affected; how many each of {values} values selects is not known"
+        return Judgement(Finding.UNCLEAR, message=message)
+    return _unclear(values, codes_affected, expected)
 
 
 def judge_named(
-    keys: Sequence[str], codes_affected: int, named: AbstractSet[str] | None, *, unique: bool, reach: Reach
+    keys: Sequence[str], codes_affected: int, named: AbstractSet[str] | None, *, unique: bool, expected: int | None
 ) -> Judgement:
     """Judge a sync answer that names the values it affected; ``named`` is None when it has no names at all.
 
@@ -96,7 +90,7 @@ def judge_named(
     asked for in smaller pieces; at a single value the contradiction is the finding.
     """
     if named is None:
-        return judge_count(len(keys), codes_affected, unique=unique, reach=reach)  # this API names nothing
+        return judge_count(len(keys), codes_affected, unique=unique, expected=expected)  # this API names nothing
     affected = sum(key in named for key in keys)
     agree = (
         codes_affected == affected if unique else codes_affected >= affected and (affected > 0 or not codes_affected)

@@ -7,16 +7,19 @@ is committed before anything else is done with it.
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
 from syncer.execute.batch_call import LoadedBatch, load_batch
+from syncer.execute.blame import FORBIDDEN, Blame, blame
 from syncer.execute.context import NEVER_S, PREPARE_S, Context
-from syncer.execute.outcome import Outcomes
-from syncer.execute.reconcile import Finding, judge_named, suspects
+from syncer.execute.outcome import Outcomes, named_by_sync
+from syncer.execute.pieces import by_data, cut, of_places
+from syncer.execute.reconcile import Finding, halves, judge_named, suspects
+from syncer.execute.refusals import Refusals
 from syncer.ledger.writer import Piece
 from syncer.lifecycle.batch import State
 from syncer.model import Kind
@@ -38,13 +41,14 @@ class Sender:
         outcomes: Outcomes,
         *,
         on_submitted: Callable[[Batch], None],
-        on_lost: Callable[[Batch, float], None],
+        on_lost: Callable[[Batch, bool], None],
     ) -> None:
         self._context = context
         self._outcomes = outcomes
         self._on_submitted = on_submitted
         self._on_lost = on_lost
-        self._again: dict[int, Batch] = {}
+        self._refusals = Refusals(context, on_again=self.again)
+        self._again: OrderedDict[int, Batch] = OrderedDict()
         self._page: deque[Batch] = deque()
         self._last_id = 0
         self._feeding = False
@@ -57,12 +61,20 @@ class Sender:
         self._feeding = True
 
     def again(self, batch: Batch) -> None:
-        """Queue a batch that is PLANNED: one that goes once more, or a part of one that was split."""
+        """Queue a batch that is PLANNED and goes once more."""
         self._again[batch.id] = batch
+
+    def first(self, parts: Sequence[Batch]) -> None:
+        """Queue the parts of a batch before all others: what is at fault is found soonest by going on with it."""
+        for part in reversed(parts):
+            self._again[part.id] = part
+            self._again.move_to_end(part.id, last=False)
 
     def idle(self) -> bool:
         """Tell whether there is nothing to send at this moment."""
-        return not self._again and not self._page and not self._fill_page()
+        if self._again or self._page or self._fill_page():
+            return False
+        return bool(self._context.in_flight) or not self._refusals.waiting()
 
     def _fill_page(self) -> bool:
         if self._feeding and not self._page and not self._fed:
@@ -72,19 +84,38 @@ class Sender:
             if found:
                 self._last_id = found[-1].id
             self._fed = not found
-            self._page.extend(batch for batch in found if batch.id not in self._again)
+            waiting = {*self._again, *self._refusals.aside}
+            self._page.extend(batch for batch in found if batch.id not in waiting)
         return bool(self._page)
 
     def dispatch(self, now_s: float) -> float:
         """Start every call whose slot has come; return when the next one is due."""
         context = self._context
         while not self.idle():
-            slot_s = max(context.slot_s(now_s, context.updates.next_s(now_s)), self.not_before_s)
+            if self._refusals.wary and context.in_flight:
+                return NEVER_S
+            limit_s = context.updates.next_s(now_s)
+            slot_s = max(context.slot_s(now_s, limit_s, context.health), self.not_before_s)
             if slot_s > now_s + PREPARE_S:
                 return slot_s - PREPARE_S
             batch = self._again.pop(next(iter(self._again))) if self._again else self._page.popleft()
-            self._send(load_batch(context, batch), slot_s)
+            loaded = load_batch(context, batch)
+            if not self._cut(loaded):
+                self._send(loaded, slot_s)
         return NEVER_S
+
+    def _cut(self, loaded: LoadedBatch) -> bool:
+        """Cut a batch of a size or kind that the API is known not to take; its parts are queued in its place."""
+        context, batch = self._context, loaded.batch
+        most = context.sizes.most(batch.kind, batch.size)
+        if batch.kind == Kind.SYNC and not named_by_sync(context, loaded):
+            parts = context.writer.repack(batch, by_data(loaded.items), context.at())
+        elif batch.size > most:
+            parts = cut(context, batch, most)
+        else:
+            return False
+        self.first(parts)
+        return True
 
     def _send(self, loaded: LoadedBatch, slot_s: float) -> None:
         context, batch = self._context, loaded.batch
@@ -100,14 +131,18 @@ class Sender:
         """Record what became of a call, whatever it was."""
         context, batch = self._context, loaded.batch
         context.updates.answered(ticket, arrived_by_s=answer.arrived_by_s, took_s=answer.took_s)
-        context.note_update(answer)
+        is_page = answer.page and answer.status_code == FORBIDDEN  # a firewall's, about what was sent: not our access
+        if not is_page:
+            context.note_update(answer)
         writer, at = context.writer, context.at()
         match answer.verdict:
             case Verdict.OK if batch.kind == Kind.ASYNC:
+                self._refusals.took()
                 self._on_submitted(writer.accepted(batch, attempt_id, answer.task_id, at))  # type: ignore[union-attr]
             case Verdict.OK:
+                self._refusals.took()
                 self._on_sync_answer(loaded, attempt_id, answer)  # type: ignore[arg-type]
-            case Verdict.REFUSED:
+            case Verdict.REFUSED | Verdict.DENIED if is_page or answer.verdict is Verdict.REFUSED:
                 self._on_refusal(loaded, attempt_id, answer)
             case Verdict.NOT_PROCESSED | Verdict.DENIED | Verdict.MISDIRECTED:
                 self.again(
@@ -122,16 +157,19 @@ class Sender:
                     status_code=answer.status_code,
                     message=answer.message,
                 )
-                self._on_lost(lost, answer.answered_s)
+                self._on_lost(lost, answer.timed_out)
 
     def _on_sync_answer(self, loaded: LoadedBatch, attempt_id: int, answer: SyncAnswer) -> None:
+        self._context.sizes.answered(Kind.SYNC, loaded.batch.size)
         named = answer.items or {}
+        unique = loaded.batch.unique
+        expected = None if answer.items is not None else self._context.expected(loaded.run, loaded.keys, unique=unique)
         judgement = judge_named(
             loaded.keys,
             answer.codes_affected,
             None if answer.items is None else named.keys(),
-            unique=loaded.batch.unique,
-            reach=self._context.reach(loaded.run.job),
+            unique=unique,
+            expected=expected,
         )
         if judgement.finding is not Finding.UNCLEAR:
             self._context.evidence = self._context.evidence.with_answer(
@@ -141,19 +179,56 @@ class Sender:
         self._outcomes.settle(loaded, answer.codes_affected, judgement, attempt_id=attempt_id)
 
     def _on_refusal(self, loaded: LoadedBatch, attempt_id: int, answer: AsyncAnswer | SyncAnswer) -> None:
-        """A refused sync batch is narrowed to the defective items; an async one is refused for all its values."""
+        """Charge a refusal to whom it belongs: what is at fault is rejected, everything else goes on in other calls."""
         context, batch = self._context, loaded.batch
-        pieces: list[Piece] = []
-        if batch.kind == Kind.SYNC and batch.size > 1:
-            ids = [item.id for item in loaded.items]
-            pieces = [
-                Piece(Kind.SYNC, tuple(ids[place] for place in part))
-                for part in suspects(loaded.keys, answer.message + answer.body_text)
-            ]
+        words = answer.message + answer.body_text
+        is_sync, size = batch.kind == Kind.SYNC, batch.size
+        column = loaded.key[0] if len(loaded.key) == 1 else ""
+        fault = blame(
+            answer.status_code, answer.body_text, loaded.keys, page=answer.page, is_sync=is_sync, column=column
+        )
+        if fault is Blame.KEY:
+            reach = context.reach(loaded.run.job)
+            context.learn_reach(loaded.run.job, replace(reach, sync_refused=True))
+            self._refuse(loaded, attempt_id, answer, by_data(loaded.items))
+        elif fault is Blame.SIZE and size > 1:
+            context.sizes.refused(batch.kind, size)
+            self._refuse_places(loaded, attempt_id, answer, halves(size))
+        elif fault is Blame.VALUES:
+            context.health.succeeded(context.now_s())
+            self._refusals.explained()
+            self._refuse_places(loaded, attempt_id, answer, suspects(loaded.keys, words) if size > 1 else ())
+        elif fault is Blame.DATA:
+            context.health.succeeded(context.now_s())
+            self._refusals.explained()
+            self._refuse_places(loaded, attempt_id, answer, ())
+        elif (parts := self._refusals.parts(batch, answer)) is not None:
+            self._refuse_places(loaded, attempt_id, answer, parts)
         else:
+            at = context.at()
+            planned = context.writer.not_processed(
+                batch, attempt_id, at, status_code=answer.status_code, message=answer.message
+            )
+            self._refusals.put_aside(planned)
+
+    def _refuse_places(
+        self,
+        loaded: LoadedBatch,
+        attempt_id: int,
+        answer: AsyncAnswer | SyncAnswer,
+        parts: Sequence[Sequence[int]],
+    ) -> None:
+        self._refuse(loaded, attempt_id, answer, of_places(loaded.batch, [item.id for item in loaded.items], parts))
+
+    def _refuse(
+        self, loaded: LoadedBatch, attempt_id: int, answer: AsyncAnswer | SyncAnswer, pieces: Sequence[Piece]
+    ) -> None:
+        """Record a refusal: of all values for good, or of this call, with its values going on in `pieces`."""
+        context, batch = self._context, loaded.batch
+        if not pieces:
             context.tally.rejected += batch.size
-            self._outcomes.drop_probe(batch)
         _, children = context.writer.refused(
             batch, attempt_id, context.at(), status_code=answer.status_code, message=answer.message, pieces=pieces
         )
+        self._refusals.inherit(batch, children)
         self._outcomes.go_on(children)

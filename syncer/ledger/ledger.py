@@ -10,7 +10,7 @@ import json
 import sqlite3
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
 
@@ -299,6 +299,11 @@ class Ledger:
                 if attempt.verdict in {None, "lost"}
             }
 
+    def first_attempt_at(self, batch: Batch) -> str:
+        """Return when the first call was made for a batch."""
+        with self.transaction() as connection:
+            return reads.attempts(connection, batch.id)[0].started_at
+
     def attempts_since(self, at: str) -> list[str]:
         """Return when calls were started after `at`: what earlier processes used up of the API's rate."""
         with self.transaction() as connection:
@@ -459,12 +464,16 @@ class Ledger:
         }
         return int(self.connection.execute(_NEW_SOURCE, new).scalar_one())
 
-    def reach(self, job: Job) -> tuple[float | None, float | None]:
-        """Return the least and the greatest number of codes per key value of a confirmed batch; None until learned."""
+    def reach(self, job: Job) -> dict[str, Any]:
+        """Return what was learned about how many codes a value of the job's key selects (`Writer.learn_reach`)."""
         with self.transaction() as connection:
-            text = connection.execute(_REACH, {"job_id": job.id}).scalar_one()
-            learned = json.loads(text)
-            return learned.get("low"), learned.get("high")
+            learned: dict[str, Any] = json.loads(connection.execute(_REACH, {"job_id": job.id}).scalar_one())
+            return learned
+
+    def counts_alone(self, job: Job, keys: Sequence[str]) -> dict[str, int]:
+        """Return how many codes values had when a call last carried each of them alone."""
+        with self.transaction() as connection:
+            return reads.counts_alone(connection, job.key, keys)
 
     def writer(self, run_id: int) -> Writer:
         """Return the writer of batch states for the run that drives them."""

@@ -196,6 +196,21 @@ def attempts_since(connection: Connection, since: str) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
+_ALONE = """
+SELECT i.key, b.codes_affected FROM json_each(?1) k
+CROSS JOIN items i ON i.key = k.value
+CROSS JOIN batches b ON b.id = i.batch_id AND b.size = 1 AND b.state = 'confirmed'
+CROSS JOIN jobs j ON j.id = b.job_id AND j.key = ?2
+ORDER BY i.id
+"""
+
+
+def counts_alone(connection: Connection, columns: Sequence[str], keys: Sequence[str]) -> dict[str, int]:
+    """Return how many codes values of some key columns had when a call last carried each of them alone."""
+    parameters = (json.dumps(list(keys)), json.dumps(list(columns)))
+    return dict(raw_cursor(connection).execute(_ALONE, parameters).fetchall())
+
+
 LOST_MAX = 100
 """Lost calls that are looked at: those that can still be on their way are the newest."""
 

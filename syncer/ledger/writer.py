@@ -225,6 +225,12 @@ class Writer:
             self._step(MirrorStep.DOUBTED, changed)
             return changed
 
+    def repack(self, batch: Batch, pieces: Sequence[Piece], at: str) -> list[Batch]:
+        """PLANNED → SUPERSEDED: its values go on in new batches (returned) of a size or kind that the API takes."""
+        with self.together():
+            changed = self._change(batch, Event.REPLANNED, at, None, "cut before it was sent", split=True)
+            return self._split(changed, pieces, at)
+
     def let_go(self, batch: Batch, at: str, *, message: str) -> Batch:
         """SUBMITTED or IN_DOUBT → ABANDONED: nobody waits for it any more. Whether it is applied is not known."""
         with self.together():
@@ -306,6 +312,10 @@ class Writer:
         """Let the end of a batch change what is known of its values, when the transaction ends."""
         self._steps[step].append((batch.space_id, batch.first_item_id, batch.first_item_id + batch.size - 1))
 
+    def _payload_of(self, piece: Piece) -> int:
+        query = select(t.items.c.payload_id).where(t.items.c.id == piece.item_ids[0])
+        return int(self._connection.execute(query).scalar_one())
+
     def _split(self, parent: Batch, pieces: Sequence[Piece], at: str) -> list[Batch]:
         """Let the values of `parent` go on in one new batch per piece. Items are copied: history is never changed."""
         children = []
@@ -322,7 +332,7 @@ class Writer:
                     unique_key=parent.unique,
                     kind=piece.kind.value,
                     state=State.PLANNED.value,
-                    payload_id=parent.payload_id if piece.kind == "async" else None,
+                    payload_id=self._payload_of(piece) if piece.kind == "async" else None,
                     varying=parent.varying,
                     first_item_id=first,
                     size=len(piece.item_ids),

@@ -82,7 +82,7 @@ class Event(StrEnum):
     SEEN_ENDED = "seen_ended"
     """A batch that was let go of has ended, or is known to nobody any more: it cannot land later than now."""
     REPLANNED = "replanned"
-    """A newer plan took over the values of a batch that was never sent."""
+    """A newer plan, or smaller batches, took over the values of a batch that was never sent."""
 
 
 TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(

@@ -97,8 +97,13 @@ def read_columns(rules: RowRules, header: Sequence[str], file: str) -> Columns:
 
 def _mapping(rules: RowRules, header: Sequence[str], file: str) -> dict[str, str]:
     """Return header name → SCM key for every column that has one of its own."""
+    if rules.expect is not None and rules.expect not in header:
+        raise SourceError(
+            f"the column of jobs.<name>.expect is missing: {rules.expect!r}{did_you_mean(rules.expect, header)}",
+            file=file, line=1, next="correct the export, or jobs.<name>.expect",
+        )  # fmt: skip
     if rules.columns is None:
-        return {name: name for name in header if name not in RESULT_COLUMNS}
+        return {name: name for name in header if name not in RESULT_COLUMNS and name != rules.expect}
     missing = [name for name in rules.columns if name not in header]
     if missing:
         raise SourceError(

@@ -47,6 +47,7 @@ class RowRules:
     """What a job says about rows. ``key`` names columns of the header, or SCM keys that are made of some.
 
     ``columns`` maps header names to SCM keys (None: each to its own); ``constants`` SCM keys to values of every row.
+    ``expect`` is a column that says how many codes a value selects: it is read, and not sent.
     """
 
     key: tuple[str, ...]
@@ -55,3 +56,4 @@ class RowRules:
     fields: Mapping[str, FieldRule] = field(default_factory=dict)
     known_fields: frozenset[str] | None = None
     constants: Mapping[str, str] = field(default_factory=dict)
+    expect: str | None = None

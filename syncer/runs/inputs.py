@@ -75,6 +75,7 @@ def _rules(job: JobSettings, key: tuple[str, ...]) -> RowRules:
         fields={name: field_rule(rule) for name, rule in job.fields.items()},
         known_fields=None if job.known_fields is None else frozenset(job.known_fields),
         constants=job.constants or {},
+        expect=job.expect if isinstance(job.expect, str) else None,
     )
 
 

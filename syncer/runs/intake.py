@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from syncer.products.check import ProductCheck
     from syncer.rows.changes import ChangeWatch, FieldChanges
     from syncer.rows.validate import Validator
+    from syncer.runs.expect import DeclaredColumn
     from syncer.source import Source
 
 
@@ -54,14 +55,21 @@ def read_records(
     watches: Sequence[ColumnWatch | ChangeWatch],
     observe: Callable[[int], None],
     products: set[str] | None = None,
+    declared: DeclaredColumn | None = None,
 ) -> Records:
-    """Read and validate all rows, past `watches`; ``observe`` is told how many; `products` takes every one named."""
+    """Read and validate all rows, past `watches`; ``observe`` is told how many; `products` takes every one named.
+
+    `declared` takes what a column says of how many codes each value selects.
+    """
     gatherer = Gatherer(validator.fields)
     rows = 0
+    wanted = validator.wanted if declared is None else tuple(dict.fromkeys((*validator.wanted, declared.column)))
     for source in sources:
-        for chunk in source.chunks(validator.wanted):
+        for chunk in source.chunks(wanted):
             valid = validator.check(chunk)
             gatherer.add(valid)
+            if declared is not None:
+                declared.see(chunk, valid)
             for watch in watches:
                 watch.see(valid)
             if products is not None:
@@ -142,11 +150,12 @@ def plan_files(
     observe: Callable[[int], None],
     vet: ProductCheck | None = None,
     disjoint: Sequence[str] = (),
+    declared: DeclaredColumn | None = None,
 ) -> Intake:
     """Read the files and plan what to send; `guards` look at both, and what they find is let through on `approve`."""
     named: set[str] | None = set() if vet is not None and PRODUCT in validator.fields else None
     watch, changes = ColumnWatch(validator.fields), validator.watch()
-    records = read_records(sources, validator, (watch, changes), observe, named)
+    records = read_records(sources, validator, (watch, changes), observe, named, declared)
     notes: tuple[str, ...] = ()
     if vet is not None and named is not None:
         records, notes = check_products(records, vet, named)

@@ -35,7 +35,7 @@ from syncer.results import Concern, Requests, Seconds, SyncResult
 from syncer.runs.summing import added, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from syncer.config import Settings
     from syncer.execute.engine import Progress
@@ -198,6 +198,7 @@ def session(
     started_s: float,
     deadline_s: float | None,
     observe: Callable[[Progress], None],
+    expect: Callable[[str, Sequence[str]], Mapping[str, int]],
     jobs: Sequence[int] | None,
     others: Sequence[Run] = (),
     record_end: bool = True,
@@ -210,7 +211,7 @@ def session(
     """
     engine, lanes = make_engine(
         connection, settings, ledger, run, clock,
-        interrupt=interrupt, deadline_s=deadline_s, jobs=jobs, observe=observe,
+        interrupt=interrupt, deadline_s=deadline_s, jobs=jobs, expect=expect, observe=observe,
     )  # fmt: skip
     current = Session(ledger, run, engine, clock, target, started_s=started_s, others=others)
     target.share(engine.context.reads, engine.context.counts)

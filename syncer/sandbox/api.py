@@ -22,7 +22,8 @@ PAGE_MAX = 1000
 
 def _upload_sync(request: Request) -> Answer:
     call = len(request.sandbox.requests) + 1
-    return upload_sync(request.sandbox.world, request.document, now_s=request.now_s, call=call)
+    keys = request.sandbox.config.sync_keys
+    return upload_sync(request.sandbox.world, request.document, now_s=request.now_s, call=call, keys=keys)
 
 
 def _upload_async(request: Request) -> Answer:

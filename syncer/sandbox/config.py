@@ -36,6 +36,8 @@ class SandboxConfig:
     """Token → company, as answers name it; of other tokens, and with None: one company for all."""
     me_names_company: bool = True
     """Whether ``/api/v2/me/`` has a member ``company`` [D]."""
+    sync_keys: Collection[str] | None = ("extended_id", "serial_number")
+    """The data keys that sync uploads take [S:004]; None: any SCM key too, as the help centre has it [P]."""
     updates_per_second: int = 10
     reads_per_minute: int = 3000
     latency_s: float = 0.0

@@ -6,7 +6,7 @@ a well-behaved client never does is answered with 400, or noted in `World.violat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,7 +51,7 @@ def _data_errors(world: World, data: dict[str, Any]) -> dict[str, str]:
     return errors
 
 
-def upload_sync(world: World, body: Any, *, now_s: float, call: int) -> Answer:
+def upload_sync(world: World, body: Any, *, now_s: float, call: int, keys: Collection[str] | None = None) -> Answer:
     """``POST /api/v2/scm/upload/``: apply up to 100 items at once; nothing is applied when any is at fault."""
     if not isinstance(body, dict):
         return 400, {"detail": "Invalid data. Expected a dictionary."}
@@ -59,6 +59,8 @@ def upload_sync(world: World, body: Any, *, now_s: float, call: int) -> Answer:
     items = body.get("items")
     if not isinstance(key, str) or key in _FORBIDDEN_CONSTRAINTS:
         return 400, {"data_key": ["Invalid data key."]}
+    if keys is not None and key not in keys:
+        return 400, {"data_key": [f'"{key}" is not a valid choice.']}
     if not isinstance(items, list) or not items:
         return 400, {"items": ["This field is required."]}
     if len(items) > SYNC_ITEMS_MAX:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 import requests
@@ -80,7 +81,14 @@ def test_sync_limits_and_strings(box):
     assert box.world.journal == []
 
 
+def test_sync_uploads_take_the_keys_of_the_documents_unless_told_otherwise(box):
+    refused = post(box, SYNC, {"data_key": "lot", "items": [{"lot": "L1", "a": "1"}]})
+    assert (refused.status_code, list(refused.json())) == (400, ["data_key"])
+    assert box.world.journal == []
+
+
 def test_a_key_may_select_several_codes_and_an_empty_text_clears(box):
+    box.config = replace(box.config, sync_keys=None)
     assert post(box, SYNC, {"data_key": "lot", "items": [{"lot": "L1", "a": "1"}]}).json()["codes_affected"] == 30
     post(box, SYNC, {"items": [{"extended_id": "K000002", "a": ""}]})
     assert "a" not in box.code("K000002")

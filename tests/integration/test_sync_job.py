@@ -97,8 +97,8 @@ def test_cells_travel_as_they_are_from_file_to_server(night):
 def test_an_export_keyed_by_case_number_reaches_every_code_of_each_case(night):
     world = tuple({"extended_id": f"K{n:06d}", "case_no": f"C{n // 24:04d}"} for n in range(24 * 120))
     rows = [(f"C{n:04d}", "DE" if n < 110 else f"x{n}") for n in range(120)]
-    with night(codes=world) as here:
-        here.config('[jobs.cases]\nkey = "case_no"\n')
+    with night(codes=world, sync_keys=None) as here:
+        here.config('[jobs.cases]\nkey = "case_no"\nexpect = 24\n')
         done = here.sync(here.write("a.csv", ("case_no", "intended_market"), rows))
         assert done.code == 0, (done.document["error"], done.err)
         assert done.document["values"]["confirmed"] == 120
@@ -110,7 +110,7 @@ def test_an_export_keyed_by_case_number_reaches_every_code_of_each_case(night):
 def test_a_case_that_no_code_bears_is_found_among_cases_of_many_codes(night):
     world = tuple({"extended_id": f"K{n:06d}", "case_no": f"C{n // 24:04d}"} for n in range(24 * 150))
     rows = [(f"C{n:04d}", "DE") for n in range(150)] + [("C-missing", "DE")]
-    with night(codes=world) as here:
+    with night(codes=world, sync_keys=None) as here:
         here.config('[jobs.cases]\nkey = "case_no"\n')
         done = here.sync(here.write("a.csv", ("case_no", "intended_market"), rows))
         assert done.code == 3
@@ -126,7 +126,7 @@ def test_two_key_columns_select_only_the_pairs_that_rows_name(night):
     )
     rows = [(f"C{case:03d}", f"L{case % 3}", f"m{case % 2}") for case in range(40)]
     with night(codes=world) as here:
-        here.config('[jobs.pairs]\nkey = ["case_no", "lot"]\n')
+        here.config('[jobs.pairs]\nkey = ["case_no", "lot"]\nexpect = 1\n')
         done = here.sync(here.write("a.csv", ("case_no", "lot", "intended_market"), rows))
         assert done.code == 0, (done.document["error"], done.err)
         assert done.document["requests"]["updates"] == done.document["requests"]["minimum_updates"] == 6

@@ -18,6 +18,8 @@ from sim.promises import (
     check_reach,
     check_run,
     check_server,
+    let_go_keys,
+    let_go_tasks,
 )
 from sim.world import KINDS, Chances, Crash, Fate, SimulatedApi, SimulatedLanes, VirtualClock
 
@@ -189,9 +191,9 @@ class Schedule:
                 raise ViolationError("not everything is confirmed after the faults ended")
         self.clock.now_s += 60.0
         self.api.advance(self.clock.now_s)
-        check_server(self.api.world)
+        check_server(self.api.world, let_go_tasks(self.database))
         check_reach(applied_ever(self.api.world, self.key), self.asked)
-        check_nothing_lost(self.database, self.held(), self.rows)
+        check_nothing_lost(self.database, self.held(), self.rows, let_go_keys(self.database))
         check_history(self.database, self.api.sent)
 
     def held(self):

@@ -277,10 +277,10 @@ class SimulatedTransport:
         self.at_s = arrived_s + self.api.random.choice([0.0, 0.3, 2.0])
         return self._reply(None, b"", sent_s, failure="connection reset")
 
-    def _reply(self, status, body, sent_s, *, failure=None, sent=True):
+    def _reply(self, status, body, sent_s, *, failure=None, sent=True, timed_out=False):
         return Reply(
             status_code=status, headers={}, body=body, failure=failure, sent=sent, fresh_connection=False,
-            sent_s=sent_s, answered_s=self.at_s, arrived_by_s=sent_s, answered_wall_s=self.api.clock.wall_s(),
+            sent_s=sent_s, answered_s=self.at_s, arrived_by_s=sent_s, answered_wall_s=self.api.clock.wall_s(), timed_out=timed_out,
         )  # fmt: skip
 
 

@@ -1,0 +1,156 @@
+"""Faults go to whom they belong (cases e7 to e10): to a value, to the size of a call, or to the way, and then to no row."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sim.scenes import ASYNC, SYNC, Scene
+
+from syncer.errors import AccessError, UnreachableError
+from syncer.execute.refusals import UNEXPLAINED_MAX
+
+PAGE = b"<html><head><title>Request\n blocked</title></head><body>Ray 7</body></html>"
+
+
+def keys(count, begin=0):
+    return [f"K{n:04d}" for n in range(begin, begin + count)]
+
+
+def codes(count):
+    return [{"extended_id": key} for key in keys(count)]
+
+
+def refusing(status, document, *, when):
+    def script(transport, path, really):
+        at_fault = path in {SYNC, ASYNC} and when(json.dumps(transport.body.decode()))
+        return transport.answer(status, document) if at_fault else really()
+
+    return script
+
+
+def updates(scene):
+    return sum(path in {SYNC, ASYNC} for path in scene.lanes.transport.paths)
+
+
+def rejected(scene):
+    query = "SELECT i.key FROM items i JOIN batches b ON b.id = i.batch_id WHERE b.state = 'rejected' AND NOT b.split"
+    return [key for (key,) in scene.database.execute(query)]
+
+
+@pytest.mark.parametrize(
+    ("status", "document"),
+    [
+        (400, {"constraints": {"extended_id": ["Invalid value."]}}),
+        (400, {"detail": "K0777 is odd"}),
+        (403, PAGE),
+        (406, {"detail": "conflict"}),
+    ],
+)
+def test_one_value_of_a_thousand_is_named_and_all_others_get_through(status, document):
+    """e7, e8."""
+    scene = Scene(codes(1000), script=refusing(status, document, when=lambda text: "K0777" in text))
+    scene.plan((keys(1000), 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 999, "rejected": 1}
+    assert rejected(scene) == ["K0777"]
+    assert updates(scene) <= 30
+    assert scene.ledger.problems() == []
+
+
+def test_a_firewall_that_dislikes_one_row_is_quoted_and_stops_nothing():
+    """e8."""
+    script = refusing(403, PAGE, when=lambda text: "K0042" in text)
+    scene = Scene(codes(2600), script=script)
+    scene.plan(*((keys(100, begin), -1) for begin in range(0, 2600, 100)))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 2599, "rejected": 1}
+    assert rejected(scene) == ["K0042"]
+    assert "a page titled 'Request blocked'" in scene.ledger.concerns(scene.run.id)[0][1]
+
+
+def test_many_rows_that_a_firewall_dislikes_are_found_all():
+    bad = set(keys(100)[::4])
+    scene = Scene(codes(300), script=refusing(403, PAGE, when=lambda text: any(key in text for key in bad)))
+    scene.plan(*((keys(100, begin), -1) for begin in (0, 100, 200)))
+    assert scene.engine.send() is None
+    assert set(rejected(scene)) == bad
+    assert scene.counts() == {"confirmed": 275, "rejected": 25}
+
+
+@pytest.mark.parametrize("place", [-1, 0])
+@pytest.mark.parametrize(
+    ("status", "document", "kind"),
+    [
+        (402, {"detail": "Payment required"}, UnreachableError),
+        (409, {"detail": "locked"}, UnreachableError),
+        (423, {"detail": "locked"}, UnreachableError),
+        (400, b"<html><title>400 Bad Request</title></html>", UnreachableError),
+        (400, {"campaign": ["Invalid pk"]}, UnreachableError),
+        (403, PAGE, AccessError),
+    ],
+)
+def test_the_same_refusal_of_everything_stops_within_a_few_calls_and_blames_no_row(status, document, kind, place):
+    """e9."""
+    scene = Scene(codes(800), script=refusing(status, document, when=lambda text: True))
+    size = 100 if place < 0 else 400
+    scene.plan(*((keys(size, begin), place) for begin in range(0, 800, size)))
+    error = scene.engine.send()
+    assert isinstance(error, kind)
+    assert updates(scene) <= UNEXPLAINED_MAX + 4
+    assert scene.counts() == {"unsent": 800}
+    assert "no row is blamed" in error.message
+    scene.script = lambda transport, path, really: really()
+    scene.begin()
+    scene.engine.settle()
+    assert scene.engine.send() is None
+    assert {code.fields.get("m") for code in scene.api.world.codes} == {"1"}
+    assert scene.ledger.problems() == []
+
+
+def test_a_refusal_in_the_midst_of_good_calls_that_turns_out_to_be_everybodys_blames_no_row():
+    scene = Scene(codes(60))
+
+    def script(transport, path, really):
+        spent = path == SYNC and sum(one == SYNC for one in transport.paths) > 20
+        return transport.answer(402, {"detail": "quota"}) if spent else really()
+
+    scene.script = script
+    scene.plan(*(([key], -1) for key in keys(60)))
+    assert isinstance(scene.engine.send(), UnreachableError)
+    assert rejected(scene) == []
+    assert scene.counts() == {"confirmed": 20, "unsent": 40}
+
+
+def timing_out(transport, path, really, *, most):
+    if path != SYNC or len(json.loads(transport.body)["items"]) <= most:
+        return really()
+    begun_s = transport.at_s
+    really()  # it is applied all the same
+    transport.at_s = begun_s + 60.0
+    return transport._reply(None, b"", begun_s, failure="no whole answer within 60 s", timed_out=True)
+
+
+@pytest.mark.parametrize("most", [40, 1])
+def test_sync_calls_that_outlast_the_time_out_become_smaller(most):
+    """e10."""
+    scene = Scene(codes(100), script=lambda *call: timing_out(*call, most=most))
+    scene.plan((keys(100), -1))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 100}
+    assert updates(scene) <= (10 if most == 40 else 120)
+    assert scene.ledger.problems() == []
+
+
+@pytest.mark.parametrize("place", [-1, 0])
+def test_a_call_that_is_too_large_is_cut_and_so_are_those_after_it_before_they_are_sent(place):
+    def script(transport, path, really):
+        too_large = path in {SYNC, ASYNC} and len(transport.body) > 1500
+        return transport.answer(413, b"<html><title>413 Request Entity Too Large</title>") if too_large else really()
+
+    scene = Scene(codes(400), script=script)
+    scene.plan(*((keys(100, begin), place) for begin in range(0, 400, 100)))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 400}
+    assert updates(scene) <= 4 * 4 + 10
+    assert scene.ledger.problems() == []
