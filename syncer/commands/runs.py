@@ -24,7 +24,6 @@ from syncer.ledger.ledger import Ledger
 from syncer.lifecycle.batch import Bucket
 from syncer.model import KEY_SEPARATOR, Errand, Mode, Plan, Target
 from syncer.plan.planner import Send
-from syncer.plan.units import UnitRule
 from syncer.process.clock import utc_text
 from syncer.products.check import ProductCheck, by_api, by_copy
 from syncer.request import SyncRequest
@@ -123,9 +122,11 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
                 )  # fmt: skip
                 if intake.stop is not None:
                     raise intake.stop
-                session.confirm_target()
-                ledger.store_plan(run, intake.plan, intake.infos, at=utc_text(clock.wall_s()))
                 session.plan_s = clock.monotonic_s() - begun_s
+                session.confirm_target()  # before the plan is stored: another company's would wait to be sent
+                begun_s = clock.monotonic_s()
+                ledger.store_plan(run, intake.plan, intake.infos, at=utc_text(clock.wall_s()))
+                session.plan_s += clock.monotonic_s() - begun_s
                 environment.on_plan(intake.plan)
                 session.send()
         result = _with_plan(session.result(SyncResult("sync", notes=notes)), intake, sources, validator)
@@ -321,7 +322,6 @@ def _plan_files(
         vet=vet,
         disjoint=disjoint_jobs(settings.jobs, job.name),
         declared=declared,
-        units=[UnitRule(field, rule.codes, rule.same) for field, rule in job.units.items()],
     )
 
 

@@ -201,6 +201,9 @@ class Doubts:
         if look.task_id is not None and look.attempt_id is not None:
             del self._doubts[doubt.batch.id]
             self._on_found(context.writer.found(doubt.batch, look.attempt_id, look.task_id, context.at()))
+        elif look.absent and context.ledger.sent_by_others(doubt.batch, context.writer.account):
+            del self._doubts[doubt.batch.id]  # tasks are their account's: that none is seen proves nothing
+            self._leave(doubt.batch, "another account sent it, and only that one sees its tasks")
         elif look.absent and doubt.saw_absence(looked_s, context.settings.settle_s):
             del self._doubts[doubt.batch.id]
             detail = f"no task with its reference in two looks, {context.settings.settle_s:g} s apart"

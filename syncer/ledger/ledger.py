@@ -304,6 +304,11 @@ class Ledger:
         with self.transaction() as connection:
             return reads.attempts(connection, batch.id)[0].started_at
 
+    def sent_by_others(self, batch: Batch, account: str | None) -> bool:
+        """Tell whether a call that may have created a task was made by another account: its tasks cannot be seen."""
+        with self.transaction() as connection:
+            return reads.sent_by_others(connection, batch.id, account)
+
     def attempts_since(self, at: str) -> list[str]:
         """Return when calls were started after `at`: what earlier processes used up of the API's rate."""
         with self.transaction() as connection:

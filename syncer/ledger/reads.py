@@ -6,7 +6,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, false, func, select
+from sqlalchemy import and_, bindparam, case, false, func, or_, select
 
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
@@ -188,6 +188,22 @@ def batch_of(row: Row[Any]) -> Batch:
 def attempts(connection: Connection, batch_id: int) -> list[Attempt]:
     """Return the calls that were made for a batch, oldest first."""
     return [Attempt(**row._mapping) for row in connection.execute(_ATTEMPTS, {"batch_id": batch_id})]
+
+
+_BY_OTHERS = (
+    select(t.attempts.c.id)
+    .where(
+        t.attempts.c.batch_id == bindparam("batch_id"),
+        t.attempts.c.account != bindparam("account"),
+        or_(t.attempts.c.verdict.is_(None), t.attempts.c.verdict == "lost"),
+    )
+    .limit(1)
+)
+
+
+def sent_by_others(connection: Connection, batch_id: int, account: str | None) -> bool:
+    """Tell whether a call that may have created a task was made by another account: its tasks cannot be seen."""
+    return connection.execute(_BY_OTHERS, {"batch_id": batch_id, "account": account}).first() is not None
 
 
 def attempts_since(connection: Connection, since: str) -> list[str]:

@@ -20,6 +20,7 @@ from syncer.ledger.lock import LedgerLock, Stamp
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.transitions import change_state
 from syncer.lifecycle.batch import OPEN, Event, State
+from syncer.safe.files import Folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,29 +103,29 @@ def restore(path: Path, backup: Path, *, at: str) -> Recovery:
         return recover(path, at=at)
     refuse_planted(path)
     part = path.with_name(path.name + _PART)
-    with LedgerLock(path, since=at) as lock:
-        part.unlink(missing_ok=True)
+    with LedgerLock(path, since=at) as lock, Folder.above(path) as folder:
+        folder.remove(part.name)
         try:
             check.backup(backup, part)
             done = _forget(part, path, at)
-            replaced = _set_aside(path, at)
-            os.rename(part, path)
+            replaced = _set_aside(folder, path, at)
+            folder.move(part.name, path.name)
+            folder.sync()
         finally:
-            part.unlink(missing_ok=True)
+            folder.remove(part.name)
         lock.set_stamp(Stamp(done.new_id, done.position))
     return replace(done, replaced=replaced)
 
 
-def _set_aside(path: Path, at: str) -> Path | None:
+def _set_aside(folder: Folder, path: Path, at: str) -> Path | None:
     """Move the ledger that is there out of the way, with the journal that belongs to it."""
     if not path.exists():
         return None
     aside = path.with_name(f"{path.name}.{at.replace(':', '').replace('.', '')}.replaced")
     for suffix in ("-journal", "-wal", "-shm"):
-        beside = path.with_name(path.name + suffix)
-        if beside.exists():
-            os.rename(beside, aside.with_name(aside.name + suffix))
-    os.rename(path, aside)
+        if folder.stat(path.name + suffix) is not None:
+            folder.move(path.name + suffix, aside.name + suffix)
+    folder.move(path.name, aside.name)
     return aside
 
 
@@ -149,6 +150,7 @@ def _forget_in(connection: Connection, shown: Path, at: str) -> Recovery:
     let_go = _each(connection, sorted(OPEN))
     _end_all(connection, at)
     connection.execute(_UNWANTED)
+    connection.execute(text("DELETE FROM stamps"))
     connection.execute(_UNCERTAIN)
     connection.execute(_RENEW)
     now = identity.read(connection)

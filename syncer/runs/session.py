@@ -105,13 +105,18 @@ class Session:
     def send(self) -> None:
         """Send everything that is planned, to whom the ledger belongs."""
         if self._unasked is not None:
-            self.error = self._unasked
+            late = isinstance(self._unasked, DeadlineError)
+            self.error = None if late and not self._is_anything_left() else self._unasked
             return
         begun_s = self._clock.monotonic_s()
         settings = self._engine.context.settings
         not_before_s = quarantine_s(self._ledger, self._engine.context.jobs, settings, self._clock)
         self.error = self._engine.send(not_before_s=not_before_s)
         self._send_s = self._clock.monotonic_s() - begun_s
+
+    def _is_anything_left(self) -> bool:
+        states = [State.PLANNED, *sorted(OPEN)]
+        return bool(self._ledger.batches(states=states, job_ids=self._engine.context.jobs, most=1))
 
     def end(self) -> None:
         """Record how each run ended. A ledger that takes nothing any more keeps what it has: `resume` starts there."""

@@ -40,7 +40,8 @@ def test_every_step_is_done_in_its_order_and_summed_up_in_one_document(night):
         assert (second["step"], second["exit_code"], second["summary"]["values"]["confirmed"]) == ("sync", 0, 2)
         assert (here.folder / "p.jsonl").read_text().count("\n") == 2
         assert (here.folder / "out" / "confirmed.csv").exists()
-        assert [logged.call for logged in here.box.requests] == ["products", "sync"]  # the copy of the first is used
+        work = [logged.call for logged in here.box.requests if logged.call not in {"me", "tasks"}]
+        assert work == ["products", "sync"]  # the copy of the first is used
         text = here.run("run")
         assert text.code == 0
         assert "step 2 of 2, sync: exit code 0" in text.out
