@@ -11,6 +11,7 @@ import pty
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,25 +112,31 @@ class Night:
             text=True,
         )
 
-    def on_terminal(self, *arguments: str, columns: int) -> str:
-        """Run the program with a terminal as its standard error; return what the terminal was shown."""
+    def on_terminal(
+        self, *arguments: str, columns: int, streams: Sequence[int] = (2,), ends: int | None = 0, **extra: str
+    ) -> str:
+        """Run the program with a terminal as these standard streams; return what the terminal was sent.
+
+        It must end with the exit code ``ends``; None: with any.
+        """
         main, secondary = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "syncer", *arguments],
-            cwd=self.folder,
-            env=self.variables(TERM="xterm", COLUMNS=str(columns)),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=secondary,
-        )
+        seen: list[bytes] = []
+
+        def watch() -> None:
+            with contextlib.suppress(OSError):  # the other end of a pty ends with an error, not an end of file
+                while part := os.read(main, 65536):
+                    seen.append(part)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        variables = self.variables(**{"TERM": "xterm", "COLUMNS": str(columns), **extra})
+        terminals = dict.fromkeys(streams, os.ttyname(secondary))
+        ended = shared_forks().run(self.folder, variables, *arguments, measured=True, terminals=terminals)
         os.close(secondary)
-        seen = b""
-        with contextlib.suppress(OSError):  # the other end of a pty ends with an error, not an end of file
-            while part := os.read(main, 65536):
-                seen += part
+        watcher.join(30)
         os.close(main)
-        assert process.wait(30) == 0
-        return seen.decode()
+        assert ends in {None, ended.code}
+        return b"".join(seen).decode("utf-8", "replace")
 
     def run(self, *arguments: str, stdin: str | None = None, **extra: str) -> Done:
         """Run the program to its end: as a fork, unless the test is about what a fork cannot show, or runs two at once."""

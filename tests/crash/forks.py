@@ -74,10 +74,16 @@ class Forks:
         *arguments: str,
         trap: dict[str, Any] | None = None,
         measured: bool = False,
+        terminals: dict[int, str] | None = None,
     ) -> Ended:
-        """Run the program in `folder` to its end, whatever that is; `measured`: for the coverage, where it is asked for."""
+        """Run the program in `folder` to its end, whatever that is.
+
+        It is ``measured`` for the coverage, where that is asked for; a standard stream that is named in ``terminals``
+        is that terminal, and what is said there is not in the result.
+        """
         request = {
             "folder": str(folder), "variables": variables, "arguments": arguments, "trap": trap, "measured": measured,
+            "terminals": {str(number): name for number, name in (terminals or {}).items()},
         }  # fmt: skip
         assert self._server.stdin is not None
         assert self._server.stdout is not None
@@ -106,6 +112,8 @@ def serve() -> None:
         for line in sys.stdin.buffer:
             request = json.loads(line)
             passed[:8] = struct.pack("q", 0)
+            for path in streams:
+                path.write_bytes(b"")
             child = os.fork()
             if child == 0:
                 _become(request, streams, passed)
@@ -125,7 +133,8 @@ def _become(request: dict[str, Any], streams: list[Path], passed: mmap.mmap) -> 
         signal.alarm(RUN_S_MAX)  # nobody waits for ever for a run that hangs
         os.chdir(request["folder"])
         for place, path in enumerate([Path(os.devnull), *streams]):
-            descriptor = os.open(path, os.O_RDONLY if place == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            name = request["terminals"].get(str(place), path)
+            descriptor = os.open(name, (os.O_WRONLY if place else os.O_RDONLY) | os.O_NOCTTY)
             os.dup2(descriptor, place)
             os.close(descriptor)
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)

@@ -6,9 +6,6 @@ import io
 import json
 import logging
 import os
-import pty
-import subprocess
-import sys
 
 import pytest
 from conftest import codes, write_csv
@@ -76,21 +73,7 @@ def test_the_console_itself_lets_nothing_active_through(text):
 
 def on_a_terminal(here, *arguments):
     """Run the program with both its outputs on a terminal; return what the terminal was sent."""
-    main, secondary = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "syncer", *arguments], cwd=here.folder, stdin=subprocess.DEVNULL, stdout=secondary, stderr=secondary,
-        env=here.variables(TERM="xterm-256color", COLUMNS="250"),
-    )  # fmt: skip
-    os.close(secondary)
-    seen = b""
-    try:
-        while part := os.read(main, 65536):
-            seen += part
-    except OSError:  # the other end of a pty ends with an error, not an end of file
-        pass
-    os.close(main)
-    process.wait(60)
-    return seen.decode("utf-8", "replace")
+    return here.on_terminal(*arguments, columns=250, streams=(1, 2), ends=None, TERM="xterm-256color")
 
 
 def assert_harmless(text):
