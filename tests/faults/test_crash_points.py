@@ -104,6 +104,8 @@ def test_killed_before_and_after_every_commit_and_request(night, forks, record_p
     missing = tuple(code for code in codes(300) if code["extended_id"] not in MISSING)
     # The refused value shall reach the API: a check before sending would keep it back.
     variables = {"SYNCER_API__SETTLE_S": "0.05", "SYNCER_API__POLL_S": "0.05", "SYNCER_PRODUCTS__CHECK": "false"}
+    # What is lost here is a connection that breaks; on a busy machine an answer may take long.
+    variables |= {"SYNCER_API__TIMEOUT_S": "30", "SYNCER_API__GIVE_UP_AFTER_S": "60"}
     with night(codes=missing, products=frozenset({"S1"}), faults=FAULTS, task_run_s=0.01) as here:
         here.environment.update(variables)
 

@@ -45,6 +45,7 @@ def rows_of(version):
 def second_night(night, forks, tmp_path_factory):
     """A ledger on which version 0 is confirmed, to start from again and again; the next file is version 1."""
     variables = {"SYNCER_API__SETTLE_S": "0.05", "SYNCER_API__POLL_S": "0.05"}
+    variables |= {"SYNCER_API__TIMEOUT_S": "30", "SYNCER_API__GIVE_UP_AFTER_S": "60"}
     with night(codes=codes(CODES), task_run_s=0.01) as here:
         here.environment.update(variables)
         here.write("a.csv", HEADER, rows_of(0))
