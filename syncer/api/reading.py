@@ -60,6 +60,8 @@ class Reader:
     poll_s: float = 2.0
     deadline_s: float | None = None
     counts: RequestCounts = field(default_factory=RequestCounts)
+    worked: bool = False
+    """Whether any read was answered: the API was there."""
 
     def ask(self, call: Callable[[Client], A], *, refusable: bool = False) -> A:
         """Return the first answer that was processed; raise `SyncerError` when there will be none.
@@ -75,13 +77,14 @@ class Reader:
             now_s = self.clock.monotonic_s()
             match answer.verdict:
                 case Verdict.OK:
+                    self.worked = True
                     return answer
                 case Verdict.NOT_PROCESSED if answer.retry_after_s is not None:
                     self.counts.throttled += 1
                     log.warning("throttled: the API asks to wait %g s", answer.retry_after_s)
                     self.limiter.throttled(now_s + health.throttled(now_s, answer.retry_after_s))
                     self._stop_if_given_up(health, now_s)
-                case Verdict.NOT_PROCESSED | Verdict.UNKNOWN:
+                case Verdict.NOT_PROCESSED | Verdict.UNKNOWN | Verdict.MISDIRECTED if self._may_mend(answer, refusable):
                     log.warning("a read failed (%s): %s", answer.verdict, answer.message)
                     health.failed(now_s, answer.message)
                     self.counts.retries += 1
@@ -90,6 +93,10 @@ class Reader:
                     return answer
                 case _:
                     raise refusal(answer)
+
+    def _may_mend(self, answer: Answer, refusable: bool) -> bool:
+        """Tell whether asking again may help: a page where the API was a moment ago is that of a deployment."""
+        return answer.verdict is not Verdict.MISDIRECTED or (answer.page and self.worked and not refusable)
 
     def _stop_if_given_up(self, health: Health, now_s: float) -> None:
         if health.given_up(now_s):

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from syncer.lifecycle.batch import Bucket
+from syncer.lifecycle.batch import OPEN, Bucket
 from syncer.model import shown_key
 from syncer.report.console import cell
 from syncer.report.rows import changes_text, rejections_text
@@ -246,6 +246,13 @@ def run_text(details: RunDetails) -> RenderableType:
             cell(batch.message or ""),
         )
     parts.append(batches)
+    for batch in details.batches:
+        if batch.state in OPEN:
+            waits = f"waits since {batch.changed_at[:19].replace('T', ' ')} UTC" + (
+                f" for task {inert(batch.task_id)}" if batch.task_id else ""
+            )
+            words = f"batch {batch.id} {waits}: syncer resume looks again; syncer abandon {batch.id} lets go of it"
+            parts.append(Text(words, "yellow"))
     more = sum(details.batch_counts.values()) - len(details.batches)
     if more > 0:
         parts.append(Text(f"… and {more:,} more batches: syncer audit export --run {run.id} --format csv", "dim"))

@@ -32,7 +32,7 @@ from syncer.lifecycle.batch import OPEN, Bucket, State
 from syncer.model import RowCounts, Target
 from syncer.process.clock import Clock, utc_text
 from syncer.results import Concern, Requests, Seconds, SyncResult
-from syncer.runs.summing import added, tell
+from syncer.runs.summing import added, open_notes, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -166,7 +166,7 @@ class Session:
             waiting=sum(map(ledger.waiting, {run.job.space_id for run in (self._run, *self._others)})),
             ledger=identity,
             target=Target(self._target.base_url, identity.company),
-            notes=(*result.notes, *self._target.notes),
+            notes=(*result.notes, *self._target.notes, *open_notes(open_batches, self._clock.wall_s())),
             earlier_in_doubt=sum(batch.size for batch in open_batches if batch.run_id not in mine),
             error=self.error,
         )

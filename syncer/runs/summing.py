@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from syncer.model import RowCounts, shown_key
+from syncer.process.clock import seconds_between
 from syncer.results import Concern, SyncResult
 
 if TYPE_CHECKING:
     from syncer.ledger.endings import EndedValue
+    from syncer.ledger.values import Batch
     from syncer.lifecycle.batch import Bucket
 
 
@@ -47,3 +49,22 @@ def tell(ended: Iterable[EndedValue]) -> tuple[dict[Bucket, int], list[Concern]]
         words = f"{message} (planned by run {run_id}: {example.file}:{example.line})"
         concerns.append(Concern(bucket, words, count, shown_key(example.key)))
     return dict(counts), sorted(concerns, key=lambda concern: -concern.values)
+
+
+OPEN_NOTES_MAX = 5
+"""Open batches that are named one by one; `status RUN` has them all."""
+
+
+def open_notes(batches: Sequence[Batch], wall_s: float) -> list[str]:
+    """Name the batches that are not settled: since when each waits, for what, and the commands that help."""
+    notes = []
+    for batch in batches[:OPEN_NOTES_MAX]:
+        age_s = max(0.0, seconds_between(batch.changed_at, wall_s))
+        what = f"its task {batch.task_id} has not ended" if batch.task_id else "its answer was lost"
+        notes.append(
+            f"batch {batch.id} of run {batch.run_id} ({batch.size:,} values) is {batch.state.value} for {age_s:,.0f} "
+            f"s: {what}. syncer resume looks again; syncer abandon {batch.id} lets go of it"
+        )
+    if len(batches) > OPEN_NOTES_MAX:
+        notes.append(f"{len(batches) - OPEN_NOTES_MAX:,} more batches are open: syncer status RUN")
+    return notes

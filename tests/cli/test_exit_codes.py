@@ -89,6 +89,7 @@ def test_3_a_stuck_task_is_left_pending_and_let_go_of_by_the_next_run(night):
         here.write("a.csv", HEADER, [(key, "DE") for key, _ in ROWS[:150]])
         done = here.sync("a.csv", SYNCER_API__TASK_TIMEOUT_S="0.5")
         assert (done.code, done.document["values"]["pending"]) == (3, 150)
+        assert any("syncer abandon 1" in note for note in done.document["notes"])
         again = here.sync("a.csv", SYNCER_API__TASK_TIMEOUT_S="0.5")
         assert (again.code, again.document["rows"]["held"], again.document["earlier_in_doubt"]) == (0, 0, 0)
         assert len(here.box.calls("async")) == 2

@@ -11,6 +11,7 @@ from sim.schedule import SETTINGS
 from syncer.errors import DeadlineError, UnreachableError
 from syncer.execute.engine import Engine
 from syncer.lifecycle.batch import State
+from syncer.runs.summing import open_notes
 
 DAY_S = 86_400.0
 
@@ -271,3 +272,17 @@ def test_a_deadline_matters_only_when_something_is_left(sent, ends):
     error = scene.engine.settle() or scene.engine.send()
     assert (None if error is None else type(error)) is ends
     assert (scene.counts().get("confirmed", 0) == sent) == (ends is None)
+
+
+def test_an_open_batch_is_named_with_its_age_and_the_command_that_lets_go_of_it():
+    scene = Scene(singles(3))
+    scene.script = stuck(scene)
+    scene.plan((K[:3], 0))
+    scene.engine.send()
+    scene.clock.now_s += DAY_S
+    (batch,) = scene.ledger.batches(run_id=scene.run.id)
+    (note,) = open_notes([batch], scene.clock.wall_s())
+    assert f"batch {batch.id} of run {scene.run.id} (3 values) is submitted for 86," in note
+    assert batch.task_id in note
+    assert f"syncer abandon {batch.id}" in note
+    assert len(open_notes([batch] * 9, scene.clock.wall_s())) == 6
