@@ -24,6 +24,7 @@ from syncer.ledger.ledger import Ledger
 from syncer.lifecycle.batch import Bucket
 from syncer.model import KEY_SEPARATOR, Errand, Mode, Plan, Target
 from syncer.plan.planner import Send
+from syncer.plan.units import UnitRule
 from syncer.process.clock import utc_text
 from syncer.products.check import ProductCheck, by_api, by_copy
 from syncer.request import SyncRequest
@@ -322,6 +323,7 @@ def _plan_files(
         vet=vet,
         disjoint=disjoint_jobs(settings.jobs, job.name),
         declared=declared,
+        units=[UnitRule(field, rule.codes, rule.same) for field, rule in job.units.items()],
     )
 
 

@@ -16,6 +16,7 @@ from syncer.config.settings import (
     Settings,
     SourceSettings,
     TableSettings,
+    UnitSettings,
     is_secret,
     name_of,
 )
@@ -24,7 +25,7 @@ from syncer.safe.addresses import holds_secret
 from syncer.safe.masking import TOKEN_VARIABLE
 
 _URL_PASSWORD = re.compile(r"://[^/]*@")
-_JOB_TABLES = ("csv", "table", "source", "files", "fields")
+_JOB_TABLES = ("csv", "table", "source", "files", "units", "fields")
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
@@ -67,13 +68,20 @@ def _job(name: str, table: Any, faults: list[str]) -> JobSettings:
         faults.append(f"{where}: several key columns need async calls; mode must be auto or async")
     csv = _section(CsvSettings, table.get("csv", {}), f"{where}.csv", faults)
     where_table: TableSettings = _section(TableSettings, table.get("table", {}), f"{where}.table", faults)
+    units = table.get("units", {})
+    if not isinstance(units, dict):
+        faults.append(f"{where}.units must be a table")
+        units = {}
+    unit_rules = {key: _section(UnitSettings, rule, f"{where}.units.{key}", faults) for key, rule in units.items()}
+    faults.extend(f"{where}.units.{key} needs codes or same" for key, rule in units.items() if rule == {})
     files: FilesSettings = _section(FilesSettings, table.get("files", {}), f"{where}.files", faults)
     if "files" in table and files.pattern is None:
         faults.append(f"{where}.files needs a pattern: where the files are")
     source: SourceSettings = _section(SourceSettings, table.get("source", {}), f"{where}.source", faults)
     if (source.url is None) != (source.query is None) and "source" in table:
         faults.append(f"{where}.source needs both: url and query")
-    return replace(job, name=name, csv=csv, table=where_table, source=source, files=files, fields=named)
+    job = replace(job, name=name, csv=csv, table=where_table, source=source)
+    return replace(job, files=files, units=unit_rules, fields=named)
 
 
 def _refuse_strangers(where: str, job: JobSettings, rules: Mapping[str, FieldSettings], faults: list[str]) -> None:

@@ -522,6 +522,16 @@ class SourceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitSettings:
+    """What holds for all rows with one value of an SCM field: the codes of one case, of one pallet."""
+
+    codes: int | None = setting(
+        partial(_number, least=1, most=10**6, whole=True), None, "how many codes each unit has; another number: E330"
+    )
+    same: tuple[str, ...] = setting(_texts, (), "SCM keys that are the same in all rows of a unit; else E331")
+
+
+@dataclass(frozen=True, slots=True)
 class FilesSettings:
     """The files of a job that is synced without naming any."""
 
@@ -587,6 +597,7 @@ class JobSettings:
     table: TableSettings = TableSettings()
     source: SourceSettings = SourceSettings()
     files: FilesSettings = FilesSettings()
+    units: Mapping[str, UnitSettings] = field(default_factory=dict)
     fields: Mapping[str, FieldSettings] = field(default_factory=dict)
 
 
@@ -623,6 +634,7 @@ def describe() -> Iterator[tuple[str, str, Any, str]]:
         ("jobs.<name>.table", TableSettings),
         ("jobs.<name>.source", SourceSettings),
         ("jobs.<name>.files", FilesSettings),
+        ("jobs.<name>.units.<key>", UnitSettings),
         ("jobs.<name>.fields.<key>", FieldSettings),
     ]
     for prefix, kind in groups:

@@ -125,6 +125,13 @@ class Transformation:
         made = self._stepped(encoded.indices, encoded.dictionary, encoded.dictionary)
         return Made(made.indices, made.before, made.after, made.faults, np.flatnonzero(half).tolist())
 
+    def keeps(self, value: str) -> bool:
+        """Tell whether a cell that is this value stays it."""
+        if not self.changes:
+            return True
+        made = self.make([_texts([value]).dictionary_encode()] * len(self.columns))
+        return not made.faults and made.after[0].as_py() == value
+
     def _cleaned(self, values: pa.Array) -> pa.Array:
         """Take white space and the words for nothing away: of each column, before a template joins them."""
         if self._steps.trim:

@@ -173,9 +173,12 @@ class Validator:
         return self._keep_text[scm] and _begin_visibly(column.dictionary)
 
     def cells(self, values: Mapping[str, str]) -> dict[str, str]:
-        """Return values by SCM key as cells by column; what is made of no column alone is left out."""
+        """Return values by SCM key as cells by column.
+
+        Left out is what is made of no column alone, and what the steps would not give again of such a cell.
+        """
         plain = [one for one in (*self._keys, *self._transformations.values()) if len(one.columns) == 1]
-        return {one.columns[0]: values[one.scm] for one in plain if one.scm in values}
+        return {one.columns[0]: values[one.scm] for one in plain if one.scm in values and one.keeps(values[one.scm])}
 
     def _check_keys(self, keys: Sequence[pa.Array], faults: Faults) -> None:
         lost = frozenset(faults)

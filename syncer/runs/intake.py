@@ -16,12 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from syncer.errors import ConfigError, did_you_mean
 from syncer.guards.export import PAST_RUNS, ColumnWatch, Guards, Past, Tonight, check
 from syncer.mirror.picture import PRODUCT
 from syncer.model import UNIQUE_KEYS, Errand, Mode, Plan, SourceInfo
 from syncer.plan.diff import Diff
 from syncer.plan.planner import Send, make_plan
 from syncer.plan.records import Gatherer, Records, without_payloads
+from syncer.plan.units import UnitRule, without_broken
 
 if TYPE_CHECKING:
     from syncer.errors import GuardError
@@ -151,6 +153,7 @@ def plan_files(
     vet: ProductCheck | None = None,
     disjoint: Sequence[str] = (),
     declared: DeclaredColumn | None = None,
+    units: Sequence[UnitRule] = (),
 ) -> Intake:
     """Read the files and plan what to send; `guards` look at both, and what they find is let through on `approve`."""
     named: set[str] | None = set() if vet is not None and PRODUCT in validator.fields else None
@@ -159,6 +162,7 @@ def plan_files(
     notes: tuple[str, ...] = ()
     if vet is not None and named is not None:
         records, notes = check_products(records, vet, named)
+    records = without_broken(records, _unit_rules(units, validator, sources))
     diff = compare(records, ledger, job, disjoint)
     plan = make_plan(
         diff,
@@ -176,6 +180,21 @@ def plan_files(
         infos = tuple(replace(info, approved=True) for info in infos)
         notes, stop = (*notes, f"approved: {stop.message}"), None
     return Intake(plan, diff, notes, infos, stop, changes.fields())
+
+
+def _unit_rules(units: Sequence[UnitRule], validator: Validator, sources: Sequence[Source]) -> Sequence[UnitRule]:
+    """Return the rules of units; mended rows are no whole units, and are not counted.
+
+    Raises `ConfigError` for a field that is not sent: nothing could be said of it.
+    """
+    for rule in units:
+        for name in (rule.field, *rule.same):
+            if name not in validator.fields:
+                near = did_you_mean(name, validator.fields)
+                raise ConfigError(f"jobs.<name>.units.{rule.field}: {name!r} is no field that is sent{near}")
+    if all(source.info.is_correction for source in sources):
+        return [replace(rule, codes=None) for rule in units]
+    return units
 
 
 def _past(ledger: Ledger | None, job: Job | None, disjoint: Sequence[str]) -> Past | None:

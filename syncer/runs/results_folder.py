@@ -163,8 +163,9 @@ def prepare_results(folder: Path) -> None:
 def _write_earlier(writer: ResultsWriter, value: EndedValue, validator: Validator, header: Sequence[str]) -> None:
     """Write a value of an earlier run as a row of this one's columns; its message names what has no column."""
     parts = dict(zip(value.columns, value.key.split(KEY_SEPARATOR), strict=True))
-    cells = validator.cells({**parts, **value.data})
-    lacking = [f"{name} {text}" for name, text in parts.items() if name not in validator.keys]
+    held = {**parts, **value.data}
+    cells = validator.cells(held)
+    lacking = [f"{name} {text}" for name, text in held.items() if name not in cells and text not in cells.values()]
     words = f"{value.message} (planned by run {value.run_id}{''.join(f'; {one}' for one in lacking)})"
     file_name = value.file if value.file == "-" else neutral(inert(value.file))
     writer.write(

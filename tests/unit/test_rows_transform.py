@@ -258,3 +258,17 @@ def test_of_more_values_than_are_kept_the_first_are_shown_and_all_rows_counted()
     (one,) = watch.fields()
     assert (one.rows, one.complete) == (3 * VALUES_MAX, False)
     assert len(one.values) <= 2 * VALUES_MAX
+
+
+def test_values_become_cells_again_only_where_the_steps_would_give_them_again():
+    steps = {
+        KEY: Steps(origin="QR", extract="/q/(.+)$"),
+        "market": Steps(origin="Land", map={"A": "B", "B": "C"}),
+        "lot": Steps(origin="Charge", pad=4),
+    }
+    fields = {scm: FieldRule(steps=one) for scm, one in steps.items()}
+    validator = Validator(RowRules((KEY,), fields=fields, constants={"brand": "x"}), ("QR", "Land", "Charge", "f"), "a")
+    assert validator.cells({KEY: "K1", "market": "B", "lot": "0007", "brand": "x", "f": "g"}) == {
+        "Charge": "0007",
+        "f": "g",
+    }

@@ -1,0 +1,106 @@
+"""Rules across rows: what the codes of one unit (a case, a pallet) have in common, and how many they are. Pure.
+
+What always holds: a unit that breaks a rule is rejected whole, since nobody can tell which of its rows is wrong; rows
+in which the unit's field is left alone belong to none; a code in two units is one key with different data (E210).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from syncer.arrow import numbers
+from syncer.model import Rejection, shown_key
+from syncer.plan.keys import group_keys
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from syncer.plan.records import Records
+
+COUNT, DIFFERENT = "E330", "E331"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitRule:
+    """What holds for the rows with one value of ``field``: ``codes`` of them (None: any), alike in ``same``."""
+
+    field: str
+    codes: int | None = None
+    same: tuple[str, ...] = ()
+
+
+def without_broken(records: Records, rules: Sequence[UnitRule]) -> Records:
+    """Return `records` without the rows of units that break a rule; each is rejected with its unit named."""
+    if not rules or not len(records.keys):
+        return records
+    leaders = group_keys(records.keys).leaders
+    data = [json.loads(text) for text in records.payloads.data]
+    faults: dict[int, tuple[str, str, str]] = {}
+    for rule in rules:
+        units, unit_of_row = _units(rule.field, data, records.payload)
+        broken = _different(rule, units, data) | _miscounted(rule, units, unit_of_row[leaders])
+        for row in np.flatnonzero(np.isin(unit_of_row, [*broken])).tolist():
+            faults.setdefault(row, broken[int(unit_of_row[row])])
+    if not faults:
+        return records
+    bad = sorted(faults)
+    rejections = [
+        Rejection(
+            int(records.source[row]), int(records.line[row]), faults[row][0], faults[row][1],
+            shown_key(records.keys[row].as_py()), value=faults[row][2],
+        )
+        for row in bad
+    ]  # fmt: skip
+    good = np.setdiff1d(np.arange(len(records.keys)), bad)
+    return replace(
+        records,
+        keys=records.keys.take(numbers(good)),
+        payload=records.payload[good],
+        source=records.source[good],
+        line=records.line[good],
+        rejections=(*records.rejections, *rejections),
+    )
+
+
+def _units(
+    field: str, data: Sequence[Mapping[str, str]], payload: npt.NDArray[np.int32]
+) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Return the units, and each row's place among them (-1: none)."""
+    places: dict[str, int] = {}
+    of_payload = [places.setdefault(one[field], len(places)) if one.get(field) else -1 for one in data]
+    return [*places], np.array(of_payload, np.int64)[payload]
+
+
+def _different(
+    rule: UnitRule, units: Sequence[str], data: Sequence[Mapping[str, str]]
+) -> dict[int, tuple[str, str, str]]:
+    found: dict[int, tuple[str, str, str]] = {}
+    places = {unit: place for place, unit in enumerate(units)}
+    first: dict[str, Mapping[str, str]] = {}
+    for one in data:
+        unit = one.get(rule.field)
+        if not unit:
+            continue
+        known = first.setdefault(unit, one)
+        for name in rule.same:
+            if one.get(name, "") != known.get(name, ""):
+                words = f"{rule.field} {unit!r} has rows with {name} {known.get(name, '')!r} and {one.get(name, '')!r}"
+                found.setdefault(places[unit], (DIFFERENT, words, unit))
+    return found
+
+
+def _miscounted(
+    rule: UnitRule, units: Sequence[str], unit_of_code: npt.NDArray[np.int64]
+) -> dict[int, tuple[str, str, str]]:
+    if rule.codes is None:
+        return {}
+    counts = np.bincount(unit_of_code[unit_of_code >= 0], minlength=len(units))
+    return {
+        place: (COUNT, f"{rule.field} {units[place]!r} has {counts[place]} codes, not {rule.codes}", units[place])
+        for place in np.flatnonzero((counts != rule.codes) & (counts > 0)).tolist()
+    }
