@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 1 << 20
 RATIO_MAX = 200
 """Exports shrink to a tenth or a fiftieth; what grows more than this when it is unpacked is a bomb."""
-FREE_BYTES = 256 << 20
+FREE_BYTES = 64 << 20
 """Up to here any ratio is let through: it does no harm."""
 ZSTD_PIECE_BYTES = 1024
 """Four packed bytes can become 128 KiB, so this bounds what one step unpacks to 32 MiB."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from syncer.source.xlsx.cells import Cell
 
 WIDTH = "E101"
+BLOCK_CELLS = 1 << 19
 SheetRow = tuple[int, list["Cell"]]
 Step = TypeVar("Step")
 
@@ -37,14 +38,20 @@ Step = TypeVar("Step")
 class ExcelSource:
     """One sheet of a workbook. ``sheet`` names it (None: the first); ``key`` its key columns, where they are known."""
 
-    warnings: tuple[str, ...] = ()
-
     def __init__(
-        self, position: int, file: InputFile, *, sheet: str | None, key: Sequence[str] | None, table: TableForm
+        self,
+        position: int,
+        file: InputFile,
+        *,
+        sheet: str | None,
+        key: Sequence[str] | None,
+        table: TableForm,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.position = position
         self.name = file.name
         self._file = HeldFile(file)
+        self.warnings = notes
         self._table = table
         self._rows = 0
         self._strict: frozenset[str] | None = None
@@ -119,7 +126,7 @@ class ExcelSource:
         rows = self._book.rows()
         marks = Marks(self._table)
         count, ended, last = 0, False, self._header_line
-        while not ended and (block := self._guarded(lambda: list(islice(rows, CHUNK_ROWS)))):
+        while not ended and (block := self._guarded(lambda: _block(rows))):
             taken, ended, last = self._guarded(partial(self._taken, block, marks, last))
             chunk = self._guarded(partial(self._chunk, taken, keep, strict))
             count += len(chunk.lines) + len(chunk.rejections)
@@ -173,7 +180,8 @@ class ExcelSource:
                 lines.append(line)
             else:
                 rejections.append(Rejection(self.position, line, *fault, cells=tuple(shown)))
-        places = {name: self.header.index(name) for name in keep}
+        at = {name: place for place, name in enumerate(self.header)}
+        places = {name: at[name] for name in keep}
         columns = [pa.array([row[place] for row in good], pa.string()) for place in places.values()]
         days = {
             name: np.fromiter((type(row[place]) is Day for row in good), bool, len(good))
@@ -210,6 +218,18 @@ class ExcelSource:
             column=place,
             next=AS_TEXT,
         )
+
+
+def _block(rows: Iterator[SheetRow]) -> list[SheetRow]:
+    """Return the next rows: as many as a chunk has, and no more cells than memory has room for."""
+    block: list[SheetRow] = []
+    cells = 0
+    for row in islice(rows, CHUNK_ROWS):
+        block.append(row)
+        cells += len(row[1])
+        if cells >= BLOCK_CELLS:
+            break
+    return block
 
 
 class _Doubtful(str):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -102,7 +102,7 @@ class InputFile:
             raise self._changed()
         self.sha256, self.size_bytes = digest.hexdigest(), size
 
-    def again(self) -> Iterator[bytes]:
+    def again(self) -> Generator[bytes]:
         """Give the decompressed bytes while another pass goes on, which is not disturbed."""
         handle = self.open() if self._spool is None else self._spool
         place = handle.tell()

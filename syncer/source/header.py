@@ -148,6 +148,7 @@ def _refuse_row(names: Sequence[str], rows: Sequence[Row], *, name: str, line: i
 
 
 def _refuse_names(names: Sequence[str], name: str, line: int) -> None:
+    seen: set[str] = set()
     for place, text in enumerate(names, 1):
         if not text.strip():
             raise SourceError(
@@ -165,10 +166,11 @@ def _refuse_names(names: Sequence[str], name: str, line: int) -> None:
                 line=line,
                 next='declare how the file is written: jobs.<name>.csv.encoding (a mainframe\'s: "cp037"), delimiter',
             )
-        if text in names[: place - 1]:
+        if text in seen:
             raise SourceError(
                 f"the header names {brief(text)!r} twice",
                 file=name,
                 line=line,
                 next='rename one; or name all columns: jobs.<name>.csv.header = ["…", "…"] with skip_lines = 1',
             )
+        seen.add(text)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
 from syncer.errors import SourceError
@@ -12,8 +13,18 @@ from syncer.source import reader
 from syncer.source.dialect import CsvForm
 from syncer.source.files import InputFile
 from syncer.source.foreign import guarded
-from syncer.source.kinds import AS_XLSX, HEAD_BYTES, PARQUET_MAGIC, ZIP_MAGICS, refuse_stranger
+from syncer.source.kinds import (
+    AS_XLSX,
+    GZIP_MAGIC,
+    HEAD_BYTES,
+    PARQUET_MAGIC,
+    ZIP_MAGICS,
+    ZSTD_MAGIC,
+    is_json_lines,
+    refuse_stranger,
+)
 from syncer.source.table import UNDECLARED, TableForm
+from syncer.source.unused import TEXT, WORKBOOK, unused
 
 if TYPE_CHECKING:
     from syncer.source.protocol import Source
@@ -55,12 +66,20 @@ def _open(
     if head.startswith(PARQUET_MAGIC):
         from syncer.source.parquet import ParquetSource
 
-        return ParquetSource(position, file, key=key, table=table)
+        notes = unused(file.name, "a Parquet file", form, table, sheet)
+        return ParquetSource(position, file, key=key, table=table, notes=notes)
     if head.startswith(ZIP_MAGICS) and _is_office_file(file):
         from syncer.source.excel import ExcelSource
 
-        return ExcelSource(position, file, sheet=sheet, key=key, table=table)
-    return reader.CsvSource(position, file, form, key=key, table=table)
+        notes = unused(file.name, WORKBOOK, form, table, None)
+        return ExcelSource(position, file, sheet=sheet, key=key, table=table, notes=notes)
+    if is_json_lines(_unpacked_head(file) if head.startswith((GZIP_MAGIC, ZSTD_MAGIC, *ZIP_MAGICS)) else head):
+        from syncer.source.jsonlines import JsonLinesSource
+
+        notes = unused(file.name, "a file of JSON lines", replace(form, encoding=None), table, sheet)
+        return JsonLinesSource(position, file, key=key, table=table, encoding=form.encoding, notes=notes)
+    notes = unused(file.name, TEXT, form, table, sheet)
+    return reader.CsvSource(position, file, form, key=key, table=table, notes=notes)
 
 
 def _head(file: InputFile) -> bytes:
@@ -71,6 +90,11 @@ def _head(file: InputFile) -> bytes:
         raise SourceError(f"cannot be read: {error.strerror}", file=file.name, next="copy the file again") from None
     finally:
         file.release(handle)
+
+
+def _unpacked_head(file: InputFile) -> bytes:
+    with closing(file.again()) as blocks:
+        return next(blocks, b"")[:HEAD_BYTES]
 
 
 def _is_office_file(file: InputFile) -> bool:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from syncer.errors import SourceError
 from syncer.model import Chunk, Dialect, SourceInfo
-from syncer.source.archive import FREE_BYTES, RATIO_MAX
+from syncer.source.archive import RATIO_MAX
 from syncer.source.chunks import text_chunk
 from syncer.source.foreign import guarded
 from syncer.source.parquet_text import certain, day_marks, expanded_bytes, is_textual, text_of
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from syncer.source.files import InputFile
 
 READ_BYTES = 1 << 20
+FREE_BYTES = 256 << 20
+"""Up to here a file may come to any text for its size."""
 FREE_ROWS = 1 << 20
 """Up to here a file may hold any number of rows for its size."""
 DICTIONARY_BYTES_MAX = 64 << 20

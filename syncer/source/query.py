@@ -164,7 +164,8 @@ class QuerySource:
         yield from finished(self._pass(keep), self, self._table, self._strict, self._keys)
 
     def _pass(self, keep: Sequence[str]) -> Iterator[Chunk]:
-        places = {name: self.header.index(name) for name in keep}
+        at = {name: place for place, name in enumerate(self.header)}
+        places = {name: at[name] for name in keep}
         rows = 0
         self._spool.seek(0)
         with pa.ipc.open_stream(self._spool) as reader:

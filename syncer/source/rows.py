@@ -37,6 +37,9 @@ REACH_EDITS_MAX = 200
 """How far a torn row may go on, and how many ways to mend it are tried to find that out."""
 RESYNC_LINES_MAX = 1000
 """Lines behind one damaged quote that may be rejected; if no row is found in them, the file is refused."""
+CELLS_MAX = 100_000
+"""Of a row, or twice the header's: what has more is no row."""
+EMPTY_COLUMNS_MAX = 1000
 ODD_LINES_MAX = 16
 """Lines with another end than the file's that may follow one another; beyond that the file is of two kinds."""
 _NEWLINE = re.compile(r"\r\n|\n|\r")
@@ -137,6 +140,11 @@ class RowParser:
         self._cell = re.compile(cell + end)
         self._quoted = re.compile(quoted)
         self._edge = re.compile(end)
+        # Blank lines, and rows of separators alone: an export may have millions of them, and none is a row.
+        empty = rf"(?:(?:{edge}){{{width - 1}}})?" if width is not None and 1 < width <= EMPTY_COLUMNS_MAX else ""
+        skips = width != 1 and not options.blanks
+        self._empty = re.compile(rf"(?:{empty}(?:\r\n|\n|\r))++") if skips else None
+        self._cells_max = CELLS_MAX if width is None else max(CELLS_MAX, 2 * width)
         self._places = re.compile(rf"{edge}|\r\n|\n|\r" + (f"|{q}" if quote else ""))
         self._escaped = re.compile(rf"{e}([{e}{q}])") if escape else None
 
@@ -153,11 +161,12 @@ class RowParser:
         self._not_text = NOT_TEXT in text
         while place < len(text):
             whole = final or give_up
-            if self._options.comment and text.startswith(self._options.comment, place):
-                newline = _NEWLINE.search(text, place)
-                if newline is None and not final:
-                    break
-                place, line = (len(text), line) if newline is None else (newline.end(), line + 1)
+            behind_blank = self._skip(text, place, final=final)
+            if behind_blank is None:
+                break
+            if behind_blank > place:
+                line += count_lines(text, place, behind_blank)
+                place = behind_blank
                 if not pending:
                     self.consumed, self.line = place, line
                 continue
@@ -191,6 +200,17 @@ class RowParser:
         if final:
             self.consumed, self.line = place, line
             yield from (waiting.row for waiting in pending)
+
+    def _skip(self, text: str, place: int, *, final: bool) -> int | None:
+        """Return where the text goes on behind what is no row at `place`: a comment, blank lines; None: it is cut."""
+        if self._options.comment and text.startswith(self._options.comment, place):
+            newline = _NEWLINE.search(text, place)
+            return newline.end() if newline is not None else len(text) if final else None
+        if self._empty is None:
+            return place
+        # The first half of a CRLF may be cut off here.
+        blank = self._empty.match(text, place, len(text) - (not final and text[-1] == "\r"))
+        return place if blank is None else blank.end()
 
     def _with_doubt(
         self, text: str, place: int, end: int, line: int, read: _RowReading, pending: deque[_Pending]
@@ -236,6 +256,8 @@ class RowParser:
                 fault = fault or self._stray(text[place : found.start()], column)
                 ends = ends or text.find(self._quote, begin) == found.start() - 1
                 cells.append(text[place : found.start()])
+            if len(cells) > self._cells_max:
+                return self._endless(cells, text, place)
             place, end = found.end(), found["end"]
             if place == len(text) and end not in {"\n", "\r\n"} and not final:
                 return None  # the row, or its CRLF, may go on in the next piece
@@ -268,6 +290,18 @@ class RowParser:
         shown = repr(text[end - 1])
         words = f"column {len(cells)}: a line end {shown} that is not the file's; quote the cell, or take it out"
         return _RowReading(text[begin:stop].rstrip("\r\n").split(self._delimiter), stop, (LINE_END, words))
+
+    def _endless(self, cells: list[str], text: str, place: int) -> _RowReading:
+        """Give up a row that no table has; a sample, which may be read in a wrong way, goes on with the next line."""
+        if self._width is not None:
+            raise SourceError(
+                f"a row has more than {self._cells_max:,} cells, but the header has {self._width}",
+                file=self._name,
+                line=self.line,
+                next="correct the line, or declare how the file is written: jobs.<name>.csv.delimiter, quote",
+            )
+        newline = _NEWLINE.search(text, place)
+        return _RowReading(cells, len(text) if newline is None else newline.end(), (WIDTH, "more cells than a row has"))
 
     def _stray(self, cell: str, column: int) -> Fault:
         """Return what is wrong with a cell that has a quote in it and does not begin with one."""

@@ -67,11 +67,13 @@ class HeldFile:
 
 def checked_header(names: Sequence[str], name: str, line: int | None) -> tuple[str, ...]:
     """Return the names of the columns; raise `SourceError` when one is missing or stands twice."""
+    seen: set[str] = set()
     for place, column in enumerate(names, 1):
         if not column.strip():
             raise SourceError(f"column {place} of the header has no name", file=name, line=line)
-        if column in names[: place - 1]:
+        if column in seen:
             raise SourceError(f"the header names {brief(column)!r} twice", file=name, line=line)
+        seen.add(column)
     if not names:
         raise SourceError("there is no column", file=name, line=line, next="check the export that writes it")
     return tuple(names)

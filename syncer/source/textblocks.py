@@ -43,7 +43,8 @@ class TextReader:
         self._keep = keep
         self._strict = strict
         self._before, self._behind = int(source.head.before), int(source.head.behind)
-        self._places = [source.header.index(name) + self._before for name in keep]
+        places = {name: place for place, name in enumerate(source.header, self._before)}
+        self._places = [places[name] for name in keep]
         self._schema = pa.schema([(name, pa.string()) for name in keep])
         self._width = source.head.width
         self._skipped = 0

@@ -221,7 +221,7 @@ class _SheetReader:
         self._columns: dict[str, int] = {}
         self._strangers = 0
         self._in_row = self._guide = False
-        self._column, self._kind, self._style = 0, "n", 0
+        self._column, self._count, self._kind, self._style = 0, 0, "n", 0
         self._text: str | None = None
         self._pieces: list[str] | None = None
         self._formula = False
@@ -240,7 +240,7 @@ class _SheetReader:
         elif tag == "row":
             number = attributes.get("r")
             self._line = self._line + 1 if number is None else int(number[:9])
-            self._in_row, self._cells, self._column = True, [], 0
+            self._in_row, self._cells, self._column, self._count = True, [], 0, 0
         else:
             self._strangers += 1
             if self._strangers > STRANGERS_MAX:
@@ -249,7 +249,8 @@ class _SheetReader:
     def _start_cell(self, attributes: Attributes) -> None:
         reference = attributes.get("r")
         self._column = self._column + 1 if reference is None else self._column_of(reference)
-        if len(self._cells) >= COLUMNS_MAX or not 0 < self._column <= COLUMNS_MAX:
+        self._count += 1
+        if self._count > COLUMNS_MAX or not 0 < self._column <= COLUMNS_MAX:
             raise XmlError(f"row {self._line} has more than {COLUMNS_MAX:,} cells")
         self._kind = attributes.get("t") or "n"
         style = attributes.get("s")
@@ -278,7 +279,8 @@ class _SheetReader:
             if self._kind == "inlineStr" and self._pieces is not None:
                 self._text = "".join(self._pieces)
             self._pieces = None
-            self._cells.append(Cell(self._column, self._kind, self._text, self._style, self._formula))
+            if self._text is not None or self._formula:  # else it has a format alone
+                self._cells.append(Cell(self._column, self._kind, self._text, self._style, self._formula))
         elif tag == "rPh":
             self._guide = False
         elif tag == "row":
