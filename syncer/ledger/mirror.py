@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import insert_rows, raw_cursor
 from syncer.ledger.pictures import intern, moves_of, payload_texts, read_pictures
-from syncer.mirror.picture import ABSENT, Moves, Picture, confirmed, doubted, uncertain_in
+from syncer.mirror.picture import ABSENT, Moves, Picture, confirmed, doubted, stamped
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -141,7 +141,7 @@ def stamps_of(connection: Connection, space_id: int) -> list[FieldStamp]:
 
 def under_stamps(picture: Picture, stamps: Sequence[FieldStamp], later: int) -> Picture:
     """Return a picture with the youngest `later` of its space's stamps laid over it, for all values alike."""
-    return uncertain_in(picture, [stamp.field for stamp in stamps[:later]]) if later else picture
+    return stamped(picture, [stamp.field for stamp in stamps[:later]]) if later else picture
 
 
 def mark_absent(connection: Connection, space_id: int, item_ids: Iterable[int]) -> None:

@@ -21,6 +21,7 @@ from syncer.ledger.crossing import spread
 from syncer.ledger.mirror import MirrorStep, Span
 from syncer.ledger.reads import batch as read_batch
 from syncer.ledger.transitions import change_state
+from syncer.ledger.wishes import wish_what_is_known
 from syncer.lifecycle.batch import Bucket, Event, State
 
 if TYPE_CHECKING:
@@ -239,9 +240,13 @@ class Writer:
             return changed
 
     def late_end(self, batch: Batch, at: str, *, message: str) -> Batch:
-        """ABANDONED → ENDED_LATE: it was seen to have ended, or to be gone, after it was let go of."""
+        """ABANDONED → ENDED_LATE: it was seen to have ended, or to be gone, after it was let go of.
+
+        It may have overwritten newer data, which is wanted again.
+        """
         with self.together():
             changed = self._change(batch, Event.SEEN_ENDED, at, None, message, message=message)
+            wish_what_is_known(self._connection, changed, at)
             self._step(MirrorStep.DOUBTED, changed)
             return changed
 

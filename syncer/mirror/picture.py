@@ -103,15 +103,19 @@ def doubted(before: Picture, sent: str, moves: Moves = may_move) -> Picture:
     fields = {*fields_of(sent)}
     if moves_code(before, sent, moves):
         fields.update(fields_of(before.known))
-    return uncertain_in(before, fields)
+    return _uncertain_in(before, fields)
 
 
-def uncertain_in(before: Picture, fields: Iterable[str]) -> Picture:
-    """Return the picture after some fields (`EVERY_FIELD`: all that are known) can no longer be relied on."""
+def stamped(before: Picture, fields: Iterable[str]) -> Picture:
+    """Return the picture after what is known of some fields (`EVERY_FIELD`: of all) can no longer be relied on."""
+    chosen, known = frozenset(fields), fields_of(before.known)
+    return _uncertain_in(before, known if EVERY_FIELD in chosen else chosen.intersection(known))
+
+
+def _uncertain_in(before: Picture, fields: Iterable[str]) -> Picture:
     chosen = frozenset(fields)
-    if EVERY_FIELD in chosen:
-        chosen = (chosen - {EVERY_FIELD}) | {*fields_of(before.known)}
-    return replace(before, known=without(before.known, chosen), uncertain=tuple(_sorted([*before.uncertain, *chosen])))
+    uncertain = tuple(_sorted([*before.uncertain, *chosen]))
+    return replace(before, known=without(before.known, chosen), uncertain=uncertain)
 
 
 def _sorted(fields: Iterable[str]) -> list[str]:

@@ -30,15 +30,16 @@ def check_known(ledger, held):
     moment.rollback()  # a commit would be a step at which the process may die
     for key, picture in pictures.items():
         known = json.loads(picture.known)
-        if "m" in known and held[key] != {known["m"]}:
-            raise ViolationError(f"{key} is known as {known['m']}, the server holds {held[key]}")
+        for name in {"m", "s"} & known.keys():
+            if any(code.get(name) != known[name] for code in held[key]):
+                raise ViolationError(f"{key} is known as {known}, the server holds {held[key]}")
 
 
-def applied_ever(world, key):
-    """Return every value of the field that the server ever wrote, by key value."""
+def applied_ever(world, key, field):
+    """Return every value of a field that the server ever wrote, by key value."""
     ever = {}
     for write in world.journal:
-        if write.field == "m":
+        if write.field == field:
             ever.setdefault(world.codes[write.code].fields[key], set()).add(write.new)
     return ever
 
@@ -60,11 +61,11 @@ def check_server(world, let_go=frozenset()):
         raise ViolationError(f"{violations[:3]}")
     newest = {}
     for write in world.journal:
-        if write.field != "m" or write.cause.removeprefix("task ") in let_go:
+        if write.field not in {"m", "s"} or write.cause.removeprefix("task ") in let_go:
             continue
-        if write.new < newest.get(write.code, ""):
-            raise ViolationError(f"{write.new} landed over {newest[write.code]} on code {write.code}")
-        newest[write.code] = write.new
+        if write.new < newest.get((write.code, write.field), ""):
+            raise ViolationError(f"{write.new} landed over {newest[write.code, write.field]} on code {write.code}")
+        newest[write.code, write.field] = write.new
     # A task that the API applies but never shows cannot be found by anybody.
     batches = [task.reference.rsplit("-", 2)[0] for task in world.tasks.values() if not task.forgotten]
     if len(batches) != len(set(batches)):
@@ -86,36 +87,30 @@ def check_reach(applied_ever, asked):
             raise ViolationError(f"{key} was written as {sorted(stray)}, which no file asked for")
 
 
-def check_nothing_lost(database, held, wanted_now, uncertain=frozenset()):
+def check_nothing_lost(database, held, wanted, uncertain=frozenset()):
     """The last word about every value that was ever planned: applied, or refused and said so; never forgotten.
 
-    `held` gives what the server holds for a key value (a set: one entry per code), `wanted_now` what the files ask for;
-    of `uncertain` key values nobody knows what a task that was let go of wrote, and when.
+    `held` gives what the server holds for a key value (the fields of each code), `wanted` the newest words of the files
+    whose plans were stored; of `uncertain` key values nobody knows what a task that was let go of wrote, and when. What
+    was told as unmatched is wanted no more.
     """
     rows = database.execute(
-        """SELECT i.key, p.data, b.state, o.bucket FROM items i JOIN batches b ON b.id = i.batch_id
-           JOIN payloads p ON p.id = i.payload_id LEFT JOIN outcomes o ON o.item_id = i.id
+        """SELECT i.key, b.state, o.bucket FROM items i JOIN batches b ON b.id = i.batch_id
+           LEFT JOIN outcomes o ON o.item_id = i.id
            WHERE i.id IN (SELECT max(i.id) FROM items i JOIN batches b ON b.id = i.batch_id WHERE NOT b.split GROUP BY i.key)"""
     )
-    for key, data, state, bucket in rows:
+    for key, state, bucket in rows:
         if state in {"planned", "sending", "submitted", "in_doubt", "failed"}:
             raise ViolationError(f"{key} is still {state}")
-        if state == "superseded":  # right only when a newer file went back to what is known
-            if held.get(key) != {wanted_now[key]}:
-                raise ViolationError(f"{key} was planned as {data}, never sent, and forgotten")
-        elif (
-            bucket is None
-            and key not in uncertain
-            and "m" in json.loads(data)
-            and held.get(key) != {json.loads(data)["m"]}
-        ):
-            raise ViolationError(f"{key} is confirmed as {data}, the server holds {held.get(key)}")
+        lacking = [code for code in held.get(key, [{}]) if not wanted[key].items() <= code.items()]
+        if bucket is None and key not in uncertain and lacking:
+            raise ViolationError(f"{key} is wanted as {wanted[key]} and {state}, the server holds {lacking[0]}")
 
 
 def check_history(database, sent):
     """Every value that ever went out stands in the history, with the data that it went out with; and never is it changed."""
     known = set(database.execute("SELECT i.key, p.data FROM items i JOIN payloads p ON p.id = i.payload_id").fetchall())
-    told = {(key, json.loads(data).get("m")) for key, data in known}
+    told = {(key, value) for key, data in known for value in json.loads(data).items()}
     for key, value in sent:
-        if value is not None and (key, value) not in told:
+        if (key, value) not in told:
             raise ViolationError(f"{key} was sent as {value}; the history does not know of it")

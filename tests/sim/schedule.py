@@ -58,6 +58,12 @@ class Outcome:
     """Of every request and answer, in order."""
 
 
+def merge(wanted, rows):
+    """Lay rows over what was said before, field by field: the newest word counts."""
+    for key, row in rows.items():
+        wanted[key] = {**wanted.get(key, {}), **row}
+
+
 class Schedule:
     """Runs nights until everything settles. Calls are small (20 values async, 5 sync), so that few codes need many.
 
@@ -90,7 +96,10 @@ class Schedule:
         if not self.unique:
             self.chances.wrong_count = self.chances.no_items = 0.0
         self.discards = self.random.random() < 0.2
-        self.fields = ("m", "gone") if self.discards else ("m",)
+        self.fields = ("gone", "m", "s") if self.discards else ("m", "s")
+        life = Random(f"life of {seed}")
+        self.blanks = life.choice([0.0, 0.0, 0.1, 0.5])
+        self.gone = life.choice([0.0, 0.0, 0.3])  # that a night's file lacks a column
         world = [
             {"extended_id": f"E{n:05d}-{copy}", "case_no": f"K{n:05d}"}
             if self.reach > 1
@@ -99,7 +108,7 @@ class Schedule:
             for copy in range(self.reach)
             if n not in self.missing
         ]
-        campaigns = {1: frozenset({"m", "case_no"})} if self.discards else None
+        campaigns = {1: frozenset({"m", "s", "case_no"})} if self.discards else None
         self.api = SimulatedApi(seed, world, self.clock, self.chances, self.fate, campaigns=campaigns)
         self.database = fresh_database()
         self.outcome = Outcome(struck=self.fate.struck)
@@ -110,7 +119,7 @@ class Schedule:
         self.exported = {}  # by the ERP, whether or not the program ever saw it
         self.rows = {}  # of the plans that were stored
         self.last = {}
-        self.asked = {}
+        self.asked = {"m": {}, "s": {}}
         self.steps = 0
         self.discarded = False
         self.hanging = False
@@ -138,19 +147,25 @@ class Schedule:
         self.steps, self.hanging = steps, False
 
     def new_file(self):
-        """Write the next night's export: some values change, a few rows come or go."""
+        """Write the next night's export: some values change, a few rows come or go, cells are blank, columns missing."""
         self.version += 1
         groups = self.random.choice([1, 3, 50])
+        columns = [name for name in ("m", "s") if self.random.random() >= self.gone] or ["m"]
         rows = {}
         for n in range(self.codes):
-            if self.random.random() < self.present:
+            key, row = f"K{n:05d}", {}
+            for name in columns:
                 changed = self.random.random() < self.random.choice([0.05, 1.0])
-                old = self.exported.get(f"K{n:05d}")
-                rows[f"K{n:05d}"] = old if old and not changed else f"{self.version:04d}-m{n % groups}"
+                old = self.exported.get(key, {}).get(name)
+                if self.random.random() >= self.blanks:
+                    row[name] = old if old and not changed else f"{self.version:04d}-{name}{n % groups}"
+            if row and self.random.random() < self.present:
+                rows[key] = row
         self.last = rows
-        self.exported |= rows
-        for key, value in rows.items():
-            self.asked.setdefault(key, set()).add(value)
+        merge(self.exported, rows)
+        for key, row in rows.items():
+            for name, value in row.items():
+                self.asked[name].setdefault(key, set()).add(value)
         return rows
 
     def run(self):
@@ -192,15 +207,16 @@ class Schedule:
         self.clock.now_s += 60.0
         self.api.advance(self.clock.now_s)
         check_server(self.api.world, let_go_tasks(self.database))
-        check_reach(applied_ever(self.api.world, self.key), self.asked)
+        for name, asked in self.asked.items():
+            check_reach(applied_ever(self.api.world, self.key, name), asked)
         check_nothing_lost(self.database, self.held(), self.rows, let_go_keys(self.database))
         check_history(self.database, self.api.sent)
 
     def held(self):
-        """What the server holds for every key value: one entry per code."""
+        """What the server holds for every key value: the fields of each of its codes."""
         held = {}
         for code in self.api.world.codes:
-            held.setdefault(code.fields[self.key], set()).add(code.fields.get("m"))
+            held.setdefault(code.fields[self.key], []).append(code.fields)
         return held
 
     def one_run(self, rows, *, resume=False):
@@ -280,8 +296,9 @@ class Schedule:
     def store(self, ledger, run, rows):
         gatherer = Gatherer(self.fields)
         keys = pa.array(list(rows), pa.string())
-        cells = pa.array(list(rows.values()), pa.string()).dictionary_encode()
-        columns = (cells, pa.array(["x"] * len(rows), pa.string()).dictionary_encode())[: len(self.fields)]
+        cells = {name: [row.get(name) for row in rows.values()] for name in ("m", "s")}
+        cells["gone"] = ["x"] * len(rows)
+        columns = tuple(pa.array(cells[name], pa.string()).dictionary_encode() for name in self.fields)
         gatherer.add(ValidChunk(0, len(rows), (keys,), columns, np.arange(2, 2 + len(rows), dtype=np.int64), ()))
         records = gatherer.records()
         plan = make_plan(
@@ -292,6 +309,6 @@ class Schedule:
             ledger.store_plan(run, plan, [source], at=utc_text(self.clock.wall_s()))
         except Crash as crash:
             if str(crash) == AFTER_COMMIT:
-                self.rows |= rows
+                merge(self.rows, rows)
             raise
-        self.rows |= rows
+        merge(self.rows, rows)

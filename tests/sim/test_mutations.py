@@ -55,8 +55,8 @@ def test_a_value_that_was_sent_and_is_not_in_the_history_is_found():
     schedule = Schedule(0)
     schedule.run()
     assert schedule.api.sent
-    schedule.api.sent.add(("K00000", "another value"))
-    with pytest.raises(ViolationError, match="K00000 was sent as another value"):
+    schedule.api.sent.add(("K00000", ("m", "another value")))
+    with pytest.raises(ViolationError, match=r"K00000 was sent as \('m', 'another value'\)"):
         check_history(schedule.database, schedule.api.sent)
 
 

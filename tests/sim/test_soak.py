@@ -98,8 +98,7 @@ def test_a_year_of_nights():
     assert last["objects"] - first["objects"] < world_bytes, "memory grows from night to night"
     assert last["files"] <= first["files"], "files stay open"
     check_server(year.api.world, let_go_tasks(year.database))
-    held = {c.fields["extended_id"]: {c.fields.get("m")} for c in year.api.world.codes}
-    check_nothing_lost(year.database, held, year.rows, let_go_keys(year.database))
+    check_nothing_lost(year.database, year.held(), year.rows, let_go_keys(year.database))
     check_history(year.database, year.api.sent)
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     print(f"{NIGHTS} nights, {year.outcome.runs} runs, {year.outcome.crashes} deaths; ledger {last['bytes']:,} bytes, "

@@ -159,13 +159,16 @@ class SimulatedApi:
 
 
 def values_of(upload):
-    """Yield the key values that an upload names, each with what it says of the field."""
+    """Yield the key values that an upload names, each with every field that it writes and its value."""
     if "items" in upload:
         for item in upload["items"]:
-            yield item[upload["data_key"]], item.get("m")
+            for word in item.items():
+                if word[0] != upload["data_key"]:
+                    yield item[upload["data_key"]], word
     else:  # of several columns, one varies at most
         for values in itertools.product(*upload["constraints"].values()):
-            yield KEY_SEPARATOR.join(values), upload["scm_data"].get("m")
+            for word in upload["scm_data"].items():
+                yield KEY_SEPARATOR.join(values), word
 
 
 class SimulatedTransport:

@@ -1,0 +1,71 @@
+"""Ledgers of schema 0005 in use become mirrors: what they could not know is uncertain, and nothing else is.
+
+``ledger_0005.sql`` was written by the version before (its sandbox, its commands), cut in the middle of a night: job *a*
+(extended_id) confirmed DE for K0 to K5, saw ``colour`` discarded and K7 match nothing, had a failed task for K1 and K2,
+and has K5 in doubt; job *b* (the same key) confirmed IT for K3 and DE for K4, and has K5 and K6 planned; job *c* (lot,
+box: in that order) has three values submitted.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from syncer.ledger.ledger import Ledger, upgrade_ledger
+from syncer.ledger.schema import SCHEMA_REVISION
+from syncer.lifecycle.batch import State
+from syncer.mirror.picture import ABSENT, Picture
+from syncer.runs.intake import plan_waiting
+
+AT = "2026-11-20T05:00:00.000Z"
+OLD = Path(__file__).with_name("ledger_0005.sql")
+
+
+@pytest.fixture
+def upgraded(tmp_path):
+    url = f"sqlite:///{tmp_path}/l.db"
+    with closing(sqlite3.connect(tmp_path / "l.db")) as database:
+        database.executescript(OLD.read_text(encoding="utf-8"))
+    done = upgrade_ledger(url, at=AT)
+    assert (done.before, done.after) == ("0005", SCHEMA_REVISION)
+    with Ledger.open_to_write(url, at=AT) as ledger:
+        yield ledger
+
+
+def test_what_was_believed_is_known_where_it_can_be_and_uncertain_elsewhere(upgraded):
+    assert upgraded.problems() == []
+    both = ("market", "shipment")
+    with upgraded.knowledge(upgraded.job("a", ["extended_id"]).space_id) as knowledge:
+        found = knowledge.view([f"K{n}" for n in range(8)])
+    assert found == {
+        "K0": Picture('{"market":"DE"}', ("colour",)),  # the whole row of the second file was what counted
+        "K1": Picture(uncertain=both),  # its task failed
+        "K2": Picture(uncertain=both),
+        "K3": Picture('{"shipment":"S1"}', ("market",)),  # two jobs believed different things
+        "K4": Picture('{"market":"DE","shipment":"S1"}'),
+        "K5": Picture(uncertain=both),  # its answer was lost
+        "K7": ABSENT,
+    }
+
+
+def test_composite_keys_are_joined_in_the_order_of_their_columns_names(upgraded):
+    job = upgraded.job("c", ["lot", "box"])
+    assert job.key == ("box", "lot")
+    batches = upgraded.batches(states=[State.SUBMITTED])
+    assert {item.key for batch in batches for item in upgraded.items(batch)} == {"B0\x1fA", "B1\x1fA", "B2\x1fA"}
+    assert {batch.varying for batch in batches if batch.size > 1} == {0}
+    with upgraded.transaction() as connection, pytest.raises(Exception, match="append-only"):
+        connection.exec_driver_sql("UPDATE items SET line = 1")
+
+
+def test_what_two_jobs_of_a_space_had_planned_waits_for_a_plan_that_merges_it(upgraded):
+    assert upgraded.batches(states=[State.PLANNED]) == []
+    assert upgraded.waiting() == 2
+    plan_waiting(upgraded, at=AT)
+    (batch,) = upgraded.batches(states=[State.PLANNED])
+    assert [(item.key, item.data) for item in upgraded.items(batch)] == [("K6", '{"market":"PL"}')]
+    assert upgraded.waiting() == 1  # K5, whose older call is in doubt
+    assert upgraded.problems() == []
