@@ -26,8 +26,9 @@ JOIN items c ON c.key = i.key AND c.batch_id = m.batch_id
 WHERE i.id BETWEEN ?2 AND ?3
 """
 _WISH = """
-INSERT INTO batches (run_id, job_id, space_id, kind, state, campaign, unique_key, varying, first_item_id, size, changed_at)
-VALUES (?, ?, ?, 'wish', ?, ?, ?, 0, ?, ?, ?) RETURNING id
+INSERT INTO batches (run_id, job_id, space_id, kind, varying, state, campaign, unique_key, first_item_id, size,
+                     changed_at)
+VALUES (?, ?, ?, 'wish', 0, ?, ?, ?, ?, ?, ?) RETURNING id
 """
 
 

@@ -153,7 +153,7 @@ class Bench:
     def size(self) -> None:
         told = json.loads(self.run(STEPS, "bytes_per_code").out)
         codes, tables = told["codes"], told["tables"]
-        parts = {name: tables[name] / codes for name in ("current", "items", "items_key")}
+        parts = {name: tables[name] / codes for name in ("mirror", "items", "items_key")}
         shown = ", ".join(f"{name} {size:.1f}" for name, size in parts.items())
         print(f"- ledger: {sum(parts.values()):.0f} bytes a code (to reach: 130): {shown}")
         print(f"- the whole file: {told['file'] / codes:.0f} bytes a code, with payloads, batches, attempts, events")

@@ -82,7 +82,7 @@ def bytes_per_code() -> None:
     ledger = Ledger.open_to_read(URL)
     assert ledger is not None
     with ledger, ledger.transaction() as connection:
-        codes = connection.exec_driver_sql("SELECT count(*) FROM current").scalar_one()
+        codes = connection.exec_driver_sql("SELECT count(*) FROM mirror").scalar_one()
         rows = connection.exec_driver_sql("SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC").all()
         print(json.dumps({"codes": codes, "file": ledger.path.stat().st_size, "tables": dict(map(tuple, rows))}))
 

@@ -94,7 +94,7 @@ def test_an_export_ends_with_what_was_there_when_it_began(done, monkeypatch):
         entries = reader.export(since=None, run_id=None)
         first = next(entries)
         done.write("c.csv", ("extended_id", "lot"), [(key, "N") for key in KEYS])
-        assert done.sync("c.csv").code == 0
+        assert done.sync("c.csv", "--approve").code == 0
         assert len([first, *entries]) == 150
 
 
@@ -144,7 +144,7 @@ def kill_inside_a_commit(here):
         ("check",),
         ("ledger", "check"),
         ("ledger", "backup", "copy.db"),
-        ("plan", "a.csv"),
+        ("plan", "a.csv", "--approve"),
     ],
     ids=" ".join,
 )

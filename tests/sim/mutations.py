@@ -15,12 +15,18 @@ from syncer.execute import send as send_module
 from syncer.execute import watch as watch_module
 from syncer.execute.doubt import Doubt
 from syncer.execute.reconcile import ALL_APPLIED
+from syncer.ledger import mirror as mirror_module
+from syncer.ledger import plans as plans_module
 from syncer.ledger import schema as t
 from syncer.ledger import transitions as transitions_module
 from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.mirror import MirrorStep
 from syncer.ledger.writer import Writer
+from syncer.mirror.picture import delta
+from syncer.mirror.words import NOTHING, fields_of
+from syncer.plan import merging as merging_module
+from syncer.plan import states as states_module
 
 
 def send_before_commit(self, run_id, *, at, uptime):
@@ -30,6 +36,7 @@ def send_before_commit(self, run_id, *, at, uptime):
     return 0
 
 
+_apply = mirror_module.apply
 _start = Writer.start
 
 
@@ -75,6 +82,43 @@ def set_without_comparing(columns):
     )
 
 
+def confident(connection, step, spans):
+    """What may have been processed, and did not end for certain, leaves what was known."""
+    if step is MirrorStep.CONFIRMED:
+        _apply(connection, step, spans)
+
+
+def take_for_done(connection, step, spans):
+    """What was sent is taken for what the server holds."""
+    _apply(connection, MirrorStep.CONFIRMED, spans)
+
+
+_step = Writer._step
+
+
+def doubt_leaves_alone(self, step, batch):
+    """Only the parts of a split batch make uncertain what they carry, not the batch itself."""
+    if not batch.split:
+        _step(self, step, batch)
+
+
+_task_failed = Writer.task_failed
+
+
+def forget_failures(self, batch, at, *, message):
+    """What failed is wanted no more."""
+    with self.together():
+        failed = _task_failed(self, batch, at, message=message)
+        self._connection.exec_driver_sql("UPDATE batches SET wanted = 0")
+        return failed
+
+
+def one_field_will_do(picture, wanted, moves):
+    """A row is unchanged when one of its fields is known and equal."""
+    missing = delta(picture, wanted, moves)
+    return missing if len(fields_of(missing)) == len(fields_of(wanted)) else NOTHING
+
+
 def forget_doubts(self, run_id, *, at, uptime):
     """Calls of a dead process are left as they are."""
     return 0
@@ -93,6 +137,13 @@ MUTATIONS = {
     "send newer data before a lost call is surely over": (schedule_module.Schedule, "quarantine", lambda *_: 0.0),
     "drop the compare-and-set": (transitions_module, "_compare_and_set", set_without_comparing),
     "leave the calls of a dead process": (Ledger, "doubt_interrupted", forget_doubts),
+    "go on knowing what may have been overwritten": (mirror_module, "apply", confident),
+    "make the delta against what was sent": (mirror_module, "apply", take_for_done),
+    "doubt the parts of a split batch alone": (Writer, "_step", doubt_leaves_alone),
+    "forget rows that were held": (plans_module, "_store_wishes", lambda *_: None),
+    "forget what failed": (Writer, "task_failed", forget_failures),
+    "send older words in place of newer ones": (merging_module, "laid_over", lambda older, newer: older),
+    "call a row unchanged for one field": (states_module, "delta", one_field_will_do),
 }
 
 
