@@ -79,6 +79,7 @@ class SyncRequest:
     approve: bool = False
     deadline_s: float | None = None
     results: Path | None = None
+    diff: bool = False
 
 
 Step = ProductsRequest | SyncStep | ScansRequest | UploadRequest

@@ -65,6 +65,23 @@ class CallSample:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """One change of a field that a plan makes. ``old`` is None where nothing is known of it.
+
+    ``uncertain``: something of ours may have changed it. ``example`` is one of the ``values`` keys, ``place`` its file
+    and line; empty for what an earlier run left wanted.
+    """
+
+    field: str
+    old: str | None
+    uncertain: bool
+    new: str
+    values: int
+    example: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class SyncResult:
     """The outcome of ``plan``, ``sync`` or ``resume``.
 
@@ -98,6 +115,7 @@ class SyncResult:
     unplanned: tuple[Run, ...] = ()
     fields: Mapping[str, int] = field(default_factory=dict)
     waiting: int = 0
+    differences: tuple[Difference, ...] | None = None
     target: Target | None = None
     ledger: LedgerIdentity | None = None
     error: SyncerError | None = None

@@ -45,8 +45,9 @@ def job_options(function: F) -> F:
     return function
 
 
-@command("plan", examples=("syncer plan night.csv", "syncer plan --job erp '/data/erp-*.csv'"))
+@command("plan", examples=("syncer plan night.csv --diff", "syncer plan --job erp '/data/erp-*.csv'"))
 @job_options
+@click.option("--diff", is_flag=True, help="Show what changes: old and new value per field, counted, with examples.")
 def plan_command(
     files: tuple[str, ...],
     job: str | None,
@@ -55,11 +56,12 @@ def plan_command(
     force: bool,
     approve: bool,
     results: Path | None,
+    diff: bool,
 ) -> None:
     """Say what sync would do: counts, rejected rows, calls, time. Sends and records nothing."""
     from syncer.commands import arrivals
 
-    request = SyncRequest(files, job, key or None, mode, force, approve, results=results)
+    request = SyncRequest(files, job, key or None, mode, force, approve, results=results, diff=diff)
     with environment_of() as environment:
         result = arrivals.plan(settings(), request, environment)
     _finish(result)

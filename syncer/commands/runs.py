@@ -28,7 +28,8 @@ from syncer.plan.units import UnitRule
 from syncer.process.clock import utc_text
 from syncer.products.check import ProductCheck, by_api, by_copy
 from syncer.request import SyncRequest
-from syncer.results import CallSample, Seconds, SyncResult
+from syncer.results import CallSample, Difference, Seconds, SyncResult
+from syncer.runs.differences import differences
 from syncer.runs.expect import Expectations
 from syncer.runs.inputs import open_inputs
 from syncer.runs.intake import Intake, is_unique, plan_files, plan_waiting, related, shared_field_notes
@@ -73,6 +74,7 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
             _with_plan(SyncResult("plan", notes=notes, ledger=identity), intake, sources, validator),
             target=Target(settings.api.base_url, identity.company if identity else None),
             samples=_samples(intake.plan),
+            differences=_differences(request, intake.plan, sources, ledger, known),
             minimum_send_s=len(intake.plan.batches) / settings.api.updates_per_second,
             seconds=Seconds(plan=took_s, total=took_s),
             error=intake.stop,
@@ -375,6 +377,13 @@ def _file_notes(sources: Sequence[Source], command: str) -> Iterator[str]:
         if command == "plan" and source.form_note:
             yield source.form_note
         yield from source.warnings
+
+
+def _differences(
+    request: SyncRequest, plan: Plan, sources: Sequence[Source], ledger: Ledger | None, known: Job | None
+) -> tuple[Difference, ...] | None:
+    names = [source.name for source in sources]
+    return differences(plan, names, ledger, known) if request.diff else None
 
 
 def _samples(plan: Plan, most: int = 2) -> tuple[CallSample, ...]:

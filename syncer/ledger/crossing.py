@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.pictures import intern, payload_texts, read_pictures
-from syncer.mirror.picture import EVERY_FIELD, Picture, uncertain_in
+from syncer.mirror.picture import EVERY_FIELD, Picture, stamped
 from syncer.mirror.words import fields_of, value_of
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _doubt(connection: Connection, space_id: int, keys: Iterable[str]) -> None:
     )
     rows = cursor.execute(statement, (space_id, json.dumps(sorted(keys), ensure_ascii=False))).fetchall()
     before = read_pictures(connection, {picture for _, picture in rows})
-    after = {number: uncertain_in(picture, [EVERY_FIELD]) for number, picture in before.items()}
+    after = {number: stamped(picture, [EVERY_FIELD]) for number, picture in before.items()}
     ids: dict[Picture, int] = intern(connection, list(after.values()))
     changes = ((ids[after[picture]], space_id, key) for key, picture in rows)
     cursor.executemany("UPDATE mirror SET picture = ? WHERE space_id = ? AND key = ?", changes)

@@ -19,7 +19,7 @@ from syncer.ledger.bulk import key_blocks, key_look_ups, raw_cursor, state_block
 from syncer.ledger.mirror import FieldStamp, stamps_of, under_stamps
 from syncer.ledger.pictures import moves_of, payload_texts, read_pictures
 from syncer.lifecycle.batch import OPEN, State
-from syncer.mirror.picture import UNHEARD_OF, Picture, doubted, uncertain_in
+from syncer.mirror.picture import UNHEARD_OF, Picture, doubted, stamped
 from syncer.mirror.words import NOTHING, fields_of, laid_over, only, value_of, without
 from syncer.model import Errand, KnownBlock, WantedBlock
 
@@ -108,20 +108,20 @@ class Knowledge:
     def _resolved(self, picture: Picture, later: int, place: int) -> Picture:
         """Return a picture under the youngest `later` stamps; a linked one tells what a value holds by its link."""
         for stamp in reversed(self._stamps[:later]):
-            picture = self._by_link(picture, stamp, place) if stamp.by else uncertain_in(picture, [stamp.field])
+            picture = self._by_link(picture, stamp, place) if stamp.by else stamped(picture, [stamp.field])
         return picture
 
     def _by_link(self, picture: Picture, stamp: FieldStamp, place: int) -> Picture:
         """Return a picture after a stamp whose link tells which value of the other space its code belongs to."""
         value = value_of(picture.known, stamp.by or "")
         if value is None:
-            return uncertain_in(picture, [stamp.field])
+            return stamped(picture, [stamp.field])
         found = self._in_space(stamp.through or 0, value)
         if found is None:
             return picture
         theirs, settled = found
         if stamp.field in theirs.uncertain:
-            return uncertain_in(picture, [stamp.field])
+            return stamped(picture, [stamp.field])
         word = only(theirs.known, [stamp.field])
         if settled <= place or word == NOTHING:
             return picture

@@ -68,6 +68,8 @@ def sync_document(result: SyncResult) -> dict[str, Any]:
         document["changes"] = [_changes_document(one) for one in result.changes]
     if result.command == "plan":
         document["minimum_send_s"] = result.minimum_send_s
+        if result.differences is not None:
+            document["differences"] = [asdict(one) for one in result.differences]
         document["samples"] = [asdict(sample) for sample in result.samples]
     else:
         document["runs"] = [run_document(run) for run in result.runs or (result.run,) if run is not None]

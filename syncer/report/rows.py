@@ -13,7 +13,7 @@ from syncer.report.console import cell
 from syncer.rows.faults import FaultKind, by_kind
 
 if TYPE_CHECKING:
-    from syncer.results import SyncResult
+    from syncer.results import Difference, SyncResult
     from syncer.rows.changes import FieldChanges
 
 SHOWN_REJECTIONS = 10
@@ -39,6 +39,16 @@ def changes_text(changes: Sequence[FieldChanges]) -> Table:
         for place, line in enumerate(lines or ["as it is"]):
             origin = one.origin or "(constant)"
             table.add_row(*((cell(one.field), cell(origin)) if place == 0 else ("", "")), cell(line))
+    return table
+
+
+def differences_text(differences: Sequence[Difference]) -> Table:
+    """Return what a plan changes: ``DE → FR: 12,000 values, for example K1 (night.csv:2)``; ``?``: it is uncertain."""
+    table = _table("field", "old → new", "values", "for example")
+    for one in differences:
+        old = "?" if one.uncertain else "(not known)" if one.old is None else _visible(one.old)
+        example = f"{one.example} ({one.place})" if one.place else one.example
+        table.add_row(cell(one.field), cell(f"{old} → {_visible(one.new)}"), f"{one.values:,}", cell(example))
     return table
 
 

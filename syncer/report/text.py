@@ -13,7 +13,7 @@ from rich.text import Text
 from syncer.lifecycle.batch import OPEN, Bucket
 from syncer.model import shown_key
 from syncer.report.console import cell
-from syncer.report.rows import changes_text, rejections_text
+from syncer.report.rows import changes_text, differences_text, rejections_text
 from syncer.safe.inert import inert, inert_lines
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def sync_text(result: SyncResult) -> RenderableType:
     parts: list[RenderableType] = [*map(sync_text, result.before), _headline(result), _numbers(result)]
     if result.samples:
         parts.append(_samples(result))
+    if result.differences is not None:
+        parts.append(differences_text(result.differences))
     if result.changes and result.command == "plan":
         parts.append(changes_text(result.changes))
     if result.rejections:

@@ -119,6 +119,13 @@ def test_a_night_sends_what_changed_and_no_more_of_a_row(night):
         planned = here.run("plan", "--json", "n2.csv").document
         assert (planned["rows"]["changed"], planned["requests"]["minimum_updates"]) == (400, 1)
         assert planned["fields"] == {"activation_status": 400}
+        assert here.run("plan", "--json", "--diff", "n2.csv").document["differences"] == [
+            {
+                "field": "activation_status", "old": "0", "uncertain": False, "new": "1", "values": 400,
+                "example": "K000000", "place": "n2.csv:2",
+            }
+        ]  # fmt: skip
+        assert "0 → 1" in here.run("plan", "--diff", "n2.csv").out
         done = here.sync("n2.csv")
         assert (done.code, done.document["requests"]["updates"]) == (0, 1), done
         assert {h["activation_status"] for h in here.server().values()} == {"1"}

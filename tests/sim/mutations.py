@@ -16,7 +16,6 @@ from syncer.execute import watch as watch_module
 from syncer.execute.doubt import Doubt
 from syncer.execute.reconcile import ALL_APPLIED
 from syncer.ledger import mirror as mirror_module
-from syncer.ledger import plans as plans_module
 from syncer.ledger import schema as t
 from syncer.ledger import transitions as transitions_module
 from syncer.ledger.knowledge import Knowledge
@@ -93,26 +92,6 @@ def take_for_done(connection, step, spans):
     _apply(connection, MirrorStep.CONFIRMED, spans)
 
 
-_step = Writer._step
-
-
-def doubt_leaves_alone(self, step, batch):
-    """Only the parts of a split batch make uncertain what they carry, not the batch itself."""
-    if not batch.split:
-        _step(self, step, batch)
-
-
-_task_failed = Writer.task_failed
-
-
-def forget_failures(self, batch, at, *, message):
-    """What failed is wanted no more."""
-    with self.together():
-        failed = _task_failed(self, batch, at, message=message)
-        self._connection.exec_driver_sql("UPDATE batches SET wanted = 0")
-        return failed
-
-
 def one_field_will_do(picture, wanted, moves):
     """A row is unchanged when one of its fields is known and equal."""
     missing = delta(picture, wanted, moves)
@@ -139,9 +118,6 @@ MUTATIONS = {
     "leave the calls of a dead process": (Ledger, "doubt_interrupted", forget_doubts),
     "go on knowing what may have been overwritten": (mirror_module, "apply", confident),
     "make the delta against what was sent": (mirror_module, "apply", take_for_done),
-    "doubt the parts of a split batch alone": (Writer, "_step", doubt_leaves_alone),
-    "forget rows that were held": (plans_module, "_store_wishes", lambda *_: None),
-    "forget what failed": (Writer, "task_failed", forget_failures),
     "send older words in place of newer ones": (merging_module, "laid_over", lambda older, newer: older),
     "call a row unchanged for one field": (states_module, "delta", one_field_will_do),
 }

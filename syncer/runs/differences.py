@@ -1,0 +1,66 @@
+"""What a plan changes, field by field: old → new, counted, each change with an example. Reads, never plans."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from syncer.model import shown_key
+from syncer.results import Difference
+
+if TYPE_CHECKING:
+    from syncer.ledger.ledger import Ledger
+    from syncer.ledger.values import Job
+    from syncer.mirror.picture import Picture
+    from syncer.model import Plan
+
+CHANGES_MAX = 20
+"""Changes of one field that are listed, the most frequent first; the counts have them all."""
+
+
+def differences(plan: Plan, names: Sequence[str], ledger: Ledger | None, job: Job | None) -> tuple[Difference, ...]:
+    """Return the changes of each field. ``names`` are the files' names; a value of an earlier file has no example line.
+
+    Worked out once per distinct pair of what is known and what is sent, never per value.
+    """
+    items = plan.items
+    if not len(items):
+        return ()
+    pairs = (items.before.astype(np.int64) << np.int64(32)) | items.payload
+    distinct, first, counts = np.unique(pairs, return_index=True, return_counts=True)
+    pictures = _pictures(ledger, job, {pair >> 32 for pair in distinct.tolist()})
+    found: dict[tuple[str, str | None, bool, str], list[int]] = {}
+    for pair, place, count in zip(distinct.tolist(), first.tolist(), counts.tolist(), strict=True):
+        picture = pictures.get(pair >> 32)
+        old = {} if picture is None else json.loads(picture.known)
+        uncertain = () if picture is None else picture.uncertain
+        for field, new in json.loads(plan.payloads[pair & 0xFFFFFFFF]).items():
+            change = (field, old.get(field), field in uncertain, new)
+            seen = found.setdefault(change, [0, place])
+            seen[0], seen[1] = seen[0] + count, min(seen[1], place)
+    return _listed(plan, names, found)
+
+
+def _pictures(ledger: Ledger | None, job: Job | None, numbers: set[int]) -> Mapping[int, Picture]:
+    if ledger is None or job is None:
+        return {}
+    with ledger.knowledge(job.space_id) as knowledge:
+        return knowledge.pictures(numbers)
+
+
+def _listed(
+    plan: Plan, names: Sequence[str], found: Mapping[tuple[str, str | None, bool, str], Sequence[int]]
+) -> tuple[Difference, ...]:
+    listed: list[Difference] = []
+    for field in sorted({field for field, *_ in found}):
+        of_field = [(count, place, change) for change, (count, place) in found.items() if change[0] == field]
+        of_field.sort(key=lambda one: (-one[0], one[1]))
+        for count, place, (_, old, uncertain, new) in of_field[:CHANGES_MAX]:
+            (key,) = plan.items.keys(place, place + 1)
+            source = int(plan.items.source[place])
+            where = f"{names[source]}:{plan.items.line[place]}" if source >= 0 else ""
+            listed.append(Difference(field, old, uncertain, new, count, shown_key(key), where))
+    return tuple(listed)
