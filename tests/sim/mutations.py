@@ -105,7 +105,7 @@ def forget_doubts(self, run_id, *, at, uptime):
 
 MUTATIONS = {
     "send before commit": (Ledger, "doubt_interrupted", send_before_commit),
-    "no settle wait": (Doubt, "saw_absence", lambda self, looked_s, now_s, settle_s: True),
+    "no settle wait": (Doubt, "saw_absence", lambda *_: True),
     "advance the state on sending": (Writer, "start", advance_on_send),
     "repeat a POST in the transport": (SimulatedTransport, "call", repeat_posts),
     "take a lost answer for not processed": (client_module, "classify", hopeful),

@@ -14,7 +14,7 @@ TESTING = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding
 SCHEDULES_MAX = 2000
 FOUND_BY = {
     "send before commit": 3,
-    "no settle wait": 38,
+    "no settle wait": 9,
     "advance the state on sending": 75,
     "repeat a POST in the transport": 0,
     "take a lost answer for not processed": 0,

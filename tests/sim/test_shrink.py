@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("bug", "seed"),
     [
-        ("no settle wait", 38),
+        ("no settle wait", 71),
         ("repeat a POST in the transport", 0),
         ("take a lost answer for not processed", 0),
     ],
