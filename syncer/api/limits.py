@@ -26,7 +26,6 @@ import itertools
 import math
 from collections import deque
 
-WINDOW_S = 1.0
 MARGIN_MIN_S = 0.015
 """How much later than a call's start its arrival may always be without harm: costs 1.5 %."""
 MARGIN_FIRST_S = 0.12
@@ -43,8 +42,8 @@ CAUTION_STEP, CAUTION_MAX = 1.2, 1.5
 """What a refusal makes of the caution, at least 1; and its bound."""
 PROBE_FIRST_S, PROBE_MAX_S = 6.0, 60.0
 """How long a share is kept before a greater one is tried; after each vain try twice as long, up to the second."""
-PROBE_WINDOWS = 3.0
-"""A refusal within so many windows after a try means that it was vain."""
+PROBE_VAIN_S = 3.0
+"""A refusal so soon after a try means that it was vain."""
 CLOSENESS = 10
 """Calls of a window start this many times closer together than even spacing would have them."""
 MINUTE_S = 60.1
@@ -110,7 +109,7 @@ class _Share:
         """Give up one place for a refused call; of the ``first`` of several refusals at once, at most half of all."""
         if first:
             self._floor = max(1, self.calls // 2)
-            vain = last_start_s - self._tried_s < PROBE_WINDOWS * WINDOW_S
+            vain = last_start_s - self._tried_s < PROBE_VAIN_S
             self._probe_s = min(PROBE_MAX_S, self._probe_s * 2) if vain else PROBE_FIRST_S
         self.calls = max(self._floor, self.calls - self._step)
         self._kept_since_s = until_s
@@ -121,7 +120,8 @@ class UpdateLimiter:
 
     def __init__(self, per_second: float) -> None:
         places = max(1, int(per_second))
-        self._window_s = places / per_second * WINDOW_S
+        self._places = places
+        self._window_s = places / per_second
         self._gap_s = self._window_s / places / CLOSENESS
         self._margin = _Margin(places)
         self._share = _Share(places)
@@ -177,7 +177,7 @@ class UpdateLimiter:
 
     def preload(self, started_s: list[float]) -> None:
         """Count calls that an earlier process started within the last second or so."""
-        for at_s in sorted(started_s)[-(self._latest.maxlen or 1) :]:
+        for at_s in sorted(started_s)[-self._places :]:
             self.started(at_s)
 
 

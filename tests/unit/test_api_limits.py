@@ -11,10 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncer.api.limits import (
+    CAUTION_KEPT,
+    CAUTION_STEP,
     MARGIN_FIRST_S,
     MARGIN_MAX_S,
     MARGIN_MIN_S,
     MARGIN_SPREADS,
+    PAIRS_MAX,
     PAIRS_MIN,
     PROBE_FIRST_S,
     ReadLimiter,
@@ -175,6 +178,61 @@ def test_a_refusal_widens_a_learned_margin_and_calm_narrows_it_slowly():
     assert margins[1700] - MARGIN_MIN_S == pytest.approx((margins[300] - MARGIN_MIN_S) / 2, rel=0.05)
     limiter.throttled(3000.0)
     assert limiter.margin_s > margins[100]
+
+
+def learn(limiter, differences_s, *, first=0):
+    """Let a limiter of one call a second learn from these differences between one answer's time and the next one's."""
+    took_s = 1.0
+    for number, difference_s in enumerate([0.0, *differences_s], first):
+        took_s += difference_s if number % 2 else -difference_s
+        limiter.answered(limiter.started(number), arrived_by_s=number, took_s=took_s)
+
+
+def test_what_was_learned_long_ago_is_forgotten():
+    limiter = UpdateLimiter(1)
+    learn(limiter, [0.0] * PAIRS_MAX)
+    learn(limiter, [0.05] * PAIRS_MAX, first=PAIRS_MAX + 1)
+    assert limiter.margin_s > 0.075  # with the older ones only half of the pairs would differ
+
+
+def test_a_quarter_of_the_pairs_is_not_overlooked():
+    limiter = UpdateLimiter(1)
+    learn(limiter, [0.0, 0.0, 0.0, 0.03] * 6)
+    assert limiter.margin_s == pytest.approx(MARGIN_MIN_S + MARGIN_SPREADS * 0.03, rel=0.02)
+
+
+def test_the_bound_holds_before_the_caution_so_that_calm_narrows_the_widest_margin_too():
+    limiter = UpdateLimiter(1)
+    learn(limiter, [2.0] * 104)
+    assert limiter.margin_s == pytest.approx(
+        MARGIN_MIN_S + (MARGIN_MAX_S - MARGIN_MIN_S) * CAUTION_KEPT ** (104 - PAIRS_MIN + 1), rel=1e-3
+    )
+
+
+def test_a_refusal_widens_the_margin_by_a_fifth():
+    limiter = UpdateLimiter(1)
+    learn(limiter, [0.05] * 6)
+    before_s = limiter.margin_s - MARGIN_MIN_S
+    limiter.throttled(10.0)
+    assert (limiter.margin_s - MARGIN_MIN_S) / before_s == pytest.approx(CAUTION_STEP, rel=0.01)
+
+
+@pytest.mark.parametrize(("per_second", "shares"), [(205, [185, 165]), (5, [4, 3, 2, 2]), (1, [1, 1])])
+def test_a_refusal_gives_up_a_tenth_of_the_limit_and_never_a_part_of_a_call(per_second, shares):
+    limiter = UpdateLimiter(per_second)
+    limiter.started(1.0)
+    for share in shares:
+        limiter.throttled(2.0)
+        assert (limiter.share, type(limiter.share)) == (share, int)
+
+
+@pytest.mark.parametrize(("per_minute", "at_once"), [(60, 7), (100, 11), (3000, 11), (5, 1)])
+def test_so_many_reads_may_be_made_at_once(per_minute, at_once):
+    limiter, made = ReadLimiter(per_minute), 0
+    while limiter.next_s(100.0) < 100.0001:
+        limiter.started(100.0)
+        made += 1
+    assert made == at_once
 
 
 def test_each_refusal_gives_up_a_place_and_at_most_half_of_all_at_once():
