@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from syncer.arrow import texts
 from syncer.source.chunks import without
 from syncer.source.table import TableForm
 
@@ -31,7 +32,7 @@ class CellForm:
     def __init__(self, table: TableForm, keys: Collection[str]) -> None:
         self._table = table
         self._keys = frozenset(keys)
-        self._null = pa.array(table.null, pa.string())
+        self._null = texts(table.null).cast(pa.string())
 
     def formed(self, chunk: Chunk, strict: Collection[str]) -> Chunk:
         """Return a chunk with its cells formed; rows with ``="…"`` in a column that counts are rejected, undeclared."""

@@ -18,10 +18,10 @@ from syncer.arrow import texts
 from syncer.errors import SourceError
 from syncer.model import Chunk, Dialect, Rejection
 from syncer.safe.inert import brief
-from syncer.source.dialect import parser_of
+from syncer.source.dialect import QUOTE, parser_of
 from syncer.source.encodings import NOT_TEXT
 from syncer.source.rows import EVIDENCE, WIDTH, Row, RowParser
-from syncer.source.table import MARK, Fate, Marks, TableForm, refuse_repeated, total
+from syncer.source.table import MARK, UNDECLARED, Fate, Marks, TableForm, refuse_repeated, total
 
 if TYPE_CHECKING:
     from syncer.source.fixed import FixedParser
@@ -56,7 +56,6 @@ class TextReader:
         self._marks = Marks(source.table)
         edge = source.dialect.delimiter
         self._repeated = edge.join(self._header_cells).encode()
-        self._empty = (edge * (self._width - 1)).encode()
         self._special = _special_lines(source.table, edge)
 
     def parser(self, line: int) -> RowParser | FixedParser:
@@ -89,7 +88,7 @@ class TextReader:
                 cut = text.rfind(b"\n", 0, cut - 1) + 1
             plain = text[:cut]
             if not self._is_special(plain, lines - left):
-                chunk = self._formed(
+                chunk = self._formed_plain(
                     Chunk(
                         self._source.position,
                         self._read_plain(plain),
@@ -104,7 +103,7 @@ class TextReader:
 
     def _is_special(self, plain: bytes, lines: int) -> bool:
         """Tell whether a plain block needs the strict parser: it may hold what is no row, or a cell without a name."""
-        if self._repeated in plain or _has_line(plain, self._empty):
+        if self._repeated in plain:
             return True
         if self._special is not None and self._special.search(plain):
             return True
@@ -115,6 +114,11 @@ class TextReader:
 
     def _formed(self, chunk: Chunk) -> Chunk:
         return self._source.cells.formed(chunk, self._strict)
+
+    def _formed_plain(self, chunk: Chunk) -> Chunk:
+        """Form the cells of a plain block: without a quote in it no cell can be one that is looked for unasked."""
+        declared = self._source.table != UNDECLARED or self._source.dialect.quote != QUOTE
+        return self._formed(chunk) if declared else chunk
 
     def give_up(self, parser: RowParser | FixedParser, text: bytes) -> tuple[Chunk | None, bytes]:
         """Read on where a row is longer than any row may be: its first line is rejected."""
@@ -204,15 +208,6 @@ class TextReader:
         return None
 
 
-def _has_line(plain: bytes, line: bytes) -> bool:
-    """Tell whether one line of a text is just this."""
-    return (
-        b"\n" + line + b"\n" in plain
-        or b"\n" + line + b"\r\n" in plain
-        or plain.startswith((line + b"\n", line + b"\r\n"))
-    )
-
-
 def _special_lines(table: TableForm, delimiter: str) -> re.Pattern[bytes] | None:
     """Return what lines begin with that may be no rows, as the job declares them; None: it declares none."""
     begins = [text.partition("*")[0] for text in (*table.end, *table.skip) if text]
@@ -225,7 +220,9 @@ def _special_lines(table: TableForm, delimiter: str) -> re.Pattern[bytes] | None
 
 def _plain_lines(text: bytes, dialect: Dialect, width: int) -> int:
     """Return the number of lines of a plain block; 0 when it is not plain."""
-    if not text or (dialect.quote and dialect.quote.encode() in text) or b"\0" in text or _NOT_TEXT in text:
+    if not text or (dialect.quote and dialect.quote.encode() in text) or b"\0" in text:
+        return 0
+    if not text.isascii() and _NOT_TEXT in text:
         return 0
     returns = text.count(b"\r") if b"\r" in text else 0
     if returns and (returns != text.count(b"\r\n") or returns != text.count(b"\n")):
@@ -238,6 +235,8 @@ def _plain_lines(text: bytes, dialect: Dialect, width: int) -> int:
     ends = np.flatnonzero(data == ord("\n"))
     separators = np.flatnonzero(data == ord(dialect.delimiter))
     if len(separators) != len(ends) * (width - 1):
+        return 0
+    if (np.diff(ends, prepend=-1) == width + bool(returns)).any():  # a line of separators alone is no row
         return 0
     counts = np.searchsorted(separators, ends)
     return len(ends) if (counts == np.arange(1, len(ends) + 1) * (width - 1)).all() else 0
