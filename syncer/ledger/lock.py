@@ -103,14 +103,18 @@ class LedgerLock:
     def set_stamp(self, stamp: Stamp) -> None:
         """Write down, durably, where the ledger stands: call it only when the ledger says so already."""
         self.stamp, self.ledger_was_whole = stamp, True
-        self._write(whole=True)
-        os.fsync(self._descriptor)
+        self._write(whole=True, durably=True)
 
-    def _write(self, *, whole: bool) -> None:
+    def _write(self, *, whole: bool, durably: bool = False) -> None:
         place = {} if self.stamp is None else {"ledger": self.stamp.id, "position": self.stamp.position}
         text = json.dumps({**self._owner, "whole": whole, **place}).encode()
-        os.pwrite(self._descriptor, text.ljust(TEXT_BYTES), 0)
-        os.ftruncate(self._descriptor, TEXT_BYTES)
+        try:
+            os.pwrite(self._descriptor, text.ljust(TEXT_BYTES), 0)
+            os.ftruncate(self._descriptor, TEXT_BYTES)
+            if durably:
+                os.fsync(self._descriptor)
+        except OSError as error:
+            raise LedgerWriteError(f"the lock {self._path} cannot be written: {error.strerror}") from error
 
     def require_held(self) -> None:
         """Raise `LedgerBusyError` when the lock's file was removed or replaced: another run may hold a new one."""
