@@ -125,6 +125,7 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
                 )  # fmt: skip
                 if intake.stop is not None:
                     raise intake.stop
+                session.note_refused(intake.diff.refused_fields)
                 session.plan_s = clock.monotonic_s() - begun_s
                 session.confirm_target()  # before the plan is stored: another company's would wait to be sent
                 begun_s = clock.monotonic_s()
@@ -132,6 +133,13 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
                 session.plan_s += clock.monotonic_s() - begun_s
                 environment.on_plan(intake.plan)
                 session.send()
+                if session.error is None and session.takes_again():  # a field is defined by now: its values go tonight
+                    more = _plan_files(
+                        settings, request, environment, sources, validator, ledger, run.job, mode, vet,
+                        expect.column(job.name),
+                    )  # fmt: skip
+                    ledger.store_plan(run, more.plan, more.infos, at=utc_text(clock.wall_s()))
+                    session.send()
         result = _with_plan(session.result(SyncResult("sync", notes=notes)), intake, sources, validator)
         written = None
         if intake is not None and intake.stop is not None:
@@ -324,6 +332,7 @@ def _plan_files(
         observe=environment.on_rows,
         vet=vet,
         disjoint=disjoint_jobs(settings.jobs, job.name),
+        campaign_fields=job.known_fields or (),
         declared=declared,
         units=[UnitRule(field, rule.codes, rule.same) for field, rule in job.units.items()],
     )

@@ -17,7 +17,7 @@ from syncer.api.classify import Verdict
 from syncer.api.health import Health
 from syncer.api.reading import RequestCounts
 from syncer.errors import AccessError, SyncerError, UnreachableError
-from syncer.execute.reconcile import FieldEvidence, Reach
+from syncer.execute.reconcile import Reach
 from syncer.execute.sizes import Sizes
 from syncer.process.clock import Clock, utc_text
 
@@ -90,7 +90,10 @@ class Context:
     expect: Callable[[str, Sequence[str]], Mapping[str, int]] = lambda job, keys: {}
     """Gives, per key value of a job, how many codes it is declared to select."""
     sizes: Sizes = field(default_factory=Sizes)
-    evidence: FieldEvidence = field(default_factory=FieldEvidence)
+    refused_fields: set[str] = field(default_factory=set)
+    """Fields that the API did not take in this run, or that rows name and it did not take when it was last asked."""
+    taken_again: set[str] = field(default_factory=set)
+    """Fields that were refused before, and that a value took in this run: all values want them again."""
     counts: RequestCounts = field(default_factory=RequestCounts)
     tally: Tally = field(default_factory=Tally)
     stop: SyncerError | None = None
@@ -105,6 +108,10 @@ class Context:
     def __post_init__(self) -> None:
         self.health = Health(self.settings.give_up_after_s)
         self.reads_health = Health(self.settings.give_up_after_s)
+
+    def not_taken(self, campaign: int | None) -> frozenset[str]:
+        """Return the fields that this campaign was asked about, and was never seen to take."""
+        return frozenset(name for name, taken in self.ledger.proofs(campaign).items() if not taken)
 
     def now_s(self) -> float:
         """Return the monotonic time."""

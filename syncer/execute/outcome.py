@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from syncer.errors import GuardError
 from syncer.execute.context import Context
 from syncer.execute.pieces import of_places
-from syncer.execute.reconcile import Finding, Judgement, halves
+from syncer.execute.reconcile import Finding, Judgement, Shown, halves
 from syncer.ledger.writer import Piece
+from syncer.mirror.words import fields_of
 from syncer.model import UNIQUE_KEYS, Kind
 
 if TYPE_CHECKING:
@@ -29,17 +30,59 @@ class Outcomes:
         self._on_pieces = on_pieces
 
     def settle(
-        self, loaded: LoadedBatch, codes_affected: int | None, judgement: Judgement, *, attempt_id: int | None = None
+        self,
+        loaded: LoadedBatch,
+        codes_affected: int | None,
+        judgement: Judgement,
+        shown: Shown | None = None,
+        *,
+        attempt_id: int | None = None,
     ) -> None:
         """Record a judgement; what is unclear is split into batches that the queue will send.
 
         ``codes_affected`` None: the API did not say; only the names, or smaller questions, can tell then.
+        ``shown`` is what a sync answer showed of fields; None: it, or the task, showed nothing.
         """
+        with self._context.writer.together():
+            refused = self._note_fields(loaded, shown)
+            self._settle(loaded, codes_affected, judgement, attempt_id, refused)
+
+    def _note_fields(self, loaded: LoadedBatch, shown: Shown | None) -> dict[int, frozenset[str]]:
+        """Record which fields were taken; return those that were not, by item.
+
+        Of a call that was made again the names prove less: a server may name what has changed alone. Of a task only
+        the count is told: what its campaign was never seen to take counts as not taken.
+        """
+        context, batch = self._context, loaded.batch
+        if shown is None:
+            unproven = context.not_taken(batch.campaign)
+            missing = (
+                {item.id: unproven.intersection(fields_of(item.data)) for item in loaded.items} if unproven else {}
+            )
+            refused = {item: fields for item, fields in missing.items() if fields}
+        else:
+            if shown.taken:
+                context.taken_again |= {*context.writer.saw_fields(batch, shown.taken, context.at())}
+            once = batch.attempts <= 1
+            refused = {item.id: shown.refused[item.key] for item in loaded.items if once and item.key in shown.refused}
+        context.refused_fields.update(*refused.values())
+        return refused
+
+    def _settle(
+        self,
+        loaded: LoadedBatch,
+        codes_affected: int | None,
+        judgement: Judgement,
+        attempt_id: int | None,
+        refused: dict[int, frozenset[str]],
+    ) -> None:
         context, batch = self._context, loaded.batch
         self._guard_reach(loaded, codes_affected or 0, learn=judgement.finding is Finding.ALL)
         match judgement.finding:
             case Finding.ALL:
-                context.writer.confirmed(batch, codes_affected or 0, context.at(), attempt_id=attempt_id)
+                context.writer.confirmed(
+                    batch, codes_affected or 0, context.at(), attempt_id=attempt_id, refused=refused
+                )
                 context.tally.confirmed += batch.size
             case Finding.SOME:
                 unmatched = [loaded.items[place].id for place in judgement.unmatched]
@@ -50,6 +93,7 @@ class Outcomes:
                     message=judgement.message,
                     unmatched=unmatched,
                     attempt_id=attempt_id,
+                    refused=refused,
                 )
                 context.tally.confirmed += batch.size - len(unmatched)
                 context.tally.unmatched += len(unmatched)

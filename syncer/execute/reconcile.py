@@ -9,9 +9,9 @@ that were taken), "Tasks" (``codes_affected``), "SCM upload, async" (a value of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -117,22 +117,29 @@ SPECIAL_FIELDS = frozenset({"product", "activation_status", "blacklist_reason"})
 
 
 @dataclass(frozen=True, slots=True)
-class FieldEvidence:
-    """Which SCM fields were sent to values that the API named, and which of those it ever took."""
+class Shown:
+    """What the names in one sync answer show of fields: which were taken by some value, and which by value were not."""
 
-    sent: frozenset[str] = frozenset()
-    taken: frozenset[str] = frozenset()
+    taken: Mapping[str, bool] = field(default_factory=dict)
+    refused: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
-    def with_answer(self, data: Mapping[str, AbstractSet[str]], named: Mapping[str, AbstractSet[str]]) -> FieldEvidence:
-        """Add one sync answer: ``data`` gives the fields sent per value, ``named`` the fields taken per value."""
-        sent = {field for key in named for field in data.get(key, ())}
-        taken = {field for fields in named.values() for field in fields}
-        return replace(self, sent=self.sent | sent, taken=self.taken | taken)
 
-    @property
-    def discarded(self) -> frozenset[str]:
-        """Fields that were sent and never came back: the campaign does not define them."""
-        return self.sent - self.taken - SPECIAL_FIELDS
+def shown_fields(sent: Mapping[str, Iterable[str]], named: Mapping[str, Iterable[str]]) -> Shown:
+    """Return what an answer shows: ``sent`` gives the fields sent per value, ``named`` the fields taken per value.
+
+    Special fields stand in no answer for certain; they count as taken.
+    """
+    taken: dict[str, bool] = {}
+    refused: dict[str, frozenset[str]] = {}
+    for key, fields in named.items():
+        asked = frozenset(sent.get(key, ())) - SPECIAL_FIELDS
+        missing = asked - frozenset(fields)
+        taken.update(dict.fromkeys(asked - missing, True))
+        for name in missing:
+            taken.setdefault(name, False)
+        if missing:
+            refused[key] = missing
+    return Shown(taken, refused)
 
 
 def halves(count: int) -> tuple[range, range]:

@@ -6,7 +6,6 @@ is committed before anything else is done with it.
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,10 +17,11 @@ from syncer.execute.blame import FORBIDDEN, Blame, blame
 from syncer.execute.context import NEVER_S, PREPARE_S, Context
 from syncer.execute.outcome import Outcomes, named_by_sync
 from syncer.execute.pieces import by_data, cut, of_places
-from syncer.execute.reconcile import Finding, halves, judge_named, suspects
+from syncer.execute.reconcile import Finding, Shown, halves, judge_named, shown_fields, suspects
 from syncer.execute.refusals import Refusals
 from syncer.ledger.writer import Piece
 from syncer.lifecycle.batch import State
+from syncer.mirror.words import fields_of
 from syncer.model import Kind
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Sender:
 
     def feed_plan(self) -> None:
         """From now on send what the ledger holds as planned for the jobs, too."""
-        self._feeding = True
+        self._feeding, self._fed = True, False
 
     def again(self, batch: Batch) -> None:
         """Queue a batch that is PLANNED and goes once more."""
@@ -171,12 +171,10 @@ class Sender:
             unique=unique,
             expected=expected,
         )
+        shown = Shown()
         if judgement.finding is not Finding.UNCLEAR:
-            self._context.evidence = self._context.evidence.with_answer(
-                {item.key: json.loads(item.data).keys() for item in loaded.items},
-                {key: frozenset(fields) for key, fields in named.items()},
-            )
-        self._outcomes.settle(loaded, answer.codes_affected, judgement, attempt_id=attempt_id)
+            shown = shown_fields({item.key: fields_of(item.data) for item in loaded.items}, named)
+        self._outcomes.settle(loaded, answer.codes_affected, judgement, shown, attempt_id=attempt_id)
 
     def _on_refusal(self, loaded: LoadedBatch, attempt_id: int, answer: AsyncAnswer | SyncAnswer) -> None:
         """Charge a refusal to whom it belongs: what is at fault is rejected, everything else goes on in other calls."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, insert, select, update
 
 from syncer.errors import LedgerError, LedgerUnfinishedError
-from syncer.ledger import audit, check, endings, identity, migrate, past_runs, plans, reads, seals, uploads
+from syncer.ledger import audit, check, endings, identity, migrate, past_runs, plans, proofs, reads, seals, uploads
 from syncer.ledger import schema as t
 from syncer.ledger.database import (
     create_file,
@@ -208,6 +208,11 @@ class Ledger:
         """
         with self.transaction() as connection:
             yield Knowledge(connection, space_id, reads.spaces_of(connection, disjoint) - {space_id})
+
+    def proofs(self, campaign: int | None) -> dict[str, bool]:
+        """Return the fields that a campaign was asked about, and whether it was ever seen to take them."""
+        with self.transaction() as connection:
+            return proofs.read(connection, campaign)
 
     def waiting(self, space_id: int | None = None) -> int:
         """Count the values of a code space (None: of all) that wait for a plan, since an older upload was open."""

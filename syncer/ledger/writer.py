@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, insert, select, text, update
 
-from syncer.ledger import mirror, seals
+from syncer.ledger import mirror, proofs, seals
 from syncer.ledger import schema as t
 from syncer.ledger.crossing import spread
 from syncer.ledger.mirror import MirrorStep, Span
@@ -25,7 +25,7 @@ from syncer.ledger.wishes import wish_what_is_known
 from syncer.lifecycle.batch import Bucket, Event, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -71,6 +71,7 @@ class Writer:
         self.account: str | None = None
         """Whose token makes the calls; None: not known yet."""
         self._steps: dict[MirrorStep, list[Span]] = {step: [] for step in MirrorStep}
+        self._refused: dict[int, dict[int, Collection[str]]] = {}
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -85,11 +86,14 @@ class Writer:
             return
         for spans in self._steps.values():
             spans.clear()
+        self._refused.clear()
         with self._connection.begin():
             yield
             for step, spans in self._steps.items():
                 if spans:
                     mirror.apply(self._connection, step, spans)
+            for space_id, by_item in self._refused.items():
+                proofs.refuse(self._connection, space_id, by_item)
             ended = [span for spans in self._steps.values() for span in spans]
             if ended and spread(self._connection, ended):
                 mirror.forget_steps(self._connection)
@@ -108,15 +112,36 @@ class Writer:
             self._end_attempt(attempt_id, "accepted", at)
             return self._change(batch, Event.ACCEPTED, at, attempt_id, f"task {task_id}", task_id=task_id)
 
-    def confirmed(self, batch: Batch, codes_affected: int, at: str, *, attempt_id: int | None = None) -> Batch:
-        """SENDING or SUBMITTED → CONFIRMED: every value was applied; from now on their fields are known."""
+    def confirmed(
+        self,
+        batch: Batch,
+        codes_affected: int,
+        at: str,
+        *,
+        attempt_id: int | None = None,
+        refused: Mapping[int, Collection[str]] | None = None,
+    ) -> Batch:
+        """SENDING or SUBMITTED → CONFIRMED: every value was applied; from now on their fields are known.
+
+        ``refused`` are fields that the API did not take, by item.
+        """
         with self.together():
             self._end_attempt(attempt_id, "applied", at)
             changed = self._change(
                 batch, Event.ALL_APPLIED, at, attempt_id, f"{codes_affected} codes", codes_affected=codes_affected
             )
-            self._step(MirrorStep.CONFIRMED, changed)
+            self._step(MirrorStep.CONFIRMED, changed, refused)
             return changed
+
+    def saw_fields(self, batch: Batch, seen: Mapping[str, bool], at: str) -> list[str]:
+        """Record which fields an answer showed to be taken; return those that were refused before, and are no more.
+
+        To be called before the batch is confirmed, so that all values want these fields again.
+        """
+        with self.together():
+            proofs.record(self._connection, batch.campaign, seen, at)
+            span = (batch.space_id, batch.first_item_id, batch.first_item_id + batch.size - 1)
+            return proofs.taken_again(self._connection, span, [field for field, taken in seen.items() if taken])
 
     def miscounted(
         self,
@@ -128,6 +153,7 @@ class Writer:
         unmatched: Sequence[int] = (),
         pieces: Sequence[Piece] = (),
         attempt_id: int | None = None,
+        refused: Mapping[int, Collection[str]] | None = None,
     ) -> tuple[Batch, list[Batch]]:
         """SENDING or SUBMITTED → MISMATCHED.
 
@@ -157,7 +183,7 @@ class Writer:
             elif batch.size == 1 and unmatched and codes_affected:
                 self._step(MirrorStep.DOUBTED, changed)  # it contradicts itself: something was changed all the same
             else:
-                self._step(MirrorStep.CONFIRMED, changed)
+                self._step(MirrorStep.CONFIRMED, changed, refused)
                 mirror.mark_absent(self._connection, changed.space_id, unmatched)
             return changed, self._split(changed, pieces, at)
 
@@ -313,8 +339,9 @@ class Writer:
                 },
             )
 
-    def _step(self, step: MirrorStep, batch: Batch) -> None:
+    def _step(self, step: MirrorStep, batch: Batch, refused: Mapping[int, Collection[str]] | None = None) -> None:
         """Let the end of a batch change what is known of its values, when the transaction ends."""
+        self._refused.setdefault(batch.space_id, {}).update(refused or {})
         self._steps[step].append((batch.space_id, batch.first_item_id, batch.first_item_id + batch.size - 1))
 
     def _payload_of(self, piece: Piece) -> int:

@@ -106,6 +106,25 @@ def doubted(before: Picture, sent: str, moves: Moves = may_move) -> Picture:
     return _uncertain_in(before, fields)
 
 
+def not_taken(before: Picture, fields: Iterable[str]) -> Picture:
+    """Return the picture after the server named the value and left some of the fields out that were sent."""
+    chosen = frozenset(fields)
+    uncertain = tuple(field for field in before.uncertain if field not in chosen)
+    refused = tuple(_sorted([*before.refused, *chosen]))
+    return replace(before, known=without(before.known, chosen), uncertain=uncertain, refused=refused)
+
+
+def asked_again(before: Picture, fields: Iterable[str]) -> Picture:
+    """Return the picture after a campaign was seen to take fields that it had refused: they count as never heard of."""
+    chosen = frozenset(fields)
+    return replace(before, refused=tuple(field for field in before.refused if field not in chosen))
+
+
+def refused_words(picture: Picture, wanted: str) -> list[str]:
+    """Return the fields of `wanted` that this value did not take when they were last sent."""
+    return [field for field in fields_of(wanted) if field in picture.refused] if picture.refused else []
+
+
 def stamped(before: Picture, fields: Iterable[str]) -> Picture:
     """Return the picture after what is known of some fields (`EVERY_FIELD`: of all) can no longer be relied on."""
     chosen, known = frozenset(fields), fields_of(before.known)

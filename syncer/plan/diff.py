@@ -102,6 +102,8 @@ class Diff:
         self.absent: list[pa.LargeStringArray] | None = None
         """The known keys that no row names, in blocks; None where they were not seen, or are too many."""
         self._absent_keys = 0
+        self.probes = np.zeros(0, np.int64)
+        """Keys whose whole rows are sent to ask whether fields are taken by now, one per field."""
 
     @property
     def groups(self) -> KeyGroups:
@@ -169,9 +171,22 @@ class Diff:
         self.rows.wanted = self.records.payload[self.groups.leaders]
         self.rows.origins = self._merger.lay_over(OlderWords.joined(self._older), self.rows.wanted)
         self.rows.judge(self._deltas, self._book)
+        self._choose_probes()
         if self.carried is not None:
             self.carried.origins = self._merger.lay_over(self.carried.older, self.carried.wanted)
             self.carried.judge(self._deltas, self._book)
+
+    def _choose_probes(self) -> None:
+        """Choose one key per field that was not taken: its whole row is sent, to ask whether it is taken by now."""
+        pairs = (self.rows.states.picture.astype(np.int64) << 32) | self.rows.wanted
+        free = ~self.rows.states.held & ~self._conflict
+        for pair in set(self._deltas.refused.values()):
+            self.probes = np.union1d(self.probes, np.flatnonzero((pairs == pair) & free)[:1])
+
+    @property
+    def refused_fields(self) -> tuple[str, ...]:
+        """Fields that rows name, and that the API did not take when they were last sent."""
+        return tuple(sorted(self._deltas.refused))
 
     def store_pictures(self, stored: Callable[[npt.NDArray[np.int32]], npt.NDArray[np.int32]]) -> None:
         """Go over to the numbers under which the ledger has the pictures, once nobody asks for their content."""

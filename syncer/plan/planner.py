@@ -17,6 +17,7 @@ from syncer.arrow import as_numpy, numbers
 from syncer.mirror.words import fields_of
 from syncer.model import KEY_SEPARATOR, Batches, Errand, Items, Mode, Origins, Plan, RowCounts
 from syncer.plan.batching import batch, batch_composite
+from syncer.plan.canary import canary
 from syncer.plan.diff import Carried, Diff, Side, Standing
 from syncer.plan.ordering import key_order
 from syncer.plan.states import SAME
@@ -27,6 +28,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from syncer.plan.payloads import Payloads
+
+
+ASKING = -1
+"""In place of what keeps values apart: they travel by sync calls, first of all, whose answers name the fields taken."""
+
+
+OWN_MOST = 1
+"""The greatest number that keeps apart values of the run's own errand: 0, or 1 for those that matched nothing."""
 
 
 class Send(StrEnum):
@@ -49,17 +58,27 @@ def make_plan(
     names: Sequence[str],
     own: Errand | None = None,
     send: Send = Send.CHANGES,
+    unproven: frozenset[str] = frozenset(),
 ) -> Plan:
     """Turn a settled comparison into a plan.
 
     ``names`` are the files' names, by position, for messages; ``own`` is the errand of the run that has the plan.
+    ``unproven`` are fields that the API was never seen to take: some values travel by a sync call, which names them.
     """
     verdicts = diff.verdicts()
     sides = _Sides(diff, verdicts, send, own)
     order = key_order(sides.items.texts, sides.items.rows)
     items = _reordered(sides.items, order)
     apart = sides.apart if order is None else sides.apart[order]
+    if mode is not Mode.SYNC and len(key) == 1 and len(diff.probes):
+        apart = np.where(np.isin(items.rows, diff.groups.leaders[diff.probes]) & (apart <= OWN_MOST), ASKING, apart)
     batches, errand_of, minimum = _batched(items, apart, len(key), mode)
+    if unproven and len(key) == 1:
+        asking = canary(items.payload, apart <= OWN_MOST, batches, diff.records.payloads.data, unproven)
+        if len(asking):
+            apart = apart.copy()
+            apart[asking] = ASKING
+            batches, errand_of, _ = _batched(items, apart, len(key), mode)
     conflicts = diff.conflicts(names)
     payloads = diff.records.payloads
     return Plan(
@@ -92,6 +111,10 @@ class _Sides:
         if send is Send.ALL:
             wanted |= verdicts == Standing.UNCHANGED
         sent = rows.send if send is Send.CHANGES else rows.wanted
+        if len(diff.probes):
+            wanted[diff.probes] = True
+            sent = sent.copy()
+            sent[diff.probes] = rows.wanted[diff.probes]
         records = diff.records
         self.texts = records.keys if carried is None else pa.concat_arrays([records.keys, carried.keys])
         self._records = records
@@ -162,15 +185,15 @@ def _batched(
     """Group items into calls; items that differ in `apart` travel apart. Returns each call's errand and the minimum."""
     whole = _calls(items, columns, mode)
     kinds = np.unique(apart)
-    if len(kinds) <= 1:
+    if len(kinds) <= 1 and ASKING not in kinds:
         errand = int(kinds[0]) // 2 if len(kinds) else 0
         return whole, np.full(len(whole), errand, np.int64), len(whole)
     parts, errands = [], []
     for kind in kinds.tolist():
         places = np.flatnonzero(apart == kind)
-        part = _calls(_reordered(items, places), columns, mode)
+        part = _calls(_reordered(items, places), columns, Mode.SYNC if kind == ASKING else mode)
         parts.append(Batches(places[part.order], part.sizes, part.is_async, part.payload, part.varying))
-        errands.append(np.full(len(part), kind // 2, np.int64))
+        errands.append(np.full(len(part), max(kind, 0) // 2, np.int64))
     joined = (np.concatenate([getattr(part, name) for part in parts]) for name in Batches.__slots__)
     return Batches(*joined), np.concatenate(errands), len(whole)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from syncer.mirror.picture import UNHEARD_OF, Moves, Picture, delta, may_move, overwrites
+from syncer.mirror.picture import UNHEARD_OF, Moves, Picture, delta, may_move, overwrites, refused_words
 from syncer.mirror.words import NOTHING
 from syncer.plan.keys import KeyGroups, group_keys
 
@@ -89,6 +89,8 @@ class Deltas:
         self._ledger_ids = ledger_ids.astype(np.int32)
         self._book = book
         self._found: dict[int, tuple[int, bool]] = {}
+        self.refused: dict[str, int] = {}
+        """The fields that are wanted and were not taken, each with one pair (picture, payload) as an example."""
 
     def of(self, pictures: Numbers, wanted: Numbers) -> tuple[Numbers, npt.NDArray[np.bool_]]:
         """Return per key the number of the payload to send (`SAME`: none), and whether it overwrites a known value."""
@@ -126,6 +128,8 @@ class Deltas:
             for pair in unseen:
                 picture, wanted = pictures[pair >> 32], payloads.data[pair & 0xFFFFFFFF]
                 text = delta(picture, wanted, self._book.moves)
+                for field in refused_words(picture, wanted):
+                    self.refused.setdefault(field, pair)
                 if text == NOTHING:
                     known[pair] = SAME, False
                 else:

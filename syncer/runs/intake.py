@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from syncer.errors import ConfigError, did_you_mean
 from syncer.guards.export import PAST_RUNS, ColumnWatch, Guards, Past, Tonight, check
 from syncer.mirror.picture import PRODUCT
-from syncer.model import UNIQUE_KEYS, Errand, Mode, Plan, SourceInfo
+from syncer.model import SPECIAL_FIELDS, UNIQUE_KEYS, Errand, Mode, Plan, SourceInfo
 from syncer.plan.diff import Diff
 from syncer.plan.planner import Send, make_plan
 from syncer.plan.records import Gatherer, Records, without_payloads
@@ -154,6 +154,7 @@ def plan_files(
     disjoint: Sequence[str] = (),
     declared: DeclaredColumn | None = None,
     units: Sequence[UnitRule] = (),
+    campaign_fields: Sequence[str] = (),
 ) -> Intake:
     """Read the files and plan what to send; `guards` look at both, and what they find is let through on `approve`."""
     named: set[str] | None = set() if vet is not None and PRODUCT in validator.fields else None
@@ -172,6 +173,7 @@ def plan_files(
         names=[source.name for source in sources],
         own=own,
         send=send,
+        unproven=unproven_fields(validator, ledger, own, campaign_fields),
     )
     infos = tuple(replace(source.info, varied=watch.varied()) for source in sources)
     tonight = Tonight(diff, plan, infos, watch)
@@ -195,6 +197,20 @@ def _unit_rules(units: Sequence[UnitRule], validator: Validator, sources: Sequen
     if all(source.info.is_correction for source in sources):
         return [replace(rule, codes=None) for rule in units]
     return units
+
+
+def unproven_fields(
+    validator: Validator, ledger: Ledger | None, own: Errand | None, campaign_fields: Sequence[str]
+) -> frozenset[str]:
+    """Return the fields that the campaign was never seen to take, and that nobody declares it to have.
+
+    Only where sync calls surely take the key: their answers name the fields. Special fields stand in no answer.
+    """
+    if len(validator.keys) > 1 or validator.keys[0] not in UNIQUE_KEYS:
+        return frozenset()
+    proven = {} if ledger is None else ledger.proofs(own.campaign if own is not None else None)
+    taken = {field for field, is_taken in proven.items() if is_taken}
+    return frozenset(validator.fields) - taken - SPECIAL_FIELDS - frozenset(campaign_fields)
 
 
 def _past(ledger: Ledger | None, job: Job | None, disjoint: Sequence[str]) -> Past | None:

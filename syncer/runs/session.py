@@ -7,7 +7,7 @@ run's end when the ledger still takes it; the result is read back from the ledge
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -114,6 +114,14 @@ class Session:
         self.error = self._engine.send(not_before_s=not_before_s)
         self._send_s = self._clock.monotonic_s() - begun_s
 
+    def note_refused(self, fields: Iterable[str]) -> None:
+        """Take note of fields that rows name, and that the API did not take when it was last asked."""
+        self._engine.context.refused_fields.update(fields)
+
+    def takes_again(self) -> bool:
+        """Tell whether a field that was refused before was taken in this run."""
+        return bool(self._engine.context.taken_again)
+
     def _is_anything_left(self) -> bool:
         states = [State.PLANNED, *sorted(OPEN)]
         return bool(self._ledger.batches(states=states, job_ids=self._engine.context.jobs, most=1))
@@ -184,7 +192,7 @@ class Session:
             sync_batches=kinds.get("sync", 0),
             async_batches=kinds.get("async", 0),
             requests=Requests(minimum_updates=run.minimum_updates),
-            discarded_fields=tuple(sorted({*run.discarded_fields, *context.evidence.discarded})),
+            discarded_fields=tuple(sorted({*run.discarded_fields, *context.refused_fields} - context.taken_again)),
             concerns=tuple(Concern(*concern) for concern in ledger.concerns(run.id)),
             waiting=ledger.waiting(run.job.space_id),
         )

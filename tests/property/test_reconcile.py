@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncer.execute.reconcile import FieldEvidence, Finding, Reach, halves, judge_count, judge_named, suspects
+from syncer.execute.reconcile import Finding, Reach, halves, judge_count, judge_named, shown_fields, suspects
 
 keys = st.lists(st.text(min_size=1, max_size=3), min_size=1, max_size=12, unique=True)
 reaches = st.builds(Reach, high=st.none() | st.floats(1, 60))
@@ -68,11 +68,10 @@ def test_values_named_by_the_apis_words_are_suspected():
     assert suspects(["K1", "K2", "K3"], '{"items": {"K2": "no such product"}}')[0] == (1,)
 
 
-def test_a_field_that_never_comes_back_is_discarded_but_special_ones_never_are():
-    evidence = FieldEvidence()
-    evidence = evidence.with_answer({"a": {"lot", "colour", "product"}, "b": {"size"}}, {"a": frozenset({"lot"})})
-    assert evidence.discarded == {"colour"}
-    assert evidence.with_answer({"a": {"colour"}}, {"a": frozenset({"colour"})}).discarded == frozenset()
+def test_a_field_is_refused_by_the_value_whose_name_comes_without_it_but_special_ones_never_are():
+    shown = shown_fields({"a": {"lot", "colour", "product"}, "b": {"lot"}, "c": {"size"}}, {"a": ["lot"], "b": []})
+    assert shown.refused == {"a": {"colour"}, "b": {"lot"}}
+    assert shown.taken == {"lot": True, "colour": False}  # of the value that is not named nothing is shown
 
 
 @given(reach=reaches, codes=st.integers(1, 1000), values=st.integers(1, 100))

@@ -279,11 +279,9 @@ class Schedule:
         values = ledger.bucket_counts(run.id)
         fine = error is None and not any(n for b, n in values.items() if b not in {Bucket.CONFIRMED, Bucket.SUPERSEDED})
         held = ledger.run(run.id).rows.get("held", 0)
-        self.discarded = bool(context.evidence.discarded)
+        self.discarded = bool(context.refused_fields)
         if self.discarded and not self.discards:
-            raise ViolationError(f"{sorted(context.evidence.discarded)} were taken, and called discarded")
-        if "gone" in context.evidence.sent and not self.discarded:
-            raise ViolationError("a field was discarded, and nobody said so")
+            raise ViolationError(f"{sorted(context.refused_fields)} were taken, and called discarded")
         code = 0 if fine and not held and not self.discarded else 3 if error is None else error.status
         context.writer.end_run(run.id, at, state="x", exit_code=code, error=None, discarded_fields=())
         check_run(ledger, run, thorough=self.calmed)

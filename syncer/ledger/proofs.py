@@ -1,0 +1,78 @@
+"""Which fields a campaign was seen to take, and what of that the mirror remembers value by value.
+
+Fields that a campaign does not define are discarded silently; only the names in a sync answer tell. A field that was
+not taken is *refused*: it is left out of deltas, and one real value asks again every night. Once such a value takes
+it, the campaign defines it now, and it is asked for everywhere again.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.pictures import intern, read_pictures
+from syncer.mirror.picture import asked_again, not_taken
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from sqlalchemy import Connection
+
+    from syncer.ledger.mirror import Span
+
+UNKNOWN_CAMPAIGN = 0
+_RECORD = """
+INSERT INTO proofs (campaign, field, taken, at) VALUES (?, ?, ?, ?)
+ON CONFLICT (campaign, field) DO UPDATE SET taken = max(taken, excluded.taken), at = excluded.at
+"""
+_HELD = """
+SELECT DISTINCT m.picture FROM items i CROSS JOIN mirror m ON m.space_id = ?1 AND m.key = i.key
+WHERE i.id BETWEEN ?2 AND ?3 AND m.picture < 0
+"""
+
+
+def read(connection: Connection, campaign: int | None) -> dict[str, bool]:
+    """Return the fields that a campaign was asked about, and whether it took them."""
+    statement = "SELECT field, taken FROM proofs WHERE campaign = ?"
+    rows = raw_cursor(connection).execute(statement, (campaign or UNKNOWN_CAMPAIGN,)).fetchall()
+    return {field: bool(taken) for field, taken in rows}
+
+
+def record(connection: Connection, campaign: int | None, seen: Mapping[str, bool], at: str) -> None:
+    """Record what an answer showed of fields; one that was ever taken is one that the campaign defines."""
+    rows = [(campaign or UNKNOWN_CAMPAIGN, field, taken, at) for field, taken in sorted(seen.items())]
+    raw_cursor(connection).executemany(_RECORD, rows)
+
+
+def taken_again(connection: Connection, span: Span, fields: Collection[str]) -> list[str]:
+    """Ask for fields everywhere again that a value of `span` refused before, and takes now; return them.
+
+    To be called before the confirmation of the values is applied.
+    """
+    cursor = raw_cursor(connection)
+    pictures = read_pictures(connection, {picture for (picture,) in cursor.execute(_HELD, span).fetchall()})
+    again = sorted({field for picture in pictures.values() for field in picture.refused if field in fields})
+    if again:
+        numbers = cursor.execute("SELECT -id FROM pictures WHERE refused <> '[]'").fetchall()
+        found = read_pictures(connection, {number for (number,) in numbers})
+        after = {number: asked_again(picture, again) for number, picture in found.items()}
+        ids = intern(connection, after.values())
+        changes = [(ids[after[number]], number) for number, picture in found.items() if after[number] != picture]
+        cursor.executemany("UPDATE mirror SET picture = ? WHERE picture = ?", changes)
+    return again
+
+
+def refuse(connection: Connection, space_id: int, by_item: Mapping[int, Collection[str]]) -> None:
+    """Record that some values did not take some fields, after what was confirmed of them was applied."""
+    cursor = raw_cursor(connection)
+    statement = (
+        "SELECT i.id, i.key, m.picture FROM json_each(?2) j CROSS JOIN items i ON i.id = j.value "
+        "CROSS JOIN mirror m ON m.space_id = ?1 AND m.key = i.key"
+    )
+    rows = cursor.execute(statement, (space_id, json.dumps(sorted(by_item)))).fetchall()
+    before = read_pictures(connection, {picture for *_, picture in rows})
+    after = {(item, key): not_taken(before[picture], by_item[item]) for item, key, picture in rows}
+    ids = intern(connection, after.values())
+    changes = ((ids[picture], space_id, key) for (_, key), picture in after.items())
+    cursor.executemany("UPDATE mirror SET picture = ? WHERE space_id = ? AND key = ?", changes)

@@ -1,0 +1,71 @@
+"""Fields that a campaign does not define are discarded silently (m12, m13, m14): found, told every night, asked again."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import codes, open_night
+
+HEADER = ["extended_id", "market", "pallet"]
+GUARDS_OFF = {"SYNCER_LIMITS__MAX_CHANGED_PERCENT": "0"}
+
+
+def rows(count, pallet="P1"):
+    return [[f"K{number:06d}", "DE", pallet] for number in range(count)]
+
+
+def held(here, field="pallet"):
+    return [code.get(field) for code in here.box.codes()]
+
+
+@pytest.mark.parametrize(("count", "mode"), [(3, "auto"), (150, "async")])
+def test_a_field_that_is_not_taken_is_told_every_night_and_sent_once_it_is_defined(tmp_path, count, mode):
+    with open_night(tmp_path, codes=codes(count), campaigns={1: frozenset({"market"})}) as here:
+        file = here.write("a.csv", HEADER, rows(count))
+        for night in range(3):
+            done = here.sync(file, "--mode", mode, **GUARDS_OFF)
+            assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])
+            # one real value asks again, every night; nothing else is sent
+            assert done.document["requests"]["updates"] <= (1 if night else 2)
+        assert set(held(here)) == {None}
+        here.box.world.campaigns[1] = frozenset({"market", "pallet"})
+        done = here.sync(file, "--mode", mode, **GUARDS_OFF)
+        assert (done.code, done.document["discarded_fields"]) == (0, [])
+        assert set(held(here)) == {"P1"}
+        done = here.sync(file, "--mode", mode, **GUARDS_OFF)
+        assert (done.code, done.document["requests"]["updates"], done.document["rows"]["unchanged"]) == (0, 0, count)
+
+
+def test_of_two_campaigns_in_one_call_only_the_codes_that_took_the_field_are_confirmed_for_it(tmp_path):
+    """m12: the answer names the fields taken per code."""
+    box = tuple({"extended_id": f"K{n:06d}", "campaign": str(1 + n % 2)} for n in range(6))
+    campaigns = {1: frozenset({"market", "pallet"}), 2: frozenset({"market"})}
+    with open_night(tmp_path, codes=box, campaigns=campaigns) as here:
+        file = here.write("a.csv", HEADER, rows(6))
+        done = here.sync(file)
+        assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])
+        assert held(here) == ["P1", None] * 3
+        again = here.sync(file)
+        assert (again.code, again.document["rows"]["unchanged"]) == (3, 6)
+        assert again.document["requests"]["updates"] == 1
+
+
+def test_a_job_without_the_column_is_well(tmp_path):
+    with open_night(tmp_path, codes=codes(3), campaigns={1: frozenset({"market"})}) as here:
+        assert here.sync(here.write("a.csv", HEADER, rows(3))).code == 3
+        done = here.sync(here.write("b.csv", HEADER[:2], [row[:2] for row in rows(3)]))
+        assert (done.code, done.document["discarded_fields"]) == (0, [])
+
+
+def test_special_fields_stand_in_no_answer_and_count_as_taken(tmp_path):
+    with open_night(tmp_path, codes=codes(3), campaigns={1: frozenset({"market"})}) as here:
+        file = here.write("a.csv", ["extended_id", "activation_status"], [[f"K{n:06d}", "1"] for n in range(3)])
+        assert here.sync(file, "--mode", "async").code == 0
+        assert here.sync(file, "--mode", "async").document["rows"]["unchanged"] == 3
+
+
+def test_a_first_load_by_async_calls_costs_one_call_more_and_the_next_none(tmp_path):
+    with open_night(tmp_path, codes=codes(1200)) as here:
+        first = here.sync(here.write("a.csv", HEADER, rows(1200)))
+        assert (first.code, first.document["requests"]["updates"]) == (0, 3)
+        second = here.sync(here.write("b.csv", HEADER, rows(1200, "P2")), **GUARDS_OFF)
+        assert (second.code, second.document["requests"]["updates"]) == (0, 2)
