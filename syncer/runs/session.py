@@ -222,6 +222,7 @@ def session(
 
     A `SyncerError` inside becomes the session's ``error``; anything else is recorded as far as possible and goes on.
     """
+    ledger.advance()
     engine, lanes = make_engine(
         connection, settings, ledger, run, clock,
         interrupt=interrupt, deadline_s=deadline_s, jobs=jobs, expect=expect, observe=observe,
@@ -229,7 +230,6 @@ def session(
     current = Session(ledger, run, engine, clock, target, started_s=started_s, others=others)
     target.share(engine.context.reads, engine.context.counts)
     try:
-        ledger.advance()
         yield current
     except SyncerError as error:
         current.error = error
