@@ -109,7 +109,6 @@ MUTATIONS = {
     "advance the state on sending": (Writer, "start", advance_on_send),
     "repeat a POST in the transport": (SimulatedTransport, "call", repeat_posts),
     "take a lost answer for not processed": (client_module, "classify", hopeful),
-    "do not hold values of open batches": (Knowledge, "open_keys", lambda self: iter(())),
     "forget what was never sent": (Knowledge, "wanted", lambda self: iter(())),
     "trust any count of a task": (watch_module, "judge_count", trusting),
     "trust any sync answer": (send_module, "judge_named", trusting),

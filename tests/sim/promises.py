@@ -73,11 +73,10 @@ def check_server(world, let_go=frozenset()):
         raise ViolationError("a batch has two tasks")
 
 
-def let_go_keys(database):
-    """Return the key values of the tasks that the ledger let go of."""
-    query = (
-        """SELECT i.key FROM items i JOIN batches b ON b.id = i.batch_id WHERE b.state IN ('abandoned', 'ended_late')"""
-    )
+def let_go_keys(database, *, seen_to_end=True):
+    """Return the key values of the tasks that the ledger let go of; without those that it has seen to end since."""
+    query = f"""SELECT i.key FROM items i JOIN batches b ON b.id = i.batch_id
+        WHERE b.state = 'abandoned' OR ({seen_to_end} AND b.state = 'ended_late')"""
     return {key for (key,) in database.execute(query)}
 
 

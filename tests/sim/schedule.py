@@ -239,7 +239,7 @@ class Schedule:
         finally:  # only now are the dead process's frames gone, with all that they held open
             if self.database.in_transaction:
                 self.database.rollback()
-        check_known(ledger, self.held(), let_go_keys(self.database))
+        check_known(ledger, self.held(), let_go_keys(self.database, seen_to_end=False))
         ledger.connection.close()
         self.outcome.digest = self.api.digest.hexdigest()
         self.outcome.trace.append(f"{self.clock.now_s:.3f} {f'died {died}' if died else f'exit {code}'}")

@@ -18,7 +18,6 @@ FOUND_BY = {
     "advance the state on sending": 75,
     "repeat a POST in the transport": 0,
     "take a lost answer for not processed": 0,
-    "do not hold values of open batches": 106,
     "forget what was never sent": 3,
     "trust any count of a task": 11,
     "trust any sync answer": 11,
