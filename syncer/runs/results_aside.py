@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -43,7 +44,8 @@ def set_aside(folder: Folder, names: Sequence[str], new_errors: BinaryIO | None,
     """
     moved = []
     for name in names:
-        if folder.stat(name) is None:
+        found = folder.stat(name)
+        if found is None or not stat.S_ISREG(found.st_mode):  # what is no plain file was not written here
             continue
         if new_errors is not None and (
             name != ERRORS or _is_input(folder, name, inputs) or _has_all(folder, new_errors)
@@ -77,7 +79,7 @@ def _is_input(folder: Folder, name: str, inputs: Sequence[str]) -> bool:
     found = folder.stat(name)
     for path in inputs:
         with suppress(OSError):
-            other = os.stat(path)
+            other = os.stat(path.encode("utf-8", "surrogateescape"))  # as the name was read, whatever the locale
             if found is not None and (found.st_ino, found.st_dev) == (other.st_ino, other.st_dev):
                 return True
     return False

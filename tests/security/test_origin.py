@@ -150,7 +150,7 @@ def test_nothing_planted_in_the_surroundings_changes_the_way(night, tmp_path_fac
         for netrc in ({}, {"NETRC": str(home / "other-netrc")}):
             here.write("a.csv", HEADER, [(f"K{n:06d}", f"{n}{bool(netrc)}") for n in range(250)])
             variables = {**proxies, **netrc, "NO_PROXY": "", "HOME": str(home), "SYNCER_API__TOKEN": CROOKED}
-            assert here.sync("a.csv", **variables).code == 0
+            assert here.sync("a.csv", "--approve", **variables).code == 0
         assert {logged.status_code for logged in here.box.requests} == {200}  # another Authorization would be refused
     assert stolen == []
 
