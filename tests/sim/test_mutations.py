@@ -16,7 +16,7 @@ FOUND_BY = {
     "send before commit": 3,
     "no settle wait": 9,
     "advance the state on sending": 75,
-    "repeat a POST in the transport": 0,
+    "repeat a POST in the transport": 5,
     "take a lost answer for not processed": 0,
     "forget what was never sent": 3,
     "trust any count of a task": 11,

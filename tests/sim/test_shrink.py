@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
     ("bug", "seed"),
     [
         ("no settle wait", 71),
-        ("repeat a POST in the transport", 0),
+        ("repeat a POST in the transport", 5),
         ("take a lost answer for not processed", 0),
     ],
 )
