@@ -285,6 +285,9 @@ def test_absence_counts_only_for_the_account_that_sent(tmp_path):
         assert (waiting["exit_code"], waiting["values"]["in_doubt"]) == (3, lost)
         assert box.world.tasks == {}
         place.extra["SYNCER_API__TASK_TIMEOUT_S"] = "0.001"
-        assert place.run("resume")["exit_code"] == 3
-        assert place.sync(night("DE"), approve=True)["values"]["confirmed"] == lost
+        let_go = place.run("resume")
+        assert let_go["exit_code"] == 3
+        # What was let go of is wanted still: the run that lets go may send it, else the next one does.
+        done = place.sync(night("DE"), approve=True)
+        assert let_go["values"]["confirmed"] + done["values"]["confirmed"] + done["rows"]["unchanged"] >= lost
         assert held_by(box) == night("DE")
