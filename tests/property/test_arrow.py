@@ -71,16 +71,17 @@ def test_the_state_comes_back_whole_and_in_order_whatever_the_keys_and_the_pages
     bulk.PAGE_ROWS, bulk.STATE_ROWS = page_rows, 3
     try:
         with Ledger.open_to_write(f"sqlite:///{folder}/l.db", at=AT) as ledger, ledger.transaction() as connection:
-            rows = [(job, key, payload_id, 1) for key, payload_id in state.items() for job in (1, 2)]
-            bulk.insert_rows(connection, "current", ("job_id", "key", "payload_id", "batch_id"), rows)
+            rows = [(space, key, picture, -picture) for key, picture in state.items() for space in (1, 2)]
+            bulk.insert_rows(connection, "mirror", ("space_id", "key", "picture", "batch_id"), rows)
             found = [
-                pair
-                for keys, ids in bulk.state_blocks(connection, 1)
-                for pair in zip(keys.to_pylist(), ids.tolist(), strict=True)
+                row
+                for keys, numbers in bulk.state_blocks(connection, 1, ("picture", "batch_id"))
+                for row in zip(keys.to_pylist(), *(column.tolist() for column in numbers), strict=True)
             ]
     finally:
         bulk.PAGE_ROWS, bulk.STATE_ROWS = original
-    assert found == sorted(state.items(), key=lambda pair: pair[0].encode())
+    in_order = sorted(state.items(), key=lambda pair: pair[0].encode())
+    assert found == [(key, picture, -picture) for key, picture in in_order]
 
 
 def test_a_csv_file_is_planned_without_pandas(tmp_path):
