@@ -9,8 +9,10 @@ twice, the second call raises and changes nothing.
 from __future__ import annotations
 
 import json
+import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, insert, select, text, update
@@ -18,6 +20,7 @@ from sqlalchemy import bindparam, func, insert, select, text, update
 from syncer.ledger import mirror, proofs, seals
 from syncer.ledger import schema as t
 from syncer.ledger.crossing import spread
+from syncer.ledger.database import ledger_error
 from syncer.ledger.mirror import MirrorStep, Span
 from syncer.ledger.reads import batch as read_batch
 from syncer.ledger.transitions import change_state
@@ -87,16 +90,20 @@ class Writer:
         for spans in self._steps.values():
             spans.clear()
         self._refused.clear()
-        with self._connection.begin():
-            yield
-            for step, spans in self._steps.items():
-                if spans:
-                    mirror.apply(self._connection, step, spans)
-            for space_id, by_item in self._refused.items():
-                proofs.refuse(self._connection, space_id, by_item)
-            ended = [span for spans in self._steps.values() for span in spans]
-            if ended and spread(self._connection, ended):
-                mirror.forget_steps(self._connection)
+        try:
+            with self._connection.begin():
+                yield
+                for step, spans in self._steps.items():
+                    if spans:
+                        mirror.apply(self._connection, step, spans)
+                for space_id, by_item in self._refused.items():
+                    proofs.refuse(self._connection, space_id, by_item)
+                ended = [span for spans in self._steps.values() for span in spans]
+                if ended and spread(self._connection, ended):
+                    mirror.forget_steps(self._connection)
+        except sqlite3.Error as error:  # of the driver's own cursors, which SQLAlchemy does not see
+            path = Path(str(self._connection.engine.url.database))
+            raise ledger_error(error, path) from error
 
     def start(self, batch: Batch, reference: str, at: str) -> tuple[Batch, int]:
         """PLANNED → SENDING: a call may be on its way from the moment this returns. Returns the attempt's id too."""

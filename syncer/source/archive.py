@@ -140,7 +140,7 @@ def _unzip(name: str, handle: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes
         with zipfile.ZipFile(handle) as archive, archive.open(_only_member(name, archive)) as member:
             while block := member.read(BLOCK_BYTES):
                 yield block
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error, OSError) as error:  # seeks before 0
         raise damaged(name, str(error)) from None
 
 

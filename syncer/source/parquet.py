@@ -7,6 +7,7 @@ of the file, whatever it claims to hold.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -94,6 +95,7 @@ class ParquetSource:
         }
         file = pyarrow.parquet.ParquetFile(self._file.handle, **options)
         self._refuse_bombs(file.metadata)
+        _try_columns(file.metadata, self._file.size_bytes)
         # A value that stands once in the file, for a million rows, is kept once in memory too.
         once = _dictionaries(file.metadata, file.schema_arrow)
         self._file.handle.seek(0)
@@ -185,11 +187,54 @@ class ParquetSource:
             )
 
 
+class _Unread(io.RawIOBase):
+    """A file of a size whose bytes nobody gets; ``asked`` tells whether somebody wanted some."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._place = 0
+        self.asked = False
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        return self._place
+
+    def read(self, size: int = -1) -> bytes:  # noqa: ARG002  as files are read
+        self.asked = True
+        raise OSError("only the description of the file is looked at")
+
+
+def _try_columns(metadata: Any, size: int) -> None:
+    """Have the description of every column read where Arrow raises what is wrong in it.
+
+    Asked for one by one, as `_dictionaries` does, a wrong description ends the process: Arrow lets no error out there.
+    Before its first read, buffering ahead looks at the descriptions of all columns of all row groups.
+    """
+    import pyarrow.parquet
+
+    unread = _Unread(size)
+    try:
+        file = pyarrow.parquet.ParquetFile(unread, metadata=metadata, pre_buffer=True)
+        next(file.iter_batches(use_threads=False), None)
+    except OSError:
+        if not unread.asked:
+            raise
+
+
 def _dictionaries(metadata: Any, schema: Any) -> list[str]:
     """Return the columns of text whose values stand in dictionaries, as far as those fit into memory."""
     sizes: dict[str, int] = {}
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for chunk in map(group.column, range(group.num_columns)):
+        for chunk in map(group.column, range(metadata.num_columns)):
             if chunk.has_dictionary_page:
                 sizes[chunk.path_in_schema] = max(chunk.total_uncompressed_size, sizes.get(chunk.path_in_schema, 0))
     return [

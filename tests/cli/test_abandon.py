@@ -9,7 +9,7 @@ HEADER = ("extended_id", "market")
 
 def test_an_open_batch_is_let_go_of_and_newer_data_for_its_rows_is_sent(night):
     with night(codes=codes(150), faults=({"kind": "task_stuck", "on": "async", "nth": 1},)) as here:
-        here.config('[jobs.default]\nexport = "changes"\n')
+        here.config('[jobs.default]\nexport = "changes"\nknown_fields = ["market"]\n')
         here.write("a.csv", HEADER, [(f"K{n:06d}", "DE") for n in range(150)])
         assert here.sync("a.csv", SYNCER_API__TASK_TIMEOUT_S="0.5").code == 3
         assert "syncer abandon 1" in here.run("status", "1").out

@@ -86,6 +86,7 @@ def test_3_some_rows_are_not_confirmed(night):
 
 def test_3_a_stuck_task_is_left_pending_and_let_go_of_by_the_next_run(night):
     with night(codes=codes(150), faults=({"kind": "task_stuck", "on": "async", "nth": 1},)) as here:
+        here.config('[jobs.default]\nknown_fields = ["intended_market"]\n')
         here.write("a.csv", HEADER, [(key, "DE") for key, _ in ROWS[:150]])
         done = here.sync("a.csv", SYNCER_API__TASK_TIMEOUT_S="0.5")
         assert (done.code, done.document["values"]["pending"]) == (3, 150)

@@ -148,6 +148,7 @@ def test_seed_004_a_sync_upload_may_time_out_and_is_sent_again():
 
 def test_seed_004_our_program_uploads_both_examples_each_by_its_method(night):
     with night(codes=CODES, campaigns=CAMPAIGN) as here:
+        here.config('[jobs.default]\nknown_fields = ["purchase_number", "intended_market"]\n')  # so that nothing asks
         items = SYNC_EXAMPLE["items"]
         here.write("sync.csv", list(items[0]), [list(item.values()) for item in items])
         rows = [[name, "test19102022"] for name in ASYNC_EXAMPLE["constraints"]["extended_id"]]

@@ -78,7 +78,7 @@ def test_a_run_that_was_never_planned_is_said_and_is_never_0(night):
 def test_what_an_earlier_run_planned_and_tonight_ends_is_told_tonight_with_its_line(night):
     """m20: two values of night 1 end unmatched while night 2 settles them."""
     with night(codes=codes(250), faults=({"kind": "task_stuck", "on": "async", "nth": 1},)) as here:
-        here.config('[jobs.default]\nexport = "changes"\n')
+        here.config('[jobs.default]\nexport = "changes"\nknown_fields = ["market"]\n')
         first = [(f"K{n:06d}", "DE") for n in range(248)] + [("Z000001", "DE"), ("Z000002", "DE")]
         here.write("a.csv", ("extended_id", "market"), first)
         assert here.sync("a.csv", SYNCER_API__TASK_TIMEOUT_S="1").code == 3

@@ -66,6 +66,8 @@ def sent(folder, parts, filetype):
 def test_good_rows_go_out_once_unaltered_in_order_and_every_part_fits(filetype, rows, limit, allow):
     import re
 
+    if filetype == "csv":  # a line of separators alone is no row
+        rows = [row for row in rows if any(row)]
     with tempfile.TemporaryDirectory() as folder:
         file = CodesFile(write(folder, filetype, rows))
         checked = check(file, allow_duplicates=allow)

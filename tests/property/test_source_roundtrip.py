@@ -15,7 +15,8 @@ from sampling import examples
 from syncer.errors import SourceError
 from syncer.source import CsvForm, files, open_sources, textblocks
 
-alphabet = st.characters(codec="utf-8", exclude_characters="\0") | st.sampled_from(list(",;\t|\"'\n\r a0Z é"))
+# U+FDD0 is kept free by Unicode: the program writes it for a byte that is not text, and rejects its row.
+alphabet = st.characters(codec="utf-8", exclude_characters="\0\ufdd0") | st.sampled_from(list(",;\t|\"'\n\r a0Z é"))
 cells = st.text(alphabet, max_size=6)
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16")
 
