@@ -132,6 +132,14 @@ def test_every_field_is_judged_as_a_dictionary_would_and_the_buckets_sum(part, k
                 sent[key] = whole
         elif unknown:
             sent[key] = unknown
+    # One key per field that was not taken asks again, with its whole row.
+    refused = {field for key in expected for field in known.get(key, Picture()).refused}
+    probes = {diff.records.keys[int(diff.groups.leaders[group])].as_py() for group in diff.probes.tolist()}
+    assert len(probes) <= len(refused)
+    for key in probes:
+        assert expected[key] not in {Standing.HELD, Standing.CONFLICT}
+        sent[key] = {**older.get(key, {}), **json.loads(next(iter(given_data[key])))}
+        assert set(known[key].refused) & sent[key].keys()
     judged = {
         diff.records.keys[int(leader)].as_py(): Standing(v)
         for leader, v in zip(diff.groups.leaders, diff.verdicts(), strict=True)
