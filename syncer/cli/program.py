@@ -74,7 +74,7 @@ def main() -> None:
         _fail(usage, wants_json)
     except SyncerError as error:
         _fail(error, wants_json)
-    except BrokenPipeError:
+    except streams.ReaderGone:
         streams.abandon_stdout()
         sys.exit(1 if options.worked else 0)  # a reader that has seen enough, as `head`, is no failure
     except Exception as error:
@@ -100,7 +100,7 @@ def _fail(error: SyncerError, wants_json: bool) -> None:
         try:
             echo_json(failure_document(words[0] if words else "", error))
             told = True
-        except (OutputError, BrokenPipeError):  # then standard error has to do
+        except (OutputError, streams.ReaderGone):  # then standard error has to do
             streams.abandon_stdout()
     if not told:
         message = error.message.replace("\n", "\n    ")  # a further line never passes for one of ours

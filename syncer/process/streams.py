@@ -26,14 +26,18 @@ class _Dropping(io.FileIO):
             return len(memoryview(data))
 
 
+class ReaderGone(Exception):
+    """Whoever read standard output has seen enough. No `OSError`: click ends a program with 1 on a broken pipe."""
+
+
 class _Telling(io.FileIO):
-    """Standard output: a failure becomes an error in our words. A reader that went away stays a `BrokenPipeError`."""
+    """Standard output: a failure becomes an error in our words; a reader that went away is a `ReaderGone`."""
 
     def write(self, data: Any) -> int:
         try:
             return super().write(data)
-        except BrokenPipeError:
-            raise
+        except BrokenPipeError as error:
+            raise ReaderGone from error
         except OSError as error:
             raise OutputError(f"standard output cannot be written: {error.strerror}") from error
 
