@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from syncer.process.logs import say
+from syncer.report.words import many
 from syncer.safe.inert import inert
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class ProgressReport:
     def on_plan(self, plan: Plan) -> None:
         """Show what is going to be sent."""
         self._values = len(plan.items)
-        words = f"planned: {self._values:,} values in {len(plan.batches):,} calls"
+        words = f"planned: {many(self._values, 'value')} in {many(len(plan.batches), 'call')}"
         self._update(description="sending", total=len(plan.batches), completed=0, words="")
         self._plain(words, now=True)
 

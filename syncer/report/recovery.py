@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from syncer.model import KEY_SEPARATOR, Target, shown_key
 from syncer.report.document import target_document
+from syncer.report.words import many
 from syncer.safe.inert import inert
 
 if TYPE_CHECKING:
@@ -89,10 +90,10 @@ def recovery_text(done: Recovery) -> str:
 def _listed(words: str, batches: Sequence[DroppedBatch]) -> list[str]:
     if not batches:
         return []
-    lines = [f"{words}: {sum(batch.values for batch in batches)} values in {len(batches)} batches"]
+    lines = [f"{words}: {many(sum(batch.values for batch in batches), 'value')} in {many(len(batches), 'batch')}"]
     for batch in batches[:SHOWN_MAX]:
         first = f"{inert(batch.file)}:{batch.line} {inert(shown_key(batch.key))}"
         lines.append(
-            f"  batch {batch.batch_id} of run {batch.run_id} ({batch.job}): {batch.values} values from {first}"
+            f"  batch {batch.batch_id} of run {batch.run_id} ({batch.job}): {many(batch.values, 'value')} from {first}"
         )
     return lines + (["  … all of them: --json"] if len(batches) > SHOWN_MAX else [])

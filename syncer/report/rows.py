@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from syncer.report.console import cell
+from syncer.report.words import many
 from syncer.rows.faults import FaultKind, by_kind
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ def changes_text(changes: Sequence[FieldChanges]) -> Table:
         shown = one.values[: SHOWN_SINGLE if single else SHOWN_CHANGES]
         lines = [
             f"{'' if value.before is None else _visible(value.before) + ' → '}{_visible(value.after)}: "
-            f"{rows(value.rows)}"
+            f"{many(value.rows, 'row')}"
             for value in shown
         ]
         if not one.complete or len(shown) < len(one.values):
-            lines.append(f"… {rows(one.rows)} in all")
+            lines.append(f"… {many(one.rows, 'row')} in all")
         for place, line in enumerate(lines or ["as it is"]):
             origin = one.origin or "(constant)"
             table.add_row(*((cell(one.field), cell(origin)) if place == 0 else ("", "")), cell(line))
@@ -78,16 +79,11 @@ def _values(kind: FaultKind, files: Sequence[str]) -> str:
     if not named:
         return first
     most = named[0]
-    head = f"{most.value!r} {rows(most.rows)} (first: {files[most.first.source]}:{most.first.line})"
+    head = f"{most.value!r} {many(most.rows, 'row')} (first: {files[most.first.source]}:{most.first.line})"
     others = kind.rows - sum(one.rows for one in named)
     return ", ".join(
         [head, *(f"{one.value!r} {one.rows:,}" for one in named[1:]), *([f"others {others:,}"] if others else [])]
     )
-
-
-def rows(count: int) -> str:
-    """Write a number of rows."""
-    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def _table(*columns: str) -> Table:

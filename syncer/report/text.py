@@ -14,6 +14,7 @@ from syncer.lifecycle.batch import OPEN, Bucket
 from syncer.model import shown_key
 from syncer.report.console import cell
 from syncer.report.rows import changes_text, differences_text, rejections_text
+from syncer.report.words import many
 from syncer.safe.inert import inert, inert_lines
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _numbers(result: SyncResult) -> Table:
     if result.command == "plan":
         table.add_row(
             "to send",
-            f"{_many(sum(values.values()), 'value')} in {_many(requests.minimum_updates, 'call')}"
+            f"{many(sum(values.values()), 'value')} in {many(requests.minimum_updates, 'call')}"
             f" ({result.sync_batches:,} sync, {result.async_batches:,} async),"
             f" at least {result.minimum_send_s:,.1f} s at the API's limit",
         )
@@ -112,17 +113,13 @@ def _numbers(result: SyncResult) -> Table:
         table.add_row("values", _counts({WORDS[bucket]: count for bucket, count in values.items()}, first="confirmed"))
         table.add_row(
             "calls",
-            f"{_many(requests.updates, 'update')} (least possible: {requests.minimum_updates:,}), "
-            f"{_many(requests.reads, 'read')}, "
+            f"{many(requests.updates, 'update')} (least possible: {requests.minimum_updates:,}), "
+            f"{many(requests.reads, 'read')}, "
             f"{requests.throttled:,} throttled, {requests.retries:,} repeated",
         )
     seconds = result.seconds
     table.add_row("time", f"{seconds.total:,.1f} s: plan {seconds.plan:,.1f} s, send {seconds.send:,.1f} s")
     return table
-
-
-def _many(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def _counts(counts: Mapping[str, int], *, first: str) -> str:

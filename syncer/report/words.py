@@ -1,0 +1,9 @@
+"""Words that more than one report writes; loads nothing."""
+
+from __future__ import annotations
+
+
+def many(count: int, word: str) -> str:
+    """Write how many there are of what ``word`` names: `1 call`, `2,000 calls`."""
+    ending = "" if count == 1 else "es" if word.endswith("ch") else "s"
+    return f"{count:,} {word}{ending}"
