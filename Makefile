@@ -74,7 +74,7 @@ test: $(VENV)/.tools ## Before you commit: all tests, a sample of what is exhaus
 endif
 
 .PHONY: prove
-WHOLE := SYNCER_TEST_WHOLE=1 $(PYTEST) $(PARALLEL) -m "not benchmark" -o faulthandler_timeout=0
+WHOLE := TESTS_WHOLE=1 $(PYTEST) $(PARALLEL) -m "not benchmark" -o faulthandler_timeout=0
 prove: $(VENV)/.tools ## Before a release: all tests, with all that is exhaustive, and 50,000 schedules; takes hours
 # What finds most in the least time comes first; a failure ends it.
 	@echo "· unit and property tests, with ten times the examples"
@@ -99,7 +99,7 @@ check: lint types test ## All that CI does
 .PHONY: sim
 N ?= 2000
 sim: $(VENV)/.tools ## Simulate N schedules of faults and deaths on a virtual clock (make sim N=50000)
-	@SYNCER_SIM_SCHEDULES=$(N) $(BIN)/python -m pytest -n 2 -o faulthandler_timeout=0 tests/sim/test_simulation.py $(ARGS)
+	@TESTS_SCHEDULES=$(N) $(BIN)/python -m pytest -n 2 -o faulthandler_timeout=0 tests/sim/test_simulation.py $(ARGS)
 
 # What others do with the same file is measured beside the program, from an environment that nothing else uses.
 PEERS := build/peers

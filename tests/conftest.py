@@ -23,6 +23,7 @@ import sampling
 from crash.forks import AT_START, Forks
 from hypothesis import settings as hypothesis_settings
 
+from syncer.config.settings import ENVIRONMENT_PREFIX
 from syncer.sandbox import Sandbox, SandboxConfig
 
 hypothesis_settings.register_profile("default", deadline=None, max_examples=sampling.examples(100))
@@ -31,7 +32,12 @@ hypothesis_settings.load_profile("default")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Let Hypothesis draw by the seed of the samples, unless told another one: a commit's run can be repeated."""
+    """Let Hypothesis draw by the seed of the samples, unless told another one: a commit's run can be repeated.
+
+    What this machine's user has set for the program itself is nobody's business here: no test may see it.
+    """
+    for name in [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]:
+        del os.environ[name]
     if config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = sampling.seed_number()
 
@@ -251,4 +257,4 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         some = f"{count} of {there_are[words]}" if count != there_are[words] else f"{count}"
         terminalreporter.write_line(f"covered: {some} {words}")
     chose = "all there is" if sampling.WHOLE else "what this seed chose"
-    terminalreporter.write_line(f"samples: {chose}; again: SYNCER_TEST_SEED='{sampling.seed()}'")
+    terminalreporter.write_line(f"samples: {chose}; again: TESTS_SEED='{sampling.seed()}'")

@@ -1,7 +1,7 @@
 """How much of what is exhaustive a run tries: all of it (`make prove`), or a sample that the commit chooses (`make test`).
 
 What always holds: a sample is the same whenever the same commit is tested, and another one for the next commit; it
-takes something from every stretch of what there is; and a run prints its seed. `SYNCER_TEST_SEED` plays another
+takes something from every stretch of what there is; and a run prints its seed. `TESTS_SEED` plays another
 commit's run again. Hypothesis draws its examples by the same seed.
 """
 
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-WHOLE = os.environ.get("SYNCER_TEST_WHOLE", "") not in {"", "0"}
+WHOLE = os.environ.get("TESTS_WHOLE", "") not in {"", "0"}
 """Whether everything is tried."""
 EXAMPLES_FACTOR = 10
 """How many times more examples Hypothesis draws then."""
@@ -27,8 +27,8 @@ EXAMPLES_FACTOR = 10
 
 @cache
 def seed() -> str:
-    """Return what the samples of this run are chosen by: the commit, unless `SYNCER_TEST_SEED` says otherwise."""
-    given = os.environ.get("SYNCER_TEST_SEED", "")
+    """Return what the samples of this run are chosen by: the commit, unless `TESTS_SEED` says otherwise."""
+    given = os.environ.get("TESTS_SEED", "")
     if given:
         return given
     asked = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]

@@ -74,7 +74,7 @@ def measured(arguments, folder, url):
 
 
 def test_a_million_scans(tmp_path):
-    count = int(os.environ.get("SYNCER_BENCH_SCANS", "1000000"))
+    count = int(os.environ.get("BENCH_SCANS", "1000000"))
     print(f"\n{count:,} scans over loopback, sandbox in a process of its own")
     with server(count) as url:
         began_s = time.monotonic()
@@ -89,7 +89,7 @@ def test_a_million_scans(tmp_path):
             ("jsonl", ["--format", "jsonl", "--out", "j"]),
             ("into the ledger", ["--into-ledger"]),
         ):
-            if form not in os.environ.get("SYNCER_BENCH_FORMS", form):
+            if form not in os.environ.get("BENCH_FORMS", form):
                 continue
             seconds, cpu_s, mib, document = measured(["scans", "pull", "--campaign", "1", *arguments], tmp_path, url)
             assert document["scans"]["delivered"] == count

@@ -12,7 +12,7 @@ from sim.schedule import Schedule
 from sim.shrink import told
 
 ALL = 50_000
-ASKED = os.environ.get("SYNCER_SIM_SCHEDULES", "")
+ASKED = os.environ.get("TESTS_SCHEDULES", "")
 SEEDS = range(int(ASKED or ALL)) if ASKED or WHOLE else sorted(chance("schedules").sample(range(ALL), 600))
 PARTS = 8
 

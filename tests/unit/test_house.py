@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from syncer.config.settings import ENVIRONMENT_PREFIX
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"pandas", "pyarrow", "numpy", "sqlalchemy", "alembic", "requests", "rich", "msgspec"}
@@ -49,6 +52,16 @@ def test_commands_that_look_into_the_ledger_load_nothing_that_sends_or_plans(com
         done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode in {0, 3}, done.stderr  # 3: nothing was ever sent for the value
     assert not SENDING & set(done.stderr.split())
+
+
+def test_no_variable_of_the_tests_is_named_like_a_setting():
+    files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]
+    read = re.compile(r"""environ(?:\.get\(|\[)"(\w+)\"""")
+    names = {name for file in files for name in read.findall(file.read_text(encoding="utf-8"))}
+    names.update(re.findall(r"\b([A-Z_]+)=", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    assert "TESTS_SEED" in names
+    assert not [name for name in names if name.startswith(ENVIRONMENT_PREFIX)]
+    assert not [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]  # tests/conftest.py saw to it
 
 
 def test_the_wheel_works_alone_in_an_empty_folder(tmp_path):
