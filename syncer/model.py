@@ -47,9 +47,13 @@ SPECIAL_FIELDS = frozenset({"product", "activation_status", "blacklist_reason"})
 """Fields that no campaign defines: every code has them (docs/api.md, "Special SCM fields")."""
 
 
+PRINTED_SEPARATOR = " + "
+"""What stands between the parts of a composite key for people."""
+
+
 def shown_key(key: str) -> str:
     """Write a key for people: the parts of a composite key joined by ``" + "``."""
-    return key.replace(KEY_SEPARATOR, " + ")
+    return key.replace(KEY_SEPARATOR, PRINTED_SEPARATOR)
 
 
 @dataclass(frozen=True, slots=True)

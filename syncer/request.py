@@ -67,6 +67,21 @@ class UploadRequest:
     deadline_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryRequest:
+    """Which of the history is asked of ``audit``. Times are the ledger's UTC texts; None, and no ``where``: all of it.
+
+    ``where`` names fields, or key columns, each with a value: meant are the values that were ever sent so, whole.
+    """
+
+    where: tuple[tuple[str, str], ...] = ()
+    since: str | None = None
+    until: str | None = None
+    """Only what changed before this time."""
+    job: str | None = None
+    run_id: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
     """What the command line asks of ``plan``, ``sync`` or ``resume``; None leaves a setting as configured."""

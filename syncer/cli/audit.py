@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from syncer.cli.frame import command, envelope, options, settings, show
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, UsageError
 
-FORMATS = ("csv", "jsonl")
-OTHER_FORMATS = frozenset({"json", "parquet", "xlsx", "xls", "tsv", "gz", "zip"})
-"""Endings that promise something that is not written here."""
+FORMATS = ("csv", "jsonl", "parquet", "xlsx")
+BINARY = frozenset({"parquet", "xlsx"})
+NAMED_BY_THEIR_ENDING = frozenset({*FORMATS, "json", "xls", "tsv", "gz", "zip"})
+"""Endings that promise something: a file that has one is written so, or not at all."""
+PAGES = frozenset({"html", "htm"})
+where_option = click.option(
+    "--where", multiple=True, metavar="FIELD=VALUE", help="Only values that were ever sent so, or keyed so; repeatable."
+)
 
 
 @click.group("audit", invoke_without_command=False)
@@ -21,35 +27,79 @@ def audit_group() -> None:
     """Explain what was uploaded, when, and with what outcome."""
 
 
-@command("show", audit_group, examples=("syncer audit show DEMO00000001", "syncer --json audit show CASE-7 LOT-2"))
-@click.argument("value", nargs=-1, required=True)
-def audit_show_command(value: tuple[str, ...]) -> None:
-    """Show all that was ever sent for one key VALUE (the parts of a composite key one after the other)."""
+@command(
+    "show",
+    audit_group,
+    examples=(
+        "syncer audit show DEMO00000001",
+        "syncer --json audit show CASE-7 LOT-2",
+        "syncer audit show --where case_no=C-17 --out case.html",
+    ),
+)
+@click.argument("value", nargs=-1)
+@where_option
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write this HTML page (0600) as well.")
+def audit_show_command(value: tuple[str, ...], where: tuple[str, ...], out: Path | None) -> None:
+    """Tell the story of one key VALUE (the parts of a composite key one by one), or of all that --where means."""
     from syncer.commands import ledger
-    from syncer.report import codes, document, text
+    from syncer.process.clock import SystemClock
+    from syncer.report import codes, document, story_views
 
-    value = tuple(os.fsencode(part).decode("utf-8", "replace") for part in value)
-    entries, uploads = ledger.audit_show(settings(), value)
+    value, meant = tuple(map(_as_text, value)), _meant(where)
+    if not value and not meant:
+        raise UsageError("whose story? No value is named", next="syncer audit show VALUE, or: --where FIELD=VALUE")
+    if out is not None and out.suffix.removeprefix(".").lower() not in PAGES:
+        raise UsageError(
+            f"{out} is to be a page: its name ends in .html", next="syncer audit show VALUE --out FILE.html"
+        )
+    if out is None:
+        stories, count = ledger.audit_show(settings(), value, meant)
+    else:
+        stories, count = ledger.write_stories(settings(), value, meant, out, SystemClock())
     # A value of which nothing was ever sent is an answer, but not the one that was asked for.
-    exit_code = EXIT_OK if entries or uploads else EXIT_NOT_CONFIRMED
+    exit_code = EXIT_OK if stories else EXIT_NOT_CONFIRMED
     show(
         envelope(
             "audit show",
             exit_code,
-            entries=[document.entry_document(e) for e in entries],
-            code_uploads=[codes.code_upload_document(e) for e in uploads],
+            values=count,
+            out=None if out is None else str(out),
+            entries=[document.entry_document(entry) for story in stories for entry in story.entries],
+            code_uploads=[codes.code_upload_document(one) for story in stories for one in story.uploads],
+            stories=[story_views.story_document(story) for story in stories],
         ),
-        lambda: codes.with_history(text.history_text(entries) if entries or not uploads else None, uploads),
+        lambda: story_views.stories_text(stories, count),
     )
     sys.exit(exit_code)
+
+
+def _as_text(given: str) -> str:
+    """Return what the command line gave, as the ledger would hold it: bytes that are no UTF-8 are none of its keys."""
+    return os.fsencode(given).decode("utf-8", "replace")
+
+
+def _meant(where: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the conditions of --where; raise `UsageError` for one that is none."""
+    found = [_as_text(one).partition("=") for one in where]
+    for text, (field, separator, _) in zip(where, found, strict=True):
+        if not separator or not field:
+            raise UsageError(f"--where {text}: must be FIELD=VALUE", next="--where FIELD=VALUE")
+    return tuple((field, value) for field, _, value in found)
 
 
 @command(
     "export",
     audit_group,
-    examples=("syncer audit export --since 2026-11-20", "syncer audit export --run 12 --out run12.jsonl"),
+    examples=(
+        "syncer audit export --since 2026-11-20 --until 2026-11-21",
+        "syncer audit export --where lot=L-7 --out lot-7.xlsx",
+        "syncer audit export --run 12 --out run12.parquet",
+    ),
 )
+@where_option
 @click.option("--since", metavar="TIME", help="Only what changed since: 2026-11-20, or 2026-11-20T05:00:00+02:00.")
+@click.option("--until", metavar="TIME", help="Only what changed before this time.")
+@click.option("--job", metavar="NAME", help="Only this job's.")
 @click.option("--run", type=int, help="Only this run.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Else what the ending of --out says; else csv.")
 @click.option(
@@ -60,28 +110,33 @@ def audit_show_command(value: tuple[str, ...]) -> None:
     metavar="FILE",
     help="Write this file, for its owner alone (0600).",
 )
-def audit_export_command(since: str | None, run: int | None, form: str | None, out: Path | None) -> None:
-    """Write the history of many values to standard output, or to a file."""
+def audit_export_command(where: tuple[str, ...], form: str | None, out: Path | None, **which: Any) -> None:
+    """Write the history of many values, one column per field, to standard output or to a file."""
     from syncer.commands import ledger
-    from syncer.report.export import export_target, write_export
+    from syncer.report.export import write_export
+    from syncer.request import HistoryRequest
 
     form = _export_format(form, out)
-    with ledger.audit_export(settings(), since=since, run_id=run) as entries, export_target(out) as target:
-        count = write_export(entries, form, target)
+    request = HistoryRequest(where=_meant(where), run_id=which.pop("run"), **which)
+    with ledger.audit_export(settings(), request) as (fields, entries):
+        count = write_export(entries, fields, form, out)
     if options().json:
-        show(envelope("audit export", out=str(out), format=form, entries=count), lambda: "")
+        show(envelope("audit export", out=str(out), format=form, entries=count, fields=fields), lambda: "")
 
 
 def _export_format(form: str | None, out: Path | None) -> str:
-    """Return how to write; raise `UsageError` where two wishes contradict each other."""
+    """Return how to write; raise `UsageError` where two wishes contradict each other, or where one cannot be had."""
+    ending = "" if out is None else out.suffix.removeprefix(".").lower()
+    found = form or ending or "csv"
     if options().json and out is None:
         words = "--json prints one document, and the history of many values is none"
         raise UsageError(words, next="syncer audit export --format jsonl, or with --json: --out FILE")
-    ending = "" if out is None else out.suffix.removeprefix(".").lower()
-    if ending in OTHER_FORMATS or (form is not None and ending in FORMATS and ending != form):
-        words = f"{out} does not end as its format does ({form or 'csv or jsonl'})"
-        raise UsageError(words, next="syncer audit export --out FILE.csv, or --out FILE.jsonl")
-    return form or (ending if ending in FORMATS else "csv")
+    if found not in FORMATS or (ending in NAMED_BY_THEIR_ENDING and ending != found):
+        words = f"{out} does not end as a format does ({', '.join(FORMATS)}), or not as the one that is asked for"
+        raise UsageError(words, next=f"syncer audit export --out FILE.{form or 'csv'}")
+    if found in BINARY and out is None:
+        raise UsageError(f"{found} is written to a file alone", next=f"syncer audit export --out FILE.{found}")
+    return found
 
 
 @command("seal", audit_group, examples=("syncer audit seal > /mnt/elsewhere/syncer.seal",))

@@ -8,29 +8,35 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from syncer import __version__
 from syncer.commands.environment import Environment
 from syncer.commands.opening import open_to_write
 from syncer.config import Settings, example_text
+from syncer.config.settings import KEY_COLUMNS_MAX
 from syncer.errors import LedgerError, UntrustedFileError, UsageError
 from syncer.ledger.check import backup as copy_to
 from syncer.ledger.database import ledger_path
 from syncer.ledger.ledger import Ledger, upgrade_ledger
-from syncer.model import KEY_SEPARATOR
+from syncer.model import KEY_SEPARATOR, PRINTED_SEPARATOR
 from syncer.process.clock import Clock, utc_text
 from syncer.process.times import parse_moment
 from syncer.results import Concern, InitResult, RunDetails, RunSummary
-from syncer.safe.files import create_text
+from syncer.safe.files import create_text, replacing
 from syncer.safe.trust import UntrustedError
 
 if TYPE_CHECKING:
     from syncer.ledger.seals import Seal
-    from syncer.ledger.upload_values import CodeUpload
+    from syncer.ledger.story import Story
     from syncer.ledger.values import HistoryEntry, Run, UpgradeResult
+    from syncer.request import HistoryRequest
 
+STORIES_MAX = 100
+"""Values that ``audit show`` tells of at once; ``audit export`` has them all."""
 RUN_BATCHES_MAX = 50
 """Batches that ``status RUN`` lists; the audit has them all."""
 
@@ -54,25 +60,56 @@ def run_status(settings: Settings, run_id: int) -> RunDetails:
         )
 
 
-def audit_show(settings: Settings, key: Sequence[str]) -> tuple[list[HistoryEntry], list[CodeUpload]]:
-    """Return all that was ever sent for one key value, and its uploads as an own code; both are oldest first.
+def audit_show(
+    settings: Settings, key: Sequence[str], where: Sequence[tuple[str, str]] = ()
+) -> tuple[list[Story], int]:
+    """Return the stories of the values that are meant, at most `STORIES_MAX` of them, and how many are.
 
-    Several parts are those of a composite key, in any order.
+    ``key`` is a key value, or several parts of a composite key in any order, or that as it is printed (``A + B``).
+    ``where`` means all values that were ever sent so; both together narrow each other down.
     """
+    parts = [tuple(key)] if key else []
+    if len(key) == 1 and PRINTED_SEPARATOR in key[0]:
+        parts.append(tuple(key[0].split(PRINTED_SEPARATOR)))
+    some = [one for one in parts if len(one) <= KEY_COLUMNS_MAX]
+    orders = dict.fromkeys(KEY_SEPARATOR.join(order) for one in some for order in permutations(one))
     with _reading(settings) as ledger:
-        uploads = ledger.uploads().history(key[0]) if len(key) == 1 else []
-        orders = dict.fromkeys(KEY_SEPARATOR.join(parts) for parts in permutations(key))
-        return [entry for one in orders for entry in ledger.history(one)], uploads
+        return ledger.stories(list(orders), where, most=STORIES_MAX)
+
+
+def write_stories(
+    settings: Settings, key: Sequence[str], where: Sequence[tuple[str, str]], out: Path, clock: Clock
+) -> tuple[list[Story], int]:
+    """Write the stories of the values that are meant (`audit_show`) as a page; return them."""
+    from syncer.report.story_views import stories_html
+
+    found, count = audit_show(settings, key, where)
+    asked = " and ".join([*([" + ".join(key)] if key else []), *(f"{name} = {value}" for name, value in where)])
+    page = stories_html(found, count, asked=asked, made_at=utc_text(clock.wall_s()), program=__version__)
+    write_page(out, page)
+    return found, count
 
 
 @contextmanager
-def audit_export(settings: Settings, *, since: str | None, run_id: int | None) -> Iterator[Iterator[HistoryEntry]]:
-    """Give the uploads of many values as a stream. Raises `UsageError` for a time or a run that there is not."""
-    moment = None if since is None else utc_text(parse_moment(since, "--since").timestamp())
+def audit_export(settings: Settings, request: HistoryRequest) -> Iterator[tuple[list[str], Iterator[HistoryEntry]]]:
+    """Give the fields of what is asked for, and its uploads as a stream; its times are as the user wrote them.
+
+    Raises `UsageError` for a time, a job, a run or a field that there is not.
+    """
+    since, until = _utc(request.since, "--since"), _utc(request.until, "--until")
+    request = replace(request, since=since, until=until)
     with _reading(settings) as ledger:
-        if run_id is not None:
-            _known_run(ledger, run_id)
-        yield ledger.export(since=moment, run_id=run_id)
+        if request.run_id is not None:
+            _known_run(ledger, request.run_id)
+        names = sorted({job.name for job in ledger.jobs()})
+        if request.job is not None and request.job not in names:
+            words = f"there is no job {request.job!r} in the ledger; there are: {', '.join(names)}"
+            raise UsageError(words, next="syncer status")
+        yield ledger.history_fields(request), ledger.export(request)
+
+
+def _utc(text: str | None, option: str) -> str | None:
+    return None if text is None else utc_text(parse_moment(text, option).timestamp())
 
 
 def newest_seal(settings: Settings) -> Seal | None:
@@ -126,6 +163,15 @@ def init(settings: Settings, folder: Path, environment: Environment, text: str |
     made_ledger = not path.exists()
     open_to_write(settings, environment.clock).close()
     return InitResult(config, wrote_config, path, made_ledger)
+
+
+def write_page(out: Path, page: str) -> None:
+    """Write a page whole under its name, for its owner alone; raise `UsageError` where it cannot be written."""
+    try:
+        with replacing(out) as part:
+            part.text().write(page)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror}", next="name another file: --out FILE") from error
 
 
 @contextmanager

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncer import __version__
-from syncer.commands.ledger import run_status, status
-from syncer.errors import UsageError
+from syncer.commands.ledger import run_status, status, write_page
 from syncer.process.clock import Clock, utc_text
-from syncer.safe.files import replacing
 
 if TYPE_CHECKING:
     from syncer.config import Settings
@@ -25,9 +23,5 @@ def write_report(settings: Settings, run_ids: Sequence[int], *, last: int, out: 
     wanted = list(run_ids) or [summary.run.id for summary in trend[:1]]
     details = [run_status(settings, run_id) for run_id in wanted]
     page = report_html(details, trend, made_at=utc_text(clock.wall_s()), program=__version__)
-    try:
-        with replacing(out) as part:
-            part.text().write(page)
-    except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}", next="name another file: --out FILE") from error
+    write_page(out, page)
     return details

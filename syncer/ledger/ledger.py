@@ -15,7 +15,21 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, insert, select, update
 
 from syncer.errors import LedgerError, LedgerUnfinishedError
-from syncer.ledger import audit, check, endings, identity, migrate, past_runs, plans, proofs, reads, seals, uploads
+from syncer.ledger import (
+    audit,
+    check,
+    chosen,
+    endings,
+    identity,
+    migrate,
+    past_runs,
+    plans,
+    proofs,
+    reads,
+    seals,
+    story,
+    uploads,
+)
 from syncer.ledger import schema as t
 from syncer.ledger.database import (
     create_file,
@@ -45,6 +59,7 @@ if TYPE_CHECKING:
 
     from syncer.ledger.values import Batch, HistoryEntry, Item, Job, Run, SourceRecord
     from syncer.process.clock import Uptime
+    from syncer.request import HistoryRequest
 
 
 UNFINISHED_LOOKS, UNFINISHED_LOOK_S = 50, 0.1
@@ -379,16 +394,33 @@ class Ledger:
         with self.transaction() as connection:
             return audit.history(connection, key)
 
-    def export(self, *, since: str | None, run_id: int | None) -> Iterator[HistoryEntry]:
-        """Stream the uploads of many values that are recorded now, page by page: a slow reader stops no run."""
+    def stories(
+        self, keys: Sequence[str], where: Sequence[tuple[str, str]], *, most: int
+    ) -> tuple[list[story.Story], int]:
+        """Return the stories of the first values that are meant, and how many are (`chosen.choose_values`)."""
         with self.transaction() as connection:
-            last_id = audit.last_item_id(connection)
+            return story.stories(connection, keys, where, most=most)
+
+    def history_fields(self, request: HistoryRequest) -> list[str]:
+        """Return the fields that the entries asked for can have."""
+        with self.transaction() as connection:
+            return audit.history_fields(connection, request)
+
+    def export(self, request: HistoryRequest) -> Iterator[HistoryEntry]:
+        """Stream the uploads that are recorded now, page by page: a slow reader stops no run."""
+        with self.transaction() as connection:
+            last_id, last_part = audit.last_item_id(connection), audit.last_part_id(connection)
+            if request.where:
+                chosen.choose_items(connection, request.where)
         after_id = 0
         while after_id < last_id:
             with self.transaction() as connection:
-                page, after_id = audit.export_page(
-                    connection, since=since, run_id=run_id, after_id=after_id, last_id=last_id
-                )
+                page, after_id = audit.export_page(connection, request, after_id=after_id, last_id=last_id)
+            yield from page
+        after: tuple[str, int] | None = ("", 0) if audit.tells_of_own_codes(request) else None
+        while after is not None:
+            with self.transaction() as connection:
+                page, after = audit.uploads_page(connection, request, after=after, last_part=last_part)
             yield from page
 
     def problems(self) -> list[str]:

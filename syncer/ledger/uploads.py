@@ -92,16 +92,8 @@ class Uploads:
 
     def history(self, code: str) -> list[CodeUpload]:
         """Return every upload of one own code, oldest first."""
-        statement = """
-            SELECT c.code, u.id, p.number, u.file, u.sha256, c.line, c.data, u.defaults, p.record_key, u.created_at,
-                   p.state, p.changed_at, coalesce(
-                     (SELECT e.name || ' ' || e.message FROM upload_errors e
-                      WHERE e.part_id = c.part_id AND e.code = c.code LIMIT 1), p.message)
-            FROM upload_codes c JOIN upload_parts p ON p.id = c.part_id JOIN uploads u ON u.id = p.upload_id
-            WHERE c.code = :code ORDER BY u.id
-        """
         with self._ledger.transaction() as connection:
-            return [CodeUpload(*row) for row in connection.execute(text(statement), {"code": code})]
+            return history(connection, code)
 
     def _uploads(self, clause: str, **parameters: object) -> list[Upload]:
         with self._ledger.transaction() as connection:
@@ -198,6 +190,21 @@ class Uploads:
             end = begin[:-1] + chr(ord(begin[-1]) + 1) if begin else "\U0010ffff"
             rows = raw_cursor(connection).execute(statement, (part.id, begin, end))
             return [row[0] for row in rows]
+
+
+_HISTORY = """
+SELECT c.code, u.id, p.number, u.file, u.sha256, c.line, c.data, u.defaults, p.record_key, u.created_at,
+       p.state, p.changed_at, coalesce(
+         (SELECT e.name || ' ' || e.message FROM upload_errors e
+          WHERE e.part_id = c.part_id AND e.code = c.code LIMIT 1), p.message)
+FROM upload_codes c JOIN upload_parts p ON p.id = c.part_id JOIN uploads u ON u.id = p.upload_id
+WHERE c.code = :code ORDER BY u.id
+"""
+
+
+def history(connection: Connection, code: str) -> list[CodeUpload]:
+    """Return every upload of one own code, oldest first."""
+    return [CodeUpload(*row) for row in connection.execute(text(_HISTORY), {"code": code})]
 
 
 def _upload(row: Row[Any], parts: tuple[Part, ...]) -> Upload:

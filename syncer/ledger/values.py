@@ -123,25 +123,31 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One upload of one key value, from file to outcome: a line of the audit."""
+    """One upload of one key value, from file to outcome: a line of the audit.
+
+    Of an own code ``kind`` is ``own code``; it has neither job, run, batch nor attempts, and its task is its record.
+    """
 
     job: str
     key: str
+    columns: tuple[str, ...]
+    """The key columns, sorted: whose value, or values, the key is."""
     data: str
-    run_id: int
+    run_id: int | None
     file: str
     sha256: str
     line: int
     planned_at: str
-    batch_id: int
+    batch_id: int | None
     kind: str
-    attempts: int
+    attempts: int | None
     sent_at: str | None
     reference: str | None
     task_id: str | None
     outcome: str
     outcome_at: str
     codes_affected: int | None
+    """Codes that this value selected; None where only the batch's sum is known."""
     message: str | None
     confirmed_now: bool
     """Whether everything that this upload said is what Scantrust is known to hold now."""

@@ -169,27 +169,6 @@ def uploads_text(uploads: Sequence[Upload]) -> RenderableType:
     return table
 
 
-def code_history_text(entries: Sequence[CodeUpload]) -> RenderableType:
-    """Return the part of ``audit show`` that is about uploads of an own code."""
-    table = _table("upload", "file and line", "data", "recorded", "record", "state")
-    for entry in entries:
-        data = {**json.loads(entry.defaults), **json.loads(entry.data)}
-        table.add_row(
-            f"{entry.upload_id}, part {entry.part}",
-            escape(f"{entry.file}:{entry.line}"),
-            escape(json.dumps(data, ensure_ascii=False)),
-            entry.recorded_at[:19].replace("T", " "),
-            entry.record_key or "",
-            escape(f"{entry.state}{': ' + entry.message if entry.message else ''}"),
-        )
-    return Group(Text(f"own code {entries[0].code}", "bold"), table)
-
-
-def with_history(above: RenderableType | None, entries: Sequence[CodeUpload]) -> RenderableType:
-    """Return the page of ``audit show`` with the uploads of an own code below what stands there anyway."""
-    return Group(*([above] if above is not None else []), *([code_history_text(entries)] if entries else []))
-
-
 def orders_text(orders: Sequence[WorkOrder], *, complete: bool) -> RenderableType:
     """Return the table of ``workorders list``."""
     table = _table("id", "reference", "state", "codes", "created", "archived")

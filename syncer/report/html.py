@@ -68,18 +68,21 @@ class Night:
 
 def report_html(details: Sequence[RunDetails], trend: Sequence[RunSummary], *, made_at: str, program: str) -> str:
     """Return the page: `details` newest first, `trend` the past runs, newest first; ``made_at`` is UTC text."""
-    template = _templates().get_template("report.html.j2")
-    style = _style()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return template.render(
+    return rendered(
+        "report.html.j2",
         nights=[night_of(one) for one in details],
         columns=columns_of(trend),
         height=TREND_HEIGHT,
         made_at=made_at,
         program=program,
-        style=style,
-        style_digest=digest,
     )
+
+
+def rendered(template: str, **values: Any) -> str:
+    """Return a page of this template: its style inside, and its hash in the content security policy."""
+    style = _style()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return _templates().get_template(template).render(**values, style=style, style_digest=digest)
 
 
 def night_of(details: RunDetails) -> Night:

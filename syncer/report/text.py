@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from syncer.lifecycle.batch import OPEN, Bucket
-from syncer.model import shown_key
 from syncer.report.console import cell
 from syncer.report.rows import changes_text, differences_text, rejections_text
 from syncer.report.words import many
@@ -19,7 +18,7 @@ from syncer.safe.inert import inert, inert_lines
 
 if TYPE_CHECKING:
     from syncer.errors import SyncerError
-    from syncer.ledger.values import HistoryEntry, Run
+    from syncer.ledger.values import Run
     from syncer.results import CheckResult, Concern, RunDetails, RunSummary, SyncResult
 
 WORDS: Mapping[Bucket, str] = {
@@ -272,42 +271,6 @@ def _run_facts(run: Run, details: RunDetails) -> list[tuple[str, str]]:
     if run.discarded_fields:
         facts.append(("discarded", ", ".join(run.discarded_fields)))
     return facts
-
-
-def history_text(entries: Sequence[HistoryEntry]) -> RenderableType:
-    """Return the page of ``audit show``: every upload of one value, oldest first."""
-    if not entries:
-        return Text("nothing was ever sent or planned for this value")
-    table = _table("run", "file and line", "data", "sent", "batch", "task", "outcome")
-    for entry in entries:
-        mark = " (known to be held)" if entry.confirmed_now else ""
-        table.add_row(
-            str(entry.run_id),
-            Text("\n").join(map(cell, [f"{entry.file}:{entry.line}", *_other_origins(entry)])),
-            Text("\n").join(map(cell, _old_to_new(entry))),
-            (entry.sent_at or "never")[:19].replace("T", " "),
-            f"{entry.batch_id} {entry.kind}",
-            cell(entry.task_id or ""),
-            cell(f"{entry.outcome}{mark}{': ' + entry.message if entry.message else ''}"),
-        )
-    return Group(Text(inert(f"{entries[0].job}: {shown_key(entries[0].key)}"), "bold"), table)
-
-
-def _old_to_new(entry: HistoryEntry) -> list[str]:
-    """Return the fields of an upload, old → new. ``?``: it was uncertain; no old value: it was never heard of."""
-    words = []
-    for field, new in json.loads(entry.data).items():
-        old = entry.before.get(field)
-        was = "" if field not in entry.before else f"{'?' if old is None else json.dumps(old, ensure_ascii=False)} → "
-        words.append(f"{field}: {was}{json.dumps(new, ensure_ascii=False)}")
-    return words
-
-
-def _other_origins(entry: HistoryEntry) -> list[str]:
-    return [
-        f"{', '.join(map(str, origin['fields']))}: {origin['file']}:{origin['line']}"  # type: ignore[call-overload]
-        for origin in entry.origins
-    ]
 
 
 def _table(*columns: str) -> Table:

@@ -26,6 +26,7 @@ def shape(text):
     """What must be the same: words and layout, not times, ids and padding."""
     text = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d", "WHEN", text)
     text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{9,}", "TASK", text)
+    text = re.sub(r"(default-r\d+-b\d+-a\d+)-[0-9a-f]+\.[0-9a-f]+", r"\1", text)
     text = re.sub(r"\d+\.\d s", "SECONDS", text)
     text = re.sub(r"(SECONDS), [\d,]+ a second", r"\1", text)  # shown when it took more than a second
     text = re.sub(r"(?m)^(1 +complete .*? )[0-9a-z]{12} ", r"\1RECORD ", text)

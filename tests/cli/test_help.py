@@ -99,7 +99,7 @@ def test_an_export_is_written_as_asked_or_refused(night):
     with night(codes=codes(1)) as here:
         here.write("n.csv", ["extended_id", "market"], [["K000000", "DE"]])
         assert here.sync("n.csv").code == 0
-        assert here.run("audit", "export", "--out", "a.parquet").code == 2
+        assert here.run("audit", "export", "--out", "a.tsv").code == 2
         assert here.run("audit", "export", "--out", "a.csv", "--format", "jsonl").code == 2
         assert not list(here.folder.glob("a.*"))
         refused = here.run("audit", "export", "--json")

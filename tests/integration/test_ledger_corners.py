@@ -41,6 +41,7 @@ from syncer.lifecycle.batch import Bucket, State
 from syncer.lifecycle.part import PartEvent, PartState
 from syncer.model import Dialect, SourceInfo
 from syncer.process.clock import Uptime
+from syncer.request import HistoryRequest
 from syncer.safe.files import NewFile
 
 AT = "2026-11-20T05:00:00.000Z"
@@ -346,10 +347,10 @@ def test_the_audit_tells_what_is_to_be_sent_again_and_filters_by_run_and_time(le
     writer.not_processed(sending, attempt, AT, status_code=429, message="m")
     assert [entry.outcome for entry in ledger.history("K1")] == ["to be sent again"]
     other, second = begin(ledger, "K2")
-    assert [entry.key for entry in ledger.export(since=None, run_id=second.run_id)] == ["K2"]
+    assert [entry.key for entry in ledger.export(HistoryRequest(run_id=second.run_id))] == ["K2"]
     sending, attempt = other.start(second, "r2", LATER)
-    assert [entry.key for entry in ledger.export(since=LATER, run_id=None)] == ["K2"]
-    assert [entry.key for entry in ledger.export(since=None, run_id=None)] == ["K1", "K2"]
+    assert [entry.key for entry in ledger.export(HistoryRequest(since=LATER))] == ["K2"]
+    assert [entry.key for entry in ledger.export(HistoryRequest())] == ["K1", "K2"]
 
 
 def test_what_is_written_together_is_kept_together_or_not_at_all(ledger):

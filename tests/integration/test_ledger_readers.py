@@ -19,6 +19,7 @@ from syncer.ledger import ledger as ledger_module
 from syncer.ledger.check import problems
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.lock import BORROWED_S, LedgerLock, borrowed, lock_path
+from syncer.request import HistoryRequest
 
 AT = "2026-11-25T00:00:00.000000Z"
 KEYS = [f"K{number:06d}" for number in range(120)]
@@ -40,7 +41,7 @@ def url_of(here):
 
 def exported(here, **which):
     with Ledger.reading(url_of(here)) as ledger:
-        return list(ledger.export(since=which.get("since"), run_id=which.get("run_id")))
+        return list(ledger.export(HistoryRequest(**which)))
 
 
 # ── a slow reader (e13) ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -50,7 +51,7 @@ def test_an_export_that_is_left_open_keeps_no_run_from_writing(done, monkeypatch
     monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.2)
     monkeypatch.setattr(audit, "PAGE_ITEMS", 7)
     with Ledger.reading(url_of(done)) as reader:
-        entries = reader.export(since=None, run_id=None)
+        entries = reader.export(HistoryRequest())
         first = next(entries)
         with Ledger.open_to_write(url_of(done), at=AT) as writer:
             writer.ensure_job("while somebody reads", ["k"])
@@ -91,7 +92,7 @@ def test_pages_of_any_size_hold_the_same_entries_each_once(done, monkeypatch, pa
 def test_an_export_ends_with_what_was_there_when_it_began(done, monkeypatch):
     monkeypatch.setattr(audit, "PAGE_ITEMS", 10)
     with Ledger.reading(url_of(done)) as reader:
-        entries = reader.export(since=None, run_id=None)
+        entries = reader.export(HistoryRequest())
         first = next(entries)
         done.write("c.csv", ("extended_id", "lot"), [(key, "N") for key in KEYS])
         assert done.sync("c.csv", "--approve").code == 0
@@ -100,7 +101,7 @@ def test_an_export_ends_with_what_was_there_when_it_began(done, monkeypatch):
 
 def test_an_empty_ledger_exports_nothing(tmp_path):
     with Ledger.open_to_write(f"sqlite:///{tmp_path}/l.db", at=AT) as ledger:
-        assert list(ledger.export(since=None, run_id=None)) == []
+        assert list(ledger.export(HistoryRequest())) == []
 
 
 @pytest.mark.parametrize("command", ["audit export", "audit show K000001", "status", "status 1"])

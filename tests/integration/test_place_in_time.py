@@ -218,7 +218,7 @@ def test_a_backup_may_be_read_and_checked_but_not_used(tmp_path, box):
     place.extra["SYNCER_LEDGER__URL"] = f"sqlite:///{backup(place)}"
     assert recovery.info(place.settings()).identity.backup_at is not None
     assert commands.check(place.settings()) == []
-    assert len(commands.audit_show(place.settings(), ["K000000"])[0]) == 1
+    assert len(commands.audit_show(place.settings(), ["K000000"])[0][0].entries) == 1
     with pytest.raises(LedgerOldError):
         commands.init(place.settings(), place.folder, Environment())
 

@@ -1,0 +1,141 @@
+"""The story of a value: its uploads, every call and change of their batches, what it holds now, and who scanned it.
+
+Reads only. What always holds: a story is of one moment; nothing in it is summed up or left out, so each field can
+be followed back to file, line, run, batch, task, answer and scan.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from syncer.ledger import audit, chosen, uploads
+from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.knowledge import Knowledge
+from syncer.mirror.picture import UNHEARD_OF, Picture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from syncer.ledger.upload_values import CodeUpload
+    from syncer.ledger.values import HistoryEntry
+
+SCANS_MAX = 100
+"""Scans of one value that are told, the newest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEvent:
+    """A change of a batch's state, with the call that it is about; None: it is about no call.
+
+    ``run_id`` is the run that saw it; ``answer`` is what became of the call.
+    """
+
+    batch_id: int
+    at: str
+    run_id: int
+    event: str
+    new_state: str
+    detail: str | None
+    reference: str | None
+    verdict: str | None
+    status_code: int | None
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeScan:
+    """A scan of one code, with its SCM data at that time. ``at`` is UTC text."""
+
+    uuid: str
+    at: str
+    campaign: int
+    scm: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One value of a code space: all that the ledger knows of it, oldest first."""
+
+    columns: tuple[str, ...]
+    key: str
+    now: Picture
+    """What it is known to hold now, open calls and later writes of other spaces taken into account."""
+    entries: tuple[HistoryEntry, ...]
+    events: tuple[BatchEvent, ...]
+    uploads: tuple[CodeUpload, ...]
+    scans: tuple[CodeScan, ...]
+
+
+_EVENTS = """
+SELECT e.batch_id, e.at, e.run_id, e.event, e.new_state, e.detail, a.reference, a.verdict, a.status_code, a.message
+FROM json_each(?) j CROSS JOIN events e ON e.batch_id = j.value LEFT JOIN attempts a ON a.id = e.attempt_id
+ORDER BY e.id
+"""
+_SCANS = """
+SELECT {column}, uuid, at_us, campaign, scm FROM scans WHERE {column} IN (SELECT value FROM json_each(?))
+ORDER BY at_us, id
+"""
+
+
+def stories(
+    connection: Connection,
+    keys: Sequence[str],
+    where: Sequence[tuple[str, str]],
+    *,
+    most: int,
+) -> tuple[list[Story], int]:
+    """Return the stories of the first values that are meant (`choose_values`), and how many are."""
+    count = chosen.choose_values(connection, keys, where)
+    values = chosen.chosen_values(connection, most)
+    cursor = raw_cursor(connection)
+    columns = {space_id: tuple(json.loads(key)) for space_id, key in cursor.execute("SELECT id, key FROM spaces")}
+    histories = audit.histories(connection, values)
+    events = _events(connection, {entry.batch_id for entries in histories.values() for entry in entries})
+    own = chosen.own_codes_space(connection)
+    pictures: dict[tuple[int, str], Picture] = {}
+    scans: dict[tuple[int, str], list[CodeScan]] = {}
+    for space_id in {space_id for space_id, _ in values}:
+        of_space = [key for other, key in values if other == space_id]
+        view = Knowledge(connection, space_id).view(of_space)
+        pictures.update(((space_id, key), view.get(key, UNHEARD_OF)) for key in of_space)
+        for key, found in _scans(connection, columns.get(space_id, ("extended_id",)), of_space).items():
+            scans[space_id, key] = found
+    return [
+        Story(
+            columns.get(space_id, ("extended_id",)),
+            key,
+            pictures[space_id, key],
+            tuple(histories[space_id, key]),
+            tuple(event for entry in histories[space_id, key] for event in events.get(entry.batch_id or 0, ())),
+            tuple(uploads.history(connection, key)) if space_id == own else (),
+            tuple(scans.get((space_id, key), ())),
+        )
+        for space_id, key in values
+    ], count
+
+
+def _events(connection: Connection, batch_ids: Iterable[int | None]) -> dict[int, list[BatchEvent]]:
+    found: dict[int, list[BatchEvent]] = {}
+    for row in raw_cursor(connection).execute(_EVENTS, (json.dumps(sorted(filter(None, batch_ids))),)):
+        found.setdefault(row[0], []).append(BatchEvent(*row))
+    return found
+
+
+def _scans(connection: Connection, columns: Sequence[str], keys: Sequence[str]) -> dict[str, list[CodeScan]]:
+    """Return the newest scans of codes, oldest first, by the key that names them; of other keys there are none."""
+    if tuple(columns) not in {("extended_id",), ("serial_number",)}:
+        return {}
+    found: dict[str, list[CodeScan]] = {}
+    statement = _SCANS.format(column=columns[0])
+    for key, uuid, at_us, campaign, scm in raw_cursor(connection).execute(statement, (json.dumps(list(keys)),)):
+        at = datetime.fromtimestamp(at_us / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        of_key = found.setdefault(key, [])
+        of_key.append(CodeScan(uuid.hex(), at, campaign, json.loads(scm)))
+        if len(of_key) > SCANS_MAX:
+            del of_key[0]
+    return found
