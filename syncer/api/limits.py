@@ -44,6 +44,10 @@ PROBE_FIRST_S, PROBE_MAX_S = 6.0, 60.0
 """How long a share is kept before a greater one is tried; after each vain try twice as long, up to the second."""
 PROBE_VAIN_S = 3.0
 """A refusal so soon after a try means that it was vain."""
+TRY_S, REST_S = 1.0, 2.0
+"""How long a greater share is tried, and the pause until the next try after one that was not vain."""
+TRIES = 4
+"""So many tries in a row that were not vain make a place ours, once one was vain."""
 CLOSENESS = 10
 """Calls of a window start this many times closer together than even spacing would have them."""
 MINUTE_S = 60.1
@@ -88,7 +92,12 @@ class _Margin:
 
 
 class _Share:
-    """How many of the calls that the API admits in a window are left for this program."""
+    """How many of the calls that the API admits in a window are left for this program.
+
+    Whoever is kept out by us is refused, and we do not see it: a place that we get without a refusal may be another's.
+    So a place is tried for one window only, and then given back, so that the other can take it again. Once a try was
+    vain, a place is ours after `TRIES` in a row that were not; and one that a single try had won is given up.
+    """
 
     def __init__(self, places: int) -> None:
         self._places = places
@@ -98,12 +107,28 @@ class _Share:
         self._probe_s = PROBE_FIRST_S
         self._kept_since_s = -math.inf
         self._tried_s = -math.inf
+        self._trying = self._in_doubt = False
+        self._won, self._needed = 0, 1
 
     def started(self, at_s: float) -> None:
         """Try a greater share when the present one was kept for long enough."""
-        if self.calls < self._places and at_s - self._kept_since_s > self._probe_s:
+        if self._trying:
+            if at_s - self._tried_s > TRY_S:
+                self._not_vain(at_s)
+        elif self.calls < self._places and at_s - self._kept_since_s > (REST_S if self._won else self._probe_s):
             self.calls = min(self._places, self.calls + self._step)
-            self._kept_since_s = self._tried_s = at_s
+            self._trying, self._tried_s = True, at_s
+
+    def _not_vain(self, at_s: float) -> None:
+        self._trying, self._kept_since_s = False, at_s
+        self._won += 1
+        if self._won < self._needed:
+            self.calls -= self._step
+            return
+        self._in_doubt = self._needed == 1
+        self._won = 0
+        if self.calls == self._places:
+            self._needed = 1
 
     def refused(self, last_start_s: float, until_s: float, *, first: bool) -> None:
         """Give up one place for a refused call; of the ``first`` of several refusals at once, at most half of all."""
@@ -111,6 +136,10 @@ class _Share:
             self._floor = max(1, self.calls // 2)
             vain = last_start_s - self._tried_s < PROBE_VAIN_S
             self._probe_s = min(PROBE_MAX_S, self._probe_s * 2) if vain else PROBE_FIRST_S
+            if vain:
+                self._needed = TRIES
+                self.calls -= self._step if self._in_doubt else 0
+            self._in_doubt, self._won, self._trying = False, 0, False
         self.calls = max(self._floor, self.calls - self._step)
         self._kept_since_s = until_s
 

@@ -51,6 +51,15 @@ def test_another_program_gets_its_three_of_ten_and_we_the_rest(way):
     assert max(night.throttled for night in made) <= 0.02
 
 
+@pytest.mark.parametrize("way", ["75 ms", "75 ± 19 ms"])
+def test_another_program_is_not_kept_out_by_a_place_that_was_taken_once(way):
+    """Its calls come a little early or late: at times a place of its own is free, and whoever takes it keeps it out."""
+    made = nights(way, other=every(1 / 3, 0.02), calls=1000)
+    assert statistics.mean(night.theirs for night in made) >= 0.75
+    assert statistics.mean(night.rate for night in made) >= (6.8 if way == "75 ms" else 6.1)
+    assert max(night.throttled for night in made) <= 0.02
+
+
 def test_what_another_program_left_is_taken_again():
     def for_a_minute(random):
         return chain(takewhile(lambda at_s: at_s < 60, every(1 / 3)(random)), [math.inf])

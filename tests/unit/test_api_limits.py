@@ -20,6 +20,7 @@ from syncer.api.limits import (
     PAIRS_MAX,
     PAIRS_MIN,
     PROBE_FIRST_S,
+    TRIES,
     ReadLimiter,
     UpdateLimiter,
 )
@@ -286,6 +287,25 @@ def test_a_greater_share_is_tried_again_soon_and_ever_later_when_that_is_vain():
     assert tries[0] - now_s == pytest.approx(1.0 + PROBE_FIRST_S, abs=0.2)
     assert pauses_s[:5] == pytest.approx([13.0, 25.0, 49.0, 61.0, 61.0], abs=1.0)
     assert limiter.share == 9
+
+
+def test_after_a_vain_try_a_place_is_ours_when_several_in_a_row_were_not_vain():
+    limiter, now_s = warmed(10)
+    limiter.throttled(now_s + 1.0)
+    tries_of(limiter, now_s, 10.0, refuse=True)
+    assert limiter.share == 9
+    assert len(tries_of(limiter, now_s + 10.0, 60.0, refuse=False)) == TRIES
+    assert limiter.share == 10
+
+
+def test_a_place_that_one_try_won_is_given_up_when_the_next_is_vain():
+    limiter, now_s = warmed(10)
+    for _ in range(3):
+        limiter.throttled(now_s + 1.0)
+    assert len(tries_of(limiter, now_s, 11.0, refuse=False)) == 1
+    assert limiter.share == 8
+    assert len(tries_of(limiter, now_s + 11.0, 5.0, refuse=True)) == 1
+    assert limiter.share == 7
 
 
 def test_a_share_comes_back_whole_when_nobody_else_takes_it():
