@@ -34,6 +34,8 @@ endef
 $(VENV)/.runtime: requirements.txt pyproject.toml | $(BIN)/python
 	@echo "· installing what the program needs"
 	$(call install,$(VENV),requirements.txt)
+# Locks agree with each other alone: where the tools are installed, theirs come along before anybody asks whether all fits.
+	$(if $(wildcard $(VENV)/.tools),$(call install,$(VENV),tests/requirements.txt))
 	@$(BIN)/python $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	$(call whole,$(VENV),requirements.txt,pyproject.toml)
 

@@ -7,6 +7,7 @@ to read alone, and makes none; a session of PostgreSQL, MySQL or Oracle is read-
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
@@ -29,6 +30,7 @@ _READ_ONLY = {
     "oracle": "SET TRANSACTION READ ONLY",
 }
 """What makes a session, or its first transaction, read-only."""
+_NUMBERED = re.compile(r"(?P<name>.*):[0-9]+", re.DOTALL)
 
 
 class Mask:
@@ -112,7 +114,19 @@ def make_read_only(connection: Connection) -> None:
 
 
 def wrapped(dialect: str, statement: str) -> str:
-    """Return a statement that can only be a part of one: PostgreSQL's drivers would run several."""
-    if dialect != "postgresql":
+    """Return a statement that can only be a part of one, where the database takes every query so."""
+    if dialect not in {"postgresql", "sqlite"}:  # others refuse WITH or ORDER BY there; their drivers run one statement
         return statement
     return f"SELECT * FROM (\n{statement}\n) AS rows_of_the_job"  # noqa: S608  the user's own query, looked at before
+
+
+def names_of(dialect: str, names: Sequence[str]) -> list[str]:
+    """Return the names that a wrapped query gave its columns; SQLite has numbered those that were given before."""
+    if dialect != "sqlite":
+        return list(names)
+    given = {name.lower() for name in names}
+    numbered = [_NUMBERED.fullmatch(name) for name in names]
+    return [
+        found["name"] if found and found["name"].lower() in given else name
+        for name, found in zip(names, numbered, strict=True)
+    ]

@@ -20,7 +20,7 @@ from syncer.source.table import UNDECLARED, TableForm
 
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 _SEPARATOR_LINE = re.compile(r'"?sep=(?P<delimiter>[^\r\n"]{1,8})"?(?:\r\n|\n|\r)', re.IGNORECASE)
-_RULER_LINE = re.compile(r"[|+, ;\t]*-{2,}[-|+,; \t]*(?:\r\n|\n|\r)")
+_RULER_LINE = re.compile(r"[|+, ;\t]*+--[-|+,; \t]*+(?:\r\n|\n|\r)")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 _FIGURES = re.compile(r"[-+$€£]?\d[\d.,:/ T-]*")
 """Numbers, dates and times: what names of columns hardly ever are."""

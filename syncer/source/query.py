@@ -20,7 +20,7 @@ from syncer.errors import ConfigError, SourceError, SyncerError
 from syncer.model import Chunk, Dialect, SourceInfo
 from syncer.safe.files import spool
 from syncer.source.chunks import text_chunk
-from syncer.source.database import Mask, address_of, make_read_only, read_only, shown_address, wrapped
+from syncer.source.database import Mask, address_of, make_read_only, names_of, read_only, shown_address, wrapped
 from syncer.source.foreign import quiet
 from syncer.source.statement import single_select
 from syncer.source.table import UNDECLARED, TableForm, key_names
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _TEXT = "VARCHAR(255)"
 _CASTS = {dt.datetime: "DATE"}
 """What is asked for instead of a type that is not taken; text by default."""
+_EXTRAS = {"psycopg": "'syncer[postgresql]'", "psycopg2": "'syncer[psycopg2]'"}
+"""The extra that brings a driver, for those that have one."""
 
 
 class QuerySource:
@@ -84,7 +86,8 @@ class QuerySource:
 
     def _remedy(self, error: Exception) -> str:
         if isinstance(error, ImportError):
-            return f"pip install {error.name or 'the driver'}"
+            name = error.name or "the driver"
+            return f"pip install {_EXTRAS.get(name, name)}"
         return f"correct jobs.{self._job}.source, then: syncer plan"
 
     def close(self) -> None:
@@ -105,7 +108,7 @@ class QuerySource:
                 result = connection.exec_driver_sql(wrapped(engine.dialect.name, statement))
                 if not result.returns_rows:
                     raise SourceError("the query gives no rows", file=self.name, next=f"jobs.{self._job}.source.query")
-                names = [str(name) for name in result.keys()]  # noqa: SIM118
+                names = names_of(engine.dialect.name, [str(name) for name in result.keys()])  # noqa: SIM118
                 header = checked_header(
                     [name.strip() if self._table.trims else name for name in names], self.name, None
                 )

@@ -20,7 +20,7 @@ HEADER_ROWS_MAX = 50
 """Rows among which the header is looked for."""
 MARK = "\ufeff"
 _TOTAL = re.compile(
-    r"((grand|sub)[ -]?)?(total|totals|sum|summe|gesamt|gesamtsumme|somme|suma|totale|totaal)\s*[:=]?\s*[\d.,' ]*",
+    r"((grand|sub)[ -]?)?(total|totals|sum|summe|gesamt|gesamtsumme|somme|suma|totale|totaal)\s*+[:=]?\s*+[\d.,' ]*+",
     re.IGNORECASE,
 )
 
@@ -92,7 +92,15 @@ def _pattern(texts: Sequence[str]) -> re.Pattern[str] | None:
     """Return what the texts match as a whole: ``*`` is anything."""
     if not texts:
         return None
-    return re.compile("|".join(re.escape(text).replace(r"\*", ".*") for text in texts), re.DOTALL)
+    return re.compile("|".join(map(_expression, texts)), re.DOTALL)
+
+
+def _expression(text: str) -> str:
+    """Return a text as a regular expression that never goes back over what a ``*`` took: time stays in proportion."""
+    first, *parts = [re.escape(part) for part in text.split("*")]
+    if not parts:
+        return first
+    return first + "".join(f"(?>.*?{part})" for part in parts[:-1] if part) + ".*" + parts[-1]
 
 
 def first_content(cells: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from sampling import WHOLE, sample
 from workbooks import SHEET, STRINGS, book, members, saved, shared
 
 MB = 1 << 20
+NAMESPACE = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 SIZE = 60 if WHOLE else 12
 """MB that the files unpack to."""
 MEMORY_MIB, PROCESSOR_S = 1024, 30
@@ -57,6 +58,15 @@ def strings(text):
     return workbook(strings=lambda before: before.replace("</sst>", text + "</sst>"))
 
 
+def formats():
+    """Styles that each have a code of their own, which opens brackets and closes none."""
+    numbers = range(200, 60_000, 60 // SIZE)
+    codes = "".join(f'<numFmt numFmtId="{one}" formatCode="{"[0" * 510}"/>' for one in numbers)
+    used = "".join(f'<xf numFmtId="{one}"/>' for one in numbers)
+    styles = f'<styleSheet xmlns="{NAMESPACE}"><numFmts>{codes}</numFmts><cellXfs>{used}</cellXfs></styleSheet>'
+    return workbook(styles=lambda text: styles)
+
+
 def parquet(columns, **options):
     data = io.BytesIO()
     pq.write_table(pa.table(columns), data, compression="zstd", **options)
@@ -73,6 +83,7 @@ BOMBS = {
     "texts without end": lambda: strings("<si/>" * (SIZE * MB // 5)),
     "short texts without end": lambda: strings("<si><t>abc</t></si>" * (SIZE * MB // 19)),
     "styles": lambda: workbook(styles=lambda text: text.replace("</cellXfs>", "<xf/>" * (SIZE * MB // 5) + "</cellXfs>")),
+    "codes of formats": formats,
     "cells of a row": lambda: rows('<row r="3">' + "<c/>" * (SIZE * MB // 4) + "</row>"),
     "cells of rows": lambda: rows(("<row>" + "<c><v>1</v></c>" * 500 + "</row>") * (SIZE * MB // 7500)),
     "rows": lambda: rows("<row/>" * (SIZE * MB // 6)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import sqlite3
+import sys
 from contextlib import closing
 
 import pytest
@@ -177,7 +178,12 @@ def test_names_and_masked_texts_hold_no_secret():
     assert "can;ary" not in shown_address(odbc)
 
 
-def test_a_driver_that_is_not_installed_is_named():
+@pytest.mark.parametrize(
+    ("driver", "remedy"),
+    [("psycopg", "'syncer[postgresql]'"), ("psycopg2", "'syncer[psycopg2]'"), ("pg8000", "pg8000")],
+)
+def test_a_driver_that_is_not_installed_is_named(monkeypatch, driver, remedy):
+    monkeypatch.setitem(sys.modules, driver, None)
     with pytest.raises(SourceError) as raised:
-        opened("postgresql+psycopg://reader:x@127.0.0.1:1/erp")
-    assert raised.value.next == "pip install psycopg"
+        opened(f"postgresql+{driver}://reader:x@127.0.0.1:1/erp")
+    assert raised.value.next == f"pip install {remedy}"

@@ -39,10 +39,10 @@ class NumberFormat:
 
 
 _LITERAL = re.compile(r'"[^"]*"|\\.|[_*].')
-_BRACKETS = re.compile(r"\[(?!(?:h+|m+|s+)\])[^\]]*\]", re.IGNORECASE)
+_BRACKETS = re.compile(r"\[(?!(?:h+|m+|s+)\])[^\[\]]*+\]", re.IGNORECASE)
 _ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 _ZEROS = re.compile(r"0+")
-_SCIENTIFIC = re.compile(r"[0#?]\.?[0#?]*E[+-]", re.IGNORECASE)
+_SCIENTIFIC = re.compile(r"[0#?]\.?E[+-]", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _OWN = {
     0: "General", 1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00", 12: "# ?/?",
