@@ -43,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 TOKEN = "canary-4f9a1c"
+TABLE_COLUMNS = 140
 FAST = {
     "SYNCER_API__SETTLE_S": "0.3",
     "SYNCER_API__POLL_S": "0.2",
@@ -244,8 +245,9 @@ def codes(count: int, **fields: str) -> tuple[Mapping[str, str], ...]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say how much was covered by the tests that count it, and of how much: crash points, faults, schedules."""
+    """Say how much was covered by the tests that count it, and of how much; and print the tables that tests measured."""
     covered: dict[str, int] = {}
+    tables: dict[str, list[str]] = {}
     there_are: dict[str, int] = {}
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
@@ -253,6 +255,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
                 words, count, *of = value
                 covered[words] = covered.get(words, 0) + count
                 there_are[words] = there_are.get(words, 0) + (of[0] if of else count)
+            elif name == "table":
+                tables.setdefault(value[0], []).append(value[1])
+    for title, rows in sorted(tables.items()):
+        terminalreporter.write_line(f"{title}:")
+        for row in sorted(rows):
+            terminalreporter.write_line(f"  {row[:TABLE_COLUMNS]}")
     for words, count in sorted(covered.items()):
         some = f"{count} of {there_are[words]}" if count != there_are[words] else f"{count}"
         terminalreporter.write_line(f"covered: {some} {words}")
