@@ -239,6 +239,16 @@ unreachable, deadline); then finished with rows to look at; then all well. A cod
 defect 1."""
 
 
+@dataclass(frozen=True, slots=True)
+class PackResult:
+    """What a pack of evidence holds: values, their uploads; how many of theirs no seal covers; the newest seal."""
+
+    values: int
+    uploads: int
+    unsealed: int
+    seal: str
+
+
 class StepResult(Protocol):
     """What any command returns that a night has as a step."""
 

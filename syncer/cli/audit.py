@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 
 from syncer.cli.frame import command, envelope, options, settings, show
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, UsageError
+from syncer.safe.inert import inert
 
 FORMATS = ("csv", "jsonl", "parquet", "xlsx")
 BINARY = frozenset({"parquet", "xlsx"})
@@ -139,6 +141,35 @@ def _export_format(form: str | None, out: Path | None) -> str:
     return found
 
 
+@command(
+    "pack",
+    audit_group,
+    examples=("syncer audit pack --where lot=L-7 --out lot-7.zip", "syncer audit pack DEMO00000001 --out code.zip"),
+)
+@click.argument("value", nargs=-1)
+@where_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, metavar="FILE.zip", help="The zip file to write (0600)."
+)
+def audit_pack_command(value: tuple[str, ...], where: tuple[str, ...], out: Path) -> None:
+    """Pack evidence for one VALUE, or for all that --where means; a script in the pack checks it offline."""
+    from syncer.commands import ledger
+    from syncer.process.clock import SystemClock
+
+    value, meant = tuple(map(_as_text, value)), _meant(where)
+    if not value and not meant:
+        raise UsageError("evidence for what?", next="syncer audit pack --where FIELD=VALUE --out FILE.zip")
+    packed = ledger.audit_pack(settings(), value, meant, out, SystemClock())
+    if packed is None:
+        show(envelope("audit pack", EXIT_NOT_CONFIRMED, values=0, out=None), lambda: "nothing was ever sent so")
+        sys.exit(EXIT_NOT_CONFIRMED)
+    words = (
+        f"{packed.uploads:,} uploads are packed into {inert(str(out))}; unpack it, then: python3 check.py {packed.seal}"
+    )
+    words += f"\n{packed.unsealed:,} more are not sealed yet, and not in it" if packed.unsealed else ""
+    show(envelope("audit pack", out=str(out), **asdict(packed)), lambda: words, of_work=True)
+
+
 @command("seal", audit_group, examples=("syncer audit seal > /mnt/elsewhere/syncer.seal",))
 def audit_seal_command() -> None:
     """Print the newest seal: keep it elsewhere, since only then it proves something against the ledger's owner."""
@@ -157,9 +188,11 @@ def audit_verify_command(seal: str | None) -> None:
     from syncer.commands import ledger
     from syncer.errors import LedgerCorruptError
 
-    newest, faults = ledger.verify(settings(), seal)
+    newest, faults, unsealed = ledger.verify(settings(), seal)
     if faults:
         words = "the history is not what was sealed:\n  " + "\n  ".join(faults)
         raise LedgerCorruptError(words, next="keep the file as it is; compare it with a backup: syncer ledger check")
     words = f"all is as sealed: {newest.digest}" if newest else "no run has ended yet: there is nothing to verify"
-    show(envelope("audit verify", seal=newest.digest if newest else None, faults=[]), lambda: words)
+    words += f"\n{unsealed:,} items and events are not sealed yet: a run is going on, or died" if unsealed else ""
+    digest = newest.digest if newest else None
+    show(envelope("audit verify", seal=digest, faults=[], unsealed=unsealed), lambda: words)

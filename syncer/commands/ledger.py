@@ -25,8 +25,8 @@ from syncer.ledger.ledger import Ledger, upgrade_ledger
 from syncer.model import KEY_SEPARATOR, PRINTED_SEPARATOR
 from syncer.process.clock import Clock, utc_text
 from syncer.process.times import parse_moment
-from syncer.results import Concern, InitResult, RunDetails, RunSummary
-from syncer.safe.files import create_text, replacing
+from syncer.results import Concern, InitResult, PackResult, RunDetails, RunSummary
+from syncer.safe.files import NewFile, create_text, replacing
 from syncer.safe.trust import UntrustedError
 
 if TYPE_CHECKING:
@@ -68,13 +68,23 @@ def audit_show(
     ``key`` is a key value, or several parts of a composite key in any order, or that as it is printed (``A + B``).
     ``where`` means all values that were ever sent so; both together narrow each other down.
     """
+    with _reading(settings) as ledger:
+        return ledger.stories(_keys_of(key), where, most=STORIES_MAX)
+
+
+def _keys_of(key: Sequence[str]) -> list[str]:
+    """Return the key values that are meant: a value, its parts in any order, or those of a printed one."""
     parts = [tuple(key)] if key else []
     if len(key) == 1 and PRINTED_SEPARATOR in key[0]:
         parts.append(tuple(key[0].split(PRINTED_SEPARATOR)))
     some = [one for one in parts if len(one) <= KEY_COLUMNS_MAX]
-    orders = dict.fromkeys(KEY_SEPARATOR.join(order) for one in some for order in permutations(one))
-    with _reading(settings) as ledger:
-        return ledger.stories(list(orders), where, most=STORIES_MAX)
+    return list(dict.fromkeys(KEY_SEPARATOR.join(order) for one in some for order in permutations(one)))
+
+
+def _asked(key: Sequence[str], where: Sequence[tuple[str, str]]) -> str:
+    return " and ".join(
+        [*([PRINTED_SEPARATOR.join(key)] if key else []), *(f"{name} = {value}" for name, value in where)]
+    )
 
 
 def write_stories(
@@ -84,10 +94,34 @@ def write_stories(
     from syncer.report.story_views import stories_html
 
     found, count = audit_show(settings, key, where)
-    asked = " and ".join([*([" + ".join(key)] if key else []), *(f"{name} = {value}" for name, value in where)])
-    page = stories_html(found, count, asked=asked, made_at=utc_text(clock.wall_s()), program=__version__)
+    page = stories_html(found, count, asked=_asked(key, where), made_at=utc_text(clock.wall_s()), program=__version__)
     write_page(out, page)
     return found, count
+
+
+def audit_pack(
+    settings: Settings, key: Sequence[str], where: Sequence[tuple[str, str]], out: Path, clock: Clock
+) -> PackResult | None:
+    """Write the evidence for the values that are meant (`audit_show`) as a zip file; None when none is.
+
+    Raises `UsageError` when no seal covers them yet, and `LedgerCorruptError` when they are not what was sealed.
+    """
+    from syncer.report.pack import write_pack
+    from syncer.report.story_views import stories_html
+
+    keys, asked, made_at = _keys_of(key), _asked(key, where), utc_text(clock.wall_s())
+    with _reading(settings) as ledger:
+        stories, count = ledger.stories(keys, where, most=STORIES_MAX)
+        story = stories_html(stories, count, asked=asked, made_at=made_at, program=__version__)
+        with ledger.evidence(keys, where) as evidence:
+            if not evidence.values:
+                return None
+            if not evidence.items:
+                words = "no run that sent this has ended, or it is an own code alone: no seal covers it"
+                raise UsageError(words, next="syncer resume, then the same again")
+            with _written(out) as part:
+                write_pack(evidence, part.file, story=story, asked=asked, made_at=made_at)
+            return PackResult(evidence.values, evidence.items, evidence.unsealed, str(evidence.seals[-1][-1]))
 
 
 @contextmanager
@@ -118,10 +152,10 @@ def newest_seal(settings: Settings) -> Seal | None:
         return ledger.newest_seal()
 
 
-def verify(settings: Settings, given: str | None) -> tuple[Seal | None, list[str]]:
-    """Return the newest seal, and everything that does not fit the seals."""
+def verify(settings: Settings, given: str | None) -> tuple[Seal | None, list[str], int]:
+    """Return the newest seal, what does not fit the seals, and how many items and events no seal covers yet."""
     with _reading(settings) as ledger:
-        return ledger.newest_seal(), ledger.verify_seals(given)
+        return ledger.newest_seal(), ledger.verify_seals(given), ledger.unsealed()
 
 
 def upgrade(settings: Settings, environment: Environment) -> UpgradeResult:
@@ -167,9 +201,15 @@ def init(settings: Settings, folder: Path, environment: Environment, text: str |
 
 def write_page(out: Path, page: str) -> None:
     """Write a page whole under its name, for its owner alone; raise `UsageError` where it cannot be written."""
+    with _written(out) as part:
+        part.text().write(page)
+
+
+@contextmanager
+def _written(out: Path) -> Iterator[NewFile]:
     try:
         with replacing(out) as part:
-            part.text().write(page)
+            yield part
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror}", next="name another file: --out FILE") from error
 

@@ -101,11 +101,11 @@ def last_item_id(connection: Connection) -> int:
 
 
 def export_page(
-    connection: Connection, request: HistoryRequest, *, after_id: int, last_id: int
+    connection: Connection, request: HistoryRequest, *, after_id: int, last_id: int, chosen: bool
 ) -> tuple[list[HistoryEntry], int]:
     """Return a page of the uploads that are asked for, and where it ends.
 
-    It begins behind the item `after_id`; the last page ends at `last_id`. What ``where`` means was chosen before.
+    It begins behind the item `after_id`; the last page ends at `last_id`. ``chosen``: only of what was chosen before.
     """
     where = ["i.id > :after_id", "i.id <= :last_id"]
     parameters: dict[str, Any] = {"after_id": after_id, "last_id": last_id, "most": PAGE_ITEMS}
@@ -114,7 +114,7 @@ def export_page(
         if value is not None:
             where.append(condition)
             parameters[name] = value
-    statement = _statement(where, chosen=bool(request.where))
+    statement = _statement(where, chosen=chosen)
     rows = connection.execute(statement, parameters).mappings().all()
     end_id = int(rows[-1]["item_id"]) if len(rows) == PAGE_ITEMS else last_id
     return list(_Explained(connection).entries(rows)), end_id

@@ -86,9 +86,8 @@ def choose_values(connection: Connection, keys: Sequence[str], where: Sequence[t
     return int(cursor.execute("SELECT count(*) FROM temp.chosen").fetchone()[0])
 
 
-def choose_items(connection: Connection, where: Sequence[tuple[str, str]]) -> None:
-    """Let ``temp.chosen_items`` hold the ids of all items of the values that `where` means (`choose_values`)."""
-    choose_values(connection, (), where)
+def choose_items(connection: Connection) -> None:
+    """Let ``temp.chosen_items`` hold the ids of all items of the chosen values."""
     cursor = raw_cursor(connection)
     cursor.execute("CREATE TEMP TABLE IF NOT EXISTS chosen_items (id INTEGER PRIMARY KEY)")
     cursor.execute("DELETE FROM temp.chosen_items")

@@ -40,6 +40,7 @@ from syncer.ledger.database import (
     refuse_planted,
     roll_back,
 )
+from syncer.ledger.evidence import Evidence, evidence
 from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.lock import LedgerLock, Stamp, borrowed, read_stamp, was_whole
 from syncer.ledger.schema import SCHEMA_REVISION
@@ -411,17 +412,31 @@ class Ledger:
         with self.transaction() as connection:
             last_id, last_part = audit.last_item_id(connection), audit.last_part_id(connection)
             if request.where:
-                chosen.choose_items(connection, request.where)
+                chosen.choose_values(connection, (), request.where)
+                chosen.choose_items(connection)
         after_id = 0
         while after_id < last_id:
             with self.transaction() as connection:
-                page, after_id = audit.export_page(connection, request, after_id=after_id, last_id=last_id)
+                page, after_id = audit.export_page(
+                    connection, request, after_id=after_id, last_id=last_id, chosen=bool(request.where)
+                )
             yield from page
         after: tuple[str, int] | None = ("", 0) if audit.tells_of_own_codes(request) else None
         while after is not None:
             with self.transaction() as connection:
                 page, after = audit.uploads_page(connection, request, after=after, last_part=last_part)
             yield from page
+
+    @contextmanager
+    def evidence(self, keys: Sequence[str], where: Sequence[tuple[str, str]]) -> Iterator[Evidence]:
+        """Give what proves the history of the values that are meant, all of one moment."""
+        with self.transaction() as connection:
+            yield evidence(connection, keys, where)
+
+    def unsealed(self) -> int:
+        """Return how many items and events no seal covers yet."""
+        with self.transaction() as connection:
+            return seals.unsealed(connection)
 
     def problems(self) -> list[str]:
         """Return everything that is wrong with the ledger; empty when it is whole."""

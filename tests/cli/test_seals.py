@@ -22,8 +22,13 @@ TAMPERED = {
     "an inserted row": (
         "items",
         "INSERT INTO items (id, batch_id, key, payload_id, source_id, line) SELECT -1, batch_id, key, payload_id, source_id, line FROM items WHERE id = 1",
-        "",
+        "items",
     ),
+    "an answer": ("attempts", "UPDATE attempts SET verdict = 'refused', status_code = 500 WHERE id = 1", "answers"),
+    "how a batch ended": ("batches", "UPDATE batches SET codes_affected = 7 WHERE id = 1", "ends"),
+    "a task": ("batches", "UPDATE batches SET task_id = '1' WHERE id = 1", "ends"),
+    "the state of a batch": ("batches", "UPDATE batches SET state = 'failed' WHERE id = 1", "batch 1 is"),
+    "a job's name": ("jobs", "UPDATE jobs SET name = 'other'", "the record of run"),
     "rows that changed places": ("items", "UPDATE items SET id = CASE id WHEN 1 THEN -9 ELSE id END; UPDATE items SET id = 1 WHERE id = 2; UPDATE items SET id = 2 WHERE id = -9", "items"),
     "a file": ("sources", "UPDATE sources SET sha256 = 'f' || substr(sha256, 2)", "sources"),
     "the time of a call": ("attempts", "UPDATE attempts SET started_at = '2020-01-01T00:00:00.000Z' WHERE id = 1", "attempts"),
@@ -68,7 +73,7 @@ def test_what_was_changed_below_the_triggers_is_found_and_named(sealed, tmp_path
         assert connection.total_changes > before
     connection.close()
     with Ledger.reading(f"sqlite:///{copy}") as ledger:
-        found = ledger.problems()
+        found = ledger.verify_seals(None)
     assert found
     assert any(where in one for one in found)
 
