@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Protocol
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, SyncerError
 from syncer.lifecycle.batch import Bucket
 from syncer.model import Rejection, RowCounts, Target
+from syncer.process.owner import Life
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from syncer.ledger.products import ProductRecord, PullRecord
     from syncer.ledger.recovery import Recovery
+    from syncer.ledger.rejections import RefusedRow
     from syncer.ledger.values import Batch, LedgerIdentity, Run, SourceRecord
+    from syncer.ledger.works import Work
     from syncer.lifecycle.batch import State
     from syncer.rows.changes import FieldChanges
 
@@ -153,6 +156,50 @@ class RunSummary:
     run: Run
     values: Mapping[Bucket, int]
     kinds: Mapping[str, int]
+    life: Life | None = None
+    """Of its process, while the run has no end; None: it ended. A run that died has the state ``dead``."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkSummary:
+    """What one command did or does; ``life`` as in `RunSummary`."""
+
+    work: Work
+    life: Life | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusResult:
+    """What ``status`` lists: runs, and the works that are no run or came to none."""
+
+    runs: tuple[RunSummary, ...]
+    works: tuple[WorkSummary, ...]
+
+    @property
+    def is_going_on(self) -> bool:
+        """Whether a process of this machine is at work."""
+        lives = [*(one.life for one in self.runs), *(one.life for one in self.works)]
+        return Life.ALIVE in lives
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRows:
+    """Rows of a run that our rules refused (``invalid``) and whose values the API did not take, the first ones."""
+
+    summary: RunSummary
+    invalid: tuple[RefusedRow, ...]
+    untaken: tuple[RefusedRow, ...]
+
+    @property
+    def invalid_left_out(self) -> int:
+        """How many invalid rows the ledger has not kept."""
+        return max(0, self.summary.run.rows.get("invalid", 0) - len(self.invalid))
+
+    @property
+    def untaken_left_out(self) -> int:
+        """How many values the API did not take beyond those that are listed."""
+        not_taken = sum(self.summary.values.get(bucket, 0) for bucket in (Bucket.UNMATCHED, Bucket.REJECTED))
+        return max(0, not_taken - len(self.untaken))
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ def upload_command(
 ) -> None:
     """Check FILE (CSV or JSON), upload it, and wait until its codes are created. Run it again to go on."""
     from syncer.commands import codes
+    from syncer.commands.working import recorded
 
     request = UploadRequest(
         file=file,
@@ -73,8 +74,9 @@ def upload_command(
         errors=errors,
         deadline_s=deadline,
     )
+    known = settings()
     with codes_environment() as environment:
-        result = codes.upload(settings(), request, environment)
+        result = recorded(known, environment.clock, "codes upload", lambda _: codes.upload(known, request, environment))
     _finish(result)
 
 
@@ -86,10 +88,12 @@ def upload_command(
 def resume_command(upload: int | None, errors: Path | None, deadline: float | None) -> None:
     """Bring every open upload (or one) to its end, without its file."""
     from syncer.commands import codes
+    from syncer.commands.working import recorded
 
     request = UploadRequest(upload_id=upload, errors=errors, deadline_s=deadline)
+    known = settings()
     with codes_environment() as environment:
-        result = codes.resume(settings(), request, environment)
+        result = recorded(known, environment.clock, "codes resume", lambda _: codes.resume(known, request, environment))
     _finish(result)
 
 

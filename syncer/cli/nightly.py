@@ -17,6 +17,6 @@ def run_command() -> None:
 
     known = settings()
     with environment_of() as environment:
-        result = watched(known, "run", lambda: nightly.run(known, environment), environment.clock)
+        result = watched(known, "run", lambda own: nightly.run(known, environment, own), environment.clock)
     show(night_document(result), lambda: night_text(result), of_work=True)
     sys.exit(result.exit_code)

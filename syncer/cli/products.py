@@ -24,13 +24,17 @@ def products_group() -> None:
 def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
     """Read all products from the API, keep them in the ledger, and export them when a format or file is named."""
     from syncer.commands import products
+    from syncer.commands.working import recorded
     from syncer.report import products as report
     from syncer.request import ProductsRequest
 
     if options().json and form and out is None:
         raise UsageError("--json takes standard output, so an export needs a file", next="add --out FILE")
+    request, known = ProductsRequest(archived, form, out), settings()
     with environment_of() as environment:
-        result = products.pull(settings(), ProductsRequest(archived, form, out), environment)
+        result = recorded(
+            known, environment.clock, "products pull", lambda _: products.pull(known, request, environment)
+        )
     if form is None or out is not None:
         show(report.pull_document(result), lambda: report.pull_text(result), of_work=True)
 

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from syncer.cli.frame import command, deadline_option, envelope, environment_of, lock_wait_option, settings, show
+from syncer.cli.frame import (
+    command,
+    deadline_option,
+    envelope,
+    environment_of,
+    lock_wait_option,
+    options,
+    settings,
+    show,
+)
+from syncer.errors import UsageError
 from syncer.request import SyncRequest
 
 if TYPE_CHECKING:
@@ -99,7 +110,7 @@ def sync_command(
         if dry_run:
             result = arrivals.plan(known, request, environment)
         else:
-            result = watched(known, "sync", lambda: arrivals.sync(known, request, environment), environment.clock)
+            result = watched(known, "sync", lambda _: arrivals.sync(known, request, environment), environment.clock)
     _finish(result)
 
 
@@ -115,7 +126,7 @@ def resume_command(job: str | None, approve: bool, deadline: float | None) -> No
 
     request, known = SyncRequest(job=job, approve=approve, deadline_s=deadline), settings()
     with environment_of() as environment:
-        result = watched(known, "resume", lambda: runs.resume(known, request, environment), environment.clock)
+        result = watched(known, "resume", lambda _: runs.resume(known, request, environment), environment.clock)
     _finish(result)
 
 
@@ -139,7 +150,7 @@ def abandon_command(batches: tuple[int, ...]) -> None:
     )
 
 
-@command("status", examples=("syncer status", "syncer status 12", "syncer --json status --last 30"))
+@command("status", examples=("syncer status", "syncer status 12 --rows", "syncer status --watch"))
 @click.argument("run", type=int, required=False)
 @click.option(
     "--last",
@@ -150,14 +161,51 @@ def abandon_command(batches: tuple[int, ...]) -> None:
     show_default=True,
     help="How many runs to list.",
 )
-def status_command(run: int | None, last: int) -> None:
-    """List the last runs, or show one RUN with its batches."""
-    from syncer.commands import ledger
+@click.option("--rows", is_flag=True, help="List the rows of RUN that were invalid or rejected.")
+@click.option("--watch", is_flag=True, help="Look again every second, until nothing is going on.")
+def status_command(run: int | None, last: int, rows: bool, watch: bool) -> None:
+    """List what was done and what is going on, or show one RUN with its batches."""
+    from syncer.commands import status
     from syncer.report import document, text
+    from syncer.report import status as report
 
-    if run is None:
-        runs = ledger.status(settings(), most=last)
-        show(envelope("status", runs=[document.summary_document(one) for one in runs]), lambda: text.runs_text(runs))
+    if watch:
+        if run is not None or rows or options().json:
+            raise UsageError("--watch shows all work, as text", next="syncer status --watch")
+        _watch(last)
+    elif rows:
+        if run is None:
+            raise UsageError("--rows are those of one run", next="syncer status")
+        refused = status.refused_rows(settings(), run)
+        show(envelope("status", **report.rows_document(refused)), lambda: report.rows_text(refused))
+    elif run is None:
+        found = status.status(settings(), most=last)
+        show(envelope("status", **report.status_document(found)), lambda: report.status_text(found))
     else:
-        details = ledger.run_status(settings(), run)
+        details = status.run_status(settings(), run)
         show(envelope("status", **document.run_details_document(details)), lambda: text.run_text(details))
+
+
+def _watch(last: int) -> None:
+    """Show what goes on: in place on a terminal, elsewhere a line whenever it has changed."""
+    from syncer.commands.status import watch
+    from syncer.process.clock import SystemClock
+    from syncer.report.console import plain_console
+    from syncer.report.status import status_text, watch_line
+
+    looks = watch(settings(), SystemClock(), most=last)
+    console = plain_console()
+    if console.is_terminal:
+        from rich.live import Live
+
+        with Live(console=console, auto_refresh=False) as live:
+            for found in looks:
+                live.update(status_text(found), refresh=True)
+        return
+    said = ""
+    for found in looks:
+        line = watch_line(found)
+        if line != said:
+            console.print(f"{datetime.now(UTC):%H:%M:%SZ} {line}", markup=False)
+            sys.stdout.flush()
+            said = line

@@ -50,6 +50,7 @@ def pull_command(
 ) -> None:
     """ScanPull what is new since the last time, each scan once. Run it again to go on."""
     from syncer.commands import scans
+    from syncer.commands.working import recorded
     from syncer.report import scans as report
 
     if sum((into_ledger, raw_csv)) > 1 or (into_ledger and out is not None):
@@ -73,18 +74,21 @@ def pull_command(
     )
     if raw_csv:
         _raw(request)
+    known = settings()
     with environment_of() as environment:
-        result = scans.pull(settings(), request, environment)
+        result = recorded(known, environment.clock, "scans pull", lambda _: scans.pull(known, request, environment))
     show(report.pull_document(result), lambda: report.pull_text(result), of_work=True)
     sys.exit(result.exit_code)
 
 
 def _raw(request: ScansRequest) -> None:
     from syncer.commands import scans
+    from syncer.commands.working import recorded
     from syncer.report import scans as report
 
+    known = settings()
     with environment_of() as environment:
-        result = scans.raw_csv(settings(), request, environment)
+        result = recorded(known, environment.clock, "scans pull", lambda _: scans.raw_csv(known, request, environment))
     show(report.raw_document(result), lambda: report.raw_text(result))
     sys.exit(result.exit_code)
 

@@ -25,7 +25,7 @@ from syncer.ledger.ledger import Ledger, upgrade_ledger
 from syncer.model import KEY_SEPARATOR, PRINTED_SEPARATOR
 from syncer.process.clock import Clock, utc_text
 from syncer.process.times import parse_moment
-from syncer.results import Concern, InitResult, PackResult, RunDetails, RunSummary
+from syncer.results import InitResult, PackResult
 from syncer.safe.files import NewFile, create_text, replacing
 from syncer.safe.trust import UntrustedError
 
@@ -37,27 +37,6 @@ if TYPE_CHECKING:
 
 STORIES_MAX = 100
 """Values that ``audit show`` tells of at once; ``audit export`` has them all."""
-RUN_BATCHES_MAX = 50
-"""Batches that ``status RUN`` lists; the audit has them all."""
-
-
-def status(settings: Settings, *, most: int) -> list[RunSummary]:
-    """Return the newest runs, newest first."""
-    with Ledger.reading(settings.ledger.url) as ledger:
-        return [] if ledger is None else [_summary(ledger, run) for run in ledger.runs(most=most)]
-
-
-def run_status(settings: Settings, run_id: int) -> RunDetails:
-    """Return one run with its batches and what is not confirmed."""
-    with _reading(settings) as ledger:
-        run = _known_run(ledger, run_id)
-        return RunDetails(
-            _summary(ledger, run),
-            tuple(ledger.sources(run_id)),
-            ledger.batch_counts(run_id),
-            tuple(Concern(*concern) for concern in ledger.concerns(run_id)),
-            tuple(ledger.batches(run_id=run_id, most=RUN_BATCHES_MAX)),
-        )
 
 
 def audit_show(
@@ -68,7 +47,7 @@ def audit_show(
     ``key`` is a key value, or several parts of a composite key in any order, or that as it is printed (``A + B``).
     ``where`` means all values that were ever sent so; both together narrow each other down.
     """
-    with _reading(settings) as ledger:
+    with reading_ledger(settings) as ledger:
         return ledger.stories(_keys_of(key), where, most=STORIES_MAX)
 
 
@@ -110,7 +89,7 @@ def audit_pack(
     from syncer.report.story_views import stories_html
 
     keys, asked, made_at = _keys_of(key), _asked(key, where), utc_text(clock.wall_s())
-    with _reading(settings) as ledger:
+    with reading_ledger(settings) as ledger:
         stories, count = ledger.stories(keys, where, most=STORIES_MAX)
         story = stories_html(stories, count, asked=asked, made_at=made_at, program=__version__)
         with ledger.evidence(keys, where) as evidence:
@@ -132,9 +111,9 @@ def audit_export(settings: Settings, request: HistoryRequest) -> Iterator[tuple[
     """
     since, until = _utc(request.since, "--since"), _utc(request.until, "--until")
     request = replace(request, since=since, until=until)
-    with _reading(settings) as ledger:
+    with reading_ledger(settings) as ledger:
         if request.run_id is not None:
-            _known_run(ledger, request.run_id)
+            known_run(ledger, request.run_id)
         names = sorted({job.name for job in ledger.jobs()})
         if request.job is not None and request.job not in names:
             words = f"there is no job {request.job!r} in the ledger; there are: {', '.join(names)}"
@@ -148,13 +127,13 @@ def _utc(text: str | None, option: str) -> str | None:
 
 def newest_seal(settings: Settings) -> Seal | None:
     """Return the newest seal, to be kept elsewhere."""
-    with _reading(settings) as ledger:
+    with reading_ledger(settings) as ledger:
         return ledger.newest_seal()
 
 
 def verify(settings: Settings, given: str | None) -> tuple[Seal | None, list[str], int]:
     """Return the newest seal, what does not fit the seals, and how many items and events no seal covers yet."""
-    with _reading(settings) as ledger:
+    with reading_ledger(settings) as ledger:
         return ledger.newest_seal(), ledger.verify_seals(given), ledger.unsealed()
 
 
@@ -166,13 +145,13 @@ def upgrade(settings: Settings, environment: Environment) -> UpgradeResult:
 
 def check(settings: Settings) -> list[str]:
     """Return everything that is wrong with the ledger; raise `LedgerCorruptError` when it cannot even be read."""
-    with _reading(settings) as ledger:
+    with reading_ledger(settings) as ledger:
         return ledger.problems()
 
 
 def backup(settings: Settings, target: Path, clock: Clock) -> None:
     """Copy the ledger consistently, even while a run is going on; the copy says that it is a backup."""
-    with _reading(settings) as ledger:
+    with reading_ledger(settings) as ledger:
         copy_to(ledger.path, target, marked_at=utc_text(clock.wall_s()))
 
 
@@ -215,19 +194,17 @@ def _written(out: Path) -> Iterator[NewFile]:
 
 
 @contextmanager
-def _reading(settings: Settings) -> Iterator[Ledger]:
+def reading_ledger(settings: Settings) -> Iterator[Ledger]:
+    """Give the ledger for reading; raise `LedgerError` where there is none yet."""
     with Ledger.reading(settings.ledger.url) as ledger:
         if ledger is None:
             raise LedgerError(f"there is no ledger yet at {ledger_path(settings.ledger.url)}", next="syncer init")
         yield ledger
 
 
-def _known_run(ledger: Ledger, run_id: int) -> Run:
+def known_run(ledger: Ledger, run_id: int) -> Run:
+    """Return a run; raise `UsageError` when the ledger has none with this id."""
     run = ledger.run(run_id)
     if run is None:
         raise UsageError(f"there is no run {run_id} in the ledger", next="syncer status")
     return run
-
-
-def _summary(ledger: Ledger, run: Run) -> RunSummary:
-    return RunSummary(run, ledger.bucket_counts(run.id), ledger.kind_counts(run.id))

@@ -11,9 +11,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from syncer import __version__
+from syncer.commands.working import Outcome, recorded
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, OutputError, SyncerError, UsageError
 from syncer.ledger.ledger import Ledger
 from syncer.process.clock import Clock
@@ -25,30 +26,22 @@ if TYPE_CHECKING:
     from syncer.safe.masking import Secret
 
 log = logging.getLogger(__name__)
+R = TypeVar("R", bound=Outcome)
 RUNS_COMPARED = 50
 """Newest runs among which the one before of the same job is looked for."""
 
 
-class Ended(Protocol):
-    """What any command returns that did work."""
+def watched(settings: Settings, command: str, work: Callable[[int | None], R], clock: Clock) -> R:
+    """Do a command's work, which is given the id of its record, and tell whoever is configured.
 
-    @property
-    def exit_code(self) -> int: ...
-    @property
-    def error(self) -> SyncerError | None: ...
-
-
-R = TypeVar("R", bound=Ended)
-
-
-def watched(settings: Settings, command: str, work: Callable[[], R], clock: Clock) -> R:
-    """Do a command's work, and tell whoever is configured; raise what it raises, or `OutputError` for the page."""
+    Raises what the work raises, or `OutputError` for the page.
+    """
     hooks = _hooks(settings)
     try:
         _ping(settings, hooks, "start")
         before, _ = _runs(settings)
         try:
-            result = work()
+            result = recorded(settings, clock, command, work)
         except SyncerError as error:
             _tell(settings, hooks, command, error.status, error, before)
             raise

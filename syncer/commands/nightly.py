@@ -16,6 +16,7 @@ from typing import Any
 
 from syncer.commands import arrivals, products
 from syncer.commands.environment import Environment
+from syncer.commands.working import recorded
 from syncer.config import Settings, pick_job
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, ConfigError, SignalError, SyncerError, UsageError
 from syncer.request import ProductsRequest, ScansRequest, SyncRequest, SyncStep, UploadRequest, name_of
@@ -26,8 +27,11 @@ log = logging.getLogger(__name__)
 Work = Callable[[], StepResult]
 
 
-def run(settings: Settings, environment: Environment) -> NightResult:
-    """Do every step. Raises `ConfigError` before anything is done when a step cannot be done at all."""
+def run(settings: Settings, environment: Environment, night_id: int | None = None) -> NightResult:
+    """Do every step, each recorded as one of the night ``night_id``.
+
+    Raises `ConfigError` before anything is done when a step cannot be done at all.
+    """
     steps = settings.nightly.steps
     if not steps:
         raise ConfigError(
@@ -43,12 +47,16 @@ def run(settings: Settings, environment: Environment) -> NightResult:
         if stopped:
             outcomes.append(StepOutcome(name))
             continue
-        outcome = _do(name, work, environment)
+        outcome = _do(name, _recorded(settings, environment, name, work, night_id), environment)
         outcomes.append(outcome)
         failed = outcome.exit_code not in {EXIT_OK, EXIT_NOT_CONFIRMED}
         interrupted = isinstance(outcome.error, SignalError)
         stopped = interrupted or (failed and settings.nightly.on_failure == "stop")
     return NightResult(tuple(outcomes), settings.nightly.on_failure)
+
+
+def _recorded(settings: Settings, environment: Environment, name: str, work: Work, night_id: int | None) -> Work:
+    return lambda: recorded(settings, environment.clock, name, lambda _: work(), night_id=night_id)
 
 
 def _do(name: str, work: Work, environment: Environment) -> StepOutcome:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncer import __version__
-from syncer.commands.ledger import run_status, status, write_page
+from syncer.commands.ledger import write_page
+from syncer.commands.status import run_status, status
 from syncer.process.clock import Clock, utc_text
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def write_report(settings: Settings, run_ids: Sequence[int], *, last: int, out: 
     """Write a page of these runs (none named: the newest) with the trend of the ``last`` ones; return what it shows."""
     from syncer.report.html import report_html
 
-    trend = status(settings, most=last)
+    trend = status(settings, most=last).runs
     wanted = list(run_ids) or [summary.run.id for summary in trend[:1]]
     details = [run_status(settings, run_id) for run_id in wanted]
     page = report_html(details, trend, made_at=utc_text(clock.wall_s()), program=__version__)

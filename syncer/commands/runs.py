@@ -123,6 +123,7 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
                     settings, request, environment, sources, validator, ledger, run.job, mode, vet,
                     expect.column(job.name),
                 )  # fmt: skip
+                ledger.store_rejections(run, intake.plan.rejections, [source.name for source in sources])
                 if intake.stop is not None:
                     raise intake.stop
                 session.note_refused(intake.diff.refused_fields)

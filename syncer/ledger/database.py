@@ -53,17 +53,25 @@ def _parse(url: str) -> URL:
         raise ConfigError(f"ledger.url is not a database URL: {url!r}; an example: sqlite:///syncer.db") from None
 
 
-def open_engine(path: Path, *, read_only: bool = False, before_writing: Callable[[], None] = lambda: None) -> Engine:
+def open_engine(
+    path: Path,
+    *,
+    read_only: bool = False,
+    before_writing: Callable[[], None] = lambda: None,
+    wait_s: float | None = None,
+) -> Engine:
     """Return an engine for an existing or empty file; nothing is opened before its first use.
 
     ``before_writing`` is called when a transaction that may write begins; what it raises ends the transaction.
+    ``wait_s`` is how long a statement waits for another process's short lock; None: `BUSY_TIMEOUT_S`.
     """
     mode = "ro" if read_only else "rw"
     target = path.absolute().as_uri()
+    timeout_s = BUSY_TIMEOUT_S if wait_s is None else wait_s
     engine = create_engine(
         "sqlite://",
         creator=lambda: sqlite3.connect(
-            f"{target}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            f"{target}?mode={mode}", uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False
         ),
         poolclass=NullPool,
     )

@@ -26,9 +26,11 @@ from syncer.ledger import (
     plans,
     proofs,
     reads,
+    rejections,
     seals,
     story,
     uploads,
+    works,
 )
 from syncer.ledger import schema as t
 from syncer.ledger.database import (
@@ -47,7 +49,7 @@ from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.values import UpgradeResult
 from syncer.ledger.writer import Writer
 from syncer.lifecycle.batch import Bucket, State
-from syncer.model import PastRun, Plan, SourceInfo
+from syncer.model import PastRun, Plan, Rejection, SourceInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -385,6 +387,16 @@ class Ledger:
         with self.transaction() as connection:
             return reads.planless_runs(connection, job_name)
 
+    def refused_rows(self, run_id: int) -> tuple[list[rejections.RefusedRow], list[rejections.RefusedRow]]:
+        """Return the first rows of a run that our rules refused, and those that the API did not take."""
+        with self.transaction() as connection:
+            return rejections.read(connection, run_id)
+
+    def works(self, *, most: int, kinds: tuple[str, ...] | None = None) -> list[works.Work]:
+        """Return what commands did, newest first; of some kinds, or of all."""
+        with self.transaction() as connection:
+            return works.newest(connection, most=most, kinds=kinds)
+
     def sources(self, run_id: int) -> list[SourceRecord]:
         """Return the input files of a run."""
         with self.transaction() as connection:
@@ -498,6 +510,11 @@ class Ledger:
         with self.transaction():
             ids = [self._store_source(run, source) for source in sources]
             plans.store_plan(self.connection, run, plan, ids, at=at)
+
+    def store_rejections(self, run: Run, found: Sequence[Rejection], files: Sequence[str]) -> None:
+        """Keep the first rows of a run that our rules refused; `files` are the names that they count by."""
+        with self.transaction() as connection:
+            rejections.store(connection, run.id, found, files)
 
     def _store_source(self, run: Run, source: SourceInfo) -> int:
         form = {

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 
 from syncer.errors import LedgerBusyError, LedgerUntrustedError, LedgerWriteError
+from syncer.process.owner import Owner
 from syncer.safe.files import Folder
 from syncer.safe.trust import UntrustedError
 
@@ -153,6 +154,34 @@ def borrowed(ledger: Path) -> Iterator[bool]:
         return
     try:
         yield _locked(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whether a process holds a ledger's lock (None: it cannot be told), and who wrote its name into it last."""
+
+    held: bool | None
+    owner: Owner | None
+
+
+def holder(ledger: Path) -> Holder:
+    """Tell who holds the lock of `ledger`: for who reads. It is borrowed for a moment where it is free."""
+    path = lock_path(ledger)
+    try:
+        with Folder.above(path) as folder:
+            descriptor = folder.open_in_place(path.name) if folder.stat(path.name) is not None else None
+    except OSError:
+        return Holder(None, None)
+    if descriptor is None:
+        return Holder(False, None)
+    try:
+        held = not _locked(descriptor)
+        known = json.loads(os.pread(descriptor, 4096, 0))
+        return Holder(held, Owner(str(known["host"]), int(known["pid"])))
+    except (ValueError, KeyError, TypeError):
+        return Holder(held, None)
     finally:
         os.close(descriptor)
 

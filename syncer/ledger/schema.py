@@ -13,6 +13,8 @@
     stamps, proofs                    what makes older knowledge uncertain; which fields a campaign was seen to take
     events                            every change of a batch's state, with its cause         (append-only)
     seals                             per run that ended: a hash over what it added, chained  (append-only)
+    rejections                        per run the first rows that our rules refused           (append-only)
+    works                             what every command did: nights with their steps, runs, pulls, uploads
     products, product_pulls           a copy of the company's products, and when it was read as a whole
     scan_pulls ─< scan_seen           how far each pull of scans has come, and which scans it has delivered
              └──< scans               the scans themselves, of pulls that go into the ledger
@@ -48,7 +50,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION = "0008"
+SCHEMA_REVISION = "0009"
 """The newest migration that this program knows (migrations/versions)."""
 
 metadata = MetaData()
@@ -277,6 +279,37 @@ seals = Table(
     Column("digest", Text, nullable=False),
 )
 
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("run_id", _Id, ForeignKey("runs.id"), nullable=False),
+    Column("file", Text, nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Index("rejections_run", "run_id"),
+)
+
+works = Table(
+    "works",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("parent_id", _Id, ForeignKey("works.id"), comment="the night that it was a step of"),
+    Column("kind", Text, nullable=False, comment="the command; of a night's step its name"),
+    Column("run_id", _Id, ForeignKey("runs.id"), comment="the run that it was; null: it came to none, or is none"),
+    Column("started_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Column("exit_code", Integer),
+    Column("error", Text, comment="what stopped it"),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("born", Text, nullable=False, comment="when that process began; empty: the system does not say"),
+    Column("counts", Text, nullable=False, server_default="{}", comment="JSON: its calls, by kind"),
+    Index("works_kind", "kind", "id"),
+)
+
 products = Table(
     "products",
     metadata,
@@ -429,7 +462,7 @@ upload_events = Table(
 )
 
 APPEND_ONLY = (
-    "payloads", "items", "item_origins", "outcomes", "events", "seals",
+    "payloads", "items", "item_origins", "outcomes", "events", "seals", "rejections",
     "upload_codes", "upload_errors", "upload_events",
 )  # fmt: skip
 """Tables whose rows never change or go: triggers hold it, on every door to the database."""

@@ -19,7 +19,7 @@ from syncer.safe.inert import inert, inert_lines
 if TYPE_CHECKING:
     from syncer.errors import SyncerError
     from syncer.ledger.values import Run
-    from syncer.results import CheckResult, Concern, RunDetails, RunSummary, SyncResult
+    from syncer.results import CheckResult, Concern, RunDetails, SyncResult
 
 WORDS: Mapping[Bucket, str] = {
     Bucket.CONFIRMED: "confirmed",
@@ -42,7 +42,15 @@ WORDS_OF_STATE: Mapping[str, str] = {
     "incomplete": "finished, but some rows are not confirmed",
     "stopped": "stopped before its end",
 }
-STYLES: Mapping[str, str] = {"complete": "green", "incomplete": "yellow", "stopped": "red", "running": "cyan"}
+STYLES: Mapping[str, str] = {
+    "complete": "green",
+    "incomplete": "yellow",
+    "stopped": "red",
+    "running": "cyan",
+    "dead": "red",
+}
+
+_NO_END = {"dead": "no end: its process died", "unknown": "an end that is not known here: it is another machine's"}
 
 
 def sync_text(result: SyncResult) -> RenderableType:
@@ -196,27 +204,6 @@ def check_text(findings: Sequence[CheckResult]) -> RenderableType:
     return table
 
 
-def runs_text(runs: Sequence[RunSummary]) -> RenderableType:
-    """Return the table of ``status``."""
-    if not runs:
-        return Text("no run yet; the first one: syncer sync FILE")
-    table = _table("run", "job", "started", "state", "exit", "rows", "confirmed", "not confirmed")
-    for summary in runs:
-        run = summary.run
-        others = {WORDS[bucket]: n for bucket, n in summary.values.items() if n and bucket is not Bucket.CONFIRMED}
-        table.add_row(
-            str(run.id),
-            cell(run.job.name),
-            run.started_at[:19].replace("T", " "),
-            Text(run.state, STYLES.get(run.state, "")),
-            "" if run.exit_code is None else str(run.exit_code),
-            f"{run.rows.get('read', 0):,}",
-            f"{summary.values.get(Bucket.CONFIRMED, 0):,}",
-            ", ".join(f"{count:,} {name}" for name, count in others.items()) or "-",
-        )
-    return table
-
-
 def run_text(details: RunDetails) -> RenderableType:
     """Return the page of ``status RUN``."""
     run, summary = details.summary.run, details.summary
@@ -260,7 +247,7 @@ def run_text(details: RunDetails) -> RenderableType:
 def _run_facts(run: Run, details: RunDetails) -> list[tuple[str, str]]:
     facts = [
         ("job", f"{run.job.name}, by {' + '.join(run.job.key)}"),
-        ("time", f"{run.started_at} to {run.ended_at or 'now, or it died'}"),
+        ("time", f"{run.started_at} to {run.ended_at or _NO_END.get(run.state, 'now')}"),
         ("program", run.program),
     ]
     facts += [

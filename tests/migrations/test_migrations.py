@@ -96,6 +96,7 @@ def test_history_cannot_be_changed_through_any_door(tmp_path):
             "INSERT INTO upload_events (id, at, part_id, event, old_state, new_state) VALUES (1,'',1,'','','')"
         )
         database.execute("INSERT INTO seals VALUES (1, 1, '', '{}', '{}', '', '')")
+        database.execute("INSERT INTO rejections VALUES (1, 1, 'a.csv', 2, 'E101', 'k', '')")
         for table in APPEND_ONLY:
             column = metadata.tables[table].columns[0].name
             for statement in (f"DELETE FROM {table}", f"UPDATE {table} SET {column} = 2"):

@@ -1,0 +1,63 @@
+"""The rows that a run's rules refused, kept with the run: a bounded number of them, the first ones.
+
+What always holds: how many there were is the run's own count (``rows.invalid``), so what is left out can be said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from syncer.ledger import schema as t
+from syncer.ledger.bulk import insert_rows, raw_cursor
+from syncer.model import shown_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from syncer.model import Rejection
+
+REJECTIONS_MAX = 1_000
+"""Rows that are kept of one run: the results folder has them all."""
+_COLUMNS = ("run_id", "file", "line", "code", "key", "message")
+_UNTAKEN = """
+SELECT i.key, s.name, i.line, coalesce(o.bucket, b.state), coalesce(o.message, b.message, '')
+FROM batches b JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
+JOIN sources s ON s.id = i.source_id LEFT JOIN outcomes o ON o.item_id = i.id
+WHERE b.run_id = ? AND NOT b.split AND b.kind <> 'wish'
+AND (o.bucket IN ('unmatched', 'rejected') OR b.state IN ('rejected', 'failed'))
+ORDER BY i.source_id, i.line LIMIT ?
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A row that is not confirmed: ``code`` is that of our rule (E101 …), or where the API left its value."""
+
+    file: str
+    line: int
+    code: str
+    key: str
+    message: str
+
+
+def store(connection: Connection, run_id: int, rejections: Sequence[Rejection], files: Sequence[str]) -> None:
+    """Keep the first rejected rows of a run, in the caller's transaction; a second time keeps nothing more."""
+    known = select(func.count()).select_from(t.rejections).where(t.rejections.c.run_id == run_id)
+    if connection.execute(known).scalar_one():
+        return
+    rows = ((run_id, files[one.source], one.line, one.code, one.key, one.message) for one in rejections)
+    insert_rows(connection, "rejections", _COLUMNS, islice(rows, REJECTIONS_MAX))
+
+
+def read(connection: Connection, run_id: int) -> tuple[list[RefusedRow], list[RefusedRow]]:
+    """Return the rows of a run that our rules refused, and those whose values the API did not take: the first ones."""
+    query = select(*(t.rejections.c[name] for name in _COLUMNS[1:])).where(t.rejections.c.run_id == run_id)
+    invalid = [RefusedRow(*row) for row in connection.execute(query.order_by(t.rejections.c.id))]
+    untaken = raw_cursor(connection).execute(_UNTAKEN, (run_id, REJECTIONS_MAX)).fetchall()
+    return invalid, [RefusedRow(file, line, word, shown_key(key), said) for key, file, line, word, said in untaken]

@@ -1,0 +1,153 @@
+"""``status``: every kind of work is told, a dead one is called dead, refused rows are kept, and watching stops nobody."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sqlite3
+from contextlib import closing
+
+import pytest
+from conftest import codes
+
+from syncer.process.clock import SystemClock
+from syncer.process.owner import Life, Owner, life_of, this_process
+
+HEADER = ("extended_id", "market")
+
+
+def listed(here):
+    document = here.run("status", "--json").document
+    return document["runs"], document["works"]
+
+
+def wait_for(look, seconds=20.0):
+    clock = SystemClock()
+    end_s = clock.monotonic_s() + seconds
+    while not (found := look()):
+        assert clock.monotonic_s() < end_s, "it never came"
+        clock.sleep_s(0.05)
+    return found
+
+
+def test_every_kind_of_work_is_told_and_a_night_with_its_steps(night):
+    with night(codes=codes(2), products=("a",)) as here:
+        here.write("n.csv", HEADER, [("K000000", "DE")])
+        here.config('[nightly]\nsteps = [{products = {}}, {sync = {files = ["n.csv"]}}]\n')
+        assert here.run("init").code == 0
+        assert here.run("run").code == 0
+        assert here.run("products", "pull").code == 0
+        assert here.run("scans", "pull", "--campaign", "999999").code != 11
+        assert here.sync("missing.csv").code == 2
+        runs, works = listed(here)
+        assert [(run["id"], run["state"]) for run in runs] == [(1, "complete")]
+        told = [(work["kind"], work["state"], work["exit_code"]) for work in works]
+        assert told[0] == ("sync", "ended", 2)  # it came to no run
+        assert ("products pull", "ended", 0) in told
+        assert "scans pull" in {kind for kind, _, _ in told}
+        (one,) = (work for work in works if work["kind"] == "run")
+        assert [work["kind"] for work in works if work["parent_id"] == one["id"]] == ["products"]  # the other is run 1
+        text = here.run("status").out
+        for words in ("(night)", "(night: products)", "(products pull)", "missing.csv"):
+            assert words in text
+
+
+def test_a_killed_run_is_dead_and_the_next_one_finds_it_so(night):
+    with night(codes=codes(300), latency_s=0.3) as here:
+        here.write("a.csv", HEADER, [(f"K{n:06d}", f"M{n}") for n in range(300)])
+        assert here.run("init").code == 0
+        process = here.start("sync", "a.csv", SYNCER_API__UPDATES_PER_SECOND="2", SYNCER_API__CONCURRENCY="1")
+        runs = wait_for(lambda: [run for run in listed(here)[0] if sum(run["values"].values())])
+        assert [run["state"] for run in runs] == ["running"]
+        assert listed(here)[1] == []  # the run is the work
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert [run["state"] for run in listed(here)[0]] == ["dead"]
+        said = here.run("status").out
+        assert "dead" in said
+        assert "syncer resume --job default" in said
+        assert "its process died" in here.run("status", "1").out
+        here.run("resume")
+        assert "dead" not in {run["state"] for run in listed(here)[0]}
+
+
+def test_what_another_machine_does_is_told_as_unknown(night):
+    with night(codes=codes(1)) as here:
+        here.sync(here.write("a.csv", HEADER, [("K000000", "DE")]))
+        with closing(sqlite3.connect(here.folder / "syncer.db")) as database, database:
+            database.execute(
+                "UPDATE runs SET ended_at = NULL, state = 'running', program = 'syncer 1, process 1 on elsewhere'"
+            )
+            database.execute("UPDATE works SET ended_at = NULL, run_id = NULL, host = 'elsewhere', pid = 1")
+        runs, works = listed(here)
+        assert ([run["state"] for run in runs], [work["state"] for work in works]) == (["unknown"], [])
+        assert here.run("status", "--watch").code == 0  # nobody here is at work
+
+
+@pytest.mark.parametrize(
+    ("owner", "life"),
+    [
+        (this_process(), Life.ALIVE),
+        (Owner(socket.gethostname(), os.getpid(), "another boot 1"), Life.DEAD),
+        (Owner(socket.gethostname(), 2**22 + 1), Life.DEAD),
+        (Owner(socket.gethostname(), os.getpid()), Life.ALIVE),
+        (Owner("elsewhere", os.getpid()), Life.UNKNOWN),
+    ],
+)
+def test_a_process_is_told_by_its_machine_its_number_and_its_begin(owner, life):
+    assert life_of(owner) is life
+
+
+def test_refused_rows_are_kept_with_the_run_and_what_is_left_out_is_counted(night):
+    with night(codes=codes(1)) as here:
+        here.config('[jobs.default]\nkey = "extended_id"\n[jobs.default.fields.market]\nmax_length = 2\n')
+        rows = [("K000000", "DE"), ("NOPE0001", "FR"), *((f"K{n:06d}", "longer") for n in range(1, 1003))]
+        assert here.sync(here.write("a.csv", HEADER, rows), "--approve").code == 3
+        found = here.run("status", "1", "--rows", "--json").document
+        assert (len(found["invalid"]), found["left_out"]) == (1000, {"invalid": 2, "rejected": 0})
+        first = found["invalid"][0]
+        assert (first["file"], first["line"], first["key"], first["code"][0]) == ("a.csv", 4, "K000001", "E")
+        assert [(row["key"], row["line"], row["code"]) for row in found["rejected"]] == [("NOPE0001", 3, "unmatched")]
+        text = here.run("status", "1", "--rows").out
+        assert "1,002 rows that are not valid" in text
+        assert "and 2 more" in text
+        assert here.run("ledger", "check").code == 0
+        assert (here.run("status", "--rows").code, here.run("status", "9", "--rows").code) == (2, 2)
+
+
+def test_refused_rows_are_kept_when_a_guard_stops_the_run(night):
+    with night(codes=codes(40)) as here:
+        here.sync(here.write("a.csv", HEADER, [(f"K{n:06d}", "DE") for n in range(40)]))
+        assert here.sync(here.write("b.csv", HEADER, [("", "FR"), *((f"K{n:06d}", "FR") for n in range(40))])).code == 4
+        assert [row["line"] for row in here.run("status", "2", "--rows", "--json").document["invalid"]] == [2]
+
+
+def test_a_watch_ends_with_the_run_and_never_stops_it(night):
+    with night(codes=codes(200), latency_s=0.05) as here:
+        here.write("a.csv", HEADER, [(f"K{n:06d}", f"M{n}") for n in range(200)])
+        assert here.run("init").code == 0
+        writer = here.start("sync", "a.csv", SYNCER_API__UPDATES_PER_SECOND="1", SYNCER_API__CONCURRENCY="1")
+        wait_for(lambda: listed(here)[0])
+        watcher = here.start("status", "--watch")
+        assert writer.wait(60) == 0
+        out, _ = watcher.communicate(timeout=20)
+        writer.communicate()
+        assert watcher.returncode == 0
+        lines = out.splitlines()
+        assert "run 1 of job default" in lines[0]
+        assert lines[-1].endswith("the last run, 1 of job default, is complete")
+        assert all(line[2] == ":" and line[8] == "Z" for line in lines)
+        assert here.run("status", "--watch", "1").code == 2
+        screen = here.on_terminal("status", "--watch", columns=100, streams=(1, 2))
+        assert "complete" in screen
+
+
+def test_work_goes_on_where_it_cannot_be_recorded(night):
+    with night(codes=codes(1)) as here:
+        here.write("a.csv", HEADER, [("K000000", "DE")])
+        assert here.run("init").code == 0
+        with closing(sqlite3.connect(here.folder / "syncer.db", isolation_level=None)) as database:
+            database.execute("CREATE TRIGGER no_works BEFORE INSERT ON works BEGIN SELECT RAISE(ABORT, 'no'); END")
+        assert here.sync("a.csv").code == 0
+        assert listed(here)[1] == []
