@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from syncer.lifecycle.part import FINAL, NOTHING_CREATED, PartState
+from syncer.report.console import cell
 from syncer.report.document import SCHEMA, error_document
+from syncer.report.table import FittedTable
 from syncer.report.text import error_text
 
 if TYPE_CHECKING:
@@ -116,9 +116,9 @@ def result_text(result: CodesResult) -> RenderableType:
 
 
 def _rejects_table(rejects: Sequence[Reject], count: int) -> RenderableType:
-    table = _table("line", "code", "what is wrong")
+    table = FittedTable("line", "code", "what is wrong")
     for one in rejects[:TEXT_ROWS_MAX]:
-        table.add_row(str(one.line), one.code, escape(one.message))
+        table.add_row(str(one.line), one.code, cell(one.message))
     more = count - min(len(rejects), TEXT_ROWS_MAX)
     return Group(table, *([Text(f"… and {more:,} more", "dim")] if more > 0 else []))
 
@@ -126,7 +126,7 @@ def _rejects_table(rejects: Sequence[Reject], count: int) -> RenderableType:
 def upload_text(upload: Upload) -> RenderableType:
     """Return an upload with its parts."""
     head = Text(f"upload {upload.id} of {upload.file}: {upload.state}", f"bold {STYLES[upload.state]}")
-    table = _table("part", "state", "codes", "MB", "record", "changed", "said")
+    table = FittedTable("part", "state", "codes", "MB", "record", "changed", "said")
     for part in upload.parts:
         style = "green" if part.state is PartState.COMPLETE else "red" if part.state in NOTHING_CREATED else ""
         table.add_row(
@@ -136,7 +136,7 @@ def upload_text(upload: Upload) -> RenderableType:
             f"{part.size_bytes / 1e6:,.1f}",
             part.record_key or "",
             part.changed_at[:19].replace("T", " "),
-            escape(part.message or ""),
+            cell(part.message or ""),
         )
     left_out = ", ".join(f"{count:,} {why}" for why, count in upload.left_out.items() if count)
     more = [Text(f"left out of it: {left_out} rows of the file", "yellow")] if left_out else []
@@ -145,9 +145,9 @@ def upload_text(upload: Upload) -> RenderableType:
 
 def errors_table(errors: Sequence[CodeError]) -> RenderableType:
     """Return what the API said against codes."""
-    table = _table("line", "code", "error", "words")
+    table = FittedTable("line", "code", "error", "words")
     for one in errors[:TEXT_ROWS_MAX]:
-        table.add_row(str(one.line or ""), escape(one.code), escape(one.name), escape(one.message))
+        table.add_row(str(one.line or ""), cell(one.code), cell(one.name), cell(one.message))
     more = len(errors) - TEXT_ROWS_MAX
     return Group(table, *([Text(f"… and {more:,} more", "dim")] if more > 0 else []))
 
@@ -156,11 +156,11 @@ def uploads_text(uploads: Sequence[Upload]) -> RenderableType:
     """Return the table of ``codes list``."""
     if not uploads:
         return Text("no upload of own codes yet; the first one: syncer codes upload FILE")
-    table = _table("upload", "file", "recorded", "state", "codes", "parts")
+    table = FittedTable("upload", "file", "recorded", "state", "codes", "parts")
     for one in uploads:
         table.add_row(
             str(one.id),
-            escape(one.file),
+            cell(one.file),
             one.created_at[:19].replace("T", " "),
             Text(one.state, STYLES[one.state]),
             f"{one.codes:,}",
@@ -171,12 +171,12 @@ def uploads_text(uploads: Sequence[Upload]) -> RenderableType:
 
 def orders_text(orders: Sequence[WorkOrder], *, complete: bool) -> RenderableType:
     """Return the table of ``workorders list``."""
-    table = _table("id", "reference", "state", "codes", "created", "archived")
+    table = FittedTable("id", "reference", "state", "codes", "created", "archived")
     for one in orders:
         table.add_row(
             str(one.id),
-            escape(one.reference),
-            escape(one.state),
+            cell(one.reference),
+            cell(one.state),
             "" if one.quantity is None else f"{one.quantity:,}",
             one.created_at[:19].replace("T", " "),
             "yes" if one.archived else "",
@@ -187,10 +187,3 @@ def orders_text(orders: Sequence[WorkOrder], *, complete: bool) -> RenderableTyp
 def files_text(order_id: int, files: Sequence[Path]) -> str:
     """Return what ``workorders download`` says."""
     return "\n".join([f"work order {order_id}:", *(f"  {file}" for file in files)])
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table

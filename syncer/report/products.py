@@ -9,11 +9,11 @@ from dataclasses import asdict
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from syncer.errors import UsageError
 from syncer.report.document import SCHEMA
+from syncer.report.table import Facts, FittedTable
 from syncer.safe.files import replacing
 from syncer.safe.formulas import neutral
 from syncer.safe.inert import inert_json
@@ -89,15 +89,13 @@ def products_text(view: ProductsView) -> RenderableType:
         return "there is no copy of the products yet\nnext: syncer products pull"
     if not view.total:
         return "no product of the copy is meant (syncer products list shows all that are not archived)"
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("SKU", "name", "campaign", "id", "seen at", ""):
-        table.add_column(heading)
+    table = FittedTable("SKU", "name", "campaign", "id", "seen at", "", header_style="bold")
     for one in view.products:
         product = one.product
         state = "archived" if product.is_archived else "" if one.listed else "gone"
         campaign = "" if product.campaign is None else str(product.campaign)
         cells = (product.sku, product.name, campaign, str(product.id), product.seen_at[:19].replace("T", " "), state)
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*map(Text, cells))
     of = view.pull
     words = f"read whole at {of.ended_at[:19].replace('T', ' ')}" if of else "never read whole: syncer products pull"
     return Group(table, Text(f"{len(view.products):,} of {view.total:,} products; {words}", "dim"))
@@ -105,10 +103,10 @@ def products_text(view: ProductsView) -> RenderableType:
 
 def product_text(view: ProductView) -> RenderableType:
     """Return one product, member by member."""
-    table = Table(box=None, show_header=False, pad_edge=False)
+    table = Facts()
     for name, value in flat(view.product).items():
         if value not in (None, ""):
-            table.add_row(Text(name, "bold"), Text(_cell(value)))
+            table.add_row(Text(name, "bold"), _cell(value))
     return table if view.listed else Group(table, Text("the last whole list did not show it any more", "yellow"))
 
 

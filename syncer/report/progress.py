@@ -14,13 +14,16 @@ from syncer.report.words import many
 from syncer.safe.inert import inert
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
+    from rich.console import Console, RenderableType
     from rich.progress import Progress
 
     from syncer.execute.engine import Progress as EngineProgress
     from syncer.model import Plan
 
+BAR_WIDTH_MAX = 40
 PLAIN_EVERY_S = 10.0
 """How often a plain line is written while nothing else is said."""
 
@@ -30,7 +33,7 @@ class ProgressReport:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._bar = None if quiet or not sys.stderr.isatty() else _live_bar()
+        self._bar = None if quiet or not sys.stderr.isatty() else live_bar()
         self._values = 0
         self._first_call_s = time.monotonic()
         self._last_line_s = time.monotonic()
@@ -85,7 +88,7 @@ class ProgressReport:
 
     def on_words(self, words: str, *, done: int = 0, of: int = 0) -> None:
         """Show what is being done, in words, and how far it is when that can be counted."""
-        self._update(description=words, total=of or None, completed=done, words="")
+        self._update(description="working", total=of or None, completed=done, words=words)
         self._plain(words)
 
     def _update(self, **fields: Any) -> None:
@@ -111,19 +114,26 @@ class ProgressReport:
             say(inert(words))
 
 
-def _live_bar() -> Progress:
-    """Return a bar with one task."""
+def live_bar(console: Console | None = None) -> Progress:
+    """Return a bar with one task: its numbers on one line, its words beneath. In little room, it gives way."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
-    bar = Progress(
-        SpinnerColumn(),
+    from syncer.report.console import cell
+
+    class Live(Progress):
+        def get_renderables(self) -> Iterator[RenderableType]:
+            yield from super().get_renderables()
+            yield from (cell(task.fields["words"]) for task in self.tasks if task.fields["words"])
+
+    bar = Live(
+        SpinnerColumn(table_column=Column(no_wrap=True)),
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[words]}"),
-        console=Console(stderr=True, highlight=False),
+        BarColumn(bar_width=None, table_column=Column(max_width=BAR_WIDTH_MAX)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        console=console or Console(stderr=True, highlight=False),
         transient=True,
     )
     bar.add_task("reading", total=None, words="")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from syncer.report.console import cell
+from syncer.report.table import FittedTable
 from syncer.report.words import many
 from syncer.rows.faults import FaultKind, by_kind
 
@@ -24,9 +24,9 @@ SHOWN_SINGLE = 3
 """Of values that stand in one row each."""
 
 
-def changes_text(changes: Sequence[FieldChanges]) -> Table:
+def changes_text(changes: Sequence[FieldChanges]) -> FittedTable:
     """Return what became of the cells of each field: ``Deutschland → DE: 12,000 rows``."""
-    table = _table("field", "from", "change")
+    table = FittedTable("field", "from", "change")
     for one in changes:
         single = one.values and all(value.rows == 1 for value in one.values)  # keys, for example
         shown = one.values[: SHOWN_SINGLE if single else SHOWN_CHANGES]
@@ -43,9 +43,9 @@ def changes_text(changes: Sequence[FieldChanges]) -> Table:
     return table
 
 
-def differences_text(differences: Sequence[Difference]) -> Table:
+def differences_text(differences: Sequence[Difference]) -> FittedTable:
     """Return what a plan changes: ``DE → FR: 12,000 values, for example K1 (night.csv:2)``; ``?``: it is uncertain."""
-    table = _table("field", "old → new", "values", "for example")
+    table = FittedTable("field", "old → new", "values", "for example")
     for one in differences:
         old = "?" if one.uncertain else "(not known)" if one.old is None else _visible(one.old)
         example = f"{one.example} ({one.place})" if one.place else one.example
@@ -60,10 +60,10 @@ def _visible(value: str) -> str:
 
 def rejections_text(result: SyncResult) -> Group:
     """Return the rejected rows: counted by kind, then the first of them one by one."""
-    kinds = _table("rejected", "rows", "values")
+    kinds = FittedTable("rejected", "rows", "values")
     for kind in by_kind(result.rejections):
         kinds.add_row(kind.code, f"{kind.rows:,}", cell(_values(kind, result.files)))
-    table = _table("invalid row", "code", "what is wrong")
+    table = FittedTable("invalid row", "code", "what is wrong")
     shown = result.rejections[:SHOWN_REJECTIONS]
     for row in shown:
         table.add_row(cell(f"{result.files[row.source]}:{row.line}"), row.code, cell(row.message))
@@ -84,10 +84,3 @@ def _values(kind: FaultKind, files: Sequence[str]) -> str:
     return ", ".join(
         [head, *(f"{one.value!r} {one.rows:,}" for one in named[1:]), *([f"others {others:,}"] if others else [])]
     )
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
+from syncer.report.console import cell
 from syncer.report.document import SCHEMA, error_document
+from syncer.report.table import FittedTable
 from syncer.scans.pull import iso
 
 if TYPE_CHECKING:
@@ -138,14 +138,14 @@ def compare_text(result: Comparison) -> RenderableType:
             )
         )
     if result.disagreements:
-        table = Table(box=None, pad_edge=False)
-        for column in ("code", "field", "scan saw", "ledger expects", "scanned at", "confirmed at", "upload"):
-            table.add_column(column)
+        table = FittedTable(
+            "code", "field", "scan saw", "ledger expects", "scanned at", "confirmed at", "upload", header_style="bold"
+        )
         for one in result.disagreements[:SHOWN_ROWS]:
             seen = "(nothing)" if one.seen is None else one.seen
             upload = f"run {one.run_id}, batch {one.batch_id}, {one.file}:{one.line}"
             cells = (one.key, one.field, seen, " or ".join(one.expected), one.at, one.confirmed_at, upload)
-            table.add_row(*map(escape, cells))
+            table.add_row(*map(cell, cells))
         parts.append(table)
         if result.disagree > SHOWN_ROWS:
             parts.append(Text(f"… and {result.disagree - SHOWN_ROWS:,} more"))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from syncer.model import KEY_SEPARATOR, shown_key
@@ -20,6 +19,7 @@ from syncer.report.story import (
     quoted,
     values_shown,
 )
+from syncer.report.table import FittedTable
 from syncer.safe.inert import inert
 
 if TYPE_CHECKING:
@@ -85,16 +85,12 @@ def _story_text(story: Story) -> list[RenderableType]:
         parts.append(Text("no code had this value when it was last asked for", "yellow"))
     held = held_fields(story)
     if held:
-        fields = Table(box=None, pad_edge=False, header_style="dim")
-        for column in ("field", "holds now", "because"):
-            fields.add_column(column, overflow="fold")
+        fields = FittedTable("field", "holds now", "because")
         for one in held:
             style = "" if one.state == KNOWN else "yellow"
             fields.add_row(cell(one.field), Text(inert(value_words(one)), style), cell(because(one)))
         parts.append(fields)
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("when (UTC)", "what", "how"):
-        table.add_column(column, overflow="fold")
+    table = FittedTable("when (UTC)", "what", "how")
     for moment in moments(story):
         what = Text(inert(moment.what), STYLES.get(moment.what, "yellow"))
         table.add_row(_clock(moment), what, cell(moment.words))

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from syncer.lifecycle.batch import OPEN, Bucket
 from syncer.report.console import cell
 from syncer.report.rows import changes_text, differences_text, rejections_text
+from syncer.report.table import Facts, FittedTable
 from syncer.report.words import many
 from syncer.safe.inert import inert, inert_lines
 
@@ -103,11 +103,9 @@ def _headline(result: SyncResult) -> Text:
     return Text(f"run {run.id} of job {run.job.name} by {key}: {words}", f"bold {STYLES[result.state]}")
 
 
-def _numbers(result: SyncResult) -> Table:
+def _numbers(result: SyncResult) -> Facts:
     rows, values, requests = result.rows, result.values, result.requests
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="dim")
-    table.add_column()
+    table = Facts()
     table.add_row("rows", _counts({name: getattr(rows, name) for name in rows.__slots__}, first="read"))
     if result.command == "plan":
         table.add_row(
@@ -138,8 +136,8 @@ def _counts(counts: Mapping[str, int], *, first: str) -> str:
     )
 
 
-def _samples(result: SyncResult) -> Table:
-    table = _table("call", "values", "first values", "data")
+def _samples(result: SyncResult) -> FittedTable:
+    table = FittedTable("call", "values", "first values", "data")
     for sample in result.samples:
         for place, item in enumerate(sample.first):
             key, data = item["key"], json.dumps(item["data"], ensure_ascii=False)
@@ -154,8 +152,8 @@ def _samples(result: SyncResult) -> Table:
     return table
 
 
-def _concerns(concerns: Sequence[Concern]) -> Table:
-    table = _table("not confirmed", "values", "why", "for example", "what it means")
+def _concerns(concerns: Sequence[Concern]) -> FittedTable:
+    table = FittedTable("not confirmed", "values", "why", "for example", "what it means")
     for concern in concerns:
         table.add_row(
             WORDS[concern.bucket],
@@ -194,7 +192,7 @@ def said(error: SyncerError) -> str:
 
 def check_text(findings: Sequence[CheckResult]) -> RenderableType:
     """Return the page of ``check``."""
-    table = _table("", "checked", "found")
+    table = FittedTable("", "checked", "found")
     for finding in findings:
         mark = Text("ok", "green") if finding.error is None else Text("FAULT", "bold red")
         words = inert(finding.found)
@@ -207,9 +205,7 @@ def check_text(findings: Sequence[CheckResult]) -> RenderableType:
 def run_text(details: RunDetails) -> RenderableType:
     """Return the page of ``status RUN``."""
     run, summary = details.summary.run, details.summary
-    facts = Table(box=None, show_header=False, pad_edge=False)
-    facts.add_column(style="dim")
-    facts.add_column()
+    facts = Facts()
     for name, value in _run_facts(run, details):
         facts.add_row(name, cell(value))
     facts.add_row("rows", _counts(run.rows, first="read"))
@@ -217,7 +213,7 @@ def run_text(details: RunDetails) -> RenderableType:
     parts: list[RenderableType] = [Text(f"run {run.id}: {run.state}", f"bold {STYLES.get(run.state, '')}"), facts]
     if details.concerns:
         parts.append(_concerns(details.concerns))
-    batches = _table("batch", "kind", "state", "values", "attempts", "codes", "task", "changed", "said")
+    batches = FittedTable("batch", "kind", "state", "values", "attempts", "codes", "task", "changed", "said")
     for batch in details.batches:
         batches.add_row(
             str(batch.id),
@@ -258,10 +254,3 @@ def _run_facts(run: Run, details: RunDetails) -> list[tuple[str, str]]:
     if run.discarded_fields:
         facts.append(("discarded", ", ".join(run.discarded_fields)))
     return facts
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
