@@ -7,22 +7,23 @@ Every path ends in a slash: the server is Django, which would redirect, and a re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, parse_qsl, urljoin, urlsplit
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
 from syncer.api import wire
-from syncer.api.classify import Verdict, classify, is_page, retry_after_s, timed_out
+from syncer.api.answers import Answer, Common, Speaker
+from syncer.api.classify import Verdict, classify
 from syncer.api.identity import account_of, company_of
+from syncer.api.links import next_parameters
 from syncer.api.products import PRODUCTS_PATH, Product, decode_page
-from syncer.api.words import body_text, complaint, flat, one_line
+from syncer.api.words import flat
 from syncer.model import Company
 from syncer.safe.masking import MASK
 
 if TYPE_CHECKING:
-    from syncer.api.transport import Reply, Transport
+    from syncer.api.transport import Reply
 
 SYNC_PATH = "/api/v2/scm/upload/"
 ASYNC_PATH = "/api/v2/scm/upload/async/"
@@ -32,31 +33,6 @@ SCM_PERMISSIONS = frozenset({"codes_view", "scm_bulk_edit", "scm_code_edit", "pr
 """What an SCM upload needs (docs/api.md, "Permissions")."""
 PAGES_MAX = 20
 """Pages of one list that are followed: bounds what a server can make a client do."""
-LINK_CHARACTERS_MAX = 4000
-"""Longest `next` link that is followed; a longer one would make a request that no server takes."""
-_PORTS = {"http": 80, "https": 443}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What every answer has. Times are monotonic seconds; ``body_text`` is what a refusal said, as the API wrote it.
-
-    ``page`` is whether a page for people came in place of the API's words, ``timed_out`` whether the answer took too
-    long. ``arrived_by_s`` and ``took_s`` are for `UpdateLimiter.answered`: by when the request had arrived at the
-    latest, and how long its answer took (None when it was lost, or the connection was fresh).
-    """
-
-    verdict: Verdict
-    status_code: int | None = None
-    message: str = ""
-    body_text: str = field(default="", repr=False)
-    retry_after_s: float | None = None
-    calls: int = 1
-    answered_s: float = 0.0
-    arrived_by_s: float = 0.0
-    took_s: float | None = None
-    page: bool = False
-    timed_out: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,11 +111,8 @@ class ProductsAnswer(Answer):
     """Whose products they are; None: none of them says so."""
 
 
-class Client:
+class Client(Speaker):
     """The API over one `Transport`; used by one thread."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def upload_sync(self, data_key: str, items: Sequence[Mapping[str, str]]) -> SyncAnswer:
         """Upload up to 100 items, each with its own data."""
@@ -160,7 +133,7 @@ class Client:
         campaign: int | None,
     ) -> AsyncAnswer:
         """Have a task created that gives one set of data to all codes that the constraints select."""
-        body: dict[str, Any] = {"constraints": constraints, "scm_data": scm_data, "reference": reference}
+        body: dict[str, object] = {"constraints": constraints, "scm_data": scm_data, "reference": reference}
         if campaign is not None:
             body["campaign"] = campaign
         reply = self._call("POST", ASYNC_PATH, body)
@@ -196,9 +169,9 @@ class Client:
                 return replace(page, calls=calls)
             tasks += map(self._task, page.results)
             told = told and all(state.reference is not UNSET for state in page.results)
-            following = self._own(page.next, TASKS_PATH) if isinstance(page.next, str) else None
+            following = self._following(page)
             if following is None or calls == PAGES_MAX:
-                common = {**self._common(reply), "calls": calls}
+                common: Common = {**self._common(reply), "calls": calls}
                 # A task without any `reference` may be the one that is looked for: such a list proves no absence.
                 return TasksAnswer(**common, tasks=tuple(tasks), complete=told and page.ends(len(tasks)))
             params = following
@@ -209,9 +182,9 @@ class Client:
         page = self._page(reply)
         if isinstance(page, TasksAnswer):
             return page
-        following = self._own(page.next, TASKS_PATH) if isinstance(page.next, str) else None
-        tasks = tuple(map(self._task, page.results))
-        return TasksAnswer(**self._common(reply), tasks=tasks, complete=following is None, following=following)
+        following, tasks = self._following(page), tuple(map(self._task, page.results))
+        complete = not isinstance(page.next, str)
+        return TasksAnswer(**self._common(reply), tasks=tasks, complete=complete, following=following)
 
     def task(self, task_id: str) -> TaskAnswer:
         """Ask for one task, with what it was asked to do."""
@@ -220,7 +193,8 @@ class Client:
         reply = self._transport.call("GET", f"{TASKS_PATH}{task_id}/")
         try:
             if reply.status_code == 404 and wire.speaks(reply.body):
-                return TaskAnswer(**{**self._common(reply), "verdict": Verdict.OK}, not_found=True)
+                known: Common = {**self._common(reply), "verdict": Verdict.OK}
+                return TaskAnswer(**known, not_found=True)
             if classify(reply) is not Verdict.OK:
                 return TaskAnswer(**self._common(reply))
             task = self._task(wire.decode(reply.body, wire.TaskState))
@@ -237,9 +211,8 @@ class Client:
             if classify(reply) is not Verdict.OK:
                 return ProductsAnswer(**self._common(reply))
             page = decode_page(reply.body)
-            following = self._own(page.next, PRODUCTS_PATH) if page.next is not None else None
-            if page.next is not None and following is None:
-                raise wire.UnreadableError("its link to the next page leads elsewhere, and is not followed")
+            base_url = self._transport.base_url
+            following = None if page.next is None else next_parameters(page.next, base_url, PRODUCTS_PATH)
         except wire.UnreadableError as error:
             return ProductsAnswer(**self._unreadable(reply, error))
         named = next((product.company for product in page.products if product.company is not None), None)
@@ -279,10 +252,6 @@ class Client:
     def _named(self, text: str | None) -> str | None:
         return None if text is None else self._shown(text)
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._transport.close()
-
     def _call(self, method: str, path: str, body: object) -> Reply:
         return self._transport.call(method, path, body=wire.encode(body))
 
@@ -295,40 +264,14 @@ class Client:
         except wire.UnreadableError as error:
             return TasksAnswer(**self._unreadable(reply, error))
 
-    def _own(self, url: str, path: str) -> dict[str, str] | None:
-        """Return the query of a `next` link; None unless it leads to this scheme, host and port, and to `path`."""
-        if len(url) > LINK_CHARACTERS_MAX:
-            return None
-        here = urlsplit(self._transport.base_url + path)
+    def _following(self, page: wire.TaskPage) -> dict[str, str] | None:
+        """Return what asks for the next page of tasks; None at the end, and where its link does not lead there."""
         try:
-            there = urlsplit(urljoin(here.geturl(), url))
-            if _place(there) != _place(here):
-                return None
-            return dict(parse_qsl(there.query, keep_blank_values=True))
-        except ValueError:  # no URL at all
+            return (
+                next_parameters(page.next, self._transport.base_url, TASKS_PATH) if isinstance(page.next, str) else None
+            )
+        except wire.UnreadableError:  # such a list is not complete, and proves nothing
             return None
-
-    def _common(self, reply: Reply) -> dict[str, Any]:
-        verdict = classify(reply)
-        return {
-            "verdict": verdict,
-            "status_code": reply.status_code,
-            "message": "" if verdict is Verdict.OK else self._shown(complaint(reply)),
-            "body_text": self._transport.masked(body_text(reply)) if verdict is Verdict.REFUSED else "",
-            "retry_after_s": retry_after_s(reply),
-            "page": is_page(reply),
-            "timed_out": timed_out(reply),
-            "answered_s": reply.answered_s,
-            "arrived_by_s": reply.arrived_by_s,
-            "took_s": None if reply.failure or reply.fresh_connection else reply.answered_s - reply.sent_s,
-        }
-
-    def _unreadable(self, reply: Reply, error: wire.UnreadableError) -> dict[str, Any]:
-        message = f"status {reply.status_code}, but {error}"
-        return {**self._common(reply), "verdict": Verdict.UNKNOWN, "message": self._shown(message)}
-
-    def _shown(self, text: str) -> str:
-        return one_line(self._transport.masked(text))
 
     def _task(self, state: wire.TaskState) -> Task:
         details = state.details
@@ -345,11 +288,6 @@ class Client:
             ),
             error=self._shown(flat(state.error) or flat(state.errors)),
         )
-
-
-def _place(url: SplitResult) -> tuple[str, str | None, int | None, str]:
-    """Return where a URL leads, without its query; raise `ValueError` when its port is none."""
-    return url.scheme, url.hostname, url.port or _PORTS.get(url.scheme), url.path
 
 
 def _count(value: object) -> int | None:

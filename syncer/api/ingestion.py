@@ -9,18 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import msgspec
 
 from syncer.api import wire
-from syncer.api.classify import Verdict, classify, retry_after_s
-from syncer.api.client import LINK_CHARACTERS_MAX, PAGES_MAX, Answer
-from syncer.api.words import body_text, complaint, flat, one_line
-
-if TYPE_CHECKING:
-    from syncer.api.transport import Reply, Transport
+from syncer.api.answers import Answer, Speaker
+from syncer.api.classify import Verdict, classify
+from syncer.api.links import next_parameters
+from syncer.api.words import body_text, flat
 
 POST_DATA_PATH = "/api/v2/ingestion/codes/upload/get-post-data/"
 PROCESS_PATH = "/api/v2/ingestion/codes/upload/process/"
@@ -137,10 +133,10 @@ class WorkOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkOrdersAnswer(Answer):
-    """Of the list of work orders; ``complete`` is whether every page was read."""
+    """Of a page of work orders; ``following`` asks for the next one, None at the end."""
 
     orders: tuple[WorkOrder, ...] = ()
-    complete: bool = False
+    following: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,11 +146,8 @@ class FileAnswer(Answer):
     content: bytes = b""
 
 
-class IngestionClient:
+class IngestionClient(Speaker):
     """The calls over one `Transport`; used by one thread."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def get_post_data(self, filetype: str) -> PostDataAnswer:
         """Have a record made. When the answer is lost, the record that may exist stays empty for ever: no harm."""
@@ -178,7 +171,7 @@ class IngestionClient:
         self, record_key: str, default_scm_data: Mapping[str, object], url_prefix: str | None, *, allow_duplicates: bool
     ) -> ProcessAnswer:
         """Start the processing of a record's file. The API refuses to start it twice."""
-        body: dict[str, Any] = {"record": record_key, "default_scm_data": default_scm_data}
+        body: dict[str, object] = {"record": record_key, "default_scm_data": default_scm_data}
         if url_prefix is not None:
             body["url_prefix"] = url_prefix
         if allow_duplicates:
@@ -186,7 +179,7 @@ class IngestionClient:
         reply = self._transport.call("POST", PROCESS_PATH, body=wire.encode(body))
         try:
             if classify(reply) is Verdict.OK:
-                wire.decode(reply.body, dict[str, Any])  # a proxy's page is no answer
+                wire.decode(reply.body, dict[str, object])  # a proxy's page is no answer
         except wire.UnreadableError as error:
             return ProcessAnswer(**self._unreadable(reply, error))
         refused = body_text(reply) if classify(reply) is Verdict.REFUSED else ""
@@ -212,28 +205,20 @@ class IngestionClient:
         record = IngestionRecord(key, state.status, ended(state.status), self._errors(state.result_data))
         return RecordAnswer(**self._common(reply), record=record)
 
-    def work_orders(self, *, search: str | None, archived: bool, most: int) -> WorkOrdersAnswer:
-        """List work orders, newest first as the API has them, following pages on this server alone."""
-        params = {"is_archived": "1" if archived else "0", "limit": str(min(most, 100)), "offset": "0"}
-        if search:
-            params["search"] = search
-        orders: list[WorkOrder] = []
-        for calls in range(1, PAGES_MAX + 1):
-            reply = self._transport.call("GET", WORK_ORDERS_PATH, params=params)
-            try:
-                if classify(reply) is not Verdict.OK:
-                    return WorkOrdersAnswer(**{**self._common(reply), "calls": calls})
-                page = wire.decode(reply.body, _WorkOrders)
-            except wire.UnreadableError as error:
-                return WorkOrdersAnswer(**{**self._unreadable(reply, error), "calls": calls})
-            orders += map(self._order, page.results)
-            following = self._own_query(page.next) if page.next else None
-            if following is None or len(orders) >= most:
-                break
-            params = following
-        whole = page.next is None and len(orders) <= most
-        common = {**self._common(reply), "calls": calls}
-        return WorkOrdersAnswer(**common, orders=tuple(orders[:most]), complete=whole)
+    def work_orders(self, query: Mapping[str, str]) -> WorkOrdersAnswer:
+        """Ask for one page of work orders (`work_orders_query`, or the ``following`` of the page before)."""
+        reply = self._transport.call("GET", WORK_ORDERS_PATH, params=query)
+        try:
+            if classify(reply) is not Verdict.OK:
+                return WorkOrdersAnswer(**self._common(reply))
+            page = wire.decode(reply.body, _WorkOrders)
+            base_url = self._transport.base_url
+            following = next_parameters(page.next, base_url, WORK_ORDERS_PATH) if page.next else None
+        except wire.UnreadableError as error:
+            return WorkOrdersAnswer(**self._unreadable(reply, error))
+        return WorkOrdersAnswer(
+            **self._common(reply), orders=tuple(map(self._order, page.results)), following=following
+        )
 
     def work_order_file(self, order_id: int) -> FileAnswer:
         """Get the zip of a work order, whole and in memory: the transport bounds its size."""
@@ -244,45 +229,23 @@ class IngestionClient:
         return replace(answer, content=reply.body) if answer.verdict is Verdict.OK else answer
 
     def _errors(self, result_data: object) -> tuple[IngestionError, ...]:
-        return tuple(
-            IngestionError(name, ids, one_line(self._transport.masked(words)))
-            for name, ids, words in error_members(result_data)
-        )
+        return tuple(IngestionError(name, ids, self._shown(words)) for name, ids, words in error_members(result_data))
 
     def _order(self, order: _WorkOrder) -> WorkOrder:
-        shown = {name: one_line(self._transport.masked(flat(getattr(order, name)))) for name in _SHOWN}
+        shown = {name: self._shown(flat(getattr(order, name))) for name in _SHOWN}
         quantity = order.quantity if isinstance(order.quantity, int) else None
         return WorkOrder(
             order.id, shown["reference"], shown["state"], quantity, bool(order.is_archived), shown["creation_date"]
         )
 
-    def _own_query(self, url: str) -> dict[str, str] | None:
-        """Return the query of a `next` link to this list on this server; None for any other."""
-        here = urlsplit(self._transport.base_url + WORK_ORDERS_PATH)
-        try:
-            there = urlsplit(urljoin(here.geturl(), url[: LINK_CHARACTERS_MAX + 1]))
-            same = (there.scheme, there.netloc, there.path) == (here.scheme, here.netloc, here.path)
-        except ValueError:
-            return None
-        return dict(parse_qsl(there.query)) if same and len(url) <= LINK_CHARACTERS_MAX else None
-
-    def _common(self, reply: Reply) -> dict[str, Any]:
-        verdict = classify(reply)
-        return {
-            "verdict": verdict,
-            "status_code": reply.status_code,
-            "message": "" if verdict is Verdict.OK else one_line(self._transport.masked(complaint(reply))),
-            "body_text": self._transport.masked(body_text(reply)) if verdict is Verdict.REFUSED else "",
-            "retry_after_s": retry_after_s(reply),
-            "answered_s": reply.answered_s,
-        }
-
-    def _unreadable(self, reply: Reply, error: wire.UnreadableError) -> dict[str, Any]:
-        words = one_line(self._transport.masked(f"status {reply.status_code}, but {error}"))
-        return {**self._common(reply), "verdict": Verdict.UNKNOWN, "message": words}
-
 
 _SHOWN = ("reference", "state", "creation_date")
+
+
+def work_orders_query(*, search: str | None, archived: bool, page_orders: int) -> dict[str, str]:
+    """Return what to ask for the first page of work orders, newest first as the API has them."""
+    wanted = {"is_archived": "1" if archived else "0", "limit": str(page_orders), "offset": "0"}
+    return {**wanted, "search": search} if search else wanted
 
 
 def ended(remote_status: str) -> bool | None:

@@ -1,16 +1,17 @@
-"""Reads made one after the other, outside an engine: lists that are pulled, single look-ups.
+"""Asking the API outside an engine, one call after the other: the one place that maps an answer to wait, error or stop.
 
-What always holds: the API's limit for reads is kept and its throttling obeyed; a read that failed is made again until
-the API has failed for ``give_up_after_s`` without one success; a signal or the deadline ends every wait within a
-moment. Only reads go through here: making one again harms nothing.
+What always holds: the API's limit for reads is kept and its throttling obeyed; a call that failed is made again until
+the API has failed for ``give_up_after_s`` without one success; a refusal of access stops at once; a signal or the
+deadline ends every wait within a moment. Only calls that may be made again go through `Reader.ask`: reads, and the
+making of an empty record. Whoever makes another call asks for its `turn` and takes `note` of its answer.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from syncer.api.classify import Verdict
 from syncer.api.health import Health
@@ -18,12 +19,13 @@ from syncer.errors import AccessError, DeadlineError, SignalError, SyncerError, 
 from syncer.process.clock import Clock, utc_text
 
 if TYPE_CHECKING:
-    from syncer.api.client import Answer, Client
+    from syncer.api.answers import Answer, Speaker
     from syncer.api.limits import ReadLimiter
     from syncer.process.signals import Interrupt
 
 log = logging.getLogger(__name__)
 A = TypeVar("A", bound="Answer")
+C = TypeVar("C", bound="Speaker")
 UNAUTHENTICATED = 401
 FORBIDDEN = 403
 AGAIN = "run the same command again"
@@ -46,13 +48,14 @@ class RequestCounts:
 
 
 @dataclass(slots=True)
-class Reader:
-    """Makes reads. ``deadline_s`` is monotonic; ``counts`` may be shared with an engine, so that all reads add up.
+class Reader(Generic[C]):
+    """Asks a client's API. ``deadline_s`` is monotonic; ``counts`` may be shared with an engine, so that all add up.
 
-    ``poll_s`` is how long to wait, at first, before a list that changed is read again.
+    ``poll_s`` is how long to wait, at first, before a list that changed is read again. ``again`` is what goes on after
+    a stop, ``during`` what a stop interrupts, and ``needs`` the permission that a refusal of access names.
     """
 
-    client: Client
+    client: C
     clock: Clock
     limiter: ReadLimiter
     interrupt: Interrupt
@@ -60,55 +63,86 @@ class Reader:
     poll_s: float = 2.0
     deadline_s: float | None = None
     counts: RequestCounts = field(default_factory=RequestCounts)
+    again: str = AGAIN
+    during: str = "while reading; nothing was changed"
+    needs: str = ""
     worked: bool = False
-    """Whether any read was answered: the API was there."""
+    """Whether any call was answered: the API was there."""
+    _health: Health = field(init=False)
 
-    def ask(self, call: Callable[[Client], A], *, refusable: bool = False) -> A:
+    def __post_init__(self) -> None:
+        self._health = Health(self.give_up_after_s)
+
+    def ask(self, call: Callable[[C], A], *, takes: Collection[Verdict | int] = ()) -> A:
         """Return the first answer that was processed; raise `SyncerError` when there will be none.
 
-        ``refusable``: a refusal is an answer, too, unless it is of the token itself.
+        ``takes`` are verdicts and status codes that are answers, too; a token that nobody accepts is never one.
         """
-        health = Health(self.give_up_after_s)
-        while True:  # bounded by `give_up_after_s`, by the deadline, or by the first success
-            self._wait(max(self.limiter.next_s(self.clock.monotonic_s()), health.not_before_s))
-            self.limiter.started(self.clock.monotonic_s())
+        while True:  # bounded by `give_up_after_s`, by the deadline, or by the first answer
+            self.turn()
             answer = call(self.client)
-            self.counts.reads += answer.calls
-            now_s = self.clock.monotonic_s()
-            match answer.verdict:
-                case Verdict.OK:
-                    self.worked = True
-                    return answer
-                case Verdict.NOT_PROCESSED if answer.retry_after_s is not None:
-                    self.counts.throttled += 1
-                    log.warning("throttled: the API asks to wait %g s", answer.retry_after_s)
-                    self.limiter.throttled(now_s + health.throttled(now_s, answer.retry_after_s))
-                    self._stop_if_given_up(health, now_s)
-                case Verdict.NOT_PROCESSED | Verdict.UNKNOWN | Verdict.MISDIRECTED if self._may_mend(answer, refusable):
-                    log.warning("a read failed (%s): %s", answer.verdict, answer.message)
-                    health.failed(now_s, answer.message)
-                    self.counts.retries += 1
-                    self._stop_if_given_up(health, now_s)
-                case _ if refusable and answer.status_code != UNAUTHENTICATED:
-                    return answer
-                case _:
-                    raise refusal(answer)
+            if self.note(answer, takes=takes):
+                return answer
 
-    def _may_mend(self, answer: Answer, refusable: bool) -> bool:
-        """Tell whether asking again may help: a page where the API was a moment ago is that of a deployment."""
-        return answer.verdict is not Verdict.MISDIRECTED or (answer.page and self.worked and not refusable)
+    def turn(self) -> None:
+        """Wait until a call may be made, and count it against the limit."""
+        self._wait(max(self.limiter.next_s(self.clock.monotonic_s()), self._health.not_before_s))
+        self.limiter.started(self.clock.monotonic_s())
 
-    def _stop_if_given_up(self, health: Health, now_s: float) -> None:
-        if health.given_up(now_s):
+    def note(self, answer: Answer, *, takes: Collection[Verdict | int] = ()) -> bool:
+        """Take note of an answer; return whether it is one, else the call may be made again. Raises what stops."""
+        self.counts.reads += answer.calls
+        now_s = self.clock.monotonic_s()
+        if answer.calls > 1:  # `turn` counted the first
+            self.limiter.started(now_s, answer.calls - 1)
+        if answer.verdict is Verdict.OK:
+            self.succeeded()
+            return True
+        if answer.status_code != UNAUTHENTICATED and (answer.verdict in takes or answer.status_code in takes):
+            return True
+        match answer.verdict:
+            case Verdict.NOT_PROCESSED if answer.retry_after_s is not None:
+                self.counts.throttled += 1
+                log.warning("throttled: the API asks to wait %g s", answer.retry_after_s)
+                self.limiter.throttled(now_s + self._health.throttled(now_s, answer.retry_after_s))
+                self._stop_if_given_up(now_s)
+            case Verdict.DENIED | Verdict.REFUSED:
+                raise fault_of(answer, needs=self.needs)
+            case Verdict.MISDIRECTED if not (answer.page and self.worked):
+                raise fault_of(answer)  # a page where the API was a moment ago is that of a deployment
+            case _:
+                self.failed(answer.message)
+        return False
+
+    def succeeded(self) -> None:
+        """Take note that the other side is at work."""
+        self.worked = True
+        self._health.succeeded()
+
+    def failed(self, words: str) -> None:
+        """Take note of a failure: the next turn comes later, or never: then raise."""
+        log.warning("a call failed: %s", words)
+        now_s = self.clock.monotonic_s()
+        self._health.failed(now_s, words)
+        self.counts.retries += 1
+        self._stop_if_given_up(now_s)
+
+    def _stop_if_given_up(self, now_s: float) -> None:
+        if self._health.given_up(now_s):
+            words = self._health.last_failure
+            self._health = Health(self.give_up_after_s)  # who goes on nevertheless waits as long again
             raise UnreachableError(
-                f"the API has failed for {self.give_up_after_s:g} s without one success; "
-                f"the last failure: {health.last_failure}",
-                next=f"syncer check, then {AGAIN}",
+                f"the API has failed for {self.give_up_after_s:g} s without one success; the last failure: {words}",
+                next=f"syncer check, then {self.again}",
             )
 
     def close(self) -> None:
         """Close the connection."""
         self.client.close()
+
+    def rest(self) -> None:
+        """Wait while the API is failing, for a call that the limit does not count."""
+        self._wait(self._health.not_before_s)
 
     def pause(self, seconds: float) -> None:
         """Wait, unless a signal or the deadline comes first, which raises."""
@@ -118,29 +152,40 @@ class Reader:
         """Return the wall time as the ledger writes it."""
         return utc_text(self.clock.wall_s())
 
+    def check(self) -> None:
+        """Raise when a signal or the deadline has come."""
+        try:
+            self.interrupt.check(self.during)
+        except SignalError as error:
+            error.next = self.again
+            raise
+        if self.deadline_s is not None and self.clock.monotonic_s() >= self.deadline_s:
+            raise DeadlineError(f"the deadline came {self.during}", next=self.again)
+
     def _wait(self, until_s: float) -> None:
         while True:  # bounded: every step but the last takes `WAIT_STEP_S`
-            try:
-                self.interrupt.check("while reading; nothing was changed")
-            except SignalError as error:
-                error.next = AGAIN
-                raise
+            self.check()
             now_s = self.clock.monotonic_s()
-            if self.deadline_s is not None and now_s >= self.deadline_s:
-                raise DeadlineError("the deadline came while reading; nothing was changed", next=AGAIN)
             if now_s >= until_s:
                 return
             self.clock.sleep_s(min(until_s - now_s, WAIT_STEP_S))
 
 
-def refusal(answer: Answer) -> SyncerError:
-    """Return the error of an answer that will not get better by asking again."""
-    if answer.verdict is Verdict.DENIED:
-        kind = ForbiddenError if answer.status_code == FORBIDDEN else AccessError
-        return kind(f"the API refused access: {answer.message}")
-    if answer.verdict is Verdict.MISDIRECTED:
-        return UnreachableError(
-            f"what answers at api.base_url is not the API: {answer.message}",
-            next="correct api.base_url, then: syncer check",
-        )
-    return SyncerError(f"the API refused a read: {answer.message}")
+def fault_of(answer: Answer, *, needs: str = "") -> SyncerError:
+    """Return the error of an answer that is none, when it is not asked for again."""
+    match answer.verdict:
+        case Verdict.DENIED:
+            kind = ForbiddenError if answer.status_code == FORBIDDEN else AccessError
+            return kind(f"the API refused access: {answer.message}" + (f" (it needs {needs})" if needs else ""))
+        case Verdict.MISDIRECTED:
+            return UnreachableError(
+                f"what answers at api.base_url is not the API: {answer.message}",
+                next="correct api.base_url, then: syncer check",
+            )
+        case Verdict.REFUSED:
+            return SyncerError(f"the API refused a read: {answer.message}")
+        case _:
+            return UnreachableError(
+                f"the API does not answer as it should: {answer.message}",
+                next="correct api.base_url or the network, then: syncer check",
+            )

@@ -8,23 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlencode, urljoin, urlsplit
+from typing import Annotated
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from syncer.api import wire
-from syncer.api.classify import Verdict, classify, retry_after_s
-from syncer.api.client import LINK_CHARACTERS_MAX
-from syncer.api.words import complaint, one_line
-
-if TYPE_CHECKING:
-    from syncer.api.transport import Reply, Transport
+from syncer.api.answers import Answer, Speaker
+from syncer.api.classify import Verdict, classify
+from syncer.api.links import next_query
 
 SCANS_PATH = "/api/v2/dashboard/scans/"
 CSV_PATH = "/api/v2/dashboard/scans/csv"
-_PORTS = {"http": 80, "https": 443}
 Text = str | None
 Number = int | None
 
@@ -98,92 +94,47 @@ _DECODER = msgspec.json.Decoder(_ScansPage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScansAnswer:
-    """Of one page. ``query`` is what was asked; ``following`` is the query of the next page, None at the end."""
+class ScansAnswer(Answer):
+    """Of one page; ``following`` is the query of the next page, None at the end."""
 
-    verdict: Verdict
-    query: str
-    message: str = ""
-    status_code: int | None = None
-    retry_after_s: float | None = None
     scans: list[Scan] = field(default_factory=list, repr=False)
     following: str | None = None
     count: int | None = None
     """How many scans the API counts in all pages; None when it does not say, as in cursor mode."""
 
 
-class ScansClient:
+class ScansClient(Speaker):
     """Reads scans over one `Transport`; used by one thread at a time."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def page(self, query: str) -> ScansAnswer:
         """Read the page that a query string selects: that of `first_query`, or of an earlier page's ``following``."""
         reply = self._transport.call("GET", f"{SCANS_PATH}?{query}")
-        verdict = classify(reply)
-        if verdict is not Verdict.OK:
-            return self._failed(reply, verdict, query)
         try:
-            page = _DECODER.decode(reply.body)
-            if page.next is UNSET:
-                raise wire.UnreadableError("the page does not say whether it is the last: it has no 'next'")
-            following = self._own(page.next) if isinstance(page.next, str) else None
+            if classify(reply) is not Verdict.OK:
+                return ScansAnswer(**self._common(reply))
+            page = _page(reply.body)
+            base_url = self._transport.base_url
+            following = next_query(page.next, base_url, SCANS_PATH) if isinstance(page.next, str) else None
             if following == query:
                 raise wire.UnreadableError("'next' leads to the same page again")
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, wire.UnreadableError) as error:
-            words = f"status {reply.status_code}, but the answer cannot be used: {error}"
-            return ScansAnswer(verdict=Verdict.UNKNOWN, query=query, message=self._shown(words))
-        return ScansAnswer(
-            verdict=verdict,
-            query=query,
-            status_code=reply.status_code,
-            scans=page.results,
-            following=following,
-            count=page.count,
-        )
+        except wire.UnreadableError as error:
+            return ScansAnswer(**self._unreadable(reply, error))
+        return ScansAnswer(**self._common(reply), scans=page.results, following=following, count=page.count)
 
     def csv(self, query: str, sink: Callable[[bytes], None]) -> ScansAnswer:
         """Stream the API's own CSV into `sink`; when the answer is not OK, what was written is worth nothing."""
-        reply = self._transport.call("GET", f"{CSV_PATH}?{query}", sink=sink)
-        verdict = classify(reply)
-        if verdict is not Verdict.OK:
-            return self._failed(reply, verdict, query)
-        return ScansAnswer(verdict=verdict, query=query, status_code=reply.status_code)
+        return ScansAnswer(**self._common(self._transport.call("GET", f"{CSV_PATH}?{query}", sink=sink)))
 
-    def abort(self) -> None:
-        """End the call under way, and every later one; for another thread."""
-        self._transport.abort()
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._transport.close()
-
-    def _failed(self, reply: Reply, verdict: Verdict, query: str) -> ScansAnswer:
-        return ScansAnswer(
-            verdict=verdict,
-            query=query,
-            message=self._shown(complaint(reply)),
-            status_code=reply.status_code,
-            retry_after_s=retry_after_s(reply),
-        )
-
-    def _own(self, url: str) -> str:
-        """Return the query of a `next` link, unchanged; raise `UnreadableError` when it leads elsewhere."""
-        here = urlsplit(self._transport.base_url + SCANS_PATH)
-        there = urlsplit(urljoin(here.geturl(), url))
-        place = (there.scheme, there.hostname, there.port or _PORTS.get(there.scheme), there.path)
-        if (
-            len(url) > LINK_CHARACTERS_MAX
-            or place != (here.scheme, here.hostname, here.port or _PORTS.get(here.scheme), here.path)
-            or not there.query
-        ):
-            elsewhere = f"{there.scheme}://{there.netloc.rpartition('@')[2]}{there.path}"
-            raise wire.UnreadableError(f"'next' leads to {elsewhere}, not to {here.geturl()}")
-        return there.query
-
-    def _shown(self, text: str) -> str:
-        return one_line(self._transport.masked(text))
+def _page(body: bytes) -> _ScansPage:
+    """Read a page; raise `UnreadableError` when it is none."""
+    try:
+        page = _DECODER.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise wire.UnreadableError(f"the answer cannot be read: {error}") from None
+    if page.next is UNSET:
+        raise wire.UnreadableError("the page does not say whether it is the last: it has no 'next'")
+    return page
 
 
 def first_query(parameters: Mapping[str, str], *, page_rows: int) -> str:

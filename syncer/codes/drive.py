@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
 from syncer.api.ingestion import STORAGE_VALID_S
-from syncer.api.patience import Patience
 from syncer.api.storage import StorageVerdict
 from syncer.codes.parts import file_fault
 from syncer.codes.rules import FILE_TYPES
@@ -27,6 +26,7 @@ from syncer.process.clock import Clock, seconds_between, utc_text
 
 if TYPE_CHECKING:
     from syncer.api.ingestion import IngestionClient, IngestionRecord
+    from syncer.api.reading import Reader
     from syncer.api.storage import StorageHost
     from syncer.ledger.upload_values import Part, Upload
     from syncer.ledger.uploads import Uploads
@@ -37,10 +37,12 @@ FORM_MARGIN_S = 60.0
 """A form that has less than this left is not used any more: storage's clock may be ahead of this one."""
 FORMS_MAX = 3
 """Forms that one process asks for, for one part: storage that refuses three refuses more."""
+REFUSED = frozenset({Verdict.REFUSED})
+"""A refusal is an answer that says something about a part."""
 STARTS_MAX = 10
 """How often one process asks for the processing of one part, when it does not learn what came of it."""
 STEPS_MAX = 1000
-"""Steps of one part in one process: patience ends long before."""
+"""Steps of one part in one process: `Reader` gives up long before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +79,22 @@ class UploadDriver:
         self,
         uploads: Uploads,
         upload: Upload,
-        client: IngestionClient,
         storage: StorageHost,
         folder: Path,
         settings: UploadSettings,
         *,
         clock: Clock,
-        patience: Patience,
+        reader: Reader[IngestionClient],
         interrupt: Interrupt,
         on_step: Callable[[Step], None],
     ) -> None:
         self._uploads = uploads
         self._upload = upload
-        self._client = client
         self._storage = storage
         self._folder = folder
         self._settings = settings
         self._clock = clock
-        self._patience = patience
+        self._reader = reader
         self._interrupt = interrupt
         self._on_step = on_step
 
@@ -126,7 +126,7 @@ class UploadDriver:
                     part = self._look(part)
                 case _:
                     return part
-            self._patience.wait(0)
+            self._reader.rest()
         raise UnreachableError(
             f"part {part.number} of upload {part.upload_id} makes no progress: {part.message or part.state.value}",
             next="syncer codes resume",
@@ -147,7 +147,7 @@ class UploadDriver:
                 log.warning("part %d of upload %d is still %s", part.number, part.upload_id, part.state.value)
                 return
             self._show(part, "waiting for the API to create the codes")
-            self._patience.wait(min(self._settings.poll_s, until_s - now_s))
+            self._reader.pause(min(self._settings.poll_s, until_s - now_s))
 
     def _make_record(self, part: Part, tries: _Tries) -> Part:
         tries.forms += 1
@@ -157,7 +157,7 @@ class UploadDriver:
                 next="syncer codes resume",
             )
         self._show(part, "asking for a record")
-        answer = self._patience.ask(lambda: self._client.get_post_data(self._upload.filetype))
+        answer = self._reader.ask(lambda client: client.get_post_data(self._upload.filetype), takes=REFUSED)
         if answer.verdict is Verdict.REFUSED:
             return self._uploads.ended(
                 part, PartEvent.REFUSED, [("", "refused", answer.message)], at=self._at(), message=answer.message
@@ -199,12 +199,12 @@ class UploadDriver:
             on_bytes=on_bytes,
         )
         if answer.verdict is StorageVerdict.STORED:
-            self._patience.succeeded()
+            self._reader.succeeded()
             return self._change(part, PartEvent.STORED)
         log.warning("storage did not take part %d: %s", part.number, answer.message)
         if answer.verdict is StorageVerdict.REFUSED:
             return self._change(part, PartEvent.FORM_SPENT, answer.message, message=answer.message)
-        self._patience.failed(answer.message)
+        self._reader.failed(answer.message)
         return part
 
     def _start(self, part: Part, tries: _Tries) -> Part:
@@ -213,13 +213,16 @@ class UploadDriver:
                 f"the API does not begin with part {part.number}: {part.message}", next="syncer codes resume"
             )
         self._show(part, "asking for the codes to be created")
+        self._reader.turn()
         part = self._change(part, PartEvent.START)
         upload, key = self._upload, part.record_key or ""
-        answer = self._client.process(key, upload.defaults, upload.url_prefix, allow_duplicates=upload.allow_duplicates)
+        answer = self._reader.client.process(
+            key, upload.defaults, upload.url_prefix, allow_duplicates=upload.allow_duplicates
+        )
         message = answer.message or None
         match answer.verdict:
             case Verdict.OK:
-                self._patience.succeeded()
+                self._reader.note(answer)
                 return self._change(part, PartEvent.STARTED)
             case Verdict.REFUSED if answer.wrong_state:  # it was begun before: the record tells the rest
                 return self._change(part, PartEvent.ANSWER_LOST, message)
@@ -234,15 +237,15 @@ class UploadDriver:
                 part = self._change(part, PartEvent.ANSWER_LOST, message)
             case _:
                 part = self._change(part, PartEvent.NOT_PROCESSED, message)
-        self._patience.note(answer)
+        self._reader.note(answer)
         return part
 
     def _look(self, part: Part, tries: _Tries | None = None) -> Part:
         """Look at a part's record, and record what it tells. A part in doubt may be asked for again when it can be."""
-        answer = self._patience.ask(lambda: self._client.record(part.record_key or ""))
+        answer = self._reader.ask(lambda client: client.record(part.record_key or ""), takes=REFUSED)
         record = answer.record
         if record is None:
-            self._patience.failed(answer.message)
+            self._reader.failed(answer.message)
             return part
         if record.ended is not None:
             return self._end(part, record)

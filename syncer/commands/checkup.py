@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
 from syncer.api.client import SCM_PERMISSIONS, MeAnswer
+from syncer.api.reading import fault_of
 from syncer.commands.opening import open_to_write
 from syncer.config import Settings, load_settings
 from syncer.errors import (
@@ -27,7 +28,6 @@ from syncer.errors import (
     StaleError,
     SyncerError,
     TargetChangedError,
-    UnreachableError,
 )
 from syncer.ledger.database import ledger_path
 from syncer.ledger.identity import identity_of
@@ -151,17 +151,8 @@ def _check_access(settings: Settings, clock: Clock, identity: LedgerIdentity | N
             ]
             findings += _check_target(answer, identity)
             return [*findings, _check_permissions(answer, _needs(settings)), _check_clock(answer, clock)]
-        case Verdict.DENIED:
-            return [CheckResult("access", "", AccessError(f"{base_url} refuses the token: {answer.message}"))]
         case _:
-            words = f"{base_url} does not answer as the API would: {answer.message}"
-            return [
-                CheckResult(
-                    "access",
-                    "",
-                    UnreachableError(words, next="correct api.base_url or the network, then: syncer check"),
-                )
-            ]
+            return [CheckResult("access", "", fault_of(answer))]
 
 
 def _check_target(answer: MeAnswer, identity: LedgerIdentity | None) -> list[CheckResult]:

@@ -7,16 +7,16 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncer import __version__
-from syncer.api.ingestion import IngestionClient
-from syncer.api.patience import RESUME, Patience
-from syncer.api.reading import AGAIN
+from syncer.api.classify import Verdict
+from syncer.api.ingestion import IngestionClient, work_orders_query
 from syncer.api.storage import StorageHost
 from syncer.codes.archive import extract
 from syncer.codes.checking import check_file
@@ -34,7 +34,7 @@ from syncer.lifecycle.part import FINAL
 from syncer.process.clock import Clock, SystemClock, utc_text
 from syncer.process.signals import Interrupt
 from syncer.request import UploadRequest
-from syncer.runs.session import connection_of
+from syncer.runs.session import connection_of, reader_over
 from syncer.runs.target import confirm_target, require_url
 from syncer.safe.files import replacing
 from syncer.safe.formulas import EXTRA_COLUMNS, neutral
@@ -43,11 +43,17 @@ from syncer.source.files import BLOCK_BYTES
 from syncer.source.inputs import open_input
 
 if TYPE_CHECKING:
-    from syncer.api.ingestion import FileAnswer, WorkOrder
+    from syncer.api.ingestion import WorkOrder, WorkOrdersAnswer
+    from syncer.api.reading import Reader
+    from syncer.api.transport import Transport
     from syncer.config import Settings
     from syncer.ledger.uploads import Uploads
 
 SHOWN_MAX = 100
+NOT_FOUND = 404
+PAGES_MAX = 20
+"""Pages of the list of work orders that are followed: bounds what a server can make a client do."""
+PAGE_ORDERS_MAX = 100
 ERRORS_SUFFIX = ".errors.csv"
 FILE_TIMEOUT_S = 600.0
 """For the whole of a work order's file, when ``api.timeout_s`` is shorter."""
@@ -122,30 +128,36 @@ def work_orders(
     settings: Settings, *, search: str | None, archived: bool, most: int, environment: CodesEnvironment
 ) -> tuple[list[WorkOrder], bool]:
     """Return work orders as the API lists them, and whether these are all."""
-    patience = _patience(settings, environment, None, again=AGAIN)
     with closing(connection_of(settings).transport(environment.clock)) as transport:
-        client = IngestionClient(transport)
-        answer = patience.ask(lambda: client.work_orders(search=search, archived=archived, most=most))
-        if answer.message:
-            raise UsageError(f"the API refused to list work orders: {answer.message}", next="syncer check")
-        return list(answer.orders), answer.complete
+        reader = _reader(transport, settings, environment)
+        asked: Mapping[str, str] = work_orders_query(
+            search=search, archived=archived, page_orders=min(most, PAGE_ORDERS_MAX)
+        )
+        orders: list[WorkOrder] = []
+        for _ in range(PAGES_MAX):
+            answer = reader.ask(partial(_page_of_orders, asked), takes=(Verdict.REFUSED,))
+            if answer.verdict is Verdict.REFUSED:
+                raise UsageError(f"the API refused to list work orders: {answer.message}", next="syncer check")
+            orders += answer.orders
+            if answer.following is None or len(orders) >= most:
+                break
+            asked = answer.following
+    return orders[:most], answer.following is None and len(orders) <= most
+
+
+def _page_of_orders(asked: Mapping[str, str], client: IngestionClient) -> WorkOrdersAnswer:
+    return client.work_orders(asked)
 
 
 def download_work_order(settings: Settings, order_id: int, folder: Path, environment: CodesEnvironment) -> list[Path]:
     """Get a work order's zip and extract it into `folder`; return the files."""
-    patience = _patience(settings, environment, None, again=AGAIN)
     timeout_s = max(settings.api.timeout_s, FILE_TIMEOUT_S)
     with closing(connection_of(settings).transport(environment.clock, timeout_s=timeout_s)) as transport:
-        client = IngestionClient(transport)
-
-        def get() -> FileAnswer:
-            answer = client.work_order_file(order_id)
-            if answer.status_code == 404:  # noqa: PLR2004
-                raise UsageError(f"the API has no file for work order {order_id}", next="syncer workorders list")
-            return answer
-
-        answer = patience.ask(get)
-        if not answer.content:
+        reader = _reader(transport, settings, environment)
+        answer = reader.ask(lambda client: client.work_order_file(order_id), takes=(Verdict.REFUSED, NOT_FOUND))
+        if answer.status_code == NOT_FOUND:
+            raise UsageError(f"the API has no file for work order {order_id}", next="syncer workorders list")
+        if answer.verdict is Verdict.REFUSED:
             raise UsageError(f"the API refused the file: {answer.message}", next="syncer workorders list")
     return extract(answer.content, folder)
 
@@ -229,19 +241,20 @@ def _drive(
             ledger.advance()
         connection = connection_of(settings)
         with closing(connection.transport(environment.clock)) as transport:
+            reader = _reader(transport, settings, environment, None if limit_s is None else started_s + limit_s)
+            reader.again, reader.during = "syncer codes resume", "while codes were uploaded; what was done is recorded"
             for one in result.uploads:
                 if one.open:
                     UploadDriver(
                         uploads,
                         one,
-                        IngestionClient(transport),
                         StorageHost(
                             timeout_s=api.timeout_s, user_agent=connection.user_agent, ca_file=connection.ca_file
                         ),
                         folder,
                         UploadSettings(settle_s=api.settle_s, poll_s=api.poll_s, task_timeout_s=api.task_timeout_s),
                         clock=environment.clock,
-                        patience=_patience(settings, environment, None if limit_s is None else started_s + limit_s),
+                        reader=reader,
                         interrupt=environment.interrupt,
                         on_step=environment.on_step,
                     ).run()
@@ -317,13 +330,11 @@ def _known(uploads: Uploads, upload_id: int) -> Upload:
     return found
 
 
-def _patience(
-    settings: Settings, environment: CodesEnvironment, deadline_s: float | None, *, again: str = RESUME
-) -> Patience:
-    give_up_after_s = settings.api.give_up_after_s
-    return Patience(
-        environment.clock, environment.interrupt, give_up_after_s=give_up_after_s, deadline_s=deadline_s, again=again
-    )
+def _reader(
+    transport: Transport, settings: Settings, environment: CodesEnvironment, deadline_s: float | None = None
+) -> Reader[IngestionClient]:
+    client = IngestionClient(transport)
+    return reader_over(client, settings, environment.clock, environment.interrupt, deadline_s=deadline_s)
 
 
 def _writing(settings: Settings, environment: CodesEnvironment) -> Ledger:

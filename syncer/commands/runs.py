@@ -39,6 +39,7 @@ from syncer.runs.session import session as open_session
 from syncer.runs.target import TargetCheck, require_url
 
 if TYPE_CHECKING:
+    from syncer.api.client import Client
     from syncer.api.reading import Reader
     from syncer.ledger.values import Job, LedgerIdentity, Run
     from syncer.rows.validate import Validator
@@ -229,7 +230,7 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
 def _session(
     ledger: Ledger,
     run: Run,
-    reader: Reader,
+    reader: Reader[Client],
     settings: Settings,
     request: SyncRequest,
     environment: Environment,
@@ -339,13 +340,15 @@ def _plan_files(
     )
 
 
-def _reader(settings: Settings, request: SyncRequest, environment: Environment, started_s: float) -> Reader:
+def _reader(settings: Settings, request: SyncRequest, environment: Environment, started_s: float) -> Reader[Client]:
     return reader_of(
         settings, environment.clock, environment.interrupt, started_s=started_s, deadline_s=request.deadline_s
     )
 
 
-def _product_check(settings: Settings, environment: Environment, ledger: Ledger, reader: Reader) -> ProductCheck | None:
+def _product_check(
+    settings: Settings, environment: Environment, ledger: Ledger, reader: Reader[Client]
+) -> ProductCheck | None:
     """Return how ``sync`` finds out which products are unknown; None when that is turned off."""
     if not settings.products.check:
         return None

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from syncer.api.classify import Verdict
-from syncer.api.health import Health
+from syncer.api.client import Client
 from syncer.api.limits import ReadLimiter
 from syncer.api.reading import ForbiddenError, Reader
 from syncer.api.scans import ScansAnswer, ScansClient, csv_query
@@ -16,10 +16,8 @@ from syncer.commands.environment import Environment
 from syncer.config import Settings
 from syncer.errors import (
     AccessError,
-    DeadlineError,
     LedgerError,
     SyncerError,
-    UnreachableError,
     UsageError,
 )
 from syncer.ledger.database import ledger_path
@@ -31,13 +29,13 @@ from syncer.ledger.sent_values import discarded_fields, incomparable_fields, upl
 from syncer.process.clock import Clock, utc_text
 from syncer.products.pull import look_up
 from syncer.request import ScansRequest
-from syncer.runs.session import connection_of, reader_of
+from syncer.runs.session import connection_of, reader_of, reader_over
 from syncer.runs.target import require_url
 from syncer.scans.columns import microseconds
 from syncer.scans.compare import IDENTIFIERS, Comparison, compare
 from syncer.scans.filters import filters
 from syncer.scans.parts import Destination, PartsFolder, Tables
-from syncer.scans.pull import AGAIN, PullSettings, ScanPull
+from syncer.scans.pull import PullSettings, ScanPull
 from syncer.scans.pull_result import RawResult, ScansPullResult
 from syncer.scans.pulled import pulled_scans
 from syncer.scans.raw_csv import RawCsv
@@ -46,6 +44,8 @@ EVERYTHING = "2000-01-01T00:00:00.000000Z"
 """``date_from`` when nothing bounds the time: the API asks for a bound (docs/api.md, "Scans")."""
 CSV_TIMEOUT_S = 6 * 3600.0
 """For the API's own CSV, which comes in one answer of any length."""
+PERMISSION = "scans_download"
+AGAIN = "run the same command again: it goes on where it stopped"
 HOUR_US = 3_600_000_000
 HOUR_S = 3600.0
 
@@ -66,16 +66,23 @@ def pull(settings: Settings, request: ScansRequest, environment: Environment) ->
         scope = json.dumps({**parameters, "format": form}, sort_keys=True, ensure_ascii=False)
         name = f"ledger: {scope}" if request.into_ledger else str(folder)
         destination: Destination = Tables(request.campaign) if request.into_ledger else PartsFolder(folder, form)
-        current = ScanPull(
+        reader = reader_over(
             client,
+            settings,
+            clock,
+            environment.interrupt,
+            deadline_s=_deadline_s(settings, request, started_s),
+            limiter=reads,
+        )
+        reader.again, reader.needs = AGAIN, PERMISSION
+        reader.during = "while scans were pulled; every scan so far is recorded"
+        current = ScanPull(
+            reader,
             ledger,
             ledger.ensure(name, scope, at=utc_text(clock.wall_s())),
             destination,
-            _pull_settings(settings, request, parameters, started_s),
+            _pull_settings(settings, request, parameters),
             clock,
-            reads=reads,
-            health=Health(settings.api.give_up_after_s),
-            interrupt=environment.interrupt,
             observe=lambda scans: environment.on_list("scans", scans, None),
         )
         error: SyncerError | None = None
@@ -87,10 +94,12 @@ def pull(settings: Settings, request: ScansRequest, environment: Environment) ->
         return ScansPullResult(shown, form, clock.monotonic_s() - started_s, current.counts, current.state, error)
 
 
-def _pull_settings(
-    settings: Settings, request: ScansRequest, parameters: dict[str, str], started_s: float
-) -> PullSettings:
-    deadline_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
+def _deadline_s(settings: Settings, request: ScansRequest, started_s: float) -> float | None:
+    seconds = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
+    return None if seconds is None else started_s + seconds
+
+
+def _pull_settings(settings: Settings, request: ScansRequest, parameters: dict[str, str]) -> PullSettings:
     bounded = "timeframe" in parameters or request.begin is not None
     return PullSettings(
         parameters=parameters if bounded else {**parameters, "date_from": EVERYTHING},
@@ -98,7 +107,6 @@ def _pull_settings(
         overlap_us=int(settings.scans.overlap_h * HOUR_US),
         page_rows=settings.scans.page_rows,
         part_rows=settings.scans.part_rows,
-        deadline_s=None if deadline_s is None else started_s + deadline_s,
     )
 
 
@@ -106,21 +114,19 @@ def raw_csv(settings: Settings, request: ScansRequest, environment: Environment)
     """Pass the API's own CSV through into a file, and count the lines that its missing quotes break."""
     clock, started_s = environment.clock, environment.clock.monotonic_s()
     connection = connection_of(settings)
-    limit_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
+    deadline_s = _deadline_s(settings, request, started_s)
     timeout_s = max(CSV_TIMEOUT_S, connection.timeout_s)
-    timeout_s = timeout_s if limit_s is None else min(timeout_s, limit_s + 1)
+    timeout_s = timeout_s if deadline_s is None else min(timeout_s, deadline_s - started_s + 1)
     reads = ReadLimiter(settings.api.reads_per_minute)
     client = ScansClient(connection.transport(clock, timeout_s=timeout_s))
-    deadline_s = None if limit_s is None else started_s + limit_s
     with closing(client):
         parameters = _parameters(settings, request, environment, reads, started_s)
         if "timeframe" not in parameters and request.begin is None:
             parameters["date_from"] = EVERYTHING
         file = RawCsv((request.out or Path(f"scans-{request.campaign}.csv")).absolute())
         try:
-            _read_csv(
-                client, csv_query(parameters), file, Health(settings.api.give_up_after_s), environment, deadline_s
-            )
+            reader = reader_over(client, settings, clock, environment.interrupt, deadline_s=deadline_s, limiter=reads)
+            _read_csv(reader, csv_query(parameters), file, environment)
         except BaseException:
             file.drop()
             raise
@@ -128,46 +134,23 @@ def raw_csv(settings: Settings, request: ScansRequest, environment: Environment)
     return RawResult(file.path, file.lines, file.size_bytes, file.broken, tuple(file.broken_lines), seconds)
 
 
-def _read_csv(
-    client: ScansClient, query: str, file: RawCsv, health: Health, environment: Environment, deadline_s: float | None
-) -> None:
+def _read_csv(reader: Reader[ScansClient], query: str, file: RawCsv, environment: Environment) -> None:
     """Read the CSV whole, from its beginning as often as it breaks off."""
-
-    def check() -> None:
-        environment.interrupt.check("while reading the CSV; nothing of it is kept")
-        if deadline_s is not None and environment.clock.monotonic_s() >= deadline_s:
-            words = "the deadline came before the CSV was read whole; nothing of it is kept"
-            raise DeadlineError(words, next="allow more time: --deadline SECONDS")
+    reader.needs, reader.during = PERMISSION, "while the CSV was read; nothing of it is kept"
 
     def take(part: bytes) -> None:
-        check()
+        reader.check()
         file.take(part)
         environment.on_list("lines", file.lines, None)
 
-    while True:
-        check()
+    def read(client: ScansClient) -> ScansAnswer:
         file.begin()
-        answer = client.csv(query, take)
-        if answer.verdict is Verdict.OK:
-            file.finish()
-            return
-        _wait(answer, health, environment)
+        return client.csv(query, take)
 
-
-def _wait(answer: ScansAnswer, health: Health, environment: Environment) -> None:
-    """Wait before a read is made again; raise when it must not be, or has failed for too long."""
-    if answer.verdict is Verdict.DENIED:
-        raise AccessError(f"the API refuses to show scans: {answer.message} (it needs scans_download)")
+    answer = reader.ask(read, takes=(Verdict.REFUSED,))
     if answer.verdict is Verdict.REFUSED:
         raise UsageError(f"the API refuses the filters: {answer.message}", next="syncer scans pull --help")
-    clock = environment.clock
-    health.failed(clock.monotonic_s(), answer.message)
-    if health.given_up(clock.monotonic_s()):
-        raise UnreachableError(f"the API gives no usable answer: {answer.message}", next=f"syncer check, then {AGAIN}")
-    until_s = max(health.not_before_s, clock.monotonic_s() + (answer.retry_after_s or 0.0))
-    while clock.monotonic_s() < until_s:
-        environment.interrupt.check("while waiting for the API")
-        clock.sleep_s(min(0.2, until_s - clock.monotonic_s()))
+    file.finish()
 
 
 def compare_scans(
@@ -233,7 +216,7 @@ def _parameters(
         return {**found, "product": str(_product(settings, request.product, reader))}
 
 
-def _product(settings: Settings, given: str, reader: Reader) -> int:
+def _product(settings: Settings, given: str, reader: Reader[Client]) -> int:
     """Return a product's id. A SKU may be made of digits alone, so it is looked up first; ``id:332`` says which."""
     kind, _, rest = given.partition(":")
     if kind == "id" and rest.isdecimal():

@@ -15,7 +15,7 @@ from syncer.execute.reconcile import halves
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from syncer.api.client import Answer
+    from syncer.api.answers import Answer
     from syncer.execute.context import Context
     from syncer.ledger.values import Batch
 

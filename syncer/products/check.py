@@ -19,6 +19,7 @@ from syncer.process.clock import utc_text
 from syncer.products.pull import Observe, look_up, pull_products
 
 if TYPE_CHECKING:
+    from syncer.api.client import Client
     from syncer.ledger.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def by_copy(ledger: Ledger | None, *, wall_s: float, max_age_h: float) -> Produc
     return vet
 
 
-def by_api(ledger: Ledger, reader: Reader, *, max_age_h: float, observe: Observe) -> ProductCheck:
+def by_api(ledger: Ledger, reader: Reader[Client], *, max_age_h: float, observe: Observe) -> ProductCheck:
     """Return a check by the ledger's copy, refreshed when it is too old, and by look-ups of what it lacks."""
 
     def vet(named: frozenset[str]) -> CheckedProducts:
@@ -76,7 +77,7 @@ def by_api(ledger: Ledger, reader: Reader, *, max_age_h: float, observe: Observe
 
 class _Check:
     def __init__(
-        self, ledger: Ledger, reader: Reader, named: frozenset[str], max_age_h: float, observe: Observe
+        self, ledger: Ledger, reader: Reader[Client], named: frozenset[str], max_age_h: float, observe: Observe
     ) -> None:
         self._ledger = ledger
         self._reader = reader

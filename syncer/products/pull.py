@@ -20,7 +20,7 @@ from syncer.ledger.products import ProductRecord, PullRecord
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from syncer.api.client import ProductsAnswer
+    from syncer.api.client import Client, ProductsAnswer
     from syncer.api.products import Product
     from syncer.api.reading import Reader
 
@@ -54,7 +54,7 @@ class _ListReading:
         return [product.id for product in self.products]
 
 
-def pull_products(reader: Reader, *, archived: bool, observe: Observe = lambda done, of: None) -> ProductPull:
+def pull_products(reader: Reader[Client], *, archived: bool, observe: Observe = lambda done, of: None) -> ProductPull:
     """Read all products, with ``archived`` those too. Raises `UnreachableError` when the list does not stand still."""
     requests = reader.counts.reads
     queries = [list_query(archived=scope) for scope in ((False, True) if archived else (False,))]
@@ -79,7 +79,7 @@ def pull_products(reader: Reader, *, archived: bool, observe: Observe = lambda d
     )
 
 
-def _read_all(reader: Reader, queries: Sequence[Mapping[str, str]], observe: Observe) -> _ListReading:
+def _read_all(reader: Reader[Client], queries: Sequence[Mapping[str, str]], observe: Observe) -> _ListReading:
     """Read lists one after the other. A product in two of them (archived meanwhile, say) is as the later one has it."""
     products: dict[int, Product] = {}
     pages = 0
@@ -92,7 +92,7 @@ def _read_all(reader: Reader, queries: Sequence[Mapping[str, str]], observe: Obs
     return _ListReading(tuple(products.values()), pages)
 
 
-def _read_list(reader: Reader, query: Mapping[str, str], observe: Observe, before: int) -> _ListReading:
+def _read_list(reader: Reader[Client], query: Mapping[str, str], observe: Observe, before: int) -> _ListReading:
     """Read one list from its first page to its last, or as far as it can be whole; ``before`` were read already."""
     products: list[Product] = []
     seen: set[int] = set()
@@ -117,11 +117,11 @@ def _read_list(reader: Reader, query: Mapping[str, str], observe: Observe, befor
         asked = answer.following
 
 
-def _page(reader: Reader, query: Mapping[str, str]) -> ProductsAnswer:
+def _page(reader: Reader[Client], query: Mapping[str, str]) -> ProductsAnswer:
     return reader.ask(lambda client: client.products(query))
 
 
-def look_up(reader: Reader, sku: str) -> ProductRecord | None:
+def look_up(reader: Reader[Client], sku: str) -> ProductRecord | None:
     """Ask for one product by its exact SKU, among the archived ones too; None when there is none."""
     at = reader.at()
     for archived in (False, True):

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from syncer import __version__
 from syncer.api.limits import ReadLimiter
@@ -34,9 +34,13 @@ from syncer.process.clock import Clock, utc_text
 from syncer.results import Concern, Requests, Seconds, SyncResult
 from syncer.runs.summing import added, open_notes, tell
 
+C = TypeVar("C", bound="Speaker")
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from syncer.api.answers import Speaker
+    from syncer.api.client import Client
     from syncer.config import Settings
     from syncer.execute.engine import Progress
     from syncer.ledger.endings import EndedValue
@@ -253,23 +257,31 @@ def reader_of(
     started_s: float,
     deadline_s: float | None = None,
     limiter: ReadLimiter | None = None,
-) -> Reader:
+) -> Reader[Client]:
     """Return what makes reads beside or without a run; raise `ConfigError` when there is no token.
 
     ``deadline_s`` are seconds after ``started_s`` (None: as configured); ``limiter`` is shared with others who
     read (None: nobody else does). Nothing is connected before the first read.
     """
-    connection = connection_of(settings)
     seconds = deadline_s if deadline_s is not None else settings.run.deadline_s
-    return Reader(
-        connection.connect(clock),
-        clock,
-        limiter or ReadLimiter(connection.reads_per_minute),
-        interrupt,
-        settings.api.give_up_after_s,
-        settings.api.poll_s,
-        None if seconds is None else started_s + seconds,
-    )
+    until_s = None if seconds is None else started_s + seconds
+    client = connection_of(settings).connect(clock)
+    return reader_over(client, settings, clock, interrupt, deadline_s=until_s, limiter=limiter)
+
+
+def reader_over(
+    client: C,
+    settings: Settings,
+    clock: Clock,
+    interrupt: Interrupt,
+    *,
+    deadline_s: float | None,
+    limiter: ReadLimiter | None = None,
+) -> Reader[C]:
+    """Return what asks by a client of any kind, as patiently as is configured; ``deadline_s`` is monotonic."""
+    api = settings.api
+    limiter = limiter or ReadLimiter(api.reads_per_minute)
+    return Reader(client, clock, limiter, interrupt, api.give_up_after_s, api.poll_s, deadline_s)
 
 
 def connection_of(settings: Settings) -> Connection:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from syncer.api.classify import Verdict
 from syncer.api.products import list_query
-from syncer.api.reading import refusal
+from syncer.api.reading import fault_of
 from syncer.errors import LedgerOldError, TargetChangedError
 from syncer.ledger.identity import has_sent, identity_of, known_references, newest_task, pin_target
 from syncer.model import Target
@@ -26,7 +26,8 @@ from syncer.runs.session import reader_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from syncer.api.client import Answer, Client, TasksAnswer
+    from syncer.api.answers import Answer
+    from syncer.api.client import Client, TasksAnswer
     from syncer.api.limits import ReadLimiter
     from syncer.api.reading import Reader, RequestCounts
     from syncer.config import Settings
@@ -89,7 +90,13 @@ class TargetCheck:
     """The check of one run: `confirm` makes it, once. Afterwards `account` and `notes` say what it found out."""
 
     def __init__(
-        self, ledger: Transactional, reader: Reader, base_url: str, token: Callable[[], str], *, approve: bool = False
+        self,
+        ledger: Transactional,
+        reader: Reader[Client],
+        base_url: str,
+        token: Callable[[], str],
+        *,
+        approve: bool = False,
     ) -> None:
         self.account: str | None = None
         self.notes: tuple[str, ...] = ()
@@ -164,7 +171,7 @@ class TargetCheck:
         """Return the company of the token, as far as the API says; keep the account."""
         me = self._ask(lambda client: client.me())
         if not self._answered:
-            raise refusal(me)
+            raise fault_of(me)
         if me.verdict is not Verdict.OK:
             log.info("the API does not say whose token this is: %s", me.message)
         self.account = account_mark(me.account, self._token(), found.id)
@@ -175,7 +182,7 @@ class TargetCheck:
 
     def _ask(self, call: Callable[[Client], A]) -> A:
         """Return an answer, a refusal too: only a token that nobody accepts, or an API that is away, raises."""
-        answer = self._reader.ask(call, refusable=True)
+        answer = self._reader.ask(call, takes=(Verdict.REFUSED, Verdict.DENIED, Verdict.MISDIRECTED))
         self._answered |= answer.verdict is Verdict.OK
         return answer
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from syncer.api.classify import Verdict
 from syncer.api.scans import first_query
-from syncer.errors import AccessError, DeadlineError, SignalError, SyncerError, UnreachableError, UsageError
+from syncer.errors import SyncerError, UnreachableError, UsageError
 from syncer.ledger.scans import PullState, Seen
 from syncer.process.clock import Clock, utc_text
 from syncer.scans.columns import ScanBlock, block_of, joined, scm_fields
@@ -35,11 +35,9 @@ from syncer.scans.seen import SeenIds, ids_from
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from syncer.api.health import Health
-    from syncer.api.limits import ReadLimiter
+    from syncer.api.reading import Reader
     from syncer.api.scans import ScansAnswer, ScansClient
     from syncer.ledger.scans import ScanLedger
-    from syncer.process.signals import Interrupt
     from syncer.scans.parts import Destination
 
 log = logging.getLogger(__name__)
@@ -47,11 +45,12 @@ PART_S_MAX = 60.0
 """A part is ended after this time at the latest, so that little is read again when the process dies."""
 LOOK_S = 0.2
 """How often a signal is looked for while a page is on its way."""
+GONE = (404, 410)
+"""What an API says of a cursor that it no longer has."""
 RESTARTS_MAX = 3
 """How often a chain begins anew, without a commit in between, because its cursor is refused."""
 CHAINS_MAX = 2
 """Chains of one pull: the one that an earlier process left, and one of its own."""
-AGAIN = "run the same command again: it goes on where it stopped"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -64,7 +63,6 @@ class PullSettings:
     overlap_us: int
     page_rows: int
     part_rows: int
-    deadline_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -87,23 +85,19 @@ class ScanPull:
 
     def __init__(
         self,
-        client: ScansClient,
+        reader: Reader[ScansClient],
         ledger: ScanLedger,
         state: PullState,
         destination: Destination,
         settings: PullSettings,
         clock: Clock,
         *,
-        reads: ReadLimiter,
-        health: Health,
-        interrupt: Interrupt,
         observe: Callable[[int], None],
     ) -> None:
         self.state = state
         self.counts = PullCounts()
-        self._client, self._ledger, self._destination = client, ledger, destination
-        self._settings, self._clock = settings, clock
-        self._reads, self._health, self._interrupt, self._observe = reads, health, interrupt, observe
+        self._reader, self._ledger, self._destination = reader, ledger, destination
+        self._settings, self._clock, self._observe = settings, clock, observe
         self._seen, self._shown = SeenIds(), SeenIds()
         self._blocks: list[ScanBlock] = []
         self._working = state  # what the next commit makes of `state`
@@ -127,15 +121,13 @@ class ScanPull:
             for _ in range(CHAINS_MAX if resumed else 1):
                 try:
                     self._chain(pool)
-                except SyncerError as error:
-                    self._client.abort()
+                except SyncerError:
+                    self._reader.client.abort()
                     with suppress(SyncerError):  # what is not committed now is read again
                         self._commit_part()
-                    if isinstance(error, SignalError):
-                        error.next = AGAIN
                     raise
                 except BaseException:
-                    self._client.abort()
+                    self._reader.client.abort()
                     raise
 
     # ── a chain ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -194,7 +186,7 @@ class ScanPull:
         self._restarts += 1
         self.counts.restarts += 1
         if self._restarts > RESTARTS_MAX:
-            raise UnreachableError("the API keeps refusing the cursors that it gives", next=AGAIN)
+            raise UnreachableError("the API keeps refusing the cursors that it gives", next=self._reader.again)
         log.warning("the API no longer takes the cursor: the chain of pages begins anew, nothing is delivered twice")
         self._first = query = self._first_query()
         self._shown, self._count = SeenIds(), None
@@ -226,72 +218,47 @@ class ScanPull:
         self, pool: ThreadPoolExecutor, query: str, coming: Future[ScansAnswer] | None
     ) -> tuple[ScansAnswer | None, ScanBlock | None]:
         """Read a page until it is whole; (None, None) when the API no longer takes its cursor."""
-        while True:
-            answer = self._answer(coming or self._ask(pool, query))
+        while True:  # bounded as `Reader.ask` is
+            answer, block = self._usable(self._answer(coming or self._ask(pool, query)))
             coming = None
-            words = answer.message
-            match answer.verdict:
-                case Verdict.OK:
-                    try:
-                        block = block_of(answer.scans)
-                    except (ValueError, OverflowError) as error:
-                        words = f"the page cannot be used: {error}"
-                    else:
-                        if answer.following is None or hash(answer.following) not in self._queries:
-                            self._health.succeeded()
-                            self._count = answer.count if self._count is None else self._count
-                            return answer, block
-                        words = "'next' leads back to a page of this chain"
-                case Verdict.DENIED:
-                    raise AccessError(f"the API refuses to show scans: {words} (it needs scans_download)")
-                case Verdict.REFUSED if query == self._first:
-                    raise UsageError(f"the API refuses the filters: {words}", next="syncer scans pull --help")
-                case Verdict.REFUSED:
-                    return None, None
-                case Verdict.MISDIRECTED if query == self._first and answer.status_code == 404:  # noqa: PLR2004
-                    raise UnreachableError(
-                        f"there are no scans at this address: {words}", next="correct api.base_url, then: syncer check"
-                    )
-                case Verdict.MISDIRECTED if query != self._first and answer.status_code in {404, 410}:
-                    return None, None
-            self._failed(answer, words)
+            is_first = query == self._first
+            if not self._reader.note(answer, takes=(Verdict.REFUSED, *(() if is_first else GONE))):
+                self.counts.retries += 1
+                continue
+            if block is not None:
+                self._count = answer.count if self._count is None else self._count
+                return answer, block
+            if is_first:
+                words = f"the API refuses the filters: {answer.message}"
+                raise UsageError(words, next="syncer scans pull --help")
+            return None, None
+
+    def _usable(self, answer: ScansAnswer) -> tuple[ScansAnswer, ScanBlock | None]:
+        """Return a page with its scans; one that cannot be used is no answer, and is asked for again."""
+        if answer.verdict is not Verdict.OK:
+            return answer, None
+        try:
+            block = block_of(answer.scans)
+        except (ValueError, OverflowError) as error:
+            words = f"the page cannot be used: {error}"
+        else:
+            if answer.following is None or hash(answer.following) not in self._queries:
+                return answer, block
+            words = "'next' leads back to a page of this chain"
+        return replace(answer, verdict=Verdict.UNKNOWN, message=words), None
 
     def _ask(self, pool: ThreadPoolExecutor, query: str) -> Future[ScansAnswer]:
         """Start to read a page, when the API's limits and its health allow."""
-        while True:
-            now_s = self._clock.monotonic_s()
-            wait_s = max(self._reads.next_s(now_s), self._health.not_before_s) - now_s
-            if wait_s <= 0:
-                self._reads.started(now_s)
-                return pool.submit(self._client.page, query)
-            self._look()
-            self._clock.sleep_s(min(wait_s, LOOK_S))
+        self._reader.turn()
+        return pool.submit(self._reader.client.page, query)
 
     def _answer(self, coming: Future[ScansAnswer]) -> ScansAnswer:
-        while True:
-            self._look()
+        while True:  # bounded by the time-out of a call
+            self._reader.check()
             try:
                 return coming.result(LOOK_S)
             except TimeoutError:
                 continue
-
-    def _failed(self, answer: ScansAnswer, words: str) -> None:
-        """Take note of a page that could not be read; raise `UnreachableError` when that goes on for too long."""
-        now_s = self._clock.monotonic_s()
-        self.counts.retries += 1
-        self._health.failed(now_s, words)
-        if answer.retry_after_s is not None:
-            self._reads.throttled(now_s + answer.retry_after_s)
-        log.warning("a page of scans has to be read again: %s", words)
-        if self._health.given_up(now_s):
-            raise UnreachableError(f"the API gives no usable page: {words}", next=f"syncer check, then {AGAIN}")
-
-    def _look(self) -> None:
-        """Raise when a signal or the deadline has come."""
-        self._interrupt.check("while pulling scans; every scan so far is recorded")
-        deadline_s = self._settings.deadline_s
-        if deadline_s is not None and self._clock.monotonic_s() >= deadline_s:
-            raise DeadlineError("the deadline came before the last page; every scan so far is recorded", next=AGAIN)
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────
 
