@@ -28,6 +28,8 @@ A = TypeVar("A", bound="Answer")
 C = TypeVar("C", bound="Speaker")
 UNAUTHENTICATED = 401
 FORBIDDEN = 403
+ON_THE_WAY = frozenset({301, 302, 303, 307, 308, 407})
+"""What the API itself never says: a redirect, a proxy that wants a password."""
 AGAIN = "run the same command again"
 WAIT_STEP_S = 0.1
 """Waits are cut into steps of this length, between which a signal is looked for."""
@@ -108,8 +110,8 @@ class Reader(Generic[C]):
                 self._stop_if_given_up(now_s)
             case Verdict.DENIED | Verdict.REFUSED:
                 raise fault_of(answer, needs=self.needs)
-            case Verdict.MISDIRECTED if not (answer.page and self.worked):
-                raise fault_of(answer)  # a page where the API was a moment ago is that of a deployment
+            case Verdict.MISDIRECTED if not (self.worked and _by_another(answer)):
+                raise fault_of(answer)
             case _:
                 self.failed(answer.message)
         return False
@@ -169,6 +171,11 @@ class Reader(Generic[C]):
             if now_s >= until_s:
                 return
             self.clock.sleep_s(min(until_s - now_s, WAIT_STEP_S))
+
+
+def _by_another(answer: Answer) -> bool:
+    """Tell whether something on the way spoke: where the API was a moment ago, that is a deployment, and it passes."""
+    return answer.page or answer.status_code in ON_THE_WAY
 
 
 def fault_of(answer: Answer, *, needs: str = "") -> SyncerError:

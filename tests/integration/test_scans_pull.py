@@ -159,7 +159,7 @@ def test_every_format_says_the_same(night):
         {"kind": "status", "status_code": 429, "seconds": 1}, {"kind": "garbage"}, {"kind": "html"},
         {"kind": "truncate"}, {"kind": "next_elsewhere", "url": "http://127.0.0.1:9/api/v2/dashboard/scans/?cursor=x"},
         {"kind": "next_elsewhere", "url": "https://elsewhere.example/api/v2/dashboard/scans/?cursor=x"},
-        {"kind": "page_again"}, {"kind": "body", "text": '{"results": []}'}, {"kind": "redirect"},
+        {"kind": "page_again"}, {"kind": "body", "text": '{"results": []}'},
         {"kind": "body", "text": '{"results": [{"uuid": "zzzzzzzz-zzzz-zzzz-zzzz-zzzzzzzzzzzz", "creation_date": "x"}], "next": null}'},
     ],
     ids=lambda fault: "-".join(map(str, fault.values()))[:40],
@@ -170,6 +170,16 @@ def test_a_fault_costs_a_retry_and_no_scan(night, fault, nth):
         result = pull(here, extra=SMALL)
         assert result.exit_code == 0
         assert result.counts.retries >= 1
+        assert uuids(here.folder / "out") == everything(here)
+
+
+def test_a_redirect_is_waited_for_where_the_api_was_a_moment_ago_and_else_ends_the_pull(night):
+    fault = {"kind": "redirect", "on": "scans"}
+    with open_scans(night, faults=({**fault, "nth": 1}, {**fault, "nth": 6})) as here:
+        stopped = pull(here, extra=SMALL)
+        assert (stopped.exit_code, "is not the API" in stopped.error.message) == (5, True)
+        result = pull(here, extra=SMALL)
+        assert (result.exit_code, result.counts.retries) == (0, 1)
         assert uuids(here.folder / "out") == everything(here)
 
 
