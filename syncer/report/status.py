@@ -6,13 +6,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from syncer.lifecycle.batch import Bucket
 from syncer.process.owner import Life
 from syncer.report.console import cell
 from syncer.report.document import summary_document
+from syncer.report.table import FittedTable
 from syncer.report.text import STYLES, WORDS
 from syncer.report.words import many
 from syncer.safe.inert import inert
@@ -49,9 +49,7 @@ def status_text(found: StatusResult) -> RenderableType:
     """Return the table of ``status``: what is going on and what was done, newest first."""
     if not found.runs and not found.works:
         return Text("no run yet; the first one: syncer sync FILE")
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("run", "job", "started", "state", "exit", "rows", "confirmed", "not confirmed"):
-        table.add_column(column, overflow="fold")
+    table = FittedTable("run", "job", "started", "state", "exit", "rows", "confirmed", "not confirmed")
     lines = [(one.run.started_at, 1, _run_line(one)) for one in found.runs]
     lines += [(one.work.started_at, int(one.work.parent_id is not None), _work_line(one)) for one in found.works]
     for _, _, line in sorted(lines, key=lambda one: one[:2], reverse=True):
@@ -120,10 +118,8 @@ def rows_text(found: RefusedRows) -> RenderableType:
     return Group(*parts) if parts else Text(f"run {found.summary.run.id} has no invalid or rejected row")
 
 
-def _rows_table(rows: Iterable[RefusedRow]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("file and line", "code", "key", "what is wrong"):
-        table.add_column(column, overflow="fold")
+def _rows_table(rows: Iterable[RefusedRow]) -> FittedTable:
+    table = FittedTable("file and line", "code", "key", "what is wrong")
     for row in rows:
         table.add_row(cell(f"{row.file}:{row.line}"), row.code, cell(row.key), cell(row.message))
     return table
