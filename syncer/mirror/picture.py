@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from syncer.mirror.words import NOTHING, field_of, fields_of, laid_over, missing_words, only, text_of, without, words_of
+from syncer.mirror.words import NOTHING, field_of, fields_of, laid_over, missing_words, only, text_of, value_of, without
 
 PRODUCT = "product"
 """The SCM key that gives a code its product, by SKU or id (docs/api.md, "Special SCM fields")."""
@@ -55,20 +55,12 @@ ABSENT = Picture(absent=True)
 """Of a value that matched no code: nobody holds anything under it."""
 
 
-def product_of(text: str) -> str | None:
-    """Return the product that a canonical text names."""
-    for word in words_of(text):
-        if field_of(word) == PRODUCT:
-            return word.partition('":"')[2]
-    return None
-
-
 def moves_code(picture: Picture, sent: str, moves: Moves) -> bool:
     """Tell whether data may move a code to a campaign that is not known to be the one it is in."""
     if '"product":"' not in sent:  # a quick look: nearly all data names none
         return False
-    new = product_of(sent)
-    return new is not None and moves(product_of(picture.known), new)
+    new = value_of(sent, PRODUCT)
+    return new is not None and moves(value_of(picture.known, PRODUCT), new)
 
 
 def delta(picture: Picture, wanted: str, moves: Moves = may_move) -> str:

@@ -1,9 +1,10 @@
 """Sets of SCM data as canonical texts, taken apart and put together without parsing them.
 
-A canonical text is flat, sorted JSON whose values are all texts: ``{"a":"1","b":"2"}``. Inside a name or a value every
-quote is escaped, so ``","`` stands between two fields and nowhere else, and ``":"`` after a name and nowhere else. So
-a *word* (one field with its value, as it stands between ``{"`` and ``"}``) is found by splitting, and a text holds a
-word exactly when it holds it between delimiters. That is several times faster than parsing, and just as exact.
+A canonical text is flat, sorted JSON whose values are all texts: ``{"a":"1","b":"2"}``. A *word* is one field with its
+value, as it stands between ``{"`` and ``"}``. In nearly all texts ``","`` stands between two fields and nowhere else, and
+``":"`` after a name and nowhere else: so words are found by splitting, and a text holds a word exactly when it holds it
+between delimiters. That is several times faster than parsing. Texts in which a delimiter could be part of a name or a
+value are told by a quick look (`_is_odd`), and parsed: those with a quote (``19",`` has one), or with a lone comma or colon.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import json
 from collections.abc import Iterable, Mapping
 
 FINGERPRINT_BYTES = 16
+_ESCAPED = '\\"'
+"""A quote inside a name or a value, as a canonical text has it."""
 NOTHING = "{}"
 """The canonical text without a field."""
 
@@ -27,9 +30,18 @@ def fingerprint(canonical_data: str) -> str:
     return hashlib.sha256(canonical_data.encode()).hexdigest()[: 2 * FINGERPRINT_BYTES]
 
 
+def _is_odd(text: str) -> bool:
+    """Tell whether a delimiter may be part of a name or a value: a quote is, or one that is just a comma or a colon."""
+    return _ESCAPED in text or ':","' in text or '",":' in text or '":":' in text
+
+
 def words_of(text: str) -> list[str]:
     """Return the words of a canonical text, in its order."""
-    return [] if text == NOTHING else text[2:-2].split('","')
+    if text == NOTHING:
+        return []
+    if not _is_odd(text):
+        return text[2:-2].split('","')
+    return [canonical({name: value})[2:-2] for name, value in json.loads(text).items()]
 
 
 def text_of(words: Iterable[str]) -> str:
@@ -40,6 +52,8 @@ def text_of(words: Iterable[str]) -> str:
 
 def field_of(word: str) -> str:
     """Return the field that a word is about."""
+    if _ESCAPED in word:
+        return next(iter(json.loads(f'{{"{word}"}}')))
     name = word.partition('":"')[0]
     return json.loads(f'"{name}"') if "\\" in name else name
 
@@ -52,9 +66,8 @@ def fields_of(text: str) -> list[str]:
 def value_of(text: str, field: str) -> str | None:
     """Return the value that a canonical text gives to a field; None when it says nothing of it."""
     for word in words_of(text):
-        name, _, value = word.partition('":"')
-        if name == field or ("\\" in name and field_of(word) == field):
-            return str(json.loads(f'"{value}"')) if "\\" in value else value
+        if field_of(word) == field:
+            return next(iter(json.loads(f'{{"{word}"}}').values()))
     return None
 
 
@@ -86,5 +99,8 @@ def missing_words(text: str, wanted: str) -> list[str]:
     """Return the words of `wanted` that `text` does not hold."""
     if text == NOTHING:
         return words_of(wanted)
+    if _is_odd(text) or _is_odd(wanted):
+        held = {*words_of(text)}
+        return [word for word in words_of(wanted) if word not in held]
     searched = f",{text[1:-1]},"
     return [word for word in words_of(wanted) if f',"{word}",' not in searched]

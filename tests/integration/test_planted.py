@@ -5,6 +5,7 @@ What is judged is what the server holds and what the history says, not counts al
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -115,3 +116,19 @@ def test_a_task_that_has_had_its_time_is_not_waited_for_again_the_next_night(nig
         again = forks.run(here.folder, patient, "resume", "--json")
         assert again.document["seconds"]["total"] < 60
         assert again.code in {0, 3}
+
+
+@pytest.mark.parametrize("cell", ['19",', ",", ":", '":', '","', '\\",', "\\"])
+def test_a_cell_that_looks_like_the_ledgers_own_delimiters_is_a_cell_like_any_other(night, forks, cell):
+    """Found by a property: texts were taken apart at `","`, which stands in the canonical form of some values, too."""
+    with night(codes=codes(2)) as here:
+        for name, market in (("a.csv", "DE"), ("b.csv", "FR"), ("c.csv", "FR")):
+            here.write(name, ("extended_id", "lot", "market", "size"), [("K000001", cell, market, "1")])
+            done = forks.run(here.folder, here.variables(), "sync", name, "--approve", "--json")
+            assert done.code == 0, done.err
+            held = here.server()["K000001"]
+            assert (held["lot"], held["market"], held["size"]) == (cell, market, "1")
+            with reading(here) as ledger:
+                sent = json.loads(ledger.history("K000001")[-1].data)
+            assert sent == ({"lot": cell, "market": "DE", "size": "1"} if market == "DE" else {"market": "FR"})
+        assert done.document["rows"]["unchanged"] == 1

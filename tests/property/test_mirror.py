@@ -1,0 +1,159 @@
+"""What is known of a value, against a naive model: dictionaries, read and written as JSON, one rule a line."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncer.mirror.picture import (
+    ABSENT,
+    EVERY_FIELD,
+    UNHEARD_OF,
+    Picture,
+    asked_again,
+    confirmed,
+    delta,
+    doubted,
+    may_move,
+    moves_code,
+    not_taken,
+    overwrites,
+    refused_words,
+    stamped,
+)
+from syncer.mirror.words import (
+    NOTHING,
+    canonical,
+    field_of,
+    fields_of,
+    fingerprint,
+    laid_over,
+    missing_words,
+    only,
+    text_of,
+    value_of,
+    without,
+    words_of,
+)
+
+ODD = st.text(st.sampled_from('ab"\\,:{} ä\n'), max_size=4)
+"""Names and values of the signs that delimit words."""
+FIELDS = st.sampled_from(["a", "b", "c", "product", "activation_status", "blacklist_reason", 'q"u', "b\\s"])
+DATA = st.dictionaries(FIELDS, ODD, max_size=6)
+PAIRED = {"activation_status", "blacklist_reason"}
+
+
+def of(data):
+    return canonical(data)
+
+
+@st.composite
+def pictures(draw):
+    known = draw(DATA)
+    others = draw(st.dictionaries(FIELDS.filter(lambda name: name not in known), st.sampled_from(["u", "r", "ur"])))
+    uncertain = sorted(name for name, kinds in others.items() if "u" in kinds)
+    refused = sorted(name for name, kinds in others.items() if "r" in kinds)
+    return Picture(of(known), tuple(uncertain), tuple(refused), draw(st.booleans()))
+
+
+@given(st.dictionaries(ODD, ODD), st.dictionaries(ODD, ODD), st.sets(ODD))
+def test_words_say_what_parsing_the_texts_would_say(one, other, fields):
+    text, newer = of(one), of(other)
+    assert (text_of(words_of(text)), NOTHING) == (text, of({}))
+    assert fields_of(text) == sorted(one) == [field_of(word) for word in words_of(text)]
+    for field in {*one, *fields}:
+        assert value_of(text, field) == one.get(field)
+    assert only(text, fields) == of({name: value for name, value in one.items() if name in fields})
+    assert without(text, fields) == of({name: value for name, value in one.items() if name not in fields})
+    assert laid_over(text, newer) == of({**one, **other})
+    assert text_of(missing_words(text, newer)) == of({n: v for n, v in other.items() if (n, v) not in one.items()})
+
+
+def test_the_words_of_a_ledger_stay_the_same():
+    """They stand in ledgers: another form, or another fingerprint, would make every value differ."""
+    assert canonical({"b": "2", "a": 'ä"'}) == '{"a":"ä\\"","b":"2"}'
+    assert fingerprint('{"a":"1"}') == "9afeb0f2b203f254312ec8ded441d031"
+
+
+@given(pictures(), DATA, st.booleans())
+def test_a_delta_is_what_is_not_known_and_equal_with_what_belongs_to_it(picture, wanted, moving):
+    known = json.loads(picture.known)
+    missing = {n for n, v in wanted.items() if (n, v) not in known.items() and n not in picture.refused}
+    sent = set(missing)
+    if missing and len(missing) < len(wanted):
+        if "product" in missing and moving:
+            sent = set(wanted) - set(picture.refused)
+        elif missing & PAIRED:
+            sent |= PAIRED & set(wanted)
+    expected = of({name: wanted[name] for name in sent})
+    assert delta(picture, of(wanted), lambda old, new: moving) == expected
+    over = any(name in known and known[name] != wanted[name] for name in sent)
+    assert overwrites(picture, expected) is over
+    assert refused_words(picture, of(wanted)) == sorted(set(wanted) & set(picture.refused))
+
+
+@given(pictures(), DATA.filter(bool), st.booleans())
+def test_what_the_server_said_is_known_and_nothing_else_is_that_may_have_stayed_behind(picture, sent, moving):
+    known = json.loads(picture.known)
+    moved = "product" in sent and moving
+    after = confirmed(picture, of(sent), lambda old, new: moving)
+    kept = {} if moved else known
+    assert json.loads(after.known) == {**kept, **sent}
+    left_behind = {name for name in known if moved and name not in sent}
+    assert set(after.uncertain) == (set(picture.uncertain) | left_behind) - set(sent)
+    assert after.uncertain == tuple(sorted(after.uncertain))
+    assert after.refused == tuple(name for name in picture.refused if name not in sent)
+    assert not after.absent
+
+
+@given(pictures(), DATA, st.booleans())
+def test_a_doubt_takes_away_what_was_known_and_adds_nothing(picture, sent, moving):
+    known = json.loads(picture.known)
+    doubtful = set(sent) | ({*known} if "product" in sent and moving else set())
+    after = doubted(picture, of(sent), lambda old, new: moving)
+    assert json.loads(after.known) == {name: value for name, value in known.items() if name not in doubtful}
+    assert after.uncertain == tuple(sorted(set(picture.uncertain) | doubtful))
+    assert (after.refused, after.absent) == (picture.refused, picture.absent)
+
+
+@given(pictures(), st.sets(FIELDS, min_size=1))
+def test_what_was_not_taken_is_refused_until_the_campaign_takes_it(picture, fields):
+    known = json.loads(picture.known)
+    after = not_taken(picture, fields)
+    assert json.loads(after.known) == {name: value for name, value in known.items() if name not in fields}
+    assert set(after.uncertain) == set(picture.uncertain) - fields
+    assert after.refused == tuple(sorted(set(picture.refused) | fields))
+    again = asked_again(after, fields)
+    assert (again.known, again.uncertain) == (after.known, after.uncertain)
+    assert again.refused == tuple(name for name in picture.refused if name not in fields)
+
+
+@given(pictures(), st.sets(FIELDS), st.booleans())
+def test_a_stamp_makes_uncertain_what_was_known(picture, fields, every):
+    known = json.loads(picture.known)
+    struck = set(known) if every else fields & set(known)
+    after = stamped(picture, {*fields, EVERY_FIELD} if every else fields)
+    assert json.loads(after.known) == {name: value for name, value in known.items() if name not in struck}
+    assert after.uncertain == tuple(sorted(set(picture.uncertain) | struck))
+    assert (after.refused, after.absent) == (picture.refused, picture.absent)
+
+
+@given(pictures(), DATA)
+def test_only_a_product_that_is_not_known_to_stay_moves_a_code(picture, sent):
+    known = json.loads(picture.known)
+    asked = []
+    moves_code(picture, of(sent), lambda old, new: bool(asked.append((old, new))))
+    assert asked == ([(known.get("product"), sent["product"])] if "product" in sent else [])
+    assert may_move("A", "B")
+    assert may_move(None, "B")
+    assert not may_move("A", "A")
+
+
+def test_what_was_never_sent_and_what_is_nobodys_are_told_apart():
+    assert UNHEARD_OF == Picture(NOTHING, (), (), absent=False)
+    assert Picture(NOTHING, (), (), absent=True) == ABSENT
+    assert [one.is_plain for one in (UNHEARD_OF, ABSENT, Picture(uncertain=("a",)), Picture(refused=("a",)))] == [
+        True, False, False, False,
+    ]  # fmt: skip
