@@ -97,7 +97,7 @@ class Outcomes:
                 )
                 context.tally.confirmed += batch.size - len(unmatched)
                 context.tally.unmatched += len(unmatched)
-            case Finding.UNCLEAR:
+            case _:  # unclear
                 self._ask_smaller(loaded, codes_affected or 0, judgement.message, attempt_id)
 
     def _ask_smaller(self, loaded: LoadedBatch, codes_affected: int, message: str, attempt_id: int | None) -> None:

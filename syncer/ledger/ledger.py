@@ -551,7 +551,7 @@ class Ledger:
 
     def writer(self, run_id: int) -> Writer:
         """Return the writer of batch states for the run that drives them."""
-        return Writer(self.connection, run_id)
+        return Writer(self.connection, run_id, self.path)
 
     def doubt_interrupted(self, run_id: int, *, at: str, uptime: Uptime) -> int:
         """Put every batch that a dead process left SENDING in doubt; return how many there were.

@@ -12,7 +12,6 @@ import json
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, insert, select, text, update
@@ -29,6 +28,7 @@ from syncer.lifecycle.batch import Bucket, Event, State
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from sqlalchemy import Connection
 
@@ -68,9 +68,10 @@ class Piece:
 class Writer:
     """Records what happens to the batches that one run drives. ``at`` is always UTC text (`clock.utc_text`)."""
 
-    def __init__(self, connection: Connection, run_id: int) -> None:
+    def __init__(self, connection: Connection, run_id: int, path: Path) -> None:
         self._connection = connection
         self._run_id = run_id
+        self._path = path
         self.account: str | None = None
         """Whose token makes the calls; None: not known yet."""
         self._steps: dict[MirrorStep, list[Span]] = {step: [] for step in MirrorStep}
@@ -102,8 +103,7 @@ class Writer:
                 if ended and spread(self._connection, ended):
                     mirror.forget_steps(self._connection)
         except sqlite3.Error as error:  # of the driver's own cursors, which SQLAlchemy does not see
-            path = Path(str(self._connection.engine.url.database))
-            raise ledger_error(error, path) from error
+            raise ledger_error(error, self._path) from error
 
     def start(self, batch: Batch, reference: str, at: str) -> tuple[Batch, int]:
         """PLANNED → SENDING: a call may be on its way from the moment this returns. Returns the attempt's id too."""

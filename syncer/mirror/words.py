@@ -1,10 +1,10 @@
 """Sets of SCM data as canonical texts, taken apart and put together without parsing them.
 
 A canonical text is flat, sorted JSON whose values are all texts: ``{"a":"1","b":"2"}``. A *word* is one field with its
-value, as it stands between ``{"`` and ``"}``. In nearly all texts ``","`` stands between two fields and nowhere else, and
-``":"`` after a name and nowhere else: so words are found by splitting, and a text holds a word exactly when it holds it
-between delimiters. That is several times faster than parsing. Texts in which a delimiter could be part of a name or a
-value are told by a quick look (`_is_odd`), and parsed: those with a quote (``19",`` has one), or with a lone comma or colon.
+value, as it stands between ``{"`` and ``"}``. In nearly all texts ``","`` stands between two fields and nowhere else,
+and ``":"`` after a name and nowhere else: so words are found by splitting, and a text holds a word exactly when it holds
+it between delimiters. That is several times faster than parsing. Texts in which a delimiter could be part of a name or
+a value are told by a quick look (`_is_odd`), and parsed: those with a quote (``19",`` has one), a lone comma or colon.
 """
 
 from __future__ import annotations

@@ -125,6 +125,38 @@ def test_a_split_batch_hands_every_value_on_and_counts_once(ledger):
     assert ledger.problems() == []
 
 
+def test_parts_of_a_batch_keep_lines_data_and_where_each_field_came_from(ledger):
+    _, writer, batch = begin(ledger)
+    with ledger.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO item_origins (item_id, source_id, line, fields) VALUES (?, 1, 77, '[\"f\"]')",
+            (batch.first_item_id + 2,),
+        )
+    before = {item.key: item for item in ledger.items(batch)}
+    children = writer.repack(
+        batch, [Piece(Kind.SYNC, (batch.first_item_id + 2, batch.first_item_id)), Piece(Kind.SYNC, (2, 4))], AT
+    )
+    columns = "SELECT i.key, i.line, i.source_id, i.payload_id, i.before_id, o.line FROM items i LEFT JOIN"
+    with ledger.transaction() as connection:
+        rows = connection.exec_driver_sql(f"{columns} item_origins o ON o.item_id = i.id ORDER BY i.id").fetchall()
+    old, new = {row[0]: row for row in rows[:4]}, {row[0]: row for row in rows[4:]}
+    assert old == new
+    assert [row[5] for row in rows[4:]] == [77, None, None, None]
+    assert [[item.key for item in ledger.items(child)] for child in children] == [["K3", "K1"], ["K2", "K4"]]
+    assert all(item.data == before[item.key].data for child in children for item in ledger.items(child))
+
+
+def test_every_call_of_a_dead_process_is_in_doubt_not_the_first_alone(ledger):
+    run, writer, _ = begin(ledger)
+    job = ledger.ensure_job("job", ["k"])
+    other = ledger.begin_run(job, at=AT, mode="auto", campaign=None, unique=True, program="test")
+    ledger.store_plan(other, plan_of(["K5", "K6"], sizes=[1, 1], varying=[-1, -1]), [SOURCE], at=AT)
+    for number, batch in enumerate(ledger.batches(run_id=other.id)):
+        writer.start(batch, f"r{number}", AT)
+    assert ledger.doubt_interrupted(run.id, at=AT, uptime=UPTIME) == 2
+    assert {batch.state for batch in ledger.batches(run_id=other.id)} == {State.IN_DOUBT}
+
+
 def test_a_newer_plan_supersedes_what_was_never_sent_and_nothing_else(ledger):
     first, writer, batch = begin(ledger, keys=("K1",))
     sending, attempt = writer.start(batch, "r1", AT)

@@ -152,7 +152,7 @@ def test_only_a_product_that_is_not_known_to_stay_moves_a_code(picture, sent):
 
 
 def test_what_was_never_sent_and_what_is_nobodys_are_told_apart():
-    assert UNHEARD_OF == Picture(NOTHING, (), (), absent=False)
+    assert Picture(NOTHING, (), (), absent=False) == UNHEARD_OF
     assert Picture(NOTHING, (), (), absent=True) == ABSENT
     assert [one.is_plain for one in (UNHEARD_OF, ABSENT, Picture(uncertain=("a",)), Picture(refused=("a",)))] == [
         True, False, False, False,

@@ -60,6 +60,34 @@ def test_each_fault_has_its_code_and_the_row_beside_it_goes_on(row, code, rule):
     assert valid.rejections[0].message
 
 
+@pytest.mark.parametrize(("cell", "code"), [("abc", None), ("abcd", "E306"), ("ab ", None)])
+def test_a_length_is_allowed_up_to_its_limit(cell, code):
+    data, faults, _ = check([("K", cell)], fields={"f": FieldRule(max_length=3)})
+    assert (data, faults) == (([{"f": cell}], []) if code is None else ([], [(2, code)]))
+
+
+@pytest.mark.parametrize("bad", [(0,), (1,), (3,), (0, 1), (1, 2), (0, 1, 2, 3)])
+def test_rows_around_rejected_ones_keep_their_lines_and_their_data(bad):
+    rows = [("" if place in bad else f"K{place}", f"v{place}") for place in range(4)]
+    data, faults, valid = check(rows)
+    good = [place for place in range(4) if place not in bad]
+    assert data == [{"f": f"v{place}"} for place in good]
+    assert [line - 2 for line in valid.lines.tolist()] == good
+    assert [key.as_py() for key in valid.keys[0]] == [f"K{place}" for place in good]
+    assert faults == [(place + 2, "E201") for place in bad]
+
+
+@pytest.mark.parametrize(("cell", "code"), [("0", None), ("10", None), ("007", None), ("11", "E308"), ("-1", "E308")])
+def test_a_reason_is_a_number_from_0_to_10(cell, code):
+    data, faults, _ = check([("K", cell)], ("extended_id", "blacklist_reason"))
+    assert (data, faults) == (([{"blacklist_reason": str(int(cell))}], []) if code is None else ([], [(2, code)]))
+
+
+@pytest.mark.parametrize("key", ["K ", " K", "\tK", "K\u00a0"])
+def test_white_space_at_either_end_of_a_key_is_never_sent(key):
+    assert check([(key, "x")])[1] == [(2, "E202")]
+
+
 def test_blank_means_what_the_job_says():
     rows = [("K", "", "x"), ("L", " ", "y")]
     header = ("extended_id", "f", "g")

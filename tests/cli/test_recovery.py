@@ -1,0 +1,149 @@
+"""`ledger info`, `recover` and `restore` as the user sees them: whose ledger, what was dropped, and what is next."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from conftest import codes, open_night
+
+HEADER = ["extended_id", "market"]
+OLD = Path(__file__).parents[1] / "migrations" / "ledger_0005.sql"
+
+
+@pytest.fixture
+def here(tmp_path):
+    with open_night(tmp_path, codes=codes(60)) as opened:
+        yield opened
+
+
+def rows(count, market="DE"):
+    return [[f"K{number:06d}", market] for number in range(count)]
+
+
+def unsent(here, count=2300):
+    """Leave values of a run unsent, in more batches than are shown: the first call is told that nobody is known."""
+    here.write("big.csv", HEADER, [[f"K{number:06d}", f"M{number}"] for number in range(count)])
+    assert here.sync("big.csv", "--approve").code == 12
+    return count
+
+
+def test_a_ledger_says_whose_it_is_and_how_another_target_is_served(here):
+    assert here.run("ledger", "info").code == 13
+    assert here.run("init").code == 0
+    assert "belongs to nobody yet" in here.run("ledger", "info").out
+    assert here.sync(here.write("a.csv", HEADER, rows(3))).code == 0
+    document = here.run("ledger", "info", "--json").document
+    assert document["target"]["base_url"] == here.box.url
+    assert (document["adopted"], document["forgotten"], document["backup_at"]) == (False, None, None)
+    said = here.run("ledger", "info").out
+    assert f"belongs to Sandbox Company (446) at {here.box.url}" in said
+    assert "--adopt-target" not in said
+    here.config(f'[ledger]\nurl = "sqlite:///{here.folder}/syncer.db"\n')
+    other = here.run("ledger", "info", SYNCER_API__BASE_URL="https://api.example.com")
+    assert "belongs to Sandbox Company" in other.out
+
+
+def test_a_move_of_the_same_company_keeps_what_is_believed_and_another_one_forgets_it(here):
+    assert here.sync(here.write("a.csv", HEADER, rows(60)), "--mode", "async").code == 0
+    kept = here.run("ledger", "info", "--adopt-target")
+    assert kept.code == 0
+    assert "what it believes stays" in kept.out
+    assert here.sync("a.csv").document["rows"]["unchanged"] == 60
+    here.box.world.tasks.clear()  # its newest task is not known there: another company's, or another time
+    forgotten = here.run("ledger", "info", "--adopt-target", "--json").document
+    assert (forgotten["adopted"], forgotten["forgotten"]["unsent"]) == (True, [])
+    assert forgotten["ledger"]["id"] == forgotten["forgotten"]["ledger"]["id"] != forgotten["forgotten"]["before"]
+    assert here.sync("a.csv", "--approve").document["rows"]["unchanged"] == 0
+    here.box.world.tasks.clear()
+    assert "it believes nothing any more" in here.run("ledger", "info", "--adopt-target").out
+
+
+def test_a_backup_is_told_and_the_way_back_lists_what_is_dropped(tmp_path):
+    refused = ({"kind": "status", "on": "sync", "nth": 1, "status_code": 401},)
+    with open_night(tmp_path, codes=codes(60), faults=refused) as here:
+        check_the_way_back(here)
+
+
+def check_the_way_back(here):
+    dropped = unsent(here)
+    assert here.run("ledger", "backup", "copy.db").code == 0
+    with closing(sqlite3.connect(here.folder / "copy.db")) as copy:
+        (ledger_id,) = copy.execute("SELECT id FROM ledger").fetchone()
+    info = here.run("ledger", "info", SYNCER_LEDGER__URL=f"sqlite:///{here.folder}/copy.db")
+    assert "a backup, made at" in info.out
+    assert "syncer ledger restore FILE" in info.out
+    for ending in ("-journal", "-wal", "-shm"):  # of the ledger that is there: they go aside with it
+        (here.folder / f"syncer.db{ending}").write_bytes(b"")
+    done = here.run("ledger", "restore", "copy.db")
+    assert done.code == 0, done.err
+    assert f"(it was {ledger_id})" in done.out
+    assert f"dropped, never sent: {dropped} values in" in done.out
+    assert "big.csv:" in done.out
+    assert "… all of them: --json" in done.out
+    assert "next: syncer sync FILE" in done.out
+    asides = sorted(path.name.partition(".replaced")[2] for path in here.folder.glob("*.replaced*"))
+    assert asides == ["", "-journal", "-shm", "-wal"]
+    assert here.sync(here.write("a.csv", HEADER, rows(3))).document["values"]["confirmed"] == 3
+    assert [here.server()[f"K{n:06d}"].get("market") for n in range(4)] == ["DE", "DE", "DE", None]
+
+
+def test_recover_lets_go_of_what_may_have_been_sent_and_says_so(tmp_path):
+    with open_night(tmp_path, codes=codes(150), faults=({"kind": "task_stuck", "on": "async", "nth": 1},)) as here:
+        here.write("a.csv", HEADER, rows(150))
+        assert here.sync("a.csv", SYNCER_API__TASK_TIMEOUT_S="0.2").code == 3
+        document = here.run("ledger", "recover", "--json").document
+        assert [(one["values"], one["state"], one["key"]) for one in document["let_go"]] == [
+            (100, "submitted", ["K000001"])  # 50 went by a sync call, to show that the field is taken
+        ]
+        assert document["unsent"] == []
+        assert document["ledger"]["id"] != document["before"]
+        assert document["replaced"] is None
+        text = here.run("ledger", "recover").out
+        assert "believes nothing any more" in text
+        assert "dropped" not in text
+        again = here.sync("a.csv", "--approve")
+        assert again.document["rows"]["unchanged"] == 0
+        assert {code["market"] for code in here.box.codes()} == {"DE"}
+
+
+def test_restoring_the_ledger_that_is_there_is_recovering_it(here):
+    assert here.sync(here.write("a.csv", HEADER, rows(3))).code == 0
+    done = here.run("ledger", "restore", "syncer.db", "--json")
+    assert (done.code, done.document["replaced"]) == (0, None)
+    assert here.sync("a.csv").document["rows"]["unchanged"] == 0
+
+
+def test_what_cannot_be_gone_back_to_is_refused_and_nothing_is_replaced(here):
+    assert here.run("ledger", "recover").code == 2
+    assert here.sync(here.write("a.csv", HEADER, rows(50))).code == 0
+    assert here.run("ledger", "restore", "missing.db").code == 2
+    with closing(sqlite3.connect(here.folder / "empty.db")) as empty, empty:
+        empty.execute("CREATE TABLE other (a)")
+        empty.execute("DROP TABLE other")
+    assert here.run("ledger", "backup", "broken.db").code == 0
+    with closing(sqlite3.connect(here.folder / "broken.db")) as broken:
+        (size,) = broken.execute("PRAGMA page_size").fetchone()
+        (root,) = broken.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'items'").fetchone()
+    with (here.folder / "broken.db").open("r+b") as file:
+        file.seek((root - 1) * size + 8)
+        file.write(b"\xff" * 64)
+    before = (here.folder / "syncer.db").read_bytes()
+    for name, words in (("empty.db", "is empty: there is nothing to go back to"), ("broken.db", "broken.db")):
+        done = here.run("ledger", "restore", name)
+        assert done.code == 13, (name, done.err)
+        assert words in done.err or "damaged" in done.err
+    assert (here.folder / "syncer.db").read_bytes() == before
+    assert not [*here.folder.glob("*.replaced")]
+    assert here.sync("a.csv").document["rows"]["unchanged"] == 50
+
+
+def test_a_backup_of_an_older_schema_is_upgraded_on_the_way_back(here):
+    with closing(sqlite3.connect(here.folder / "old.db")) as old:
+        old.executescript(OLD.read_text(encoding="utf-8"))
+    done = here.run("ledger", "restore", "old.db", "--json")
+    assert done.code == 0, done.err
+    assert done.document["let_go"]
+    assert here.run("ledger", "check").code == 0

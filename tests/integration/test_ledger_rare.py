@@ -1,0 +1,249 @@
+"""What the ledger does in rare places: origins that are not sent, a product that moves a code, links that are not known."""
+
+from __future__ import annotations
+
+import stat
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import open_night
+from plans import plan_of
+from sim.scenes import SOURCE, K, Scene, singles
+
+from syncer.errors import (
+    LedgerCorruptError,
+    LedgerSchemaError,
+    LedgerUntrustedError,
+    LedgerWriteError,
+    UntrustedFileError,
+)
+from syncer.ledger import identity, pictures
+from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.check import backup
+from syncer.ledger.database import create_file, open_engine, refuse_planted
+from syncer.ledger.knowledge import Knowledge
+from syncer.ledger.ledger import Ledger
+from syncer.ledger.lock import LedgerLock
+from syncer.ledger.mirror import FieldStamp
+from syncer.mirror.picture import Picture
+from syncer.model import Origins
+
+AT = "2026-11-20T05:00:00.000Z"
+GUARDS_OFF = "[limits]\nmax_changed_percent = 0\n"
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger.open_to_write(f"sqlite:///{tmp_path}/l.db", at=AT) as opened:
+        yield opened
+
+
+def test_held_values_are_told_as_held_until_a_plan_takes_them_over():
+    scene = Scene(singles(3))
+    plan = plan_of(K[:1], key=scene.key, varying=[-1], fields=("m",), payloads=['{"m":"1"}'], held=K[1:2])
+    scene.ledger.store_plan(scene.run, plan, [SOURCE], at=AT)
+    assert [entry.outcome for entry in scene.ledger.history("K1")] == ["held"]
+    scene.begin()
+    scene.plan((K[1:2], -1))
+    assert [entry.outcome for entry in scene.ledger.history("K1")] == ["planned again", "unsent"]
+    assert scene.engine.send() is None
+    assert scene.ledger.history("K1")[-1].outcome == "confirmed"
+
+
+def test_a_line_is_an_origin_only_of_fields_that_are_sent():
+    scene = Scene(singles(2))
+    plan = plan_of(K[:2], key=scene.key, varying=[-1], fields=("m",), payloads=['{"m":"1"}'])
+    rows = np.array([0, 1])
+    origins = Origins(rows, np.array([1, 1]), np.array([7, 8]), np.array([0, 1]), [("lot",), ("lot", "m")])
+    scene.ledger.store_plan(scene.run, replace(plan, origins=origins), [SOURCE], at=AT)
+    with scene.ledger.transaction() as connection:
+        found = raw_cursor(connection).execute("SELECT item_id, line, fields FROM item_origins").fetchall()
+    assert [(line, fields) for _, line, fields in found] == [(8, '["m"]')]
+
+
+def test_whether_a_product_moves_a_code_is_known_by_the_copy_alone(ledger):
+    rows = [(1, "tea", 5), (2, "mint", 5), (3, "cola", 6), (4, "none", None), (5, "twice", 5), (6, "twice", 7)]
+    with ledger.transaction() as connection:
+        raw_cursor(connection).executemany(
+            "INSERT INTO products (id, sku, name, is_archived, campaign, data, seen_at) VALUES (?, ?, '', 0, ?, '{}', '')",
+            rows,
+        )
+        moves = pictures.moves_of(connection)
+        stays = [("tea", "tea"), ("tea", "mint"), ("1", "mint"), ("gone", "gone")]
+        moved = [("tea", "cola"), ("tea", "none"), ("none", "tea"), (None, "tea"), ("tea", "gone"), ("twice", "tea")]
+        for _ in range(2):  # what was looked up is kept
+            assert not [pair for pair in stays if moves(*pair)]
+            assert [pair for pair in moved if moves(*pair)] == moved
+
+
+def test_a_ledger_that_does_not_say_whose_it_is_is_damaged(tmp_path):
+    Ledger.open_to_write(f"sqlite:///{tmp_path}/l.db", at=AT).close()
+    with closing(open_engine(tmp_path / "l.db").connect()) as connection, connection.begin():
+        connection.exec_driver_sql("DELETE FROM ledger")
+        with pytest.raises(LedgerCorruptError, match="whose it is"):
+            identity.read(connection)
+
+
+def test_a_ledger_without_a_lock_of_its_own_moves_on_in_time_all_the_same():
+    scene = Scene(singles(1))  # the simulator's: one thread, no lock
+    with scene.ledger.transaction() as connection:
+        before = identity.read(connection).position
+    scene.ledger.advance()
+    with scene.ledger.transaction() as connection:
+        assert identity.read(connection).position == before + 1
+
+
+def test_a_folder_that_others_may_write_to_gets_no_ledger_and_no_backup(ledger, tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO)
+    with pytest.raises(UntrustedFileError):
+        backup(ledger.path, shared / "copy.db")
+    with pytest.raises(LedgerUntrustedError):
+        create_file(shared / "l.db")
+    assert not [*shared.iterdir()]
+    refuse_planted(tmp_path / "not there" / "l.db")  # whoever opens it says what is wrong
+    with pytest.raises(LedgerWriteError, match="cannot be created"):
+        create_file(tmp_path / "not there" / "l.db")
+
+
+def test_a_lock_file_that_cannot_be_written_is_told(tmp_path, monkeypatch):
+    with LedgerLock(tmp_path / "l.db", since=AT) as lock, monkeypatch.context() as patched:
+        patched.setattr("os.pwrite", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(LedgerWriteError, match="No space left on device"):
+            lock.ledger_is_whole()
+
+
+def test_an_error_of_the_driver_within_a_transaction_of_the_writer_is_the_ledgers(ledger):
+    job = ledger.ensure_job("job", ["k"])
+    run = ledger.begin_run(job, at=AT, mode="auto", campaign=None, unique=True, program="t")
+    with pytest.raises(LedgerSchemaError, match=str(ledger.path)), ledger.writer(run.id).together():
+        raw_cursor(ledger.connection).execute("INSERT INTO nowhere VALUES (1)")
+    assert ledger.problems() == []
+
+
+# ── two spaces ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ERP_AND_PAIRS = """
+[limits]
+max_changed_percent = 0
+[jobs.erp]
+key = "extended_id"
+send = "%s"
+[jobs.erp.columns]
+extended_id = "extended_id"
+case_no = "case_no"
+market = "market"
+[jobs.karton]
+key = %s
+[jobs.karton.columns]
+case_no = "case_no"
+%s
+lot = "lot"
+"""
+
+
+def two_jobs(here, *, key='["case_no", "line"]', more='line = "line"', send="changes"):
+    here.config(ERP_AND_PAIRS % (send, key, more))
+    header = ["case_no", "line", "lot"] if more else ["case_no", "lot"]
+
+    def erp(*rows):
+        return here.sync("--job", "erp", here.write("erp.csv", ["extended_id", "case_no", "market"], rows), "--approve")
+
+    def karton(*rows):
+        return here.sync("--job", "karton", here.write("karton.csv", header, rows), "--approve")
+
+    return erp, karton
+
+
+def test_a_code_that_comes_under_a_pair_makes_all_pairs_uncertain(tmp_path):
+    box = tuple({"extended_id": f"K{n}", "case_no": f"C{n}", "line": "1"} for n in range(3))
+    with open_night(tmp_path, codes=box) as here:
+        erp, karton = two_jobs(here)
+        assert karton(["C0", "1", "L0"], ["C1", "1", "L1"]).code == 0
+        assert erp(["K2", "C0", "DE"]).code == 0  # K2 has no lot yet, and stands under (C0, 1) now
+        again = karton(["C0", "1", "L0"], ["C1", "1", "L1"])
+        assert again.document["rows"]["unchanged"] == 0
+        assert [code["lot"] for code in here.box.codes()] == ["L0", "L1", "L0"]
+
+
+def test_a_case_number_that_was_written_again_moves_no_code(tmp_path):
+    box = tuple({"extended_id": f"K{n}"} for n in range(2))
+    with open_night(tmp_path, codes=box) as here:
+        erp, karton = two_jobs(here, key='"case_no"', more="", send="row")
+        assert erp(["K0", "C0", "DE"], ["K1", "C1", "DE"]).code == 0
+        assert karton(["C0", "L0"], ["C1", "L1"]).code == 0
+        assert erp(["K0", "C0", "FR"], ["K1", "C1", "FR"]).code == 0  # whole rows: the same cases once more
+        assert karton(["C0", "L0"], ["C1", "L1"]).document["rows"]["unchanged"] == 2
+
+
+def test_where_a_code_was_is_not_known_every_case_is_uncertain(tmp_path):
+    box = tuple({"extended_id": f"K{n:03d}"} for n in range(150))
+    with open_night(tmp_path, codes=box, faults=({"kind": "task_fail", "on": "async", "nth": 1},)) as here:
+        erp, karton = two_jobs(here, key='"case_no"', more="")
+        assert erp(*([f"K{n:03d}", "C0", "DE"] for n in range(150))).code == 3  # it may be in C0, or not
+        assert erp(["K149", "C9", "DE"]).code in {0, 3}
+        assert karton(["C9", "L9"], ["C0", "L0"]).code == 0
+        assert erp(["K000", "C1", "DE"]).code == 0
+        assert here.sync("--job", "karton", "karton.csv", "--approve").code == 0
+        lots = {code["extended_id"]: code.get("lot") for code in here.box.codes()}
+        assert lots["K149"] == "L9"
+        assert {lots[f"K{n:03d}"] for n in range(2, 140)} == {"L0"}
+
+
+CASES = """
+[limits]
+max_changed_percent = 0
+[jobs.erp]
+key = "extended_id"
+[jobs.erp.columns]
+extended_id = "extended_id"
+shipment = "shipment"
+case_no = "case_no"
+[jobs.karton]
+key = "case_no"
+[jobs.karton.columns]
+case_no = "case_no"
+shipment = "shipment"
+"""
+
+
+def test_a_code_whose_case_is_not_known_and_a_case_that_is_in_doubt_prove_nothing(tmp_path):
+    """The link tells what a code holds only where both sides are known."""
+    box = tuple({"extended_id": f"K{n}", "case_no": f"C{n % 2}"} for n in range(4))
+    with open_night(tmp_path, codes=box) as here:
+        here.config(CASES)
+
+        def erp(name, header, rows):
+            return here.sync("--job", "erp", here.write(name, header, rows), "--approve")
+
+        def karton(rows, **extra):
+            file = here.write("karton.csv", ["case_no", "shipment"], rows)
+            return here.sync("--job", "karton", file, "--approve", **extra)
+
+        assert erp("a.csv", ["extended_id", "shipment", "case_no"], [["K0", "S1", "C0"], ["K2", "S1", "C0"]]).code == 0
+        assert erp("b.csv", ["extended_id", "shipment", "case_no"], [["K1", "S1", ""]]).code == 0  # its case: not known
+        assert karton([["C0", "S7"], ["C1", "S7"]]).code == 0
+        unknown = erp("c.csv", ["extended_id", "shipment", "case_no"], [["K1", "S7", ""], ["K0", "S7", "C0"]])
+        assert unknown.document["rows"]["unchanged"] == 1  # K0: its case says so; K1 is sent again
+        assert {code["shipment"] for code in here.box.codes()} == {"S7"}
+
+
+def test_knowledge_of_a_case_in_doubt_makes_its_codes_uncertain(ledger):
+    """The rule by itself: a stamp with a link, and the other space uncertain of the field."""
+    with ledger.transaction() as connection:
+        asked = Knowledge(connection, 1, set())
+        stamp = FieldStamp(field="shipment", settled=9, through=2, by="case_no")
+        for theirs, expected in (
+            ((Picture(uncertain=("shipment",)), 9), Picture('{"case_no":"C1"}', uncertain=("shipment",))),
+            ((Picture('{"shipment":"S7"}'), 9), Picture('{"case_no":"C1","shipment":"S7"}')),
+            ((Picture('{"shipment":"S7"}'), 5), Picture('{"case_no":"C1","shipment":"S1"}')),
+            ((Picture('{"lot":"L"}'), 9), Picture('{"case_no":"C1","shipment":"S1"}')),
+            (None, Picture('{"case_no":"C1","shipment":"S1"}')),
+        ):
+            asked._elsewhere[2, "C1"] = theirs
+            assert asked._by_link(Picture('{"case_no":"C1","shipment":"S1"}'), stamp, 5) == expected
+        unlinked = asked._by_link(Picture('{"shipment":"S1"}'), stamp, 5)
+        assert unlinked == Picture(uncertain=("shipment",))
