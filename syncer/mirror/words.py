@@ -2,7 +2,7 @@
 
 A canonical text is flat, sorted JSON whose values are all texts: ``{"a":"1","b":"2"}``. A *word* is one field with its
 value, as it stands between ``{"`` and ``"}``. In nearly all texts ``","`` stands between two fields and nowhere else,
-and ``":"`` after a name and nowhere else: so words are found by splitting, and a text holds a word exactly when it holds
+and ``":"`` after a name and nowhere else: words are found by splitting, and a text holds a word exactly when it holds
 it between delimiters. That is several times faster than parsing. Texts in which a delimiter could be part of a name or
 a value are told by a quick look (`_is_odd`), and parsed: those with a quote (``19",`` has one), a lone comma or colon.
 """
@@ -53,7 +53,7 @@ def text_of(words: Iterable[str]) -> str:
 def field_of(word: str) -> str:
     """Return the field that a word is about."""
     if _ESCAPED in word:
-        return next(iter(json.loads(f'{{"{word}"}}')))
+        return str(next(iter(json.loads(f'{{"{word}"}}'))))
     name = word.partition('":"')[0]
     return json.loads(f'"{name}"') if "\\" in name else name
 
@@ -67,7 +67,7 @@ def value_of(text: str, field: str) -> str | None:
     """Return the value that a canonical text gives to a field; None when it says nothing of it."""
     for word in words_of(text):
         if field_of(word) == field:
-            return next(iter(json.loads(f'{{"{word}"}}').values()))
+            return str(next(iter(json.loads(f'{{"{word}"}}').values())))
     return None
 
 
