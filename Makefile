@@ -30,16 +30,23 @@ define whole
 	@touch $@
 endef
 
-# The program with exactly the pinned, hashed versions of what it needs.
+# The program with exactly the pinned, hashed versions of what it needs, and with the extras that cost little.
+LIGHT := excel,zst
 $(VENV)/.runtime: requirements.txt pyproject.toml | $(BIN)/python
 	@echo "· installing what the program needs"
 	$(call install,$(VENV),requirements.txt)
 # Locks agree with each other alone: where the tools are installed, theirs come along before anybody asks whether all fits.
 	$(if $(wildcard $(VENV)/.tools),$(call install,$(VENV),tests/requirements.txt))
 	@$(BIN)/python $(PIP) install --quiet --no-deps --no-build-isolation --editable .
-	$(call whole,$(VENV),requirements.txt,pyproject.toml)
+	$(call whole,$(VENV),requirements.txt,'pyproject.toml[$(LIGHT)]')
 
-$(VENV)/.tools: tests/requirements.txt $(VENV)/.runtime
+# What every extra needs beside it, for whoever uses one: databases, remote files, alarms.
+$(VENV)/.extras: tools/extras.txt $(VENV)/.runtime
+	@echo "· installing what the extras need"
+	$(call install,$(VENV),tools/extras.txt)
+	$(call whole,$(VENV),tools/extras.txt,pyproject.toml)
+
+$(VENV)/.tools: tests/requirements.txt $(VENV)/.extras
 	@echo "· installing what tests and checks need"
 	$(call install,$(VENV),tests/requirements.txt)
 	$(call whole,$(VENV),tests/requirements.txt,tests/requirements.in)
@@ -133,15 +140,15 @@ $(VENV)/.audit: $(VENV)/.pinning
 .PHONY: audit
 audit: $(VENV)/.audit ## Ask the advisory database about every dependency (needs the network; what it cannot look up fails too)
 	@$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
-		--requirement requirements.txt --requirement tests/requirements.txt
+		--requirement tools/extras.txt --requirement tests/requirements.txt
 
 SBOM := dist/sbom.cdx.json
 .PHONY: sbom
 sbom: $(VENV)/.audit ## Write the bill of materials of the program's dependencies (CycloneDX) to dist/
 	@mkdir -p dist
 	@PYTHONWARNINGS=ignore $(TOOLS)/bin/cyclonedx-py requirements --output-reproducible --spec-version 1.6 --output-format JSON \
-		--pyproject pyproject.toml --mc-type application --output-file $(SBOM) requirements.txt
-	@listed=$$(grep -c '"purl": "pkg:' $(SBOM)); pinned=$$(grep -c '^[a-z].*==' requirements.txt); \
+		--pyproject pyproject.toml --mc-type application --output-file $(SBOM) tools/extras.txt
+	@listed=$$(grep -c '"purl": "pkg:' $(SBOM)); pinned=$$(grep -c '^[a-z].*==' tools/extras.txt); \
 		test "$$listed" -eq "$$pinned" || { echo "$(SBOM) lists $$listed of $$pinned requirements" >&2; exit 1; }; \
 		echo "$(SBOM): $$listed components"
 
@@ -150,12 +157,14 @@ docs: $(VENV)/.tools ## Write docs/cli.md from the program's own help
 	@$(BIN)/python tools/cli_reference.py
 
 .PHONY: lock
+comma := ,
 COMPILE = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate $(if $(UPGRADE),--upgrade)
 lock: $(VENV)/.pinning ## Pin what is asked for and not yet pinned; what holds stays (make lock UPGRADE=1: pin everything anew)
 # boto3, which the tests use, is not ready for python-dateutil 4; the program does not mind.
-	@printf 'hatchling\npython-dateutil<3\n' | $(COMPILE) --all-extras pyproject.toml - --output-file requirements.txt
-	@$(COMPILE) --constraint requirements.txt tests/requirements.in --output-file tests/requirements.txt
+	@printf 'hatchling\npython-dateutil<3\n' | $(COMPILE) $(foreach extra,$(subst $(comma), ,$(LIGHT)),--extra $(extra)) pyproject.toml - --output-file requirements.txt
+	@printf 'hatchling\n' | $(COMPILE) --all-extras --constraint requirements.txt pyproject.toml - --output-file tools/extras.txt
+	@$(COMPILE) --constraint tools/extras.txt tests/requirements.in --output-file tests/requirements.txt
 	@$(COMPILE) tools/requirements.in --output-file tools/requirements.txt
 	@$(COMPILE) --constraint requirements.txt tests/benchmarks/requirements.in --output-file tests/benchmarks/requirements.txt
 

@@ -9,6 +9,8 @@ supports, not only for the one that runs this.
 It reads alone: no network, no resolver, and nothing is installed.
 
     python tools/locks.py LOCK --asked FILE [--asked FILE]
+
+A project is asked for with all its extras, or with those that are named: ``--asked 'pyproject.toml[excel,zst]'``.
 """
 
 from __future__ import annotations
@@ -52,13 +54,16 @@ def pins(text: str) -> list[Requirement]:
 
 
 def asked_by(path: Path) -> Iterator[Asked]:
-    """Give what a file asks for: a project, with its build's requirements and all its extras; or a list."""
+    """Give what a file asks for: a project, with its build's requirements and its extras; or a list."""
+    name, _, named = path.name.removesuffix("]").partition("[")
+    path = path.with_name(name)
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".toml":
         table = tomllib.loads(text)
         project = table["project"]
         needs = [*table["build-system"]["requires"], *project["dependencies"]]
-        needs += [need for extra in project.get("optional-dependencies", {}).values() for need in extra]
+        extras = project.get("optional-dependencies", {})
+        needs += [need for extra in (named.split(",") if named else extras) for need in extras[extra]]
     else:
         needs = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     yield from ((path.name, Requirement(need)) for need in needs)

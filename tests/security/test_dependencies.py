@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PINNED = ("requirements.txt", "tests/requirements.txt", "tools/requirements.txt")
+PINNED = ("requirements.txt", "tools/extras.txt", "tests/requirements.txt", "tools/requirements.txt")
 REQUIREMENT = re.compile(
     r"([a-z0-9][a-z0-9._-]*)==([0-9][0-9a-z.]*)(?: ; ([a-z_]+ [<>=!]+ '[^']+'(?: (?:and|or) [a-z_]+ [<>=!]+ '[^']+')*))?((?: --hash=sha256:[0-9a-f]{64})+)"
 )

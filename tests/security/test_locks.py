@@ -24,7 +24,8 @@ from tools.locks import asked_by, faults, pins
 
 ROOT = Path(__file__).parents[2]
 LOCKS = {
-    "requirements.txt": "pyproject.toml",
+    "requirements.txt": "pyproject.toml[excel,zst]",
+    "tools/extras.txt": "pyproject.toml",
     "tests/requirements.txt": "tests/requirements.in",
     "tools/requirements.txt": "tools/requirements.in",
     "tests/benchmarks/requirements.txt": "tests/benchmarks/requirements.in",
@@ -151,7 +152,7 @@ def test_a_lock_holds_what_its_requirements_ask_for_extras_included(name):
     assert faults(lock_of(name), asked_by(ROOT / LOCKS[name])) == []
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "tests/requirements.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "tools/extras.txt", "tests/requirements.txt"])
 def test_every_line_that_somebody_asks_for_would_be_missed(name):
     """Each line is left out once. What is not missed, nobody here asks for: another system's, or an unused extra's."""
     lock = lock_of(name)
@@ -161,8 +162,9 @@ def test_every_line_that_somebody_asks_for_would_be_missed(name):
     assert names - missed <= {"tzdata", "colorama"}
 
 
-def test_what_two_locks_of_one_environment_pin_is_the_same():
-    first, second = lock_of("requirements.txt"), lock_of("tests/requirements.txt")
+@pytest.mark.parametrize("name", ["requirements.txt", "tests/requirements.txt"])
+def test_what_two_locks_of_one_environment_pin_is_the_same(name):
+    first, second = lock_of("tools/extras.txt"), lock_of(name)
     both = {pin.name for pin in first} & {pin.name for pin in second}
     assert len(both) > 10
     # Other markers are no contradiction: tests may need on every system what the program needs on some.
@@ -178,7 +180,11 @@ def test_the_extras_are_pinned_too_since_what_they_read_is_hostile():
         for need in extra
     }
     assert wanted
-    assert wanted <= {pin.name for pin in lock_of("requirements.txt")}
+    assert wanted <= {pin.name for pin in lock_of("tools/extras.txt")}
+
+
+def test_what_few_need_is_not_installed_for_all():
+    assert len(lock_of("requirements.txt")) < len(lock_of("tools/extras.txt")) / 2
 
 
 def test_every_install_of_the_makefile_goes_the_same_way():
