@@ -217,7 +217,9 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
                         f"run {first.id} ended before its plan was stored, so nothing of it was sent",
                         next=f"syncer sync FILE --job {first.job.name}",
                     )
-                plan_waiting(ledger, at=utc_text(environment.clock.wall_s()))
+                waited = plan_waiting(ledger, at=utc_text(environment.clock.wall_s()), job=request.job)
+                if waited:
+                    session.take_up(waited)
                 session.send()
         notes = tuple(
             f"run {one.id} of job {one.job.name} ended before its plan was stored, so nothing of it was sent: "

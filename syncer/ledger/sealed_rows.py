@@ -67,6 +67,9 @@ TABLES: Mapping[str, SealedTable] = {
     "events": SealedTable(
         "id, at, run_id, batch_id, attempt_id, event, old_state, new_state, detail", "events", "id", chosen="events"
     ),
+    "item_origins": SealedTable(
+        "item_id, source_id, line, fields", "item_origins", "item_id", within=", source_id, line", chosen="items"
+    ),
     # What follows becomes final with an event, and belongs to that event's seal.
     "answers": SealedTable(
         "t.id, t.verdict, t.status_code, t.message, t.ended_at, t.account",
@@ -93,7 +96,12 @@ TABLES: Mapping[str, SealedTable] = {
     ),
 }
 OWN_IDS = ("sources", "payloads", "batches", "items", "attempts", "events")
-"""Tables whose rows are added in the order of their own ids; the others follow the events."""
+"""Tables whose rows are added in the order of their own ids; of the others, origins follow the items."""
+
+
+def ids_of(table: str) -> str:
+    """Return the table in the order of whose ids the rows of another one are added."""
+    return table if table in OWN_IDS else "items" if table == "item_origins" else "events"
 
 
 def covered(cursor: sqlite3.Cursor, table: str, begin: int, end: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.sealed_rows import BEFORE_ALL, BLOCK_ROWS, OWN_IDS, TABLES, covered
+from syncer.ledger.sealed_rows import BEFORE_ALL, BLOCK_ROWS, TABLES, covered, ids_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -57,8 +57,7 @@ def add(connection: Connection, run_id: int, at: str) -> None:
     previous, before = (FIRST, {}) if newest is None else (newest[0], json.loads(newest[1]))
     covers = {}
     for table in TABLES:
-        ids = table if table in OWN_IDS else "events"
-        last = cursor.execute(f"SELECT coalesce(max(id), 0) FROM {ids}").fetchone()[0]
+        last = cursor.execute(f"SELECT coalesce(max(id), 0) FROM {ids_of(table)}").fetchone()[0]
         begin = before[table]["to"] if table in before else BEFORE_ALL
         covers[table] = covered(cursor, table, begin, last)
     run = cursor.execute(_RUN, (run_id,)).fetchone()[0]

@@ -28,7 +28,7 @@ from syncer.plan.units import UnitRule, without_broken
 if TYPE_CHECKING:
     from syncer.errors import GuardError
     from syncer.ledger.ledger import Ledger
-    from syncer.ledger.values import Job
+    from syncer.ledger.values import Job, Run
     from syncer.products.check import ProductCheck
     from syncer.rows.changes import ChangeWatch, FieldChanges
     from syncer.rows.validate import Validator
@@ -128,14 +128,22 @@ def compare(records: Records, ledger: Ledger | None, job: Job | None, disjoint: 
     return diff
 
 
-def plan_waiting(ledger: Ledger, *, at: str) -> None:
-    """Plan what earlier runs want and could not send, or sent in vain, without any file; not what still waits."""
+def plan_waiting(ledger: Ledger, *, at: str, job: str | None = None) -> list[Run]:
+    """Plan what earlier runs want and could not send, or sent in vain, without any file; not what still waits.
+
+    ``job`` None: of all jobs. Returns the runs that a plan was added to: they are recorded and sealed again.
+    """
+    planned = []
     for run in ledger.waiting_runs():
+        if job not in {None, run.job.name}:
+            continue
         diff = compare(Gatherer(()).records(), ledger, run.job)
         own = Errand(run.job.id, run.campaign, run.unique)
         plan = make_plan(diff, key=run.job.key, fields=run.job.fields, mode=Mode(run.mode), names=(), own=own)
         if len(plan.items) or len(plan.wishes) != ledger.waiting(run.job.space_id):
             ledger.store_plan(run, plan, (), at=at)
+            planned.append(run)
+    return planned
 
 
 def plan_files(

@@ -67,8 +67,11 @@ class Session:
         *,
         started_s: float,
         others: Sequence[Run] = (),
+        record_end: bool = True,
     ) -> None:
         self.plan_s = 0.0
+        self.record_end = record_end
+        """Whether the runs' ends are to be recorded: not of a run that ended before and had nothing left."""
         self.error: SyncerError | None = None
         self._ledger = ledger
         self._run = run
@@ -117,6 +120,13 @@ class Session:
         not_before_s = quarantine_s(self._ledger, self._engine.context.jobs, settings, self._clock)
         self.error = self._engine.send(not_before_s=not_before_s)
         self._send_s = self._clock.monotonic_s() - begun_s
+
+    def take_up(self, runs: Iterable[Run]) -> None:
+        """Take runs along to which a plan was added: their ends are recorded anew."""
+        mine = {run.id for run in (self._run, *self._others)}
+        more = [run for run in runs if run.id not in mine]
+        self._others = (*self._others, *more)
+        self.record_end = True
 
     def note_refused(self, fields: Iterable[str]) -> None:
         """Take note of fields that rows name, and that the API did not take when it was last asked."""
@@ -231,7 +241,7 @@ def session(
         connection, settings, ledger, run, clock,
         interrupt=interrupt, deadline_s=deadline_s, jobs=jobs, expect=expect, observe=observe,
     )  # fmt: skip
-    current = Session(ledger, run, engine, clock, target, started_s=started_s, others=others)
+    current = Session(ledger, run, engine, clock, target, started_s=started_s, others=others, record_end=record_end)
     target.share(engine.context.reads, engine.context.counts)
     try:
         yield current
@@ -243,7 +253,7 @@ def session(
         raise
     finally:
         lanes.close()
-    if record_end:
+    if current.record_end:
         current.end()
     with suppress(LedgerError, LedgerBusyError):
         ledger.advance()

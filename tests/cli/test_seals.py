@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 
@@ -95,3 +96,31 @@ def test_a_cut_end_is_found_by_the_seal_that_was_kept_elsewhere(sealed, tmp_path
 def test_a_sound_ledger_has_no_faults_however_its_runs_ended(sealed):
     assert faults(sealed[0]) == []
     assert faults(sealed[0], sealed[1]) == []
+
+
+def test_the_file_and_line_of_each_field_are_sealed_too(tmp_path):
+    """A row that only says a part: the other part keeps the place that it came from."""
+    header = [*HEADER, "shipment"]
+    with open_night(tmp_path, codes=codes(3)) as here:
+        here.box.faults.replace([{"kind": "status", "status_code": 429, "on": "sync", "every": 1}])
+        assert here.sync(here.write("a.csv", header, [["K000000", "DE", "S1"]]), "--deadline", "1").code == 10
+        here.box.faults.replace([])
+        assert here.sync(here.write("b.csv", header, [["K000000", "", "S2"]]), "--approve").code == 0
+    path = tmp_path / "syncer.db"
+    assert faults(path) == []
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        for (trigger,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+            database.execute(f"DROP TRIGGER {trigger}")
+        assert database.execute("UPDATE item_origins SET line = 99").rowcount == 1
+    assert "item_origins of run 2" in faults(path)[0]
+
+
+def test_a_run_that_is_resumed_after_its_end_is_sealed_again(tmp_path):
+    """A task failed, so its values wait; `resume` plans them for the run that had ended."""
+    with open_night(tmp_path, codes=codes(150)) as here:
+        here.box.faults.replace([{"kind": "task_fail", "on": "async", "nth": 1}])
+        file = here.write("a.csv", HEADER, [[f"K{n:06d}", "DE"] for n in range(150)])
+        assert here.sync(file, "--mode", "async").code == 3
+        here.run("resume", "--json")
+    assert faults(tmp_path / "syncer.db") == []
+    assert {code["market"] for code in here.box.codes()} == {"DE"}
