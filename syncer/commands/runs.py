@@ -138,7 +138,7 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
                 if session.error is None and session.takes_again():  # a field is defined by now: its values go tonight
                     more = _plan_files(
                         settings, request, environment, sources, validator, ledger, run.job, mode, vet,
-                        expect.column(job.name),
+                        expect.column(job.name), session.takes_again(),
                     )  # fmt: skip
                     ledger.store_plan(run, more.plan, more.infos, at=utc_text(clock.wall_s()))
                     session.send()
@@ -311,6 +311,7 @@ def _plan_files(
     mode: Mode,
     vet: ProductCheck | None,
     declared: DeclaredColumn | None = None,
+    again: frozenset[str] = frozenset(),
 ) -> Intake:
 
     limits, job = settings.limits, pick_job(settings, request.job)
@@ -338,6 +339,7 @@ def _plan_files(
         disjoint=disjoint_jobs(settings.jobs, job.name),
         campaign_fields=job.known_fields or (),
         declared=declared,
+        again=again,
         units=[UnitRule(field, rule.codes, rule.same) for field, rule in job.units.items()],
     )
 

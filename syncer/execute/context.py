@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -100,6 +100,8 @@ class Context:
     health: Health = field(init=False)
     """Of update calls: what reads say would hide that no update gets through."""
     reads_health: Health = field(init=False)
+    _refusing: set[str] | None = None
+    """Fields that some value did not take; None: the ledger was not asked yet."""
     _owners: dict[int, Run] = field(default_factory=dict)
     _reaches: dict[int, Reach] = field(default_factory=dict)
     _handlers: dict[int, Callable[[Any], None]] = field(default_factory=dict)
@@ -112,6 +114,31 @@ class Context:
     def not_taken(self, campaign: int | None) -> frozenset[str]:
         """Return the fields that this campaign was asked about, and was never seen to take."""
         return frozenset(name for name, taken in self.ledger.proofs(campaign).items() if not taken)
+
+    def mixed(self, campaign: int | None) -> frozenset[str]:
+        """Return the fields that some values took and others did not: a count proves nothing of them."""
+        if self._refusing is None:
+            self._refusing = {*self.ledger.refusing()}
+        if not self._refusing:
+            return frozenset()
+        return frozenset(name for name, taken in self.ledger.proofs(campaign).items() if taken) & self._refusing
+
+    def proven(self, campaign: int | None) -> frozenset[str]:
+        """Return the fields that this campaign was seen to take, and that no value refused."""
+        taken = frozenset(name for name, is_taken in self.ledger.proofs(campaign).items() if is_taken)
+        return taken - self.mixed(campaign)
+
+    def saw_refused(self, fields: Collection[str]) -> None:
+        """Take note of fields that a value did not take."""
+        if self._refusing is not None:
+            self._refusing.update(fields)
+        self.refused_fields.update(fields)
+
+    def saw_taken_again(self, fields: Collection[str]) -> None:
+        """Take note of fields that a value takes now, and refused before."""
+        if fields:
+            self.taken_again.update(fields)
+            self._refusing = None  # read anew: nobody is known to refuse them now
 
     def now_s(self) -> float:
         """Return the monotonic time."""

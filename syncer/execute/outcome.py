@@ -45,13 +45,16 @@ class Outcomes:
         """
         with self._context.writer.together():
             refused = self._note_fields(loaded, shown)
+            if shown is None:
+                judgement, refused = self._without_names(loaded, judgement, refused)
             self._settle(loaded, codes_affected, judgement, attempt_id, refused)
 
     def _note_fields(self, loaded: LoadedBatch, shown: Shown | None) -> dict[int, frozenset[str]]:
         """Record which fields were taken; return those that were not, by item.
 
-        Of a call that was made again the names prove less: a server may name what has changed alone. Of a task only
-        the count is told: what its campaign was never seen to take counts as not taken.
+        Of a call that was made again the names prove less: a server may name what has changed alone. So what all values
+        of its campaign take counts as taken. Of a task only the count is told: what its campaign was never seen to take
+        counts as not taken.
         """
         context, batch = self._context, loaded.batch
         if shown is None:
@@ -61,12 +64,33 @@ class Outcomes:
             )
             refused = {item: fields for item, fields in missing.items() if fields}
         else:
+            missing = {item.id: shown.refused[item.key] for item in loaded.items if item.key in shown.refused}
+            proven = frozenset() if batch.attempts <= 1 or not missing else context.proven(batch.campaign)
+            refused = {item: fields - proven for item, fields in missing.items() if fields - proven}
             if shown.taken:
-                context.taken_again |= {*context.writer.saw_fields(batch, shown.taken, context.at())}
-            once = batch.attempts <= 1
-            refused = {item.id: shown.refused[item.key] for item in loaded.items if once and item.key in shown.refused}
-        context.refused_fields.update(*refused.values())
+                accepted = {item.id: shown.accepted[item.key] for item in loaded.items if shown.accepted.get(item.key)}
+                again = context.writer.saw_fields(batch, shown.taken, accepted, refused, context.at())
+                context.saw_taken_again(again)
+        context.saw_refused(frozenset().union(*refused.values()))
         return refused
+
+    def _without_names(
+        self, loaded: LoadedBatch, judgement: Judgement, refused: dict[int, frozenset[str]]
+    ) -> tuple[Judgement, dict[int, frozenset[str]]]:
+        """Judge a count anew where some values are known to take a field that others do not: only names can tell.
+
+        Where no call names values, such a field counts as not taken.
+        """
+        mixed = self._context.mixed(loaded.batch.campaign)
+        doubtful = {item.id: mixed.intersection(fields_of(item.data)) for item in loaded.items} if mixed else {}
+        doubtful = {item: fields for item, fields in doubtful.items() if fields}
+        if not doubtful or judgement.finding is Finding.UNCLEAR or len(judgement.unmatched) == loaded.batch.size:
+            return judgement, refused
+        if named_by_sync(self._context, loaded):
+            names = ", ".join(sorted(frozenset().union(*doubtful.values())))
+            return Judgement(Finding.UNCLEAR, message=f"not all values take {names}: a count does not tell"), refused
+        self._context.saw_refused(mixed)
+        return judgement, {item: refused.get(item, frozenset()) | fields for item, fields in doubtful.items()}
 
     def _settle(
         self,

@@ -118,9 +118,10 @@ SPECIAL_FIELDS = frozenset({"product", "activation_status", "blacklist_reason"})
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the names in one sync answer show of fields: which were taken by some value, and which by value were not."""
+    """What the names in one sync answer show of fields: which some value took; by value, those taken and not taken."""
 
     taken: Mapping[str, bool] = field(default_factory=dict)
+    accepted: Mapping[str, frozenset[str]] = field(default_factory=dict)
     refused: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -130,16 +131,18 @@ def shown_fields(sent: Mapping[str, Iterable[str]], named: Mapping[str, Iterable
     Special fields stand in no answer for certain; they count as taken.
     """
     taken: dict[str, bool] = {}
+    accepted: dict[str, frozenset[str]] = {}
     refused: dict[str, frozenset[str]] = {}
     for key, fields in named.items():
         asked = frozenset(sent.get(key, ())) - SPECIAL_FIELDS
         missing = asked - frozenset(fields)
+        accepted[key] = asked - missing
         taken.update(dict.fromkeys(asked - missing, True))
         for name in missing:
             taken.setdefault(name, False)
         if missing:
             refused[key] = missing
-    return Shown(taken, refused)
+    return Shown(taken, accepted, refused)
 
 
 def halves(count: int) -> tuple[range, range]:

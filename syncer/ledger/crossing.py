@@ -57,13 +57,13 @@ def spread(connection: Connection, spans: Sequence[Span]) -> bool:
             if other.id == space_id:
                 continue
             for field in sorted(written & other.fields):
-                _stamp(cursor, other.id, field, _scope(source, other), now, f"written through {' + '.join(source.key)}")
+                stamp(cursor, other.id, field, _scope(source, other), now, f"written through {' + '.join(source.key)}")
                 done = True
             if written.intersection(other.key):
                 moved = _moved(connection, steps, texts, other)
                 if moved is None:
                     words = f"codes moved under other values of {' + '.join(other.key)}"
-                    _stamp(cursor, other.id, EVERY_FIELD, json.dumps({"through": source.id}), now, words)
+                    stamp(cursor, other.id, EVERY_FIELD, json.dumps({"through": source.id}), now, words)
                 else:
                     _doubt(connection, other.id, moved)
                 done = True
@@ -84,7 +84,8 @@ def _scope(source: _Space, other: _Space) -> str:
     return json.dumps({"through": source.id, **({"by": source.key[0]} if linked else {})}, sort_keys=True)
 
 
-def _stamp(cursor: sqlite3.Cursor, space_id: int, field: str, scope: str, settled: int, cause: str) -> None:
+def stamp(cursor: sqlite3.Cursor, space_id: int, field: str, scope: str, settled: int, cause: str) -> None:
+    """Make what a space knows of a field uncertain, up to the event `settled`; one stamp a scope is kept."""
     where = "space_id = ? AND field = ? AND scope = ?"
     cursor.execute(f"UPDATE stamps SET settled = ?, cause = ? WHERE {where}", (settled, cause, space_id, field, scope))
     if cursor.rowcount == 0:

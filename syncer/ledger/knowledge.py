@@ -51,7 +51,7 @@ class Knowledge:
         self._connection = connection
         self._space_id = space_id
         self._stamps = [stamp for stamp in stamps_of(connection, space_id) if stamp.through not in apart]
-        self._stamped: dict[tuple[int, int, int], int] = {}
+        self._stamped: dict[tuple[int, int, int, bool], int] = {}
         self._elsewhere: dict[tuple[int, str], tuple[Picture, int] | None] = {}
         self._parts: dict[int, str] = {}
         self.moves = moves_of(connection)
@@ -79,35 +79,41 @@ class Knowledge:
 
         batches, of_row = np.unique(batch_ids, return_inverse=True)
         places = self._places(batches.tolist())
-        place_of = np.array([places[batch] for batch in batches.tolist()], np.int64)
-        later_of = np.array([self._younger_stamps(place) for place in place_of.tolist()], np.int64)
-        linked = np.array([any(stamp.by for stamp in self._stamps[:later]) for later in later_of.tolist()], bool)
-        later, kept = later_of[of_row], np.where(linked, place_of, 0)[of_row]
-        stale = np.flatnonzero(later)
+        overs = np.array([self._over(*places[batch]) for batch in batches.tolist()], np.int64).reshape(-1, 3)[of_row]
+        stale = np.flatnonzero(overs[:, 0])
         if len(stale):
-            under, of_stale = np.unique(
-                np.stack([pictures[stale], later[stale], kept[stale]], axis=1), axis=0, return_inverse=True
-            )
-            numbers = [self._number(*map(int, one)) for one in under.tolist()]
+            columns = np.concatenate([pictures[stale, None], overs[stale]], axis=1)
+            under, of_stale = np.unique(columns, axis=0, return_inverse=True)
+            numbers = [self._number(int(picture), later, place, bool(c)) for picture, later, place, c in under.tolist()]
             pictures[stale] = np.array(numbers, np.int64)[of_stale.reshape(-1)]
         return pictures
 
-    def _number(self, picture: int, later: int, place: int) -> int:
-        """Return the number that stands for a picture and what lies over it."""
-        return self._stamped.setdefault((picture, later, place), -STAMPED - 1 - len(self._stamped))
+    def _over(self, place: int, counted: bool) -> tuple[int, int, bool]:
+        """Return how many stamps are younger than a place in time, and what of it matters to any of them."""
+        later = self._younger_stamps(place)
+        over = self._stamps[:later]
+        return later, place if any(stamp.by for stamp in over) else 0, counted and any(s.counted for s in over)
 
-    def _places(self, batches: Iterable[int]) -> dict[int, int]:
-        """Return the place in time of what each batch confirmed."""
-        statement = "SELECT b.id, coalesce(b.settled, 0) FROM json_each(?) j CROSS JOIN batches b ON b.id = j.value"
-        return dict(raw_cursor(self._connection).execute(statement, (json.dumps(list(batches)),)).fetchall())
+    def _number(self, picture: int, later: int, place: int, counted: bool) -> int:
+        """Return the number that stands for a picture and what lies over it."""
+        return self._stamped.setdefault((picture, later, place, counted), -STAMPED - 1 - len(self._stamped))
+
+    def _places(self, batches: Iterable[int]) -> dict[int, tuple[int, bool]]:
+        """Return the place in time of what each batch confirmed, and whether a count alone did."""
+        statement = """SELECT b.id, coalesce(b.settled, 0), b.kind = 'async'
+            FROM json_each(?) j CROSS JOIN batches b ON b.id = j.value"""
+        rows = raw_cursor(self._connection).execute(statement, (json.dumps(list(batches)),)).fetchall()
+        return {batch: (place, bool(counted)) for batch, place, counted in rows}
 
     def _younger_stamps(self, place: int) -> int:
         """Return how many stamps of the space are younger than a place in time."""
         return sum(stamp.settled > place for stamp in self._stamps)
 
-    def _resolved(self, picture: Picture, later: int, place: int) -> Picture:
+    def _resolved(self, picture: Picture, later: int, place: int, counted: bool) -> Picture:
         """Return a picture under the youngest `later` stamps; a linked one tells what a value holds by its link."""
         for stamp in reversed(self._stamps[:later]):
+            if stamp.counted and not counted:
+                continue
             picture = self._by_link(picture, stamp, place) if stamp.by else stamped(picture, [stamp.field])
         return picture
 
@@ -136,7 +142,7 @@ class Knowledge:
             if row is None:
                 self._elsewhere[space_id, key] = None
             else:
-                place = self._places([row[1]]).get(row[1], 0)
+                place, _ = self._places([row[1]]).get(row[1], (0, True))
                 stamps = stamps_of(self._connection, space_id)
                 later = sum(stamp.settled > place for stamp in stamps)
                 theirs = under_stamps(read_pictures(self._connection, [row[0]])[row[0]], stamps, later)
@@ -149,9 +155,12 @@ class Knowledge:
         if not self._stamped:
             return read_pictures(self._connection, wanted)
         pairs = {number: pair for pair, number in self._stamped.items()}
-        plain = {number: pairs.get(number, (number, 0, 0)) for number in wanted}
+        plain = {number: pairs.get(number, (number, 0, 0, False)) for number in wanted}
         found = read_pictures(self._connection, {number for number, *_ in plain.values()})
-        return {asked: self._resolved(found[number], *under) for asked, (number, *under) in plain.items()}
+        return {
+            asked: self._resolved(found[number], later, place, counted)
+            for asked, (number, later, place, counted) in plain.items()
+        }
 
     def stored(self, numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return the numbers under which the ledger itself has the pictures."""
@@ -172,8 +181,7 @@ class Knowledge:
         places = self._places({batch for *_, batch in rows}) if self._stamps else {}
         found = {}
         for key, picture, batch in rows:
-            place = places.get(batch, 0)
-            found[key] = self._resolved(pictures[picture], self._younger_stamps(place), place)
+            found[key] = self._resolved(pictures[picture], *self._over(*places.get(batch, (0, True))))
         for key in wanted & self._open_texts.keys():
             found[key] = doubted(found.get(key, UNHEARD_OF), self._open_texts[key], self.moves)
         return found

@@ -232,6 +232,11 @@ class Ledger:
         with self.transaction() as connection:
             return proofs.read(connection, campaign)
 
+    def refusing(self) -> frozenset[str]:
+        """Return the fields that some value did not take when it was last asked."""
+        with self.transaction() as connection:
+            return proofs.refusing(connection)
+
     def waiting(self, space_id: int | None = None) -> int:
         """Count the values of a code space (None: of all) that wait for a plan, since an older upload was open."""
         with self.transaction() as connection:

@@ -33,12 +33,14 @@ class FieldStamp(NamedTuple):
     """What was known of a field at `settled` or before is uncertain. ``field`` empty: of every field.
 
     ``through`` is the space that wrote it, ``by`` the field that tells which of its values is meant; None: all are.
+    ``counted``: of values that a count confirmed alone, since names showed that not all take the field.
     """
 
     settled: int
     field: str
     through: int | None = None
     by: str | None = None
+    counted: bool = False
 
 
 class MirrorStep(IntEnum):
@@ -126,7 +128,9 @@ def _work_out(connection: Connection, step: MirrorStep, unseen: Sequence[tuple[i
 
 def forget_steps(connection: Connection) -> None:
     """Forget the steps that were worked out: after stamps have changed, the same number means other ones."""
-    raw_cursor(connection).execute("DELETE FROM temp.steps")
+    cursor = raw_cursor(connection)
+    cursor.execute(_STEPS)
+    cursor.execute("DELETE FROM temp.steps")
 
 
 def stamps_of(connection: Connection, space_id: int) -> list[FieldStamp]:
@@ -135,7 +139,7 @@ def stamps_of(connection: Connection, space_id: int) -> list[FieldStamp]:
     found = []
     for settled, field, scope in raw_cursor(connection).execute(statement, (space_id,)).fetchall():
         named = json.loads(scope) if scope else {}
-        found.append(FieldStamp(settled, field, named.get("through"), named.get("by")))
+        found.append(FieldStamp(settled, field, named.get("through"), named.get("by"), bool(named.get("counted"))))
     return found
 
 

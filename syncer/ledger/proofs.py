@@ -3,6 +3,9 @@
 Fields that a campaign does not define are discarded silently; only the names in a sync answer tell. A field that was
 not taken is *refused*: it is left out of deltas, and one real value asks again every night. Once such a value takes
 it, the campaign defines it now, and it is asked for everywhere again.
+
+Values of one file may be of several campaigns, and nobody says so. Where some take a field and others do not, a count
+proves nothing of it any more; what was believed by counts until then is uncertain.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import json
 from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.crossing import stamp
 from syncer.ledger.pictures import intern, read_pictures
 from syncer.mirror.picture import asked_again, not_taken
 
@@ -19,16 +23,17 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from syncer.ledger.mirror import Span
-
 UNKNOWN_CAMPAIGN = 0
 _RECORD = """
 INSERT INTO proofs (campaign, field, taken, at) VALUES (?, ?, ?, ?)
 ON CONFLICT (campaign, field) DO UPDATE SET taken = max(taken, excluded.taken), at = excluded.at
 """
 _HELD = """
-SELECT DISTINCT m.picture FROM items i CROSS JOIN mirror m ON m.space_id = ?1 AND m.key = i.key
-WHERE i.id BETWEEN ?2 AND ?3 AND m.picture < 0
+SELECT i.id, m.picture FROM json_each(?2) j CROSS JOIN items i ON i.id = j.value
+CROSS JOIN mirror m ON m.space_id = ?1 AND m.key = i.key WHERE m.picture < 0
+"""
+_REFUSING = """
+SELECT DISTINCT q.refused FROM mirror m JOIN pictures q ON q.id = -m.picture WHERE m.picture < 0 AND q.refused <> '[]'
 """
 
 
@@ -45,14 +50,41 @@ def record(connection: Connection, campaign: int | None, seen: Mapping[str, bool
     raw_cursor(connection).executemany(_RECORD, rows)
 
 
-def taken_again(connection: Connection, span: Span, fields: Collection[str]) -> list[str]:
-    """Ask for fields everywhere again that a value of `span` refused before, and takes now; return them.
+def refusing(connection: Connection) -> frozenset[str]:
+    """Return the fields that some value did not take when it was last asked."""
+    cursor = raw_cursor(connection)
+    if cursor.execute("SELECT 1 FROM pictures WHERE refused <> '[]' LIMIT 1").fetchone() is None:
+        return frozenset()  # of nearly every ledger: the mirror need not be read
+    return frozenset(field for (fields,) in cursor.execute(_REFUSING).fetchall() for field in json.loads(fields))
 
-    To be called before the confirmation of the values is applied.
+
+def revoke(connection: Connection, campaign: int | None, fields: Collection[str]) -> bool:
+    """Make uncertain what was believed by counts of fields that are refused now, and were proven; tell whether any was.
+
+    To be called before the answer itself is recorded.
+    """
+    proven = read(connection, campaign)
+    against = sorted(field for field in fields if proven.get(field))
+    if not against:
+        return False
+    cursor = raw_cursor(connection)
+    now = cursor.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
+    wrote = "SELECT DISTINCT j.space_id FROM runs r JOIN jobs j ON j.id = r.job_id WHERE r.campaign IS ?"
+    for (space_id,) in cursor.execute(wrote, (campaign,)).fetchall():
+        for field in against:
+            stamp(cursor, space_id, field, json.dumps({"counted": True}), now, "a value did not take it")
+    return True
+
+
+def taken_again(connection: Connection, space_id: int, by_item: Mapping[int, Collection[str]]) -> list[str]:
+    """Ask for fields everywhere again that a value refused before, and takes now; return them.
+
+    ``by_item`` are the fields taken. To be called before the confirmation of the values is applied.
     """
     cursor = raw_cursor(connection)
-    pictures = read_pictures(connection, {picture for (picture,) in cursor.execute(_HELD, span).fetchall()})
-    again = sorted({field for picture in pictures.values() for field in picture.refused if field in fields})
+    rows = cursor.execute(_HELD, (space_id, json.dumps(sorted(by_item)))).fetchall()
+    pictures = read_pictures(connection, {picture for _, picture in rows})
+    again = sorted({field for item, picture in rows for field in pictures[picture].refused if field in by_item[item]})
     if again:
         numbers = cursor.execute("SELECT -id FROM pictures WHERE refused <> '[]'").fetchall()
         found = read_pictures(connection, {number for (number,) in numbers})

@@ -140,15 +140,24 @@ class Writer:
             self._step(MirrorStep.CONFIRMED, changed, refused)
             return changed
 
-    def saw_fields(self, batch: Batch, seen: Mapping[str, bool], at: str) -> list[str]:
-        """Record which fields an answer showed to be taken; return those that were refused before, and are no more.
+    def saw_fields(
+        self,
+        batch: Batch,
+        seen: Mapping[str, bool],
+        accepted: Mapping[int, Collection[str]],
+        refused: Mapping[int, Collection[str]],
+        at: str,
+    ) -> list[str]:
+        """Record which fields an answer showed to be taken; return those that a value refused before, and takes now.
 
-        To be called before the batch is confirmed, so that all values want these fields again.
+        ``accepted`` and ``refused`` are fields by item. To be called before the batch is confirmed, so that all values
+        want these fields again.
         """
         with self.together():
+            if proofs.revoke(self._connection, batch.campaign, {name for names in refused.values() for name in names}):
+                mirror.forget_steps(self._connection)
             proofs.record(self._connection, batch.campaign, seen, at)
-            span = (batch.space_id, batch.first_item_id, batch.first_item_id + batch.size - 1)
-            return proofs.taken_again(self._connection, span, [field for field, taken in seen.items() if taken])
+            return proofs.taken_again(self._connection, batch.space_id, accepted)
 
     def miscounted(
         self,

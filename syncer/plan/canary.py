@@ -2,7 +2,10 @@
 
 A count says that codes were affected, not that every field was taken; only the names in a sync answer do. So where a
 plan would send such a field by async calls alone, some of its values travel by one sync call instead. They are spread
-over all values, since codes of several campaigns may stand in one file. The plan needs one call more for it.
+over all values, and over all products that the data names, since codes of several campaigns may stand in one file. The
+plan needs one call more for it.
+
+Values of which nothing was ever heard may be of another campaign than all others: they ask for every field.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from syncer.mirror.picture import product_of
 from syncer.mirror.words import fields_of
 
 if TYPE_CHECKING:
@@ -20,8 +24,12 @@ if TYPE_CHECKING:
 
     from syncer.model import Batches
 
+    Places = npt.NDArray[np.int64]
+
 VALUES = 50
-"""Values that ask, per plan; one sync call carries them."""
+"""Values that ask, spread over the plan."""
+PRODUCTS_MAX = 50
+"""Products of which one value asks: with the others one sync call carries them."""
 
 
 def canary(
@@ -30,19 +38,52 @@ def canary(
     batches: Batches,
     data: Sequence[str],
     unproven: frozenset[str],
-) -> npt.NDArray[np.int64]:
-    """Return the places of the items that ask; none where sync calls of the plan carry every unproven field anyway.
+    fresh: npt.NDArray[np.bool_],
+    asked_of_fresh: frozenset[str],
+) -> Places:
+    """Return the places of the items that ask; none where sync calls of the plan carry all that is to be asked anyway.
 
-    ``own`` says which items are tonight's; ``data[n]`` is the text of payload *n*.
+    ``own`` says which items are tonight's; ``data[n]`` is the text of payload *n*. ``fresh`` are items of which nothing
+    was ever heard; they ask for ``asked_of_fresh``, the others for the ``unproven`` fields alone.
     """
-    by_payload = {int(n): unproven.intersection(fields_of(data[n])) for n in np.unique(payload).tolist()}
     by_sync = np.zeros(len(payload), bool)
     by_sync[batches.order[np.repeat(~batches.is_async, batches.sizes)]] = True
-    shown = {field for n in np.unique(payload[by_sync]).tolist() for field in by_payload[n]}
-    asked: list[npt.NDArray[np.int64]] = []
+    asked = [
+        _asking(payload, own & is_new, by_sync & is_new if is_new is fresh else by_sync, data, fields)
+        for is_new, fields in ((~fresh, unproven), (fresh, asked_of_fresh))
+        if fields
+    ]
+    found = [places for places, _ in asked]
+    chosen = np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
+    of_products = [place for _, products in asked for place in products][:PRODUCTS_MAX]
+    return np.union1d(_spread(chosen), np.array(of_products, np.int64))
+
+
+def _asking(
+    payload: npt.NDArray[np.int32],
+    own: npt.NDArray[np.bool_],
+    by_sync: npt.NDArray[np.bool_],
+    data: Sequence[str],
+    fields: frozenset[str],
+) -> tuple[Places, list[int]]:
+    """Return places of items with a field that no sync call carries: spread over all, and one of each product."""
+    by_payload = {int(n): fields.intersection(fields_of(data[n])) for n in np.unique(payload[own]).tolist()}
+    shown = {field for n in np.unique(payload[by_sync & own]).tolist() for field in by_payload[n]}
+    asked: list[Places] = []
+    products: dict[str | None, int] = {}
     for field in sorted(frozenset().union(*by_payload.values()) - shown):
-        carriers = [n for n, fields in by_payload.items() if field in fields]
+        carriers = [n for n, named in by_payload.items() if field in named]
         places = np.flatnonzero(own & np.isin(payload, carriers))
-        asked.append(places[np.unique(np.linspace(0, len(places) - 1, min(VALUES, len(places))).astype(np.int64))])
-    chosen = np.unique(np.concatenate(asked)) if asked else np.zeros(0, np.int64)
-    return chosen[np.unique(np.linspace(0, len(chosen) - 1, min(VALUES, len(chosen))).astype(np.int64))]
+        asked.append(_spread(places))
+        numbers, first = np.unique(payload[places], return_index=True)
+        for number, place in zip(numbers.tolist(), places[first].tolist(), strict=True):
+            products.setdefault(product_of(data[number]), place)
+    of_products = [place for product, place in products.items() if product is not None]
+    return (np.unique(np.concatenate(asked)) if asked else np.zeros(0, np.int64)), of_products
+
+
+def _spread(places: Places) -> Places:
+    """Return `VALUES` of some places, spread over all of them."""
+    if len(places) <= VALUES:
+        return places
+    return places[np.unique(np.linspace(0, len(places) - 1, VALUES).astype(np.int64))]

@@ -6,6 +6,7 @@ no time.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,18 @@ class Send(StrEnum):
     """The whole row, of unchanged rows too."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Fields of which a count proves nothing, or too little: only names in sync answers tell that they were taken."""
+
+    unproven: frozenset[str] = frozenset()
+    """Never seen taken: some values ask."""
+    of_fresh: frozenset[str] = frozenset()
+    """Of values of which nothing was ever heard, some ask: they may be of another campaign."""
+    mixed: frozenset[str] = frozenset()
+    """Taken for some values and not for others: each value asks."""
+
+
 def make_plan(
     diff: Diff,
     *,
@@ -58,12 +71,12 @@ def make_plan(
     names: Sequence[str],
     own: Errand | None = None,
     send: Send = Send.CHANGES,
-    unproven: frozenset[str] = frozenset(),
+    asked: Asked = Asked(),
 ) -> Plan:
     """Turn a settled comparison into a plan.
 
     ``names`` are the files' names, by position, for messages; ``own`` is the errand of the run that has the plan.
-    ``unproven`` are fields that the API was never seen to take: some values travel by a sync call, which names them.
+    ``asked`` says which fields have to be asked for: their values, or some, travel by sync calls, which name them.
     """
     verdicts = diff.verdicts()
     sides = _Sides(diff, verdicts, send, own)
@@ -72,9 +85,13 @@ def make_plan(
     apart = sides.apart if order is None else sides.apart[order]
     if mode is not Mode.SYNC and len(key) == 1 and len(diff.probes):
         apart = np.where(np.isin(items.rows, diff.groups.leaders[diff.probes]) & (apart <= OWN_MOST), ASKING, apart)
+    if asked.mixed and mode is not Mode.SYNC and len(key) == 1:
+        naming = _naming(items.payload, diff.records.payloads, asked.mixed)
+        apart = np.where(naming & (apart <= OWN_MOST), ASKING, apart)
     batches, errand_of, minimum = _batched(items, apart, len(key), mode)
-    if unproven and len(key) == 1:
-        asking = canary(items.payload, apart <= OWN_MOST, batches, diff.records.payloads.data, unproven)
+    if (asked.unproven or asked.of_fresh) and len(key) == 1:
+        tonights, fresh, data = apart <= OWN_MOST, items.before == 0, diff.records.payloads.data
+        asking = canary(items.payload, tonights, batches, data, asked.unproven, fresh, asked.of_fresh)
         if len(asking):
             apart = apart.copy()
             apart[asking] = ASKING
@@ -202,6 +219,12 @@ def _calls(items: Items, columns: int, mode: Mode) -> Batches:
     if columns == 1:
         return batch(items.payload, mode)
     return batch_composite(items.payload, _key_codes(items.texts.take(numbers(items.rows)), columns))
+
+
+def _naming(payload: npt.NDArray[np.int32], payloads: Payloads, fields: frozenset[str]) -> npt.NDArray[np.bool_]:
+    """Tell which items' data names one of some fields."""
+    used = np.unique(payload).tolist()
+    return np.isin(payload, [n for n in used if fields.intersection(fields_of(payloads.data[n]))])
 
 
 def _changes(payload: npt.NDArray[np.int32], payloads: Payloads) -> dict[str, int]:

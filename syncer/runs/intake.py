@@ -7,7 +7,7 @@ so that what `plan` shows is what `sync` does.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from syncer.guards.export import PAST_RUNS, ColumnWatch, Guards, Past, Tonight, 
 from syncer.mirror.picture import PRODUCT
 from syncer.model import SPECIAL_FIELDS, UNIQUE_KEYS, Errand, Mode, Plan, SourceInfo
 from syncer.plan.diff import Diff
-from syncer.plan.planner import Send, make_plan
+from syncer.plan.planner import Asked, Send, make_plan
 from syncer.plan.records import Gatherer, Records, without_payloads
 from syncer.plan.units import UnitRule, without_broken
 
@@ -139,7 +139,10 @@ def plan_waiting(ledger: Ledger, *, at: str, job: str | None = None) -> list[Run
             continue
         diff = compare(Gatherer(()).records(), ledger, run.job)
         own = Errand(run.job.id, run.campaign, run.unique)
-        plan = make_plan(diff, key=run.job.key, fields=run.job.fields, mode=Mode(run.mode), names=(), own=own)
+        asked = asked_fields(run.job.key, run.job.fields, ledger, own)
+        plan = make_plan(
+            diff, key=run.job.key, fields=run.job.fields, mode=Mode(run.mode), names=(), own=own, asked=asked
+        )
         if len(plan.items) or len(plan.wishes) != ledger.waiting(run.job.space_id):
             ledger.store_plan(run, plan, (), at=at)
             planned.append(run)
@@ -163,8 +166,12 @@ def plan_files(
     declared: DeclaredColumn | None = None,
     units: Sequence[UnitRule] = (),
     campaign_fields: Sequence[str] = (),
+    again: Collection[str] = (),
 ) -> Intake:
-    """Read the files and plan what to send; `guards` look at both, and what they find is let through on `approve`."""
+    """Read the files and plan what to send; `guards` look at both, and what they find is let through on `approve`.
+
+    ``again`` are fields that values took in this run, and had refused before.
+    """
     named: set[str] | None = set() if vet is not None and PRODUCT in validator.fields else None
     watch, changes = ColumnWatch(validator.fields), validator.watch()
     records = read_records(sources, validator, (watch, changes), observe, named, declared)
@@ -181,7 +188,7 @@ def plan_files(
         names=[source.name for source in sources],
         own=own,
         send=send,
-        unproven=unproven_fields(validator, ledger, own, campaign_fields),
+        asked=asked_fields(validator.keys, validator.fields, ledger, own, campaign_fields, again),
     )
     infos = tuple(replace(source.info, varied=watch.varied()) for source in sources)
     tonight = Tonight(diff, plan, infos, watch)
@@ -207,18 +214,27 @@ def _unit_rules(units: Sequence[UnitRule], validator: Validator, sources: Sequen
     return units
 
 
-def unproven_fields(
-    validator: Validator, ledger: Ledger | None, own: Errand | None, campaign_fields: Sequence[str]
-) -> frozenset[str]:
-    """Return the fields that the campaign was never seen to take, and that nobody declares it to have.
+def asked_fields(
+    key: Sequence[str],
+    fields: Sequence[str],
+    ledger: Ledger | None,
+    own: Errand | None,
+    declared: Sequence[str] = (),
+    again: Collection[str] = (),
+) -> Asked:
+    """Return the fields of which only names can tell whether they are taken, but for those that are declared.
 
     Only where sync calls surely take the key: their answers name the fields. Special fields stand in no answer.
     """
-    if len(validator.keys) > 1 or validator.keys[0] not in UNIQUE_KEYS:
-        return frozenset()
-    proven = {} if ledger is None else ledger.proofs(own.campaign if own is not None else None)
-    taken = {field for field, is_taken in proven.items() if is_taken}
-    return frozenset(validator.fields) - taken - SPECIAL_FIELDS - frozenset(campaign_fields)
+    if len(key) > 1 or key[0] not in UNIQUE_KEYS:
+        return Asked()
+    campaign = own.campaign if own is not None else None
+    proven = {} if ledger is None else ledger.proofs(campaign)
+    taken = frozenset(field for field, is_taken in proven.items() if is_taken)
+    asked = frozenset(fields) - SPECIAL_FIELDS - frozenset(declared)
+    unproven = asked - (taken - frozenset(again))
+    mixed = frozenset() if ledger is None else ledger.refusing() & taken
+    return Asked(unproven, asked if campaign is None else unproven, mixed)
 
 
 def _past(ledger: Ledger | None, job: Job | None, disjoint: Sequence[str]) -> Past | None:

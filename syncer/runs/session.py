@@ -132,9 +132,9 @@ class Session:
         """Take note of fields that rows name, and that the API did not take when it was last asked."""
         self._engine.context.refused_fields.update(fields)
 
-    def takes_again(self) -> bool:
-        """Tell whether a field that was refused before was taken in this run."""
-        return bool(self._engine.context.taken_again)
+    def takes_again(self) -> frozenset[str]:
+        """Return the fields that a value refused before, and took in this run."""
+        return frozenset(self._engine.context.taken_again)
 
     def _is_anything_left(self) -> bool:
         states = [State.PLANNED, *sorted(OPEN)]

@@ -69,3 +69,57 @@ def test_a_first_load_by_async_calls_costs_one_call_more_and_the_next_none(tmp_p
         assert (first.code, first.document["requests"]["updates"]) == (0, 3)
         second = here.sync(here.write("b.csv", HEADER, rows(1200, "P2")), **GUARDS_OFF)
         assert (second.code, second.document["requests"]["updates"]) == (0, 2)
+
+
+def mixed(count, odd):
+    """Codes of which some are of a campaign without the field."""
+    box = tuple({"extended_id": f"K{n:06d}", "campaign": "2" if n in odd else "1"} for n in range(count))
+    return {"codes": box, "campaigns": {1: frozenset({"market", "pallet"}), 2: frozenset({"market"})}}
+
+
+@pytest.mark.parametrize("mode", ["auto", "async"])
+def test_a_count_proves_nothing_of_a_field_that_some_codes_take_and_others_do_not(tmp_path, mode):
+    """m12 by async calls: the second half of the file is of another campaign."""
+    with open_night(tmp_path, **mixed(300, range(150, 300))) as here:
+        file = here.write("a.csv", HEADER, rows(300))
+        for night in range(2):
+            done = here.sync(file, "--mode", mode, **GUARDS_OFF)
+            assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])
+            assert held(here) == ["P1"] * 150 + [None] * 150
+            assert night == 0 or done.document["requests"]["updates"] == 1
+        here.box.world.campaigns[2] = frozenset({"market", "pallet"})
+        assert here.sync(file, "--mode", mode, **GUARDS_OFF).code == 0
+        assert set(held(here)) == {"P1"}
+
+
+def test_a_question_that_one_code_answers_with_no_is_not_answered_by_its_neighbours(tmp_path):
+    """The value that asks again travels with others, whose campaign does take the field."""
+    with open_night(tmp_path, **mixed(6, {0, 2, 4})) as here:
+        assert here.sync(here.write("a.csv", HEADER, rows(6))).code == 3
+        changed = [[key, "FR", "P2"] for key, *_ in rows(6)]
+        for _ in range(2):
+            done = here.sync(here.write("b.csv", HEADER, changed), **GUARDS_OFF)
+            assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])
+        assert held(here) == [None, "P2"] * 3
+
+
+def test_codes_never_heard_of_ask_though_the_field_was_taken_by_all_before(tmp_path):
+    with open_night(tmp_path, **mixed(400, range(200, 400))) as here:
+        assert here.sync(here.write("a.csv", HEADER, rows(200)), "--mode", "async").code == 0
+        new = here.write("b.csv", HEADER, rows(400)[200:])
+        done = here.sync(new, "--mode", "async", **GUARDS_OFF)
+        assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])
+        # What was believed by a count is uncertain now, and is asked by names; it holds.
+        again = here.sync(here.write("c.csv", HEADER, rows(200)), "--mode", "async", "--approve")
+        assert (again.code, again.document["rows"]["unchanged"]) == (0, 50)
+        assert here.sync("c.csv", "--mode", "async", "--approve").document["rows"]["unchanged"] == 200
+
+
+def test_each_product_of_a_file_asks_for_itself(tmp_path):
+    """Two codes among a thousand are of a campaign that discards the field; their product tells them apart."""
+    box = mixed(1000, {3, 997})
+    products = [{"sku": "TEA"}, {"sku": "COFFEE"}]
+    with open_night(tmp_path, products=products, **box) as here:
+        table = [[*row, "COFFEE" if n in {3, 997} else "TEA"] for n, row in enumerate(rows(1000))]
+        done = here.sync(here.write("a.csv", [*HEADER, "product"], table))
+        assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])
