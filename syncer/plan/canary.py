@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from syncer.mirror.picture import product_of
-from syncer.mirror.words import fields_of
+from syncer.mirror.picture import PRODUCT
+from syncer.mirror.words import fields_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ def _asking(
         asked.append(_spread(places))
         numbers, first = np.unique(payload[places], return_index=True)
         for number, place in zip(numbers.tolist(), places[first].tolist(), strict=True):
-            products.setdefault(product_of(data[number]), place)
+            products.setdefault(value_of(data[number], PRODUCT), place)
     of_products = [place for product, place in products.items() if product is not None]
     return (np.unique(np.concatenate(asked)) if asked else np.zeros(0, np.int64)), of_products
 
