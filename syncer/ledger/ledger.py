@@ -515,6 +515,8 @@ class Ledger:
         with self.transaction():
             ids = [self._store_source(run, source) for source in sources]
             plans.store_plan(self.connection, run, plan, ids, at=at)
+            if run.ended_at is not None:  # `resume` adds to a run whose record was sealed when it ended
+                seals.add(self.connection, run.id, at)
 
     def store_rejections(self, run: Run, found: Sequence[Rejection], files: Sequence[str]) -> None:
         """Keep the first rows of a run that our rules refused; `files` are the names that they count by."""

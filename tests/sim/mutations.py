@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from unittest import mock
 
-from sim import schedule as schedule_module
 from sim.world import SimulatedTransport
 from sqlalchemy import Integer, Text, bindparam, update
 
@@ -26,6 +25,7 @@ from syncer.mirror.picture import delta
 from syncer.mirror.words import NOTHING, fields_of
 from syncer.plan import merging as merging_module
 from syncer.plan import states as states_module
+from syncer.runs import session as session_module
 
 
 def send_before_commit(self, run_id, *, at, uptime):
@@ -112,7 +112,7 @@ MUTATIONS = {
     "forget what was never sent": (Knowledge, "wanted", lambda self: iter(())),
     "trust any count of a task": (watch_module, "judge_count", trusting),
     "trust any sync answer": (send_module, "judge_named", trusting),
-    "send newer data before a lost call is surely over": (schedule_module.Schedule, "quarantine", lambda *_: 0.0),
+    "send newer data before a lost call is surely over": (session_module, "quarantine_s", lambda *_: 0.0),
     "drop the compare-and-set": (transitions_module, "_compare_and_set", set_without_comparing),
     "leave the calls of a dead process": (Ledger, "doubt_interrupted", forget_doubts),
     "go on knowing what may have been overwritten": (mirror_module, "apply", confident),
