@@ -8,7 +8,7 @@ from unittest import mock
 from sim.world import SimulatedTransport
 from sqlalchemy import Integer, Text, bindparam, update
 
-from syncer.api import client as client_module
+from syncer.api import answers as answers_module
 from syncer.api.classify import Verdict, classify
 from syncer.execute import send as send_module
 from syncer.execute import watch as watch_module
@@ -108,7 +108,7 @@ MUTATIONS = {
     "no settle wait": (Doubt, "saw_absence", lambda *_: True),
     "advance the state on sending": (Writer, "start", advance_on_send),
     "repeat a POST in the transport": (SimulatedTransport, "call", repeat_posts),
-    "take a lost answer for not processed": (client_module, "classify", hopeful),
+    "take a lost answer for not processed": (answers_module, "classify", hopeful),
     "forget what was never sent": (Knowledge, "wanted", lambda self: iter(())),
     "trust any count of a task": (watch_module, "judge_count", trusting),
     "trust any sync answer": (send_module, "judge_named", trusting),

@@ -16,7 +16,7 @@ FOUND_BY = {
     "send before commit": 3,
     "no settle wait": 5,
     "advance the state on sending": 40,
-    "repeat a POST in the transport": 1,
+    "repeat a POST in the transport": 5,
     "take a lost answer for not processed": 1,
     "forget what was never sent": 7,
     "trust any count of a task": 11,
@@ -26,7 +26,7 @@ FOUND_BY = {
     "leave the calls of a dead process": 3,
     "go on knowing what may have been overwritten": 3,
     "make the delta against what was sent": 6,
-    "send older words in place of newer ones": 156,
+    "send older words in place of newer ones": 108,
     "call a row unchanged for one field": 0,
 }
 
