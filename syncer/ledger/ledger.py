@@ -347,6 +347,11 @@ class Ledger:
         with self.transaction() as connection:
             return reads.lost_syncs(connection, job_ids)
 
+    def wanted(self) -> list[reads.Wanted]:
+        """Return, per job, how many values are wanted and not confirmed, and since when the oldest of them is."""
+        with self.transaction() as connection:
+            return reads.wanted(connection)
+
     def bucket_counts(self, run_id: int) -> dict[Bucket, int]:
         """Count the values of a run by where they stand now."""
         with self.transaction() as connection:
@@ -398,7 +403,7 @@ class Ledger:
             return rejections.read(connection, run_id)
 
     def works(self, *, most: int, kinds: tuple[str, ...] | None = None) -> list[works.Work]:
-        """Return what commands did, newest first; of some kinds, or of all."""
+        """Return what commands did, newest first; of some kinds, or of all but what only looked (``check``)."""
         with self.transaction() as connection:
             return works.newest(connection, most=most, kinds=kinds)
 
