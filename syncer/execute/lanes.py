@@ -36,10 +36,6 @@ class Lanes(Protocol):
         """Return the answers that are there; wait for one until the monotonic time `until_s`."""
         ...
 
-    def close(self) -> None:
-        """Let the lanes end when they are done."""
-        ...
-
 
 class _Failed:
     """A defect of the program inside a lane, carried to the main thread."""
@@ -109,6 +105,6 @@ class ThreadLanes:
             answers.append((ticket, answer))
 
     def close(self) -> None:
-        """See `Lanes`."""
+        """Let the lanes end when they are done."""
         for lane in self._lanes:
             lane.put(None)

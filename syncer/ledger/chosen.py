@@ -25,7 +25,8 @@ OWN_CODE_COLUMNS = ("extended_id", "id")
 """Names by which own codes are asked for: the API's, and that of their files."""
 _SAID = """
 INSERT OR IGNORE INTO temp.meant SELECT b.space_id, i.key FROM items i JOIN batches b ON b.id = i.batch_id
-WHERE i.payload_id IN (SELECT id FROM payloads WHERE instr(',' || substr(data, 2, length(data) - 2) || ',', ?) > 0)
+WHERE i.payload_id IN (SELECT id FROM payloads p WHERE instr(',' || substr(data, 2, length(data) - 2) || ',', ?) > 0
+  AND EXISTS (SELECT 1 FROM json_each(p.data) WHERE key = ? AND value = ?))  -- a cell may look like a delimiter
 """
 _KEYED = """
 INSERT OR IGNORE INTO temp.meant SELECT b.space_id, i.key FROM items i JOIN batches b ON b.id = i.batch_id
@@ -126,7 +127,7 @@ def _mean(connection: Connection, field: str, value: str, own: int) -> None:
         words = f"no field or key column {field!r} is in the ledger; there are: {', '.join(sorted(known))}"
         raise UsageError(words, next="--where FIELD=VALUE with one of those")
     if field in fields:
-        cursor.execute(_SAID, (f",{canonical({field: value})[1:-1]},",))
+        cursor.execute(_SAID, (f",{canonical({field: value})[1:-1]},", field, value))
     for space_id, key in spaces:
         if [field] == key:
             cursor.execute(_KEYED, (value, space_id))

@@ -22,6 +22,7 @@ from syncer.ledger import (
     endings,
     identity,
     migrate,
+    night,
     past_runs,
     plans,
     proofs,
@@ -347,11 +348,6 @@ class Ledger:
         with self.transaction() as connection:
             return reads.lost_syncs(connection, job_ids)
 
-    def wanted(self) -> list[reads.Wanted]:
-        """Return, per job, how many values are wanted and not confirmed, and since when the oldest of them is."""
-        with self.transaction() as connection:
-            return reads.wanted(connection)
-
     def bucket_counts(self, run_id: int) -> dict[Bucket, int]:
         """Count the values of a run by where they stand now."""
         with self.transaction() as connection:
@@ -403,7 +399,7 @@ class Ledger:
             return rejections.read(connection, run_id)
 
     def works(self, *, most: int, kinds: tuple[str, ...] | None = None) -> list[works.Work]:
-        """Return what commands did, newest first; of some kinds, or of all but what only looked (``check``)."""
+        """Return what commands did, newest first; of some kinds, or of all."""
         with self.transaction() as connection:
             return works.newest(connection, most=most, kinds=kinds)
 
@@ -448,6 +444,16 @@ class Ledger:
             with self.transaction() as connection:
                 page, after = audit.uploads_page(connection, request, after=after, last_part=last_part)
             yield from page
+
+    def night_facts(self, run: Run) -> night.NightFacts:
+        """Return what a run's page tells beyond its counts."""
+        with self.transaction() as connection:
+            return night.night_facts(connection, run)
+
+    def not_through(self, *, most: int) -> list[night.NotThrough]:
+        """Return what no run has confirmed yet, the oldest first."""
+        with self.transaction() as connection:
+            return night.not_through(connection, most=most)
 
     @contextmanager
     def evidence(self, keys: Sequence[str], where: Sequence[tuple[str, str]]) -> Iterator[Evidence]:
@@ -520,8 +526,6 @@ class Ledger:
         with self.transaction():
             ids = [self._store_source(run, source) for source in sources]
             plans.store_plan(self.connection, run, plan, ids, at=at)
-            if run.ended_at is not None:  # `resume` adds to a run whose record was sealed when it ended
-                seals.add(self.connection, run.id, at)
 
     def store_rejections(self, run: Run, found: Sequence[Rejection], files: Sequence[str]) -> None:
         """Keep the first rows of a run that our rules refused; `files` are the names that they count by."""

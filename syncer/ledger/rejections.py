@@ -57,7 +57,13 @@ def store(connection: Connection, run_id: int, rejections: Sequence[Rejection], 
 
 def read(connection: Connection, run_id: int) -> tuple[list[RefusedRow], list[RefusedRow]]:
     """Return the rows of a run that our rules refused, and those whose values the API did not take: the first ones."""
-    query = select(*(t.rejections.c[name] for name in _COLUMNS[1:])).where(t.rejections.c.run_id == run_id)
-    invalid = [RefusedRow(*row) for row in connection.execute(query.order_by(t.rejections.c.id))]
     untaken = raw_cursor(connection).execute(_UNTAKEN, (run_id, REJECTIONS_MAX)).fetchall()
-    return invalid, [RefusedRow(file, line, word, shown_key(key), said) for key, file, line, word, said in untaken]
+    return invalid_rows(connection, run_id), [
+        RefusedRow(file, line, word, shown_key(key), said) for key, file, line, word, said in untaken
+    ]
+
+
+def invalid_rows(connection: Connection, run_id: int) -> list[RefusedRow]:
+    """Return the rows of a run that our rules refused, the first ones."""
+    query = select(*(t.rejections.c[name] for name in _COLUMNS[1:])).where(t.rejections.c.run_id == run_id)
+    return [RefusedRow(*row) for row in connection.execute(query.order_by(t.rejections.c.id))]

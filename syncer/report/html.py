@@ -1,35 +1,42 @@
 """The report of runs as one HTML page that needs nothing else: verdict first, then what needs a person, then numbers.
 
 What always holds: texts of others are escaped (autoescape) and inert; the page loads nothing from anywhere and runs no
-script (its content security policy says so); every picture stands beside its numbers.
+script (its content security policy says so); every picture has a text alternative and stands beside its numbers.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from syncer.lifecycle.batch import Bucket
+from syncer.model import shown_key
+from syncer.report.pictures import CallsPicture, Share, calls_picture, shares_of, trend_columns
+from syncer.report.story import quoted
 from syncer.report.text import MEANING, WORDS
+from syncer.report.words import many, span
 from syncer.safe.inert import inert
 
 if TYPE_CHECKING:
     from jinja2 import Environment as Templates
 
+    from syncer.ledger.night import FieldChange, NightFacts, NotThrough
     from syncer.results import RunDetails, RunSummary
 
-TREND_HEIGHT = 60
-"""Units of the picture of past runs; a column is as high as its share of the largest run."""
 WELL, LOOK, STOPPED = "well", "look", "stopped"
 _VERDICTS: Mapping[str, tuple[str, str]] = {
     "complete": (WELL, "All is confirmed."),
     "incomplete": (LOOK, "Finished, but some rows are not confirmed."),
     "stopped": (STOPPED, "Stopped before its end."),
     "running": (LOOK, "Not ended: it is still at work, or it died."),
+    "dead": (STOPPED, "The process died before its end."),
+    "unknown": (LOOK, "Not ended: it is at work on another machine, or it died."),
 }
 _OPEN_BUCKETS = (Bucket.IN_DOUBT, Bucket.PENDING, Bucket.UNSENT)
 
@@ -43,15 +50,13 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
-class TrendColumn:
-    """One past run in the picture of the trend: heights in units of `TREND_HEIGHT`, and the numbers behind them."""
+class Cause:
+    """Why rows or values are not confirmed, how they ended, how many they are, and one of them."""
 
-    summary: RunSummary
-    confirmed: int
-    others: int
-    confirmed_height: float
-    others_height: float
-    verdict: str
+    words: str
+    ended: str
+    count: int
+    example: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +64,42 @@ class Night:
     """One run as the page shows it."""
 
     details: RunDetails
+    facts: NightFacts
     verdict: str
     words: str
+    summary: str
     needs: tuple[Need, ...]
+    shares: tuple[Share, ...]
     rows: Sequence[tuple[str, int]]
     values: Sequence[tuple[str, int]]
+    took: str
+    calls: CallsPicture | None
+    causes: tuple[Cause, ...]
 
 
-def report_html(details: Sequence[RunDetails], trend: Sequence[RunSummary], *, made_at: str, program: str) -> str:
-    """Return the page: `details` newest first, `trend` the past runs, newest first; ``made_at`` is UTC text."""
+@dataclass(frozen=True, slots=True)
+class ReportData:
+    """What a page is made of: runs newest first, with their facts; past runs newest first; what is not through."""
+
+    details: Sequence[tuple[RunDetails, NightFacts]]
+    trend: Sequence[RunSummary]
+    left: Sequence[NotThrough]
+    updates_per_second: float
+    made_at: str
+    program: str
+
+
+def report_html(data: ReportData) -> str:
+    """Return the page."""
     return rendered(
         "report.html.j2",
-        nights=[night_of(one) for one in details],
-        columns=columns_of(trend),
-        height=TREND_HEIGHT,
-        made_at=made_at,
-        program=program,
+        nights=[night_of(details, facts, data.updates_per_second) for details, facts in data.details],
+        columns=trend_columns(data.trend, lambda run: _VERDICTS.get(run.state, _VERDICTS["stopped"])[0]),
+        left=[(one, *_left_words(one, data.made_at)) for one in data.left],
+        buckets=[bucket for bucket in WORDS if bucket is not Bucket.SUPERSEDED],
+        words=WORDS,
+        made_at=data.made_at,
+        program=data.program,
     )
 
 
@@ -85,26 +110,67 @@ def rendered(template: str, **values: Any) -> str:
     return _templates().get_template(template).render(**values, style=style, style_digest=digest)
 
 
-def night_of(details: RunDetails) -> Night:
+def night_of(details: RunDetails, facts: NightFacts, updates_per_second: float) -> Night:
     """Return what the page says of one run."""
-    summary = details.summary
-    verdict, words = _VERDICTS.get(summary.run.state, _VERDICTS["stopped"])
-    rows = [(name, count) for name, count in summary.run.rows.items() if count or name == "read"]
-    values = [(WORDS[bucket], count) for bucket, count in summary.values.items() if count]
-    return Night(details, verdict, words, tuple(_needs(details)), rows, values)
+    run, values = details.summary.run, details.summary.values
+    verdict, words = _VERDICTS.get(run.state, _VERDICTS["stopped"])
+    rows = [(name, count) for name, count in run.rows.items() if count or name == "read"]
+    needs = tuple(_needs(details))
+    return Night(
+        details,
+        facts,
+        verdict,
+        words,
+        _summary(details, len(needs)),
+        needs,
+        shares_of(run.rows, values),
+        rows,
+        [(WORDS[bucket], count) for bucket, count in values.items() if count],
+        span(run.started_at, run.ended_at) if run.ended_at else "no end",
+        calls_picture(facts, run.minimum_updates, updates_per_second),
+        tuple(_causes(details, facts)),
+    )
+
+
+def _causes(details: RunDetails, facts: NightFacts) -> Iterator[Cause]:
+    """Yield why rows and values are not confirmed: our rules first, by code, then what the API said."""
+    by_code = Counter(row.code for row in facts.invalid)
+    for code, count in by_code.most_common():
+        first = next(row for row in facts.invalid if row.code == code)
+        yield Cause(f"{code} {first.message}", "not valid", count, f"{first.file}:{first.line}")
+    if (more := details.summary.run.rows.get("invalid", 0) - len(facts.invalid)) > 0:
+        yield Cause("further rows that are not valid: the results folder has them", "not valid", more, "")
+    for concern in details.concerns:
+        words = concern.message or MEANING.get(concern.bucket, "no reason was given")
+        yield Cause(words, WORDS[concern.bucket], concern.values, concern.example)
+
+
+def _summary(details: RunDetails, needs: int) -> str:
+    """Return the night in one sentence, below its verdict."""
+    run, values = details.summary.run, details.summary.values
+    if not run.rows:
+        return "Nothing was planned, and nothing was sent."
+    sent = sum(count for bucket, count in values.items() if bucket is not Bucket.SUPERSEDED)
+    confirmed = values.get(Bucket.CONFIRMED, 0)
+    words = f"{many(run.rows.get('read', 0), 'row')} read, {confirmed:,} of {many(sent, 'planned value')} confirmed"
+    return f"{words}; {many(needs, 'matter')} for a person." if needs else f"{words}; nothing is left to do."
 
 
 def _needs(details: RunDetails) -> list[Need]:
     run, needs = details.summary.run, list[Need]()
+    job = shlex.quote(run.job.name)
     if run.error:
-        needs.append(Need(run.error, f"syncer status {run.id}"))
+        is_open = any(details.summary.values.get(bucket) for bucket in _OPEN_BUCKETS)
+        needs.append(Need(run.error, f"syncer resume --job {job}" if is_open else f"syncer status {run.id}"))
     if run.rows.get("invalid"):
-        words = f"{run.rows['invalid']:,} rows are not valid: correct them in the source system, or in error.csv"
-        needs.append(Need(words, f"syncer sync --job {run.job.name} --results DIR FILE"))
+        files = " ".join(shlex.quote(source.name) for source in details.sources) or "FILE"
+        words = f"{many(run.rows['invalid'], 'row')} not valid: correct in the source system, or in the error.csv of"
+        needs.append(Need(words, f"syncer plan --job {job} --results rejected {files}"))
     for concern in details.concerns:
-        words = f"{concern.values:,} values {WORDS[concern.bucket]}: {concern.message} (for example {concern.example})"
+        why = f": {concern.message}" if concern.message else ""
+        words = f"{many(concern.values, 'value')} {WORDS[concern.bucket]}{why} (example: {concern.example})"
         is_open = concern.bucket in _OPEN_BUCKETS
-        command = f"syncer resume --job {run.job.name}" if is_open else f"syncer audit show {concern.example}"
+        command = f"syncer resume --job {job}" if is_open else f"syncer audit show {shlex.quote(concern.example)}"
         needs.append(Need(f"{words}. What it means: {MEANING.get(concern.bucket, concern.message)}", command))
     if run.discarded_fields:
         words = f"the API took the codes, but not these fields: {', '.join(run.discarded_fields)}"
@@ -112,25 +178,14 @@ def _needs(details: RunDetails) -> list[Need]:
     return needs
 
 
-def columns_of(trend: Sequence[RunSummary]) -> list[TrendColumn]:
-    """Return the past runs as columns, oldest first; all heights are shares of the largest run."""
-    counts = []
-    for summary in reversed(trend):
-        confirmed = summary.values.get(Bucket.CONFIRMED, 0)
-        others = sum(n for bucket, n in summary.values.items() if bucket not in {Bucket.CONFIRMED, Bucket.SUPERSEDED})
-        counts.append((summary, confirmed, others + summary.run.rows.get("invalid", 0)))
-    most = max([1, *(confirmed + others for _, confirmed, others in counts)])
-    return [
-        TrendColumn(
-            summary,
-            confirmed,
-            others,
-            round(confirmed * TREND_HEIGHT / most, 2),
-            round(others * TREND_HEIGHT / most, 2),
-            _VERDICTS.get(summary.run.state, _VERDICTS["stopped"])[0],
-        )
-        for summary, confirmed, others in counts
-    ]
+def _left_words(one: NotThrough, made_at: str) -> tuple[str, str, str]:
+    """Return how long something is not through, an example, and the command that helps."""
+    return span(one.since, made_at), shown_key(one.example), f"syncer resume --job {shlex.quote(one.job)}"
+
+
+def _change(change: FieldChange) -> str:
+    old = "not known" if change.old is None and not change.uncertain else "uncertain" if change.uncertain else ""
+    return f"{old or quoted(change.old)} → {quoted(change.new)}"
 
 
 @cache
@@ -146,6 +201,8 @@ def _templates() -> Templates:
         finalize=_shown,
     )
     templates.filters["thousands"] = lambda number: f"{number:,}"
+    templates.filters["when"] = lambda at: at[:19].replace("T", " ")
+    templates.filters["change"] = _change
     return templates
 
 

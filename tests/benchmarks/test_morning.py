@@ -51,3 +51,21 @@ def test_sealing_costs_little_of_a_run(million):
         f"\nsealing a run of 1,000,000 codes: {took_s:.1f} s, {100 * took_s / run_s:.1f} % of the least time of its calls"
     )
     assert took_s < 0.03 * run_s
+
+
+def test_a_page_about_ten_million_rows_is_small_and_soon_there(tmp_path):
+    make_ledger(tmp_path / "syncer.db", codes=10_000_000, nights=1, changed=0)
+    done = program(tmp_path, "report", "--out", "page.html")
+    size = (tmp_path / "page.html").stat().st_size
+    print(f"\nreport of 10,000,000 rows: {done.wall_s:.1f} s, {done.peak_mib:.0f} MiB, {size / 1e3:.0f} kB")
+    assert size < 2_000_000
+    assert done.wall_s < 10
+
+
+def test_a_page_about_a_year_is_soon_there(tmp_path):
+    make_ledger(tmp_path / "syncer.db", codes=100_000, nights=365, changed=10_000)
+    done = program(tmp_path, "report", "--last", "365", "--out", "page.html")
+    size = (tmp_path / "page.html").stat().st_size
+    print(f"\nreport --last 365: {done.wall_s:.1f} s, {done.peak_mib:.0f} MiB, {size / 1e3:.0f} kB")
+    assert size < 2_000_000
+    assert done.wall_s < 5

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from sim.scenes import ASYNC, SETTINGS, SYNC, TASKS, K, Scene, honest, singles
+from sim.scenes import ASYNC, SYNC, TASKS, K, Scene, honest, singles
+from sim.schedule import SETTINGS
 
 from syncer.errors import DeadlineError, UnreachableError
 from syncer.execute.engine import Engine
