@@ -95,6 +95,8 @@ class SyncRequest:
     deadline_s: float | None = None
     results: Path | None = None
     diff: bool = False
+    copies: Mapping[str, Path] = field(default_factory=dict)
+    """Where on this machine lies what a file of another system held."""
 
 
 Step = ProductsRequest | SyncStep | ScansRequest | UploadRequest

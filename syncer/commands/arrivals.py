@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, OutputError, SyncerError
 from syncer.ledger.ledger import Ledger
 from syncer.request import SyncRequest
 from syncer.results import SyncResult
-from syncer.runs.arrival import Arrival, named_files
+from syncer.runs.arrival import Arrival, named_files, named_remote
+from syncer.runs.places import LocalPlace, Place
+from syncer.runs.remote import RemotePlace
+from syncer.safe.urls import is_remote
 
 Command = Callable[[Settings, SyncRequest, Environment], SyncResult]
 
@@ -30,14 +34,39 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
 
 def _each(command: Command, settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
     job = pick_job(settings, request.job)
-    if request.files:
-        several = job.export == "changes" or job.files.take != "newest"
-        files = named_files(request.files, several=several, job=job.name)
-        return command(settings, replace(request, files=files), environment)
-    if job.files.pattern is None:
-        return command(settings, request, environment)
-    folder = Path.cwd() if settings.path is None else settings.path.parent
-    arrival = Arrival(job.name, job.files, folder, _known(settings, job), environment.clock, environment.interrupt)
+    with ExitStack() as stack:
+        if request.files:
+            several = job.export == "changes" or job.files.take != "newest"
+            return command(settings, _named(request, several, job.name, environment, stack), environment)
+        if job.files.pattern is None:
+            return command(settings, request, environment)
+        place: Place
+        if is_remote(job.files.pattern):
+            place = stack.enter_context(RemotePlace(job.files.pattern, job.files.done, environment.interrupt))
+        else:
+            place = LocalPlace(job.files, Path.cwd() if settings.path is None else settings.path.parent)
+        arrival = Arrival(job.name, job.files, place, _known(settings, job), environment.clock, environment.interrupt)
+        return _each_group(command, settings, request, environment, arrival)
+
+
+def _named(request: SyncRequest, several: bool, job: str, environment: Environment, stack: ExitStack) -> SyncRequest:
+    """Return the request with the files that its patterns name; those of other systems are copied first."""
+    names: list[str] = []
+    copies: dict[str, Path] = {}
+    for pattern in request.files:
+        if not is_remote(pattern):
+            names += named_files([pattern], several=several, job=job)
+            continue
+        place = stack.enter_context(RemotePlace(pattern, None, environment.interrupt))
+        names += named_remote(place, pattern, several=several, job=job)
+        copies |= place.copies
+    return replace(request, files=tuple(names), copies=copies)
+
+
+def _each_group(
+    command: Command, settings: Settings, request: SyncRequest, environment: Environment, arrival: Arrival
+) -> SyncResult:
+    """Wait for the files, and give each group of them a run."""
     groups = arrival.wait()
     name = "plan" if command is runs.plan else "sync"
     if not groups:
@@ -45,7 +74,7 @@ def _each(command: Command, settings: Settings, request: SyncRequest, environmen
     results: list[SyncResult] = []
     for files in groups:
         try:
-            result = command(settings, replace(request, files=files), environment)
+            result = command(settings, replace(request, files=files, copies=arrival.place.copies), environment)
         except SyncerError as error:
             if not results:
                 raise

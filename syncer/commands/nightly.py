@@ -22,6 +22,7 @@ from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, ConfigError, SignalError,
 from syncer.request import ProductsRequest, ScansRequest, SyncRequest, SyncStep, UploadRequest, name_of
 from syncer.results import NightResult, StepOutcome, StepResult, SyncResult
 from syncer.runs.session import connection_of
+from syncer.safe.urls import is_remote
 
 log = logging.getLogger(__name__)
 Work = Callable[[], StepResult]
@@ -90,7 +91,9 @@ def _prepare_sync(settings: Settings, step: SyncStep, environment: Environment) 
     results = Path(step.results) if step.results else None
 
     def work() -> SyncResult:
-        files = tuple(file for pattern in step.files for file in _matching(pattern))
+        files = tuple(
+            file for pattern in step.files for file in ([pattern] if is_remote(pattern) else _matching(pattern))
+        )
         return arrivals.sync(settings, SyncRequest(files, job.name, results=results), environment)
 
     return work

@@ -294,6 +294,7 @@ def _opened(
         job,
         request.files,
         request.key,
+        copies=request.copies,
         stdin=environment.stdin,
         interrupt=environment.interrupt,
         observe=environment.on_rows,

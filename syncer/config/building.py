@@ -139,7 +139,8 @@ def _section(kind: type[Any], table: Any, where: str, faults: list[str], also: t
                 values[one.name] = check(table[name])
             except ValueError as error:
                 # a URL may carry somebody's password
-                shown = "not shown" if is_secret(check) else _URL_PASSWORD.sub("://…@", repr(table[name]))
+                hidden = is_secret(check) or holds_secret(str(table[name]))
+                shown = "not shown" if hidden else _URL_PASSWORD.sub("://…@", repr(table[name]))
                 faults.append(f"{where}.{name} is {shown}, but must be {error}")
     return kind(**values)
 

@@ -21,6 +21,7 @@ from syncer.config.templates import parse_template
 from syncer.errors import ConfigError
 from syncer.request import Step
 from syncer.safe.masking import TOKEN_VARIABLE, Secret
+from syncer.safe.urls import url_fault
 
 ENVIRONMENT_PREFIX = "SYNCER_"
 CREDENTIAL_NAME = "scantrust-token"
@@ -198,8 +199,8 @@ def _expression(value: Any) -> str:
 
 
 def _pattern(value: Any) -> str:
-    if "://" in _text(value):
-        raise ValueError("a path of this machine (files of other systems: mount or copy them)")
+    if "://" in _text(value) and (fault := url_fault(value)) is not None:
+        raise ValueError(fault)
     return str(value)
 
 
@@ -535,7 +536,11 @@ class UnitSettings:
 class FilesSettings:
     """The files of a job that is synced without naming any."""
 
-    pattern: str | None = setting(_pattern, None, "where they are: a path with * and ?, relative to the configuration")
+    pattern: str | None = setting(
+        _pattern,
+        None,
+        "where they are: a path with * and ?, relative to the configuration; or a URL (s3, sftp, az, gs)",
+    )
     take: str = setting(
         partial(_choice, of=("newest", "each", "all")), "newest",
         "newest, each (in the order of their names, a run each) or all (the parts of one export)",

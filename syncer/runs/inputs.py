@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from syncer.errors import UsageError
@@ -25,13 +26,15 @@ def open_inputs(
     files: Sequence[str],
     key: tuple[str, ...] | None,
     *,
+    copies: Mapping[str, Path],
     stdin: IO[bytes] | None,
     interrupt: Interrupt,
     observe: Callable[[int], None],
 ) -> Iterator[tuple[list[Source], Validator]]:
     """Give the files (or the job's query, where none is named) and what their columns mean; close them afterwards.
 
-    ``key`` is the command line's (None: the job's own); ``observe`` is told how many rows a query has read.
+    ``key`` is the command line's (None: the job's own); ``copies``: see `open_sources`; ``observe`` is told how many
+    rows a query has read.
     """
     declared, table = key or job.key, TableForm(**asdict(job.table))
     with ExitStack() as stack:
@@ -39,7 +42,9 @@ def open_inputs(
             form = CsvForm(**asdict(job.csv))
             columns = None if declared is None else key_columns(_rules(job, declared))
             with interrupt.at_once():
-                sources = open_sources(files, form, stdin=stdin, sheet=job.sheet, key=columns, table=table)
+                sources = open_sources(
+                    files, form, stdin=stdin, sheet=job.sheet, key=columns, table=table, copies=copies
+                )
         else:
             sources = [_open_query(job, observe, table)]
         for source in sources:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 
 _AUTHORITY = re.compile(r"[^:/?#]*://([^/?#]*)")
-_SECRET_OPTION = re.compile(r"[?&][^=&]*(?:pass|pwd|secret|token|key|cred|auth|odbc_connect)[^=&]*=[^&]", re.IGNORECASE)
+_SECRET_OPTION = re.compile(
+    r"[?&][^=&]*(?:pass|pwd|secret|token|key|cred|auth|sig|odbc_connect)[^=&]*=[^&]", re.IGNORECASE
+)
 
 
 def is_ambiguous(address: str) -> bool:

@@ -26,10 +26,13 @@ WAIT_S = 0.2
 
 
 class InputFile:
-    """One input, which can be read any number of times from its beginning. ``name`` is for messages."""
+    """One input, which can be read any number of times from its beginning.
 
-    def __init__(self, name: str, stdin: IO[bytes] | None) -> None:
-        self._path = Path(name)
+    ``name`` is for messages; ``copy`` is read in its place.
+    """
+
+    def __init__(self, name: str, stdin: IO[bytes] | None, copy: Path | None = None) -> None:
+        self._path = copy or Path(name)
         self.name = inert(shown_name(name))
         self.sha256 = ""
         """Of the bytes on disk, in hex; known after the first full pass."""

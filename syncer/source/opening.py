@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from syncer.errors import SourceError
@@ -38,11 +39,13 @@ def open_sources(
     sheet: str | None = None,
     key: Sequence[str] | None = None,
     table: TableForm = UNDECLARED,
+    copies: Mapping[str, Path] | None = None,
 ) -> list[Source]:
     """Open files as far as their headers; ``-`` is standard input. Raises `SourceError` for one that cannot be read.
 
     ``sheet`` names the sheet of workbooks (None: the first). ``key`` names the key columns, where they are known: a
-    workbook in which one of them has lost digits is refused whole.
+    workbook in which one of them has lost digits is refused whole. ``copies`` are read in place of
+    what is named.
     """
     if len(set(names)) < len(names):
         twice = next(name for place, name in enumerate(names) if name in names[:place])
@@ -50,7 +53,7 @@ def open_sources(
     with ExitStack() as stack:
         sources: list[Source] = []
         for position, name in enumerate(names):
-            file = InputFile(name, stdin)
+            file = InputFile(name, stdin, (copies or {}).get(name))
             stack.callback(file.close)
             sources.append(_open(position, file, form, sheet, key, table))
         stack.pop_all()

@@ -12,6 +12,7 @@ from syncer.config.settings import FilesSettings
 from syncer.errors import ArrivalError, OutputError, SignalError, UsageError
 from syncer.process.signals import Interrupt
 from syncer.runs.arrival import Arrival, named_files
+from syncer.runs.places import LocalPlace
 
 NOW_S = 1_800_000_000
 
@@ -55,7 +56,7 @@ def arrival(folder, known=(), clock=None, **settings):
     files = FilesSettings(**{"pattern": "in/*.csv", **settings})
     runs = {sha(text): number for number, text in enumerate(known, 1)}
     look = lambda contents: {one: runs[one] for one in contents if one in runs}  # noqa: E731
-    return Arrival("erp", files, folder.parent, look, clock or Clock(), Interrupt())
+    return Arrival("erp", files, LocalPlace(files, folder.parent), look, clock or Clock(), Interrupt())
 
 
 def names(groups):

@@ -1,0 +1,160 @@
+"""Where a job's files lie: on this machine, or in another system. What is seen of them, what they hold, moving them.
+
+What always holds: looking changes nothing; a file is told from another that took its name by size, time and mark; what
+is moved overwrites nothing. Pipes, links to elsewhere and other things that are no plain files are none.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Protocol
+
+from syncer.errors import OutputError
+from syncer.safe.files import PART, Folder
+from syncer.source.inputs import open_input
+
+if TYPE_CHECKING:
+    from syncer.config.settings import FilesSettings
+
+BLOCK_BYTES = 1 << 20
+NAMES_MAX = 1000
+"""How many files of one name a folder for what is done may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFile:
+    """A file as it was seen. ``mark`` changes with its content where a system tells that, else with the file itself."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    mark: str
+
+    @property
+    def mtime_s(self) -> float:
+        """When it was written, by its own system's clock."""
+        return self.mtime_ns / 1e9
+
+
+class AwayError(Exception):
+    """A place cannot be looked at just now; it may be again."""
+
+
+class ChangedError(Exception):
+    """A file is not what was seen any more."""
+
+
+class Place(Protocol):
+    """One kind of place.
+
+    ``skew_s`` is by how much the clock that its times come from may be wrong; ``pause_s`` the pause between two looks.
+    """
+
+    skew_s: float
+    pause_s: float
+
+    @property
+    def copies(self) -> Mapping[str, Path]:
+        """Where on this machine lies what a file held, for those that do not lie here themselves."""
+        ...
+
+    def look(self) -> list[SeenFile]:
+        """Return the files that match, by name. Raises `AwayError`."""
+        ...
+
+    def has(self, path: str) -> bool:
+        """Tell whether there is such a file, of whatever size. Raises `AwayError`."""
+        ...
+
+    def content(self, one: SeenFile) -> str:
+        """Return the SHA-256 of a file's content, in hex. Raises `AwayError`, and `ChangedError`."""
+        ...
+
+    def done(self, files: Sequence[str], marks: Sequence[str]) -> None:
+        """Move files, and those of their marks that are there, to where what is done lies; raise `OutputError`."""
+        ...
+
+
+class LocalPlace:
+    """Folders of this machine. ``folder`` is where a relative pattern begins."""
+
+    skew_s, pause_s = 0.0, 1.0
+    copies: Mapping[str, Path] = {}
+
+    def __init__(self, files: FilesSettings, folder: Path) -> None:
+        self._pattern = str(folder / str(files.pattern))
+        self._done = None if files.done is None else folder / files.done
+        self._contents: dict[SeenFile, str] = {}
+
+    def look(self) -> list[SeenFile]:
+        """Return the plain files that match."""
+        found = []
+        for path in sorted(glob.glob(self._pattern)):
+            with suppress(OSError):
+                stat = os.stat(path)
+                if os.path.isfile(path) and not path.endswith(PART):
+                    found.append(SeenFile(path, stat.st_size, stat.st_mtime_ns, str(stat.st_ino)))
+        return found
+
+    def has(self, path: str) -> bool:
+        """Tell whether anything has this name."""
+        return os.path.exists(path)
+
+    def content(self, one: SeenFile) -> str:
+        """Read a file once, and remember what it held."""
+        if one not in self._contents:
+            digest = hashlib.sha256()
+            with open_input(Path(one.path), one.path) as file:
+                while block := file.read(BLOCK_BYTES):
+                    digest.update(block)
+            self._contents[one] = digest.hexdigest()
+        return self._contents[one]
+
+    def done(self, files: Sequence[str], marks: Sequence[str]) -> None:
+        """Rename the files into the folder, which is made if there is none."""
+        if self._done is None:
+            return
+        target = self._done
+        try:
+            Folder.open(target, make=True).close() if not target.is_dir() else None
+            with Folder.above(target / "x", ours=False) as into:
+                for path in (*files, *marks):
+                    with Folder.above(Path(path), ours=False) as folder:
+                        if path in files or folder.stat(Path(path).name) is not None:
+                            _move(folder, Path(path).name, into)
+        except OSError as error:
+            raise not_moved(files, str(target), str(error.strerror), f"ls -ld {target}") from error
+
+
+def not_moved(files: Sequence[str], target: str, words: str, next: str) -> OutputError:
+    """Return the error for files that could not be moved when they were done."""
+    return OutputError(
+        f"{', '.join(files)} cannot be moved to {target}: {words}; the run itself is recorded, and the same content is "
+        "not synced again",
+        next=next,
+    )
+
+
+def mark_of(path: str, form: str) -> str:
+    """Return the name of the mark that stands beside a file; ``form`` is like ``{name}.done``."""
+    folder, slash, name = path.rpartition("/")
+    return folder + slash + form.replace("{name}", name).replace("{stem}", PurePosixPath(name).stem)
+
+
+def numbered(name: str, number: int) -> str:
+    """Return the name under which a file is put where ``number`` others have its own."""
+    return f"{name}{f'.{number}' if number else ''}"
+
+
+def _move(folder: Folder, name: str, into: Folder) -> None:
+    for number in range(NAMES_MAX):
+        with suppress(FileExistsError):
+            folder.move(name, numbered(name, number), into=into, new=True)
+            return
+    raise FileExistsError(17, f"{NAMES_MAX:,} files are named {name}")
