@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("id", _Id, nullable=False),
         sa.Column("parent_id", _Id, sa.ForeignKey("works.id"), comment="the night that it was a step of"),
         sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False, server_default=""),
         sa.Column("run_id", _Id, sa.ForeignKey("runs.id")),
         sa.Column("started_at", sa.Text(), nullable=False),
         sa.Column("ended_at", sa.Text()),

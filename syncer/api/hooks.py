@@ -32,6 +32,18 @@ class Hooks:
         """Post a JSON document to an address; return whether it answered well."""
         return self._call("POST", url, document)
 
+    def pass_on(self, service: str, document: Mapping[str, Any]) -> bool:
+        """Tell a service that apprise knows (mail, chat, telephone) by its address; return whether it took it."""
+        from apprise import Apprise
+
+        passing = Apprise()
+        if passing.add(service):
+            body = f"{document['text']}\nnext: {document['next']}" + _numbers(document)
+            if passing.notify(body=body, title="syncer"):
+                return True
+        log.warning("a service of notify.apprise_urls did not take the message")
+        return False
+
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
@@ -48,3 +60,11 @@ class Hooks:
             # Its words hold the address, which may be a secret by itself.
             log.warning("the address of [notify] cannot be reached: %s", type(error).__name__)
         return False
+
+
+def _numbers(document: Mapping[str, Any]) -> str:
+    """Return the counts and the seal of a message as further lines."""
+    rows = ", ".join(f"{count:,} {name}" for name, count in document.get("rows", {}).items() if count)
+    lines = [f"run {document['run']} of job {document['job']}: {rows}"] if "run" in document else []
+    lines += [f"seal: {document['seal']}"] if document.get("seal") else []
+    return "".join(f"\n{line}" for line in lines)

@@ -18,7 +18,7 @@ def notify_group() -> None:
 @command("test", notify_group, examples=("syncer notify test",))
 def notify_test_command() -> None:
     """Send a message and a ping that say that they are a test."""
-    from syncer.commands.morning import tell_test
+    from syncer.commands.telling import tell_test
 
     told = tell_test(settings())
     exit_code = EXIT_OK if all(well for _, well in told) else UnreachableError.exit_code

@@ -110,7 +110,10 @@ def sync_command(
         if dry_run:
             result = arrivals.plan(known, request, environment)
         else:
-            result = watched(known, "sync", lambda _: arrivals.sync(known, request, environment), environment.clock)
+            name = job if job is not None or len(known.jobs) > 1 else next(iter(known.jobs))
+            result = watched(
+                known, "sync", lambda _: arrivals.sync(known, request, environment), environment.clock, subject=name
+            )
     _finish(result)
 
 
@@ -126,7 +129,9 @@ def resume_command(job: str | None, approve: bool, deadline: float | None) -> No
 
     request, known = SyncRequest(job=job, approve=approve, deadline_s=deadline), settings()
     with environment_of() as environment:
-        result = watched(known, "resume", lambda _: runs.resume(known, request, environment), environment.clock)
+        result = watched(
+            known, "resume", lambda _: runs.resume(known, request, environment), environment.clock, subject=job
+        )
     _finish(result)
 
 

@@ -23,7 +23,7 @@ def abandon(settings: Settings, batch_ids: Sequence[int], environment: Environme
     A call that a dead process left behind is in doubt from now on, as every run that begins finds it.
     """
     at = utc_text(environment.clock.wall_s())
-    with open_to_write(settings, environment.clock) as ledger:
+    with open_to_write(settings, environment.clock, environment.outside) as ledger:
         found = [_open(ledger, batch_id) for batch_id in dict.fromkeys(batch_ids)]
         ledger.doubt_interrupted(found[0].run_id, at=at, uptime=environment.clock.uptime())
         gone = []

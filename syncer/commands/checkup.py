@@ -17,6 +17,7 @@ from syncer.api.classify import Verdict
 from syncer.api.client import SCM_PERMISSIONS, MeAnswer
 from syncer.api.reading import fault_of
 from syncer.commands.opening import open_to_write
+from syncer.commands.telling import Teller
 from syncer.config import Settings, load_settings
 from syncer.errors import (
     EXIT_NOT_CONFIRMED,
@@ -68,7 +69,8 @@ def check(
 ) -> list[CheckResult]:
     """Look at everything that a night needs; every finding stands alone, so one fault does not hide another.
 
-    ``max_age_s``: say of every job whether a run has ended well (0 or 3) within that time.
+    ``max_age_s``: say of every job whether a run has ended well (0 or 3) within that time, and whether a value has
+    been wanted for longer; whoever ``[notify]`` names is told when what is found has changed.
     """
     try:
         settings = load_settings(explicit=explicit, environ=environ, cwd=cwd)
@@ -86,6 +88,32 @@ def check(
         findings.append(CheckResult("target", "", error))
     if max_age_s is not None:
         findings += [_check_age(settings, job, clock, max_age_s) for job in settings.jobs]
+        findings += _check_wanted(settings, clock, max_age_s)
+        fault = next((finding.error for finding in findings if finding.error is not None), None)
+        with Teller(settings, clock, "check") as teller:
+            teller.tell_of_a_look(EXIT_OK if fault is None else fault.status, fault)
+    return findings
+
+
+def _check_wanted(settings: Settings, clock: Clock, max_age_s: float) -> list[CheckResult]:
+    """Look at how long the oldest value of each job has been wanted without being confirmed."""
+    try:
+        with Ledger.reading(settings.ledger.url) as ledger:
+            found = {} if ledger is None else {one.job: one for one in ledger.wanted()}
+    except SyncerError:  # `_check_age` says why
+        return []
+    findings = []
+    for job in dict.fromkeys([*settings.jobs, *found]):
+        what, wanted = f"wanted by {job}", found.get(job)
+        if wanted is None:
+            findings.append(CheckResult(what, "nothing that is not confirmed"))
+            continue
+        age_s = seconds_between(wanted.since, clock.wall_s())
+        words = (
+            f"{wanted.values:,} values are not confirmed, the oldest for {age_s / 3600:,.1f} h, since {wanted.since}"
+        )
+        late = StaleError(f"job {job}: {words}", next="syncer resume") if age_s > max_age_s else None
+        findings.append(CheckResult(what, "" if late else words, late))
     return findings
 
 

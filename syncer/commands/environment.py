@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 from syncer.process.clock import Clock, SystemClock
 from syncer.process.signals import Interrupt
+from syncer.runs.outside import REAL, Outside
 
 if TYPE_CHECKING:
     from syncer.execute.engine import Progress
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Environment:
-    """What a command needs of the world: time, signals, standard input, and somebody to show progress to."""
+    """What a command needs of the world: time, signals, standard input, ways out, and who is shown progress."""
 
     clock: Clock = field(default_factory=SystemClock)
     interrupt: Interrupt = field(default_factory=Interrupt)
     stdin: IO[bytes] | None = None
+    outside: Outside = REAL
     on_rows: Callable[[int], None] = lambda rows: None
     on_plan: Callable[[Plan], None] = lambda plan: None
     on_progress: Callable[[Progress], None] = lambda progress: None

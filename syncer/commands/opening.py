@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syncer.ledger.ledger import Ledger
 from syncer.process.clock import utc_text
+from syncer.runs.outside import REAL, Outside
 
 if TYPE_CHECKING:
     from syncer.config import Settings
+    from syncer.ledger.ledger import Ledger
     from syncer.process.clock import Clock
 
 
-def open_to_write(settings: Settings, clock: Clock) -> Ledger:
+def open_to_write(settings: Settings, clock: Clock, outside: Outside = REAL) -> Ledger:
     """Open the ledger, creating it where there is none, and hold its lock until it is closed.
 
     Raises `LedgerBusyError` when another run still holds it after ``ledger.lock_wait_s``.
     """
-    at = utc_text(clock.wall_s())
-    return Ledger.open_to_write(settings.ledger.url, at=at, wait_s=settings.ledger.lock_wait_s)
+    return outside.ledger_to_write(settings, utc_text(clock.wall_s()))

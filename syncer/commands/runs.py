@@ -20,7 +20,6 @@ from syncer.errors import ConfigError, OutputError, UsageError
 from syncer.execute.context import EngineSettings
 from syncer.guards.export import Guards
 from syncer.ledger.identity import identity_of
-from syncer.ledger.ledger import Ledger
 from syncer.lifecycle.batch import Bucket
 from syncer.model import KEY_SEPARATOR, Errand, Mode, Plan, Target
 from syncer.plan.planner import Send
@@ -41,6 +40,7 @@ from syncer.runs.target import TargetCheck, require_url
 if TYPE_CHECKING:
     from syncer.api.client import Client
     from syncer.api.reading import Reader
+    from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Job, LedgerIdentity, Run
     from syncer.rows.validate import Validator
     from syncer.runs.expect import DeclaredColumn
@@ -55,7 +55,7 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
         prepare_results(request.results)
     with ExitStack() as stack:
         sources, validator = stack.enter_context(_opened(job, request, environment))
-        ledger = stack.enter_context(Ledger.reading(settings.ledger.url))
+        ledger = stack.enter_context(environment.outside.reading(settings))
         mode = _mode(job, request, validator.keys, ledger)
         known: Job | None = None
         identity: LedgerIdentity | None = None
@@ -97,7 +97,7 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
         prepare_results(request.results)
     with ExitStack() as stack:
         sources, validator = stack.enter_context(_opened(job, request, environment))
-        ledger = stack.enter_context(open_to_write(settings, clock))
+        ledger = stack.enter_context(open_to_write(settings, clock, environment.outside))
         require_url(identity_of(ledger), settings.api.base_url)
         mode = _mode(job, request, validator.keys, ledger)
         notes = shared_field_notes(job.name, validator, ledger.jobs(), list(settings.jobs))
@@ -183,7 +183,7 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
     """
     started_s = environment.clock.monotonic_s()
     connection_of(settings)
-    with open_to_write(settings, environment.clock) as ledger:
+    with open_to_write(settings, environment.clock, environment.outside) as ledger:
         require_url(identity_of(ledger), settings.api.base_url)
         open_runs, unplanned = ledger.open_runs(request.job), tuple(ledger.planless_runs(request.job))
         last = ledger.runs(most=1, job_name=request.job, planned=True)
@@ -245,7 +245,7 @@ def _session(
 ) -> AbstractContextManager[Session]:
 
     deadline_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
-    connection = connection_of(settings)
+    connection = connection_of(settings, environment.outside)
     return open_session(
         ledger,
         run,
@@ -267,6 +267,7 @@ def _session(
         jobs=jobs,
         others=others,
         record_end=record_end,
+        outside=environment.outside,
     )
 
 
@@ -347,7 +348,12 @@ def _plan_files(
 
 def _reader(settings: Settings, request: SyncRequest, environment: Environment, started_s: float) -> Reader[Client]:
     return reader_of(
-        settings, environment.clock, environment.interrupt, started_s=started_s, deadline_s=request.deadline_s
+        settings,
+        environment.clock,
+        environment.interrupt,
+        started_s=started_s,
+        deadline_s=request.deadline_s,
+        outside=environment.outside,
     )
 
 

@@ -28,20 +28,38 @@ R = TypeVar("R", bound=Outcome)
 
 
 def recorded(
-    settings: Settings, clock: Clock, kind: str, work: Callable[[int | None], R], *, night_id: int | None = None
+    settings: Settings,
+    clock: Clock,
+    kind: str,
+    work: Callable[[int | None], R],
+    *,
+    subject: str = "",
+    night_id: int | None = None,
 ) -> R:
     """Do a command's work, which is given the id of its record, and record how it ended; raise what it raises.
 
-    ``night_id``: it is a step of that night.
+    ``subject``: the job that was asked for; ``night_id``: it is a step of that night.
     """
     works, began = WorkLog(settings.ledger.url), utc_text(clock.wall_s())
-    work_id = works.begin(kind, began, parent_id=night_id)
+    work_id = works.begin(kind, began, subject=subject, parent_id=night_id)
 
     def end(exit_code: int, error: SyncerError | None, **more: Any) -> None:
         words = None if error is None else error.message
         ended = utc_text(clock.wall_s())
-        works.end(Work(work_id or 0, kind, began, this_process(), night_id, more.get("run_id"), ended, exit_code, words,
-                       more.get("counts", {})))  # fmt: skip
+        works.end(
+            Work(
+                id=work_id or 0,
+                kind=kind,
+                started_at=began,
+                owner=this_process(),
+                parent_id=night_id,
+                subject=subject,
+                ended_at=ended,
+                exit_code=exit_code,
+                error=words,
+                **more,
+            )
+        )
 
     try:
         result = work(work_id)

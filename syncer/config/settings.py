@@ -254,9 +254,13 @@ def _hook(value: Any) -> Secret:
     return Secret(_base_url(value))
 
 
+def _services(value: Any) -> tuple[Secret, ...]:
+    return tuple(Secret(one) for one in _texts(value))
+
+
 def is_secret(check: Check) -> bool:
     """Tell whether what this check takes may never be shown."""
-    return check in {_secret, _hook}
+    return check in {_secret, _hook, _services}
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,7 +394,19 @@ class NotifySettings:
     ping_url: Secret | None = setting(
         _hook, None, "asked at start (/start) and end (/EXITCODE) of every sync, resume and run"
     )
+    apprise_urls: tuple[Secret, ...] = setting(
+        _services, (), "services that apprise knows (mail, chat), told as webhook_url is; needs syncer[apprise]"
+    )
     timeout_s: float = setting(_positive_seconds, 10, "for each of these calls")
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Numbers for a monitor."""
+
+    file: str | None = setting(
+        _text, None, "write numbers for Prometheus here after every sync, resume and run; needs syncer[metrics]"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -619,6 +635,7 @@ class Settings:
     scans: ScansSettings = ScansSettings()
     report: ReportSettings = ReportSettings()
     notify: NotifySettings = NotifySettings()
+    metrics: MetricsSettings = MetricsSettings()
     jobs: Mapping[str, JobSettings] = field(default_factory=lambda: {"default": JobSettings()})
     path: Path | None = None
 
@@ -627,6 +644,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "api": ApiSettings, "ledger": LedgerSettings, "limits": LimitSettings, "run": RunSettings,
     "products": ProductsSettings, "nightly": NightlySettings,
     "scans": ScansSettings, "report": ReportSettings, "notify": NotifySettings,
+    "metrics": MetricsSettings,
 }  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,12 +11,12 @@ from syncer.api.limits import ReadLimiter, UpdateLimiter
 from syncer.api.transport import Transport
 from syncer.execute.context import Context, EngineSettings
 from syncer.execute.engine import Engine, Progress
-from syncer.execute.lanes import ThreadLanes
 from syncer.ledger.identity import identity_of
 from syncer.process.clock import Clock, seconds_between, utc_text
 from syncer.process.signals import Interrupt
 
 if TYPE_CHECKING:
+    from syncer.execute.lanes import Lanes
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Run
 
@@ -39,6 +38,8 @@ class Connection:
     reads_per_minute: float
     concurrency: int
     ca_file: str | None = None
+    make: Callable[..., Transport] = Transport
+    """Makes what carries a call there and its answer back."""
 
     def connect(self, clock: Clock) -> Client:
         """Return a client with a connection of its own."""
@@ -46,7 +47,7 @@ class Connection:
 
     def transport(self, clock: Clock, *, timeout_s: float | None = None) -> Transport:
         """Return a connection to the API for any client; ``timeout_s`` None: as configured."""
-        return Transport(
+        return self.make(
             self.base_url,
             self.token(),
             timeout_s=self.timeout_s if timeout_s is None else timeout_s,
@@ -68,9 +69,11 @@ def make_engine(
     jobs: Sequence[int] | None,
     expect: Callable[[str, Sequence[str]], Mapping[str, int]],
     observe: Callable[[Progress], None],
-) -> tuple[Engine, ThreadLanes]:
+    make_lanes: Callable[[Callable[[], Client], int, Clock], Lanes],
+    new_suffix: Callable[[], str],
+) -> tuple[Engine, Lanes]:
     """Return an engine that works for `run` on the batches of `jobs` (ids; None: all), and its lanes to be closed."""
-    lanes = ThreadLanes(lambda: connection.connect(clock), connection.concurrency, clock)
+    lanes = make_lanes(lambda: connection.connect(clock), connection.concurrency, clock)
     updates = UpdateLimiter(connection.updates_per_second)
     updates.preload(_started_lately(ledger, clock))
     ledger_id = identity_of(ledger).id
@@ -83,7 +86,7 @@ def make_engine(
         updates=updates,
         reads=ReadLimiter(connection.reads_per_minute),
         settings=settings,
-        new_suffix=lambda: f"{ledger_id}.{secrets.token_hex(4)}",
+        new_suffix=lambda: f"{ledger_id}.{new_suffix()}",
         jobs=jobs,
         expect=expect,
     )

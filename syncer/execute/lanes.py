@@ -36,6 +36,10 @@ class Lanes(Protocol):
         """Return the answers that are there; wait for one until the monotonic time `until_s`."""
         ...
 
+    def close(self) -> None:
+        """Let the lanes end when they are done."""
+        ...
+
 
 class _Failed:
     """A defect of the program inside a lane, carried to the main thread."""
@@ -105,6 +109,6 @@ class ThreadLanes:
             answers.append((ticket, answer))
 
     def close(self) -> None:
-        """Let the lanes end when they are done."""
+        """See `Lanes`."""
         for lane in self._lanes:
             lane.put(None)

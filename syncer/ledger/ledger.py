@@ -348,6 +348,11 @@ class Ledger:
         with self.transaction() as connection:
             return reads.lost_syncs(connection, job_ids)
 
+    def wanted(self) -> list[reads.Wanted]:
+        """Return, per job, how many values are wanted and not confirmed, and since when the oldest of them is."""
+        with self.transaction() as connection:
+            return reads.wanted(connection)
+
     def bucket_counts(self, run_id: int) -> dict[Bucket, int]:
         """Count the values of a run by where they stand now."""
         with self.transaction() as connection:
@@ -399,7 +404,7 @@ class Ledger:
             return rejections.read(connection, run_id)
 
     def works(self, *, most: int, kinds: tuple[str, ...] | None = None) -> list[works.Work]:
-        """Return what commands did, newest first; of some kinds, or of all."""
+        """Return what commands did, newest first; of some kinds, or of all but what only looked (``check``)."""
         with self.transaction() as connection:
             return works.newest(connection, most=most, kinds=kinds)
 
@@ -526,6 +531,8 @@ class Ledger:
         with self.transaction():
             ids = [self._store_source(run, source) for source in sources]
             plans.store_plan(self.connection, run, plan, ids, at=at)
+            if run.ended_at is not None:  # `resume` adds to a run whose record was sealed when it ended
+                seals.add(self.connection, run.id, at)
 
     def store_rejections(self, run: Run, found: Sequence[Rejection], files: Sequence[str]) -> None:
         """Keep the first rows of a run that our rules refused; `files` are the names that they count by."""

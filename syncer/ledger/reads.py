@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -258,6 +259,28 @@ def items(connection: Connection, owner: Batch) -> list[Item]:
     """Return the values of a batch with their data, in order."""
     last = owner.first_item_id + owner.size - 1
     return [Item(*row) for row in connection.execute(_ITEMS, {"first": owner.first_item_id, "last": last})]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Values of a job that a file asked for, and that are not confirmed: how many, and since when the oldest one."""
+
+    job: str
+    values: int
+    since: str
+
+
+_WANTED = """
+SELECT j.name, sum(b.size - b.unmatched), min(r.started_at) FROM batches b
+JOIN jobs j ON j.id = b.job_id JOIN runs r ON r.id = b.run_id
+WHERE NOT b.split AND (b.wanted OR b.state IN ('planned', 'sending', 'submitted', 'in_doubt'))
+GROUP BY j.name HAVING sum(b.size - b.unmatched) > 0
+"""
+
+
+def wanted(connection: Connection) -> list[Wanted]:
+    """Return what is wanted and not confirmed, per job: planned, under way, waiting for a plan, or failed."""
+    return [Wanted(*row) for row in raw_cursor(connection).execute(_WANTED)]
 
 
 _BUCKET_COUNTS = (

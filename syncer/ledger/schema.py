@@ -298,6 +298,7 @@ works = Table(
     Column("id", _Id, primary_key=True),
     Column("parent_id", _Id, ForeignKey("works.id"), comment="the night that it was a step of"),
     Column("kind", Text, nullable=False, comment="the command; of a night's step its name"),
+    Column("subject", Text, nullable=False, server_default="", comment="the job that was asked for; empty: all"),
     Column("run_id", _Id, ForeignKey("runs.id"), comment="the run that it was; null: it came to none, or is none"),
     Column("started_at", Text, nullable=False),
     Column("ended_at", Text),

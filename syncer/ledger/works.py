@@ -33,6 +33,7 @@ RECORD_WAIT_S = 2
 """How long a record waits for the short locks of others; then it is left out."""
 _BEGIN = insert(t.works).returning(t.works.c.id)
 _END = update(t.works).where(t.works.c.id == bindparam("work_id"))
+DIED = "the process died before it could record why"
 _PROGRAM = re.compile(r"process (\d+) on (.*)")
 
 
@@ -45,6 +46,8 @@ class Work:
     started_at: str
     owner: Owner
     parent_id: int | None = None
+    subject: str = ""
+    """The job that was asked for; empty: all."""
     run_id: int | None = None
     ended_at: str | None = None
     exit_code: int | None = None
@@ -58,11 +61,16 @@ class WorkLog:
     def __init__(self, url: str) -> None:
         self._path = ledger_path(url)
 
-    def begin(self, kind: str, at: str, *, parent_id: int | None = None) -> int | None:
+    def begin(self, kind: str, at: str, *, subject: str = "", parent_id: int | None = None) -> int | None:
         """Record that a work began; return its id, None where it could not be recorded."""
-        new = {"kind": kind, "started_at": at, "parent_id": parent_id, **_process()}
+        new = {"kind": kind, "started_at": at, "subject": subject, "parent_id": parent_id, **_process()}
         found = self._record(lambda connection: connection.execute(_BEGIN, new).scalar_one())
         return None if found is None else int(found)
+
+    def mark_dead(self, work: Work, at: str) -> None:
+        """Record that the process of a work died: its next of kind finds it so."""
+        values = {"ended_at": at, "error": DIED}
+        self._record(lambda connection: connection.execute(_END.values(**values), {"work_id": work.id}))
 
     def end(self, work: Work) -> None:
         """Record how a work ended; one whose begin was not recorded (id 0) is recorded as a whole."""
@@ -73,7 +81,13 @@ class WorkLog:
             "run_id": work.run_id,
             "counts": json.dumps(dict(work.counts)),
         }
-        begun = {"kind": work.kind, "started_at": work.started_at, "parent_id": work.parent_id, **_process()}
+        begun = {
+            "kind": work.kind,
+            "started_at": work.started_at,
+            "parent_id": work.parent_id,
+            "subject": work.subject,
+            **_process(),
+        }
 
         def write(connection: Connection) -> int:
             if work.id and connection.execute(_END.values(**ended), {"work_id": work.id}).rowcount:
@@ -109,16 +123,15 @@ def _in_transaction(path: Path, write: Any) -> Any:
 
 
 def newest(connection: Connection, *, most: int, kinds: tuple[str, ...] | None = None) -> list[Work]:
-    """Return the newest works, newest first; of some kinds, or of all."""
+    """Return the newest works, newest first; of some kinds, or of all but what only looked (``check``)."""
     query = select(t.works).order_by(t.works.c.id.desc()).limit(most)
-    if kinds is not None:
-        query = query.where(t.works.c.kind.in_(kinds))
+    query = query.where(t.works.c.kind != "check" if kinds is None else t.works.c.kind.in_(kinds))
     return [_work(row) for row in connection.execute(query)]
 
 
 def _work(row: Row[Any]) -> Work:
     return Work(
-        row.id, row.kind, row.started_at, Owner(row.host, row.pid, row.born), row.parent_id, row.run_id,
+        row.id, row.kind, row.started_at, Owner(row.host, row.pid, row.born), row.parent_id, row.subject, row.run_id,
         row.ended_at, row.exit_code, row.error, json.loads(row.counts),
     )  # fmt: skip
 

@@ -32,6 +32,7 @@ from syncer.lifecycle.batch import OPEN, Bucket, State
 from syncer.model import RowCounts, Target
 from syncer.process.clock import Clock, utc_text
 from syncer.results import Concern, Requests, Seconds, SyncResult
+from syncer.runs.outside import REAL, Outside
 from syncer.runs.summing import added, open_notes, tell
 
 C = TypeVar("C", bound="Speaker")
@@ -229,6 +230,7 @@ def session(
     jobs: Sequence[int] | None,
     others: Sequence[Run] = (),
     record_end: bool = True,
+    outside: Outside = REAL,
 ) -> Iterator[Session]:
     """Give the session of a run, and of `others` that are resumed with it, which drives the batches of `jobs`.
 
@@ -240,6 +242,7 @@ def session(
     engine, lanes = make_engine(
         connection, settings, ledger, run, clock,
         interrupt=interrupt, deadline_s=deadline_s, jobs=jobs, expect=expect, observe=observe,
+        make_lanes=outside.lanes, new_suffix=outside.suffix,
     )  # fmt: skip
     current = Session(ledger, run, engine, clock, target, started_s=started_s, others=others, record_end=record_end)
     target.share(engine.context.reads, engine.context.counts)
@@ -267,6 +270,7 @@ def reader_of(
     started_s: float,
     deadline_s: float | None = None,
     limiter: ReadLimiter | None = None,
+    outside: Outside = REAL,
 ) -> Reader[Client]:
     """Return what makes reads beside or without a run; raise `ConfigError` when there is no token.
 
@@ -275,7 +279,7 @@ def reader_of(
     """
     seconds = deadline_s if deadline_s is not None else settings.run.deadline_s
     until_s = None if seconds is None else started_s + seconds
-    client = connection_of(settings).connect(clock)
+    client = connection_of(settings, outside).connect(clock)
     return reader_over(client, settings, clock, interrupt, deadline_s=until_s, limiter=limiter)
 
 
@@ -294,7 +298,7 @@ def reader_over(
     return Reader(client, clock, limiter, interrupt, api.give_up_after_s, api.poll_s, deadline_s)
 
 
-def connection_of(settings: Settings) -> Connection:
+def connection_of(settings: Settings, outside: Outside = REAL) -> Connection:
     """Return how to reach the API; raise `ConfigError` when there is no token."""
     token = settings.api.require_token()
     token.reveal()  # a command that gives none is told before anything is recorded
@@ -307,4 +311,5 @@ def connection_of(settings: Settings) -> Connection:
         reads_per_minute=settings.api.reads_per_minute,
         concurrency=settings.api.concurrency,
         ca_file=settings.api.ca_file,
+        make=outside.transport,
     )

@@ -1,10 +1,11 @@
 """The one door to files: whatever the program makes, replaces, sweeps or trusts goes through here.
 
-What always holds: a file is made 0600 and a folder 0700, whatever the umask; a file gets its name whole, by a rename in
-a folder that was opened once, so no link that others plant is followed; what is used in place is a plain file of ours
-with one name. `UntrustedError` says whose something is, with which mode, and what helps. A file that is being written
-lies beside its name and is gone when that fails; only a process that is killed leaves one, and the next takes it away.
-Links in the path above a folder are followed: people move folders to other disks.
+What always holds: a file is made 0600 and a folder 0700, whatever the umask (`NewFile.show_to_all` alone widens
+that); a file gets its name whole, by a rename in a folder that was opened once, so no link that others plant is
+followed; what is used in place is a plain file of ours with one name. `UntrustedError` says whose something is, with
+which mode, and what helps. A file that is being written lies beside its name and is gone when that fails; only a
+process that is killed leaves one, and the next takes it away. Links in the path above a folder are followed: people
+move folders to other disks.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from syncer.safe.trust import UntrustedError, quoted, require_file, require_ours
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
+SHOWN_MODE = 0o644
 PART = ".part"
 _OPEN = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -203,6 +205,10 @@ class NewFile:
     def text(self, encoding: str = "utf-8") -> TextIO:
         """Return the file for text whose line ends stay as they are; what the encoding lacks becomes ``?``."""
         return _Text(self.file, encoding=encoding, errors="replace", newline="", write_through=True)
+
+    def show_to_all(self) -> None:
+        """Let every account read the file: it holds what is no secret, for a monitor that runs as another user."""
+        os.fchmod(self.file.fileno(), SHOWN_MODE)
 
     def keep(self, *, new: bool = False, into: Folder | None = None) -> None:
         """Make the file durable under its name, here or in another folder, in place of another file.

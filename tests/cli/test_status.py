@@ -10,8 +10,8 @@ from contextlib import closing
 
 import pytest
 from conftest import codes
+from listeners import wait_for
 
-from syncer.process.clock import SystemClock
 from syncer.process.owner import Life, Owner, life_of, this_process
 
 HEADER = ("extended_id", "market")
@@ -20,15 +20,6 @@ HEADER = ("extended_id", "market")
 def listed(here):
     document = here.run("status", "--json").document
     return document["runs"], document["works"]
-
-
-def wait_for(look, seconds=20.0):
-    clock = SystemClock()
-    end_s = clock.monotonic_s() + seconds
-    while not (found := look()):
-        assert clock.monotonic_s() < end_s, "it never came"
-        clock.sleep_s(0.05)
-    return found
 
 
 def test_every_kind_of_work_is_told_and_a_night_with_its_steps(night):

@@ -15,7 +15,7 @@ REQUIREMENT = re.compile(
     r"([a-z0-9][a-z0-9._-]*)==([0-9][0-9a-z.]*)(?: ; ([a-z_]+ [<>=!]+ '[^']+'(?: (?:and|or) [a-z_]+ [<>=!]+ '[^']+')*))?((?: --hash=sha256:[0-9a-f]{64})+)"
 )
 USABLE = {
-    "MIT", "MIT-0", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "Apache-2.0", "PSF-2.0", "MPL-2.0", "ISC", "Zlib", "CC0-1.0", "Unlicense",
+    "MIT", "MIT-0", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "Apache-2.0", "PSF-2.0", "MPL-2.0", "ISC", "Zlib", "CC0-1.0", "Unlicense", "Public Domain",
 }  # fmt: skip
 """Permissive ones; and the MPL, which asks for the sources of changed files alone, and we change none."""
 OF_EXTRAS = {
@@ -24,7 +24,7 @@ OF_EXTRAS = {
 }  # fmt: skip
 """What only an extra brings. They ask, too, for the sources of changed files alone; nobody who leaves the extra out has them."""
 IN_OLD_WORDS = {
-    "MIT License": "MIT", "BSD License": "BSD-3-Clause", "Apache Software License": "Apache-2.0", "3-Clause BSD License": "BSD-3-Clause", "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "MIT License": "MIT", "BSD License": "BSD-3-Clause", "Apache Software License": "Apache-2.0", "Apache License, Version 2.0": "Apache-2.0", "3-Clause BSD License": "BSD-3-Clause", "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0", "ISC License (ISCL)": "ISC",
 }  # fmt: skip
 

@@ -5,17 +5,26 @@ from __future__ import annotations
 import sqlite3
 from functools import cache
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, StaticPool, create_engine, event, insert, text
 
+from syncer.ledger import identity
 from syncer.ledger.ledger import Ledger
+from syncer.ledger.lock import Stamp
 from syncer.ledger.schema import SCHEMA_REVISION, append_only_triggers, ledger, metadata
 
 AFTER_COMMIT = "after a commit"
+LEDGER_ID = "5eed5eed5eed"
 
 
 class Database(sqlite3.Connection):
-    """A database in memory that is closed when nobody holds it any more: a schedule that failed has no last word."""
+    """A database in memory that is closed when nobody holds it any more: a schedule that failed has no last word.
+
+    ``stamp`` is what its lock file would say of it.
+    """
+
+    stamp = None
 
     def __del__(self):
         self.close()
@@ -30,7 +39,7 @@ def empty_ledger():
         metadata.create_all(connection)
         connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
         connection.execute(text("INSERT INTO alembic_version VALUES (:r)"), {"r": SCHEMA_REVISION})
-        connection.execute(insert(ledger).values(id="5eed5eed5eed", position=0))
+        connection.execute(insert(ledger).values(id=LEDGER_ID, position=0))
         for statement in append_only_triggers():
             connection.execute(text(statement))
     return database.serialize()
@@ -43,24 +52,38 @@ def fresh_database():
     return database
 
 
+class MemoryLock:
+    """Stands for the lock file of a ledger in memory: it keeps the stamp; whom it lets in, the schedule decides."""
+
+    def __init__(self, database):
+        self._database = database
+
+    def set_stamp(self, stamp):
+        """Keep where the ledger stands."""
+        self._database.stamp = stamp
+
+    def release(self):
+        """Nobody waits for it."""
+
+
 # One engine for all schedules, so that each statement is compiled once; every process has a connection of its own.
 _engine = create_engine("sqlite://", poolclass=StaticPool)
-_steps = []
+_steps = WeakKeyDictionary()
 _commit = Connection._commit_impl
 
 
 @event.listens_for(_engine, "begin")
 def _begin(connection):
+    if connection in _steps:
+        _steps[connection]("")
     connection.connection.driver_connection.execute("BEGIN IMMEDIATE")
 
 
 def _step_around_commit(connection):
-    steps = _steps if connection.engine is _engine else ()
-    for step in steps:
-        step("before a commit")
+    step = _steps.get(connection, lambda what: None)
+    step("before a commit")
     _commit(connection)
-    for step in steps:
-        step(AFTER_COMMIT)
+    step(AFTER_COMMIT)
 
 
 Connection._commit_impl = _step_around_commit
@@ -69,9 +92,24 @@ Connection._commit_impl = _step_around_commit
 def open_ledger(database, step):
     """Open the ledger for a process on the database, which outlives it; it may die before and after every commit.
 
+    `step` is told of both; of the begin of a transaction it is told nothing (""), but a dead process begins none.
     All processes share the database's one connection. So a dead one may not touch it when its remains are collected,
     whenever that is: a pool would roll back what a living one is writing.
     """
     _engine.pool = StaticPool(lambda: database, dialect=_engine.dialect, reset_on_return=None)
-    _steps[:] = [step]
-    return Ledger(Path("sim"), _engine.connect(), None)
+    connection = _engine.connect()
+    _steps[connection] = step
+    return Ledger(Path("sim"), connection, MemoryLock(database), stamp=database.stamp)
+
+
+def open_in_time(database, step):
+    """Open the ledger as a command does that writes: a backup or an older copy is refused."""
+    opened = open_ledger(database, step)
+    try:
+        opened.require_in_time()
+    except BaseException:
+        opened.close()
+        raise
+    found = identity.identity_of(opened)
+    database.stamp = Stamp(found.id, found.position)
+    return opened

@@ -5,11 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from unittest import mock
 
-from sim import schedule as schedule_module
 from sim.world import SimulatedTransport
 from sqlalchemy import Integer, Text, bindparam, update
 
-from syncer.api import client as client_module
+from syncer.api import answers as answers_module
 from syncer.api.classify import Verdict, classify
 from syncer.execute import send as send_module
 from syncer.execute import watch as watch_module
@@ -26,6 +25,7 @@ from syncer.mirror.picture import delta
 from syncer.mirror.words import NOTHING, fields_of
 from syncer.plan import merging as merging_module
 from syncer.plan import states as states_module
+from syncer.runs import session as session_module
 
 
 def send_before_commit(self, run_id, *, at, uptime):
@@ -108,11 +108,11 @@ MUTATIONS = {
     "no settle wait": (Doubt, "saw_absence", lambda *_: True),
     "advance the state on sending": (Writer, "start", advance_on_send),
     "repeat a POST in the transport": (SimulatedTransport, "call", repeat_posts),
-    "take a lost answer for not processed": (client_module, "classify", hopeful),
+    "take a lost answer for not processed": (answers_module, "classify", hopeful),
     "forget what was never sent": (Knowledge, "wanted", lambda self: iter(())),
     "trust any count of a task": (watch_module, "judge_count", trusting),
     "trust any sync answer": (send_module, "judge_named", trusting),
-    "send newer data before a lost call is surely over": (schedule_module.Schedule, "quarantine", lambda *_: 0.0),
+    "send newer data before a lost call is surely over": (session_module, "quarantine_s", lambda *_: 0.0),
     "drop the compare-and-set": (transitions_module, "_compare_and_set", set_without_comparing),
     "leave the calls of a dead process": (Ledger, "doubt_interrupted", forget_doubts),
     "go on knowing what may have been overwritten": (mirror_module, "apply", confident),

@@ -7,17 +7,17 @@ import json
 
 from plans import plan_of
 from sim.ledgers import fresh_database, open_ledger
-from sim.schedule import SETTINGS
 from sim.world import Chances, Fate, SimulatedApi, SimulatedLanes, SimulatedTransport, VirtualClock
 
 from syncer.api.client import Client
 from syncer.api.limits import ReadLimiter, UpdateLimiter
-from syncer.execute.context import Context
+from syncer.execute.context import Context, EngineSettings
 from syncer.execute.engine import Engine
 from syncer.model import Dialect, SourceInfo
 from syncer.process.clock import utc_text
 from syncer.process.signals import Interrupt
 
+SETTINGS = EngineSettings(settle_s=30.0, poll_s=2.0, task_timeout_s=120.0, give_up_after_s=600.0, max_reach_factor=0.0)
 ASYNC, SYNC, TASKS = "/api/v2/scm/upload/async/", "/api/v2/scm/upload/", "/api/v2/scm/tasks/"
 SOURCE = SourceInfo("a.csv", "0" * 64, 10, 4, Dialect("utf-8", ",", '"'), ("k", "m"))
 

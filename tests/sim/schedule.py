@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from unittest import mock
 
-import numpy as np
-import pyarrow as pa
-from sim.ledgers import AFTER_COMMIT, fresh_database, open_ledger
+from sim.ledgers import fresh_database, open_ledger
+from sim.process import Process, settings_of, write_file
 from sim.promises import (
     ViolationError,
     applied_ever,
@@ -21,27 +21,17 @@ from sim.promises import (
     let_go_keys,
     let_go_tasks,
 )
-from sim.world import KINDS, Chances, Crash, Fate, SimulatedApi, SimulatedLanes, VirtualClock
+from sim.world import KINDS, Chances, Crash, Fate, SimulatedApi, VirtualClock
 
-from syncer.api.limits import ReadLimiter, UpdateLimiter
-from syncer.errors import StaleStateError
 from syncer.execute import outcome as outcome_module
-from syncer.execute.assemble import quarantine_s
-from syncer.execute.context import Context, EngineSettings
-from syncer.execute.engine import Engine
-from syncer.lifecycle.batch import Bucket
-from syncer.model import Dialect, Mode, SourceInfo, ValidChunk
 from syncer.plan import batching
-from syncer.plan.planner import make_plan
-from syncer.plan.records import Gatherer
-from syncer.process.clock import utc_text
-from syncer.process.signals import Interrupt
-from syncer.runs.intake import compare
+from syncer.results import SyncResult
 
-SETTINGS = EngineSettings(settle_s=30.0, poll_s=2.0, task_timeout_s=120.0, give_up_after_s=600.0, max_reach_factor=0.0)
-RUNS_MAX = 60
-STEPS_MAX = 20_000
-"""Of one run: a run without end is a defect too."""
+RUNS_MAX = 25
+
+
+FORM = 'csv = { encoding = "utf-8", delimiter = ",", quote = "\\"" }\n'
+"""How the files are written: told, since finding it out takes as long as the rest of a small run."""
 
 
 @dataclass
@@ -80,7 +70,7 @@ class Schedule:
         weights = {kind: self.random.random() ** 3 for kind in KINDS}
         total = sum(weights.values())
         self.chances = Chances(**{kind: fault * weight / total for kind, weight in weights.items()})
-        self.chances.crash = self.random.choice([0.0, 0.0, 0.002, 0.01, 0.04])
+        self.chances.crash = self.random.choice([0.0, 0.0, 0.001, 0.004, 0.015])
         self.chances.clock_jump = self.random.choice([0.0, 0.0, 0.0, 0.005])
         self.rivalry = Random(f"rivals of {seed}")
         self.chances.rival = self.rivalry.choice([0.0, 0.0, 0.0, 0.01, 0.1])
@@ -96,7 +86,6 @@ class Schedule:
         if not self.unique:
             self.chances.wrong_count = self.chances.no_items = 0.0
         self.discards = self.random.random() < 0.2
-        self.fields = ("gone", "m", "s") if self.discards else ("m", "s")
         life = Random(f"life of {seed}")
         self.blanks = life.choice([0.0, 0.0, 0.1, 0.5])
         self.gone = life.choice([0.0, 0.0, 0.3])  # that a night's file lacks a column
@@ -120,15 +109,13 @@ class Schedule:
         self.rows = {}  # of the plans that were stored
         self.last = {}
         self.asked = {"m": {}, "s": {}}
-        self.steps = 0
+        self.settings = settings_of(f'[jobs.sim]\nkey = ["{self.key}"]\nunique = {str(self.unique).lower()}\n{FORM}')
+        self.files, self.path, self.stored = {}, "", 0
         self.discarded = False
         self.hanging = False
 
-    def step(self, what):
+    def step(self, process, what):
         """A place where the process may die."""
-        self.steps += 1
-        if self.steps > STEPS_MAX:
-            raise ViolationError(f"no end after {STEPS_MAX} steps ({what})")
         if self.random.random() < self.chances.clock_jump:
             jump_s = self.random.choice([-86_400.0, -3600.0, -5.0, 40.0, 7200.0, 86_400.0])
             if self.fate.strikes(f"the wall clock jumps by {jump_s:g} s"):
@@ -136,15 +123,15 @@ class Schedule:
         if self.random.random() < self.chances.crash and self.fate.strikes(f"death: {what}"):
             raise Crash(what)
 
-    def pause(self, lanes, rows):
-        """A place where the process may hang while another one, whom no lock held back, runs on the same file."""
+    def pause(self, lanes):
+        """A place where the process may hang while another one, which no lock held back, runs on the same file."""
         if self.hanging or self.rivalry.random() >= self.chances.rival or not self.fate.strikes("a second process"):
             return
         lanes.call_all()  # the lanes do not hang
         self.outcome.rivals += 1
-        steps, self.hanging = self.steps, True
-        self.one_run(rows)
-        self.steps, self.hanging = steps, False
+        self.hanging = True
+        self.one_run(self.last)
+        self.hanging = False
 
     def new_file(self):
         """Write the next night's export: some values change, a few rows come or go, cells are blank, columns missing."""
@@ -161,7 +148,16 @@ class Schedule:
                     row[name] = old if old and not changed else f"{self.version:04d}-{name}{n % groups}"
             if row and self.random.random() < self.present:
                 rows[key] = row
+        if not rows:  # an export without a row is no export, and is refused
+            rows["K00000"] = {columns[0]: f"{self.version:04d}-{columns[0]}0"}
         self.last = rows
+        header = [self.key, *columns, *(["gone"] if self.discards else [])]
+        cells = [
+            [key, *(row.get(name) for name in columns), *(["x"] if self.discards else [])] for key, row in rows.items()
+        ]
+        name = f"night-{self.version}.csv"
+        self.files[name] = rows
+        self.path = write_file(name, header, cells)
         merge(self.exported, rows)
         for key, row in rows.items():
             for name, value in row.items():
@@ -222,91 +218,44 @@ class Schedule:
     def one_run(self, rows, *, resume=False):
         """Run the program once, on a file or to `resume`; return its exit code, None when it died."""
         self.outcome.runs += 1
-        self.steps = 0
-        ledger = open_ledger(self.database, self.step)
-        lanes = SimulatedLanes(self.api, self.clock, 8, self.step, lambda lanes: self.pause(lanes, rows))
         rivals = self.outcome.rivals
-        code, died = None, ""
-        try:
-            try:
-                code = self.drive(ledger, lanes, None if resume else rows)
-            except Crash as crash:
-                died = str(crash)
-            except StaleStateError as error:
-                if self.outcome.rivals == rivals:
-                    raise ViolationError(f"one process alone: {error}") from error
-                died = str(error)  # what the other one did to its calls is not overwritten
-        finally:  # only now are the dead process's frames gone, with all that they held open
-            if self.database.in_transaction:
-                self.database.rollback()
-        check_known(ledger, self.held(), let_go_keys(self.database, seen_to_end=False))
-        ledger.connection.close()
+        process = Process(self, self.settings)
+        if resume:
+            process.resume()
+        else:
+            process.sync(self.path)
+        self.take_stock(process)
+        if process.code == 1 and not (process.is_stale and self.outcome.rivals > rivals):
+            raise ViolationError(f"one process alone failed: {process.error}")
         self.outcome.digest = self.api.digest.hexdigest()
-        self.outcome.trace.append(f"{self.clock.now_s:.3f} {f'died {died}' if died else f'exit {code}'}")
-        if died:
+        ended = (
+            f"died {process.died}"
+            if process.died
+            else f"exit {process.code}" + (f": {process.error}" if process.error else "")
+        )
+        self.outcome.trace.append(f"{self.clock.now_s:.3f} {ended}")
+        if process.died:
             self.outcome.crashes += 1
-            lanes.die()
             self.clock.now_s += self.random.choice([0.0, 1.0, 100.0])
             jump_s = self.random.choice([0.0, 0.0, 0.0, -3600.0, 7200.0])
             if jump_s and self.fate.strikes(f"the wall clock jumps by {jump_s:g} s between two processes"):
                 self.clock.wall_offset_s += jump_s
-        return code
+        return process.code
 
-    def drive(self, ledger, lanes, rows):
-        """Do what the commands `sync` and (without rows) `resume` do, with the simulated parts."""
-        at = utc_text(self.clock.wall_s())
-        run = next(iter(ledger.runs(most=1, planned=True)), None) if rows is None else None
-        if rows is not None:
-            job = ledger.ensure_job("sim", [self.key])
-            run = ledger.begin_run(job, at=at, mode="auto", campaign=None, unique=self.unique, program="sim")
-        elif run is None:
-            return 2  # nothing was planned yet: its file is needed
-        suffix = Random(self.random.random())
-        context = Context(
-            ledger=ledger, run=run, writer=ledger.writer(run.id), clock=self.clock, lanes=lanes,
-            updates=UpdateLimiter(10), reads=ReadLimiter(3000), settings=SETTINGS,
-            new_suffix=lambda: f"{suffix.getrandbits(32):08x}",
-        )  # fmt: skip
-        context.updates.preload([self.clock.now_s] * 10)
-        engine = Engine(context, interrupt=Interrupt())
-        ledger.doubt_interrupted(run.id, at=at, uptime=self.clock.uptime())
-        error = engine.settle()
-        if error is None:
-            if rows is not None:
-                self.store(ledger, run, rows)
-            error = engine.send(not_before_s=self.quarantine(ledger, run))
-        self.outcome.calls += context.counts.updates
-        values = ledger.bucket_counts(run.id)
-        fine = error is None and not any(n for b, n in values.items() if b not in {Bucket.CONFIRMED, Bucket.SUPERSEDED})
-        held = ledger.run(run.id).rows.get("held", 0)
-        self.discarded = bool(context.refused_fields)
-        if self.discarded and not self.discards:
-            raise ViolationError(f"{sorted(context.refused_fields)} were taken, and called discarded")
-        code = 0 if fine and not held and not self.discarded else 3 if error is None else error.status
-        context.writer.end_run(run.id, at, state="x", exit_code=code, error=None, discarded_fields=())
-        check_run(ledger, run, thorough=self.calmed)
-        return code
-
-    def quarantine(self, ledger, run):
-        """The commands' own rule, on the virtual clock."""
-        return quarantine_s(ledger, [run.job.id], SETTINGS, self.clock)
-
-    def store(self, ledger, run, rows):
-        gatherer = Gatherer(self.fields)
-        keys = pa.array(list(rows), pa.string())
-        cells = {name: [row.get(name) for row in rows.values()] for name in ("m", "s")}
-        cells["gone"] = ["x"] * len(rows)
-        columns = tuple(pa.array(cells[name], pa.string()).dictionary_encode() for name in self.fields)
-        gatherer.add(ValidChunk(0, len(rows), (keys,), columns, np.arange(2, 2 + len(rows), dtype=np.int64), ()))
-        records = gatherer.records()
-        plan = make_plan(
-            compare(records, ledger, run.job), key=(self.key,), fields=self.fields, mode=Mode.AUTO, names=["f"]
-        )
-        source = SourceInfo("f", "0", 1, len(rows), Dialect("utf-8", ",", ""), (self.key, *self.fields))
-        try:
-            ledger.store_plan(run, plan, [source], at=utc_text(self.clock.wall_s()))
-        except Crash as crash:
-            if str(crash) == AFTER_COMMIT:
-                merge(self.rows, rows)
-            raise
-        merge(self.rows, rows)
+    def take_stock(self, process):
+        """Look at the ledger and the server after a process, however it went."""
+        for source, name in self.database.execute(
+            "SELECT id, name FROM sources WHERE id > ?", (self.stored,)
+        ).fetchall():
+            self.stored = source
+            merge(self.rows, self.files[Path(name).name])
+        ledger = open_ledger(self.database, lambda what: None)
+        check_known(ledger, self.held(), let_go_keys(self.database, seen_to_end=False))
+        result = process.result
+        if isinstance(result, SyncResult) and result.run is not None:
+            self.outcome.calls += result.requests.updates
+            self.discarded = bool(result.discarded_fields)
+            if self.discarded and not self.discards:
+                raise ViolationError(f"{result.discarded_fields} were taken, and called discarded")
+            check_run(ledger, result.run, thorough=self.calmed)
+        ledger.close()

@@ -21,6 +21,7 @@ from syncer.process.clock import Uptime
 from syncer.sandbox.api import ROUTES, Request
 from syncer.sandbox.config import SandboxConfig
 from syncer.sandbox.limits import Throttle
+from syncer.sandbox.products import COMPANY, Catalogue
 from syncer.sandbox.scm import iso_from
 from syncer.sandbox.world import World
 
@@ -112,6 +113,7 @@ class SimulatedApi:
         self.digest = hashlib.sha256()
         self.chances = chances
         self.world = World(codes, campaigns=campaigns, products=None, seed=seed)
+        self.catalogue = Catalogue(None, codes)
         self.config = SandboxConfig(task_start_s=0.0, task_run_s=0.0)
         self.task_s = task_s
         self.requests = deque()
@@ -125,6 +127,9 @@ class SimulatedApi:
 
     def permissions(self, _authorization):
         return frozenset()
+
+    def company(self, _authorization):
+        return COMPANY
 
     def advance(self, now_s):
         """Commit what is late, and let tasks do what is due, in the order of time."""
@@ -342,3 +347,6 @@ class SimulatedLanes:
                 call(self.client)
         self.waiting.clear()
         self.answers.clear()
+
+    def close(self):
+        """See `Lanes`."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from sim.scenes import ASYNC, SYNC, TASKS, K, Scene, honest, singles
-from sim.schedule import SETTINGS
+from sim.scenes import ASYNC, SETTINGS, SYNC, TASKS, K, Scene, honest, singles
 
 from syncer.errors import DeadlineError, UnreachableError
 from syncer.execute.engine import Engine

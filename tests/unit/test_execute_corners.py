@@ -9,8 +9,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from sim.scenes import ASYNC, SYNC, TASKS, K, Scene, honest, singles
-from sim.schedule import SETTINGS
+from sim.scenes import ASYNC, SETTINGS, SYNC, TASKS, K, Scene, honest, singles
 from sim.world import VirtualClock
 
 from syncer.api.classify import Verdict

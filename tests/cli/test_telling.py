@@ -1,0 +1,150 @@
+"""Who is told what, over nights that fail, are killed, never start and recover; and the numbers for a monitor."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import stat
+from contextlib import closing
+
+from conftest import codes
+from listeners import hooks, listening, wait_for
+from prometheus_client.parser import text_string_to_metric_families
+
+HEADER = ("extended_id", "market")
+
+
+def test_nights_that_fail_are_killed_never_start_and_recover(night):
+    """By whom: F the failing command itself, N the next command of its kind, C ``check`` from another timer, P the ping."""
+    with night(codes=codes(300)) as here, listening() as (server, url):
+        names = {"SYNCER_NOTIFY__WEBHOOK_URL": f"{url}/hook", "SYNCER_NOTIFY__PING_URL": f"{url}/ping"}
+        here.environment.update(names)
+        here.config(
+            '[limits]\nmax_changed_percent = 100\ncheck_columns = false\n[nightly]\nsteps = [{sync = {files = ["n.csv"]}}]\n'
+        )
+        here.write("n.csv", HEADER, [(f"K{n:06d}", "DE") for n in range(300)])
+
+        def told(*arguments, code):
+            server.told.clear()
+            assert here.run(*arguments).code == code
+            calls, documents = hooks(server.told)
+            return [path for _, path in calls if "ping" in path], [
+                (one["command"], one["exit_code"]) for one in documents
+            ]
+
+        well, stale = ("check", "--max-age", "26h"), ("check", "--max-age", "0m")
+        assert told("init", code=0) == ([], [])
+        assert told("run", code=0) == (["/ping/start", "/ping/0"], [])
+        assert told(*well, code=0) == ([], [])
+        # a night that fails: F, once
+        here.box.faults.replace([{"kind": "status", "on": "any", "every": 1, "status_code": 503}])
+        here.write("n.csv", HEADER, [(f"K{n:06d}", f"M{n}") for n in range(300)])
+        for expected in ([("run", 5)], []):
+            assert told("run", code=5) == (["/ping/start", "/ping/5"], expected)
+        here.box.faults.replace([])
+        # a night that is killed: no ping says that it ended; N tells it once
+        server.told.clear()
+        process = here.start("run", SYNCER_API__UPDATES_PER_SECOND="1", SYNCER_API__CONCURRENCY="1")
+        wait_for(lambda: here.run("status", "--json").document["works"][0]["kind"] == "sync" or sent(here))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert hooks(server.told)[0] == [("GET", "/ping/start")]
+        pings, documents = told("run", code=0)
+        assert pings == ["/ping/start", "/ping/0"]
+        assert documents == [("run", 137), ("run", 0)]
+        assert told("run", code=0)[1] == []
+        # a night that never starts: C, once, and once when runs are back
+        for expected in ([("check", 3)], []):
+            assert told(*stale, code=3) == ([], expected)
+        for expected in ([("check", 0)], []):
+            assert told(*well, code=0) == ([], expected)
+        assert "check" not in {work["kind"] for work in here.run("status", "--json").document["works"]}
+
+
+def sent(here):
+    with closing(sqlite3.connect(here.folder / "syncer.db")) as database:
+        return database.execute("SELECT count(*) FROM runs WHERE ended_at IS NULL AND planned").fetchone()[0]
+
+
+def test_a_failure_that_comes_to_no_run_is_told_once_where_there_is_a_ledger(night):
+    with night(codes=codes(1)) as here, listening() as (server, url):
+        here.environment["SYNCER_NOTIFY__WEBHOOK_URL"] = f"{url}/hook"
+        here.config("[jobs.a]\n[jobs.b]\n")
+        here.run("init")
+        for _ in range(2):
+            assert here.sync("missing.csv", "--job", "a").code == 2
+        file = here.write("a.csv", HEADER, [("K000000", "DE")])
+        assert here.sync(file, "--job", "b").code == 0  # another job, another state
+        assert here.sync(file, "--job", "a").code == 0
+        documents = hooks(server.told)[1]
+        assert [(one["exit_code"], one.get("job")) for one in documents] == [(2, None), (0, "a")]
+        assert "--job a" not in documents[1]["text"]
+
+
+def test_a_value_that_is_wanted_for_too_long_is_told_by_check(night):
+    with night(codes=codes(1)) as here:
+        file = here.write("a.csv", HEADER, [("K000000", "DE")])
+        here.box.faults.replace([{"kind": "status", "on": "sync", "every": 1, "status_code": 503}])
+        assert here.sync(file).code == 5
+        here.box.faults.replace([])
+        with closing(sqlite3.connect(here.folder / "syncer.db")) as database, database:
+            database.execute("UPDATE runs SET started_at = '2020-01-01T00:00:00.000Z'")
+        found = here.run("check", "--json", "--max-age", "26h").document
+        (wanted,) = (one for one in found["findings"] if one["what"] == "wanted by default")
+        assert (found["exit_code"], wanted["ok"], wanted["next"]) == (3, False, "syncer resume")
+        assert "1 values are not confirmed" in wanted["found"]
+        assert here.run("resume").code == 0
+        assert here.run("check", "--max-age", "26h").code == 0
+
+
+def test_a_service_of_apprise_is_told_what_the_webhook_is(night):
+    with night(codes=codes(1)) as here, listening() as (server, url):
+        here.config(f'[notify]\napprise_urls = ["{url.replace("http", "json")}/secret-path"]\n')
+        done = here.sync(here.write("a.csv", HEADER, [("NOPE0001", "DE")]))
+        assert done.code == 3
+        ((_, path, document, _),) = server.told
+        assert path == "/secret-path"
+        assert "some rows are not confirmed" in document["message"]
+        assert "syncer status 1 --rows" in document["message"]
+        assert "seal: " in document["message"]
+        assert "NOPE0001" not in document["message"]
+        assert "secret-path" not in done.out + done.err
+        assert here.run("notify", "test").code == 0
+        server.answer = 500
+        assert here.run("notify", "test").code == 5
+
+
+def numbers(path):
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(path.read_text())
+        for sample in family.samples
+    }
+
+
+def test_the_numbers_for_a_monitor_are_those_of_the_run_and_readable_by_it(night):
+    with night(codes=codes(3)) as here:
+        here.config('[metrics]\nfile = "syncer.prom"\n')
+        rows = [("K000000", "DE"), ("K000001", "FR"), ("NOPE0001", "FR")]
+        assert here.sync(here.write("a.csv", HEADER, rows)).code == 3
+        path, job = here.folder / "syncer.prom", ("job", "default")
+        found = numbers(path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+        assert found["syncer_last_run_exit_code", job] == 3
+        assert found["syncer_last_run_rows", ("bucket", "read"), job] == 3
+        assert found["syncer_last_run_values", ("bucket", "confirmed"), job] == 2
+        assert found["syncer_last_run_values", ("bucket", "unmatched"), job] == 1
+        assert found["syncer_last_run_calls", job, ("kind", "updates")] >= 1
+        assert found["syncer_last_run_calls", job, ("kind", "throttled")] == 0
+        assert found["syncer_wanted_values", job] == 0
+        assert (
+            found["syncer_last_good_run_timestamp_seconds", job] == found["syncer_last_run_end_timestamp_seconds", job]
+        )
+        here.box.faults.replace([{"kind": "status", "on": "any", "every": 1, "status_code": 503}])
+        assert here.sync(here.write("b.csv", HEADER, [("K000002", "DE")]), "--approve").code == 5
+        later = numbers(path)
+        assert later["syncer_last_run_exit_code", job] == 5
+        assert (
+            later["syncer_last_good_run_timestamp_seconds", job] == found["syncer_last_good_run_timestamp_seconds", job]
+        )
+        assert list(here.folder.glob("*.part")) == []
