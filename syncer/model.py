@@ -219,6 +219,15 @@ class Mode(StrEnum):
     ASYNC = "async"
 
 
+class RunState(StrEnum):
+    """How a run stands: one that stopped can be resumed."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    STOPPED = "stopped"
+
+
 @dataclass(frozen=True, slots=True)
 class KnownBlock:
     """The mirror of some keys: ``pictures[i]`` is the number of what is known of ``keys[i]`` (`Knowledge.pictures`).

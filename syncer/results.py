@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, SyncerError
 from syncer.lifecycle.batch import Bucket
-from syncer.model import Rejection, RowCounts, Target
+from syncer.model import Rejection, RowCounts, RunState, Target
 from syncer.process.owner import Life
 
 if TYPE_CHECKING:
@@ -143,7 +143,8 @@ class SyncResult:
     @property
     def state(self) -> str:
         """The run's state: ``complete``, ``incomplete`` (exit 3) or ``stopped`` (any other)."""
-        return {EXIT_OK: "complete", EXIT_NOT_CONFIRMED: "incomplete"}.get(self.exit_code, "stopped")
+        ended = {EXIT_OK: RunState.COMPLETE, EXIT_NOT_CONFIRMED: RunState.INCOMPLETE}
+        return ended.get(self.exit_code, RunState.STOPPED).value
 
 
 _FINE = frozenset({Bucket.CONFIRMED, Bucket.SUPERSEDED})

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ from syncer.safe.trust import UntrustedError, require_own_links
 BUSY_TIMEOUT_S = 60
 """How long a statement waits for another process's short lock: a reader's, or a backup's."""
 CACHE_KIB = 64 * 1024
+_PATH = "ledger_path"
+"""The option of a connection that tells which file it is."""
 SIDE_FILES = ("-journal", "-wal", "-shm")
 """What SQLite keeps beside a database, and believes."""
 
@@ -74,11 +76,29 @@ def open_engine(
             f"{target}?mode={mode}", uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False
         ),
         poolclass=NullPool,
+        execution_options={_PATH: path},
     )
     event.listen(engine, "connect", lambda raw, _: _configure(raw, path, read_only=read_only))
     event.listen(engine, "begin", _beginning(path, before_writing) if not read_only else _begin_reading)
     event.listen(engine, "handle_error", lambda context: _translate(context, path))
     return engine
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[Connection]:
+    """Give a connection in a transaction: the one door to the ledger. What is written inside is kept whole, or not.
+
+    Whoever is inside already joins. Errors of the driver's own cursors (bulk.py), which SQLAlchemy does not see, are
+    said in our words, too: they are the ledger's (exit 13), and no defect.
+    """
+    if connection.in_transaction():
+        yield connection
+        return
+    try:
+        with connection.begin():
+            yield connection
+    except sqlite3.Error as error:
+        raise ledger_error(error, connection.get_execution_options().get(_PATH, Path("ledger"))) from error
 
 
 def _begin_reading(connection: Connection) -> None:

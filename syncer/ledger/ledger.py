@@ -7,7 +7,6 @@ nothing but what a dead run left unfinished, which it rolls back.
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -36,21 +35,21 @@ from syncer.ledger import (
 from syncer.ledger import schema as t
 from syncer.ledger.database import (
     create_file,
-    ledger_error,
     ledger_path,
     open_engine,
     refuse_empty,
     refuse_planted,
     roll_back,
+    transaction,
 )
 from syncer.ledger.evidence import Evidence, evidence
 from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.lock import LedgerLock, Stamp, borrowed, read_stamp, was_whole
 from syncer.ledger.schema import SCHEMA_REVISION
-from syncer.ledger.values import UpgradeResult
+from syncer.ledger.values import CallEnd, UpgradeResult
 from syncer.ledger.writer import Writer
 from syncer.lifecycle.batch import Bucket, State
-from syncer.model import PastRun, Plan, Rejection, SourceInfo
+from syncer.model import PastRun, Plan, Rejection, RunState, SourceInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,7 +77,7 @@ _REACH = select(t.jobs.c.reach).where(t.jobs.c.id == bindparam("job_id"))
 _STOPPED = (
     update(t.runs)
     .where(t.runs.c.id != bindparam("run_id"), t.runs.c.ended_at.is_(None))
-    .values(state="stopped", ended_at=bindparam("at"), error="the process died before it could record why")
+    .values(state=RunState.STOPPED.value, ended_at=bindparam("at"), error="the process died before it could record why")
 )
 
 
@@ -108,7 +107,7 @@ class Ledger:
         try:
             create_file(path, may_be_empty=not lock.ledger_was_whole)
             connection = open_engine(path, before_writing=lock.require_held).connect()
-            with connection.begin():
+            with transaction(connection):
                 is_new = migrate.revision(connection) is None
                 if is_new:
                     migrate.upgrade(connection)
@@ -188,14 +187,8 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Give a connection in a transaction: all that is read is of one moment, all that is written is kept or not."""
-        try:
-            if self.connection.in_transaction():
-                yield self.connection
-            else:
-                with self.connection.begin():
-                    yield self.connection
-        except sqlite3.Error as error:  # of the driver's own cursors (bulk.py), which SQLAlchemy does not see
-            raise ledger_error(error, self.path) from error
+        with transaction(self.connection) as connection:
+            yield connection
 
     # ── whose it is ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -325,7 +318,7 @@ class Ledger:
             return {
                 attempt.reference: attempt.id
                 for attempt in reads.attempts(connection, batch.id)
-                if attempt.verdict in {None, "lost"}
+                if attempt.verdict in {None, CallEnd.LOST}
             }
 
     def first_attempt_at(self, batch: Batch) -> str:
@@ -511,7 +504,7 @@ class Ledger:
         with self.transaction():
             new = {
                 "job_id": job.id,
-                "state": "running",
+                "state": RunState.RUNNING.value,
                 "started_at": at,
                 "mode": mode,
                 "campaign": campaign,
@@ -574,7 +567,7 @@ class Ledger:
 
     def writer(self, run_id: int) -> Writer:
         """Return the writer of batch states for the run that drives them."""
-        return Writer(self.connection, run_id, self.path)
+        return Writer(self.connection, run_id)
 
     def doubt_interrupted(self, run_id: int, *, at: str, uptime: Uptime) -> int:
         """Put every batch that a dead process left SENDING in doubt; return how many there were.
@@ -601,7 +594,7 @@ def upgrade_ledger(url: str, *, at: str, wait_s: float = 0.0) -> UpgradeResult:
     with LedgerLock(path, since=at, wait_s=wait_s) as lock:
         create_file(path, may_be_empty=not lock.ledger_was_whole)
         with open_engine(path).connect() as connection:
-            with connection.begin():
+            with transaction(connection):
                 before = migrate.revision(connection)
             if before is None:
                 lock.stamp = None  # of a ledger that was here before
@@ -610,7 +603,7 @@ def upgrade_ledger(url: str, *, at: str, wait_s: float = 0.0) -> UpgradeResult:
                 saved = path.with_name(f"{path.name}.{before}.backup")
                 if not saved.exists():
                     check.backup(path, saved, marked_at=at)
-            with connection.begin():
+            with migrate.upgrading(connection):
                 if before is None or before < SCHEMA_REVISION:
                     migrate.upgrade(connection)
                 migrate.require_current(connection)

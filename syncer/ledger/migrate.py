@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import text
 
 from syncer.errors import LedgerCorruptError, LedgerSchemaError
+from syncer.ledger.database import transaction
 from syncer.ledger.schema import SCHEMA_REVISION
 
 if TYPE_CHECKING:
@@ -47,8 +51,27 @@ def revision(connection: Connection) -> str | None:
     return found
 
 
+@contextmanager
+def upgrading(connection: Connection) -> Iterator[None]:
+    """Give a transaction in which migrations may run: SQLite builds a table anew only while it minds no references.
+
+    References are looked at before all of it is kept: `LedgerCorruptError` when one leads nowhere. A new ledger, whose
+    tables are empty, needs none of this.
+    """
+    raw = cast(sqlite3.Connection, connection.connection.driver_connection)
+    raw.execute("PRAGMA foreign_keys=OFF")
+    try:
+        with transaction(connection):
+            yield
+            broken = raw.execute("PRAGMA foreign_key_check").fetchone()
+            if broken is not None:
+                raise LedgerCorruptError(f"a row of the ledger's table {broken[0]} refers to no row of {broken[2]}")
+    finally:
+        raw.execute("PRAGMA foreign_keys=ON")
+
+
 def upgrade(connection: Connection) -> None:
-    """Run every migration that the ledger lacks, in one transaction of `connection`."""
+    """Run every migration that the ledger lacks, in a transaction of `upgrading`."""
     from alembic import command
     from alembic.util import CommandError
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
-from syncer.model import KEY_SEPARATOR, PastRun, RowCounts
+from syncer.model import KEY_SEPARATOR, PastRun, RowCounts, RunState
 from syncer.safe.formulas import EXTRA_COLUMNS
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-COMPLETED = ("complete", "incomplete")
+COMPLETED = (RunState.COMPLETE.value, RunState.INCOMPLETE.value)
 """Runs that sent what they planned, whether or not the API knew every value."""
 LOOKED_AT = 5
 """Runs that are looked at for each that is wanted: those that read mended rows alone are passed over."""

@@ -57,9 +57,9 @@ class PullRecord:
 
 def store_pull(ledger: Ledger, pull: PullRecord, products: Iterable[ProductRecord]) -> None:
     """Record a pull with all its products, in one transaction. Storing it again changes nothing but the list."""
-    with ledger.connection.begin():
-        _upsert(ledger.connection, products)
-        ledger.connection.execute(
+    with ledger.transaction() as connection:
+        _upsert(connection, products)
+        connection.execute(
             insert(t.product_pulls).values(
                 seen_at=pull.seen_at,
                 ended_at=pull.ended_at,
@@ -74,8 +74,8 @@ def store_pull(ledger: Ledger, pull: PullRecord, products: Iterable[ProductRecor
 def store_products(ledger: Ledger, products: Sequence[ProductRecord]) -> None:
     """Record products that were looked up one by one."""
     if products:
-        with ledger.connection.begin():
-            _upsert(ledger.connection, products)
+        with ledger.transaction() as connection:
+            _upsert(connection, products)
 
 
 def _upsert(connection: Connection, products: Iterable[ProductRecord]) -> None:

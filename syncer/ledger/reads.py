@@ -11,9 +11,9 @@ from sqlalchemy import and_, bindparam, case, false, func, or_, select
 
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.values import Attempt, Batch, Item, Job, Run, SourceRecord
+from syncer.ledger.values import Attempt, Batch, CallEnd, Item, Job, Run, SourceRecord
 from syncer.lifecycle.batch import BUCKET_OF, OPEN, Bucket, State
-from syncer.model import shown_key
+from syncer.model import Kind, shown_key
 from syncer.process.clock import Uptime
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ _BY_OTHERS = (
     .where(
         t.attempts.c.batch_id == bindparam("batch_id"),
         t.attempts.c.account != bindparam("account"),
-        or_(t.attempts.c.verdict.is_(None), t.attempts.c.verdict == "lost"),
+        or_(t.attempts.c.verdict.is_(None), t.attempts.c.verdict == CallEnd.LOST.value),
     )
     .limit(1)
 )
@@ -234,7 +234,7 @@ LOST_MAX = 100
 _LOST_SYNCS = (
     select(t.attempts.c.ended_at, t.attempts.c.lost_boot, t.attempts.c.lost_uptime_s)
     .join(t.batches)
-    .where(t.batches.c.kind == "sync", t.attempts.c.verdict == "lost")
+    .where(t.batches.c.kind == Kind.SYNC.value, t.attempts.c.verdict == CallEnd.LOST.value)
     .order_by(t.attempts.c.id.desc())
     .limit(LOST_MAX)
 )

@@ -131,7 +131,7 @@ def _set_aside(folder: Folder, path: Path, at: str) -> Path | None:
 
 def _forget(file: Path, shown: Path, at: str) -> Recovery:
     """Let the ledger in `file` believe nothing any more."""
-    with closing(open_engine(file).connect()) as connection, connection.begin():
+    with closing(open_engine(file).connect()) as connection, migrate.upgrading(connection):
         found = migrate.revision(connection)
         if found is None:
             raise LedgerCorruptError(f"{shown} is empty: there is nothing to go back to")

@@ -21,7 +21,7 @@ from syncer.errors import LedgerCorruptError, UsageError
 from syncer.ledger import migrate
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.database import ledger_path, open_engine, refuse_planted
+from syncer.ledger.database import ledger_path, open_engine, refuse_planted, transaction
 from syncer.ledger.identity import require_in_time
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.lock import LedgerLock, read_stamp
@@ -95,8 +95,8 @@ class ScanLedger:
         lock = LedgerLock(path.with_name(path.name + ".scans"), since=at, wait_s=wait_s)
         try:
             connection = open_engine(path).connect()
-            raw_cursor(connection).execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-            with connection.begin():
+            with transaction(connection):
+                raw_cursor(connection).execute(f"PRAGMA cache_size=-{CACHE_KIB}")
                 migrate.require_current(connection)
                 require_in_time(connection, stamp, path)
         except BaseException:
@@ -116,8 +116,8 @@ class ScanLedger:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Give a connection in a transaction."""
-        with self._connection.begin():
-            yield self._connection
+        with transaction(self._connection) as connection:
+            yield connection
 
     def find(self, destination: str) -> PullState | None:
         """Return the pull that delivers to a destination; None when there is none yet."""

@@ -33,9 +33,12 @@ does for the code spaces of jobs and batches.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Float,
     ForeignKey,
@@ -50,11 +53,30 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION = "0009"
+from syncer.ledger.values import CallEnd
+from syncer.lifecycle.batch import Bucket, Event, State
+from syncer.lifecycle.part import PartEvent, PartState
+from syncer.model import Kind, Mode, RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SCHEMA_REVISION = "0010"
 """The newest migration that this program knows (migrations/versions)."""
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # only an INTEGER primary key is SQLite's rowid
+
+_KINDS = (*Kind, "wish")
+"""Kinds of batches: of a call, or values that wait for a later plan."""
+_FILE_TYPES = ("csv", "json")
+
+
+def _one_of(table: str, column: str, words: Iterable[str]) -> CheckConstraint:
+    """Return the constraint that a column holds one of `words`, or nothing: what is an enum here is one there."""
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{table}_{column}_known")
+
 
 ledger = Table(
     "ledger",
@@ -92,7 +114,7 @@ runs = Table(
     metadata,
     Column("id", _Id, primary_key=True),
     Column("job_id", _Id, ForeignKey("jobs.id"), nullable=False),
-    Column("state", Text, nullable=False, comment="running, complete, incomplete, stopped"),
+    Column("state", Text, nullable=False),
     Column("planned", Boolean, nullable=False, server_default=false(), comment="its plan is stored"),
     Column("started_at", Text, nullable=False),
     Column("ended_at", Text),
@@ -105,6 +127,8 @@ runs = Table(
     Column("minimum_updates", Integer, nullable=False),
     Column("discarded_fields", Text, nullable=False, comment="JSON list"),
     Column("program", Text, nullable=False, comment="version, host and process that ran it"),
+    _one_of("runs", "state", RunState),
+    _one_of("runs", "mode", Mode),
 )
 
 sources = Table(
@@ -135,7 +159,7 @@ batches = Table(
     Column("run_id", _Id, ForeignKey("runs.id"), nullable=False),
     Column("job_id", _Id, ForeignKey("jobs.id"), nullable=False),
     Column("parent_id", _Id, ForeignKey("batches.id"), comment="the batch that was split into this one"),
-    Column("kind", Text, nullable=False, comment="sync, async, or wish: values that wait for a later plan"),
+    Column("kind", Text, nullable=False, comment="of the call; wish: values that wait for a later plan"),
     Column("state", Text, nullable=False),
     Column("split", Boolean, nullable=False, server_default=false(), comment="its values went on in other batches"),
     Column("payload_id", _Id, ForeignKey("payloads.id"), comment="async: the one set of data"),
@@ -153,6 +177,8 @@ batches = Table(
     Column("campaign", Integer, comment="sent with async calls"),
     Column("unique_key", Boolean, nullable=False, server_default=false(), comment="one value selects exactly one code"),
     Column("settled", _Id, comment="the event of its end: the place of its values in the ledger's time"),
+    _one_of("batches", "kind", _KINDS),
+    _one_of("batches", "state", State),
     Index("batches_space_state", "space_id", "state"),
     Index("batches_run", "run_id"),
     Index("batches_wanted", "space_id", sqlite_where=text("wanted")),
@@ -166,13 +192,14 @@ attempts = Table(
     Column("reference", Text, nullable=False),
     Column("started_at", Text, nullable=False),
     Column("ended_at", Text),
-    Column("verdict", Text, comment="what became of the call: ok, refused, not_processed, lost …"),
+    Column("verdict", Text, comment="what became of the call; null: nobody knows yet"),
     Column("status_code", Integer),
     Column("message", Text),
     Column("lost_boot", Text, comment="the machine's boot during which the answer was lost"),
     Column("lost_uptime_s", Float, comment="seconds since that boot"),
     Column("account", Text, comment="whose token made the call; null: not known"),
     UniqueConstraint("reference", name="attempts_reference"),
+    _one_of("attempts", "verdict", CallEnd),
     Index("attempts_batch", "batch_id"),
     Index("attempts_started_at", "started_at"),
     Index("attempts_lost", "id", sqlite_where=text("verdict = 'lost'")),
@@ -207,6 +234,7 @@ outcomes = Table(
     Column("item_id", _Id, primary_key=True),
     Column("bucket", Text, nullable=False),
     Column("message", Text, nullable=False),
+    _one_of("outcomes", "bucket", Bucket),
 )
 
 mirror = Table(
@@ -264,6 +292,9 @@ events = Table(
     Column("old_state", Text, nullable=False),
     Column("new_state", Text, nullable=False),
     Column("detail", Text),
+    _one_of("events", "event", Event),
+    _one_of("events", "old_state", State),
+    _one_of("events", "new_state", State),
     Index("events_batch", "batch_id"),
 )
 
@@ -397,13 +428,14 @@ uploads = Table(
     Column("sha256", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("fingerprint", Text, nullable=False, comment="of the file and everything that was asked for it"),
-    Column("filetype", Text, nullable=False, comment="csv or json"),
+    Column("filetype", Text, nullable=False),
     Column("defaults", Text, nullable=False, comment="JSON: default SCM data"),
     Column("url_prefix", Text),
     Column("allow_duplicates", Boolean, nullable=False),
     Column("codes", Integer, nullable=False),
     Column("left_out", Text, nullable=False, comment="JSON: rows that are not among the codes, by reason"),
     Column("program", Text, nullable=False, comment="version, host and process that recorded it"),
+    _one_of("uploads", "filetype", _FILE_TYPES),
     Index("uploads_fingerprint", "fingerprint"),
 )
 
@@ -425,6 +457,7 @@ upload_parts = Table(
     Column("message", Text, comment="what the API said against it"),
     Column("changed_at", Text, nullable=False),
     UniqueConstraint("upload_id", "number", name="upload_parts_number"),
+    _one_of("upload_parts", "state", PartState),
     Index("upload_parts_state", "state"),
 )
 
@@ -459,6 +492,9 @@ upload_events = Table(
     Column("old_state", Text, nullable=False),
     Column("new_state", Text, nullable=False),
     Column("detail", Text),
+    _one_of("upload_events", "event", PartEvent),
+    _one_of("upload_events", "old_state", PartState),
+    _one_of("upload_events", "new_state", PartState),
     Index("upload_events_part", "part_id"),
 )
 

@@ -35,7 +35,6 @@ class Uploads:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._connection = ledger.connection
 
     # ── what is known ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -116,17 +115,17 @@ class Uploads:
         at: str,
     ) -> Upload:
         """Record an upload whole. ``codes`` (code, part from 0, line, data) is read first, then ``parts`` is asked."""
-        with self._connection.begin():
+        with self._ledger.transaction() as connection:
             values = {one.name: getattr(new, one.name) for one in fields(new)}
             values |= {"defaults": json.dumps(dict(new.defaults), ensure_ascii=False)}
             values |= {"left_out": json.dumps(dict(new.left_out))}
             statement = insert(t.uploads).values(**values, created_at=at, codes=0).returning(t.uploads.c.id)
-            upload_id = self._connection.execute(statement).scalar_one()
-            first = (self._connection.execute(select(func.max(t.upload_parts.c.id))).scalar_one() or 0) + 1
+            upload_id = connection.execute(statement).scalar_one()
+            first = (connection.execute(select(func.max(t.upload_parts.c.id))).scalar_one() or 0) + 1
             rows = ((code, first + part, line, data) for code, part, line, data in codes)
-            insert_rows(self._connection, "upload_codes", ("code", "part_id", "line", "data"), rows)
+            insert_rows(connection, "upload_codes", ("code", "part_id", "line", "data"), rows)
             for number, part in enumerate(parts()):
-                self._connection.execute(
+                connection.execute(
                     insert(t.upload_parts).values(
                         id=first + number, upload_id=upload_id, number=number + 1, state=PartState.PLANNED.value,
                         codes=part.codes, size_bytes=part.size_bytes, sha256=part.sha256, spool=part.spool,
@@ -134,7 +133,7 @@ class Uploads:
                     )
                 )  # fmt: skip
             counted = select(func.sum(t.upload_parts.c.codes)).where(t.upload_parts.c.upload_id == upload_id)
-            self._connection.execute(
+            connection.execute(
                 update(t.uploads).where(t.uploads.c.id == upload_id).values(codes=counted.scalar_subquery())
             )
         found = self.upload(upload_id)
@@ -147,24 +146,26 @@ class Uploads:
         Raises `IllegalTransitionError` when the event is not allowed, `StaleStateError` when the ledger holds another
         state or another record; nothing is written then.
         """
-        with self._connection.begin():
-            return self._change(part, event, at=at, detail=detail, **columns)
+        with self._ledger.transaction() as connection:
+            return self._change(connection, part, event, at=at, detail=detail, **columns)
 
     def ended(
         self, part: Part, event: PartEvent, errors: Iterable[tuple[str, str, str]], *, at: str, **columns: Any
     ) -> Part:
         """Record a part's end, with what was said against codes (code, name, message), in one transaction."""
-        with self._connection.begin():
+        with self._ledger.transaction() as connection:
             rows = ((part.id, *error) for error in errors)
-            insert_rows(self._connection, "upload_errors", ("part_id", "code", "name", "message"), rows)
-            return self._change(part, event, at=at, detail=columns.get("message"), **columns)
+            insert_rows(connection, "upload_errors", ("part_id", "code", "name", "message"), rows)
+            return self._change(connection, part, event, at=at, detail=columns.get("message"), **columns)
 
-    def _change(self, part: Part, event: PartEvent, *, at: str, detail: str | None, **columns: Any) -> Part:
+    def _change(
+        self, connection: Connection, part: Part, event: PartEvent, *, at: str, detail: str | None, **columns: Any
+    ) -> Part:
         state = after(part.state, event)
         if state in _FORM_USED_UP:
             columns |= {"form": None, "form_at": None}
         table = t.upload_parts
-        changed = self._connection.execute(
+        changed = connection.execute(
             update(table)
             .where(
                 table.c.id == part.id,
@@ -175,7 +176,7 @@ class Uploads:
         )
         if changed.rowcount != 1:
             raise StaleStateError(f"part {part.id} is no longer {part.state.value!r} in the ledger")
-        self._connection.execute(
+        connection.execute(
             insert(t.upload_events).values(
                 at=at, part_id=part.id, event=event.value, old_state=part.state.value, new_state=state.value,
                 detail=detail,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from syncer.lifecycle.batch import State
@@ -98,6 +99,21 @@ class Batch:
     """The event of its end: the place of its values in the ledger's time."""
 
 
+class CallEnd(StrEnum):
+    """What became of a call, as the ledger keeps it (``attempts.verdict``). Of an open one nobody knows yet: None."""
+
+    ACCEPTED = "accepted"
+    """The API answered with a task."""
+    APPLIED = "applied"
+    """It accounts for every value."""
+    MISCOUNTED = "miscounted"
+    """It was processed, and does not account for every value."""
+    REFUSED = "refused"
+    NOT_PROCESSED = "not_processed"
+    LOST = "lost"
+    """Nobody will ever know from the answer: it may have been processed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One call that was made for a batch; ``verdict`` is None while nobody knows what became of it."""
@@ -107,7 +123,7 @@ class Attempt:
     reference: str
     started_at: str
     ended_at: str | None
-    verdict: str | None
+    verdict: CallEnd | None
     status_code: int | None
     message: str | None
 

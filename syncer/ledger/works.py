@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, insert, select, update
 from syncer.errors import LedgerBusyError, LedgerError
 from syncer.ledger import identity, migrate
 from syncer.ledger import schema as t
-from syncer.ledger.database import ledger_path, open_engine, refuse_planted
+from syncer.ledger.database import ledger_path, open_engine, refuse_planted, transaction
 from syncer.ledger.lock import read_stamp
 from syncer.process.owner import Owner, this_process
 
@@ -115,10 +115,10 @@ def _in_transaction(path: Path, write: Any) -> Any:
     if not path.exists() or path.stat().st_size == 0:
         return None
     stamp = read_stamp(path)
-    with open_engine(path, read_only=True, wait_s=RECORD_WAIT_S).connect() as looking, looking.begin():
+    with open_engine(path, read_only=True, wait_s=RECORD_WAIT_S).connect() as looking, transaction(looking):
         migrate.require_current(looking)
         identity.require_in_time(looking, stamp, path)
-    with open_engine(path, wait_s=RECORD_WAIT_S).connect() as connection, connection.begin():
+    with open_engine(path, wait_s=RECORD_WAIT_S).connect() as connection, transaction(connection):
         return write(connection)
 
 

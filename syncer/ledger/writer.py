@@ -9,7 +9,6 @@ twice, the second call raises and changes nothing.
 from __future__ import annotations
 
 import json
-import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,16 +18,16 @@ from sqlalchemy import bindparam, func, insert, select, text, update
 from syncer.ledger import mirror, proofs, seals
 from syncer.ledger import schema as t
 from syncer.ledger.crossing import spread
-from syncer.ledger.database import ledger_error
+from syncer.ledger.database import transaction
 from syncer.ledger.mirror import MirrorStep, Span
 from syncer.ledger.reads import batch as read_batch
 from syncer.ledger.transitions import change_state
+from syncer.ledger.values import CallEnd
 from syncer.ledger.wishes import wish_what_is_known
 from syncer.lifecycle.batch import Bucket, Event, State
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from sqlalchemy import Connection
 
@@ -68,10 +67,9 @@ class Piece:
 class Writer:
     """Records what happens to the batches that one run drives. ``at`` is always UTC text (`clock.utc_text`)."""
 
-    def __init__(self, connection: Connection, run_id: int, path: Path) -> None:
+    def __init__(self, connection: Connection, run_id: int) -> None:
         self._connection = connection
         self._run_id = run_id
-        self._path = path
         self.account: str | None = None
         """Whose token makes the calls; None: not known yet."""
         self._steps: dict[MirrorStep, list[Span]] = {step: [] for step in MirrorStep}
@@ -91,19 +89,16 @@ class Writer:
         for spans in self._steps.values():
             spans.clear()
         self._refused.clear()
-        try:
-            with self._connection.begin():
-                yield
-                for step, spans in self._steps.items():
-                    if spans:
-                        mirror.apply(self._connection, step, spans)
-                for space_id, by_item in self._refused.items():
-                    proofs.refuse(self._connection, space_id, by_item)
-                ended = [span for spans in self._steps.values() for span in spans]
-                if ended and spread(self._connection, ended):
-                    mirror.forget_steps(self._connection)
-        except sqlite3.Error as error:  # of the driver's own cursors, which SQLAlchemy does not see
-            raise ledger_error(error, self._path) from error
+        with transaction(self._connection):
+            yield
+            for step, spans in self._steps.items():
+                if spans:
+                    mirror.apply(self._connection, step, spans)
+            for space_id, by_item in self._refused.items():
+                proofs.refuse(self._connection, space_id, by_item)
+            ended = [span for spans in self._steps.values() for span in spans]
+            if ended and spread(self._connection, ended):
+                mirror.forget_steps(self._connection)
 
     def start(self, batch: Batch, reference: str, at: str) -> tuple[Batch, int]:
         """PLANNED → SENDING: a call may be on its way from the moment this returns. Returns the attempt's id too."""
@@ -116,7 +111,7 @@ class Writer:
     def accepted(self, batch: Batch, attempt_id: int, task_id: str, at: str) -> Batch:
         """SENDING → SUBMITTED: the API answered with a task."""
         with self.together():
-            self._end_attempt(attempt_id, "accepted", at)
+            self._end_attempt(attempt_id, CallEnd.ACCEPTED, at)
             return self._change(batch, Event.ACCEPTED, at, attempt_id, f"task {task_id}", task_id=task_id)
 
     def confirmed(
@@ -133,7 +128,7 @@ class Writer:
         ``refused`` are fields that the API did not take, by item.
         """
         with self.together():
-            self._end_attempt(attempt_id, "applied", at)
+            self._end_attempt(attempt_id, CallEnd.APPLIED, at)
             changed = self._change(
                 batch, Event.ALL_APPLIED, at, attempt_id, f"{codes_affected} codes", codes_affected=codes_affected
             )
@@ -177,7 +172,7 @@ class Writer:
         yet: then all values go on in new batches (``pieces``), which are returned, and this one settles nothing.
         """
         with self.together():
-            self._end_attempt(attempt_id, "miscounted", at, message=message)
+            self._end_attempt(attempt_id, CallEnd.MISCOUNTED, at, message=message)
             changed = self._change(
                 batch,
                 Event.MISCOUNTED,
@@ -215,7 +210,7 @@ class Writer:
     ) -> tuple[Batch, list[Batch]]:
         """SENDING → REJECTED: nobody promises that nothing was applied. With ``pieces`` its values go on in others."""
         with self.together():
-            self._end_attempt(attempt_id, "refused", at, status_code, message)
+            self._end_attempt(attempt_id, CallEnd.REFUSED, at, status_code, message)
             changed = self._change(batch, Event.REFUSED, at, attempt_id, message, message=message, split=bool(pieces))
             self._step(MirrorStep.DOUBTED, changed)
             return changed, self._split(changed, pieces, at)
@@ -223,7 +218,7 @@ class Writer:
     def not_processed(self, batch: Batch, attempt_id: int, at: str, *, status_code: int | None, message: str) -> Batch:
         """SENDING → PLANNED: the call did nothing, for certain."""
         with self.together():
-            self._end_attempt(attempt_id, "not_processed", at, status_code, message)
+            self._end_attempt(attempt_id, CallEnd.NOT_PROCESSED, at, status_code, message)
             return self._change(batch, Event.NOT_PROCESSED, at, attempt_id, message)
 
     def lost(
@@ -238,7 +233,7 @@ class Writer:
     ) -> Batch:
         """SENDING → IN_DOUBT: the call may or may not have been processed. ``uptime`` is ``at`` by the steady clock."""
         with self.together():
-            self._end_attempt(attempt_id, "lost", at, status_code, message)
+            self._end_attempt(attempt_id, CallEnd.LOST, at, status_code, message)
             self._connection.execute(
                 _LOST_AT, {"attempt_id": attempt_id, "boot": uptime.boot, "seconds": uptime.seconds}
             )
@@ -338,7 +333,7 @@ class Writer:
     def _end_attempt(
         self,
         attempt_id: int | None,
-        verdict: str,
+        verdict: CallEnd,
         at: str,
         status_code: int | None = None,
         message: str | None = None,
@@ -348,7 +343,7 @@ class Writer:
                 _END_ATTEMPT,
                 {
                     "attempt_id": attempt_id,
-                    "new_verdict": verdict,
+                    "new_verdict": verdict.value,
                     "new_ended_at": at,
                     "new_status_code": status_code,
                     "new_message": message,

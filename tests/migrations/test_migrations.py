@@ -87,13 +87,13 @@ def test_history_cannot_be_changed_through_any_door(tmp_path):
         database.execute("INSERT INTO items VALUES (1, 1, 'k', 1, 1, 1, 0)")
         database.execute("INSERT INTO outcomes VALUES (1, 'unmatched', '')")
         database.execute(
-            "INSERT INTO events (id, at, run_id, batch_id, event, old_state, new_state) VALUES (1,'',1,1,'','','')"
+            "INSERT INTO events (id, at, run_id, batch_id, event, old_state, new_state) VALUES (1,'',1,1,'start','planned','sending')"
         )
         database.execute("INSERT INTO item_origins VALUES (1, 1, 2, '[]')")
         database.execute("INSERT INTO upload_codes VALUES ('ABCDEFGH', 1, 2, '{}')")
         database.execute("INSERT INTO upload_errors VALUES (1, 1, 'ABCDEFGH', 'duplicate_id_error', '')")
         database.execute(
-            "INSERT INTO upload_events (id, at, part_id, event, old_state, new_state) VALUES (1,'',1,'','','')"
+            "INSERT INTO upload_events (id, at, part_id, event, old_state, new_state) VALUES (1,'',1,'start','stored','starting')"
         )
         database.execute("INSERT INTO seals VALUES (1, 1, '', '{}', '{}', '', '')")
         database.execute("INSERT INTO rejections VALUES (1, 1, 'a.csv', 2, 'E101', 'k', '')")
