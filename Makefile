@@ -68,7 +68,7 @@ one: $(VENV)/.tools ## While you write one thing: its tests, again after every c
 	@test -n "$(T)" || { echo "which test? make one T=tests/unit/test_lifecycle.py" >&2; exit 2; }
 	@$(BIN)/watchfiles --filter python --verbosity warning --target-type command '$(PYTEST) $(T)' syncer migrations tests
 
-THOROUGH := syncer/ledger/*,syncer/execute/*,syncer/lifecycle/*
+THOROUGH := syncer/ledger/*,syncer/execute/*,syncer/lifecycle/*,syncer/mirror/*,syncer/plan/*
 .PHONY: test
 ifdef ARGS
 test: $(VENV)/.tools
@@ -76,10 +76,10 @@ test: $(VENV)/.tools
 else
 test: $(VENV)/.tools ## Before you commit: all tests, a sample of what is exhaustive, in 12 minutes (make test ARGS=…: only these, as pytest takes them)
 	@rm -f .coverage .coverage.*
-	@$(PYTEST) $(PARALLEL) -m "not benchmark" --ignore tests/sim --cov --cov-report=term
+	@$(PYTEST) $(PARALLEL) -m "not benchmark" --ignore tests/mutants --ignore tests/sim --cov --cov-report=term
 # What sends, records and decides is tried more thoroughly; pyproject.toml has the bound for all the rest.
-	@$(BIN)/python -m coverage report --include='$(THOROUGH)' --fail-under=97
-	@$(PYTEST) $(PARALLEL) tests/sim # apart: tracing every line of the schedules would take too long
+	@$(BIN)/python -m coverage report --include='$(THOROUGH)' --fail-under=99
+	@$(PYTEST) $(PARALLEL) tests/mutants tests/sim # apart: tracing every line of them would take too long
 endif
 
 .PHONY: prove
@@ -89,7 +89,9 @@ prove: $(VENV)/.tools ## Before a release: all tests, with all that is exhaustiv
 	@echo "· unit and property tests, with ten times the examples"
 	@$(WHOLE) tests/unit tests/property
 	@echo "· every crash point, every disk operation, every altered answer, and all other tests"
-	@$(WHOLE) --ignore tests/unit --ignore tests/property --ignore tests/sim --ignore tests/benchmarks tests
+	@$(WHOLE) --ignore tests/unit --ignore tests/property --ignore tests/mutants --ignore tests/sim --ignore tests/benchmarks tests
+	@echo "· bugs put in on purpose, by hand and by operators: each must be found"
+	@$(WHOLE) tests/mutants
 	@echo "· the simulator"
 	@$(WHOLE) tests/sim
 

@@ -21,13 +21,18 @@ from urllib.parse import urlsplit
 import pytest
 import sampling
 from crash.forks import AT_START, Forks
+from hypothesis import Phase
 from hypothesis import settings as hypothesis_settings
 
 from syncer.config.settings import ENVIRONMENT_PREFIX
 from syncer.sandbox import Sandbox, SandboxConfig
 
 hypothesis_settings.register_profile("default", deadline=None, max_examples=sampling.examples(100))
-hypothesis_settings.load_profile("default")
+# Of a test that looks for a bug put in on purpose (tests/mutants), only whether it fails is asked: nothing is shrunk.
+hypothesis_settings.register_profile(
+    "of a change", deadline=None, max_examples=100, database=None, phases=(Phase.explicit, Phase.generate)
+)
+hypothesis_settings.load_profile("of a change" if os.environ.get("TESTS_OF_A_CHANGE") else "default")
 
 
 @pytest.hookimpl(tryfirst=True)

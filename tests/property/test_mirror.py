@@ -157,3 +157,16 @@ def test_what_was_never_sent_and_what_is_nobodys_are_told_apart():
     assert [one.is_plain for one in (UNHEARD_OF, ABSENT, Picture(uncertain=("a",)), Picture(refused=("a",)))] == [
         True, False, False, False,
     ]  # fmt: skip
+
+
+def test_what_travels_together_and_what_moves_a_code_in_the_plainest_cases():
+    known = Picture(of({"activation_status": "2", "blacklist_reason": "4", "lot": "1", "product": "A"}))
+    both = {"activation_status": "2", "blacklist_reason": "5"}
+    assert delta(known, of({**both, "lot": "1"})) == of(both)
+    assert delta(known, of({"lot": "2", "activation_status": "2"})) == of({"lot": "2"})
+    assert delta(known, of({"lot": "1", "product": "B"})) == of({"lot": "1", "product": "B"})
+    assert delta(known, of({"lot": "1", "product": "B"}), lambda old, new: False) == of({"product": "B"})
+    moved = confirmed(known, of({"product": "B"}))
+    assert moved == Picture(of({"product": "B"}), ("activation_status", "blacklist_reason", "lot"))
+    assert doubted(known, of({"product": "B"})) == Picture(uncertain=tuple(sorted(json.loads(known.known))))
+    assert doubted(known, of({"lot": "2"})).uncertain == ("lot",)

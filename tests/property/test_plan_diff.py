@@ -223,3 +223,21 @@ def test_a_fingerprint_ignores_the_order_of_columns_and_nothing_else(said):
     assert fingerprint(canonical(said)) == fingerprint(canonical(backwards))
     assert json.loads(canonical(said)) == said
     assert fingerprint(canonical({**said, "new": "1"})) != fingerprint(canonical(said))
+
+
+@given(part=rows, known=states, held=st.sets(names, max_size=3), wanted=words, send=st.sampled_from(Send))
+def test_whatever_is_sent_or_waits_bears_the_file_and_line_it_came_from(part, known, held, wanted, send):
+    plan, _ = make(part, known, held, wanted, send=send)
+    half = len(part) // 2
+    first = {}
+    for place, (key, *_) in enumerate(part):
+        first.setdefault(key, (0, 2 + place) if place < half else (1, 2 + place - half))
+    newest = {key: source for key, _, source in sorted(wanted, key=lambda word: word[2])}
+    conflicts = {key for key in first if len({tuple(row) for one, *row in part if one == key}) > 1}
+    for items in (plan.items, plan.wishes):
+        keys = items.keys(0, len(items))
+        for key, source, line in zip(keys, items.source.tolist(), items.line.tolist(), strict=True):
+            if key in first and key not in conflicts:
+                assert (source, line) == first[key]
+            else:
+                assert (-source, line) == (newest[key], newest[key] + 100)

@@ -273,3 +273,49 @@ def test_a_lane_that_never_had_a_connection_ends_all_the_same():
     lanes.close()
     thread.join(10)
     assert not thread.is_alive()
+
+
+# ── what is known after each end ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("place", [-1, 0])
+def test_what_a_lost_call_may_have_changed_is_known_no_longer(place):
+    scene = Scene(singles(3))
+    scene.plan((K[:3], -1))
+    assert scene.engine.send() is None
+    assert known(scene) == dict.fromkeys(K[:3], '{"m":"1"}')
+    scene.script = lambda transport, path, really: transport.answer(None, b"")
+    scene.begin()
+    scene.plan((K[:2], place))
+    assert isinstance(scene.engine.send(), UnreachableError)
+    assert known(scene) == {**dict.fromkeys(K[:2], '["m"]'), "K2": '{"m":"1"}'}
+
+
+def test_a_task_that_lands_after_newer_data_makes_that_uncertain_and_wanted_again():
+    """A2: let go of, newer data confirmed, and then the old task runs over it."""
+
+    def script(_transport, path, really):
+        reply = really()
+        if path == ASYNC:
+            for task in scene.api.world.tasks.values():
+                task.stuck = True
+        return reply
+
+    scene = Scene(singles(3), script=script)
+    scene.plan((K[:3], 0))
+    planned = scene.run
+    scene.engine._deadline_s = scene.clock.now_s + 1.0
+    scene.engine.send()
+    let_go(scene, scene.ledger.batches(run_id=planned.id)[0])
+    scene.begin()
+    scene.plan((K[:3], -1))
+    assert scene.engine.send() is None
+    assert known(scene) == dict.fromkeys(K[:3], '{"m":"1"}')
+    for task in scene.api.world.tasks.values():
+        task.stuck = False
+    scene.clock.now_s += 60.0
+    scene.begin()
+    assert scene.engine.settle() is None
+    assert scene.ledger.batches(run_id=planned.id)[0].state is State.ENDED_LATE
+    assert known(scene) == dict.fromkeys(K[:3], '["m"]')
+    assert scene.ledger.waiting() == 3

@@ -77,6 +77,15 @@ def test_rows_around_rejected_ones_keep_their_lines_and_their_data(bad):
     assert faults == [(place + 2, "E201") for place in bad]
 
 
+@pytest.mark.parametrize(
+    ("cell", "sent"),
+    [("0", "0"), ("1", "1"), ("2", "2"), ("Inactive", "0"), (" active ", "1"), ("BLACKLISTED", "2"), ("3", None)],
+)
+def test_a_status_is_sent_as_its_number_and_as_no_other(cell, sent):
+    data, faults, _ = check([("K", cell)], ("extended_id", "activation_status"))
+    assert (data, faults) == (([{"activation_status": sent}], []) if sent else ([], [(2, "E307")]))
+
+
 @pytest.mark.parametrize(("cell", "code"), [("0", None), ("10", None), ("007", None), ("11", "E308"), ("-1", "E308")])
 def test_a_reason_is_a_number_from_0_to_10(cell, code):
     data, faults, _ = check([("K", cell)], ("extended_id", "blacklist_reason"))
