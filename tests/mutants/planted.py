@@ -161,8 +161,8 @@ BUGS = (
     Bug(
         "the canary asks with the first values alone",
         "syncer/plan/canary.py",
-        "np.linspace(0, len(places) - 1, min(VALUES, len(places)))",
-        "np.linspace(0, min(VALUES, len(places)) - 1, min(VALUES, len(places)))",
+        "    return places[np.unique(np.linspace(0, len(places) - 1, VALUES).astype(np.int64))]",
+        "    return places[:VALUES]",
         "tests/property/test_canary.py",
     ),
     # ── what is known ────────────────────────────────────────────────────────────────────────────────────────────────

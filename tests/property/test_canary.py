@@ -17,7 +17,8 @@ DATA = ['{"lot":"1"}', '{"market":"DE"}', '{"lot":"1","market":"DE"}', '{"size":
 def asked(payload, own, mode, unproven):
     payload = np.array(payload, np.int32)
     batches = batch(payload, mode)
-    places = canary(payload, np.array(own, bool), batches, DATA, frozenset(unproven))
+    old = np.zeros(len(payload), bool)
+    places = canary(payload, np.array(own, bool), batches, DATA, frozenset(unproven), old, frozenset())
     sync = set(batches.order[np.repeat(~batches.is_async, batches.sizes)].tolist())
     return places.tolist(), {field for place in sync for field in DATA[payload[place]].split('"')[1::4]}
 
