@@ -145,8 +145,7 @@ def _unzip(name: str, handle: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes
 
 
 def _only_member(name: str, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    # macOS puts a shadow of every file into __MACOSX.
-    members = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
+    members = [one for one in archive.infolist() if not one.is_dir() and not _is_shadow(one.filename)]
     if len(members) != 1:
         shown = ", ".join(one.filename for one in members[:3]) + (", …" if len(members) > 3 else "")  # noqa: PLR2004
         what = f"several files ({len(members)}: {shown})" if members else "no file"
@@ -162,6 +161,11 @@ def _only_member(name: str, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     if members[0].compress_type not in {0, 8}:  # stored, deflated; Python unpacks all others without a bound
         raise SourceError("the ZIP file is packed in an unusual way", file=name, next=_UNPACK)
     return members[0]
+
+
+def _is_shadow(path: str) -> bool:
+    """Tell whether a member is what macOS and Windows put beside people's files."""
+    return path.startswith("__MACOSX/") or path.rpartition("/")[2] in {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
 def damaged(name: str, words: str) -> SourceError:

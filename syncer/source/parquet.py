@@ -92,6 +92,7 @@ class ParquetSource:
             "buffer_size": READ_BYTES,
             "thrift_string_size_limit": THRIFT_BYTES_MAX,
             "thrift_container_size_limit": THRIFT_ITEMS_MAX,
+            "page_checksum_verification": True,  # of pages that have one, as Spark and Arrow can write them
         }
         file = pyarrow.parquet.ParquetFile(self._file.handle, **options)
         self._refuse_bombs(file.metadata)
@@ -154,6 +155,12 @@ class ParquetSource:
                 yield self._guarded(partial(self._chunk, piece, rows + begin, keep, strict))
                 begin = end
             rows += batch.num_rows
+        if keep and rows != file.metadata.num_rows:
+            raise SourceError(
+                f"the Parquet file is damaged: it says {file.metadata.num_rows:,} rows, and {rows:,} were read",
+                file=self.name,
+                next="copy the file again",
+            )
         self._rows = rows
 
     def _chunk(self, batch: pa.RecordBatch, before: int, keep: Sequence[str], strict: frozenset[str]) -> Chunk:

@@ -12,9 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sampling import examples
+from sampling import examples, sample
 from workbooks import book, saved, shared
 
 from syncer.errors import SourceError
@@ -28,6 +29,21 @@ CSV = "\n".join(map(",".join, [HEADER, *ROWS])).encode() + b"\n"
 def by_pandas():
     data = io.BytesIO()
     pd.DataFrame(ROWS, columns=HEADER).to_excel(data, index=False, engine="openpyxl")
+    return data.getvalue()
+
+
+def by_xlsxwriter(**options):
+    data = io.BytesIO()
+    with xlsxwriter.Workbook(data, {"in_memory": True, **options}) as made:
+        sheet = made.add_worksheet()
+        day = made.add_format({"num_format": "yyyy-mm-dd"})
+        for line, (key, lot, date) in enumerate([HEADER, *ROWS]):
+            sheet.write_string(line, 0, key)
+            sheet.write_string(line, 1, lot)
+            if line:
+                sheet.write_datetime(line, 2, dt.datetime.fromisoformat(date), day)
+            else:
+                sheet.write_string(line, 2, date)
     return data.getvalue()
 
 
@@ -49,8 +65,11 @@ FILES = {
     "openpyxl": saved(book(HEADER, *((key, lot, dt.date.fromisoformat(day)) for key, lot, day in ROWS))),
     "shared texts": shared(saved(book(HEADER, *ROWS))),
     "pandas": by_pandas(),
+    "XlsxWriter": by_xlsxwriter(),
+    "XlsxWriter, row by row": by_xlsxwriter(constant_memory=True),
     "gzip": gzip.compress(CSV, mtime=0),
     "zip": zipped(),
+    "Parquet with checksums": parquet(),
 }
 
 
@@ -71,20 +90,41 @@ def test_the_files_are_read_as_they_are(kind):
 def test_a_flipped_bit_never_makes_a_wrong_row(kind, place, bit):
     data = bytearray(FILES[kind])
     data[int(place * len(data))] ^= 1 << bit
-    try:
-        rows = rows_of(bytes(data))
-    except SourceError as error:
-        assert error.next
-        return
-    assert not set(rows) - set(ROWS)
+    assert fate(bytes(data)) != "WRONG"
 
 
-@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-def test_a_flipped_bit_of_parquet_is_rows_or_a_refusal(place, bit):
-    data = bytearray(parquet())
-    data[int(place * len(data))] ^= 1 << bit
+def fate(data):
+    """What becomes of a file: "refused", "as it was", "fewer rows" (rejected ones are told), or "WRONG"."""
     try:
-        rows_of(bytes(data))
+        rows = rows_of(data)
     except SourceError as error:
         assert error.next
+        return "refused"
+    return "as it was" if rows == ROWS else "WRONG" if set(rows) - set(ROWS) else "fewer rows"
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_no_byte_of_a_packed_file_decides_unseen(kind, record_property):
+    """Every byte (a sample of them in `make test`) is another one, in several ways: whatever else is raised fails."""
+    whole = FILES[kind]
+    counts = dict.fromkeys(("refused", "as it was", "fewer rows", "WRONG"), 0)
+    for place in sample(range(len(whole)), 60, name=f"flips of {kind}"):
+        for other in (whole[place] ^ 0x01, 0xFF):
+            if other != whole[place]:
+                counts[fate(whole[:place] + bytes([other]) + whole[place + 1 :])] += 1
+    record_property("table", ("one byte of a packed file is another one: what became of the file", row(kind, counts)))
+    assert counts["WRONG"] == counts["fewer rows"] == 0
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_no_end_of_a_packed_file_is_missed_unseen(kind, record_property):
+    whole = FILES[kind]
+    counts = dict.fromkeys(("refused", "as it was", "fewer rows", "WRONG"), 0)
+    for end in sample(range(len(whole)), 40, name=f"cuts of {kind}"):
+        counts[fate(whole[:end])] += 1
+    record_property("table", ("a packed file is cut short: what became of it", row(kind, counts)))
+    assert counts["fewer rows"] == counts["WRONG"] == 0
+
+
+def row(kind, counts):
+    return f"{kind:23}" + "".join(f" {count:7,} {words}" for words, count in counts.items())

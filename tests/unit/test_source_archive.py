@@ -67,7 +67,19 @@ def test_frames_and_members_follow_each_other_and_a_folder_or_shadow_is_no_membe
     first, second = TEXT[:half].encode(), TEXT[half:].encode()
     assert read(tmp_path, zst(first) + zst(second)) == rows
     assert read(tmp_path, gzip.compress(first) + gzip.compress(second)) == rows
-    assert read(tmp_path, zipped(("out/", b""), ("out/a.csv", TEXT), ("__MACOSX/._a.csv", b"x"))) == rows
+    assert (
+        read(
+            tmp_path,
+            zipped(
+                ("out/", b""),
+                ("out/a.csv", TEXT),
+                ("__MACOSX/._a.csv", b"x"),
+                ("out/.DS_Store", b"x"),
+                ("Thumbs.db", b"x"),
+            ),
+        )
+        == rows
+    )
 
 
 @pytest.mark.parametrize("kind", ["gz", "zst"])
