@@ -15,8 +15,8 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.pictures import intern, payload_texts, read_pictures
-from syncer.mirror.picture import EVERY_FIELD, Picture, stamped
+from syncer.ledger.pictures import intern, moves_of, payload_texts, read_pictures
+from syncer.mirror.picture import EVERY_FIELD, PRODUCT, Moves, Picture, moves_code, stamped
 from syncer.mirror.words import fields_of, value_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from syncer.ledger.mirror import Span
 
 
-class _Space(NamedTuple):
+class Space(NamedTuple):
+    """A code space: its key columns, and every field that its jobs ever planned to write."""
+
     id: int
     key: tuple[str, ...]
     fields: frozenset[str]
@@ -40,11 +42,11 @@ def spread(connection: Connection, spans: Sequence[Span]) -> bool:
     In the transaction that records how the batches ended, after their own step was taken.
     """
     cursor = raw_cursor(connection)
-    spaces = _spaces(cursor)
+    spaces = spaces_of_fields(cursor)
     if len(spaces) < 2:  # noqa: PLR2004
         return False
     now = cursor.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
-    done = False
+    moves, done = moves_of(connection), False
     for space_id, first, last in spans:
         pairs = cursor.execute(
             "SELECT DISTINCT before_id, payload_id FROM items WHERE id BETWEEN ? AND ?", (first, last)
@@ -59,26 +61,29 @@ def spread(connection: Connection, spans: Sequence[Span]) -> bool:
             for field in sorted(written & other.fields):
                 stamp(cursor, other.id, field, _scope(source, other), now, f"written through {' + '.join(source.key)}")
                 done = True
-            if written.intersection(other.key):
-                moved = _moved(connection, steps, texts, other)
+            if written.intersection(other.key) or PRODUCT in written:
+                moved = _moved(connection, steps, texts, other, moves)
+                if moved == set():
+                    continue
                 if moved is None:
                     words = f"codes moved under other values of {' + '.join(other.key)}"
                     stamp(cursor, other.id, EVERY_FIELD, json.dumps({"through": source.id}), now, words)
                 else:
-                    _doubt(connection, other.id, moved)
+                    doubt_keys(connection, other.id, moved)
                 done = True
     return done
 
 
-def _spaces(cursor: sqlite3.Cursor) -> dict[int, _Space]:
+def spaces_of_fields(cursor: sqlite3.Cursor) -> dict[int, Space]:
+    """Return all code spaces, by id."""
     fields: dict[int, set[str]] = {}
     for space_id, names in cursor.execute("SELECT space_id, fields FROM jobs").fetchall():
         fields.setdefault(space_id, set()).update(json.loads(names))
     rows = cursor.execute("SELECT id, key FROM spaces").fetchall()
-    return {number: _Space(number, tuple(json.loads(key)), frozenset(fields.get(number, ()))) for number, key in rows}
+    return {number: Space(number, tuple(json.loads(key)), frozenset(fields.get(number, ()))) for number, key in rows}
 
 
-def _scope(source: _Space, other: _Space) -> str:
+def _scope(source: Space, other: Space) -> str:
     """Say through which space a stamp came, and by which field of the other space its values are linked."""
     linked = len(source.key) == 1 and source.key[0] in other.fields
     return json.dumps({"through": source.id, **({"by": source.key[0]} if linked else {})}, sort_keys=True)
@@ -96,26 +101,32 @@ def stamp(cursor: sqlite3.Cursor, space_id: int, field: str, scope: str, settled
 
 
 def _moved(
-    connection: Connection, steps: Iterable[tuple[int, int]], texts: dict[int, str], other: _Space
+    connection: Connection, steps: Iterable[tuple[int, int]], texts: dict[int, str], other: Space, moves: Moves
 ) -> set[str] | None:
-    """Return the key values of `other` under which codes came or from which they went; None: nobody knows which."""
+    """Return the key values of `other` whose codes are not what they were: None when nobody knows which.
+
+    Codes came under them or went, or a product moved them to another campaign, where fields may have stayed behind.
+    """
     if len(other.key) > 1:
         return None
     (name,) = other.key
-    pairs = [(before, payload) for before, payload in steps if value_of(texts[payload], name) is not None]
+    pairs = [(before, payload) for before, payload in steps if {name, PRODUCT}.intersection(fields_of(texts[payload]))]
     pictures = read_pictures(connection, {before for before, _ in pairs})
     moved = set[str]()
     for before, payload in pairs:
-        picture, new = pictures[before], value_of(texts[payload], name)
-        old = value_of(picture.known, name)
-        if name in picture.uncertain:
+        picture, sent = pictures[before], texts[payload]
+        old, new = value_of(picture.known, name), value_of(sent, name)
+        is_moved = moves_code(picture, sent, moves)
+        if new is None and not is_moved:
+            continue
+        if name in picture.uncertain or (new is None and old is None):
             return None
-        if old != new:
+        if old != new or is_moved:
             moved.update(value for value in (old, new) if value)
     return moved
 
 
-def _doubt(connection: Connection, space_id: int, keys: Iterable[str]) -> None:
+def doubt_keys(connection: Connection, space_id: int, keys: Iterable[str]) -> None:
     """Make everything that is known of some values of a space uncertain."""
     cursor = raw_cursor(connection)
     statement = (

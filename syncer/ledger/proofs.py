@@ -68,11 +68,11 @@ def revoke(connection: Connection, campaign: int | None, fields: Collection[str]
     if not against:
         return False
     cursor = raw_cursor(connection)
-    now = cursor.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
+    following = cursor.execute("SELECT coalesce(max(id), 0) + 1 FROM events").fetchone()[0]
     wrote = "SELECT DISTINCT j.space_id FROM runs r JOIN jobs j ON j.id = r.job_id WHERE r.campaign IS ?"
     for (space_id,) in cursor.execute(wrote, (campaign,)).fetchall():
         for field in against:
-            stamp(cursor, space_id, field, json.dumps({"counted": True}), now, "a value did not take it")
+            stamp(cursor, space_id, field, json.dumps({"counted": True}), following, "a value did not take it")
     return True
 
 

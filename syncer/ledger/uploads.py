@@ -17,6 +17,7 @@ from sqlalchemy import func, insert, select, text, update
 from syncer.errors import IllegalTransitionError, StaleStateError
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import insert_rows, key_look_ups, raw_cursor
+from syncer.ledger.ingested import doubt_ingested
 from syncer.ledger.upload_values import CodeError, CodeUpload, NewPart, NewUpload, Part, Upload
 from syncer.lifecycle.part import FINAL, NOTHING_CREATED, PartEvent, PartState, after
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from syncer.ledger.ledger import Ledger
 
 _NOTHING_CREATED = ", ".join(f"'{state.value}'" for state in sorted(NOTHING_CREATED))
+MAY_WRITE = frozenset({PartEvent.START, PartEvent.CREATED, PartEvent.ERRORED})
+"""Events from which on, or up to which, the API may have written the codes of a part."""
 _FORM_USED_UP = FINAL | {PartState.PROCESSING, PartState.PLANNED}
 
 
@@ -182,6 +185,8 @@ class Uploads:
                 detail=detail,
             )
         )  # fmt: skip
+        if event in MAY_WRITE:
+            doubt_ingested(self._connection, part.id, at, ended=event is not PartEvent.START)
         return replace(part, state=state, changed_at=at, **columns)
 
     def codes_like(self, part: Part, begin: str) -> list[str]:

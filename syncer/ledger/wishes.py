@@ -1,12 +1,12 @@
 """Words that stay wanted though no row says them anew: of values that a late end of a call made uncertain.
 
-A call that was let go of may land after newer data was confirmed, and nobody sees what it left behind. What was known
-until then is what is wanted, so it is kept as a wish: the next plan sends it again.
+A call that was let go of may land after newer data was confirmed, and nobody sees what it left behind; so may an upload
+of own codes. What was known until then is what is wanted, so it is kept as a wish: the next plan sends it again.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import insert_rows, raw_cursor
 from syncer.ledger.pictures import payload_numbers, payload_texts, read_pictures
@@ -14,6 +14,8 @@ from syncer.lifecycle.batch import State
 from syncer.mirror.words import NOTHING, fields_of, only
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
     from syncer.ledger.values import Batch
@@ -32,6 +34,53 @@ VALUES (?, ?, ?, 'wish', 0, ?, ?, ?, ?, ?, ?) RETURNING id
 """
 
 
+class KnownWord(NamedTuple):
+    """What is known of a key value, as a canonical text, and the batch that was confirmed for it last."""
+
+    key: str
+    text: str
+    batch_id: int
+
+
+# Whose errand a word was, and where its item came from.
+_OF_BATCH = """
+SELECT b.run_id, b.job_id, b.space_id, b.campaign, b.unique_key, i.source_id, i.line
+FROM batches b JOIN items i ON i.batch_id = b.id AND i.key = ?2 WHERE b.id = ?1
+"""
+
+
+def keep_wanting(connection: Connection, words: Sequence[KnownWord], at: str) -> None:
+    """Keep wanting words that something else may just have overwritten, each for those who sent it."""
+    cursor = raw_cursor(connection)
+    wishes: dict[tuple[int, int, int, int | None, int], list[tuple[str, str, int, int]]] = {}
+    for word in words:
+        row = cursor.execute(_OF_BATCH, (word.batch_id, word.key)).fetchone()
+        if row is not None:
+            *errand, source_id, line = row
+            wishes.setdefault(tuple(errand), []).append((word.key, word.text, source_id, line))
+    for errand, kept in wishes.items():
+        _wish(connection, errand, kept, at)
+
+
+def _wish(
+    connection: Connection,
+    errand: tuple[int, int, int, int | None, int],
+    kept: Sequence[tuple[str, str, int, int]],
+    at: str,
+) -> None:
+    """Store a wish: key, text, source and line of each value; ``errand``: run, job, space, campaign, unique."""
+    cursor, (run_id, job_id, space_id, campaign, unique) = raw_cursor(connection), errand
+    numbers = payload_numbers(connection, {text for _, text, *_ in kept})
+    first = cursor.execute("SELECT max(id) + 1 FROM items").fetchone()[0]
+    about = (run_id, job_id, space_id, State.PLANNED.value, campaign, unique)
+    wish_id = cursor.execute(_WISH, (*about, first, len(kept), at)).fetchone()[0]
+    items = (
+        (first + place, wish_id, key, numbers[text], source_id, line)
+        for place, (key, text, source_id, line) in enumerate(kept)
+    )
+    insert_rows(connection, "items", ("id", "batch_id", "key", "payload_id", "source_id", "line"), items)
+
+
 def wish_what_is_known(connection: Connection, batch: Batch, at: str) -> None:
     """Keep wanting what is known of the fields of `batch`, which may just have overwritten it."""
     cursor = raw_cursor(connection)
@@ -44,14 +93,5 @@ def wish_what_is_known(connection: Connection, batch: Batch, at: str) -> None:
         for key, picture, payload_id, source_id, line in rows
     ]
     kept = [row for row in kept if row[1] != NOTHING]
-    if not kept:
-        return
-    numbers = payload_numbers(connection, {text for _, text, *_ in kept})
-    first = cursor.execute("SELECT max(id) + 1 FROM items").fetchone()[0]
-    about = (batch.run_id, batch.job_id, batch.space_id, State.PLANNED.value, batch.campaign, batch.unique)
-    wish_id = cursor.execute(_WISH, (*about, first, len(kept), at)).fetchone()[0]
-    items = (
-        (first + place, wish_id, key, numbers[text], source_id, line)
-        for place, (key, text, source_id, line) in enumerate(kept)
-    )
-    insert_rows(connection, "items", ("id", "batch_id", "key", "payload_id", "source_id", "line"), items)
+    if kept:
+        _wish(connection, (batch.run_id, batch.job_id, batch.space_id, batch.campaign, batch.unique), kept, at)

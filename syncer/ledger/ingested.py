@@ -1,0 +1,96 @@
+"""What an upload of own codes means for the mirror: it writes fields of codes that no SCM call names.
+
+When the processing of a part may begin, what is known of the fields that it writes is uncertain; so it is once more
+when it has ended, since a newer row may have been confirmed in between. That newer word stays wanted.
+
+What always holds: nothing becomes known here; in the transaction that records the event of the part.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.crossing import Space, doubt_keys, spaces_of_fields, stamp
+from syncer.ledger.mirror import forget_steps
+from syncer.ledger.pictures import intern, moves_of, read_pictures
+from syncer.ledger.wishes import KnownWord, keep_wanting
+from syncer.mirror.picture import EVERY_FIELD, PRODUCT, Picture, doubted
+from syncer.mirror.words import NOTHING, canonical, fields_of, value_of, without
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+OWN_KEY = ("extended_id",)
+"""An own code's id is its extended id (docs/api.md, "Own codes")."""
+_WRITTEN = "SELECT DISTINCT c.data FROM upload_codes c WHERE c.part_id = ?"
+_KNOWN = """
+SELECT m.key, m.picture, m.batch_id, c.data FROM upload_codes c
+CROSS JOIN mirror m ON m.space_id = ?1 AND m.key = c.code WHERE c.part_id = ?2
+"""
+
+
+def doubt_ingested(connection: Connection, part_id: int, at: str, *, ended: bool) -> None:
+    """Make uncertain what a part of an upload writes, or may have written; ``ended``: it is over."""
+    cursor = raw_cursor(connection)
+    statement = "SELECT u.defaults, u.allow_duplicates FROM upload_parts p JOIN uploads u ON u.id = p.upload_id"
+    defaults, may_overwrite = cursor.execute(f"{statement} WHERE p.id = ?", (part_id,)).fetchone()
+    texts = {data: _text(data, defaults) for (data,) in cursor.execute(_WRITTEN, (part_id,)).fetchall()}
+    spaces = spaces_of_fields(cursor)
+    own = next((space for space in spaces.values() if space.key == OWN_KEY), None)
+    if own is not None:
+        _doubt_own(connection, own, part_id, texts, at, ended=ended)
+    for other in spaces.values():
+        if other.key != OWN_KEY:
+            _doubt_other(connection, other, own, set(texts.values()), may_overwrite=bool(may_overwrite))
+    forget_steps(connection)
+
+
+def _text(data: str, defaults: str) -> str:
+    """Return what is written to a code as a canonical text: its own cells over the defaults."""
+    fields = {**json.loads(defaults), **{name: value for name, value in json.loads(data).items() if value != ""}}
+    return canonical({name: str(value) for name, value in fields.items() if name != "id"})
+
+
+def _doubt_own(
+    connection: Connection, own: Space, part_id: int, texts: dict[str, str], at: str, *, ended: bool
+) -> None:
+    """Doubt what is known of the codes themselves; what was confirmed while the part was at work stays wanted."""
+    cursor, moves = raw_cursor(connection), moves_of(connection)
+    rows = cursor.execute(_KNOWN, (own.id, part_id)).fetchall()
+    before = read_pictures(connection, {picture for _, picture, *_ in rows})
+    pairs = {(picture, data) for _, picture, _, data in rows}
+    after: dict[tuple[int, str], Picture] = {
+        (picture, data): replace(doubted(before[picture], texts[data], moves), absent=False) for picture, data in pairs
+    }
+    ids = intern(connection, list(after.values()))
+    if ended:
+        lost = {pair: without(before[pair[0]].known, fields_of(picture.known)) for pair, picture in after.items()}
+        words = [
+            KnownWord(key, lost[picture, data], batch_id)
+            for key, picture, batch_id, data in rows
+            if lost[picture, data] != NOTHING
+        ]
+        keep_wanting(connection, words, at)
+    changes = ((ids[after[picture, data]], own.id, key) for key, picture, _, data in rows)
+    cursor.executemany("UPDATE mirror SET picture = ? WHERE space_id = ? AND key = ?", changes)
+
+
+def _doubt_other(
+    connection: Connection, other: Space, own: Space | None, texts: set[str], *, may_overwrite: bool
+) -> None:
+    """Doubt what another space knows: of the values under which codes come, and of all where codes are overwritten."""
+    cursor = raw_cursor(connection)
+    written = {field for text in texts for field in fields_of(text)}
+    following = cursor.execute("SELECT coalesce(max(id), 0) + 1 FROM events").fetchone()[0]
+    scope = json.dumps({} if own is None else {"through": own.id})
+    if may_overwrite:
+        moving = PRODUCT in written or not written.isdisjoint(other.key)
+        for field in [EVERY_FIELD] if moving else sorted(written & other.fields):
+            stamp(cursor, other.id, field, scope, following, "written by an upload of own codes")
+    elif len(other.key) == 1:
+        doubt_keys(connection, other.id, {value for text in texts if (value := value_of(text, other.key[0]))})
+    elif not written.isdisjoint(other.key):
+        stamp(cursor, other.id, EVERY_FIELD, scope, following, "an upload of own codes brought codes under its values")
