@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from syncer.api.reading import Reader
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Job, LedgerIdentity, Run
+    from syncer.process.clock import Clock
     from syncer.rows.validate import Validator
     from syncer.runs.expect import DeclaredColumn
     from syncer.source import Source
@@ -68,7 +69,9 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
             notes = shared_field_notes(job.name, validator, ledger.jobs(), list(settings.jobs))
         wall_s, max_age_h = environment.clock.wall_s(), settings.products.max_age_h
         vet = by_copy(ledger, wall_s=wall_s, max_age_h=max_age_h) if settings.products.check else None
-        intake = _plan_files(settings, request, environment, sources, validator, ledger, known, mode, vet)
+        intake = _plan_files(
+            settings, request, environment, sources, validator, ledger, known, mode, vet, behind_unsent=False
+        )
         environment.interrupt.check("while planning; nothing was sent")
         took_s = environment.clock.monotonic_s() - started_s
         result = replace(
@@ -117,7 +120,9 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
         with _session(
             ledger, run, reader, settings, request, environment, started_s, expect=expect, jobs=jobs
         ) as session:
-            if session.settle():
+            if session.settle() and _send_older(
+                session, ledger, run, jobs, disjoint_jobs(settings.jobs, job.name), clock
+            ):
                 begun_s = clock.monotonic_s()
                 vet = _product_check(settings, environment, ledger, reader)
                 intake = _plan_files(
@@ -150,6 +155,21 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
             outcomes, ended = ledger.planned_outcomes(run.id), session.ended_earlier()
             written = Written(intake, sources, validator, outcomes, ended)
         return _with_results(result, request, environment, job.name, written)
+
+
+def _send_older(
+    session: Session, ledger: Ledger, run: Run, jobs: Sequence[int], disjoint: Sequence[str], clock: Clock
+) -> bool:
+    """Send what jobs with other keys left unsent, or wished, before newer data for the same codes is planned.
+
+    Returns whether nothing stopped it.
+    """
+    known = {one.id: one for one in ledger.jobs()}
+    others = [one for one in jobs if known[one].key != run.job.key and known[one].name not in disjoint]
+    if not others:
+        return True
+    session.seal_again(plan_waiting(ledger, at=utc_text(clock.wall_s()), jobs=others))
+    return session.send_older(others)
 
 
 def _with_results(
@@ -217,7 +237,7 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
                         f"run {first.id} ended before its plan was stored, so nothing of it was sent",
                         next=f"syncer sync FILE --job {first.job.name}",
                     )
-                waited = plan_waiting(ledger, at=utc_text(environment.clock.wall_s()), job=request.job)
+                waited = plan_waiting(ledger, at=utc_text(environment.clock.wall_s()), jobs=jobs)
                 if waited:
                     session.take_up(waited)
                 session.send()
@@ -314,6 +334,8 @@ def _plan_files(
     vet: ProductCheck | None,
     declared: DeclaredColumn | None = None,
     again: frozenset[str] = frozenset(),
+    *,
+    behind_unsent: bool = True,
 ) -> Intake:
 
     limits, job = settings.limits, pick_job(settings, request.job)
@@ -342,6 +364,7 @@ def _plan_files(
         campaign_fields=job.known_fields or (),
         declared=declared,
         again=again,
+        behind_unsent=behind_unsent,
         units=[UnitRule(field, rule.codes, rule.same) for field, rule in job.units.items()],
     )
 

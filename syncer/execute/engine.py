@@ -97,6 +97,18 @@ class Engine:
         self._sender.feed_plan()
         return self._run() or self._held_back
 
+    def send_older(self, jobs: Sequence[int], *, not_before_s: float = 0.0) -> SyncerError | None:
+        """Send what older plans of other jobs left unsent, and wait for it: newer data may follow for the same codes.
+
+        Returns what stopped it; what a guard holds back stops nothing here.
+        """
+        context = self.context
+        kept = context.jobs
+        context.jobs = [job for job in jobs if kept is None or job in kept]
+        stopped = self.send(not_before_s=not_before_s)
+        context.jobs = kept
+        return None if stopped is self._held_back else stopped
+
     def _heed_reach_guard(self) -> None:
         """Leave alone what the guard against too many codes has stopped, until that is approved.
 

@@ -58,7 +58,7 @@ class Sender:
 
     def feed_plan(self) -> None:
         """From now on send what the ledger holds as planned for the jobs, too."""
-        self._feeding, self._fed = True, False
+        self._feeding, self._fed, self._last_id = True, False, 0
 
     def again(self, batch: Batch) -> None:
         """Queue a batch that is PLANNED and goes once more."""

@@ -16,12 +16,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import key_blocks, key_look_ups, raw_cursor, state_blocks
+from syncer.ledger.elsewhere import open_elsewhere
 from syncer.ledger.mirror import FieldStamp, stamps_of, under_stamps
 from syncer.ledger.pictures import moves_of, payload_texts, read_pictures
 from syncer.lifecycle.batch import OPEN, State
 from syncer.mirror.picture import UNHEARD_OF, Picture, doubted, stamped
 from syncer.mirror.words import NOTHING, fields_of, laid_over, only, value_of, without
-from syncer.model import Errand, KnownBlock, WantedBlock
+from syncer.model import Errand, KnownBlock, OpenElsewhere, WantedBlock
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +51,7 @@ class Knowledge:
         """``apart`` are spaces that never reach the same codes, though they write the same fields."""
         self._connection = connection
         self._space_id = space_id
+        self._apart = apart
         self._stamps = [stamp for stamp in stamps_of(connection, space_id) if stamp.through not in apart]
         self._stamped: dict[tuple[int, int, int, bool], int] = {}
         self._elsewhere: dict[tuple[int, str], tuple[Picture, int] | None] = {}
@@ -198,6 +200,10 @@ class Knowledge:
         """Stream the keys whose batch may have reached the API, or still may: their newer rows are held back."""
         for block, _ in key_blocks(self._connection, f"SELECT i.key {_OPEN}", [self._space_id]):
             yield block
+
+    def elsewhere(self, *, unsent: bool, before_run: int | None = None) -> list[OpenElsewhere]:
+        """Return what other code spaces have open, and may reach the same codes (`open_elsewhere`)."""
+        return open_elsewhere(self._connection, self._space_id, self._apart, unsent=unsent, before_run=before_run)
 
     def wanted(self) -> Iterator[WantedBlock]:
         """Stream the newest words that are not known to be held, as earlier plans left them: whose errand each is too.

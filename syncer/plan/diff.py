@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from syncer.arrow import numbers
-from syncer.model import Errand, KnownBlock, Origins, Rejection, WantedBlock, shown_key
+from syncer.mirror.words import fields_of, value_of
+from syncer.model import Errand, KnownBlock, OpenElsewhere, Origins, Rejection, WantedBlock, shown_key
 from syncer.plan.merging import Merger, OlderWords
 from syncer.plan.states import SAME, Deltas, EmptyBook, KeyStates, PictureBook
 
@@ -102,6 +103,8 @@ class Diff:
         self.absent: list[pa.LargeStringArray] | None = None
         """The known keys that no row names, in blocks; None where they were not seen, or are too many."""
         self._absent_keys = 0
+        self._elsewhere: list[OpenElsewhere] = []
+        self._own_key: Sequence[str] = ()
         self.probes = np.zeros(0, np.int64)
         """Keys whose whole rows are sent to ask whether fields are taken by now, one per field."""
 
@@ -139,6 +142,10 @@ class Diff:
         """Take keys whose earlier batch may still reach the API: their rows are held back."""
         self.rows.states.see_open(keys)
 
+    def see_elsewhere(self, found: Sequence[OpenElsewhere], own_key: Sequence[str]) -> None:
+        """Take what other code spaces have open: what may meet it waits."""
+        self._elsewhere, self._own_key = list(found), own_key
+
     def see_wanted(self, block: WantedBlock, texts: Callable[[Iterable[int]], dict[int, str]]) -> None:
         """Take values that earlier plans want; ``texts`` gives their data. What a valid row names anew is dropped.
 
@@ -170,11 +177,28 @@ class Diff:
         """Lay the rows over older words and work out what has to be sent: everything was seen."""
         self.rows.wanted = self.records.payload[self.groups.leaders]
         self.rows.origins = self._merger.lay_over(OlderWords.joined(self._older), self.rows.wanted)
+        self._hold(self.rows)
         self.rows.judge(self._deltas, self._book)
         self._choose_probes()
         if self.carried is not None:
             self.carried.origins = self._merger.lay_over(self.carried.older, self.carried.wanted)
+            self._hold(self.carried)
             self.carried.judge(self._deltas, self._book)
+
+    def _hold(self, side: Side) -> None:
+        """Hold the keys that may meet what another code space has open."""
+        data = self.records.payloads.data
+        for one in self._elsewhere:
+            used = np.unique(side.wanted).tolist()
+            meeting = [number for number in used if one.meets(self._own_key, fields_of(data[number]))]
+            meets = np.isin(side.wanted, meeting)
+            if one.by:
+                pictures = self._book.pictures(np.unique(side.states.picture[meets]).tolist())
+                known = {number: value_of(picture.known, one.by) for number, picture in pictures.items()}
+                linked = [number for number, value in known.items() if value is None or value in one.values]
+                into = [number for number in meeting if value_of(data[number], one.by) in one.values]
+                meets &= np.isin(side.states.picture, linked) | np.isin(side.wanted, into)
+            side.states.held |= meets
 
     def _choose_probes(self) -> None:
         """Choose one key per field that was not taken: its whole row is sent, to ask whether it is taken by now."""

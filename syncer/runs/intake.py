@@ -100,10 +100,19 @@ def check_products(records: Records, vet: ProductCheck, named: set[str]) -> tupl
     return without_payloads(records, unwanted), vetted.notes
 
 
-def compare(records: Records, ledger: Ledger | None, job: Job | None, disjoint: Sequence[str] = ()) -> Diff:
+def compare(
+    records: Records,
+    ledger: Ledger | None,
+    job: Job | None,
+    disjoint: Sequence[str] = (),
+    *,
+    behind_unsent: bool = True,
+    before_run: int | None = None,
+) -> Diff:
     """Compare the records with what the ledger knows of the job's code space; without a ledger or a job, nothing.
 
-    ``disjoint`` names jobs that never reach the same codes, though they write the same fields.
+    ``disjoint`` names jobs that never reach the same codes, though they write the same fields. ``behind_unsent``: what
+    jobs with another key left unsent holds rows, too; ``before_run``: if an earlier run than that did.
     """
     if ledger is None or job is None:
         diff = Diff(records, np.full(len(records.payloads), -1, np.int64))
@@ -115,6 +124,7 @@ def compare(records: Records, ledger: Ledger | None, job: Job | None, disjoint: 
             diff.see_known(block)
         for keys in knowledge.open_keys():
             diff.see_open(keys)
+        diff.see_elsewhere(knowledge.elsewhere(unsent=behind_unsent, before_run=before_run), job.key)
         for wanted in knowledge.wanted():
             diff.see_wanted(wanted, knowledge.texts)
         carried = diff.carry()
@@ -128,16 +138,16 @@ def compare(records: Records, ledger: Ledger | None, job: Job | None, disjoint: 
     return diff
 
 
-def plan_waiting(ledger: Ledger, *, at: str, job: str | None = None) -> list[Run]:
+def plan_waiting(ledger: Ledger, *, at: str, jobs: Collection[int] | None = None) -> list[Run]:
     """Plan what earlier runs want and could not send, or sent in vain, without any file; not what still waits.
 
-    ``job`` None: of all jobs. Returns the runs that a plan was added to: they are recorded and sealed again.
+    ``jobs`` None: of all jobs. Returns the runs that a plan was added to: they are recorded and sealed again.
     """
     planned = []
-    for run in ledger.waiting_runs():
-        if job not in {None, run.job.name}:
+    for run in sorted(ledger.waiting_runs(), key=lambda one: one.id):
+        if jobs is not None and run.job.id not in jobs:
             continue
-        diff = compare(Gatherer(()).records(), ledger, run.job)
+        diff = compare(Gatherer(()).records(), ledger, run.job, before_run=run.id)
         own = Errand(run.job.id, run.campaign, run.unique)
         asked = asked_fields(run.job.key, run.job.fields, ledger, own)
         plan = make_plan(
@@ -167,6 +177,7 @@ def plan_files(
     units: Sequence[UnitRule] = (),
     campaign_fields: Sequence[str] = (),
     again: Collection[str] = (),
+    behind_unsent: bool = True,
 ) -> Intake:
     """Read the files and plan what to send; `guards` look at both, and what they find is let through on `approve`.
 
@@ -179,7 +190,7 @@ def plan_files(
     if vet is not None and named is not None:
         records, notes = check_products(records, vet, named)
     records = without_broken(records, _unit_rules(units, validator, sources))
-    diff = compare(records, ledger, job, disjoint)
+    diff = compare(records, ledger, job, disjoint, behind_unsent=behind_unsent)
     plan = make_plan(
         diff,
         key=validator.keys,
@@ -253,10 +264,15 @@ def _past(ledger: Ledger | None, job: Job | None, disjoint: Sequence[str]) -> Pa
 def related(jobs: Sequence[Job], job: Job, fields: Sequence[str]) -> list[int]:
     """Return the jobs (ids) that ever wrote one of `fields`, by whatever key, and `job` itself.
 
-    What they left open goes first: an older value must not land after a newer one.
+    What they left open goes first: an older value must not land after a newer one. Whoever writes the key of another
+    moves codes under it, and is related, too.
     """
     written = {*job.fields, *fields}
-    return [one.id for one in jobs if one.id == job.id or written & {*one.fields}]
+    return [
+        one.id
+        for one in jobs
+        if one.id == job.id or written & {*one.fields, *one.key} or not {*job.key}.isdisjoint(one.fields)
+    ]
 
 
 def _held(ledger: Ledger, job: Job, disjoint: Sequence[str], keys: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -77,6 +77,7 @@ class Session:
         self._ledger = ledger
         self._run = run
         self._others = tuple(others)
+        self._touched: list[Run] = []
         self._since_event = ledger.newest_event()
         self._engine = engine
         self._clock = clock
@@ -110,6 +111,15 @@ class Session:
         self.error = self._unasked or self._engine.settle()
         return self.error is None
 
+    def send_older(self, jobs: Sequence[int]) -> bool:
+        """Send what older plans of `jobs` left unsent, before anything is planned; return whether it went well."""
+        if self._ledger.batches(states=[State.PLANNED], job_ids=jobs, most=1):
+            self.confirm_target()
+            settings = self._engine.context.settings
+            not_before_s = quarantine_s(self._ledger, self._engine.context.jobs, settings, self._clock)
+            self.error = self._unasked or self._engine.send_older(jobs, not_before_s=not_before_s)
+        return self.error is None
+
     def send(self) -> None:
         """Send everything that is planned, to whom the ledger belongs."""
         if self._unasked is not None:
@@ -129,6 +139,10 @@ class Session:
         self._others = (*self._others, *more)
         self.record_end = True
 
+    def seal_again(self, runs: Iterable[Run]) -> None:
+        """Take note of runs of other jobs that a plan was added to: their records are sealed anew with this one's."""
+        self._touched += [*runs]
+
     def note_refused(self, fields: Iterable[str]) -> None:
         """Take note of fields that rows name, and that the API did not take when it was last asked."""
         self._engine.context.refused_fields.update(fields)
@@ -144,8 +158,8 @@ class Session:
     def end(self) -> None:
         """Record how each run ended. A ledger that takes nothing any more keeps what it has: `resume` starts there."""
         with suppress(LedgerError, LedgerBusyError):
-            for run in (self._run, *self._others):
-                if self._others:  # what stopped the others did not stop a run that was done
+            for run in (self._run, *self._others, *self._touched):
+                if self._others or run in self._touched:  # what stopped the others did not stop a run that was done
                     result = self._of_run(SyncResult("sync"), run)
                     left = any(result.values.get(bucket) for bucket in LEFT)
                     result = replace(result, error=self.error if left else None)

@@ -148,3 +148,39 @@ def test_whatever_two_jobs_write_in_turn_0_means_that_the_newest_word_is_there(t
             assert done.code == 0, json.dumps(done.document)
             held = shipments(here)
             assert {key: held[key] for key in expected} == expected
+
+
+def test_an_older_upload_by_another_key_that_is_still_open_holds_the_rows_it_may_meet(tmp_path):
+    """The case's task never ends; a newer row of one of its codes waits, that of another case does not."""
+    with open_night(tmp_path, codes=codes(6)) as here:
+        here.config(CASES)
+        rows = [[f"K{n:06d}", "S-1", "C1" if n < 3 else "C2"] for n in range(6)]
+        assert erp(here, rows).code == 0
+        here.box.faults.replace([{"kind": "task_stuck", "on": "async", "nth": 1}])
+        assert karton(here, [["C1", "S-77"]], "--mode", "async", "--deadline", "1").code in {3, 10}
+        here.box.faults.replace([])
+        newer = [[key, "S-9", case] for key, _, case in rows]
+        done = erp(here, newer, "--deadline", "2", "--approve")
+        assert done.code != 0
+        assert set(shipments(here).values()) == {"S-1"}
+        plan = here.run("plan", "--json", "--job", "erp", "erp.csv", "--approve").document
+        assert (plan["rows"]["held"], plan["rows"]["changed"]) == (3, 3)
+
+
+def test_what_an_older_run_left_unsent_by_another_key_goes_first(tmp_path):
+    """Unsent erp data is older than tonight's case: it must not land over it, now or with the next resume."""
+    with open_night(tmp_path, codes=codes(300), task_run_s=0.3) as here:
+        here.config(CASES)
+        rows = [[f"K{n:06d}", "S-0", "C1"] for n in range(300)]
+        assert erp(here, rows).code == 0
+        here.box.faults.replace(
+            [{"kind": "status", "status_code": 429, "on": call, "every": 1} for call in ("sync", "async")]
+        )
+        assert erp(here, [[key, "S-1", case] for key, _, case in rows], "--deadline", "1").code == 10
+        here.box.faults.replace([])
+        done = karton(here, [["C1", "S-77"]])
+        assert done.code == 0, done
+        assert set(shipments(here).values()) == {"S-77"}
+        assert here.run("resume", "--json").code in {0, 3}
+        assert set(shipments(here).values()) == {"S-77"}
+        assert here.run("ledger", "check").code == 0
