@@ -1,7 +1,7 @@
 """What other code spaces have under way, or left unsent, and may reach the codes of this one. Reads only.
 
-Two calls may reach one field of one code through two keys. Once both are under way, nobody chooses their order: an older
-task may be run after a newer call. So older ones go first; while they are open, newer rows wait.
+Two calls may reach one field of one code through two keys. Once both are under way, nobody chooses their order: an
+older task may be run after a newer call. So older ones go first; while they are open, newer rows wait.
 """
 
 from __future__ import annotations
