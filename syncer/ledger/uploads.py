@@ -186,7 +186,7 @@ class Uploads:
             )
         )  # fmt: skip
         if event in MAY_WRITE:
-            doubt_ingested(self._connection, part.id, at, ended=event is not PartEvent.START)
+            doubt_ingested(connection, part.id, at, ended=event is not PartEvent.START)
         return replace(part, state=state, changed_at=at, **columns)
 
     def codes_like(self, part: Part, begin: str) -> list[str]:
