@@ -21,7 +21,6 @@ RECONCILE = "tests/property/test_reconcile.py"
 ROWS = "tests/unit/test_validate_rows.py"
 LIMITS = "tests/unit/test_api_limits.py"
 MIRROR = "tests/property/test_mirror.py"
-RESUME = "tests/integration/test_case_resume.py"
 
 
 @dataclass(frozen=True)
@@ -270,7 +269,7 @@ BUGS = (
         "syncer/execute/batch_call.py",
         "self.constraints(), self.scm_data(), self.batch.campaign",
         "self.constraints(), self.scm_data(), None",
-        RESUME,
+        SCENES,
     ),
     Bug(
         "two constraints of a call vary",

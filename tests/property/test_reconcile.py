@@ -118,3 +118,9 @@ def test_the_reach_is_the_greatest_average_and_exceeded_beyond_its_multiple(high
     assert stopped.learned(codes, values) == Reach(max(codes / values, high or 0), "words", sync_refused=True)
     assert reach.exceeded(codes, values, factor) is bool(factor and high and codes > factor * high * values)
     assert Reach() == Reach(None, "", sync_refused=False)
+
+
+def test_the_words_of_a_finding_stay_the_same():
+    """They stand in the log."""
+    assert [finding.value for finding in Finding] == ["all", "some", "unclear"]
+    assert Judgement(Finding.ALL) == Judgement(Finding.ALL, (), "")

@@ -11,8 +11,7 @@ from dataclasses import replace
 
 import pytest
 from plans import plan_of
-from sim.scenes import ASYNC, SOURCE, SYNC, TASKS, K, Scene, honest, singles
-from sim.schedule import SETTINGS
+from sim.scenes import ASYNC, SETTINGS, SOURCE, SYNC, TASKS, K, Scene, honest, singles
 
 from syncer.errors import GuardError, SignalError, UnreachableError
 from syncer.execute.lanes import ThreadLanes
@@ -319,3 +318,27 @@ def test_a_task_that_lands_after_newer_data_makes_that_uncertain_and_wanted_agai
     assert scene.ledger.batches(run_id=planned.id)[0].state is State.ENDED_LATE
     assert known(scene) == dict.fromkeys(K[:3], '["m"]')
     assert scene.ledger.waiting() == 3
+
+
+def test_each_call_bears_the_campaign_that_it_was_planned_with_and_none_where_there_was_none():
+    """m21: by what was sent, since the API takes a call without a campaign, too."""
+    sent = []
+
+    def script(transport, path, really):
+        if path == ASYNC:
+            sent.append(json.loads(transport.body).get("campaign"))
+        return really()
+
+    scene = Scene(singles(6), script=script)
+    at = utc_text(scene.clock.wall_s())
+    scene.run = scene.ledger.begin_run(scene.run.job, at=at, mode="auto", campaign=11, unique=True, program="t")
+    scene.plan((K[:3], 0))
+    planned = scene.run
+    scene.begin()  # tonight's run has no campaign
+    assert scene.engine.settle() is None
+    assert scene.engine.send() is None
+    assert sent == [11]
+    scene.plan((K[3:], 0))
+    assert scene.engine.send() is None
+    assert sent == [11, None]
+    assert {batch.campaign for batch in scene.ledger.batches(run_id=planned.id)} == {11}

@@ -56,3 +56,32 @@ def test_the_diagram_shows_every_transition():
     assert drawn.count("-->") == len(TRANSITIONS) + len(FINAL) + 1
     for (old, event), new in TRANSITIONS.items():
         assert f"{old.name} --> {new.name}: {event.value}" in drawn
+
+
+def test_the_words_of_a_ledger_stay_the_same():
+    """States, events and buckets stand in ledgers and in documents: another word would be another thing."""
+    assert [state.value for state in State] == [
+        "planned", "sending", "submitted", "in_doubt", "confirmed", "mismatched", "rejected", "failed", "superseded",
+        "abandoned", "ended_late",
+    ]  # fmt: skip
+    assert [event.value for event in Event] == [
+        "start", "accepted", "all_applied", "miscounted", "refused", "not_processed", "answer_lost", "task_found",
+        "shown_absent", "send_again", "task_failed", "let_go", "seen_ended", "replanned",
+    ]  # fmt: skip
+    assert [bucket.value for bucket in Bucket] == [
+        "confirmed", "unmatched", "rejected", "in_doubt", "pending", "unsent", "superseded",
+    ]  # fmt: skip
+
+
+def test_a_batch_counts_where_its_state_says():
+    counted = {state: bucket.value for state, bucket in BUCKET_OF.items()}
+    assert counted == {
+        State.PLANNED: "unsent", State.SENDING: "in_doubt", State.IN_DOUBT: "in_doubt", State.SUBMITTED: "pending",
+        State.CONFIRMED: "confirmed", State.MISMATCHED: "confirmed", State.REJECTED: "rejected",
+        State.FAILED: "rejected", State.SUPERSEDED: "superseded", State.ABANDONED: "in_doubt",
+        State.ENDED_LATE: "in_doubt",
+    }  # fmt: skip
+
+
+def test_a_diagram_begins_as_mermaid_wants_it():
+    assert mermaid().splitlines()[:2] == ["stateDiagram-v2", "    [*] --> PLANNED"]

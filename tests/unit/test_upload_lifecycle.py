@@ -49,3 +49,14 @@ def test_codes_can_be_uploaded_again_only_from_ends_in_which_none_exists():
 
 def test_the_document_draws_the_life_as_it_is():
     assert mermaid() in (Path(__file__).parents[2] / "docs" / "codes.md").read_text(encoding="utf-8")
+
+
+def test_the_words_of_a_ledger_stay_the_same():
+    """States and events of parts stand in ledgers."""
+    assert [state.value for state in PartState] == [
+        "planned", "recorded", "storing", "stored", "starting", "in_doubt", "processing", "complete", "failed", "refused",
+    ]  # fmt: skip
+    assert [event.value for event in PartEvent] == [
+        "record_made", "store", "stored", "form_spent", "start", "started", "not_processed", "answer_lost",
+        "not_started", "file_missing", "refused", "created", "errored",
+    ]  # fmt: skip
