@@ -233,6 +233,13 @@ class LedgerOldError(LedgerError):
     default_next = "syncer ledger recover"
 
 
+class LedgerArchiveError(LedgerError):
+    """A file to which old history was moved is not there: what is left would look like all of it."""
+
+    code = "ledger-archive"
+    default_next = "put the archive back beside the ledger, then: syncer ledger check"
+
+
 class LedgerWriteError(LedgerError):
     """The ledger is read-only, its disk is full, or writing failed. What was committed before stays."""
 

@@ -48,9 +48,10 @@ def ledger_check_command() -> None:
     show(envelope("ledger check", problems=[]), lambda: "the ledger is whole")
 
 
-@command("backup", ledger_group)
+@command("backup", ledger_group, examples=("syncer ledger backup copy.db", "syncer ledger backup /backup --keep 14"))
 @click.argument("file", type=click.Path(path_type=Path))
-def ledger_backup_command(file: Path) -> None:
+@click.option("--keep", type=click.IntRange(min=1), help="FILE is a folder: keep the newest backups there, so many.")
+def ledger_backup_command(file: Path, keep: int | None) -> None:
     """Copy the ledger to FILE, consistently, even while a run is going on.
 
     The copy is refused in the ledger's place until `syncer ledger restore FILE`.
@@ -58,8 +59,40 @@ def ledger_backup_command(file: Path) -> None:
     from syncer.commands import ledger
     from syncer.process.clock import SystemClock
 
+    if keep is not None:
+        made, gone = ledger.rotate_backups(settings(), file, keep, SystemClock())
+        show(
+            envelope("ledger backup", file=str(made), removed=[str(one) for one in gone]),
+            lambda: f"the ledger is copied to {inert(str(made))}; older backups removed: {len(gone)}",
+        )
+        return
     ledger.backup(settings(), file, SystemClock())
     show(envelope("ledger backup", file=str(file)), lambda: f"the ledger is copied to {inert(str(file))}")
+
+
+@command("prune", ledger_group, examples=("syncer ledger prune --keep 400d",))
+@click.option("--keep", required=True, metavar="AGE", help="History that is younger stays: 400d.")
+@lock_wait_option
+def ledger_prune_command(keep: str) -> None:
+    """Move old history to an archive beside the ledger, which audit and ledger check still read.
+
+    What Scantrust is known to hold stays, and so do runs, batches, calls and seals. Keep the archive with the ledger.
+    """
+    from syncer.commands import ledger
+    from syncer.process.times import parse_age
+
+    with environment_of() as environment:
+        done = ledger.prune(settings(), parse_age(keep, "--keep"), environment)
+    if done is None:
+        show(envelope("ledger prune", archive=None), lambda: "there is no history that is that old and settled")
+        return
+    show(
+        envelope("ledger prune", archive=str(done.archive), run=done.run_id, items=done.items, events=done.events),
+        lambda: (
+            f"the history up to run {done.run_id} ({done.items:,} items, {done.events:,} events) is in "
+            f"{inert(str(done.archive))} now; keep it beside the ledger"
+        ),
+    )
 
 
 @command("info", ledger_group)

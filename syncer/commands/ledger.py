@@ -22,6 +22,9 @@ from syncer.errors import LedgerError, UntrustedFileError, UsageError
 from syncer.ledger.check import backup as copy_to
 from syncer.ledger.database import ledger_path
 from syncer.ledger.ledger import Ledger, upgrade_ledger
+from syncer.ledger.pruning import Pruned
+from syncer.ledger.pruning import prune as move_old_history
+from syncer.ledger.rotation import backup_into
 from syncer.model import KEY_SEPARATOR, PRINTED_SEPARATOR
 from syncer.process.clock import Clock, utc_text
 from syncer.process.times import parse_moment
@@ -155,6 +158,19 @@ def backup(settings: Settings, target: Path, clock: Clock) -> None:
         copy_to(ledger.path, target, marked_at=utc_text(clock.wall_s()))
 
 
+def rotate_backups(settings: Settings, folder: Path, keep: int, clock: Clock) -> tuple[Path, list[Path]]:
+    """Copy the ledger into a folder, and keep its newest backups there; return the new one and those that went."""
+    with reading_ledger(settings) as ledger:
+        return backup_into(ledger, folder, keep=keep, at=utc_text(clock.wall_s()))
+
+
+def prune(settings: Settings, keep_s: float, environment: Environment) -> Pruned | None:
+    """Move the history that is older than ``keep_s`` to an archive beside the ledger; None: nothing is that old."""
+    wall_s = environment.clock.wall_s()
+    with open_to_write(settings, environment.clock) as ledger:
+        return move_old_history(ledger, before=utc_text(wall_s - keep_s), at=utc_text(wall_s))
+
+
 def init(settings: Settings, folder: Path, environment: Environment, text: str | None = None) -> InitResult:
     """Write the configuration file (that was named, else ``config.toml`` in `folder`) and create the ledger.
 
@@ -195,8 +211,8 @@ def _written(out: Path) -> Iterator[NewFile]:
 
 @contextmanager
 def reading_ledger(settings: Settings) -> Iterator[Ledger]:
-    """Give the ledger for reading; raise `LedgerError` where there is none yet."""
-    with Ledger.reading(settings.ledger.url) as ledger:
+    """Give the ledger for reading, with all of its history; raise `LedgerError` where there is none yet."""
+    with Ledger.reading(settings.ledger.url, whole=True) as ledger:
         if ledger is None:
             raise LedgerError(f"there is no ledger yet at {ledger_path(settings.ledger.url)}", next="syncer init")
         yield ledger

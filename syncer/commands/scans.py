@@ -245,7 +245,7 @@ def _product_of_copy(settings: Settings, sku: str, clock: Clock) -> int | None:
     """Return the id that the ledger's copy knows for a SKU, when it was seen within ``products.max_age_h``."""
     since = utc_text(clock.wall_s() - settings.products.max_age_h * HOUR_S)
     try:
-        with Ledger.reading(settings.ledger.url) as ledger:
+        with Ledger.reading(settings.ledger.url, whole=True) as ledger:
             found = [] if ledger is None else ids_of(ledger, sku, since=since)
     except LedgerError:  # a copy that cannot be read answers nothing; what needs the ledger says what is wrong
         return None

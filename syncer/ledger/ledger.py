@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import bindparam, insert, select, update
 
 from syncer.errors import LedgerError, LedgerUnfinishedError
 from syncer.ledger import (
+    archives,
     audit,
     check,
     chosen,
@@ -33,6 +34,7 @@ from syncer.ledger import (
     works,
 )
 from syncer.ledger import schema as t
+from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.database import (
     create_file,
     ledger_path,
@@ -52,6 +54,7 @@ from syncer.lifecycle.batch import Bucket, State
 from syncer.model import PastRun, Plan, Rejection, RunState, SourceInfo
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
@@ -161,10 +164,18 @@ class Ledger:
 
     @classmethod
     @contextmanager
-    def reading(cls, url: str) -> Iterator[Ledger | None]:
-        """Give the ledger for reading, None where there is none yet, and close it."""
+    def reading(cls, url: str, *, whole: bool = False) -> Iterator[Ledger | None]:
+        """Give the ledger for reading, None where there is none yet, and close it.
+
+        ``whole``: with the history that was moved to archives; raises `LedgerArchiveError` when one is not there.
+        """
         ledger = cls.open_to_read(url)
         try:
+            if whole and ledger is not None:
+                with ledger.transaction() as connection:
+                    moved = archives.known(raw_cursor(connection))
+                driver = ledger.connection.connection.driver_connection
+                archives.attach(cast("sqlite3.Connection", driver), ledger.path, moved)
             yield ledger
         finally:
             if ledger is not None:

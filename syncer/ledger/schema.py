@@ -14,6 +14,7 @@
     events                            every change of a batch's state, with its cause         (append-only)
     seals                             per run that ended: a hash over what it added, chained  (append-only)
     rejections                        per run the first rows that our rules refused           (append-only)
+    archives                          files beside the ledger to which old history was moved (archives.py)
     works                             what every command did: nights with their steps, runs, pulls, uploads
     products, product_pulls           a copy of the company's products, and when it was read as a whole
     scan_pulls ─< scan_seen           how far each pull of scans has come, and which scans it has delivered
@@ -61,7 +62,7 @@ from syncer.model import Kind, Mode, RunState
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SCHEMA_REVISION = "0010"
+SCHEMA_REVISION = "0011"
 """The newest migration that this program knows (migrations/versions)."""
 
 metadata = MetaData()
@@ -321,6 +322,18 @@ rejections = Table(
     Column("key", Text, nullable=False),
     Column("message", Text, nullable=False),
     Index("rejections_run", "run_id"),
+)
+
+archives = Table(
+    "archives",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("file", Text, nullable=False, comment="beside the ledger"),
+    Column("made_at", Text, nullable=False),
+    Column("run_id", _Id, ForeignKey("runs.id"), nullable=False, comment="the run at whose seal history was cut"),
+    Column("seal", Text, nullable=False, comment="that seal's digest"),
+    Column("items_to", _Id, nullable=False, comment="items up to here are read from the archive"),
+    Column("events_to", _Id, nullable=False, comment="and events up to here"),
 )
 
 works = Table(

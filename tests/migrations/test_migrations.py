@@ -18,6 +18,7 @@ from syncer.ledger.ledger import Ledger, upgrade_ledger
 from syncer.ledger.migrate import migrations_path
 from syncer.ledger.products import last_pull, products
 from syncer.ledger.schema import APPEND_ONLY, SCHEMA_REVISION, append_only_triggers, metadata
+from syncer.ledger.views import view_statements
 
 AT = "2026-11-20T05:00:00.000Z"
 
@@ -26,8 +27,8 @@ def declared():
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         metadata.create_all(connection)
-        for statement in append_only_triggers():
-            connection.execute(text(statement))
+        for statement in [*append_only_triggers(), *view_statements()]:
+            connection.exec_driver_sql(statement)
         found = objects(connection.connection.driver_connection)
     engine.dispose()
     return found

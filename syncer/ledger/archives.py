@@ -1,0 +1,130 @@
+"""Old history apart: rows that were moved to archives, and how whoever reads the history gets all of it together.
+
+An archive is a whole copy of the ledger, made before its old rows were taken out; it lies beside the ledger. Of each
+archive the rows up to its end count, of the ledger the rows after the last end. What always holds: no row is in no
+place; what explains the mirror stays in the ledger, so that planning and sending never need an archive; a reader of
+history without one of the archives is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from syncer.errors import LedgerArchiveError
+from syncer.ledger.database import refuse_planted
+from syncer.ledger.schema import append_only_triggers
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+    from pathlib import Path
+
+MOVED = {"items": ("id", 0), "item_origins": ("item_id", 0), "outcomes": ("item_id", 0), "events": ("id", 1)}
+"""Tables whose old rows move: by which id, and by which of an archive's two ends (items, events)."""
+ARCHIVES_MAX = 8
+"""SQLite joins ten files at most."""
+_OLD = """
+SELECT i.id FROM items i WHERE i.id > ? AND i.id <= ? AND NOT EXISTS (
+  SELECT 1 FROM batches b JOIN mirror m ON m.space_id = b.space_id AND m.key = i.key AND m.batch_id = b.id
+  WHERE b.id = i.batch_id)
+"""
+_SEALS = """
+SELECT id, run_id, digest, json_extract(covers, '$.items.to'), json_extract(covers, '$.events.to')
+FROM seals WHERE at <= ? ORDER BY id DESC
+"""
+# What is not at its end, or is wanted, is looked at by runs; its rows stay.
+_UNFINISHED = """
+SELECT 1 FROM batches WHERE first_item_id <= ? AND NOT split
+AND (wanted OR state IN ('planned', 'sending', 'submitted', 'in_doubt') OR first_item_id + size - 1 > ?) LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A file beside the ledger, and the last ids of items and events that are read from it."""
+
+    file: str
+    items_to: int
+    events_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where history is cut: at the seal of a run, after these ids."""
+
+    run_id: int
+    seal: str
+    items_to: int
+    events_to: int
+
+
+def known(cursor: sqlite3.Cursor) -> list[Archive]:
+    """Return the archives of a ledger, oldest first."""
+    return [Archive(*row) for row in cursor.execute("SELECT file, items_to, events_to FROM archives ORDER BY id")]
+
+
+def find_cut(cursor: sqlite3.Cursor, before: str) -> Cut | None:
+    """Return the newest place before a time up to which all is at its end; None: there is nothing to move.
+
+    The newest item and event stay always: new ids count on from them.
+    """
+    ends = [0, 0]
+    for archive in known(cursor):
+        ends = [archive.items_to, archive.events_to]
+    newest = [
+        cursor.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0] for table in ("items", "events")
+    ]
+    for _, run_id, digest, items_to, events_to in cursor.execute(_SEALS, (before,)).fetchall():
+        if items_to <= ends[0] or events_to <= ends[1]:
+            return None
+        if items_to >= newest[0] or events_to >= newest[1]:
+            continue
+        if cursor.execute(_UNFINISHED, (items_to, items_to)).fetchone() is None:
+            return Cut(run_id, digest, items_to, events_to)
+    return None
+
+
+def attach(raw: sqlite3.Connection, path: Path, archives: Sequence[Archive]) -> None:
+    """Let a connection that reads see the history of the ledger and of `archives` as one. Not within a transaction."""
+    if not archives:
+        return
+    for number, archive in enumerate(archives, 1):
+        file = path.with_name(archive.file)
+        if not file.is_file():
+            raise LedgerArchiveError(f"the archive {file} of the ledger's old history is not there")
+        refuse_planted(file)
+        raw.execute(f"ATTACH ? AS archive_{number}", (f"{file.absolute().as_uri()}?mode=ro",))
+    for table, (column, which) in MOVED.items():
+        parts, after = list[str](), 0
+        for number, archive in enumerate(archives, 1):
+            end = (archive.items_to, archive.events_to)[which]
+            parts.append(f"SELECT * FROM archive_{number}.{table} WHERE {column} > {after} AND {column} <= {end}")
+            after = end
+        parts.append(f"SELECT * FROM main.{table} WHERE {column} > {after}")
+        raw.execute(f"CREATE TEMP VIEW {table} AS {' UNION ALL '.join(parts)}")
+
+
+def take_out(cursor: sqlite3.Cursor, file: str, cut: Cut, at: str) -> tuple[int, int]:
+    """Take the rows out that an archive holds, in the caller's transaction; return how many items and events.
+
+    The triggers that keep history from being deleted are gone for this transaction alone: they come back in it.
+    """
+    triggers = {one.split()[2]: one for one in append_only_triggers()}
+    lifted = [f"{table}_no_delete" for table in MOVED]
+    for name in lifted:
+        cursor.execute(f"DROP TRIGGER {name}")
+    before = known(cursor)
+    items_from, events_from = (before[-1].items_to, before[-1].events_to) if before else (0, 0)
+    span = (items_from, cut.items_to)
+    for table in ("item_origins", "outcomes"):
+        cursor.execute(f"DELETE FROM {table} WHERE item_id IN ({_OLD})", span)
+    items = cursor.execute(f"DELETE FROM items WHERE id IN ({_OLD})", span).rowcount
+    events = cursor.execute("DELETE FROM events WHERE id > ? AND id <= ?", (events_from, cut.events_to)).rowcount
+    cursor.execute(
+        "INSERT INTO archives (file, made_at, run_id, seal, items_to, events_to) VALUES (?, ?, ?, ?, ?, ?)",
+        (file, at, cut.run_id, cut.seal, cut.items_to, cut.events_to),
+    )
+    for name in lifted:
+        cursor.execute(triggers[name])
+    return items, events
