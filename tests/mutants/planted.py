@@ -409,8 +409,8 @@ BUGS = (
     Bug(
         "what moved under a case leaves the case known",
         "syncer/ledger/crossing.py",
-        "        if old != new:",
-        "        if old == new:",
+        "        if old != new or is_moved:",
+        "        if old == new or is_moved:",
         "tests/integration/test_two_spaces.py::test_a_code_that_comes_into_a_case_makes_the_case_uncertain",
     ),
     Bug(
