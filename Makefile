@@ -155,8 +155,9 @@ sbom: $(VENV)/.audit ## Write the bill of materials of the program's dependencie
 		echo "$(SBOM): $$listed components"
 
 .PHONY: docs
-docs: $(VENV)/.tools ## Write docs/cli.md from the program's own help
+docs: $(VENV)/.tools ## Write docs/cli.md, config.example.toml and the table of settings from what the program says
 	@$(BIN)/python tools/cli_reference.py
+	@$(BIN)/python tools/settings_reference.py
 
 .PHONY: lock
 comma := ,

@@ -17,7 +17,7 @@ from syncer import __version__
 from syncer.commands.environment import Environment
 from syncer.commands.opening import open_to_write
 from syncer.config import Settings, example_text
-from syncer.config.settings import KEY_COLUMNS_MAX
+from syncer.config.job_settings import KEY_COLUMNS_MAX
 from syncer.errors import LedgerError, UntrustedFileError, UsageError
 from syncer.ledger.check import backup as copy_to
 from syncer.ledger.database import ledger_path

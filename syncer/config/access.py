@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from syncer.config.job_settings import JobSettings
 from syncer.config.secrets import CommandSecret, credential, one_line, secret_file
-from syncer.config.settings import CREDENTIAL_NAME, JobSettings, Settings
+from syncer.config.settings import CREDENTIAL_NAME, Settings
 from syncer.errors import ConfigError
 from syncer.safe.files import read_trusted
 from syncer.safe.masking import TOKEN_VARIABLE, Secret, remember

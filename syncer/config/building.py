@@ -7,19 +7,17 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from syncer.config.settings import (
-    SECTIONS,
+from syncer.config.checks import is_secret, name_of
+from syncer.config.job_settings import (
     CsvSettings,
     FieldSettings,
     FilesSettings,
     JobSettings,
-    Settings,
     SourceSettings,
     TableSettings,
     UnitSettings,
-    is_secret,
-    name_of,
 )
+from syncer.config.settings import SECTIONS, Settings
 from syncer.errors import did_you_mean
 from syncer.safe.addresses import holds_secret
 from syncer.safe.masking import TOKEN_VARIABLE

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
-from syncer.config.settings import JobSettings, Settings
+from syncer.config.job_settings import JobSettings
+from syncer.config.settings import Settings
 from syncer.errors import ConfigError, did_you_mean
 from syncer.model import FORBIDDEN_DATA, FORBIDDEN_KEYS, SPECIAL_FIELDS, UNIQUE_KEYS
 from syncer.request import SyncStep

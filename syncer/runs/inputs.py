@@ -16,7 +16,7 @@ from syncer.source import CsvForm, Source, TableForm, open_sources
 
 if TYPE_CHECKING:
     from syncer.config import JobSettings
-    from syncer.config.settings import FieldSettings
+    from syncer.config.job_settings import FieldSettings
     from syncer.process.signals import Interrupt
 
 

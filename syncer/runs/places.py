@@ -20,7 +20,7 @@ from syncer.safe.files import PART, Folder
 from syncer.source.inputs import open_input
 
 if TYPE_CHECKING:
-    from syncer.config.settings import FilesSettings
+    from syncer.config.job_settings import FilesSettings
 
 BLOCK_BYTES = 1 << 20
 NAMES_MAX = 1000

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pickle
 import re
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
-from syncer.config import SECTIONS, JobSettings, Settings, describe, example_text, load_settings, pick_job
+from syncer.config import SECTIONS, Settings, example_text, load_settings, pick_job
+from syncer.config.checks import name_of
+from syncer.config.describing import GROUPS, describe, example_configuration
 from syncer.errors import ConfigError
 from syncer.safe.masking import Secret
 
@@ -145,24 +147,36 @@ def test_a_job_is_picked_by_name_or_because_it_is_the_only_one(tmp_path):
 
 def test_the_example_lists_every_setting_and_loads_with_the_defaults(tmp_path):
     text = example_text()
-    for key, _, _, _ in describe():
-        assert re.search(rf"^(# )?{key.rpartition('.')[2]} = ", text, re.MULTILINE), key
+    assert text == example_configuration(), "make docs"
     settings = load(tmp_path, text)
-    assert settings.api == Settings().api
-    assert (settings.limits, settings.run, settings.ledger) == (Settings().limits, Settings().run, Settings().ledger)
-    assert settings.jobs == {"default": JobSettings()}
-    active = "\n".join(
-        re.sub(r"^# (?=[a-z\[])", "", line) for line in text.splitlines() if not line.startswith("# Conf")
+    assert replace(settings, path=None) == Settings()
+    whole = tomllib.loads(re.sub(r"^# (?=[a-z_\[])", "", text.partition("\n\n")[2], flags=re.MULTILINE))
+    for one in describe():
+        section = whole
+        for name in one.key.replace("<name>", "default").rpartition(".")[0].split("."):
+            section = section[{"<key>": "case_no" if ".units." in one.key else "production_date"}.get(name, name)]
+        assert one.key.rpartition(".")[2] in section, one.key
+
+
+@pytest.mark.parametrize("one", list(describe()), ids=lambda one: one.key)
+def test_every_setting_is_described_and_its_example_is_what_it_takes(one):
+    check = next(
+        field.metadata["check"]
+        for prefix, kind in GROUPS
+        for field in fields(kind)
+        if "check" in field.metadata and f"{prefix}.{name_of(field)}" == one.key
     )
-    commented = [line for line in active.splitlines() if re.match(r"[a-z_]+ = |\[", line)]
-    assert tomllib.loads("\n".join(commented))["jobs"]["default"]["campaign"] == 11
+    taken = check(tomllib.loads(f"it = {one.example}")["it"])
+    assert one.when
+    assert one.is_set is (one.default not in (None, ()))
+    assert not one.is_set or taken == one.default
 
 
 def test_settings_are_frozen_and_described(tmp_path):
     settings = load(tmp_path)
     with pytest.raises(AttributeError):
         settings.api.poll_s = 1
-    described = {key for key, _, _, meaning in describe() if meaning}
+    described = {one.key for one in describe() if one.meaning}
     for name, kind in SECTIONS.items():
         for one in fields(kind):
             assert f"{name}.{one.name}" in described or one.name == "token"

@@ -1,0 +1,461 @@
+"""The settings of a job: what one export means, where its files are, how they are written, the rules of its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from syncer.config import checks
+from syncer.config.checks import setting
+from syncer.safe.masking import Secret
+
+KEY_COLUMNS_MAX = 5
+"""Constraints of one call (docs/api.md, "SCM upload, async")."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSettings:
+    """Rules of one SCM field."""
+
+    type: str = setting(
+        partial(checks.choice, of=("text", "date", "integer", "choice")),
+        "text",
+        "what its cells hold",
+        when="its values are dates, whole numbers, or a few words",
+    )
+    formats: tuple[str, ...] = setting(
+        checks.texts,
+        (),
+        "of dates, as strptime knows them; sent as YYYY-MM-DD",
+        example='["%d.%m.%Y", "%Y-%m-%d"]',
+        when="dates are written otherwise",
+    )
+    choices: tuple[str, ...] = setting(
+        checks.texts, (), "what a choice may be", example='["a", "b"]', when="only these values are right"
+    )
+    required: bool = setting(
+        checks.flag, False, "whether a row without it is rejected", when="a code without it is a fault"
+    )
+    max_length: int | None = setting(
+        partial(checks.number, least=1, most=10**6, whole=True),
+        None,
+        "characters at most",
+        example="100",
+        when="longer values are cut off elsewhere",
+    )
+    from_: str | None = setting(
+        checks.origin,
+        None,
+        'the column it is made of, or a template of several: "{Pallet}-{Case}"; else the mapped one',
+        example='"{Year}-{Month}-{Day}"',
+        when="it is put together of several columns",
+    )
+    trim: bool = setting(
+        checks.flag,
+        False,
+        "whether white space around a cell is taken away, first of all",
+        when="cells are padded with blanks",
+    )
+    null: tuple[str, ...] = setting(
+        checks.words,
+        (),
+        "words that mean empty",
+        example='["NULL", "-"]',
+        when="the export writes a word for an empty cell",
+    )
+    strip_prefix: tuple[str, ...] = setting(
+        checks.words,
+        (),
+        "what is taken away at the beginning, where it stands there",
+        example='"LOT "',
+        when="the export writes more than the value",
+    )
+    strip_suffix: tuple[str, ...] = setting(
+        checks.words,
+        (),
+        "what is taken away at the end, where it stands there",
+        example='" pcs"',
+        when="the export writes more than the value",
+    )
+    extract: str | None = setting(
+        checks.expression,
+        None,
+        "a regular expression with one group: what is kept; a cell in which it finds nothing: E321",
+        example='"/q/([0-9A-Z]+)$"',
+        when="the value stands inside a longer text, as in an address",
+    )
+    upper: bool = setting(checks.flag, False, "whether letters become capitals", when="letters come in both cases")
+    lower: bool = setting(checks.flag, False, "whether letters become small", when="letters come in both cases")
+    pad: int = setting(
+        partial(checks.number, least=0, most=1000, whole=True),
+        0,
+        "characters up to which zeros are put in front",
+        when="leading zeros were lost",
+    )
+    map: Mapping[str, str] | None = setting(
+        partial(checks.values, may_be_empty=True),
+        None,
+        'what is sent for which value, at last: { Deutschland = "DE" }',
+        example='{ "Deutschland" = "DE" }',
+        when="your words are not Scantrust's",
+    )
+    map_else: str = setting(
+        checks.else_,
+        "reject",
+        "of a value that is not in the map: reject (E320), keep, or the value that is sent instead",
+        when="unknown words are fine, or have a common meaning",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CsvSettings:
+    """How a job's files are written; what is not declared is detected."""
+
+    encoding: str | None = setting(
+        checks.encoding,
+        None,
+        "for example utf-8, utf-16-le, cp1252",
+        example='"cp1252"',
+        when="the wrong one was detected: letters look odd in `syncer plan`",
+    )
+    delimiter: str | None = setting(
+        checks.delimiter,
+        None,
+        "for example , or ; or ||",
+        example='";"',
+        when="the wrong one was detected, or it has several characters",
+    )
+    widths: tuple[int, ...] | None = setting(
+        checks.widths,
+        None,
+        "of columns without a delimiter, in characters: [10, 3, 20]",
+        example="[10, 3, 20]",
+        when="columns have fixed widths",
+    )
+    quote: str | None = setting(
+        partial(checks.character, may_be_empty=True),
+        None,
+        'the quote character; "" for none',
+        example="'\"'",
+        when="cells are quoted otherwise, or never",
+    )
+    escape: str | None = setting(
+        partial(checks.character, may_be_empty=True),
+        None,
+        'what stands before a quote inside a cell; "" when it is doubled',
+        example="'\\'",
+        when="a quote inside a cell is not doubled",
+    )
+    header: tuple[str, ...] | None = setting(
+        checks.header,
+        None,
+        'names of the columns when no header row has them; "" at the end for a column that is empty',
+        example='["extended_id", "product"]',
+        when="the file has no header row",
+    )
+    skip_lines: int = setting(
+        partial(checks.number, least=0, most=1000, whole=True),
+        0,
+        "lines before the header",
+        when="lines of other text stand above the header",
+    )
+    newline: str | None = setting(
+        partial(checks.choice, of=("crlf", "lf", "cr", "any")),
+        None,
+        "how lines end: crlf, lf, cr, or any of them",
+        example='"any"',
+        when="line ends are mixed",
+    )
+    repeated_header: str = setting(
+        partial(checks.choice, of=("refuse", "skip")),
+        "refuse",
+        "a header that stands again among the rows: refuse or skip",
+        when="exports were put together, header by header",
+    )
+    max_damaged_percent: float = setting(
+        checks.percent,
+        10,
+        "refuse the file when more of its rows (and more than 20) are damaged; 100 turns it off",
+        when="damaged rows are common, and the good ones shall go on",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TableSettings:
+    """Where a table stands in its file or sheet, and what of its cells is content."""
+
+    header_row: int | None = setting(
+        partial(checks.number, least=1, most=1_048_576, whole=True),
+        None,
+        "the row (of text: the line) that names the columns; else the first that names the key, else the first",
+        example="4",
+        when="the wrong row was taken for the header",
+    )
+    end: tuple[str, ...] = setting(
+        partial(checks.row_texts, blank=True),
+        (),
+        'first cells of rows that end the table, * for anything; "": a blank row',
+        example='["Total*", ""]',
+        when="sums or notes stand below the table",
+    )
+    skip: tuple[str, ...] = setting(
+        checks.row_texts,
+        (),
+        "first cells of rows that are left out, * for anything",
+        example='["Page *"]',
+        when="page breaks stand between the rows",
+    )
+    comment: str | None = setting(
+        checks.text,
+        None,
+        "how the first cell of a comment begins, for example #",
+        example='"#"',
+        when="the file has comments",
+    )
+    trim: str = setting(
+        partial(checks.choice, of=("none", "fields", "all")),
+        "none",
+        "white space around content: kept; taken from names and all cells but keys (fields), or from keys too (all)",
+        when="cells are padded with blanks",
+    )
+    null: tuple[str, ...] = setting(
+        checks.texts,
+        (),
+        "words that mean an empty cell, for example NULL",
+        example="[\"NULL\", '\\N']",
+        when="the database writes a word for an empty cell",
+    )
+    short_rows: str = setting(
+        partial(checks.choice, of=("reject", "fill")),
+        "reject",
+        "rows that end before the last column: reject or fill (blanks)",
+        when="the exporter leaves out blank cells at the end",
+    )
+    unwrap: bool | None = setting(
+        checks.flag,
+        None,
+        'whether ="00123" means 00123 (false: it is sent as it stands); rejected until it is said',
+        example="true",
+        when="the export protects its digits from Excel",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """A query that a job reads when no file is named. ``url`` may hold a password, so it is never shown.
+
+    ``password`` is the one that was found, wherever it stood.
+    """
+
+    url: Secret | None = setting(
+        checks.secret,
+        None,
+        "of a database that is read when no file is named, as SQLAlchemy writes it; better without its password",
+        example='"postgresql+psycopg://reader@db.example.com/erp"',
+        when="the rows come from a database",
+    )
+    password: Secret | None = setting(
+        checks.secret,
+        None,
+        "of the database, as it is (in an address it is escaped); better in the environment",
+        example='"secret"',
+        when="you try it out; else see the next two",
+    )
+    password_file: str | None = setting(
+        checks.text,
+        None,
+        "a file with it, readable by its owner alone; relative to the configuration file",
+        example='"erp-password"',
+        when="no environment variable can carry it",
+    )
+    password_command: tuple[str, ...] | None = setting(
+        checks.command,
+        None,
+        "a program, and its arguments, that prints the password (of a vault); run without a shell",
+        example='["vault", "read", "-field=password", "secret/erp"]',
+        when="it lies in a vault",
+    )
+    query: str | None = setting(
+        checks.text,
+        None,
+        "the SELECT whose columns are text, whole numbers or dates",
+        example='"SELECT serial AS extended_id, market AS intended_market FROM export"',
+        when="the rows come from a database",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSettings:
+    """What holds for all rows with one value of an SCM field: the codes of one case, of one pallet."""
+
+    codes: int | None = setting(
+        partial(checks.number, least=1, most=10**6, whole=True),
+        None,
+        "how many codes each unit has; another number: E330",
+        example="24",
+        when="a case with another number of codes is a fault",
+    )
+    same: tuple[str, ...] = setting(
+        checks.texts,
+        (),
+        "SCM keys that are the same in all rows of a unit; else E331",
+        example='["lot", "intended_market"]',
+        when="mixed cases are a fault",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FilesSettings:
+    """The files of a job that is synced without naming any."""
+
+    pattern: str | None = setting(
+        checks.pattern,
+        None,
+        "where they are: a path with * and ?, relative to the configuration; or a URL (s3, sftp, az, gs)",
+        example='"/data/export-*.csv"',
+        when="files arrive under names of their own",
+    )
+    take: str = setting(
+        partial(checks.choice, of=("newest", "each", "all")),
+        "newest",
+        "newest, each (in the order of their names, a run each) or all (the parts of one export)",
+        when="each file counts, or an export comes in parts",
+    )
+    settle_s: float = setting(
+        checks.seconds,
+        10,
+        "how long a file must have kept its size and time; 0 turns it off",
+        when="files are written slowly, with pauses",
+    )
+    ready: str | None = setting(
+        checks.mark,
+        None,
+        "a file that must stand beside it: {name}.done",
+        example='"{name}.done"',
+        when="the exporter marks files that are whole",
+    )
+    wait_s: float = setting(
+        checks.seconds, 0, "how long to wait for a new file (then exit 14)", when="the export may be late"
+    )
+    max_age_h: float | None = setting(
+        partial(checks.number, least=0, most=100_000),
+        None,
+        "hours since the newest was written, beyond which none has come",
+        example="26",
+        when="an old file must not pass for last night's",
+    )
+    done: str | None = setting(
+        checks.text,
+        None,
+        "a folder into which it is moved when its run ended with 0 or 3",
+        example='"done"',
+        when="files shall leave their folder when they are through",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """What one export means."""
+
+    name: str = "default"
+    key: tuple[str, ...] | None = setting(
+        partial(checks.texts, most=KEY_COLUMNS_MAX),
+        None,
+        "the column, or list of up to 5 columns, that selects codes; first of extended_id, serial_number in the header",
+        example='"extended_id"',
+        when='codes are selected by another column, or by several: `["case_no", "lot"]`',
+    )
+    columns: Mapping[str, str] | None = setting(
+        checks.columns,
+        None,
+        "CSV header → SCM key; others are then ignored",
+        example='{ "Serial" = "extended_id", "Market" = "intended_market" }',
+        when="the export's headers are not the SCM keys",
+    )
+    mode: str = setting(
+        partial(checks.choice, of=("auto", "sync", "async")),
+        "auto",
+        "auto, sync or async",
+        when="one kind of call is not allowed for your account",
+    )
+    export: str = setting(
+        partial(checks.choice, of=("auto", "full", "changes")),
+        "auto",
+        "what its files hold: full (every code), changes (any number of rows), auto (as earlier nights show)",
+        when="the guards judge your files by the wrong measure",
+    )
+    campaign: int | None = setting(
+        partial(checks.number, least=1, most=2**31, whole=True),
+        None,
+        "campaign id, sent with async uploads",
+        example="11",
+        when="your codes belong to one campaign among several",
+    )
+    send: str = setting(
+        partial(checks.choice, of=("changes", "row")),
+        "changes",
+        "changes: of a known code only the fields that are not known to hold the row's value; row: the whole row",
+        when="others change the same fields, and your file shall win every time",
+    )
+    blank: str = setting(
+        partial(checks.choice, of=("omit", "clear", "reject")),
+        "omit",
+        "what an empty cell means: omit, clear or reject",
+        when="an empty cell shall empty the field, or is a fault",
+    )
+    constants: Mapping[str, str] | None = setting(
+        checks.values,
+        None,
+        "SCM key → value that every row gets",
+        example='{ brand = "Example" }',
+        when="all rows share a value that the export lacks",
+    )
+    known_fields: tuple[str, ...] | None = setting(
+        checks.texts,
+        None,
+        "the campaign's SCM keys; a mapped key that is not among them is refused",
+        example='["intended_market", "production_date"]',
+        when="a misspelt field must not be discarded in silence",
+    )
+    known_fields_file: str | None = setting(
+        checks.text,
+        None,
+        "a CSV file whose header has them, as the portal's template; relative to the configuration file",
+        example='"template.csv"',
+        when="you have the portal's template at hand",
+    )
+    unique: bool | None = setting(
+        checks.flag,
+        None,
+        "whether one key value selects exactly one code; true for extended_id and serial_number",
+        example="true",
+        when="values of another key select exactly one code each",
+    )
+    disjoint: tuple[str, ...] | None = setting(
+        checks.texts,
+        None,
+        "jobs with another key that never reach the same codes, though they write the same fields",
+        example='["cases"]',
+        when="two jobs write the same fields of different codes",
+    )
+    expect: int | str | None = setting(
+        checks.count_or_column,
+        None,
+        "for keys of many codes: how many codes a value selects, a number or the column that says it",
+        example="24",
+        when="a count shall prove values of a key of many codes",
+    )
+    sheet: str | None = setting(
+        checks.text,
+        None,
+        "of Excel workbooks: the name of the sheet; else the first one",
+        example='"Export"',
+        when="the table is not on the first sheet",
+    )
+    csv: CsvSettings = CsvSettings()
+    table: TableSettings = TableSettings()
+    source: SourceSettings = SourceSettings()
+    files: FilesSettings = FilesSettings()
+    units: Mapping[str, UnitSettings] = field(default_factory=dict)
+    fields: Mapping[str, FieldSettings] = field(default_factory=dict)
