@@ -10,6 +10,7 @@ import click
 
 from syncer.cli import (
     audit,
+    browse,
     codes,
     completion,
     ledger,
@@ -36,7 +37,7 @@ COMMANDS: tuple[click.Command, ...] = (
     runs.plan_command, runs.sync_command, runs.resume_command, runs.abandon_command, runs.status_command,
     nightly.run_command,
     products.products_group, scans.scans_group, codes.codes_group, workorders.workorders_group,
-    audit.audit_group, report.report_command, notify.notify_group, ledger.ledger_group,
+    audit.audit_group, report.report_command, notify.notify_group, ledger.ledger_group, browse.browse_command,
     sandbox.sandbox_command, completion.completion_command,
 )  # fmt: skip
 EPILOG = (

@@ -1,0 +1,81 @@
+"""``syncer browse``: a copy of the ledger in a browser, through Datasette; on this machine alone, to read alone.
+
+What always holds: the copy is made when it begins and goes when it ends; only requests that name this machine's own
+address are answered, so no page of others can ask for what is in it, whatever name it gives itself.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from syncer.commands.ledger import reading_ledger
+from syncer.errors import ConfigError, UsageError
+from syncer.ledger import check
+from syncer.safe.files import Folder
+
+if TYPE_CHECKING:
+    from syncer.config import Settings
+
+HOST = "127.0.0.1"
+QUERIES = {
+    "failed_runs": "SELECT * FROM v_runs WHERE exit_code NOT IN (0, 3) OR exit_code IS NULL ORDER BY run DESC",
+    "not_confirmed": "SELECT * FROM v_changes WHERE outcome NOT IN ('confirmed', 'mismatched', 'superseded')"
+    " ORDER BY change DESC",
+    "history_of_a_key": "SELECT * FROM v_changes WHERE key = :key ORDER BY change",
+    "what_is_known_of_a_key": "SELECT * FROM v_codes WHERE key = :key",
+    "open_batches": "SELECT * FROM v_batches WHERE NOT split"
+    " AND state IN ('planned', 'sending', 'submitted', 'in_doubt')",
+}
+"""What is asked most; each is one of the views of docs/ledger.md."""
+ASGI = Callable[..., Any]
+
+
+def browse(settings: Settings, *, port: int, on_ready: Callable[[str], None]) -> None:
+    """Serve a copy of the ledger until the process is asked to stop; ``on_ready`` is told the address."""
+    if find_spec("datasette") is None:
+        raise ConfigError("browse needs the extra browse", next="pip install 'syncer[browse]'")
+    import uvicorn
+    from datasette.app import Datasette
+
+    with reading_ledger(settings) as ledger:
+        path = ledger.path
+    with socket.socket() as listening, Folder.above(path) as folder, folder.temporary() as apart:
+        try:
+            listening.bind((HOST, port))
+            listening.listen()  # who comes before the service is up waits for it
+        except OSError as error:
+            raise UsageError(
+                f"port {port} of {HOST} is taken: {error.strerror}", next="syncer browse --port 0"
+            ) from error
+        copy = apart.path / "ledger.db"
+        check.backup(path, copy)
+        queries = {name: {"sql": sql} for name, sql in QUERIES.items()}
+        service = Datasette(
+            [],
+            immutables=[str(copy)],
+            metadata={"title": f"A copy of {path.name}", "databases": {"ledger": {"queries": queries}}},
+            settings={"allow_download": False, "sql_time_limit_ms": 10_000},
+        )
+        own = listening.getsockname()[1]
+        app = _only_here(service.app(), [f"{HOST}:{own}", f"localhost:{own}"])
+        on_ready(f"http://{HOST}:{own}/ledger")
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")).run(sockets=[listening])
+
+
+def _only_here(app: ASGI, names: list[str]) -> ASGI:
+    """Return `app` for requests that call this machine by one of its own names, from no other origin."""
+    hosts = {name.encode() for name in names}
+    origins = {b"http://" + host for host in hosts}
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        headers = dict(scope.get("headers", ()))
+        if headers.get(b"host") in hosts and headers.get(b"origin", next(iter(origins))) in origins:
+            await app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": b"only this machine may look, by its own address\n"})
+
+    return answer

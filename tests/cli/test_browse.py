@@ -1,0 +1,48 @@
+"""``browse``: a copy of the ledger over HTTP, its canned queries, and nobody but this machine."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+import requests
+from conftest import codes
+
+HEADER = ("extended_id", "market")
+
+
+def test_a_copy_is_served_to_this_machine_alone_and_gone_afterwards(night):
+    with night(codes=codes(2)) as here:
+        here.sync(here.write("a.csv", HEADER, [("K000000", "DE"), ("NOPE0001", "FR")]))
+        names = {path.name for path in here.folder.iterdir()}
+        process = here.start("browse", "--port", "0", PYTHONUNBUFFERED="1")
+        try:
+            url = re.search(r"http://\S+", process.stdout.readline())[0]
+            with requests.Session() as session:
+                session.trust_env = False
+                page = session.get(url, timeout=20)
+                assert page.status_code == 200
+                for view in ("v_codes", "v_runs", "v_batches", "v_changes", "history_of_a_key"):
+                    assert view in page.text
+                found = session.get(
+                    f"{url}/history_of_a_key.json", params={"key": "NOPE0001", "_shape": "array"}, timeout=20
+                )
+                assert [(row["file"], row["line"], row["outcome"]) for row in found.json()] == [
+                    ("a.csv", 3, "unmatched")
+                ]
+                for query in ("failed_runs", "not_confirmed", "open_batches", "what_is_known_of_a_key"):
+                    assert session.get(f"{url}/{query}.json", params={"key": "K000000"}, timeout=20).json()["ok"]
+                for headers in (
+                    {"Host": "evil.example"},
+                    {"Host": "evil.example:80"},
+                    {"Origin": "http://evil.example"},
+                ):
+                    assert session.get(url, headers=headers, timeout=20).status_code == 403
+                writing = session.get(f"{url}.json", params={"sql": "delete from runs"}, timeout=20)
+                assert writing.status_code == 400
+                assert session.get(f"{url}.db", timeout=20).status_code in {403, 404}
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=20)
+        assert process.returncode in {0, 143}
+        assert {path.name for path in here.folder.iterdir()} == names
