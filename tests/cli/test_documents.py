@@ -132,6 +132,10 @@ def test_no_index_address_machine_path_or_secret_stands_in_the_tree():
         assert found.stdout == ""
 
 
+def test_the_two_names_of_the_page_on_security_hold_the_same():
+    assert (ROOT / "docs" / "SECURITY.md").read_bytes() == (ROOT / "docs" / "security.md").read_bytes()
+
+
 def test_no_document_is_named_in_code_that_is_not_in_the_repository():
     documents = {path.name for path in DOCUMENTS} | {"CONTRIBUTING.md", "SECURITY.md"}
     places = [*(ROOT / "syncer").rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "migrations").rglob("*.py")]
