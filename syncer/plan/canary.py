@@ -67,8 +67,8 @@ def _asking(
     fields: frozenset[str],
 ) -> tuple[Places, list[int]]:
     """Return places of items with a field that no sync call carries: spread over all, and one of each product."""
-    by_payload = {int(n): fields.intersection(fields_of(data[n])) for n in np.unique(payload[own]).tolist()}
-    shown = {field for n in np.unique(payload[by_sync & own]).tolist() for field in by_payload[n]}
+    by_payload = {n: fields.intersection(fields_of(data[n])) for n in _used(payload[own])}
+    shown = {field for n in _used(payload[by_sync & own]) for field in by_payload[n]}
     asked: list[Places] = []
     products: dict[str | None, int] = {}
     for field in sorted(frozenset().union(*by_payload.values()) - shown):
@@ -80,6 +80,11 @@ def _asking(
             products.setdefault(value_of(data[number], PRODUCT), place)
     of_products = [place for product, place in products.items() if product is not None]
     return (np.unique(np.concatenate(asked)) if asked else np.zeros(0, np.int64)), of_products
+
+
+def _used(payload: npt.NDArray[np.int32]) -> list[int]:
+    used: list[int] = np.flatnonzero(np.bincount(payload)).tolist()
+    return used
 
 
 def _spread(places: Places) -> Places:
