@@ -112,6 +112,10 @@ N ?= 2000
 sim: $(VENV)/.tools ## Simulate N schedules of faults and deaths on a virtual clock (make sim N=50000)
 	@TESTS_SCHEDULES=$(N) $(BIN)/python -m pytest -n 2 -o faulthandler_timeout=0 tests/sim/test_simulation.py $(ARGS)
 
+.PHONY: mutate
+mutate: $(VENV)/.tools ## Judge every mutant of the pure modules by their tests (make mutate F=syncer/execute/blame.py)
+	@PYTHONPATH=tests $(BIN)/python -m mutants $(F)
+
 # What others do with the same file is measured beside the program, from an environment that nothing else uses.
 PEERS := build/peers
 $(PEERS)/.installed: tests/benchmarks/requirements.txt | $(BIN)/python

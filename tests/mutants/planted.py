@@ -407,11 +407,11 @@ BUGS = (
         f"{PLANTED}::test_the_end_of_a_resumed_run_is_recorded_in_that_run",
     ),
     Bug(
-        "what moved under a case leaves the case known",
+        "a case number that was written again makes its case uncertain",
         "syncer/ledger/crossing.py",
         "        if old != new or is_moved:",
         "        if old == new or is_moved:",
-        "tests/integration/test_two_spaces.py::test_a_code_that_comes_into_a_case_makes_the_case_uncertain",
+        f"{RARE}::test_a_case_number_that_was_written_again_moves_no_code",
     ),
     Bug(
         "a pair stays known when a code comes under it",
