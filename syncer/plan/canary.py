@@ -67,7 +67,7 @@ def _asking(
     fields: frozenset[str],
 ) -> tuple[Places, list[int]]:
     """Return places of items with a field that no sync call carries: spread over all, and one of each product."""
-    by_payload = {n: fields.intersection(fields_of(data[n])) for n in _used(payload[own])}
+    by_payload = _asked_of(_used(payload[own]), data, fields)
     shown = {field for n in _used(payload[by_sync & own]) for field in by_payload[n]}
     asked: list[Places] = []
     products: dict[str | None, int] = {}
@@ -80,6 +80,19 @@ def _asking(
             products.setdefault(value_of(data[number], PRODUCT), place)
     of_products = [place for product, place in products.items() if product is not None]
     return (np.unique(np.concatenate(asked)) if asked else np.zeros(0, np.int64)), of_products
+
+
+def _asked_of(used: Sequence[int], data: Sequence[str], fields: frozenset[str]) -> dict[int, frozenset[str]]:
+    """Return which of some fields each payload names; payloads that name the same ones share one set."""
+    sets: dict[tuple[str, ...], frozenset[str]] = {}
+    found: dict[int, frozenset[str]] = {}
+    for number in used:
+        named = tuple(fields_of(data[number]))
+        asked = sets.get(named)
+        if asked is None:
+            asked = sets[named] = fields.intersection(named)
+        found[number] = asked
+    return found
 
 
 def _used(payload: npt.NDArray[np.int32]) -> list[int]:
