@@ -107,7 +107,10 @@ def test_a_field_is_refused_by_the_value_whose_name_comes_without_it_but_special
     shown = shown_fields(sent, named)
     assert shown.refused == {key: missing for key, missing in refused.items() if missing}
     assert shown.taken == {name: name in taken for name in set().union(*asked.values())}
-    assert Shown() == Shown({}, {})
+    assert {key: fields for key, fields in shown.accepted.items() if fields} == {
+        key: asked[key] & named[key] for key in named if asked[key] & named[key]
+    }
+    assert Shown() == Shown({}, {}, {})
 
 
 @given(high=st.none() | st.integers(1, 9), codes=st.integers(0, 90), values=st.integers(1, 9), factor=st.integers(0, 9))
