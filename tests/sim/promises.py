@@ -45,17 +45,22 @@ def applied_ever(world, key, field):
     return ever
 
 
-def let_go_tasks(database):
-    """Return the tasks that the ledger let go of: they may land whenever they like, over newer data too.
+def let_go_tasks(database, world):
+    """Return the tasks of the calls that the ledger let go of: they may land whenever they like, over newer data too.
 
     No program can prevent that; what it can do is to say so, look at them in every run, and believe nothing they wrote.
     """
-    query = "SELECT task_id FROM batches WHERE state IN ('abandoned', 'ended_late') AND task_id IS NOT NULL"
-    return {task_id for (task_id,) in database.execute(query)}
+    query = """SELECT a.reference FROM attempts a JOIN batches b ON b.id = a.batch_id
+        WHERE b.state IN ('abandoned', 'ended_late')"""
+    references = {reference for (reference,) in database.execute(query)}
+    return {task.id for task in world.tasks.values() if task.reference in references}
 
 
-def check_server(world, let_go=frozenset()):
-    """What holds about everything that ever reached the server, from its own record; `let_go`: of other tasks."""
+def check_server(world, let_go=frozenset(), *, ordered=True):
+    """What holds about everything that ever reached the server, from its own record; `let_go`: of other tasks.
+
+    `ordered`: later nights have greater values, so that none lands over a greater one.
+    """
     references = [world.tasks[task_id].reference for task_id in let_go if task_id in world.tasks]
     violations = [words for words in world.violations if not any(f"values of {name!r}" in words for name in references)]
     if violations:
@@ -64,7 +69,7 @@ def check_server(world, let_go=frozenset()):
     for write in world.journal:
         if write.field not in {"m", "s"} or write.cause.removeprefix("task ") in let_go:
             continue
-        if write.new < newest.get((write.code, write.field), ""):
+        if ordered and write.new < newest.get((write.code, write.field), ""):
             raise ViolationError(f"{write.new} landed over {newest[write.code, write.field]} on code {write.code}")
         newest[write.code, write.field] = write.new
     # A task that the API applies but never shows cannot be found by anybody.
@@ -73,11 +78,46 @@ def check_server(world, let_go=frozenset()):
         raise ViolationError("a batch has two tasks")
 
 
-def let_go_keys(database, *, seen_to_end=True):
-    """Return the key values of the tasks that the ledger let go of; without those that it has seen to end since."""
-    query = f"""SELECT i.key FROM items i JOIN batches b ON b.id = i.batch_id
-        WHERE b.state = 'abandoned' OR ({seen_to_end} AND b.state = 'ended_late')"""
+_LAST = "SELECT max(i.id) FROM items i JOIN batches b ON b.id = i.batch_id WHERE NOT b.split GROUP BY b.space_id, i.key"
+"""The last word about every value that was ever planned."""
+
+
+def let_go_keys(database):
+    """Return the key values of the calls that the ledger let go of and has not seen to end: each may land at any time.
+
+    Those that were seen to end are excused by nothing: what they wrote is uncertain, so it is sent again.
+    """
+    query = "SELECT i.key FROM items i JOIN batches b ON b.id = i.batch_id WHERE b.state = 'abandoned'"
     return {key for (key,) in database.execute(query)}
+
+
+def told_keys(database):
+    """Return the key values whose end was told: what was sent last of them was refused, or matched nothing."""
+    rows = database.execute(
+        f"""SELECT i.key FROM items i JOIN batches b ON b.id = i.batch_id LEFT JOIN outcomes o ON o.item_id = i.id
+            WHERE i.id IN ({_LAST}) AND (b.state = 'rejected' OR o.bucket IN ('rejected', 'unmatched'))"""
+    )
+    return {key for (key,) in rows}
+
+
+def check_promise(database, held, wanted, fields, uncertain):
+    """What a run that says 0 promises: the server holds the newest word of every value whose end was not told."""
+    excused = uncertain | told_keys(database)
+    for key in wanted.keys() - excused:
+        word = {name: value for name, value in wanted[key].items() if name in fields}
+        if any(not word.items() <= code.items() for code in held.get(key, [{}])):
+            raise ViolationError(f"a run said 0; {key} is wanted as {word}, the server holds {held.get(key)}")
+
+
+def check_blame(database, poisoned):
+    """A refusal is charged to the values that are at fault, and to no other."""
+    blamed = database.execute(
+        """SELECT i.key, b.id FROM items i JOIN batches b ON b.id = i.batch_id LEFT JOIN outcomes o ON o.item_id = i.id
+           WHERE NOT b.split AND (b.state = 'rejected' OR o.bucket = 'rejected')"""
+    )
+    for key, batch in blamed:
+        if key not in poisoned:
+            raise ViolationError(f"batch {batch}: {key} was rejected, and nothing is wrong with it")
 
 
 def check_reach(applied_ever, asked):
@@ -87,7 +127,7 @@ def check_reach(applied_ever, asked):
             raise ViolationError(f"{key} was written as {sorted(stray)}, which no file asked for")
 
 
-def check_nothing_lost(database, held, wanted, uncertain=frozenset()):
+def check_nothing_lost(database, held, wanted, uncertain=frozenset(), poisoned=frozenset()):
     """The last word about every value that was ever planned: applied, or refused and said so; never forgotten.
 
     `held` gives what the server holds for a key value (the fields of each code), `wanted` the newest words of the files
@@ -95,15 +135,16 @@ def check_nothing_lost(database, held, wanted, uncertain=frozenset()):
     was told as unmatched is wanted no more.
     """
     rows = database.execute(
-        """SELECT i.key, b.state, o.bucket FROM items i JOIN batches b ON b.id = i.batch_id
-           LEFT JOIN outcomes o ON o.item_id = i.id
-           WHERE i.id IN (SELECT max(i.id) FROM items i JOIN batches b ON b.id = i.batch_id WHERE NOT b.split GROUP BY i.key)"""
+        f"""SELECT i.key, b.state, o.bucket FROM items i JOIN batches b ON b.id = i.batch_id
+            LEFT JOIN outcomes o ON o.item_id = i.id WHERE i.id IN ({_LAST})"""
     )
     for key, state, bucket in rows:
+        if key in poisoned:  # alone and without a reason refused, it cannot be told from an API that takes nothing
+            continue
         if state in {"planned", "sending", "submitted", "in_doubt", "failed"}:
             raise ViolationError(f"{key} is still {state}")
         lacking = [code for code in held.get(key, [{}]) if not wanted[key].items() <= code.items()]
-        if bucket is None and key not in uncertain and lacking:
+        if bucket is None and state != "rejected" and key not in uncertain and lacking:
             raise ViolationError(f"{key} is wanted as {wanted[key]} and {state}, the server holds {lacking[0]}")
 
 

@@ -12,15 +12,18 @@ from sim.process import Process, settings_of, write_file
 from sim.promises import (
     ViolationError,
     applied_ever,
+    check_blame,
     check_history,
     check_known,
     check_nothing_lost,
+    check_promise,
     check_reach,
     check_run,
     check_server,
     let_go_keys,
     let_go_tasks,
 )
+from sim.trouble import Poison, Spell
 from sim.world import KINDS, Chances, Crash, Fate, SimulatedApi, VirtualClock
 
 from syncer.execute import outcome as outcome_module
@@ -28,6 +31,8 @@ from syncer.plan import batching
 from syncer.results import SyncResult
 
 RUNS_MAX = 25
+CODES = {None, 0, 2, 3, 5, 10, 12, 143}
+"""How a run may end here: died, or with one of these. 2: `resume` of what never was planned."""
 
 
 FORM = 'csv = { encoding = "utf-8", delimiter = ",", quote = "\\"" }\n'
@@ -88,6 +93,8 @@ class Schedule:
         self.discards = self.random.random() < 0.2
         life = Random(f"life of {seed}")
         self.blanks = life.choice([0.0, 0.0, 0.1, 0.5])
+        self.life = life
+        self.goes_back = life.random() < 0.3  # that files give values back that they gave before
         self.gone = life.choice([0.0, 0.0, 0.3])  # that a night's file lacks a column
         world = [
             {"extended_id": f"E{n:05d}-{copy}", "case_no": f"K{n:05d}"}
@@ -98,11 +105,18 @@ class Schedule:
             if n not in self.missing
         ]
         campaigns = {1: frozenset({"m", "s", "case_no"})} if self.discards else None
+        trouble = Random(f"trouble of {seed}")
+        self.chances.signal = trouble.choice([0.0, 0.0, 0.0, 0.003])
+        self.hasty = trouble.choice([0.0, 0.0, 0.3])  # that a run has a deadline
+        self.abandons = trouble.choice([0.0, 0.0, 0.2])  # that somebody lets go of what is open, after a run
+        self.trouble = trouble
         self.api = SimulatedApi(seed, world, self.clock, self.chances, self.fate, campaigns=campaigns)
+        self.api.spell = Spell.drawn(trouble, self.clock.now_s)
+        self.api.poison = Poison.drawn(trouble, [f"K{n:05d}" for n in range(self.codes)])
         self.database = fresh_database()
         self.outcome = Outcome(struck=self.fate.struck)
         self.hurry = self.random.choice([0.1, 0.3, 0.8])  # that a newer file comes before the last one is settled
-        self.present = self.random.choice([0.5, 0.95, 1.0])  # of the rows, in each night's file
+        self.present = self.random.choice([0.1, 0.5, 0.95, 1.0])  # of the rows, in each night's file
         self.version = 0
         self.calmed = False
         self.exported = {}  # by the ERP, whether or not the program ever saw it
@@ -120,6 +134,9 @@ class Schedule:
             jump_s = self.random.choice([-86_400.0, -3600.0, -5.0, 40.0, 7200.0, 86_400.0])
             if self.fate.strikes(f"the wall clock jumps by {jump_s:g} s"):
                 self.clock.wall_offset_s += jump_s
+        if self.random.random() < self.chances.signal and process.interrupt.signal_number is None:
+            if self.fate.strikes(f"signal: {what}"):
+                process.interrupt.arrived(15)
         if self.random.random() < self.chances.crash and self.fate.strikes(f"death: {what}"):
             raise Crash(what)
 
@@ -138,7 +155,7 @@ class Schedule:
         self.version += 1
         groups = self.random.choice([1, 3, 50])
         columns = [name for name in ("m", "s") if self.random.random() >= self.gone] or ["m"]
-        rows = {}
+        rows, life = {}, self.life
         for n in range(self.codes):
             key, row = f"K{n:05d}", {}
             for name in columns:
@@ -146,6 +163,8 @@ class Schedule:
                 old = self.exported.get(key, {}).get(name)
                 if self.random.random() >= self.blanks:
                     row[name] = old if old and not changed else f"{self.version:04d}-{name}{n % groups}"
+                    if changed and self.goes_back and life.random() < 0.5:
+                        row[name] = life.choice(sorted(self.asked[name].get(key, {row[name]})))
             if row and self.random.random() < self.present:
                 rows[key] = row
         if not rows:  # an export without a row is no export, and is refused
@@ -190,6 +209,9 @@ class Schedule:
         """All faults end; after some runs everything that can be confirmed must be."""
         for kind in Chances.__dataclass_fields__:
             setattr(self.chances, kind, 0.0)
+        self.hasty = self.abandons = 0.0
+        self.api.spell = None
+        self.api.world.odd.clear()
         for task in self.api.world.tasks.values():
             task.stuck = False
         self.calmed = True
@@ -198,15 +220,21 @@ class Schedule:
             if self.one_run(self.last) == (3 if self.discarded else 0):
                 break
         else:
-            if not self.missing:
+            if not self.missing and not self.api.poison.keys:
                 raise ViolationError("not everything is confirmed after the faults ended")
         self.clock.now_s += 60.0
         self.api.advance(self.clock.now_s)
-        check_server(self.api.world, let_go_tasks(self.database))
+        check_server(self.api.world, let_go_tasks(self.database, self.api.world), ordered=not self.goes_back)
         for name, asked in self.asked.items():
             check_reach(applied_ever(self.api.world, self.key, name), asked)
-        check_nothing_lost(self.database, self.held(), self.rows, let_go_keys(self.database))
+        check_nothing_lost(
+            self.database, self.held(), self.rows, let_go_keys(self.database), self.api.poison.keys
+        )
         check_history(self.database, self.api.sent)
+
+    def fields_taken(self):
+        """Which fields the server takes, of those that files name."""
+        return {"m", "s"}
 
     def held(self):
         """What the server holds for every key value: the fields of each of its codes."""
@@ -220,13 +248,17 @@ class Schedule:
         self.outcome.runs += 1
         rivals = self.outcome.rivals
         process = Process(self, self.settings)
+        deadline_s = self.trouble.choice([1.0, 10.0, 100.0]) if self.trouble.random() < self.hasty else None
         if resume:
-            process.resume()
+            process.resume(deadline_s=deadline_s)
         else:
-            process.sync(self.path)
-        self.take_stock(process)
-        if process.code == 1 and not (process.is_stale and self.outcome.rivals > rivals):
-            raise ViolationError(f"one process alone failed: {process.error}")
+            process.sync(self.path, deadline_s=deadline_s)
+        alone = self.outcome.rivals == rivals
+        self.take_stock(process, alone=alone)
+        if process.code not in CODES and (alone or not process.is_stale):
+            raise ViolationError(f"one process ended with {process.code}: {process.error}")
+        if self.trouble.random() < self.abandons:
+            self.let_go_by_hand()
         self.outcome.digest = self.api.digest.hexdigest()
         ended = (
             f"died {process.died}"
@@ -242,7 +274,17 @@ class Schedule:
                 self.clock.wall_offset_s += jump_s
         return process.code
 
-    def take_stock(self, process):
+    def let_go_by_hand(self):
+        """Somebody loses patience, and lets go of all that is open."""
+        query = "SELECT id FROM batches WHERE state IN ('sending', 'submitted', 'in_doubt') AND NOT split"
+        batches = [number for (number,) in self.database.execute(query)]
+        if batches and self.fate.strikes(f"batches {batches} are let go of by hand"):
+            process = Process(self, self.settings)
+            process.abandon(batches)
+            if process.code not in {0, None}:
+                raise ViolationError(f"what is open cannot be let go of: {process.error}")
+
+    def take_stock(self, process, *, alone):
         """Look at the ledger and the server after a process, however it went."""
         for source, name in self.database.execute(
             "SELECT id, name FROM sources WHERE id > ?", (self.stored,)
@@ -250,7 +292,10 @@ class Schedule:
             self.stored = source
             merge(self.rows, self.files[Path(name).name])
         ledger = open_ledger(self.database, lambda what: None)
-        check_known(ledger, self.held(), let_go_keys(self.database, seen_to_end=False))
+        check_known(ledger, self.held(), let_go_keys(self.database))
+        check_blame(self.database, self.api.poison.keys)
+        if process.code == 0 and alone:
+            check_promise(self.database, self.held(), self.rows, self.fields_taken(), let_go_keys(self.database))
         result = process.result
         if isinstance(result, SyncResult) and result.run is not None:
             self.outcome.calls += result.requests.updates

@@ -11,6 +11,7 @@ from unittest import mock
 
 from sim.promises import check_history, check_nothing_lost, check_server, let_go_keys, let_go_tasks
 from sim.schedule import Schedule
+from sim.trouble import Poison
 from sim.world import KINDS
 
 from syncer.execute import outcome as outcome_module
@@ -33,7 +34,10 @@ class Year(Schedule):
         self.chances.drop_before = self.chances.drop_after = self.chances.late = 0.01
         self.chances.error_after = self.chances.throttle = self.chances.slow = 0.01
         self.chances.crash = 0.001
-        self.chances.clock_jump = 0.0
+        self.chances.clock_jump = self.chances.signal = self.hasty = self.abandons = 0.0
+        self.api.spell = None
+        self.api.poison = Poison(frozenset(), "")
+        self.goes_back = False
         self.nights = []
 
     def night(self):
@@ -97,7 +101,7 @@ def test_a_year_of_nights():
     world_bytes = 2_500 * (len(year.api.world.journal) + len(year.api.world.tasks))
     assert last["objects"] - first["objects"] < world_bytes, "memory grows from night to night"
     assert last["files"] <= first["files"], "files stay open"
-    check_server(year.api.world, let_go_tasks(year.database))
+    check_server(year.api.world, let_go_tasks(year.database, year.api.world))
     check_nothing_lost(year.database, year.held(), year.rows, let_go_keys(year.database))
     check_history(year.database, year.api.sent)
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10

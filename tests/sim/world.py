@@ -14,6 +14,8 @@ from collections import deque
 from dataclasses import dataclass
 from random import Random
 
+from sim.trouble import Poison, SimulatedWorld
+
 from syncer.api.client import Client
 from syncer.api.transport import Reply
 from syncer.model import KEY_SEPARATOR
@@ -23,7 +25,6 @@ from syncer.sandbox.config import SandboxConfig
 from syncer.sandbox.limits import Throttle
 from syncer.sandbox.products import COMPANY, Catalogue
 from syncer.sandbox.scm import iso_from
-from syncer.sandbox.world import World
 
 EPOCH_S = 1_795_000_000.0
 LATE_MAX_S = 25.0
@@ -74,6 +75,8 @@ class Chances:
     task_fails: float = 0.0
     task_stuck: float = 0.0
     task_forgotten: float = 0.0
+    task_half: float = 0.0
+    task_odd: float = 0.0
     slow: float = 0.0
     stale_list: float = 0.0
     other_client: float = 0.0
@@ -81,9 +84,10 @@ class Chances:
     crash: float = 0.0
     clock_jump: float = 0.0
     rival: float = 0.0
+    signal: float = 0.0
 
 
-KINDS = [name for name in Chances.__dataclass_fields__ if name not in {"crash", "clock_jump", "rival"}]
+KINDS = [name for name in Chances.__dataclass_fields__ if name not in {"crash", "clock_jump", "rival", "signal"}]
 
 
 class Fate:
@@ -112,7 +116,7 @@ class SimulatedApi:
         self.fate = fate
         self.digest = hashlib.sha256()
         self.chances = chances
-        self.world = World(codes, campaigns=campaigns, products=None, seed=seed)
+        self.world = SimulatedWorld(codes, campaigns=campaigns, products=None, seed=seed)
         self.catalogue = Catalogue(None, codes)
         self.config = SandboxConfig(task_start_s=0.0, task_run_s=0.0)
         self.task_s = task_s
@@ -123,6 +127,7 @@ class SimulatedApi:
         self.throttled_by_us = 0
         self.sent = set()
         self.late = []
+        self.spell, self.poison = None, Poison(frozenset(), "")
         self._order = itertools.count()
 
     def permissions(self, _authorization):
@@ -159,7 +164,7 @@ class SimulatedApi:
                 )
                 for task in list(self.world.tasks.values())[before:]:
                     task.end_due_s = task.start_due_s + self.random.uniform(*self.task_s)
-                return status, body
+                return self.world.shown(path, status, body)
         raise AssertionError(f"no route for {path}")
 
 
@@ -220,6 +225,8 @@ class SimulatedTransport:
             api.sent.update(values_of(document))
         if kind == "drop_before":
             return self._lost(sent_s, arrived_s)
+        spell = api.spell.answer(path, arrived_s, api.fate) if api.spell is not None else None
+        refusal = spell or (api.poison.answer(path, document) if is_update else None)
         api.advance(arrived_s)
         if kind == "other_client":  # a program that shares our token takes what is left of this second
             while api.updates.admit("t", arrived_s) is None:
@@ -230,6 +237,9 @@ class SimulatedTransport:
                 api.throttled_by_us += wait_s is not None
                 self.at_s = arrived_s + 0.01
                 return self._reply(429, b'{"detail": "Expected available in 1 seconds."}', sent_s)
+        if refusal is not None:
+            self.at_s = arrived_s + 0.03
+            return self._reply(*refusal[:2], sent_s, headers=refusal[2])
         if kind == "error_before":
             self.at_s = arrived_s + 0.05
             return self._reply(503, b"busy", sent_s)
@@ -244,7 +254,11 @@ class SimulatedTransport:
         before = len(api.world.tasks)
         status, answer = api.process(method, path, query, document, arrived_s)
         for task in list(api.world.tasks.values())[before:]:
-            task.fails |= kind == "task_fails"
+            task.fails |= kind in {"task_fails", "task_half"}
+            if kind == "task_half":
+                api.world.half.add(task.id)
+            if kind == "task_odd":
+                api.world.odd[task.id] = random.choice(["state", "count", "address", "vanishes"])
             task.stuck |= kind == "task_stuck"
             task.forgotten |= kind == "task_forgotten"
             task.count_off_by = random.choice([-1, 1, 7]) if kind == "wrong_count" else 0
@@ -285,9 +299,9 @@ class SimulatedTransport:
         self.at_s = arrived_s + self.api.random.choice([0.0, 0.3, 2.0])
         return self._reply(None, b"", sent_s, failure="connection reset")
 
-    def _reply(self, status, body, sent_s, *, failure=None, sent=True, timed_out=False):
+    def _reply(self, status, body, sent_s, *, failure=None, sent=True, timed_out=False, headers=None):
         return Reply(
-            status_code=status, headers={}, body=body, failure=failure, sent=sent, fresh_connection=False,
+            status_code=status, headers=headers or {}, body=body, failure=failure, sent=sent, fresh_connection=False,
             sent_s=sent_s, answered_s=self.at_s, arrived_by_s=sent_s, answered_wall_s=self.api.clock.wall_s(), timed_out=timed_out,
         )  # fmt: skip
 

@@ -1,0 +1,117 @@
+"""What is odd about the API: for a while, about one value, or about one task. Drawn once per schedule, from its seed.
+
+What always holds: a refusal applies nothing. A spell treats all calls alike, so that no value can be blamed for it; a
+poisoned value is refused in whatever call it travels, so that it alone may be blamed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from syncer.sandbox.world import World
+
+UPLOADS = "/api/v2/scm/upload/"
+PAGE = b"<html><head><title>Request blocked</title></head><body>Reference 18.2</body></html>"
+WAITS = ("86400", "30.5", "0", None)
+ODD_STATES = ("cancelled", "queued", "")
+
+
+@dataclass
+class Spell:
+    """A time in which all calls (or all uploads) are answered the same, whatever they carry."""
+
+    status: int
+    begin_s: float
+    end_s: float
+    wait: str | None = None
+    struck: bool | None = None
+
+    @classmethod
+    def drawn(cls, random, now_s):
+        """Return a spell, or None: most schedules have none."""
+        if random.random() < 0.7:
+            return None
+        status = random.choice([400, 402, 404, 409, 423, 429, 503])
+        # A refusal that begins after calls of the same run were taken looks like one of the value that comes then.
+        begin_s = now_s + (0.0 if status in {400, 402, 409, 423} else random.choice([0.0, 1.0, 20.0, 100.0]))
+        length_s = random.choice([3.0, 60.0, 900.0])
+        return cls(status, begin_s, begin_s + length_s, random.choice(WAITS))
+
+    def answer(self, path, now_s, fate):
+        """Return what is answered in place of the API: status, body, headers; None when it is the API's turn."""
+        if not self.begin_s <= now_s < self.end_s or (self.status not in {404, 503} and not path.startswith(UPLOADS)):
+            return None
+        if self.struck is None:
+            self.struck = fate.strikes(f"{self.status} to everything until {self.end_s:.0f} s")
+        if not self.struck:
+            return None
+        headers = {"Retry-After": self.wait} if self.status == 429 and self.wait is not None else {}
+        return self.status, PAGE if self.status in {400, 404, 503} else b'{"detail": "Not now."}', headers
+
+
+@dataclass
+class Poison:
+    """Values that the API, or a firewall before it, does not take: it names them (400), it does not, or shows a page."""
+
+    keys: frozenset[str]
+    style: str
+
+    @classmethod
+    def drawn(cls, random, keys):
+        """Return one or two poisoned values, or none."""
+        found = random.sample(keys, min(len(keys), random.choice([1, 1, 2]))) if random.random() < 0.2 else ()
+        return cls(frozenset(found), random.choice(["named", "named", "unnamed", "page"]))
+
+    def answer(self, path, document):
+        """Return the refusal of an upload that carries a poisoned value; None for any other call."""
+        if not self.keys or not path.startswith(UPLOADS):
+            return None
+        text = json.dumps(document)
+        found = sorted(key for key in self.keys if f'"{key}"' in text)
+        if not found:
+            return None
+        if self.style == "page":
+            return 403, PAGE, {}
+        words = {"items": {found[0]: {"m": "Not a valid choice."}}}
+        if "constraints" in document:
+            words = {"constraints": {"values": [f"{found[0]}: not a valid choice."]}}
+        return 400, json.dumps(words if self.style == "named" else {"detail": "Invalid data."}).encode(), {}
+
+
+class SimulatedWorld(World):
+    """The emulator's world, in which a task may fail after it was applied to some of its codes."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.half = set()
+        self.odd = {}
+        """By task: what is odd about it."""
+
+    def _end(self, task):
+        if task.fails and task.id in self.half:
+            numbers = sorted(self.select(task.constraints))
+            for number in numbers[: (len(numbers) + 1) // 2]:
+                self.write(number, task.scm_data, at_s=task.end_due_s, cause=f"task {task.id}")
+        super()._end(task)
+        task.forgotten |= self.odd.get(task.id) == "vanishes"
+
+    def disguise(self, body):
+        """Show a task as the API shows it when it is odd: in a state that nobody knows, or with a count that is none."""
+        odd = self.odd.get(body.get("id"))
+        if odd == "state":
+            return {**body, "state": ODD_STATES[len(body["id"]) % len(ODD_STATES)], "codes_affected": None}
+        if odd == "count" and body.get("state") == "complete":
+            return {**body, "codes_affected": -1 if body["id"] < "8" else None}
+        return body
+
+    def shown(self, path, status, answer):
+        """Return an answer about tasks with what is odd about them."""
+        if status != 200 or "/scm/tasks/" not in path:
+            return status, answer
+        if "results" in answer:
+            shown = [self.disguise(body) for body in answer["results"] if self.odd.get(body["id"]) != "address"]
+            return status, {**answer, "results": shown}
+        if self.odd.get(answer.get("id")) == "address":
+            return [400, 410, 500][int(answer["id"][0], 16) % 3], {"detail": "Odd."}
+        return status, self.disguise(answer)
