@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -50,6 +51,13 @@ def fresh_database():
     database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, factory=Database)
     database.deserialize(empty_ledger())
     return database
+
+
+def overwrite(database, saved):
+    """Put what was saved in a database's place; `deserialize` would do so under statements that are still in use."""
+    with closing(sqlite3.connect(":memory:")) as copy:
+        copy.deserialize(saved)
+        copy.backup(database)
 
 
 class MemoryLock:

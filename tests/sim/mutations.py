@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from unittest import mock
 
+from sim.bugs import BUGS
 from sim.world import SimulatedTransport
 from sqlalchemy import Integer, Text, bindparam, update
 
@@ -119,6 +120,7 @@ MUTATIONS = {
     "make the delta against what was sent": (mirror_module, "apply", take_for_done),
     "send older words in place of newer ones": (merging_module, "laid_over", lambda older, newer: older),
     "call a row unchanged for one field": (states_module, "delta", one_field_will_do),
+    **BUGS,
 }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 
 from sim.ledgers import open_in_time, open_ledger
+from sim.promises import ViolationError
 from sim.world import Crash, SimulatedLanes, SimulatedTransport
 
 from syncer.commands import runs
@@ -45,7 +46,7 @@ max_reach_factor = 0
 """
 
 
-class EndlessError(AssertionError):
+class EndlessError(ViolationError):
     """A run did not come to an end."""
 
 

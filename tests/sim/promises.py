@@ -20,20 +20,20 @@ def check_run(ledger, run, *, thorough):
         raise ViolationError(f"ledger: {problems}")
 
 
-def check_known(ledger, held, let_go):
+def check_known(ledger, held, let_go, keys=()):
     """What holds whenever a process is gone, however it went: whatever the mirror calls known is so.
 
-    Stamps and open batches are laid over it, as the plan does. A field that the campaign discards is believed as yet; so
+    Of `keys` no code may be there: of them nothing is known. Stamps and open batches are laid over it, as the plan does. A field that the campaign discards is believed as yet; so
     is what a task that was let go of may have overwritten since the last look at it.
     """
     moment = ledger.connection.begin()
-    pictures = Knowledge(ledger.connection, 1).view(held)
+    pictures = Knowledge(ledger.connection, 1).view({*held, *keys})
     moment.rollback()  # a commit would be a step at which the process may die
     for key, picture in pictures.items():
         known = {} if key in let_go else json.loads(picture.known)
         for name in {"m", "s"} & known.keys():
-            if any(code.get(name) != known[name] for code in held[key]):
-                raise ViolationError(f"{key} is known as {known}, the server holds {held[key]}")
+            if any(code.get(name) != known[name] for code in held.get(key, [{}])):
+                raise ViolationError(f"{key} is known as {known}, the server holds {held.get(key)}")
 
 
 def applied_ever(world, key, field):
@@ -73,7 +73,8 @@ def check_server(world, let_go=frozenset(), *, ordered=True):
             raise ViolationError(f"{write.new} landed over {newest[write.code, write.field]} on code {write.code}")
         newest[write.code, write.field] = write.new
     # A task that the API applies but never shows cannot be found by anybody.
-    batches = [task.reference.rsplit("-", 2)[0] for task in world.tasks.values() if not task.forgotten]
+    parts = [task.reference.rsplit("-", 2) for task in world.tasks.values() if not task.forgotten]
+    batches = [(batch, suffix.partition(".")[0]) for batch, _, suffix in parts]  # and the id of their ledger
     if len(batches) != len(set(batches)):
         raise ViolationError("a batch has two tasks")
 
@@ -143,9 +144,9 @@ def check_nothing_lost(database, held, wanted, uncertain=frozenset(), poisoned=f
             continue
         if state in {"planned", "sending", "submitted", "in_doubt", "failed"}:
             raise ViolationError(f"{key} is still {state}")
-        lacking = [code for code in held.get(key, [{}]) if not wanted[key].items() <= code.items()]
+        lacking = [code for code in held.get(key, [{}]) if not wanted.get(key, {}).items() <= code.items()]
         if bucket is None and state != "rejected" and key not in uncertain and lacking:
-            raise ViolationError(f"{key} is wanted as {wanted[key]} and {state}, the server holds {lacking[0]}")
+            raise ViolationError(f"{key} is wanted as {wanted.get(key)} and {state}, the server holds {lacking[0]}")
 
 
 def check_history(database, sent):

@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 from unittest import mock
 
+from sim.episodes import EPISODES
 from sim.ledgers import fresh_database, open_ledger
 from sim.process import Process, settings_of, write_file
 from sim.promises import (
@@ -114,6 +115,10 @@ class Schedule:
         self.api.spell = Spell.drawn(trouble, self.clock.now_s)
         self.api.poison = Poison.drawn(trouble, [f"K{n:05d}" for n in range(self.codes)])
         self.database = fresh_database()
+        self.saved, self.fateful = None, Random(f"episodes of {seed}")
+        self.episodes = self.fateful.choice(
+            [0.0, 0.0, 0.0, 0.7]
+        )  # that something befalls the ledger between two nights
         self.outcome = Outcome(struck=self.fate.struck)
         self.hurry = self.random.choice([0.1, 0.3, 0.8])  # that a newer file comes before the last one is settled
         self.present = self.random.choice([0.1, 0.5, 0.95, 1.0])  # of the rows, in each night's file
@@ -134,9 +139,9 @@ class Schedule:
             jump_s = self.random.choice([-86_400.0, -3600.0, -5.0, 40.0, 7200.0, 86_400.0])
             if self.fate.strikes(f"the wall clock jumps by {jump_s:g} s"):
                 self.clock.wall_offset_s += jump_s
-        if self.random.random() < self.chances.signal and process.interrupt.signal_number is None:
-            if self.fate.strikes(f"signal: {what}"):
-                process.interrupt.arrived(15)
+        sent = process.interrupt.signal_number is not None
+        if self.random.random() < self.chances.signal and not sent and self.fate.strikes(f"signal: {what}"):
+            process.interrupt.arrived(15)
         if self.random.random() < self.chances.crash and self.fate.strikes(f"death: {what}"):
             raise Crash(what)
 
@@ -198,12 +203,20 @@ class Schedule:
         while nights:
             nights -= 1
             rows = self.new_file()
+            if self.fateful.random() < self.episodes:
+                self.fateful.choice(EPISODES)(self)
             for number in range(RUNS_MAX):
                 ended = self.one_run(rows, resume=number > 0 and self.resuming.random() < self.resumes)
                 if ended == 0 or (nights and self.random.random() < self.hurry):
                     break
         self.calm()
         return self.outcome
+
+    def forget(self):
+        """The ledger was put back: what was wanted and never sent is dropped, and what it sent since, it never knew."""
+        newest = "SELECT coalesce(max(id), 0) FROM sources"
+        self.stored, self.rows = self.database.execute(newest).fetchone()[0], {}
+        self.api.sent.clear()
 
     def calm(self):
         """All faults end; after some runs everything that can be confirmed must be."""
@@ -227,9 +240,7 @@ class Schedule:
         check_server(self.api.world, let_go_tasks(self.database, self.api.world), ordered=not self.goes_back)
         for name, asked in self.asked.items():
             check_reach(applied_ever(self.api.world, self.key, name), asked)
-        check_nothing_lost(
-            self.database, self.held(), self.rows, let_go_keys(self.database), self.api.poison.keys
-        )
+        check_nothing_lost(self.database, self.held(), self.rows, let_go_keys(self.database), self.api.poison.keys)
         check_history(self.database, self.api.sent)
 
     def fields_taken(self):
@@ -247,6 +258,8 @@ class Schedule:
         """Run the program once, on a file or to `resume`; return its exit code, None when it died."""
         self.outcome.runs += 1
         rivals = self.outcome.rivals
+        if not resume and self.fateful.random() < 0.05:
+            self.look_first()
         process = Process(self, self.settings)
         deadline_s = self.trouble.choice([1.0, 10.0, 100.0]) if self.trouble.random() < self.hasty else None
         if resume:
@@ -274,6 +287,13 @@ class Schedule:
                 self.clock.wall_offset_s += jump_s
         return process.code
 
+    def look_first(self):
+        """Somebody asks what would be sent: nothing is."""
+        requests, process = len(self.api.requests), Process(self, self.settings)
+        process.plan(self.path)
+        if process.code not in {0, 3, 143, None} or len(self.api.requests) > requests:
+            raise ViolationError(f"a plan ended with {process.code}: {process.error}")
+
     def let_go_by_hand(self):
         """Somebody loses patience, and lets go of all that is open."""
         query = "SELECT id FROM batches WHERE state IN ('sending', 'submitted', 'in_doubt') AND NOT split"
@@ -292,7 +312,7 @@ class Schedule:
             self.stored = source
             merge(self.rows, self.files[Path(name).name])
         ledger = open_ledger(self.database, lambda what: None)
-        check_known(ledger, self.held(), let_go_keys(self.database))
+        check_known(ledger, self.held(), let_go_keys(self.database), self.rows)
         check_blame(self.database, self.api.poison.keys)
         if process.code == 0 and alone:
             check_promise(self.database, self.held(), self.rows, self.fields_taken(), let_go_keys(self.database))
@@ -304,3 +324,5 @@ class Schedule:
                 raise ViolationError(f"{result.discarded_fields} were taken, and called discarded")
             check_run(ledger, result.run, thorough=self.calmed)
         ledger.close()
+        if self.saved is None and self.fateful.random() < self.episodes / 5:
+            self.saved = self.database.serialize()

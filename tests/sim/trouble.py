@@ -35,7 +35,7 @@ class Spell:
         status = random.choice([400, 402, 404, 409, 423, 429, 503])
         # A refusal that begins after calls of the same run were taken looks like one of the value that comes then.
         begin_s = now_s + (0.0 if status in {400, 402, 409, 423} else random.choice([0.0, 1.0, 20.0, 100.0]))
-        length_s = random.choice([3.0, 60.0, 900.0])
+        length_s = random.choice([3.0, 60.0, 900.0, 20_000.0 if status == 429 else 300.0])
         return cls(status, begin_s, begin_s + length_s, random.choice(WAITS))
 
     def answer(self, path, now_s, fate):

@@ -127,6 +127,7 @@ class SimulatedApi:
         self.throttled_by_us = 0
         self.sent = set()
         self.late = []
+        self.whose = None
         self.spell, self.poison = None, Poison(frozenset(), "")
         self._order = itertools.count()
 
@@ -134,7 +135,7 @@ class SimulatedApi:
         return frozenset()
 
     def company(self, _authorization):
-        return COMPANY
+        return self.whose or COMPANY
 
     def advance(self, now_s):
         """Commit what is late, and let tasks do what is due, in the order of time."""
