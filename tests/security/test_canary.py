@@ -82,7 +82,7 @@ SABOTAGED = (
     "syncer.api.transport:Transport._exchange", "syncer.api.transport:Transport.close", "syncer.api.transport:_words", "syncer.api.connection:Watch.begin",
     "syncer.api.connection:Watch.end", "syncer.api.connection:Watch.finish", "syncer.api.connection:Watch.before_sending", "syncer.api.client:Client.upload_sync",
     "syncer.api.client:Client.upload_async", "syncer.api.client:Client.tasks", "syncer.api.client:Client._common", "syncer.api.wire:decode",
-    "syncer.api.client:retry_after_s", "syncer.execute.lanes:ThreadLanes.wait", "syncer.report.document:sync_document",
+    "syncer.api.answers:retry_after_s", "syncer.execute.lanes:ThreadLanes.wait", "syncer.report.document:sync_document",
     "syncer.report.progress:ProgressReport.on_progress", "syncer.report.document:failure_document", "syncer.process.logs:configure",
     "http.client:HTTPConnection.putheader", "urllib3.connection:HTTPConnection.request", "socket:create_connection", "json:loads",
 )  # fmt: skip
