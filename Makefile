@@ -159,9 +159,11 @@ sbom: $(VENV)/.audit ## Write the bill of materials of the program's dependencie
 		echo "$(SBOM): $$listed components"
 
 .PHONY: docs
-docs: $(VENV)/.tools ## Write docs/cli.md, config.example.toml and the table of settings from what the program says
+docs: $(VENV)/.tools ## Write the pages and the example configuration that are made from the program: commands, settings, JSON, picture
 	@$(BIN)/python tools/cli_reference.py
 	@$(BIN)/python tools/settings_reference.py
+	@$(BIN)/python tools/json_reference.py
+	@$(BIN)/python tools/picture.py
 
 .PHONY: lock
 comma := ,

@@ -1,11 +1,22 @@
-"""syncer: brings Scantrust's track-and-trace data to the state of CSV exports, resumably, and accounts for it."""
+"""syncer: brings Scantrust's track-and-trace data to the state of CSV exports, resumably, and accounts for it.
+
+As a library: `history`, `status` and `sync` (docs/library.md). They are loaded when they are asked for, so that whoever
+imports the package for its version pays for nothing else; their types stand in the stub beside this file.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
 
-def __getattr__(name: str) -> str:
+__all__ = ["__version__", "history", "status", "sync"]
+
+
+def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version  # only who asks for it pays for it
+        from importlib.metadata import version
 
         return version("syncer")
-    raise AttributeError(name)
+    if name in __all__:
+        return getattr(import_module("syncer.library"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

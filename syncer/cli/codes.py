@@ -80,7 +80,7 @@ def upload_command(
     _finish(result)
 
 
-@command("resume", codes_group)
+@command("resume", codes_group, examples=("syncer codes resume", "syncer codes resume 3"))
 @click.argument("upload", type=int, required=False)
 @_errors
 @deadline_option
@@ -97,7 +97,7 @@ def resume_command(upload: int | None, errors: Path | None, deadline: float | No
     _finish(result)
 
 
-@command("status", codes_group)
+@command("status", codes_group, examples=("syncer codes status", "syncer --json codes status 3"))
 @click.argument("upload", type=int, required=False)
 def status_command(upload: int | None) -> None:
     """Show one upload (the newest) with its parts and errors."""
@@ -122,7 +122,7 @@ def status_command(upload: int | None) -> None:
     show(document, text)
 
 
-@command("list", codes_group)
+@command("list", codes_group, examples=("syncer codes list --last 50",))
 @click.option(
     "--last", "--limit", "last", type=click.IntRange(min=1), default=20, show_default=True, help="How many to list."
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from syncer.cli.frame import command
+from syncer.cli.frame import command, echo_json, envelope, options
 from syncer.errors import UsageError
 
 SHELLS = ("bash", "zsh", "fish")
@@ -27,4 +27,8 @@ def completion_command(shell: str) -> None:
         raise UsageError(f"there is no completion for {shell}")
     program = click.get_current_context().find_root().command
     source = kind(program, {}, "syncer", "_SYNCER_COMPLETE").source_vars()
-    click.echo(kind.source_template % source)
+    script = kind.source_template % source
+    if options().json:
+        echo_json(envelope("completion", shell=shell, script=script))
+    else:
+        click.echo(script)

@@ -47,6 +47,8 @@ class Options:
     """Seconds to wait for the ledger's lock; None: as configured. Of commands that need it."""
     worked: bool = False
     """Whether what is shown tells of work: then it matters that it is read."""
+    command: str = ""
+    """The command as it is called, without options (``audit show``); empty until it is recognised."""
     interrupt: Interrupt = field(default_factory=Interrupt)
 
 
@@ -129,6 +131,11 @@ class _Command(click.Command):
 
     examples: tuple[str, ...] = ()
 
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command, and remember its name for whatever becomes of it."""
+        context.ensure_object(Options).command = name_of(context)
+        return super().invoke(context)
+
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options in two sections, with the examples between them."""
         own, common = list[tuple[str, str]](), list[tuple[str, str]]()
@@ -163,6 +170,15 @@ def command(
         return made
 
     return make
+
+
+def name_of(context: click.Context) -> str:
+    """Return the command as it is called, without the program's name and options: ``audit show``."""
+    names: list[str] = []
+    while context.parent is not None:
+        names.insert(0, context.info_name or "")
+        context = context.parent
+    return " ".join(names)
 
 
 def options() -> Options:

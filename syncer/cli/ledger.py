@@ -15,7 +15,7 @@ def ledger_group() -> None:
     """Look after the ledger: migrations, integrity, backups, whose it is."""
 
 
-@command("upgrade", ledger_group)
+@command("upgrade", ledger_group, examples=("syncer ledger upgrade",))
 @lock_wait_option
 def ledger_upgrade_command() -> None:
     """Bring the ledger's schema to this program's, after a backup."""
@@ -36,7 +36,7 @@ def ledger_upgrade_command() -> None:
     )
 
 
-@command("check", ledger_group)
+@command("check", ledger_group, examples=("syncer ledger check",))
 def ledger_check_command() -> None:
     """Prove the ledger whole: the file, every reference, every history."""
     from syncer.commands import ledger
@@ -95,7 +95,7 @@ def ledger_prune_command(keep: str) -> None:
     )
 
 
-@command("info", ledger_group)
+@command("info", ledger_group, examples=("syncer ledger info", "syncer ledger info --adopt-target"))
 @click.option("--adopt-target", is_flag=True, help="Let it belong to the configured address and the token's company.")
 def ledger_info_command(adopt_target: bool) -> None:
     """Say whose ledger this is, and where it stands in time."""
@@ -110,7 +110,7 @@ def ledger_info_command(adopt_target: bool) -> None:
     show(envelope("ledger info", **report.info_document(found)), lambda: report.info_text(found))
 
 
-@command("recover", ledger_group)
+@command("recover", ledger_group, examples=("syncer ledger recover",))
 def ledger_recover_command() -> None:
     """Let a ledger that is older than its own deeds believe nothing any more: the next sync sends everything."""
     from syncer.commands import recovery
@@ -121,7 +121,7 @@ def ledger_recover_command() -> None:
     show(envelope("ledger recover", **report.recovery_document(done)), lambda: report.recovery_text(done))
 
 
-@command("restore", ledger_group)
+@command("restore", ledger_group, examples=("syncer ledger restore /backup/syncer-2026-11-20.db",))
 @click.argument("file", type=click.Path(path_type=Path))
 def ledger_restore_command(file: Path) -> None:
     """Put the backup FILE in the ledger's place; it believes nothing, and the ledger that was there is kept aside."""

@@ -7,7 +7,7 @@ import sys
 from syncer.cli.frame import command, environment_of, lock_wait_option, settings, show
 
 
-@command("run")
+@command("run", examples=("syncer run", "syncer --json run > last.json"))
 @lock_wait_option
 def run_command() -> None:
     """Do what [nightly] in the configuration lists, step by step, and end with the gravest exit code."""

@@ -16,7 +16,9 @@ def products_group() -> None:
     """Keep a copy of the company's products, and look into it."""
 
 
-@command("pull", products_group)
+@command(
+    "pull", products_group, examples=("syncer products pull", "syncer products pull --archived --out products.parquet")
+)
 @click.option("--archived", is_flag=True, help="Archived products too.")
 @click.option("--format", "form", type=click.Choice(EXPORT_FORMATS), help="Of the export; else told by FILE's name.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Export to FILE; else to standard output.")
@@ -39,7 +41,7 @@ def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
         show(report.pull_document(result), lambda: report.pull_text(result), of_work=True)
 
 
-@command("list", products_group)
+@command("list", products_group, examples=("syncer products list --search wine",))
 @click.option("--archived", is_flag=True, help="Archived products too.")
 @click.option("--search", default="", metavar="TEXT", help="Only those whose SKU or name contains TEXT.")
 @click.option("--limit", "--last", "limit", type=click.IntRange(min=1), default=1_000_000, help="At most so many.")
@@ -52,7 +54,7 @@ def list_command(archived: bool, search: str, limit: int) -> None:
     show(envelope("products list", **report.products_document(view)), lambda: report.products_text(view))
 
 
-@command("show", products_group)
+@command("show", products_group, examples=("syncer products show SKU-1", "syncer products show SKU-1 --fresh"))
 @click.argument("sku")
 @click.option("--fresh", is_flag=True, help="Ask the API, whatever the copy says.")
 @lock_wait_option

@@ -24,7 +24,7 @@ from syncer.cli import (
     setup,
     workorders,
 )
-from syncer.cli.frame import Options, common_options, echo_json
+from syncer.cli.frame import Options, common_options, echo_json, name_of
 from syncer.errors import OutputError, SignalError, SyncerError, UsageError
 from syncer.process import streams
 from syncer.process.logs import say
@@ -66,30 +66,36 @@ def main() -> None:
     exposure.cover()
     install(options.interrupt)
     try:
-        cli(standalone_mode=False, obj=options)
+        cli(standalone_mode=False, obj=options, prog_name="syncer")
         sys.stdout.flush()
     except click.exceptions.Abort:
-        _fail(SignalError("interrupted", signal_number=signal.SIGINT), wants_json)
+        _fail(SignalError("interrupted", signal_number=signal.SIGINT), options.command, wants_json)
+    except click.exceptions.NoArgsIsHelpError as error:
+        if not wants_json:
+            click.echo(error.format_message(), err=True)
+            sys.exit(error.exit_code)
+        usage = UsageError("no command is named", next=_help_command(error.ctx))
+        _fail(usage, name_of(error.ctx) if error.ctx else "", wants_json)
     except click.ClickException as error:
-        usage = UsageError(error.format_message(), next=_help_command(error))
-        _fail(usage, wants_json)
+        context = getattr(error, "ctx", None)
+        usage = UsageError(error.format_message(), next=_help_command(context))
+        _fail(usage, name_of(context) if context else options.command, wants_json)
     except SyncerError as error:
-        _fail(error, wants_json)
+        _fail(error, options.command, wants_json)
     except streams.ReaderGone:
         streams.abandon_stdout()
         sys.exit(1 if options.worked else 0)  # a reader that has seen enough, as `head`, is no failure
     except Exception as error:
         if options.verbose:
             click.echo(exposure.shown_traceback(error), err=True)
-        _fail(SyncerError(f"unexpected failure: {type(error).__name__}: {error}"), wants_json)
+        _fail(SyncerError(f"unexpected failure: {type(error).__name__}: {error}"), options.command, wants_json)
 
 
-def _help_command(error: click.ClickException) -> str:
-    context = getattr(error, "ctx", None)
-    return f"{context.command_path if context else 'syncer'} --help"
+def _help_command(context: click.Context | None) -> str:
+    return " ".join(["syncer", *([name_of(context)] if context and context.parent else []), "--help"])
 
 
-def _fail(error: SyncerError, wants_json: bool) -> None:
+def _fail(error: SyncerError, command: str, wants_json: bool) -> None:
     """Report a failure that no result carries, and end with its exit code."""
     told = False
     if isinstance(error, OutputError):
@@ -97,9 +103,8 @@ def _fail(error: SyncerError, wants_json: bool) -> None:
     elif wants_json:
         from syncer.report.document import failure_document
 
-        words = [word for word in sys.argv[1:] if not word.startswith("-")]
         try:
-            echo_json(failure_document(words[0] if words else "", error))
+            echo_json(failure_document(command, error))
             told = True
         except (OutputError, streams.ReaderGone):  # then standard error has to do
             streams.abandon_stdout()

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import errno
+import json
+import shlex
 from contextlib import suppress
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
-from syncer.cli.frame import command, options
+from syncer.cli.frame import command, echo_json, envelope, options
 from syncer.errors import SignalError, UsageError
 
 
-@command("sandbox")
+def _faults_in(file: BinaryIO) -> tuple[dict[str, Any], ...]:
+    """Return the faults of a file; raise `UsageError` when it is no list of objects."""
+    try:
+        found = json.load(file)
+    except ValueError as error:
+        raise UsageError(
+            f"{file.name} is no JSON: {error}", next=f"python3 -m json.tool {shlex.quote(file.name)}"
+        ) from None
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise UsageError(f"{file.name} is no list of objects", next="docs/sandbox.md says what it takes")
+    return tuple(found)
+
+
+def _announce(url: str) -> None:
+    if options().json:
+        echo_json(envelope("sandbox", url=url))
+    else:
+        click.echo(f"sandbox listening on {url} (Ctrl-C ends it)")
+
+
+@command("sandbox", examples=("syncer sandbox", "syncer sandbox --codes codes.csv --fields lot,market --scans 500"))
 @click.option("--port", type=click.IntRange(0, 65535), default=8377, show_default=True, help="0 takes any free port.")
 @click.option("--codes", type=click.Path(exists=True, dir_okay=False), help="CSV of codes; else a small sample.")
 @click.option("--latency", type=float, default=0.0, help="Seconds before each answer.")
@@ -44,8 +66,6 @@ def sandbox_command(
     interrupt = options().interrupt
     interrupt.graceful = True
 
-    import json
-
     from syncer.sandbox import SandboxConfig, serve
 
     config = SandboxConfig(
@@ -58,14 +78,14 @@ def sandbox_command(
         sync_keys=None if sync_keys == "any" else tuple(sync_keys.split(",")),
         campaigns={1: frozenset(fields.split(","))} if fields else None,
         scans=scans,
-        faults=tuple(json.load(faults)) if faults else (),
+        faults=_faults_in(faults) if faults else (),
         seed=seed,
     )
     try:
         with suppress(SignalError):
             serve(
                 config,
-                announce=lambda url: click.echo(f"sandbox listening on {url} (Ctrl-C ends it)"),
+                announce=_announce,
                 ended=lambda: interrupt.signal_number is not None,
             )
     except ValueError as error:

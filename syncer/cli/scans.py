@@ -18,7 +18,14 @@ def scans_group() -> None:
     """Pull the scans of a campaign, and compare what they saw with what was uploaded."""
 
 
-@command("pull", scans_group)
+@command(
+    "pull",
+    scans_group,
+    examples=(
+        "syncer scans pull --campaign 1 --out scans",
+        "syncer scans pull --campaign 1 --timeframe 2w --where lot=L-7 --format parquet",
+    ),
+)
 @click.option("--campaign", type=click.IntRange(min=1), required=True, help="Whose scans.")
 @click.option("--from", "begin", help="ISO time: 2026-11-20 or 2026-11-20T05:00:00Z.")
 @click.option("--to", "end", help="ISO time.")
@@ -48,7 +55,7 @@ def pull_command(
     raw_csv: bool,
     deadline: float | None,
 ) -> None:
-    """ScanPull what is new since the last time, each scan once. Run it again to go on."""
+    """Pull what is new since the last time, each scan once. Run it again to go on."""
     from syncer.commands import scans
     from syncer.commands.working import recorded
     from syncer.report import scans as report
@@ -103,7 +110,7 @@ def _fields(where: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-@command("compare", scans_group)
+@command("compare", scans_group, examples=("syncer scans compare scans", "syncer scans compare --campaign 1"))
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--campaign", type=click.IntRange(min=1), help="Of the ledger's scans, only this campaign's.")
 @click.option(

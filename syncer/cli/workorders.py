@@ -14,7 +14,7 @@ def workorders_group() -> None:
     """List work orders and download their codes."""
 
 
-@command("list", workorders_group)
+@command("list", workorders_group, examples=("syncer workorders list --search bottles",))
 @click.option("--search", help="Text in the reference or the remarks.")
 @click.option("--archived", is_flag=True, help="Archived ones instead.")
 @click.option(
@@ -37,7 +37,7 @@ def workorders_list_command(search: str | None, archived: bool, limit: int) -> N
     )
 
 
-@command("download", workorders_group)
+@command("download", workorders_group, examples=("syncer workorders download 17 --out codes-17",))
 @click.argument("order", metavar="ID", type=click.IntRange(min=1))
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder; else workorder-ID.")
 def workorders_download_command(order: int, out: Path | None) -> None:

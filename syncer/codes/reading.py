@@ -27,7 +27,7 @@ from syncer.errors import SourceError
 from syncer.safe.formulas import EXTRA_COLUMNS
 from syncer.source import CsvForm
 from syncer.source.files import InputFile
-from syncer.source.inputs import open_input
+from syncer.source.inputs import look_at, open_input
 from syncer.source.reader import CsvSource
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class _JsonFile:
         self.sha256 = ""
         self.size_bytes = 0
         if not Path(name).is_file():
-            raise SourceError("cannot be opened: there is no such file", file=name, next="ls -l FILE")
+            raise SourceError("cannot be opened: there is no such file", file=name, next=look_at(Path(name)))
 
     def _text(self) -> Iterator[str]:
         decoder = codecs.getincrementaldecoder("utf-8-sig")()
@@ -167,7 +167,8 @@ class _JsonFile:
         except UnicodeDecodeError as error:
             raise SourceError(f"is not UTF-8: {error.reason}", file=self.name, line=lines, next=NEXT) from None
         except OSError as error:
-            raise SourceError(f"cannot be read: {error.strerror}", file=self.name, next="ls -l FILE") from error
+            next_command = look_at(Path(self.name))
+            raise SourceError(f"cannot be read: {error.strerror}", file=self.name, next=next_command) from error
         if self.sha256 and digest.hexdigest() != self.sha256:
             raise SourceError("has changed while it was read", file=self.name, next="run the command again")
         self.sha256, self.size_bytes = digest.hexdigest(), size

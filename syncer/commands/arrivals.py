@@ -15,6 +15,7 @@ from syncer.ledger.ledger import Ledger
 from syncer.request import SyncRequest
 from syncer.results import SyncResult
 from syncer.runs.arrival import Arrival, named_files, named_remote
+from syncer.runs.paste import say_next
 from syncer.runs.places import LocalPlace, Place
 from syncer.runs.remote import RemotePlace
 from syncer.safe.urls import is_remote
@@ -37,9 +38,10 @@ def _each(command: Command, settings: Settings, request: SyncRequest, environmen
     with ExitStack() as stack:
         if request.files:
             several = job.export == "changes" or job.files.take != "newest"
-            return command(settings, _named(request, several, job.name, environment, stack), environment)
+            named = _named(request, several, job.name, environment, stack)
+            return _done(command, settings, named, environment, job.name)
         if job.files.pattern is None:
-            return command(settings, request, environment)
+            return _done(command, settings, request, environment, job.name)
         place: Place
         if is_remote(job.files.pattern):
             place = stack.enter_context(RemotePlace(job.files.pattern, job.files.done, environment.interrupt))
@@ -74,7 +76,8 @@ def _each_group(
     results: list[SyncResult] = []
     for files in groups:
         try:
-            result = command(settings, replace(request, files=files, copies=arrival.place.copies), environment)
+            request = replace(request, files=files, copies=arrival.place.copies)
+            result = _done(command, settings, request, environment, arrival.job)
         except SyncerError as error:
             if not results:
                 raise
@@ -89,6 +92,19 @@ def _each_group(
         if not ended:
             break
     return replace(results[-1], before=tuple(results[:-1]))
+
+
+def _done(command: Command, settings: Settings, request: SyncRequest, environment: Environment, job: str) -> SyncResult:
+    """Do it; what stops it says what to do about these files."""
+    named = request.job is not None
+    try:
+        result = command(settings, request, environment)
+    except SyncerError as error:
+        say_next(error, request.files, job, job_named=named)
+        raise
+    if result.error is not None:
+        say_next(result.error, request.files, job, job_named=named)
+    return result
 
 
 def _known(settings: Settings, job: JobSettings) -> Callable[[Sequence[str]], Mapping[str, int]]:

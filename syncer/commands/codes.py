@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import os
+import shlex
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -40,7 +41,7 @@ from syncer.safe.files import replacing
 from syncer.safe.formulas import EXTRA_COLUMNS, neutral
 from syncer.safe.inert import inert
 from syncer.source.files import BLOCK_BYTES
-from syncer.source.inputs import open_input
+from syncer.source.inputs import look_at, open_input
 
 if TYPE_CHECKING:
     from syncer.api.ingestion import WorkOrder, WorkOrdersAnswer
@@ -71,6 +72,24 @@ class CodesEnvironment:
 
 def upload(settings: Settings, request: UploadRequest, environment: CodesEnvironment) -> CodesResult:
     """Check a file, record it, and bring it to its end; an upload of the same file that is open goes on."""
+    try:
+        return _upload(settings, request, environment)
+    except SourceError as error:
+        error.next = _own_words(error.next, request.file)
+        raise
+
+
+def _own_words(text: str, file: str) -> str:
+    """Return what helps with a file of own codes: no job declares how one is written, since it goes out as it is."""
+    named = shlex.quote(file)
+    if "csv.encoding" in text:
+        return f"iconv -f cp1252 -t utf-8 {named} > codes-utf8.csv && syncer codes upload codes-utf8.csv"
+    if "jobs.<name>" in text:
+        return f"write it as CSV with commas in UTF-8, then: syncer codes upload {named}"
+    return text.replace("syncer codes upload FILE", f"syncer codes upload {named}")
+
+
+def _upload(settings: Settings, request: UploadRequest, environment: CodesEnvironment) -> CodesResult:
     started_s = environment.clock.monotonic_s()
     defaults = parse_defaults(request.defaults)
     if _error_path(request, request.file).absolute() == Path(request.file).absolute():
@@ -173,7 +192,7 @@ def _sha256(name: str) -> str:
                 digest.update(block)
             return digest.hexdigest()
     except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror}", file=name, next="ls -l FILE") from error
+        raise SourceError(f"cannot be read: {error.strerror}", file=name, next=look_at(Path(name))) from error
 
 
 def _record(

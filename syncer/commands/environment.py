@@ -11,6 +11,8 @@ from syncer.process.signals import Interrupt
 from syncer.runs.outside import REAL, Outside
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from syncer.execute.engine import Progress
     from syncer.model import Plan
 
@@ -23,6 +25,10 @@ class Environment:
     interrupt: Interrupt = field(default_factory=Interrupt)
     stdin: IO[bytes] | None = None
     outside: Outside = REAL
+    frame: pd.DataFrame | None = None
+    """Rows that stand in memory: they are read in place of files."""
+    frame_name: str = "DataFrame"
+    """What they are called in messages, results and the ledger."""
     on_rows: Callable[[int], None] = lambda rows: None
     on_plan: Callable[[Plan], None] = lambda plan: None
     on_progress: Callable[[Progress], None] = lambda progress: None

@@ -319,6 +319,7 @@ def _opened(
         stdin=environment.stdin,
         interrupt=environment.interrupt,
         observe=environment.on_rows,
+        frame=None if environment.frame is None else (environment.frame, environment.frame_name),
     )
 
 

@@ -51,7 +51,7 @@ HOUR_S = 3600.0
 
 
 def pull(settings: Settings, request: ScansRequest, environment: Environment) -> ScansPullResult:
-    """ScanPull what is new since the last time; returns a result whenever the pull began, with what stopped it."""
+    """Pull what is new since the last time; returns a result whenever the pull began, with what stopped it."""
     clock, started_s = environment.clock, environment.clock.monotonic_s()
     folder = (request.out or Path(f"scans-{request.campaign}")).absolute()
     connection = connection_of(settings)

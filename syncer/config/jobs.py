@@ -22,9 +22,11 @@ def pick_job(settings: Settings, name: str | None) -> JobSettings:
     if name is None:
         if len(settings.jobs) == 1:
             return next(iter(settings.jobs.values()))
-        raise ConfigError(f"there are several jobs: {names}", next="name one of them: --job NAME")
+        raise ConfigError(f"there are several jobs: {names}", next=f"add --job {next(iter(sorted(settings.jobs)))}")
     if name not in settings.jobs:
-        raise ConfigError(f"there is no job {name!r}{did_you_mean(name, settings.jobs)}; configured: {names}")
+        near = did_you_mean(name, settings.jobs)
+        words = f"there is no job {name!r}{near}; configured: {names}"
+        raise ConfigError(words, next="add [jobs.NAME] to the configuration, or name one that is there: --job NAME")
     return settings.jobs[name]
 
 

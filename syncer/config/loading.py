@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -37,6 +38,7 @@ def load_settings(
     settings = replace(settings, jobs=jobs)
     faults += job_faults(settings)
     if faults:
+        faults = [_with_origin(fault, environ) for fault in faults]
         where = f"{path}: " if path is not None else ""
         raise ConfigError(where + ("; ".join(faults) if len(faults) == 1 else "\n  - ".join(["", *faults])))
     settings = replace(settings, path=path)
@@ -65,7 +67,7 @@ def _find_file(explicit: Path | None, environ: Mapping[str, str], cwd: Path, *, 
     named = explicit or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
     if named is not None:
         if not (cwd / named).is_file() and not may_be_missing:
-            raise ConfigError(f"there is no configuration file {named}", next="syncer init writes one")
+            raise ConfigError(f"there is no configuration file {named}", next=f"syncer init --config {quoted(named)}")
         return cwd / named
     default = cwd / "config.toml"
     if not default.is_file():
@@ -114,6 +116,19 @@ def _from_environment(environ: Mapping[str, str], raw: Mapping[str, Any], faults
             here = here.setdefault(part, {})
         here[path[-1]] = _value_of(text)
     return found
+
+
+def _with_origin(fault: str, environ: Mapping[str, str]) -> str:
+    """Name the environment variable that a fault is about: in the file it is not found."""
+    unknown = re.match(r"unknown key (\S+)", fault)
+    for name in environ:
+        key = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in {CONFIG_VARIABLE, TOKEN_VARIABLE}:
+            continue
+        of_it = re.search(rf"(?<![\w.]){re.escape(key)}(?![\w.])", fault.lower())
+        if of_it or (unknown and key.startswith(f"{unknown[1].lower()}.")):
+            return f"{fault} (the environment says so: {name})"
+    return fault
 
 
 def _value_of(text: str) -> Any:

@@ -17,7 +17,7 @@ def parse_age(text: str, option: str) -> float:
     """Return the seconds of an age like ``90m``, ``26h`` or ``3d``; raise `UsageError` for everything else."""
     shaped = re.fullmatch(r"(\d{1,6})([mhd])", text.strip(), re.ASCII)
     if shaped is None:
-        raise UsageError(f"{option} {text!r} is no age, like 90m, 26h or 3d", next=f"{option} 26h")
+        raise UsageError(f"{option} {text!r} is no age, like 90m, 26h or 3d", next=f"syncer check {option} 26h")
     return float(shaped[1]) * _UNITS_S[shaped[2]]
 
 

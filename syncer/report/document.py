@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """Version of the documents: rises only when a member is renamed or goes."""
+_ALWAYS_WHOLE = frozenset({"plan", "sync", "resume"})
 _VALUES = (Bucket.CONFIRMED, Bucket.UNMATCHED, Bucket.REJECTED, Bucket.IN_DOUBT, Bucket.PENDING, Bucket.UNSENT)
 
 
@@ -113,8 +114,13 @@ def target_document(target: Target | None) -> dict[str, Any] | None:
 
 
 def failure_document(command: str, error: SyncerError) -> dict[str, Any]:
-    """Return the document of a command that failed before it had a result of its own."""
-    return {**sync_document(SyncResult(command, error=error)), "run": None}
+    """Return the document of a command that failed before it had a result of its own.
+
+    ``plan``, ``sync`` and ``resume`` have all their members on every exit, the others what every document has.
+    """
+    if command in _ALWAYS_WHOLE:
+        return sync_document(SyncResult(command, error=error))
+    return {"schema": SCHEMA, "command": command, "exit_code": error.status, "error": error_document(error)}
 
 
 def check_document(findings: Sequence[CheckResult], exit_code: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from syncer.report.console import cell
 from syncer.report.rows import changes_text, differences_text, rejections_text
 from syncer.report.table import Facts, FittedTable
 from syncer.report.words import many
+from syncer.runs.paste import pasteable
 from syncer.safe.inert import inert, inert_lines
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ STYLES: Mapping[str, str] = {
     "dead": "red",
 }
 
+DEFAULT_JOB = "default"
+"""The job that need not be named, where it is the only one."""
 _NO_END = {"dead": "no end: its process died", "unknown": "an end that is not known here: it is another machine's"}
 
 
@@ -110,7 +113,7 @@ def _numbers(result: SyncResult) -> Facts:
     if result.command == "plan":
         table.add_row(
             "to send",
-            f"{many(sum(values.values()), 'value')} in {many(requests.minimum_updates, 'call')}"
+            f"{many(sum(values.values()), 'value')} in {many(result.sync_batches + result.async_batches, 'call')}"
             f" ({result.sync_batches:,} sync, {result.async_batches:,} async),"
             f" at least {result.minimum_send_s:,.1f} s at the API's limit",
         )
@@ -175,7 +178,8 @@ def _next(result: SyncResult) -> str:
         hint = f"syncer sync FILE --job {result.unplanned[0].job.name}"
     elif result.rejections:
         hint = "correct the rows above in the source system (or in error.csv of --results DIR), then: syncer sync FILE"
-    return hint
+    job = result.run.job.name
+    return inert(pasteable(hint, result.files, job, job_named=job != DEFAULT_JOB))
 
 
 def error_text(error: SyncerError) -> Text:

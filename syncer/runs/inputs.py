@@ -15,6 +15,8 @@ from syncer.rows.validate import Validator
 from syncer.source import CsvForm, Source, TableForm, open_sources
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from syncer.config import JobSettings
     from syncer.config.job_settings import FieldSettings
     from syncer.process.signals import Interrupt
@@ -30,17 +32,22 @@ def open_inputs(
     stdin: IO[bytes] | None,
     interrupt: Interrupt,
     observe: Callable[[int], None],
+    frame: tuple[pd.DataFrame, str] | None = None,
 ) -> Iterator[tuple[list[Source], Validator]]:
     """Give the files (or the job's query, where none is named) and what their columns mean; close them afterwards.
 
     ``key`` is the command line's (None: the job's own); ``copies``: see `open_sources`; ``observe`` is told how many
-    rows a query has read.
+    rows a query has read. ``frame``: a DataFrame and its name, in place of files.
     """
     declared, table = key or job.key, TableForm(**asdict(job.table))
+    columns = None if declared is None else key_columns(_rules(job, declared))
     with ExitStack() as stack:
-        if files:
+        if frame is not None:
+            from syncer.source.frame import FrameSource
+
+            sources: list[Source] = [FrameSource(*frame, key=columns, table=table)]
+        elif files:
             form = CsvForm(**asdict(job.csv))
-            columns = None if declared is None else key_columns(_rules(job, declared))
             with interrupt.at_once():
                 sources = open_sources(
                     files, form, stdin=stdin, sheet=job.sheet, key=columns, table=table, copies=copies

@@ -34,7 +34,7 @@ ZSTD_PIECE_BYTES = 1024
 ZSTD_WINDOW_BYTES_MAX = 128 << 20
 """The limit that the zstd program has too; more has to be asked for there."""
 _COPY_AGAIN = "copy the file again"
-_UNPACK = "unpack it first, then: syncer sync FILE"
+_UNPACK = "unpack it first, and name what was in it"
 
 
 def unpacked(name: str, handle: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes]:
@@ -66,7 +66,7 @@ def unpacked(name: str, handle: IO[bytes], raw: Iterator[bytes]) -> Iterator[byt
             raise SourceError(
                 f"it unpacks to more than {RATIO_MAX} times its size: no export does",
                 file=name,
-                next="look at it with care; if it is right, unpack it first, then: syncer sync FILE",
+                next="look at it with care; if it is right, unpack it first, and name what was in it",
             )
         yield block
 
@@ -152,11 +152,11 @@ def _only_member(name: str, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
         raise SourceError(
             f"there is {what} in the ZIP file; there must be one",
             file=name,
-            next="unpack it and name the files that count: syncer sync FILE…",
+            next="unpack it, and name the files that count",
         )
     if members[0].flag_bits & 1:
         raise SourceError(
-            "the ZIP file is encrypted", file=name, next="unpack it with its password, then: syncer sync FILE"
+            "the ZIP file is encrypted", file=name, next="unpack it with its password, and name what was in it"
         )
     if members[0].compress_type not in {0, 8}:  # stored, deflated; Python unpacks all others without a bound
         raise SourceError("the ZIP file is packed in an unusual way", file=name, next=_UNPACK)

@@ -38,7 +38,7 @@ def guarded(read: Callable[[], Result], *, file: str, what: str, next: str) -> R
         raise SourceError(
             f"{what} needs more memory than the {MEMORY_BYTES >> 20} MB that a file may take",
             file=file,
-            next="look at it with care; if it is right, export it as CSV, then: syncer plan FILE",
+            next="look at it with care; if it is right, export it as CSV, and name that",
         ) from None
     except Exception as error:  # libraries raise whatever they met: IndexError, struct.error, classes of their own
         words = inert(" ".join(str(error).split()))[:WORDS_MAX]

@@ -9,24 +9,42 @@ from __future__ import annotations
 
 import os
 import stat
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from syncer.errors import SourceError
+from syncer.errors import SourceError, did_you_mean
 from syncer.safe.files import open_at_once
 from syncer.safe.trust import quoted
 
+NAMES_MAX = 1_000
+"""Names of a folder among which one like a missing file's is looked for."""
 OWN_DESCRIPTORS = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
+
+
+def look_at(path: Path) -> str:
+    """Return the command that shows a file, or the nearest folder above it that is there."""
+    there = next((one for one in (path, *path.parents) if one.exists()), Path())
+    return f"ls -l {quoted(there)}"
+
+
+def _near(path: Path) -> str:
+    """Return a question about a file of the same folder whose name is nearest; empty when there is none."""
+    try:
+        with os.scandir(path.parent) as found:
+            return "" if path.exists() else did_you_mean(path.name, [one.name for one in islice(found, NAMES_MAX)])
+    except OSError:
+        return ""
 
 
 def open_input(path: Path, name: str) -> IO[bytes]:
     """Open a file to read; ``name`` is for messages. Raises `SourceError` for what is none, or leads elsewhere."""
     try:
         if path.is_dir():
-            raise SourceError("it is a folder; name the files in it", file=name)
+            raise SourceError("it is a folder; name the files in it", file=name, next=f"ls {quoted(path)}")
         file = open_at_once(path)
     except OSError as error:
-        raise SourceError(f"cannot be opened: {error.strerror}", file=name, next="ls -l FILE") from error
+        raise SourceError(f"cannot be opened: {error.strerror}{_near(path)}", file=name, next=look_at(path)) from error
     try:
         _require_input(path, name, os.fstat(file.fileno()))
     except BaseException:

@@ -16,7 +16,7 @@ HEAD_BYTES = 1024
 """As many bytes tell what a file is."""
 _TAR_PLACE = 257
 AS_XLSX = "save it as an Excel workbook (.xlsx) or as CSV"
-_UNPACK = "unpack it first, then: syncer sync FILE"
+_UNPACK = "unpack it first, and name what was in it"
 _EXPORT = "export it as CSV, Parquet or an Excel workbook (.xlsx)"
 _OLD = "save it as an Excel workbook (.xlsx) without a password"
 

@@ -117,7 +117,7 @@ class ParquetSource:
             raise SourceError(
                 f"it holds {found:,} {what}, more than {RATIO_MAX} times its size: no export does",
                 file=self.name,
-                next="look at it with care; if it is right, export it as CSV, then: syncer plan FILE",
+                next="look at it with care; if it is right, export it as CSV, and name that",
             )
 
     @property

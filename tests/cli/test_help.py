@@ -42,12 +42,17 @@ def test_help_shows_a_commands_own_options_before_those_of_every_command(words, 
             assert (parameter.opts[-1] in own) is not is_common, parameter.name
 
 
-@pytest.mark.parametrize("name", ["plan", "sync", "resume", "status", "completion"])
-def test_help_has_examples_that_call_the_command_itself(name):
-    examples = cli.commands[name].examples
-    assert examples
-    assert all(re.search(rf"syncer( --json)? {name}\b", example) for example in examples)
-    assert all(example in " ".join(CliRunner().invoke(cli, [name, "--help"]).output.split()) for example in examples)
+@pytest.mark.parametrize(
+    ("words", "command"), list(commands()), ids=lambda value: "-".join(value) if isinstance(value, tuple) else ""
+)
+def test_help_has_examples_that_call_the_command_itself_by_options_that_it_has(words, command):
+    assert command.examples
+    shown = " ".join(CliRunner().invoke(cli, [*words, "--help"]).output.split())
+    known = {name for one in command.params for name in one.opts}
+    for example in command.examples:
+        assert re.search(rf"\bsyncer( --json)? {' '.join(words)}\b", example), example
+        assert set(re.findall(r"--[a-z-]+", example)) <= known, example
+        assert example in shown
 
 
 @pytest.mark.parametrize(

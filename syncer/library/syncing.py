@@ -1,0 +1,61 @@
+"""A DataFrame as an export: planned, or synced, like a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from syncer.commands import runs
+from syncer.commands.environment import Environment
+from syncer.commands.morning import watched
+from syncer.library.settings import settings_of
+from syncer.request import SyncRequest
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    import pandas as pd
+
+    from syncer.results import SyncResult
+
+
+def sync(
+    frame: pd.DataFrame,
+    *,
+    name: str = "DataFrame",
+    job: str | None = None,
+    key: str | Sequence[str] | None = None,
+    mode: Literal["auto", "sync", "async"] | None = None,
+    dry_run: bool = False,
+    force: bool = False,
+    approve: bool = False,
+    deadline_s: float | None = None,
+    results: str | PathLike[str] | None = None,
+    config: str | PathLike[str] | None = None,
+) -> SyncResult:
+    """Bring the API to the state of a DataFrame, as ``syncer sync`` does with a file; ``dry_run``: only plan it.
+
+    ``name`` stands for the DataFrame in messages, results and the ledger; a line is the row's place, from 1. Cells are
+    text, missing, or days; a column of numbers that is sent is refused. Returns the outcome of a run that came to its
+    end: exit code 0, or 3 when some rows are not confirmed. Raises `SyncerError` for what stops it, before or while it
+    sends; what was done by then is recorded, and the next run goes on.
+    """
+    request = SyncRequest(
+        job=job,
+        key=(key,) if isinstance(key, str) else tuple(key) if key else None,
+        mode=mode,
+        force=force,
+        approve=approve,
+        deadline_s=deadline_s,
+        results=None if results is None else Path(results),
+    )
+    settings, environment = settings_of(config), Environment(frame=frame, frame_name=name)
+    result = (
+        runs.plan(settings, request, environment)
+        if dry_run
+        else watched(settings, "sync", lambda _: runs.sync(settings, request, environment), environment.clock)
+    )
+    if result.error is not None:
+        raise result.error
+    return result

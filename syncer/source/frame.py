@@ -1,0 +1,135 @@
+"""A DataFrame as chunks of text columns.
+
+What always holds: text stays the text that it is, missing cells are empty, and only days are written as text here. A
+number is refused by its column: whoever made a number of a code has lost its leading zeros already, and nobody can
+tell. The rows are copied when the source is made, so that every pass sees the same; a line's number is the row's
+place, from 1.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from syncer.errors import SourceError
+from syncer.model import Chunk, Dialect, SourceInfo
+from syncer.source.chunks import text_chunk
+from syncer.source.table import UNDECLARED, TableForm, key_names
+from syncer.source.tables import CHUNK_ROWS, LEAVE_OUT, checked_header, finished
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+AS_TEXT = "read it as text: pandas.read_csv(FILE, dtype=str, keep_default_na=False)"
+
+
+class FrameSource:
+    """The rows of one DataFrame; ``name`` stands for it in messages, results and the ledger. Its index is left out."""
+
+    position = 0
+    form_note = ""
+    warnings: tuple[str, ...] = ()
+
+    def __init__(
+        self, frame: pd.DataFrame, name: str, *, key: Sequence[str] | None = None, table: TableForm = UNDECLARED
+    ) -> None:
+        self.name = name
+        self._table = table
+        strangers = [column for column in frame.columns if not isinstance(column, str)]
+        if strangers:
+            words = f"the column {strangers[0]!r} has no text as its name"
+            raise SourceError(words, file=name, next="frame.columns = frame.columns.astype(str)")
+        names = [column.strip() if table.trims else column for column in frame.columns]
+        self.header = checked_header(names, name, None)
+        self._keys = key_names(self.header, key)
+        self._rows = len(frame)
+        self._columns: dict[str, pa.Array] = {}
+        self._days: dict[str, npt.NDArray[np.bool_]] = {}
+        self._faults: dict[str, SourceError] = {}
+        for place, column in enumerate(self.header):
+            try:
+                self._columns[column], self._days[column] = self._texts(column, frame.iloc[:, place])
+            except SourceError as error:  # of a column that is not sent it does not matter
+                self._faults[column] = error
+        self._strict: frozenset[str] | None = None
+
+    def _texts(self, column: str, series: pd.Series[Any]) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
+        kind = str(series.dtype)
+        if kind not in {"object", "str", "string", "category"} and not kind.startswith(("string", "datetime64")):
+            words = f"column {column!r} holds {kind} and no text: leading zeros and long digits may be lost already"
+            raise SourceError(words, file=self.name, next=f"{AS_TEXT}, {LEAVE_OUT}")
+        days = np.zeros(len(series), np.bool_)
+        plain = _plain_texts(series)
+        if plain is not None:
+            return plain, days
+        texts = []
+        for row, (value, missing) in enumerate(zip(series, series.isna(), strict=True)):
+            text = "" if missing else _text(value)
+            if text is None:
+                words = f"column {column!r} has {value!r}, which is no text but {type(value).__name__}"
+                raise SourceError(words, file=self.name, line=row + 1, next=f"{AS_TEXT}, {LEAVE_OUT}")
+            days[row] = not missing and isinstance(value, dt.date)
+            texts.append(text)
+        try:
+            return pa.array(texts, pa.string()), days
+        except UnicodeEncodeError:
+            words = f"column {column!r} has a text that is no Unicode (a lone surrogate)"
+            raise SourceError(words, file=self.name, next=f"{AS_TEXT}, {LEAVE_OUT}") from None
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is known of the rows; the hash is of the texts of all columns that have a certain one."""
+        digest, size = hashlib.sha256("\x1f".join(self.header).encode()), 0
+        columns = [column for name, column in self._columns.items()]
+        for begin in range(0, self._rows, CHUNK_ROWS):
+            cells = [column.slice(begin, CHUNK_ROWS).to_pylist() for column in columns]
+            written = "\x1e".join(map("\x1f".join, zip(*cells, strict=True))).encode("utf-8", "surrogatepass")
+            digest.update(b"\x1e" + written)
+            size += len(written)
+        return SourceInfo(self.name, digest.hexdigest(), size, self._rows, Dialect("frame", "", ""), self.header)
+
+    def chunks(self, wanted: Sequence[str] | None = None) -> Iterator[Chunk]:
+        """Give the rows from the first on; raise `SourceError` for a wanted column that is no text."""
+        if wanted is not None or self._strict is None:
+            self._strict = frozenset(self.header if wanted is None else wanted)
+            for column in self.header:
+                if column in self._strict and column in self._faults:
+                    raise self._faults[column]
+        keep = [column for column in self.header if column in self._columns and (wanted is None or column in wanted)]
+        yield from finished(self._pass(keep), self, self._table, self._strict, self._keys)
+
+    def _pass(self, keep: Sequence[str]) -> Iterator[Chunk]:
+        for begin in range(0, self._rows, CHUNK_ROWS):
+            end = min(begin + CHUNK_ROWS, self._rows)
+            columns = [self._columns[name].slice(begin, end - begin) for name in keep]
+            days = {name: self._days[name][begin:end] for name in keep if self._days[name][begin:end].any()}
+            yield text_chunk(self.position, keep, columns, range(begin + 1, end + 1), days=days)
+
+    def close(self) -> None:
+        """Let go of the rows."""
+        self._columns.clear()
+
+
+def _plain_texts(series: pd.Series[Any]) -> pa.Array | None:
+    """Return a column that has nothing but texts and missing cells; None: each cell has to be looked at."""
+    try:
+        found = pa.array(series, from_pandas=True)
+    except (pa.ArrowException, UnicodeEncodeError):
+        return None
+    textual = pa.types.is_string(found.type) or pa.types.is_large_string(found.type)
+    return found.cast(pa.string()).fill_null("") if textual else None
+
+
+def _text(value: Any) -> str | None:
+    """Return the text of a cell; None: it is not certain."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, dt.datetime):  # pandas.Timestamp is one
+        return value.date().isoformat() if value.tzinfo is None and value.time() == dt.time() else None
+    return value.isoformat() if isinstance(value, dt.date) else None

@@ -1,0 +1,257 @@
+"""Every command's JSON document is what docs/syncer.schema.json says: member by member, on success and on failure."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import click
+import jsonschema
+import pytest
+from conftest import codes
+
+from syncer.cli.program import cli
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "docs" / "syncer.schema.json").read_text(encoding="utf-8"))
+DEFINITIONS = SCHEMA["$defs"]
+COMMANDS = sorted(DEFINITIONS[one["$ref"].rpartition("/")[2]]["title"] for one in SCHEMA["anyOf"])
+COMMANDS.remove("a command that failed")
+HEADER = ("extended_id", "intended_market")
+ALWAYS_WHOLE = {"plan", "sync", "resume"}
+
+
+def leaves(group=cli, path=()):
+    """The names of all commands that the program has."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from leaves(command, (*path, name))
+        else:
+            yield " ".join((*path, name))
+
+
+def validator_of(schema):
+    return jsonschema.Draft202012Validator({"$defs": DEFINITIONS, **schema})
+
+
+def definition_of(document):
+    failed = document["error"] is not None and len(document) == 4
+    name = "failure" if failed and document["command"] not in ALWAYS_WHOLE else document["command"].replace(" ", "_")
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def faults_of(document):
+    """What is wrong with a document, by the definition of its command."""
+    faults = validator_of(definition_of(document)).iter_errors(document)
+    return [f"{fault.json_path}: {fault.message[:300]}" for fault in faults]
+
+
+def named(schema):
+    return schema["$ref"].rpartition("/")[2] if "$ref" in schema else ""
+
+
+def members_seen(schema, value, place):
+    """Yield where in the schema the members of a value are described: the definition, and the path in it."""
+    if named(schema):
+        yield from members_seen(DEFINITIONS[named(schema)], value, named(schema))
+    for one in (*schema.get("allOf", ()), *schema.get("anyOf", ())):
+        if "anyOf" not in schema or validator_of(one).is_valid(value):
+            yield from members_seen(one, value, place)
+    if isinstance(value, list):
+        for one in value:
+            yield from members_seen(schema.get("items", {}), one, f"{place}[]")
+    if isinstance(value, dict):
+        for name, member in schema.get("properties", {}).items():
+            if name in value:
+                yield f"{place}.{name}"
+                yield from members_seen(member, value[name], f"{place}.{name}")
+
+
+def members_described(schema, place):
+    """Yield the same of everything that is described."""
+    yield from members_described(schema["items"], f"{place}[]") if "items" in schema else ()
+    for name, member in schema.get("properties", {}).items():
+        yield f"{place}.{name}"
+        yield from members_described(member, f"{place}.{name}")
+
+
+class Collected:
+    """The documents of a fortnight, each judged as it comes."""
+
+    def __init__(self, here):
+        self.here = here
+        self.documents = []
+
+    def run(self, *arguments, fails=False, **extra):
+        done = self.here.run(*arguments, "--json", **extra)
+        document = done.document
+        assert done.code == document["exit_code"]
+        assert (document["error"] is not None) == fails, (arguments, document["error"])
+        assert faults_of(document) == [], arguments
+        self.documents.append(document)
+        return document
+
+
+def nights(seen):
+    """Runs of all kinds: rows of every bucket, guards, steps of fields, several files, a correction."""
+    here = seen.here
+    seen.run("init")
+    seen.run("check")
+    here.write("a.csv", HEADER, [*((f"K{n:06d}", "DE" if n < 150 else f"x{n}") for n in range(250)), ("", "DE")])
+    seen.run("plan", "a.csv", "--diff")
+    seen.run("sync", "a.csv")
+    here.write("b.csv", HEADER, [("K000001", "FR"), ("NOBODY", "FR")])
+    seen.run("plan", "b.csv", "--diff")
+    seen.run("sync", "b.csv", "--approve")
+    seen.run("sync", "--dry-run", "a.csv", fails=True)
+    here.config('[jobs.erp.columns]\nextended_id = "extended_id"\nintended_market = "intended_market"\n'
+                '[jobs.erp.fields.intended_market]\nmap = { FR = "France" }\nmap_else = "keep"\n[jobs.erp.constants]\nsite = "A"\n')  # fmt: skip
+    seen.run("sync", "b.csv", "--approve", "--job", "erp")
+    seen.run("resume")
+    seen.run("status")
+    seen.run("status", "1")
+    seen.run("status", "1", "--rows")
+    seen.run("audit", "show", "K000001")
+    seen.run("audit", "show", "NEVER-SENT")
+    seen.run("audit", "export", "--out", "history.csv")
+    seen.run("audit", "pack", "K000001", "--out", "evidence.zip")
+    seen.run("audit", "show", "--where", "intended_market=FR", "--out", "story.html")
+    seen.run("audit", "seal")
+    seen.run("audit", "verify")
+    seen.run("report", "--out", "page.html")
+
+
+def others(seen):
+    """Products, scans, own codes, work orders, the night of steps."""
+    here = seen.here
+    seen.run("products", "pull", "--out", "products.csv")
+    seen.run("products", "list")
+    seen.run("products", "show", "SKU-1")
+    here.box.scan(extended_id="K000002", scm_data={"intended_market": "by hand"})
+    seen.run("scans", "pull", "--campaign", "1", "--out", "scans")
+    seen.run("scans", "pull", "--campaign", "1", "--raw-csv", "--out", "raw.csv")
+    seen.run("scans", "compare", "scans", "--skew", "0")
+    here.write("own.csv", ("id", "intended_market"), [("BOTTLE-1", "DE"), ("BOTTLE-2", "DE")])
+    seen.run("codes", "upload", "own.csv")
+    here.write("more.csv", ("id", "intended_market"), [("EXISTING-1", "DE"), ("BOTTLE-3", "DE"), ("", "DE")])
+    seen.run("codes", "upload", "more.csv", "--skip-invalid")
+    seen.run("codes", "upload", "nowhere.csv", fails=True)
+    seen.run("codes", "resume")
+    seen.run("codes", "status")
+    seen.run("codes", "list")
+    seen.run("audit", "show", "BOTTLE-1")
+    order = seen.run("workorders", "list")["workorders"][0]["id"]
+    seen.run("workorders", "download", str(order), "--out", "order")
+    seen.run("completion", "bash")
+
+
+def test_every_documented_command_is_one_of_the_program_and_every_one_is_documented():
+    assert sorted(leaves()) == COMMANDS
+
+
+def test_the_schema_is_valid_and_open_nowhere():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    for name, schema in DEFINITIONS.items():
+        closed = schema.get("unevaluatedProperties", schema.get("additionalProperties"))
+        assert closed is False or name in {"envelope", "synced", "own_codes"}, name  # parts of others
+
+
+def arrivals(seen):
+    """Files that come by themselves, each with a run of its own; a night of steps, of which one fails."""
+    here = seen.here
+    here.config(
+        '[jobs.erp.files]\npattern = "erp-*.csv"\ntake = "each"\nsettle_s = 0\n[jobs.erp]\nexport = "changes"\n'
+        '[nightly]\nsteps = [{ products = {} }, { sync = { files = ["b.csv"], job = "erp" } }, '
+        '{ scans = { campaign = 1, out = "scans" } }, { codes = { file = "own.csv" } }, '
+        '{ sync = { files = ["nowhere.csv"], job = "erp" } }]\n'
+    )
+    here.write("erp-1.csv", HEADER, [("K000007", "IT")])
+    here.write("erp-2.csv", HEADER, [("K000007", "ES")])
+    seen.run("sync", "--job", "erp")
+    seen.run("run", fails=True)
+    seen.run("status")
+
+
+def stuck(seen):
+    """A task that never ends is let go of by hand, in a ledger that has just moved to another server."""
+    here = seen.here
+    here.config('[jobs.default]\nexport = "changes"\n')
+    seen.run("ledger", "info", "--adopt-target")  # the newest task is not known there: all is forgotten
+    here.write("late.csv", HEADER, [(f"K{n:06d}", "PT" if n < 125 else "ES") for n in range(250)])
+    seen.run("sync", "late.csv", "--approve", SYNCER_API__TASK_TIMEOUT_S="0.5")
+    run = seen.run("status", "--last", "1")["runs"][0]["id"]
+    seen.run("abandon", str(seen.run("status", str(run))["batches"][0]["id"]))
+
+
+def ledgers(seen):
+    """A copy, and the way back, with a task that has not ended."""
+    seen.run("ledger", "upgrade")
+    seen.run("ledger", "check")
+    seen.run("ledger", "backup", "copy.db")
+    seen.run("ledger", "info")
+    seen.run("ledger", "recover")
+    seen.run("ledger", "restore", "copy.db")
+
+
+def hooks_and_sandbox(seen):
+    """What listens, and what is told."""
+    here = seen.here
+    here.config(f'[notify]\nwebhook_url = "{here.box.url}/no-such-page"\n')
+    seen.run("notify", "test")
+    process = here.start("sandbox", "--json", "--port", "0")
+    text = ""
+    while not text.endswith("\n}\n"):
+        line = process.stdout.readline()
+        assert line, "the sandbox ended before it was ready"
+        text += line
+    process.send_signal(signal.SIGTERM)
+    assert (process.wait(20), process.stdout.read()) == (0, "")
+    process.stdout.close()
+    process.stderr.close()
+    assert faults_of(json.loads(text)) == []
+    seen.documents.append(json.loads(text))
+
+
+RARE = {f"audit_show.entries[].origins[].{name}" for name in ("file", "line", "fields")}
+"""Members that need a story of their own, told by the tests of their command: described all the same."""
+
+
+def test_an_undocumented_member_is_found():
+    document = {"schema": 1, "command": "ledger backup", "exit_code": 0, "file": "copy.db", "error": None}
+    assert faults_of(document) == []
+    assert faults_of({**document, "more": 1}) != []
+    assert faults_of({**document, "error": {"code": "usage", "message": "", "next": "", "more": 1}}) != []
+    assert faults_of({**document, "file": 7}) != []
+    assert faults_of({**document, "exit_code": "0"}) != []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_fails_with_the_document_of_a_failure(night, command):
+    with night() as here:
+        done = here.run(*command.split(), "--no-such-option", "--json")
+        assert (done.code, done.document["command"], done.document["error"]["code"]) == (2, command, "usage")
+        assert done.document["error"]["next"] == f"syncer {command} --help"
+        assert faults_of(done.document) == []
+
+
+def test_every_command_prints_what_is_described_and_every_member_that_is_described_is_printed(night):
+    with night(codes=(*codes(250), {"extended_id": "EXISTING-1"}), scans=50) as here:
+        collected = Collected(here)
+        nights(collected)
+        others(collected)
+        arrivals(collected)
+        hooks_and_sandbox(collected)
+    stalls = tuple({"kind": "task_stuck", "on": "async", "nth": nth} for nth in (1, 2))
+    with night(codes=codes(250), faults=stalls, seed=7):  # another seed: tasks have ids of their own
+        stuck(collected)
+        ledgers(collected)
+    documents = collected.documents
+    assert sorted({document["command"] for document in documents}) == COMMANDS
+    seen = set()
+    for document in documents:
+        seen |= set(members_seen(definition_of(document), document, ""))
+    described = {member for name, schema in DEFINITIONS.items() for member in members_described(schema, name)}
+    never, common = sorted(described - seen - RARE), sorted(RARE & seen)
+    assert not never, "never printed: " + ", ".join(never)
+    assert not common, "no longer rare: " + ", ".join(common)
