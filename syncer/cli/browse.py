@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 
-from syncer.cli.frame import command, settings
+from syncer.cli.frame import command, echo_json, envelope, options, settings
+from syncer.errors import SignalError
 
 
 @command("browse", examples=("syncer browse", "syncer browse --port 0"))
@@ -13,4 +16,12 @@ def browse_command(port: int) -> None:
     """Show a copy of the ledger in a browser, on this machine alone, until Ctrl-C (needs syncer[browse])."""
     from syncer.commands.browse import browse
 
-    browse(settings(), port=port, on_ready=lambda url: click.echo(f"a copy of the ledger: {url} (Ctrl-C ends it)"))
+    with suppress(SignalError):  # to be stopped is how it ends: its one document is printed by then
+        browse(settings(), port=port, on_ready=_announce)
+
+
+def _announce(url: str) -> None:
+    if options().json:
+        echo_json(envelope("browse", url=url))
+    else:
+        click.echo(f"a copy of the ledger: {url} (Ctrl-C ends it)")
