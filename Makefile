@@ -55,7 +55,7 @@ $(VENV)/.tools: tests/requirements.txt $(VENV)/.extras
 demo: $(VENV)/.runtime ## Set everything up, then watch a night's export being synced against the sandbox
 	@$(BIN)/python -m syncer.sandbox.demo
 
-# Tests run in as many processes as there are processors, at least two: much of their time they wait.
+# Tests run in one process more than there are processors (tests/conftest.py): some of them always wait.
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n auto --dist worksteal
 

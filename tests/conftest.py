@@ -232,6 +232,11 @@ def shared_forks() -> Forks:
     return _shared.enter_context(Forks())
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return in how many processes `-n auto` runs the tests: some of them always wait, so one more than processors."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_unconfigure() -> None:
     """Let that process end."""
     _shared.close()

@@ -115,9 +115,10 @@ def test_refused_rows_are_kept_when_a_guard_stops_the_run(night):
 
 
 def test_a_watch_ends_with_the_run_and_never_stops_it(night):
-    with night(codes=codes(200), latency_s=0.05) as here:
-        here.write("a.csv", HEADER, [(f"K{n:06d}", f"M{n}") for n in range(200)])
+    with night(codes=codes(800), latency_s=0.05) as here:
+        here.write("a.csv", HEADER, [(f"K{n:06d}", f"M{n}") for n in range(800)])
         assert here.run("init").code == 0
+        # eight calls, one a second: time enough for the watcher to start on a busy machine
         writer = here.start("sync", "a.csv", SYNCER_API__UPDATES_PER_SECOND="1", SYNCER_API__CONCURRENCY="1")
         wait_for(lambda: listed(here)[0])
         watcher = here.start("status", "--watch")
