@@ -1,7 +1,8 @@
 """Refusals that explain nothing: narrowed to the value at fault while other calls get through, else the run stops.
 
 What always holds: a value is blamed only when another call was taken after it, or the call that carried it, was first
-refused; the same refusal of everything stops the run within `UNEXPLAINED_MAX` calls and blames no row.
+refused, or when nothing else is left in a run that had calls taken; the same refusal of everything stops the run within
+`UNEXPLAINED_MAX` calls and blames no row.
 """
 
 from __future__ import annotations

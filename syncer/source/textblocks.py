@@ -7,6 +7,7 @@ same way. Every other block goes through the strict parser.
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import TYPE_CHECKING
 
@@ -134,6 +135,8 @@ class TextReader:
         return chunk, text[len(decoded[: parser.consumed].encode()) :]
 
     def _read_plain(self, text: bytes) -> pa.RecordBatch:
+        if text.startswith(codecs.BOM_UTF8):
+            text = codecs.BOM_UTF8 + text  # Arrow leaves one out; here it is a part of the first cell
         table = pyarrow.csv.read_csv(
             pa.BufferReader(text),
             read_options=pyarrow.csv.ReadOptions(column_names=self._names, use_threads=False, block_size=len(text) + 1),

@@ -129,7 +129,7 @@ def test_no_byte_of_a_packed_file_decides_unseen(kind, record_property):
 def test_no_end_of_a_packed_file_is_missed_unseen(kind, record_property):
     whole = FILES[kind]
     counts = dict.fromkeys(("refused", "as it was", "rejected", "WRONG"), 0)
-    for end in sample(range(len(whole)), 40, name=f"cuts of {kind}"):
+    for end in sample(range(4, len(whole)), 40, name=f"cuts of {kind}"):  # one or two letters are a header of their own
         counts[fate(whole[:end])] += 1
     record_property("table", ("a packed file is cut short: what became of it", row(kind, counts)))
     assert counts["rejected"] == counts["WRONG"] == 0
