@@ -232,6 +232,7 @@ def shared_forks() -> Forks:
     return _shared.enter_context(Forks())
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return in how many processes `-n auto` runs the tests: some of them always wait, so one more than processors."""
     return (os.cpu_count() or 1) + 1
