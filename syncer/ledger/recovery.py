@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from syncer.errors import LedgerCorruptError, UsageError
-from syncer.ledger import check, identity, migrate, reads
+from syncer.ledger import check, identity, migrate, mirror, reads
 from syncer.ledger.database import open_engine, refuse_planted
 from syncer.ledger.lock import LedgerLock, Stamp
 from syncer.ledger.schema import SCHEMA_REVISION
@@ -152,6 +152,7 @@ def _forget_in(connection: Connection, shown: Path, at: str) -> Recovery:
     connection.execute(_UNWANTED)
     connection.execute(text("DELETE FROM stamps"))
     connection.execute(_UNCERTAIN)
+    mirror.forget_steps(connection)
     connection.execute(_RENEW)
     now = identity.read(connection)
     uploads = tuple(connection.execute(_OPEN_UPLOADS).scalars())

@@ -19,7 +19,7 @@ from syncer.errors import (
     LedgerWriteError,
     UntrustedFileError,
 )
-from syncer.ledger import identity, pictures
+from syncer.ledger import identity, pictures, recovery
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.check import backup
 from syncer.ledger.database import create_file, open_engine, refuse_planted
@@ -50,6 +50,19 @@ def test_held_values_are_told_as_held_until_a_plan_takes_them_over():
     assert [entry.outcome for entry in scene.ledger.history("K1")] == ["planned again", "unsent"]
     assert scene.engine.send() is None
     assert scene.ledger.history("K1")[-1].outcome == "confirmed"
+
+
+def test_who_believes_nothing_any_more_has_worked_out_nothing():
+    """What follows a confirmation is worked out once, by how many stamps are younger; these are other stamps now."""
+    scene = Scene(singles(3))
+    for _ in range(2):  # what is known from the first night is what the second begins with
+        scene.begin()
+        scene.plan((K[:2], -1))
+        assert scene.engine.send() is None
+    count = "SELECT count(*) FROM temp.steps"
+    assert raw_cursor(scene.ledger.connection).execute(count).fetchone()[0] > 0
+    recovery.forget(scene.ledger, at=AT)
+    assert raw_cursor(scene.ledger.connection).execute(count).fetchone()[0] == 0
 
 
 def test_a_line_is_an_origin_only_of_fields_that_are_sent():

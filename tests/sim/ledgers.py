@@ -102,8 +102,11 @@ def open_ledger(database, step):
 
     `step` is told of both; of the begin of a transaction it is told nothing (""), but a dead process begins none.
     All processes share the database's one connection. So a dead one may not touch it when its remains are collected,
-    whenever that is: a pool would roll back what a living one is writing.
+    whenever that is: a pool would roll back what a living one is writing. And what a process keeps in tables of its
+    connection is gone for the next one, as with a connection of its own.
     """
+    for (table,) in database.execute("SELECT name FROM sqlite_temp_master WHERE type = 'table'").fetchall():
+        database.execute(f"DROP TABLE temp.{table}")
     _engine.pool = StaticPool(lambda: database, dialect=_engine.dialect, reset_on_return=None)
     connection = _engine.connect()
     _steps[connection] = step
