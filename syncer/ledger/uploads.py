@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from sqlalchemy import Connection, Row
 
-    from syncer.ledger.ledger import Ledger
+    from syncer.ledger.identity import Transactional
 
 _NOTHING_CREATED = ", ".join(f"'{state.value}'" for state in sorted(NOTHING_CREATED))
 MAY_WRITE = frozenset({PartEvent.START, PartEvent.CREATED, PartEvent.ERRORED})
@@ -36,7 +36,7 @@ _FORM_USED_UP = FINAL | {PartState.PROCESSING, PartState.PLANNED}
 class Uploads:
     """The uploads of one ledger. Methods that write need a ledger that is open to write."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Transactional) -> None:
         self._ledger = ledger
 
     # ── what is known ────────────────────────────────────────────────────────────────────────────────────────────
