@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from functools import partial
@@ -14,25 +13,24 @@ from typing import TYPE_CHECKING
 from syncer import __version__
 from syncer.commands.environment import Environment
 from syncer.commands.opening import open_to_write
+from syncer.commands.planned import differences_of, samples_of, with_plan, with_results
 from syncer.config import JobSettings, Settings, pick_job
 from syncer.config.jobs import disjoint_jobs
-from syncer.errors import ConfigError, OutputError, UsageError
+from syncer.errors import ConfigError, UsageError
 from syncer.execute.context import EngineSettings
 from syncer.guards.export import Guards
 from syncer.ledger.identity import identity_of
-from syncer.lifecycle.batch import Bucket
-from syncer.model import KEY_SEPARATOR, Errand, Mode, Plan, Target
+from syncer.model import Errand, Mode, Target
 from syncer.plan.planner import Send
 from syncer.plan.units import UnitRule
 from syncer.process.clock import utc_text
 from syncer.products.check import ProductCheck, by_api, by_copy
 from syncer.request import SyncRequest
-from syncer.results import CallSample, Difference, Seconds, SyncResult
-from syncer.runs.differences import differences
+from syncer.results import Seconds, SyncResult
 from syncer.runs.expect import Expectations
 from syncer.runs.inputs import open_inputs
 from syncer.runs.intake import Intake, is_unique, plan_files, plan_waiting, related, shared_field_notes
-from syncer.runs.results_folder import Written, prepare_results, write_results
+from syncer.runs.results_folder import Written, prepare_results
 from syncer.runs.session import Session, connection_of, reader_of
 from syncer.runs.session import session as open_session
 from syncer.runs.target import TargetCheck, require_url
@@ -75,16 +73,16 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
         environment.interrupt.check("while planning; nothing was sent")
         took_s = environment.clock.monotonic_s() - started_s
         result = replace(
-            _with_plan(SyncResult("plan", notes=notes, ledger=identity), intake, sources, validator),
+            with_plan(SyncResult("plan", notes=notes, ledger=identity), intake, sources, validator),
             target=Target(settings.api.base_url, identity.company if identity else None),
-            samples=_samples(intake.plan),
-            differences=_differences(request, intake.plan, sources, ledger, known),
+            samples=samples_of(intake.plan),
+            differences=differences_of(request, intake.plan, sources, ledger, known),
             minimum_send_s=len(intake.plan.batches) / settings.api.updates_per_second,
             seconds=Seconds(plan=took_s, total=took_s),
             error=intake.stop,
         )
         written = Written(intake, sources, validator, unsent="planned: plan sends nothing")
-        return _with_results(result, request, environment, job.name, written)
+        return with_results(result, request, environment, job.name, written)
 
 
 def sync(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
@@ -125,10 +123,11 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
             ):
                 begun_s = clock.monotonic_s()
                 vet = _product_check(settings, environment, ledger, reader)
-                intake = _plan_files(
-                    settings, request, environment, sources, validator, ledger, run.job, mode, vet,
+                planned = partial(
+                    _plan_files, settings, request, environment, sources, validator, ledger, run.job, mode, vet,
                     expect.column(job.name),
                 )  # fmt: skip
+                intake = planned()
                 ledger.store_rejections(run, intake.plan.rejections, [source.name for source in sources])
                 if intake.stop is not None:
                     raise intake.stop
@@ -141,20 +140,17 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
                 environment.on_plan(intake.plan)
                 session.send()
                 if session.error is None and session.takes_again():  # a field is defined by now: its values go tonight
-                    more = _plan_files(
-                        settings, request, environment, sources, validator, ledger, run.job, mode, vet,
-                        expect.column(job.name), session.takes_again(),
-                    )  # fmt: skip
+                    more = planned(session.takes_again())
                     ledger.store_plan(run, more.plan, more.infos, at=utc_text(clock.wall_s()))
                     session.send()
-        result = _with_plan(session.result(SyncResult("sync", notes=notes)), intake, sources, validator)
+        result = with_plan(session.result(SyncResult("sync", notes=notes)), intake, sources, validator)
         written = None
         if intake is not None and intake.stop is not None:
             written = Written(intake, sources, validator, unsent="a guard stopped the run: nothing was sent")
         elif intake is not None:
             outcomes, ended = ledger.planned_outcomes(run.id), session.ended_earlier()
             written = Written(intake, sources, validator, outcomes, ended)
-        return _with_results(result, request, environment, job.name, written)
+        return with_results(result, request, environment, job.name, written)
 
 
 def _send_older(
@@ -170,30 +166,6 @@ def _send_older(
         return True
     session.seal_again(plan_waiting(ledger, at=utc_text(clock.wall_s()), jobs=others))
     return session.send_older(others)
-
-
-def _with_results(
-    result: SyncResult, request: SyncRequest, environment: Environment, job: str, written: Written | None
-) -> SyncResult:
-    """Write the results folder, where one is asked for; return `result` with what there is to say of it."""
-    if request.results is None:
-        return result
-    about = {
-        "command": result.command,
-        "run": None if result.run is None else result.run.id,
-        "job": job,
-        "at": utc_text(environment.clock.wall_s()),
-        "state": result.state,
-        "exit_code": result.exit_code,
-        "files": [*result.files],
-    }
-    try:
-        aside = write_results(request.results, about, written)
-    except OutputError as error:
-        return replace(result, error=result.error or error)
-    words = "rows of an earlier run that this one does not have are kept"
-    notes = [f"{request.results / name}: {words}" for name in aside]
-    return replace(result, notes=(*result.notes, *notes))
 
 
 def resume(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
@@ -389,66 +361,3 @@ def _product_check(
         return None
     observe = partial(environment.on_list, "products")
     return by_api(ledger, reader, max_age_h=settings.products.max_age_h, observe=observe)
-
-
-def _with_plan(
-    result: SyncResult, intake: Intake | None, sources: Sequence[Source], validator: Validator
-) -> SyncResult:
-    """Return `result` with what the plan says; as it is when there is no plan."""
-    if intake is None:
-        return result
-    plan = intake.plan
-    if intake.stop is not None:  # nothing of it was recorded, but what was read is said
-        result = replace(result, rows=plan.rows)
-    if result.run is None:
-        result = replace(
-            result,
-            rows=plan.rows,
-            values={Bucket.UNSENT: len(plan.items)},
-            sync_batches=plan.sync_calls,
-            async_batches=plan.async_calls,
-            requests=replace(result.requests, minimum_updates=plan.minimum_updates),
-        )
-    return replace(
-        result,
-        fields=plan.changes,
-        rejections=plan.rejections,
-        files=tuple(source.name for source in sources),
-        changes=intake.changes,
-        notes=(*result.notes, *validator.notes, *intake.notes, *_file_notes(sources, result.command)),
-    )
-
-
-def _file_notes(sources: Sequence[Source], command: str) -> Iterator[str]:
-    """Say what was noticed in the files; before anything is sent (``plan``) also how each is read."""
-    for source in sources:
-        if command == "plan" and source.form_note:
-            yield source.form_note
-        yield from source.warnings
-
-
-def _differences(
-    request: SyncRequest, plan: Plan, sources: Sequence[Source], ledger: Ledger | None, known: Job | None
-) -> tuple[Difference, ...] | None:
-    names = [source.name for source in sources]
-    return differences(plan, names, ledger, known) if request.diff else None
-
-
-def _samples(plan: Plan, most: int = 2) -> tuple[CallSample, ...]:
-    """Show the first calls of each kind as they would be sent, with at most three values each."""
-    samples: list[CallSample] = []
-    begin = 0
-    for number, size in enumerate(plan.batches.sizes):
-        kind = "async" if plan.batches.is_async[number] else "sync"
-        if sum(sample.kind == kind for sample in samples) < most:
-            end = begin + min(int(size), 3)
-            first = [
-                {
-                    "key": dict(zip(plan.key, key.split(KEY_SEPARATOR), strict=True)),
-                    "data": json.loads(plan.payloads[payload]),
-                }
-                for key, payload in zip(plan.items.keys(begin, end), plan.items.payload[begin:end], strict=True)
-            ]
-            samples.append(CallSample(kind, int(size), first))
-        begin += int(size)
-    return tuple(samples)

@@ -11,6 +11,7 @@ import pytest
 from conftest import open_night
 from plans import plan_of
 from sim.scenes import SOURCE, K, Scene, singles
+from two_keys import CASES
 
 from syncer.errors import (
     LedgerCorruptError,
@@ -204,23 +205,6 @@ def test_where_a_code_was_is_not_known_every_case_is_uncertain(tmp_path):
         lots = {code["extended_id"]: code.get("lot") for code in here.box.codes()}
         assert lots["K149"] == "L9"
         assert {lots[f"K{n:03d}"] for n in range(2, 140)} == {"L0"}
-
-
-CASES = """
-[limits]
-max_changed_percent = 0
-[jobs.erp]
-key = "extended_id"
-[jobs.erp.columns]
-extended_id = "extended_id"
-shipment = "shipment"
-case_no = "case_no"
-[jobs.karton]
-key = "case_no"
-[jobs.karton.columns]
-case_no = "case_no"
-shipment = "shipment"
-"""
 
 
 def test_a_code_whose_case_is_not_known_and_a_case_that_is_in_doubt_prove_nothing(tmp_path):

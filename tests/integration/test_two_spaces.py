@@ -7,23 +7,9 @@ import random
 
 import pytest
 from conftest import Night, codes, open_night
+from two_keys import CASES
 
 IDS = "extended_id"
-CASES = """
-[limits]
-max_changed_percent = 0
-[jobs.erp]
-key = "extended_id"
-[jobs.erp.columns]
-extended_id = "extended_id"
-shipment = "shipment"
-case_no = "case_no"
-[jobs.karton]
-key = "case_no"
-[jobs.karton.columns]
-case_no = "case_no"
-shipment = "shipment"
-"""
 APART = """
 [limits]
 max_changed_percent = 0
