@@ -28,8 +28,11 @@ from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.lock import LedgerLock
 from syncer.ledger.mirror import FieldStamp
+from syncer.ledger.rotation import backup_into
+from syncer.ledger.wishes import KnownWord, keep_wanting
 from syncer.mirror.picture import Picture
 from syncer.model import Origins
+from syncer.safe.files import Folder
 
 AT = "2026-11-20T05:00:00.000Z"
 GUARDS_OFF = "[limits]\nmax_changed_percent = 0\n"
@@ -64,6 +67,43 @@ def test_who_believes_nothing_any_more_has_worked_out_nothing():
     assert raw_cursor(scene.ledger.connection).execute(count).fetchone()[0] > 0
     recovery.forget(scene.ledger, at=AT)
     assert raw_cursor(scene.ledger.connection).execute(count).fetchone()[0] == 0
+
+
+def test_a_word_that_something_else_may_have_overwritten_stays_wanted():
+    scene = Scene(singles(3))
+    scene.begin()
+    scene.plan((K[:2], -1))
+    assert scene.engine.send() is None
+    with scene.ledger.transaction() as connection:
+        batch_id = raw_cursor(connection).execute("SELECT max(id) FROM batches").fetchone()[0]
+        keep_wanting(connection, [KnownWord("K1", '{"m":"x"}', batch_id), KnownWord("gone", '{"m":"y"}', batch_id)], AT)
+        known = Knowledge(connection, 1)
+        (block,) = known.wanted()
+        assert block.keys.to_pylist() == ["K1"]  # whose batch never had it is nobody's word
+        assert [*known.texts(block.payload_ids.tolist()).values()] == ['{"m":"x"}']
+
+
+def test_old_backups_that_cannot_be_taken_away_are_told(ledger, tmp_path, monkeypatch):
+    folder = tmp_path / "backups"
+    folder.mkdir(mode=0o700)
+    for day in (20, 21):
+        made, gone = backup_into(ledger, folder, keep=2, at=f"2026-11-{day}T05:00:00.000Z")
+        assert (made.exists(), gone) == (True, [])
+    (folder / "l-20261101T050000000Z.db").symlink_to(made)  # it names a backup of ours, and is none
+    remove = Folder.remove
+
+    def keep_backups(self, name):
+        if name == "l-20261120T050000000Z.db":
+            raise PermissionError(1, "not permitted")
+        remove(self, name)
+
+    monkeypatch.setattr(Folder, "remove", keep_backups)
+    with pytest.raises(LedgerWriteError, match="cannot be removed: not permitted"):
+        backup_into(ledger, folder, keep=1, at="2026-11-22T05:00:00.000Z")
+    assert len([*folder.iterdir()]) == 4
+    folder.chmod(0o777)
+    with pytest.raises(UntrustedFileError):
+        backup_into(ledger, folder, keep=1, at="2026-11-23T05:00:00.000Z")
 
 
 def test_a_line_is_an_origin_only_of_fields_that_are_sent():
