@@ -11,6 +11,7 @@ from syncer.api.limits import ReadLimiter, UpdateLimiter
 from syncer.api.transport import Transport
 from syncer.execute.context import Context, EngineSettings
 from syncer.execute.engine import Engine, Progress
+from syncer.execute.settling import unsettled_s
 from syncer.ledger.identity import identity_of
 from syncer.process.clock import Clock, seconds_between, utc_text
 from syncer.process.signals import Interrupt
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Run
 
-BOOT_TRUST_S = 24 * 3600.0
-"""How far the wall clock may be off after a restart of the machine without harm."""
 REMEMBERED_S = 2.0
 """How far back calls of earlier processes still count against the API's limit per second."""
 
@@ -104,15 +103,7 @@ def quarantine_s(ledger: Ledger, jobs: Sequence[int] | None, settings: EngineSet
     """Return the monotonic time before which no newer data may be sent; 0.0 when there is no such time.
 
     A sync call whose answer was lost was sent again with the same data, and confirmed; the lost one may still land.
-    So newer data for its values waits until ``settle_s`` after the loss. The wall clock may have been set meanwhile:
-    it is believed only for losses of another boot, and only when it says that they are long past.
+    So newer data for its values waits until ``settle_s`` after the loss.
     """
-    now, wall_s = clock.uptime(), clock.wall_s()
-    wait_s = 0.0
-    for at, lost in ledger.lost_syncs(jobs):
-        if lost.boot and lost.boot == now.boot:
-            waited_s = now.seconds - lost.seconds
-        else:
-            waited_s = settings.settle_s if seconds_between(at, wall_s) > BOOT_TRUST_S else 0.0
-        wait_s = max(wait_s, settings.settle_s - waited_s)
+    wait_s = unsettled_s(ledger.lost_syncs(jobs), settings.settle_s, clock)
     return clock.monotonic_s() + wait_s if wait_s > 0 else 0.0

@@ -12,6 +12,7 @@ from syncer.api.classify import Verdict
 from syncer.execute.batch_call import load_batch
 from syncer.execute.context import NEVER_S, Context
 from syncer.execute.doubt import Look, look_for_task
+from syncer.execute.settling import unsettled_s
 from syncer.model import Kind
 
 if TYPE_CHECKING:
@@ -103,9 +104,17 @@ class LetGo:
         self._looking -= 1
         self._context.note_read(look)
         if look.absent:
-            self._end(batch, "no task bears its reference")
+            if self._proves_absence(batch):
+                self._end(batch, "no task bears its reference")
         elif look.task_id is not None and look.remote_state in ENDED:
             self._end(batch, f"task {look.task_id} has ended: {look.remote_state}")
+
+    def _proves_absence(self, batch: Batch) -> bool:
+        """Tell whether none can come any more, and whether this account would see it (docs/design.md, "In doubt")."""
+        context = self._context
+        return unsettled_s(
+            context.ledger.losses(batch), context.settings.settle_s, context.clock
+        ) == 0 and not context.ledger.sent_by_others(batch, context.writer.account)
 
     def _end(self, batch: Batch, message: str) -> None:
         self._context.writer.late_end(batch, self._context.at(), message=message)

@@ -352,6 +352,11 @@ class Ledger:
         with self.transaction() as connection:
             return reads.lost_syncs(connection, job_ids)
 
+    def losses(self, batch: Batch) -> list[tuple[str, Uptime]]:
+        """Return when the answers of a batch's calls were lost: each call may have been on its way until then."""
+        with self.transaction() as connection:
+            return reads.losses(connection, batch.id)
+
     def wanted(self) -> list[reads.Wanted]:
         """Return, per job, how many values are wanted and not confirmed, and since when the oldest of them is."""
         with self.transaction() as connection:

@@ -17,7 +17,7 @@ from syncer.model import Kind, shown_key
 from syncer.process.clock import Uptime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection, Row, Select
 
@@ -231,20 +231,29 @@ def counts_alone(connection: Connection, columns: Sequence[str], keys: Sequence[
 LOST_MAX = 100
 """Lost calls that are looked at: those that can still be on their way are the newest."""
 
-_LOST_SYNCS = (
+_LOST = (
     select(t.attempts.c.ended_at, t.attempts.c.lost_boot, t.attempts.c.lost_uptime_s)
-    .join(t.batches)
-    .where(t.batches.c.kind == Kind.SYNC.value, t.attempts.c.verdict == CallEnd.LOST.value)
+    .where(t.attempts.c.verdict == CallEnd.LOST.value)
     .order_by(t.attempts.c.id.desc())
     .limit(LOST_MAX)
 )
+_LOST_SYNCS = _LOST.join(t.batches).where(t.batches.c.kind == Kind.SYNC.value)
+_LOST_OF_BATCH = _LOST.where(t.attempts.c.batch_id == bindparam("batch_id"))
 
 
 def lost_syncs(connection: Connection, job_ids: Sequence[int] | None) -> list[tuple[str, Uptime]]:
     """Return when the answers of the last sync calls of some jobs (None: all) were lost: UTC, and steady clock."""
     query = _LOST_SYNCS if job_ids is None else _LOST_SYNCS.where(t.batches.c.job_id.in_(job_ids))
-    found = connection.execute(query)
-    return [(at, Uptime(boot or "", seconds or 0.0)) for at, boot, seconds in found]
+    return _moments(connection.execute(query))
+
+
+def losses(connection: Connection, batch_id: int) -> list[tuple[str, Uptime]]:
+    """Return when the answers of a batch's calls were lost: UTC, and steady clock."""
+    return _moments(connection.execute(_LOST_OF_BATCH, {"batch_id": batch_id}))
+
+
+def _moments(rows: Iterable[Any]) -> list[tuple[str, Uptime]]:
+    return [(at, Uptime(boot or "", seconds or 0.0)) for at, boot, seconds in rows]
 
 
 _ITEMS = (

@@ -154,6 +154,27 @@ def test_a_task_that_ends_after_it_was_let_go_of_is_seen_to_have_ended_and_its_f
     assert set(held(scene).values()) == {"1"}
 
 
+@pytest.mark.parametrize(("account", "then"), [("account 1", State.ENDED_LATE), ("account 9", State.ABANDONED)])
+def test_what_was_let_go_of_is_gone_only_when_nothing_can_come_any_more(account, then):
+    """Let go of by hand soon after its answer was lost: the call may still arrive. Of another account's, always."""
+    scene = Scene(
+        singles(3), script=lambda transport, path, really: transport.answer(None, b"") if path == ASYNC else really()
+    )
+    scene.plan((K[:3], 0))
+    planned = scene.run
+    scene.context.writer.account = "account 1"
+    scene.engine._deadline_s = scene.clock.now_s + 1.0
+    scene.engine.send()
+    (batch,) = scene.ledger.batches(run_id=planned.id)
+    let_go(scene, batch)
+    for pause_s, state in ((SETTINGS.settle_s / 2, State.ABANDONED), (SETTINGS.settle_s, then)):
+        scene.clock.now_s += pause_s
+        scene.begin()
+        scene.context.writer.account = account
+        assert scene.engine.settle() is None
+        assert [batch.state for batch in scene.ledger.batches(run_id=planned.id)] == [state]
+
+
 def test_looks_at_what_was_let_go_of_are_made_once_a_run_and_keep_to_the_limit_of_reads():
     """15 tasks whose own addresses are odd: each is asked for once, none is taken for ended, and the run goes on."""
     scene = Scene(singles(20))
