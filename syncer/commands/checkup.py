@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from syncer.api.classify import Verdict
 from syncer.api.client import SCM_PERMISSIONS, MeAnswer
 from syncer.api.reading import fault_of
+from syncer.commands.exports import check_exports
 from syncer.commands.opening import open_to_write
 from syncer.commands.telling import Teller
 from syncer.config import Settings, load_settings
@@ -79,6 +80,7 @@ def check(
     jobs = ", ".join(settings.jobs)
     whose = "built-in defaults" if settings.path is None else f"{settings.path}, which no other account can change"
     findings = [CheckResult("configuration", f"{whose}; jobs: {jobs}")]
+    findings += check_exports(settings)
     findings.append(_check_ledger(settings, clock))
     identity = _identity(settings)
     try:

@@ -143,9 +143,9 @@ class CsvSettings:
     escape: str | None = setting(
         partial(checks.character, may_be_empty=True),
         None,
-        'what stands before a quote inside a cell; "" when it is doubled',
+        'what stands before a quote in a quoted cell, or before a delimiter in another; "" when quotes are doubled',
         example="'\\'",
-        when="a quote inside a cell is not doubled",
+        when="a quote inside a cell is not doubled, or a delimiter inside one stands behind a backslash",
     )
     header: tuple[str, ...] | None = setting(
         checks.header,
@@ -452,6 +452,13 @@ class JobSettings:
         "of Excel workbooks: the name of the sheet; else the first one",
         example='"Export"',
         when="the table is not on the first sheet",
+    )
+    member: str | None = setting(
+        checks.text,
+        None,
+        "of ZIP files: the name of the file in it, * for anything; several are the parts of one export",
+        example='"*.csv"',
+        when="a ZIP file has several files in it",
     )
     csv: CsvSettings = CsvSettings()
     table: TableSettings = TableSettings()

@@ -11,6 +11,7 @@ from itertools import combinations
 
 from syncer.config.job_settings import JobSettings
 from syncer.config.settings import Settings
+from syncer.config.templates import parse_template
 from syncer.errors import ConfigError, did_you_mean
 from syncer.model import FORBIDDEN_DATA, FORBIDDEN_KEYS, SPECIAL_FIELDS, UNIQUE_KEYS
 from syncer.request import SyncStep
@@ -90,6 +91,30 @@ def _written(job: JobSettings) -> frozenset[str]:
     return frozenset({*job.columns.values(), *(job.constants or ())}) - _key_of(job)
 
 
+def _strange_names(job: JobSettings, where: str, columns: Mapping[str, str]) -> Iterator[str]:
+    """Yield which names can be none: of fields, where ``columns`` says what is sent; of columns, where a header is set.
+
+    Without both only a file can tell.
+    """
+    made = {scm: rule.from_ for scm, rule in job.fields.items() if rule.from_ is not None}
+    if job.columns is not None:
+        sent = {*columns.values(), *made, *(job.constants or ())} - {columns.get(name, name) for name in job.key or ()}
+        for unit, rule in job.units.items():
+            for name in (unit, *rule.same):
+                if name not in sent:
+                    yield f"{where}.units.{unit}: {name!r} is no field that is sent{did_you_mean(name, sorted(sent))}"
+    header = job.csv.header
+    if header is None:
+        return
+    named = [("columns", name) for name in columns]
+    named += [("expect", job.expect)] if isinstance(job.expect, str) else []
+    for scm, origin in made.items():
+        named += [(f"fields.{scm}.from", name) for name in parse_template(origin)[0]]
+    for setting, name in named:
+        if name not in header:
+            yield f"{where}.{setting}: {name!r} is not in {where}.csv.header{did_you_mean(name, header)}"
+
+
 def _faults_of(job: JobSettings) -> list[str]:
     """Return what is wrong with one job. Without ``columns`` only its files can tell."""
     where = f"jobs.{job.name}"
@@ -98,6 +123,7 @@ def _faults_of(job: JobSettings) -> list[str]:
     faults = [
         f"{where}.key: {key!r} cannot select codes: {FORBIDDEN_KEYS[key]}" for key in keys if key in FORBIDDEN_KEYS
     ]
+    faults += _strange_names(job, where, columns)
     headers: dict[str, list[str]] = {}
     for header, scm in columns.items():
         headers.setdefault(scm, []).append(header)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from syncer.arrow import numbers
+from syncer.errors import ConfigError, did_you_mean
 from syncer.model import Rejection, shown_key
 from syncer.plan.keys import group_keys
 
@@ -32,6 +33,15 @@ class UnitRule:
     field: str
     codes: int | None = None
     same: tuple[str, ...] = ()
+
+
+def require_fields(rules: Sequence[UnitRule], fields: Sequence[str]) -> None:
+    """Raise `ConfigError` for a rule about a field that is not sent: nothing could be said of it."""
+    for rule in rules:
+        for name in (rule.field, *rule.same):
+            if name not in fields:
+                words = f"jobs.<name>.units.{rule.field}: {name!r} is no field that is sent{did_you_mean(name, fields)}"
+                raise ConfigError(words, next=f"correct jobs.<name>.units; sent are {', '.join(fields)}")
 
 
 def without_broken(records: Records, rules: Sequence[UnitRule]) -> Records:

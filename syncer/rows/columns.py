@@ -21,6 +21,11 @@ from syncer.safe.inert import brief_list
 RESULT_COLUMNS = frozenset(EXTRA_COLUMNS)
 """Columns that the results folder adds; they are ignored, so that error.csv can be mended and fed in again."""
 
+_ELSEWHERE = (
+    "when these are not the table's, say where it stands: jobs.<name>.table.header_row, jobs.<name>.sheet, "
+    "jobs.<name>.csv.delimiter"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -46,8 +51,7 @@ def default_key(header: Sequence[str], file: str, made: Iterable[str] = ()) -> t
             return (name,)
     raise ConfigError(
         f"{file}: no column is named extended_id or serial_number, so nothing says which column selects codes",
-        next=f"name it: --key COLUMN, or jobs.<name>.key; the columns are {brief_list(header)}; when these are not the "
-        "table's: jobs.<name>.sheet, csv.delimiter, csv.skip_lines or table.header_row say where it stands",
+        next=f"name it: --key COLUMN, or jobs.<name>.key; the columns are {brief_list(header)}; {_ELSEWHERE}",
     )
 
 
@@ -134,7 +138,8 @@ def _key(
     if not column:
         raise ConfigError(
             f"{file}: the key column {name!r} is not in the header{did_you_mean(name, header)}",
-            next=f"the columns are {brief_list(header)}; name the right one: --key COLUMN or jobs.<name>.key",
+            next=f"name the right one: --key COLUMN, or jobs.<name>.key; the columns are {brief_list(header)}; "
+            f"{_ELSEWHERE}",
         )
     return Transformation(rules.fields.get(scm, FieldRule()).steps, scm, column)
 

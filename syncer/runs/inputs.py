@@ -50,7 +50,15 @@ def open_inputs(
             form = CsvForm(**asdict(job.csv))
             with interrupt.at_once():
                 sources = open_sources(
-                    files, form, stdin=stdin, sheet=job.sheet, key=columns, table=table, copies=copies
+                    files,
+                    form,
+                    stdin=stdin,
+                    sheet=job.sheet,
+                    member=job.member,
+                    key=columns,
+                    table=table,
+                    by_place=job.columns is not None,
+                    copies=copies,
                 )
         else:
             sources = [_open_query(job, observe, table)]

@@ -16,14 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.errors import ConfigError, did_you_mean
 from syncer.guards.export import PAST_RUNS, ColumnWatch, Guards, Past, Tonight, check
 from syncer.mirror.picture import PRODUCT
 from syncer.model import SPECIAL_FIELDS, UNIQUE_KEYS, Errand, Mode, Plan, SourceInfo
 from syncer.plan.diff import Diff
 from syncer.plan.planner import Asked, Send, make_plan
 from syncer.plan.records import Gatherer, Records, without_payloads
-from syncer.plan.units import UnitRule, without_broken
+from syncer.plan.units import UnitRule, require_fields, without_broken
 
 if TYPE_CHECKING:
     from syncer.errors import GuardError
@@ -211,15 +210,8 @@ def plan_files(
 
 
 def _unit_rules(units: Sequence[UnitRule], validator: Validator, sources: Sequence[Source]) -> Sequence[UnitRule]:
-    """Return the rules of units; mended rows are no whole units, and are not counted.
-
-    Raises `ConfigError` for a field that is not sent: nothing could be said of it.
-    """
-    for rule in units:
-        for name in (rule.field, *rule.same):
-            if name not in validator.fields:
-                near = did_you_mean(name, validator.fields)
-                raise ConfigError(f"jobs.<name>.units.{rule.field}: {name!r} is no field that is sent{near}")
+    """Return the rules of units; mended rows are no whole units, and are not counted."""
+    require_fields(units, validator.fields)
     if all(source.info.is_correction for source in sources):
         return [replace(rule, codes=None) for rule in units]
     return units

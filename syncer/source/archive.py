@@ -1,4 +1,4 @@
-"""What is packed, unpacked as a stream: gzip, Zstandard, and a ZIP file with one member.
+"""What is packed, unpacked as a stream: gzip, Zstandard, and one member of a ZIP file.
 
 What always holds: the file's first bytes decide, not its name; memory is bounded by a block, whatever the file claims;
 a file that unpacks to far more than an export can is refused; so is one that is cut short, damaged, or packed twice.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from syncer.errors import SourceError
@@ -35,15 +37,17 @@ ZSTD_WINDOW_BYTES_MAX = 128 << 20
 """The limit that the zstd program has too; more has to be asked for there."""
 _COPY_AGAIN = "copy the file again"
 _UNPACK = "unpack it first, and name what was in it"
+_NAME_MEMBERS = 'name those that count: jobs.<name>.member = "*.csv" (several are the parts of one export)'
 
 
-def unpacked(name: str, handle: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes]:
+def unpacked(name: str, handle: IO[bytes], raw: Iterator[bytes], member: str | None = None) -> Iterator[bytes]:
     """Give the content of a file: `raw` as it is, or what is packed in it.
 
     ``handle`` is the file that `raw` reads; it is read again where a ZIP file needs it, once `raw` is exhausted.
+    ``member`` names what counts in a ZIP file (None: the one that is there).
     """
     first = next(raw, b"")
-    unpack = _unpacker(first)
+    unpack = _unpacker(first, member)
     packed = 0
 
     def counted() -> Iterator[bytes]:
@@ -71,12 +75,14 @@ def unpacked(name: str, handle: IO[bytes], raw: Iterator[bytes]) -> Iterator[byt
         yield block
 
 
-def _unpacker(first: bytes) -> Callable[[str, IO[bytes], Iterator[bytes]], Iterator[bytes]] | None:
+def _unpacker(
+    first: bytes, member: str | None = None
+) -> Callable[[str, IO[bytes], Iterator[bytes]], Iterator[bytes]] | None:
     if first.startswith(GZIP_MAGIC):
         return _gunzip
     if first.startswith(ZSTD_MAGIC):
         return _unzst
-    return _unzip if first.startswith(ZIP_MAGICS) else None
+    return partial(_unzip, member=member) if first.startswith(ZIP_MAGICS) else None
 
 
 def _refuse_packed_twice(name: str, block: bytes) -> None:
@@ -130,29 +136,54 @@ def _unzst(name: str, _: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes]:
         raise SourceError("the compressed file is cut short", file=name, next=_COPY_AGAIN)
 
 
-def _unzip(name: str, handle: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes]:
-    """Unpack the one member of a ZIP file. Its list of members stands at its end, so all of `raw` is read before."""
+def _unzip(name: str, handle: IO[bytes], raw: Iterator[bytes], *, member: str | None) -> Iterator[bytes]:
+    """Unpack one member of a ZIP file. Its list of members stands at its end, so all of `raw` is read before."""
     import zipfile
 
     for _ in raw:
         pass
     try:
-        with zipfile.ZipFile(handle) as archive, archive.open(_only_member(name, archive)) as member:
-            while block := member.read(BLOCK_BYTES):
+        with zipfile.ZipFile(handle) as archive, archive.open(_chosen(name, archive, member)) as found:
+            while block := found.read(BLOCK_BYTES):
                 yield block
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error, OSError) as error:  # seeks before 0
         raise damaged(name, str(error)) from None
 
 
-def _only_member(name: str, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    members = [one for one in archive.infolist() if not one.is_dir() and not _is_shadow(one.filename)]
+def members_of(name: str, handle: IO[bytes], pattern: str) -> list[str]:
+    """Return the members of a ZIP file that count, by their names: those that ``pattern`` fits, path and all or not.
+
+    Raises `SourceError` when it fits none, or fits two of one name.
+    """
+    import zipfile
+
+    try:
+        names = [one.filename for one in _contents(zipfile.ZipFile(handle))]
+    except (zipfile.BadZipFile, ValueError, struct.error, OSError) as error:
+        raise damaged(name, str(error)) from None
+    found = sorted(one for one in names if fnmatchcase(one, pattern) or fnmatchcase(one.rpartition("/")[2], pattern))
+    if not found or len(set(found)) < len(found):
+        what = "two files of one name" if found else f"no file like {pattern!r} (jobs.<name>.member)"
+        raise SourceError(f"there is {what} in the ZIP file ({_listed(names)})", file=name, next=_NAME_MEMBERS)
+    return found
+
+
+def _contents(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    return [one for one in archive.infolist() if not one.is_dir() and not _is_shadow(one.filename)]
+
+
+def _listed(names: list[str]) -> str:
+    return f"{len(names)}: " + ", ".join(names[:3]) + (", …" if len(names) > 3 else "")  # noqa: PLR2004
+
+
+def _chosen(name: str, archive: zipfile.ZipFile, wanted: str | None) -> zipfile.ZipInfo:
+    members = [one for one in _contents(archive) if wanted in {None, one.filename}]
     if len(members) != 1:
-        shown = ", ".join(one.filename for one in members[:3]) + (", …" if len(members) > 3 else "")  # noqa: PLR2004
-        what = f"several files ({len(members)}: {shown})" if members else "no file"
+        what = f"several files ({_listed([one.filename for one in members])})" if members else "no file"
         raise SourceError(
-            f"there is {what} in the ZIP file; there must be one",
+            f"there is {what} in the ZIP file; there must be one, or it must be said which count",
             file=name,
-            next="unpack it, and name the files that count",
+            next=_NAME_MEMBERS if members else _UNPACK,
         )
     if members[0].flag_bits & 1:
         raise SourceError(

@@ -19,8 +19,9 @@ from syncer.errors import SourceError
 from syncer.model import Chunk, Dialect, Rejection, SourceInfo
 from syncer.source.chunks import text_chunk
 from syncer.source.foreign import guarded
+from syncer.source.names import NO_HEADER, column_names
 from syncer.source.table import Fate, Marks, TableForm, find_header, key_names
-from syncer.source.tables import CHUNK_ROWS, LEAVE_OUT, HeldFile, checked_header, finished
+from syncer.source.tables import CHUNK_ROWS, LEAVE_OUT, HeldFile, finished
 from syncer.source.xlsx.cells import AS_TEXT, LOST_DIGITS, CellFault, Day
 from syncer.source.xlsx.package import SAVE_ANEW
 from syncer.source.xlsx.workbook import Workbook
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from syncer.source.xlsx.cells import Cell
 
 WIDTH = "E101"
+_COUNTS = "when it does not count, name those that do: [jobs.<name>.columns]"
 BLOCK_CELLS = 1 << 19
 SheetRow = tuple[int, list["Cell"]]
 Step = TypeVar("Step")
@@ -46,6 +48,8 @@ class ExcelSource:
         sheet: str | None,
         key: Sequence[str] | None,
         table: TableForm,
+        header: tuple[str, ...] | None = None,
+        by_place: bool = False,
         notes: tuple[str, ...] = (),
     ) -> None:
         self.position = position
@@ -53,11 +57,12 @@ class ExcelSource:
         self._file = HeldFile(file)
         self.warnings = notes
         self._table = table
+        self._by_place = by_place
         self._rows = 0
         self._strict: frozenset[str] | None = None
         try:
             self._book = self._guarded(lambda: Workbook(self._file.handle, self.name, sheet))
-            self._header_line, self._first_column, self.header = self._read_header(key)
+            self._header_line, self._first_column, self.header = self._read_header(key, header)
         except BaseException:
             self.close()
             raise
@@ -70,27 +75,38 @@ class ExcelSource:
     @property
     def form_note(self) -> str:
         """Which sheet is read, and which of its rows is the header."""
-        return f"{self.name}: sheet {self._book.title!r}, the header is row {self._header_line}"
+        row = f", the header is row {self._header_line}" if self._header_line else ""
+        return f"{self.name}: sheet {self._book.title!r}{row}"
 
     def _guarded(self, read: Callable[[], Step]) -> Step:
         return guarded(read, file=self.name, what="the workbook", next=SAVE_ANEW)
 
-    def _read_header(self, key: Sequence[str] | None) -> tuple[int, int, tuple[str, ...]]:
-        """Return the header's row, the column before its first one, and the names."""
+    def _read_header(
+        self, key: Sequence[str] | None, declared: tuple[str, ...] | None
+    ) -> tuple[int, int, tuple[str, ...]]:
+        """Return the header's row (0: none), the column before its first one, and the names.
+
+        Names that are ``declared`` are those of the columns from A on, of the rows below `TableForm.header_row`.
+        """
+        if declared is not None:
+            return self._table.header_row or 0, 0, declared if declared[-1] else declared[:-1]
         found = self._guarded(lambda: find_header(self._texts_of_rows(), self._table, key, self.name))
         if found is None:
             raise SourceError(
                 f"the sheet {self._book.title!r} is empty", file=self.name, next="name another: jobs.<name>.sheet"
             )
         line, cells = found
-        names = [cell.strip() if self._table.trims else cell for cell in cells]
+        names: list[str | None] = [cell.strip() if self._table.trims else cell for cell in cells]
         for place, name in enumerate(cells, 1):
             if isinstance(name, _Doubtful):
-                raise SourceError(f"the header's cell {name.words}", file=self.name, line=line, column=place)
-        while names and not names[-1].strip():
+                if not self._by_place:
+                    words = f"the header's cell {self._book.coordinate(line, place)} {name.words}"
+                    raise SourceError(words, file=self.name, line=line, column=place, next=f"{AS_TEXT}; {NO_HEADER}")
+                names[place - 1] = None
+        while names and names[-1] is not None and not names[-1].strip():
             names.pop()
-        before = next(place for place, name in enumerate(names) if name.strip())
-        return line, before, checked_header(names[before:], self.name, line)
+        before = next(place for place, name in enumerate(names) if name is None or name.strip())
+        return line, before, column_names(names[before:], self.name, line, by_place=self._by_place)
 
     def _texts_of_rows(self) -> Iterator[tuple[int, list[str]]]:
         for line, cells in self._book.rows():
@@ -147,7 +163,7 @@ class ExcelSource:
             last = line
             texts = self._texts(cells, self._first_column + len(self.header))
             shown = [text.shown or "?" if isinstance(text, CellFault) else text for text in texts]
-            outside = [cell for cell in cells if self._is_outside(cell)]
+            outside = [] if self._by_place else [cell for cell in cells if self._is_outside(cell)]
             fate = marks.fate([*shown, "?"] if outside else shown)
             if fate is Fate.END:
                 return taken, True, line
@@ -174,7 +190,7 @@ class ExcelSource:
             shown = [text.shown if isinstance(text, CellFault) else text for text in texts]
             if fault is None and outside:
                 place = self._book.coordinate(line, outside[0].column)
-                fault = WIDTH, f"cell {place} has content, but its column has no name in the header"
+                fault = WIDTH, f"cell {place} has content, but its column has no name in the header; {_COUNTS}"
             if fault is None:
                 good.append(shown)
                 lines.append(line)

@@ -10,6 +10,7 @@ import hashlib
 import os
 import select
 from collections.abc import Generator, Iterator
+from copy import copy as copy_of
 from pathlib import Path
 from typing import IO
 
@@ -33,6 +34,7 @@ class InputFile:
 
     def __init__(self, name: str, stdin: IO[bytes] | None, copy: Path | None = None) -> None:
         self._path = copy or Path(name)
+        self._member: str | None = None
         self.name = inert(shown_name(name))
         self.sha256 = ""
         """Of the bytes on disk, in hex; known after the first full pass."""
@@ -42,11 +44,17 @@ class InputFile:
         self._spool: IO[bytes] | None = None
         if name == "-":
             if stdin is None:
-                raise SourceError("there is no standard input", file=name)
+                raise SourceError("there is no standard input", file=name, next="name the file: syncer plan FILE")
             self._spool = _spool(stdin, self.name)
         elif self._path.exists() and not (self._path.is_file() or self._path.is_dir()):
             with self.open() as pipe:  # of a shell: a second opening would not begin at its beginning
                 self._spool = _spool(pipe, self.name)
+
+    def of_member(self, member: str) -> InputFile:
+        """Return one member of this ZIP file as an input of its own."""
+        part = copy_of(self)
+        part._member, part.name = member, f"{self.name}: {inert(member)}"
+        return part
 
     @property
     def piped(self) -> bool:
@@ -92,7 +100,7 @@ class InputFile:
             if form != (self._form or form):
                 raise self._changed()
             self._form = form
-            yield from unpacked(self.name, handle, raw())
+            yield from unpacked(self.name, handle, raw(), self._member)
             if _form(handle) != form or (handle is not self._spool and size != os.fstat(handle.fileno()).st_size):
                 raise self._changed()
         except OSError as error:
@@ -111,7 +119,7 @@ class InputFile:
         place = handle.tell()
         handle.seek(0)
         try:
-            yield from unpacked(self.name, handle, iter(lambda: handle.read(BLOCK_BYTES), b""))
+            yield from unpacked(self.name, handle, iter(lambda: handle.read(BLOCK_BYTES), b""), self._member)
         finally:
             if handle is self._spool:
                 handle.seek(place)

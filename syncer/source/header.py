@@ -14,6 +14,7 @@ from syncer.errors import SourceError
 from syncer.model import Dialect
 from syncer.safe.inert import QUOTED_MAX, brief
 from syncer.source.dialect import CsvForm, detect, first_rows, parser_of
+from syncer.source.names import column_names
 from syncer.source.rows import Row, count_lines
 from syncer.source.start import find_start
 from syncer.source.table import UNDECLARED, TableForm
@@ -52,8 +53,12 @@ def read_head(
     final: bool,
     table: TableForm = UNDECLARED,
     key: Sequence[str] | None = None,
+    by_place: bool = False,
 ) -> Head:
-    """Return the beginning of a file; raise `SourceError` when it may be read in two ways."""
+    """Return the beginning of a file; raise `SourceError` when it may be read in two ways.
+
+    ``by_place``: columns may be without a name of their own (`names.column_names`).
+    """
     start = _skip(sample, form.skip_lines, name)
     separator = _SEPARATOR_LINE.match(sample, start)
     if separator is not None:
@@ -79,10 +84,8 @@ def read_head(
         names, used, line = _first_row(body, dialect, table, name=name, line=line, final=final)
         _refuse_row(names, first_rows(body, dialect, table, final=final)[1:], name=name, line=line)
     width = len(names)
-    before = width > 2 and not names[0].strip() and bool(names[1].strip())  # noqa: PLR2004  beside it and the last
-    names = names[1:] if before else names
-    behind = len(names) > 1 and not names[-1].strip()
-    names = names[:-1] if behind else names
+    before, behind = (False, False) if by_place else _nameless_edges(names)
+    names = names[int(before) : width - int(behind)]
     if dialect.widths and len(dialect.widths) != width:
         raise SourceError(
             f"jobs.<name>.csv.widths has {len(dialect.widths)} columns, jobs.<name>.csv.header {width}",
@@ -90,7 +93,8 @@ def read_head(
         )  # fmt: skip
     if table.trims:
         names = tuple(text.strip() for text in names)
-    _refuse_names(names, name, line)
+    _refuse_controls(names, name, line)
+    names = column_names(names, name, line, by_place=by_place)
     used = used if form.header is not None else _behind_ruler(body, used)
     return Head(dialect, names, width, sample[: start + used], line, before, behind)
 
@@ -106,7 +110,8 @@ def _skip(sample: str, lines: int, name: str) -> int:
     for _ in range(lines):
         newline = _NEWLINE.search(sample, start)
         if newline is None:
-            raise SourceError(f"jobs.<name>.csv.skip_lines = {lines} skips all there is", file=name)
+            words = f"the {lines} lines that jobs.<name>.csv.skip_lines leaves out are all there is"
+            raise SourceError(words, file=name, next="set jobs.<name>.csv.skip_lines to fewer lines")
         start = newline.end()
     return start
 
@@ -122,7 +127,7 @@ def _first_row(
         parser = parser_of(dialect, table, name=name, width=None, line=line)
         row = next(parser.rows(body, final=True), None)
     if row is None:
-        raise SourceError("there is no header", file=name, line=line)
+        raise SourceError("there is no header", file=name, line=line, next="check the export that writes it")
     if row.fault is not None:
         raise SourceError(
             f"the header is damaged: {row.fault[1]}",
@@ -147,17 +152,14 @@ def _refuse_row(names: Sequence[str], rows: Sequence[Row], *, name: str, line: i
             )
 
 
-def _refuse_names(names: Sequence[str], name: str, line: int) -> None:
-    seen: set[str] = set()
+def _nameless_edges(names: Sequence[str]) -> tuple[bool, bool]:
+    """Tell whether a column before the first name, and one behind the last, are delimiters of a frame alone."""
+    before = len(names) > 2 and not names[0].strip() and bool(names[1].strip())  # noqa: PLR2004  beside it and the last
+    return before, len(names) - before > 1 and not names[-1].strip()
+
+
+def _refuse_controls(names: Sequence[str], name: str, line: int) -> None:
     for place, text in enumerate(names, 1):
-        if not text.strip():
-            raise SourceError(
-                f"column {place} of the header has no name",
-                file=name,
-                line=line,
-                next="name it in the export; or, when the header stands further down: jobs.<name>.csv.skip_lines, or "
-                "jobs.<name>.table.header_row",
-            )
         if _CONTROL.search(text):
             raise SourceError(
                 f"the name of column {place} holds a control character ({text[:QUOTED_MAX]!r}): "
@@ -166,11 +168,3 @@ def _refuse_names(names: Sequence[str], name: str, line: int) -> None:
                 line=line,
                 next='declare how the file is written: jobs.<name>.csv.encoding (a mainframe\'s: "cp037"), delimiter',
             )
-        if text in seen:
-            raise SourceError(
-                f"the header names {brief(text)!r} twice",
-                file=name,
-                line=line,
-                next='rename one; or name all columns: jobs.<name>.csv.header = ["…", "…"] with skip_lines = 1',
-            )
-        seen.add(text)

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from syncer.errors import SourceError
 from syncer.source import reader
+from syncer.source.archive import members_of
 from syncer.source.dialect import CsvForm
 from syncer.source.files import InputFile
 from syncer.source.foreign import guarded
@@ -37,31 +38,60 @@ def open_sources(
     *,
     stdin: IO[bytes] | None = None,
     sheet: str | None = None,
+    member: str | None = None,
     key: Sequence[str] | None = None,
     table: TableForm = UNDECLARED,
+    by_place: bool = False,
     copies: Mapping[str, Path] | None = None,
 ) -> list[Source]:
     """Open files as far as their headers; ``-`` is standard input. Raises `SourceError` for one that cannot be read.
 
-    ``sheet`` names the sheet of workbooks (None: the first). ``key`` names the key columns, where they are known: a
-    workbook in which one of them has lost digits is refused whole. ``copies`` are read in place of
+    ``sheet`` names the sheet of workbooks (None: the first); ``member`` what counts in ZIP files, with ``*`` for
+    anything: each is an input of its own (None: the one that is there). ``key`` names the key columns, where they are
+    known: a workbook in which one of them has lost digits is refused whole. ``by_place``: the job says which columns count, so
+    that others may be without a name of their own. ``copies`` are read in place of
     what is named.
     """
     if len(set(names)) < len(names):
         twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise SourceError("the file is named twice", file=twice)
+        raise SourceError("the file is named twice", file=twice, next="name it once")
     with ExitStack() as stack:
         sources: list[Source] = []
-        for position, name in enumerate(names):
+        for name in names:
             file = InputFile(name, stdin, (copies or {}).get(name))
             stack.callback(file.close)
-            sources.append(_open(position, file, form, sheet, key, table))
+            for part in _parts(file, member):
+                notes = _unused_member(part, file, member)
+                sources.append(_open(len(sources), part, form, sheet, key, table, by_place, notes))
         stack.pop_all()
     return sources
 
 
+def _parts(file: InputFile, member: str | None) -> list[InputFile]:
+    """Return the members of a ZIP file that count, or the file itself where nothing is said or it is none."""
+    if member is None or not _head(file).startswith(ZIP_MAGICS) or _is_office_file(file):
+        return [file]
+    handle = file.open()
+    try:
+        return [file.of_member(name) for name in members_of(file.name, handle, member)]
+    finally:
+        file.release(handle)
+
+
+def _unused_member(part: InputFile, file: InputFile, member: str | None) -> tuple[str, ...]:
+    unheard = member is not None and part is file
+    return (f"{file.name}: jobs.<name>.member applies to ZIP files alone, and was not used",) if unheard else ()
+
+
 def _open(
-    position: int, file: InputFile, form: CsvForm, sheet: str | None, key: Sequence[str] | None, table: TableForm
+    position: int,
+    file: InputFile,
+    form: CsvForm,
+    sheet: str | None,
+    key: Sequence[str] | None,
+    table: TableForm,
+    by_place: bool,
+    before: tuple[str, ...],
 ) -> Source:
     """Open one input; its first bytes tell which reader it needs."""
     head = _head(file)
@@ -69,20 +99,22 @@ def _open(
     if head.startswith(PARQUET_MAGIC):
         from syncer.source.parquet import ParquetSource
 
-        notes = unused(file.name, "a Parquet file", form, table, sheet)
+        notes = before + unused(file.name, "a Parquet file", form, table, sheet)
         return ParquetSource(position, file, key=key, table=table, notes=notes)
     if head.startswith(ZIP_MAGICS) and _is_office_file(file):
         from syncer.source.excel import ExcelSource
 
-        notes = unused(file.name, WORKBOOK, form, table, None)
-        return ExcelSource(position, file, sheet=sheet, key=key, table=table, notes=notes)
+        notes = before + unused(file.name, WORKBOOK, form, table, None)
+        return ExcelSource(
+            position, file, sheet=sheet, key=key, table=table, header=form.header, by_place=by_place, notes=notes
+        )
     if is_json_lines(_unpacked_head(file) if head.startswith((GZIP_MAGIC, ZSTD_MAGIC, *ZIP_MAGICS)) else head):
         from syncer.source.jsonlines import JsonLinesSource
 
-        notes = unused(file.name, "a file of JSON lines", replace(form, encoding=None), table, sheet)
+        notes = before + unused(file.name, "a file of JSON lines", replace(form, encoding=None), table, sheet)
         return JsonLinesSource(position, file, key=key, table=table, encoding=form.encoding, notes=notes)
-    notes = unused(file.name, TEXT, form, table, sheet)
-    return reader.CsvSource(position, file, form, key=key, table=table, notes=notes)
+    notes = before + unused(file.name, TEXT, form, table, sheet)
+    return reader.CsvSource(position, file, form, key=key, table=table, by_place=by_place, notes=notes)
 
 
 def _head(file: InputFile) -> bytes:
@@ -104,16 +136,16 @@ def _is_office_file(file: InputFile) -> bool:
     """Tell whether a ZIP file is one of Excel's kind; raise `SourceError` for one that is surely no workbook."""
     from syncer.source.xlsx.package import folded
 
-    with ExitStack() as stack:
-        handle = file.open()
-        if file.name != "-":
-            stack.enter_context(handle)
+    handle = file.open()
+    try:
         names = guarded(
             lambda: {folded(name) for name in zipfile.ZipFile(handle).namelist()},
             file=file.name,
             what="the compressed file is damaged and",
             next="copy the file again",
         )
+    finally:
+        file.release(handle)
     if "mimetype" in names and "content.xml" in names:
         raise SourceError("it is a spreadsheet of OpenDocument (.ods)", file=file.name, next=AS_XLSX)
     if "xl/workbook.bin" in names:

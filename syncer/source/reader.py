@@ -43,6 +43,7 @@ class CsvSource:
         *,
         key: Sequence[str] | None = None,
         table: TableForm = UNDECLARED,
+        by_place: bool = False,
         notes: tuple[str, ...] = (),
     ) -> None:
         self.position = position
@@ -58,7 +59,14 @@ class CsvSource:
             self.table = table if self.form is form else UNDECLARED
             encoding, sample, final = self._sample()
             self.head = read_head(
-                sample, self.form, encoding=encoding, name=self.name, final=final, table=self.table, key=key
+                sample,
+                self.form,
+                encoding=encoding,
+                name=self.name,
+                final=final,
+                table=self.table,
+                key=key,
+                by_place=by_place,
             )
             self.header = results_reader.restored_header(self.head.names, self.name)
         except SourceError:

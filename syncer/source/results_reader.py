@@ -61,7 +61,8 @@ def restored_header(names: tuple[str, ...], file: str) -> tuple[str, ...]:
         return names
     before = tuple(map(restored, names))
     if len(set(before)) < len(before):
-        raise SourceError("its header names one column twice, with and without an apostrophe", file=file, line=1)
+        words = "its header names one column twice, with and without an apostrophe"
+        raise SourceError(words, file=file, line=1, next="take one of the two columns out")
     return before
 
 

@@ -99,7 +99,8 @@ PLAIN = RowOptions()
 class RowParser:
     """Parses text piece by piece; keeps count of physical lines. ``width`` None: any width is right.
 
-    ``escape`` is the character that makes a quote inside a quoted cell part of it; empty: quotes are doubled.
+    ``escape`` is the character that makes a quote part of a quoted cell, and a delimiter or a line end part of another;
+    empty: quotes are doubled.
     """
 
     def __init__(
@@ -128,10 +129,10 @@ class RowParser:
         end = rf"(?P<end>{edge}|\r\n|\n|\r|\Z)"
         many = len(delimiter) > 1
         if not quote:
-            bare = rf"(?:(?!{edge})[^\r\n])*" if many else rf"[^{edge}\r\n]*"
+            bare = _bare("", edge, e, many=many)
             quoted, cell = "(?!)", rf"(?P<bare>{bare})(?P<quoted>(?!))?"
         else:
-            bare = rf"(?:(?!{edge})[^{q}\r\n])*" if many else rf"[^{q}{edge}\r\n]*"
+            bare = _bare(q, edge, e, many=many)
             inner = rf"[^{q}{e}]*+(?:{e}(?s:.)[^{q}{e}]*+)*+" if escape else rf"[^{q}]*+(?:{q}{q}[^{q}]*+)*+"
             opens = rf"{around}{'=?' if options.wrapped else ''}{q}"
             quoted = rf"{opens}(?P<quoted>{inner}){q}{around}"
@@ -147,6 +148,9 @@ class RowParser:
         self._cells_max = CELLS_MAX if width is None else max(CELLS_MAX, 2 * width)
         self._places = re.compile(rf"{edge}|\r\n|\n|\r" + (f"|{q}" if quote else ""))
         self._escaped = re.compile(rf"{e}([{e}{q}])") if escape else None
+        self._escaped_bare = (
+            re.compile(rf"{e}({e}|{edge}|\r\n|\n|\r" + (f"|{q})" if quote else ")")) if escape else None
+        )
 
     def rows(self, text: str, *, final: bool, give_up: bool = False) -> Iterator[Row]:
         """Give the whole rows of `text`; unless ``final``, its last row may be cut and is left unconsumed.
@@ -242,7 +246,7 @@ class RowParser:
         while True:
             found = self._cell.match(text, place)
             if found is not None:
-                cells.append(self._unquoted(found["quoted"]) if found["bare"] is None else found["bare"])
+                cells.append(self._unquoted(found["quoted"]) if found["bare"] is None else self._plain(found["bare"]))
             elif self._opens is not None and self._opens.match(text, place):
                 closed = self._quoted.match(text, place)
                 if closed is None and not final:
@@ -312,6 +316,9 @@ class RowParser:
             how = 'a quote behind white space; when that is no content: jobs.<name>.table.trim = "fields"'
             return STRAY_QUOTE, f"column {column}: {how}"
         return STRAY_QUOTE, f"column {column}: a quote in the middle of a cell; double it and quote the cell"
+
+    def _plain(self, bare: str) -> str:
+        return bare if self._escaped_bare is None else self._escaped_bare.sub(r"\1", bare)
 
     def _unquoted(self, quoted: str) -> str:
         if self._escaped is not None:
@@ -421,6 +428,12 @@ class RowParser:
                 if longest < EVIDENCE:  # else the cell would hold what only rows look like
                     return True
         return False
+
+
+def _bare(quote: str, edge: str, escape: str, *, many: bool) -> str:
+    """Return the expression of a cell without quotes; each argument is an expression itself."""
+    plain = rf"(?:(?!{edge})[^{quote}{escape}\r\n])*+" if many else rf"[^{quote}{edge}{escape}\r\n]*+"
+    return rf"{plain}(?:{escape}(?:\r\n|(?s:.)|\Z){plain})*+" if escape else plain
 
 
 def count_lines(text: str, begin: int, end: int) -> int:

@@ -25,7 +25,7 @@ def find_start(sample: str, start: int, form: CsvForm, table: TableForm, key: Se
         place = next((begin for line, begin, text in lines if line == table.header_row and text.strip()), None)
         if place is None:
             raise SourceError(
-                f"jobs.<name>.table.header_row = {table.header_row}, but that line is blank or missing",
+                f"line {table.header_row}, which jobs.<name>.table.header_row names, is blank or missing",
                 file=name,
                 next="name the line that holds the columns' names, or leave the setting out",
             )

@@ -163,7 +163,7 @@ def find_header(
                 break
     if form.header_row is not None:
         raise SourceError(
-            f"jobs.<name>.table.header_row = {form.header_row}, but that row is blank or missing",
+            f"row {form.header_row}, which jobs.<name>.table.header_row names, is blank or missing",
             file=file,
             next="name the row that holds the columns' names, or leave the setting out",
         )

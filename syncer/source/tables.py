@@ -70,9 +70,11 @@ def checked_header(names: Sequence[str], name: str, line: int | None) -> tuple[s
     seen: set[str] = set()
     for place, column in enumerate(names, 1):
         if not column.strip():
-            raise SourceError(f"column {place} of the header has no name", file=name, line=line)
+            words = f"column {place} of the header has no name"
+            raise SourceError(words, file=name, line=line, next="name it where the table is written")
         if column in seen:
-            raise SourceError(f"the header names {brief(column)!r} twice", file=name, line=line)
+            words = f"the header names {brief(column)!r} twice"
+            raise SourceError(words, file=name, line=line, next="rename one where the table is written")
         seen.add(column)
     if not names:
         raise SourceError("there is no column", file=name, line=line, next="check the export that writes it")

@@ -130,7 +130,7 @@ class TextReader:
                 f"a row is longer than {ROW_BYTES_MAX >> 20} MB",
                 file=self._source.name,
                 line=parser.line,
-                next="declare how the file is written: jobs.<name>.csv.delimiter, quote",
+                next="check the export that writes it: no table has such a row",
             )
         return chunk, text[len(decoded[: parser.consumed].encode()) :]
 
@@ -205,10 +205,15 @@ class TextReader:
     def _unnamed(self, cells: list[str]) -> tuple[str, str] | None:
         """Return the fault of a row with content before the first column that has a name, or behind the last."""
         if self._behind and cells[-1]:
-            return WIDTH, f"the column behind {self._names[-2]!r} has no name, but the cell holds {brief(cells[-1])!r}"
+            return WIDTH, _nameless(f"behind {self._names[-2]!r}", cells[-1])
         if self._before and cells[0]:
-            return WIDTH, f"the column before {self._names[1]!r} has no name, but the cell holds {brief(cells[0])!r}"
+            return WIDTH, _nameless(f"before {self._names[1]!r}", cells[0])
         return None
+
+
+def _nameless(where: str, cell: str) -> str:
+    counts = "when it does not count, name those that do: [jobs.<name>.columns]"
+    return f"the column {where} has no name, but the cell holds {brief(cell)!r}; {counts}"
 
 
 def _special_lines(table: TableForm, delimiter: str) -> re.Pattern[bytes] | None:
@@ -225,7 +230,7 @@ def _plain_lines(text: bytes, dialect: Dialect, width: int) -> int:
     """Return the number of lines of a plain block; 0 when it is not plain."""
     if not text or (dialect.quote and dialect.quote.encode() in text) or b"\0" in text:
         return 0
-    if not text.isascii() and _NOT_TEXT in text:
+    if (dialect.escape and dialect.escape.encode() in text) or (not text.isascii() and _NOT_TEXT in text):
         return 0
     returns = text.count(b"\r") if b"\r" in text else 0
     if returns and (returns != text.count(b"\r\n") or returns != text.count(b"\n")):

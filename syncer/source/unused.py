@@ -20,7 +20,10 @@ def unused(name: str, kind: str, form: CsvForm, table: TableForm, sheet: str | N
         found.append("sheet")
     if kind != TEXT:
         found += [
-            f"csv.{one.name}" for one in fields(form) if getattr(form, one.name) != getattr(_UNDECLARED, one.name)
+            f"csv.{one.name}"
+            for one in fields(form)
+            if getattr(form, one.name) != getattr(_UNDECLARED, one.name)
+            and not (kind == WORKBOOK and one.name == "header")
         ]
         found += ["table.short_rows"] if table.short_rows != "reject" else []
     if kind not in {TEXT, WORKBOOK}:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from syncer.commands.checkup import check
@@ -20,6 +22,22 @@ CASES = {
     "an identifier as data": (
         '[jobs.x]\nkey = "S"\n[jobs.x.columns]\nS = "extended_id"\nN = "serial_number"\n',
         "identifiers of codes cannot be changed",
+    ),
+    "a unit of a field that is not sent": (
+        '[jobs.x.columns]\nS = "extended_id"\nC = "case_no"\n[jobs.x.units.case]\ncodes = 2\n',
+        "jobs.x.units.case: 'case' is no field that is sent, did you mean 'case_no'",
+    ),
+    "a unit that compares what is not sent": (
+        '[jobs.x.columns]\nS = "extended_id"\nC = "case_no"\n[jobs.x.units.case_no]\nsame = ["lot"]\n',
+        "jobs.x.units.case_no: 'lot' is no field that is sent",
+    ),
+    "a template of a column that the declared header lacks": (
+        '[jobs.x.csv]\nheader = ["extended_id", "Case"]\n[jobs.x.fields.case_no]\nfrom = "{Case}-{Palet}"\n',
+        "jobs.x.fields.case_no.from: 'Palet' is not in jobs.x.csv.header",
+    ),
+    "a column of counts that the declared header lacks": (
+        '[jobs.x]\nexpect = "Cods"\n[jobs.x.csv]\nheader = ["case_no", "Codes"]\n',
+        "jobs.x.expect: 'Cods' is not in jobs.x.csv.header, did you mean 'Codes'",
     ),
     "a step of an unknown job": (
         '[nightly]\nsteps = [{sync = {job = "erq", files = ["a.csv"]}}]\n[jobs.erp]\n[jobs.erp.columns]\nA = "a"\n',
@@ -52,3 +70,39 @@ def test_check_says_that_the_folder_of_the_ledger_is_missing(tmp_path):
     assert finding.error is not None
     assert "nowhere" in finding.error.message
     assert finding.error.next.startswith("mkdir -p ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("", None),
+        ("[jobs.x.units.case_no]\ncodes = 2\n", None),
+        ("[jobs.x.units.case]\ncodes = 2\n", "'case' is no field that is sent"),
+        (
+            '[jobs.x.fields.lot]\nfrom = "{Lot}-{case_no}"\n',
+            "the column 'Lot' of jobs.<name>.fields.lot.from is missing",
+        ),
+        ('[jobs.x.columns]\nextended_id = "extended_id"\nlott = "lot"\n', "columns of jobs.<name>.columns are missing"),
+    ],
+)
+def test_check_looks_at_the_names_in_the_newest_export(tmp_path, settings, words):
+    (tmp_path / "old.csv").write_text("no export at all")
+    os.utime(tmp_path / "old.csv", (1, 1))
+    (tmp_path / "new.csv").write_text("extended_id,case_no\nA1,C1\n")
+    (tmp_path / "config.toml").write_text('[jobs.x.files]\npattern = "*.csv"\n' + settings)
+    finding = next(one for one in check(None, {}, tmp_path, SystemClock()) if one.what == "newest export of x")
+    if words is None:
+        assert finding.error is None
+        assert "new.csv: its header has all" in finding.found
+    else:
+        assert words in finding.error.message
+        assert "jobs.x" in finding.error.next
+
+
+def test_check_waits_for_no_export_and_leaves_other_systems_alone(tmp_path):
+    (tmp_path / "config.toml").write_text(
+        '[jobs.x.files]\npattern = "*.csv"\n[jobs.y.files]\npattern = "s3://b/*.csv"\n'
+    )
+    found = {one.what: one for one in check(None, {}, tmp_path, SystemClock())}
+    assert "none is there yet" in found["newest export of x"].found
+    assert "newest export of y" not in found

@@ -111,6 +111,40 @@ def test_a_zip_file_has_exactly_one_readable_member(tmp_path):
     assert "encrypted" in refusal(tmp_path, bytes(locked))
 
 
+SEVERAL = (
+    ("out/b.csv", "a,b\n3,4\n"), ("out/a.csv", "a,b\n1,2\n"), ("README.txt", "read me"), (".DS_Store", b"x"),
+    ("__MACOSX/._a.csv", b"x"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("piped", [False, True])
+@pytest.mark.parametrize(("member", "found"), [("*.csv", ["a", "b"]), ("a.csv", ["a"]), ("out/b*", ["b"])])
+def test_the_members_that_count_are_the_parts_of_one_export(tmp_path, member, found, piped):
+    path = tmp_path / "export.zip"
+    path.write_bytes(zipped(*SEVERAL))
+    name, stdin = ("-", io.BytesIO(path.read_bytes())) if piped else (str(path), None)
+    sources = open_sources([name], CsvForm(), member=member, stdin=stdin)
+    for _ in range(2):
+        rows = [row for source in sources for chunk in source.chunks() for row in chunk.columns.to_pylist()]
+        assert rows == [{"a": "1", "b": "2"} if one == "a" else {"a": "3", "b": "4"} for one in found]
+    assert [source.name for source in sources] == [f"{name}: out/{one}.csv" for one in found]
+    assert [source.position for source in sources] == [*range(len(found))]
+    assert len({source.info.sha256 for source in sources}) == 1
+    for source in sources:
+        source.close()
+
+
+def test_a_member_that_there_is_not_or_twice_is_refused_with_those_that_there_are(tmp_path):
+    path = tmp_path / "export.zip"
+    path.write_bytes(zipped(*SEVERAL))
+    with pytest.raises(SourceError, match=r"no file like 'c\*'.*\(3: out/b.csv, out/a.csv, README.txt\)"):
+        open_sources([str(path)], CsvForm(), member="c*")
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        path.write_bytes(zipped(*SEVERAL, SEVERAL[0]))
+    with pytest.raises(SourceError, match="two files of one name"):
+        open_sources([str(path)], CsvForm(), member="b.csv")
+
+
 @pytest.mark.parametrize("inner", PACK)
 @pytest.mark.parametrize("outer", PACK)
 def test_what_is_packed_twice_is_refused(tmp_path, outer, inner):

@@ -88,7 +88,7 @@ def test_cp1252_is_declared_never_guessed(tmp_path):
         ("Report\nid;name\nA1;x\nA2;y\n", "its rows have 2", "skip_lines"),
         ("A1;1\nA2;2\n", "may be data", "header"),
         ("id;\nA1;x\nA2;\n", None, None),
-        ("id;;price\nA1;;2\n", "has no name", "skip_lines"),
+        ("id;;price\nA1;;2\n", "has no name", "header_row"),
         ("id;id\nA1;2\n", "twice", "header"),
         ("id;price\nA1;2;\nA2;3;\nA3;4;\n", "most rows have another number", "header"),
         ("id;name\n'A1';'x'\n'A2';'y'\n", "apostrophes", "quote"),
@@ -120,6 +120,29 @@ def test_quotes_are_doubled_or_escaped_as_the_file_shows(tmp_path):
     assert (source.dialect.escape, taken, rejected) == ("", [("A1", '5" pipe; long')], [])
     source, taken, rejected = read(tmp_path, 'id;size\nA1;"5\\" pipe; long"\nA2;"C:\\\\x"\n')
     assert (source.dialect.escape, taken, rejected) == ("\\", [("A1", '5" pipe; long'), ("A2", "C:\\x")], [])
+
+
+BACKSLASHES = [("A,1", "x"), ("A2\\", "C:\\new"), ("A\n3", "\\N"), ('A"4', "y")]
+
+
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [
+        ('id,a\nA\\,1,x\nA2\\\\,C:\\new\nA\\\n3,\\N\n"A\\"4",y\n', CsvForm(escape="\\")),
+        ('id,a\nA\\,1,x\nA2\\\\,C:\\new\nA\\\n3,\\N\n"A\\"4",y\n', CsvForm()),
+        ('id\ta\nA,1\tx\nA2\\\\\tC:\\new\nA\\\n3\t\\N\nA"4\ty\n', CsvForm(delimiter="\t", quote="", escape="\\")),
+        ('id||a\nA,1||x\nA2\\\\||C:\\new\nA\\\n3||\\N\n"A\\"4"||y\n', CsvForm(delimiter="||", escape="\\")),
+    ],
+)
+def test_a_backslash_that_escapes_stands_before_delimiters_too(tmp_path, written, form):
+    assert read(tmp_path, written, form)[1:] == (BACKSLASHES, [])
+
+
+def test_a_backslash_that_escapes_nothing_is_part_of_the_text(tmp_path):
+    paths = "id,a\nA1,C:\\new\\\nA2,\\\\server\\x\nA3,\\,\n"
+    _, taken, rejected = read(tmp_path, paths)
+    assert taken == [("A1", "C:\\new\\"), ("A2", "\\\\server\\x")]
+    assert rejected == [(4, "E101")]
 
 
 def test_cells_with_newlines_and_gigantic_cells_are_read_whole(tmp_path, monkeypatch):

@@ -10,10 +10,11 @@ from contextlib import closing
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from reading import opened
+from reading import opened, read, refusal
+from workbooks import book, saved
 
 from syncer.errors import SourceError
-from syncer.source import TableForm
+from syncer.source import CsvForm, TableForm
 from syncer.source.query import QuerySource
 
 HEADER = ("extended_id", "note")
@@ -34,7 +35,7 @@ def as_query(folder, rows, table):
     return QuerySource(f"sqlite:///{folder / 'erp.db'}", "SELECT * FROM t ORDER BY rowid", job="j", table=table)
 
 
-def read(source):
+def rows_of(source):
     with closing(source):
         chunks = list(source.chunks())
     rows = [tuple(row.values()) for chunk in chunks for row in chunk.columns.to_pylist()]
@@ -43,25 +44,25 @@ def read(source):
 
 @pytest.mark.parametrize("kind", [as_parquet, as_query])
 def test_a_total_at_the_end_is_rejected(tmp_path, kind):
-    assert read(kind(tmp_path, [*GOOD, ("Total", "2")], TableForm())) == (GOOD, [(3, "E105")])
+    assert rows_of(kind(tmp_path, [*GOOD, ("Total", "2")], TableForm())) == (GOOD, [(3, "E105")])
 
 
 @pytest.mark.parametrize("kind", [as_parquet, as_query])
 def test_a_header_that_stands_again_is_refused(tmp_path, kind):
     with pytest.raises(SourceError, match="stands here again") as raised:
-        read(kind(tmp_path, [*GOOD, HEADER, ("K3", "y")], TableForm()))
+        rows_of(kind(tmp_path, [*GOOD, HEADER, ("K3", "y")], TableForm()))
     assert "table.skip = ['extended_id']" in raised.value.next
 
 
 @pytest.mark.parametrize("kind", [as_parquet, as_query])
 def test_and_is_left_out_as_its_refusal_says(tmp_path, kind):
-    rows, rejected = read(kind(tmp_path, [*GOOD, HEADER, ("K3", "y")], TableForm(skip=("extended_id",))))
+    rows, rejected = rows_of(kind(tmp_path, [*GOOD, HEADER, ("K3", "y")], TableForm(skip=("extended_id",))))
     assert (rows, rejected) == ([*GOOD, ("K3", "y")], [])
 
 
 @pytest.mark.parametrize("kind", [as_parquet, as_query])
 def test_cells_are_formed_as_declared(tmp_path, kind):
-    assert read(kind(tmp_path, GOOD, TableForm(trim="fields", null=("NULL",))))[0] == [("K1", ""), ("K2", "x")]
+    assert rows_of(kind(tmp_path, GOOD, TableForm(trim="fields", null=("NULL",))))[0] == [("K1", ""), ("K2", "x")]
 
 
 def test_days_bytes_and_indexes_of_parquet(tmp_path):
@@ -79,3 +80,29 @@ def test_days_bytes_and_indexes_of_parquet(tmp_path):
     assert chunk.columns.to_pylist() == [{"extended_id": "K1", "day": "2026-01-31"}]
     assert chunk.days["day"].tolist() == [True]
     assert [(one.line, one.code) for one in chunk.rejections] == [(2, "E126"), (3, "E106")]
+
+
+SHEET = [["extended_id", "lot", "lot", None, 1.5, "note"], ["K1", "a", "b", "c", 2.5, "x"], ["K2", "a", "b", "c", 2.5]]
+TEXT = "extended_id,lot,lot,,column,note\nK1,a,b,c,d,x\nK2,a,b,c,d,\n"
+
+
+@pytest.mark.parametrize("data", [saved(book(*SHEET)), TEXT.encode()])
+def test_columns_without_a_name_of_their_own_are_called_by_their_place_where_the_job_names_those_that_count(
+    tmp_path, data
+):
+    assert refusal(tmp_path, data)
+    with closing(opened(tmp_path, data, by_place=True)) as source:
+        named = ("extended_id", "lot (column 2)", "lot (column 3)", "column 4")
+        assert source.header[:4] == named
+        assert source.header[5] == "note"
+    rows, _, rejections = read(tmp_path, data, ["extended_id", "lot (column 3)", "column 4", "note"], by_place=True)
+    assert (rows, rejections) == ([("K1", "b", "c", "x"), ("K2", "b", "c", "")], [])
+
+
+def test_a_sheet_without_a_header_row_is_read_by_the_names_that_are_declared(tmp_path):
+    data = saved(book(["K1", "a", None], ["K2", "b", None], [None, "c", "?"]))
+    rows, lines, rejections = read(tmp_path, data, form=CsvForm(header=HEADER))
+    assert (rows, lines) == ([("K1", "a"), ("K2", "b")], [1, 2])
+    assert [(one.line, one.code) for one in rejections] == [(3, "E101")]
+    below = read(tmp_path, data, form=CsvForm(header=(*HEADER, "")), table=TableForm(header_row=1))
+    assert (below[0], below[1]) == ([("K2", "b")], [2])
