@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from syncer.api.classify import Verdict
 from syncer.api.client import SCM_PERMISSIONS, MeAnswer
 from syncer.api.reading import fault_of
-from syncer.commands.exports import check_exports
 from syncer.commands.opening import open_to_write
 from syncer.commands.telling import Teller
 from syncer.config import Settings, load_settings
@@ -39,6 +38,7 @@ from syncer.model import Target
 from syncer.process.clock import Clock, seconds_between
 from syncer.request import ProductsRequest, ScansRequest, SyncStep, UploadRequest, name_of
 from syncer.results import CheckResult
+from syncer.runs.newest import check_exports
 from syncer.runs.session import connection_of
 from syncer.runs.target import require_company, require_url
 

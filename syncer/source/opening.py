@@ -48,9 +48,8 @@ def open_sources(
 
     ``sheet`` names the sheet of workbooks (None: the first); ``member`` what counts in ZIP files, with ``*`` for
     anything: each is an input of its own (None: the one that is there). ``key`` names the key columns, where they are
-    known: a workbook in which one of them has lost digits is refused whole. ``by_place``: the job says which columns count, so
-    that others may be without a name of their own. ``copies`` are read in place of
-    what is named.
+    known: a workbook in which one of them has lost digits is refused whole. ``by_place``: the job says which columns
+    count, so that others may be without a name of their own. ``copies`` are read in place of what is named.
     """
     if len(set(names)) < len(names):
         twice = next(name for place, name in enumerate(names) if name in names[:place])
