@@ -21,16 +21,17 @@ from syncer.errors import (
     UsageError,
 )
 from syncer.ledger.database import ledger_path
-from syncer.ledger.identity import identity_of
+from syncer.ledger.identity import identity_of, pin_target
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.products import ids_of
 from syncer.ledger.scans import ScanLedger, StoredScan, stored_scans
 from syncer.ledger.sent_values import discarded_fields, incomparable_fields, uploads
+from syncer.model import Target
 from syncer.process.clock import Clock, utc_text
 from syncer.products.pull import look_up
 from syncer.request import ScansRequest
 from syncer.runs.session import connection_of, reader_of, reader_over
-from syncer.runs.target import require_url
+from syncer.runs.target import refuse_other_company
 from syncer.scans.columns import microseconds
 from syncer.scans.compare import IDENTIFIERS, Comparison, compare
 from syncer.scans.filters import filters
@@ -59,7 +60,7 @@ def pull(settings: Settings, request: ScansRequest, environment: Environment) ->
         closing(ScansClient(connection.transport(clock))) as client,
         ScanLedger.open(settings.ledger.url, at=utc_text(clock.wall_s()), wait_s=settings.ledger.lock_wait_s) as ledger,
     ):
-        require_url(identity_of(ledger), settings.api.base_url)
+        refuse_other_company(ledger, settings, clock, environment.interrupt, deadline_s=request.deadline_s)
         reads = ReadLimiter(settings.api.reads_per_minute)
         parameters = _parameters(settings, request, environment, reads, started_s)
         form = "ledger" if request.into_ledger else request.form
@@ -88,10 +89,18 @@ def pull(settings: Settings, request: ScansRequest, environment: Environment) ->
         error: SyncerError | None = None
         try:
             current.run()
+            _adopt(ledger, settings.api.base_url)
         except SyncerError as caught:
             error = caught
         shown = str(ledger_path(settings.ledger.url)) if request.into_ledger else str(folder)
         return ScansPullResult(shown, form, clock.monotonic_s() - started_s, current.counts, current.state, error)
+
+
+def _adopt(ledger: ScanLedger, base_url: str) -> None:
+    """Let a ledger that does not say to whom it belongs belong to the address that scans came from."""
+    found = identity_of(ledger)
+    if found.base_url is None:
+        pin_target(ledger, Target(base_url, found.company))
 
 
 def _deadline_s(settings: Settings, request: ScansRequest, started_s: float) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, false, func, or_, select
+from sqlalchemy import bindparam, false, func, or_, select
 
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
@@ -292,17 +292,19 @@ def wanted(connection: Connection) -> list[Wanted]:
     return [Wanted(*row) for row in raw_cursor(connection).execute(_WANTED)]
 
 
-_BUCKET_COUNTS = (
-    select(t.batches.c.state, func.sum(t.batches.c.size), func.sum(t.batches.c.unmatched))
-    .where(t.batches.c.run_id == bindparam("run_id"), t.batches.c.split == false(), t.batches.c.kind != WISH)
-    .group_by(t.batches.c.state)
-)
+_TAKEN_UP = """(b.state IN ('failed', 'abandoned', 'ended_late') AND NOT b.wanted
+    AND EXISTS (SELECT 1 FROM batches n WHERE n.run_id = b.run_id AND n.id > b.id AND n.parent_id IS NULL))"""
+"""Of a batch that came to nothing, and whose values went on in a later plan of the same run (`resume` adds one)."""
+_BUCKET_COUNTS = f"""
+SELECT iif({_TAKEN_UP}, 'superseded', b.state), sum(b.size), sum(b.unmatched) FROM batches b
+WHERE b.run_id = ? AND NOT b.split AND b.kind <> 'wish' GROUP BY 1
+"""
 
 
 def bucket_counts(connection: Connection, run_id: int) -> dict[Bucket, int]:
     """Count the values of a run by where they stand now. They sum to the values planned."""
     counts = dict.fromkeys(Bucket, 0)
-    for state, size, unmatched in connection.execute(_BUCKET_COUNTS, {"run_id": run_id}):
+    for state, size, unmatched in raw_cursor(connection).execute(_BUCKET_COUNTS, (run_id,)).fetchall():
         counts[BUCKET_OF[State(state)]] += size - unmatched
         counts[Bucket.UNMATCHED] += unmatched
     return counts
@@ -328,10 +330,11 @@ def kind_counts(connection: Connection, run_id: int) -> dict[str, int]:
     return {kind: count for kind, count in connection.execute(query)}  # noqa: C416  rows are no pairs for mypy
 
 
-_WHOLE_BATCHES = """
-SELECT state, message, sum(size - unmatched), min(first_item_id) FROM batches
-WHERE run_id = ? AND NOT split AND kind <> 'wish' AND state NOT IN ('confirmed', 'mismatched', 'superseded')
-GROUP BY state, message ORDER BY 3 DESC LIMIT ?
+_WHOLE_BATCHES = f"""
+SELECT b.state, b.message, sum(b.size - b.unmatched), min(b.first_item_id) FROM batches b
+WHERE b.run_id = ? AND NOT b.split AND b.kind <> 'wish' AND b.state NOT IN ('confirmed', 'mismatched', 'superseded')
+  AND NOT {_TAKEN_UP}
+GROUP BY b.state, b.message ORDER BY 3 DESC LIMIT ?
 """
 _SINGLE_VALUES = """
 SELECT o.bucket, o.message, count(*), min(o.item_id) FROM batches b
@@ -354,28 +357,21 @@ def concerns(connection: Connection, run_id: int) -> list[tuple[Bucket, str, int
     return sorted(found, key=lambda concern: -concern[2])
 
 
+_OUTCOMES = f"""
+SELECT i.key, i.source_id, i.line, b.state, o.bucket,
+       coalesce(o.message, CASE WHEN b.state <> 'mismatched' THEN b.message END, '')
+FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
+LEFT JOIN outcomes o ON o.item_id = i.id
+WHERE b.run_id = ? AND NOT b.split AND b.kind <> 'wish' AND NOT {_TAKEN_UP}
+"""
+
+
 def planned_outcomes(connection: Connection, run_id: int) -> Iterator[tuple[str, int, int, Bucket, str]]:
-    """Stream where every value of a run ended: key, source id, line, bucket, and what was said about it."""
-    query = (
-        select(
-            t.items.c.key,
-            t.items.c.source_id,
-            t.items.c.line,
-            t.batches.c.state,
-            t.outcomes.c.bucket,
-            func.coalesce(t.outcomes.c.message, case((t.batches.c.state != "mismatched", t.batches.c.message)), ""),
-        )
-        .select_from(t.batches)
-        .join(
-            t.items,
-            and_(
-                t.items.c.id >= t.batches.c.first_item_id, t.items.c.id < t.batches.c.first_item_id + t.batches.c.size
-            ),
-        )
-        .outerjoin(t.outcomes, t.outcomes.c.item_id == t.items.c.id)
-        .where(t.batches.c.run_id == run_id, t.batches.c.split == false(), t.batches.c.kind != WISH)
-    )
-    for key, source_id, line, state, bucket, message in connection.execute(query):
+    """Stream where every value of a run ended: key, source id, line, bucket, and what was said about it.
+
+    Of values that a later plan of the run took up, the last plan's word counts.
+    """
+    for key, source_id, line, state, bucket, message in raw_cursor(connection).execute(_OUTCOMES, (run_id,)):
         yield key, source_id, line, Bucket(bucket) if bucket else BUCKET_OF[State(state)], message
 
 

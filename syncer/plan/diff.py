@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from syncer.arrow import numbers
-from syncer.mirror.words import fields_of, value_of
+from syncer.mirror.words import NOTHING, fields_of, value_of
 from syncer.model import Errand, KnownBlock, OpenElsewhere, Origins, Rejection, WantedBlock, shown_key
 from syncer.plan.merging import Merger, OlderWords
 from syncer.plan.states import SAME, Deltas, EmptyBook, KeyStates, PictureBook
@@ -186,7 +186,7 @@ class Diff:
             self.carried.judge(self._deltas, self._book)
 
     def _hold(self, side: Side) -> None:
-        """Hold the keys that may meet what another code space has open."""
+        """Hold the keys that may meet what another code space has open; one of which nothing is said holds nothing."""
         data = self.records.payloads.data
         for one in self._elsewhere:
             used = np.unique(side.wanted).tolist()
@@ -199,6 +199,9 @@ class Diff:
                 into = [number for number in meeting if value_of(data[number], one.by) in one.values]
                 meets &= np.isin(side.states.picture, linked) | np.isin(side.wanted, into)
             side.states.held |= meets
+        blank = self.records.payloads.known_number(NOTHING)
+        if blank is not None:
+            side.states.held &= side.wanted != blank
 
     def _choose_probes(self) -> None:
         """Choose one key per field that was not taken: its whole row is sent, to ask whether it is taken by now."""

@@ -38,7 +38,6 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "E307": ("not an activation status", "0, 1, 2, inactive, active or blacklisted"),
         "E308": ("not a blacklist reason", "a number from 0 to 10"),
         "E309": ("no product of the company has this SKU or id", "create it in the portal, or correct the cell"),
-        "E310": ("nothing to send: every field is blank", 'fill a field, or set jobs.<name>.blank = "clear"'),
         "E320": ("a value that the map does not have", "add it to jobs.<name>.fields.<key>.map, or set map_else"),
         "E321": ("a value in which extract finds nothing", "correct it, or jobs.<name>.fields.<key>.extract"),
         "E322": ("some columns of a template are blank", "fill them all, or none of them"),

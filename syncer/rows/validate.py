@@ -103,8 +103,6 @@ class Validator:
         self._check_keys(keys, faults)
         encoded: dict[str, pa.DictionaryArray] = {}
         arrays = [self._field(scm, chunk, encoded, faults, changes) for scm in self.fields]
-        if rows:
-            _find_empty(arrays, faults)
         bad = sorted(faults)
         rejections = [*chunk.rejections, *(self._reject(chunk, row, keys, faults[row]) for row in bad)]
         lines = chunk.lines
@@ -287,20 +285,6 @@ def _apply(
     if wrong:
         sent = sent.take(numbers(np.arange(len(outcomes)), np.array([fault is None for _, fault, _ in outcomes])))
     return _Applied(pa.DictionaryArray.from_arrays(numbers(mapped, mapped >= 0), values), sent)
-
-
-def _find_empty(arrays: Sequence[pa.DictionaryArray], faults: Faults) -> None:
-    """Reject rows in which every field is left alone: there is nothing to send."""
-    empty: npt.NDArray[np.bool_] | None = None
-    for array in arrays:
-        if array.null_count == 0:
-            return
-        nulls = as_numpy(array.is_null())
-        empty = nulls if empty is None else empty & nulls
-    if empty is not None:
-        for row in np.flatnonzero(empty):
-            if row not in faults:
-                _note(faults, int(row), "E310", "every field is blank: there is nothing to send")
 
 
 def make_rule(scm: str, rule: FieldRule, blank: str) -> Rule:

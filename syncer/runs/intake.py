@@ -254,16 +254,16 @@ def _past(ledger: Ledger | None, job: Job | None, disjoint: Sequence[str]) -> Pa
 
 
 def related(jobs: Sequence[Job], job: Job, fields: Sequence[str]) -> list[int]:
-    """Return the jobs (ids) that ever wrote one of `fields`, by whatever key, and `job` itself.
+    """Return the jobs (ids) of the code space of `job`, and those that ever wrote one of `fields` by another key.
 
     What they left open goes first: an older value must not land after a newer one. Whoever writes the key of another
-    moves codes under it, and is related, too.
+    moves codes under it, and is related, too. What is wanted in the own code space goes into the plan, whosever it is.
     """
     written = {*job.fields, *fields}
     return [
         one.id
         for one in jobs
-        if one.id == job.id or written & {*one.fields, *one.key} or not {*job.key}.isdisjoint(one.fields)
+        if one.space_id == job.space_id or written & {*one.fields, *one.key} or not {*job.key}.isdisjoint(one.fields)
     ]
 
 

@@ -86,6 +86,28 @@ def confirm_target(
         TargetCheck(ledger, reader, settings.api.base_url, token.reveal).confirm(look=False)
 
 
+def refuse_other_company(
+    ledger: Transactional,
+    settings: Settings,
+    clock: Clock,
+    interrupt: Interrupt,
+    *,
+    deadline_s: float | None = None,
+) -> None:
+    """Make sure, for what only reads, that a token is not of another company than the ledger, as far as anybody says.
+
+    A ledger that knows no company asks nobody. Raises `TargetChangedError`, or what keeps the API from being asked.
+    """
+    found = identity_of(ledger)
+    require_url(found, settings.api.base_url)
+    if found.company is None:
+        return
+    started_s = clock.monotonic_s()
+    with closing(reader_of(settings, clock, interrupt, started_s=started_s, deadline_s=deadline_s)) as reader:
+        token = settings.api.require_token()
+        require_company(found, TargetCheck(ledger, reader, settings.api.base_url, token.reveal).company_of_token())
+
+
 class TargetCheck:
     """The check of one run: `confirm` makes it, once. Afterwards `account` and `notes` say what it found out."""
 
@@ -175,8 +197,13 @@ class TargetCheck:
         if me.verdict is not Verdict.OK:
             log.info("the API does not say whose token this is: %s", me.message)
         self.account = account_mark(me.account, self._token(), found.id)
-        if me.company is not None:
-            return me.company
+        return me.company or self._company_of_products()
+
+    def company_of_token(self) -> Company | None:
+        """Return the company of the token, as far as the API says."""
+        return self._ask(lambda client: client.me()).company or self._company_of_products()
+
+    def _company_of_products(self) -> Company | None:
         query = {**list_query(archived=False), "limit": "1"}
         return self._ask(lambda client: client.products(query)).company
 

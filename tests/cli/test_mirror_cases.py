@@ -150,3 +150,38 @@ def test_rows_whose_older_task_never_ends_are_sent_though_no_later_file_names_th
         server = here.server()
         assert {server[f"K{n:06d}"]["intended_market"] for n in range(50)} == {"FR"}
         assert {server[f"K{n:06d}"]["intended_market"] for n in range(50, 150)} == {"DE"}
+
+
+def test_what_failed_goes_with_resume_and_counts_once(night):
+    """Values of a failed task and of one let go of by hand are planned into the run they came from: it ends with 0."""
+    with night(codes=codes(150)) as here:
+        first = file(here, "n1.csv", "DE", range(150))
+        here.box.faults.replace([{"kind": "task_fail", "on": "async", "nth": 1}])
+        assert here.sync(first).code == 3
+        again = here.run("resume", "--json")
+        assert (again.code, again.document["values"]["confirmed"], again.document["values"]["rejected"]) == (0, 150, 0)
+        assert markets(here) == {"DE"}
+
+
+def test_what_another_job_of_the_same_key_left_wanted_goes_with_the_next_one(night):
+    """The two write different fields, and the second file names one code alone."""
+    with night(codes=codes(150)) as here:
+        here.config('[jobs.a]\nkey = "extended_id"\n[jobs.b]\nkey = "extended_id"\n')
+        here.box.faults.replace([{"kind": "task_fail", "on": "async", "nth": 1}])
+        assert here.sync(file(here, "n1.csv", "DE", range(150)), "--job", "a").code == 3
+        here.write("n2.csv", ("extended_id", "lot"), [("K000000", "L1")])
+        done = here.sync("n2.csv", "--job", "b")
+        assert done.code == 0, done
+        assert markets(here) == {"DE"}
+
+
+def test_a_row_of_blanks_alone_says_nothing_and_what_was_wanted_before_is_sent_m3(night):
+    with night(codes=codes(20)) as here:
+        assert not_sent(here, file(here, "n1.csv", "DE", range(20))) == 20
+        blanks = file(here, "n2.csv", "", range(22))  # two codes that nobody ever heard of
+        planned = here.run("plan", "--json", blanks).document["rows"]
+        done = here.sync(blanks)
+        assert (done.code, done.document["rows"]["invalid"], done.document["rows"]["unchanged"]) == (0, 0, 2), done
+        assert planned == done.document["rows"]
+        assert markets(here) == {"DE"}
+        assert here.sync(blanks).document["rows"]["unchanged"] == 22

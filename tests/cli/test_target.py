@@ -162,7 +162,21 @@ def test_a_token_of_another_company_gets_no_products_and_no_codes_into_the_ledge
         own = write_csv(place.folder / "own.csv", ("id",), [("BOTTLE-000001",)])
         done = own_codes.upload(settings, UploadRequest(file=str(own)), own_codes.CodesEnvironment())
         assert isinstance(done.error, TargetChangedError)
-        assert [box.calls(call) for call in ("products", "form")] == [[], []]
+        with pytest.raises(TargetChangedError):
+            scans.pull(settings, ScansRequest(campaign=1, out=tmp_path / "scans"), environment)
+        assert [box.calls(call) for call in ("products", "form", "scans")] == [[], [], []]
+
+
+def test_a_ledger_belongs_to_the_address_that_its_scans_came_from_m5(tmp_path):
+    with sandbox(codes=codes(3)) as rehearsal, sandbox(codes=codes(3)) as production:
+        place = Place(tmp_path / "srv", rehearsal.url)
+        request = ScansRequest(campaign=1, out=tmp_path / "scans")
+        assert scans.pull(place.settings(), request, Environment()).error is None
+        place.url = production.url
+        with pytest.raises(TargetChangedError):
+            scans.pull(place.settings(), request, Environment())
+        assert refused(place.sync(FIRST), rehearsal.url)
+        assert len(production.requests) == 0
 
 
 def test_a_company_that_is_not_named_is_adopted_when_it_is_first_seen(tmp_path):
@@ -194,6 +208,7 @@ def test_a_run_asks_once_whose_token_it_has(tmp_path):
     [
         ("https://api.scantrust.com", "https://API.Scantrust.com:443/", True),
         ("http://127.0.0.1:8377", "http://127.0.0.1:8377/", True),
+        ("https://api.scantrust.com", "HTTPS://api.scantrust.com", True),
         ("http://[::1]:80", "http://[::1]", True),
         ("https://api.scantrust.com", "https://api.staging.scantrust.io", False),
         ("https://api.scantrust.com", "https://api.scantrust.com:8443", False),

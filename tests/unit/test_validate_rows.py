@@ -48,7 +48,6 @@ DATE = FieldRule(type="date", formats=("%d.%m.%Y", "%Y-%m-%d"))
         (("K", "1.5"), "E304", FieldRule(type="integer")),
         (("K", "c"), "E305", FieldRule(type="choice", choices=("a", "b"))),
         (("K", "abc"), "E306", FieldRule(max_length=2)),
-        (("K", ""), "E310", FieldRule()),
     ],
 )
 def test_each_fault_has_its_code_and_the_row_beside_it_goes_on(row, code, rule):
