@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from syncer.mirror.words import fingerprint
 from syncer.model import Batches, Items, Mode, Origins, Plan, RowCounts
 
 EMPTY = np.zeros(0, np.int64)
@@ -27,7 +26,7 @@ def plan_of(keys, *, sizes=None, varying=None, payloads=('{"f":"1"}',), order=No
     batches = Batches(np.arange(len(keys)), sizes, varying >= 0, np.where(varying >= 0, 0, -1), np.maximum(varying, 0))
     return Plan(
         key=key, fields=fields, mode=Mode.AUTO, rows=RowCounts(read=len(keys) + len(held), new=len(keys), held=len(held)),
-        payloads=list(payloads), fingerprints=[fingerprint(data) for data in payloads], items=items_of(keys, order=order),
+        payloads=list(payloads), items=items_of(keys, order=order),
         batches=batches, rejections=(), known_keys=0, wishes=items_of(list(held)),
         origins=Origins(EMPTY, EMPTY, EMPTY, EMPTY, ()), errands=(None,), errand_of=np.zeros(len(sizes), np.int64),
         changes={}, overwritten=0, minimum_updates=len(sizes),

@@ -218,10 +218,10 @@ class Ledger:
 
     # ── what is known ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def payload_ids(self, fingerprints: Sequence[str]) -> npt.NDArray[np.int64]:
+    def payload_ids(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the ledger's ids of payloads, -1 for data it has never seen."""
         with self.transaction() as connection:
-            return plans.payload_ids(connection, fingerprints)
+            return plans.payload_ids(connection, texts)
 
     @contextmanager
     def knowledge(self, space_id: int, *, disjoint: Sequence[str] = ()) -> Iterator[Knowledge]:

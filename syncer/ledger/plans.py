@@ -18,7 +18,7 @@ from syncer.ledger.bulk import BLOCK_ROWS, index_afterwards, insert_rows, raw_cu
 from syncer.ledger.reads import WISH, batch_of
 from syncer.ledger.transitions import change_state
 from syncer.lifecycle.batch import Event, State
-from syncer.mirror.words import fields_of
+from syncer.mirror.words import fields_of, fingerprint
 from syncer.model import Errand, Kind
 
 if TYPE_CHECKING:
@@ -53,15 +53,18 @@ _BATCH_COLUMNS = (
 _ITEM_COLUMNS = ("id", "batch_id", "key", "payload_id", "source_id", "line", "before_id")
 
 
-def payload_ids(connection: Connection, fingerprints: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return the ledger's id of each fingerprint, -1 where it has never seen that data."""
+def payload_ids(connection: Connection, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the ledger's id of each canonical text, -1 where it has never seen that data."""
     import numpy as np
 
-    ids = np.full(len(fingerprints), -1, np.int64)
+    ids = np.full(len(texts), -1, np.int64)
+    cursor = raw_cursor(connection)
+    if not cursor.execute("SELECT EXISTS (SELECT 1 FROM payloads)").fetchone()[0]:
+        return ids  # a first load has a million of them
     statement = "SELECT j.key, p.id FROM json_each(?) j CROSS JOIN payloads p ON p.fingerprint = j.value"
-    for begin in range(0, len(fingerprints), 10_000):
-        block = json.dumps(fingerprints[begin : begin + 10_000])
-        for place, payload_id in raw_cursor(connection).execute(statement, (block,)):
+    for begin in range(0, len(texts), 10_000):
+        block = json.dumps([fingerprint(text) for text in texts[begin : begin + 10_000]])
+        for place, payload_id in cursor.execute(statement, (block,)):
             ids[begin + place] = payload_id
     return ids
 
@@ -149,14 +152,17 @@ def _store_payloads(connection: Connection, plan: Plan) -> npt.NDArray[np.int64]
     """Store the payloads that the plan's items use and the ledger lacks; return the ledger's id of each payload."""
     import numpy as np
 
-    ids = payload_ids(connection, plan.fingerprints)
-    used = np.zeros(len(plan.payloads), bool)
-    used[plan.items.payload] = True
-    used[plan.wishes.payload] = True
-    missing = np.flatnonzero(used & (ids < 0))
+    ids = np.full(len(plan.payloads), -1, np.int64)
+    is_used = np.zeros(len(plan.payloads), bool)
+    is_used[plan.items.payload] = True
+    is_used[plan.wishes.payload] = True
+    used = np.flatnonzero(is_used)
+    ids[used] = payload_ids(connection, [plan.payloads[n] for n in used.tolist()])
+    missing = used[ids[used] < 0]
     first = _next_id(connection, t.payloads)
     ids[missing] = np.arange(first, first + len(missing))
-    rows = ((int(ids[n]), plan.fingerprints[n], plan.payloads[n]) for n in missing.tolist())
+    new = zip(ids[missing].tolist(), (plan.payloads[n] for n in missing.tolist()), strict=True)
+    rows = ((number, fingerprint(text), text) for number, text in new)
     insert_rows(connection, "payloads", ("id", "fingerprint", "data"), rows)
     return ids
 

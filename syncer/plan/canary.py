@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from syncer.mirror.picture import PRODUCT
-from syncer.mirror.words import fields_of, value_of
+from syncer.mirror.words import value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     import numpy.typing as npt
 
     from syncer.model import Batches
+    from syncer.plan.payloads import Named, Payloads
 
     Places = npt.NDArray[np.int64]
 
@@ -36,20 +37,20 @@ def canary(
     payload: npt.NDArray[np.int32],
     own: npt.NDArray[np.bool_],
     batches: Batches,
-    data: Sequence[str],
+    payloads: Payloads,
     unproven: frozenset[str],
     fresh: npt.NDArray[np.bool_],
     asked_of_fresh: frozenset[str],
 ) -> Places:
     """Return the places of the items that ask; none where sync calls of the plan carry all that is to be asked anyway.
 
-    ``own`` says which items are tonight's; ``data[n]`` is the text of payload *n*. ``fresh`` are items of which nothing
+    ``own`` says which items are tonight's; ``payload`` numbers ``payloads``. ``fresh`` are items of which nothing
     was ever heard; they ask for ``asked_of_fresh``, the others for the ``unproven`` fields alone.
     """
     by_sync = np.zeros(len(payload), bool)
     by_sync[batches.order[np.repeat(~batches.is_async, batches.sizes)]] = True
     asked = [
-        _asking(payload, own & is_new, by_sync & is_new if is_new is fresh else by_sync, data, fields)
+        _asking(payload, own & is_new, by_sync & is_new if is_new is fresh else by_sync, payloads, fields)
         for is_new, fields in ((~fresh, unproven), (fresh, asked_of_fresh))
         if fields
     ]
@@ -63,41 +64,37 @@ def _asking(
     payload: npt.NDArray[np.int32],
     own: npt.NDArray[np.bool_],
     by_sync: npt.NDArray[np.bool_],
-    data: Sequence[str],
+    payloads: Payloads,
     fields: frozenset[str],
 ) -> tuple[Places, list[int]]:
     """Return places of items with a field that no sync call carries: spread over all, and one of each product."""
-    by_payload = _asked_of(_used(payload[own]), data, fields)
-    shown = {field for n in _used(payload[by_sync & own]) for field in by_payload[n]}
+    named = payloads.named()
+    lists = named.of[payload]
+    shown = frozenset(_fields(named, lists[by_sync & own]))
     asked: list[Places] = []
     products: dict[str | None, int] = {}
-    for field in sorted(frozenset().union(*by_payload.values()) - shown):
-        carriers = [n for n, named in by_payload.items() if field in named]
-        places = np.flatnonzero(own & np.isin(payload, carriers))
+    for field in sorted(fields.intersection(_fields(named, lists[own])) - shown):
+        places = np.flatnonzero(own & named.any_of([field])[payload])
         asked.append(_spread(places))
-        numbers, first = np.unique(payload[places], return_index=True)
-        for number, place in zip(numbers.tolist(), places[first].tolist(), strict=True):
-            products.setdefault(value_of(data[number], PRODUCT), place)
+        with_product = places[named.any_of([PRODUCT])[payload[places]]]
+        for number, place in _first_places(payload[with_product], with_product):
+            products.setdefault(value_of(payloads.data[number], PRODUCT), place)
     of_products = [place for product, place in products.items() if product is not None]
     return (np.unique(np.concatenate(asked)) if asked else np.zeros(0, np.int64)), of_products
 
 
-def _asked_of(used: Sequence[int], data: Sequence[str], fields: frozenset[str]) -> dict[int, frozenset[str]]:
-    """Return which of some fields each payload names; payloads that name the same ones share one set."""
-    sets: dict[tuple[str, ...], frozenset[str]] = {}
-    found: dict[int, frozenset[str]] = {}
-    for number in used:
-        named = tuple(fields_of(data[number]))
-        asked = sets.get(named)
-        if asked is None:
-            asked = sets[named] = fields.intersection(named)
-        found[number] = asked
-    return found
+def _fields(named: Named, lists: npt.NDArray[np.int32]) -> Iterator[str]:
+    """Yield the fields of some lists, by their numbers."""
+    for number in np.flatnonzero(np.bincount(lists)).tolist():
+        yield from named.lists[number]
 
 
-def _used(payload: npt.NDArray[np.int32]) -> list[int]:
-    used: list[int] = np.flatnonzero(np.bincount(payload)).tolist()
-    return used
+def _first_places(payload: npt.NDArray[np.int32], places: Places) -> Iterator[tuple[int, int]]:
+    """Yield each payload among some places, and the first of its places."""
+    first = np.full(int(payload.max(initial=-1)) + 1, -1, np.int64)
+    first[payload[::-1]] = places[::-1]
+    numbers = np.flatnonzero(first >= 0)
+    yield from zip(numbers.tolist(), first[numbers].tolist(), strict=True)
 
 
 def _spread(places: Places) -> Places:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from syncer.arrow import numbers
-from syncer.mirror.words import NOTHING, fields_of, value_of
+from syncer.mirror.words import NOTHING, value_of
 from syncer.model import Errand, KnownBlock, OpenElsewhere, Origins, Rejection, WantedBlock, shown_key
 from syncer.plan.merging import Merger, OlderWords
 from syncer.plan.states import SAME, Deltas, EmptyBook, KeyStates, PictureBook
@@ -189,13 +189,13 @@ class Diff:
         """Hold the keys that may meet what another code space has open; one of which nothing is said holds nothing."""
         data = self.records.payloads.data
         for one in self._elsewhere:
-            used = np.unique(side.wanted).tolist()
-            meeting = [number for number in used if one.meets(self._own_key, fields_of(data[number]))]
-            meets = np.isin(side.wanted, meeting)
+            named = self.records.payloads.named()
+            meets = np.array([one.meets(self._own_key, fields) for fields in named.lists], bool)[named.of[side.wanted]]
             if one.by:
                 pictures = self._book.pictures(np.unique(side.states.picture[meets]).tolist())
                 known = {number: value_of(picture.known, one.by) for number, picture in pictures.items()}
                 linked = [number for number, value in known.items() if value is None or value in one.values]
+                meeting = np.unique(side.wanted[meets]).tolist()
                 into = [number for number in meeting if value_of(data[number], one.by) in one.values]
                 meets &= np.isin(side.states.picture, linked) | np.isin(side.wanted, into)
             side.states.held |= meets
@@ -205,6 +205,8 @@ class Diff:
 
     def _choose_probes(self) -> None:
         """Choose one key per field that was not taken: its whole row is sent, to ask whether it is taken by now."""
+        if not self._deltas.refused:
+            return
         pairs = (self.rows.states.picture.astype(np.int64) << 32) | self.rows.wanted
         free = ~self.rows.states.held & ~self._conflict
         for pair in set(self._deltas.refused.values()):

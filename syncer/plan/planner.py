@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncer.arrow import as_numpy, numbers
-from syncer.mirror.words import fields_of
 from syncer.model import KEY_SEPARATOR, Batches, Errand, Items, Mode, Origins, Plan, RowCounts
 from syncer.plan.batching import batch, batch_composite
 from syncer.plan.canary import canary
@@ -86,12 +85,12 @@ def make_plan(
     if mode is not Mode.SYNC and len(key) == 1 and len(diff.probes):
         apart = np.where(np.isin(items.rows, diff.groups.leaders[diff.probes]) & (apart <= OWN_MOST), ASKING, apart)
     if asked.mixed and mode is not Mode.SYNC and len(key) == 1:
-        naming = _naming(items.payload, diff.records.payloads, asked.mixed)
+        naming = diff.records.payloads.named().any_of(asked.mixed)[items.payload]
         apart = np.where(naming & (apart <= OWN_MOST), ASKING, apart)
     batches, errand_of, minimum = _batched(items, apart, len(key), mode)
     if (asked.unproven or asked.of_fresh) and len(key) == 1:
-        tonights, fresh, data = apart <= OWN_MOST, items.before == 0, diff.records.payloads.data
-        asking = canary(items.payload, tonights, batches, data, asked.unproven, fresh, asked.of_fresh)
+        tonights, fresh, payloads = apart <= OWN_MOST, items.before == 0, diff.records.payloads
+        asking = canary(items.payload, tonights, batches, payloads, asked.unproven, fresh, asked.of_fresh)
         if len(asking):
             apart = apart.copy()
             apart[asking] = ASKING
@@ -104,7 +103,6 @@ def make_plan(
         mode=mode,
         rows=_count(diff, verdicts, len(conflicts)),
         payloads=payloads.data,
-        fingerprints=payloads.fingerprints(),
         items=_reordered(items, batches.order),
         batches=batches,
         rejections=tuple(sorted((*diff.records.rejections, *conflicts), key=lambda r: (r.source, r.line))),
@@ -154,11 +152,12 @@ class _Sides:
         self, diff: Diff, groups: npt.NDArray[np.int64], payload: npt.NDArray[np.int32]
     ) -> tuple[Items, npt.NDArray[np.int64]]:
         """Return the chosen keys of the files in the order of their first rows, and what keeps each apart."""
-        leaders, records = diff.groups.leaders[groups], self._records
-        rows = leaders
-        if (leaders[1:] < leaders[:-1]).any():  # keys that ascend in the file have their first rows in order
-            order = np.argsort(leaders, kind="stable")
-            groups, rows = groups[order], leaders[order]
+        rows, records = diff.groups.leaders[groups], self._records
+        if (rows[1:] < rows[:-1]).any():
+            group_of = np.full(len(records.keys), -1, np.int32)  # sorting a million takes ten times as long
+            group_of[rows] = groups
+            rows = np.flatnonzero(group_of >= 0).astype(np.int32)
+            groups = group_of[rows].astype(np.int64)
         source = records.source[rows].astype(np.int32)
         before = diff.rows.states.picture[groups]
         items = Items(self.texts, rows, payload[groups], source, records.line[rows], before)
@@ -223,23 +222,13 @@ def _calls(items: Items, columns: int, mode: Mode) -> Batches:
     return batch_composite(items.payload, _key_codes(items.texts.take(numbers(items.rows)), columns))
 
 
-def _naming(payload: npt.NDArray[np.int32], payloads: Payloads, fields: frozenset[str]) -> npt.NDArray[np.bool_]:
-    """Tell which items' data names one of some fields."""
-    used = np.flatnonzero(np.bincount(payload)).tolist()  # np.unique hashes, which takes ten times as long
-    return np.isin(payload, [n for n in used if fields.intersection(fields_of(payloads.data[n]))])
-
-
 def _changes(payload: npt.NDArray[np.int32], payloads: Payloads) -> dict[str, int]:
     """Count, per field, the values that get it."""
-    sets: dict[tuple[str, ...], int] = {}
-    values = np.bincount(payload)
-    used = np.flatnonzero(values)
-    for number, count in zip(used.tolist(), values[used].tolist(), strict=True):
-        named = tuple(fields_of(payloads.data[number]))
-        sets[named] = sets.get(named, 0) + count
+    named = payloads.named()
+    values = np.bincount(named.of[payload], minlength=len(named.lists)).tolist()
     counts: dict[str, int] = {}
-    for named, count in sets.items():
-        for field in named:
+    for fields, count in zip(named.lists, values, strict=True):
+        for field in fields if count else ():
             counts[field] = counts.get(field, 0) + count
     return dict(sorted(counts.items()))
 

@@ -118,7 +118,7 @@ def compare(
         diff.settle()
         return diff
     with ledger.knowledge(job.space_id, disjoint=disjoint) as knowledge:
-        diff = Diff(records, ledger.payload_ids(records.payloads.fingerprints()), knowledge)
+        diff = Diff(records, ledger.payload_ids(records.payloads.data), knowledge)
         for block in knowledge.known(records.keys):
             diff.see_known(block)
         for keys in knowledge.open_keys():

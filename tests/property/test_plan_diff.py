@@ -207,7 +207,7 @@ def test_a_plan_is_deterministic_and_payloads_are_written_once(part, known):
     assert first.items.keys(0, len(first.items)) == second.items.keys(0, len(second.items))
     assert first.items.payload.tolist() == second.items.payload.tolist()
     assert first.batches.sizes.tolist() == second.batches.sizes.tolist()
-    assert len(set(first.fingerprints)) == len(first.payloads)
+    assert len(set(first.payloads)) == len(first.payloads)
 
 
 def test_payload_numbers_follow_the_first_appearance():

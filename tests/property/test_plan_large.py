@@ -44,7 +44,7 @@ def test_any_number_of_keys_is_looked_up_in_steps(values, wanted):
         keys_module.LOOK_UP_BITS = whole
 
 
-cells = st.none() | st.sampled_from(["", "1", "2", 'q"', "ä"])
+cells = st.none() | st.sampled_from(["", "1", "2", 'q"', "ä", "\\", "\t"])
 
 
 @pytest.mark.parametrize("folded_max", [1, 7, 1 << 62])
@@ -62,6 +62,9 @@ def test_sets_of_data_are_told_apart_however_many_combinations_there_are(folded_
     sent = [canonical({n: v for n, v in zip(fields, row, strict=True) if v is not None}) for row in table]
     assert [payloads.data[number] for number in found.tolist()] == sent
     assert payloads.data == list(dict.fromkeys(sent))
+    payloads.number('{"e\\"":"1"}')
+    named = payloads.named()
+    assert [list(named.lists[number]) for number in named.of] == [list(json.loads(text)) for text in payloads.data]
 
 
 def test_lines_beyond_two_thousand_million_are_kept_and_so_are_those_before_them():
