@@ -18,6 +18,7 @@ from syncer.api.health import Health
 from syncer.api.reading import RequestCounts
 from syncer.errors import AccessError, SyncerError, UnreachableError
 from syncer.execute.reconcile import Reach
+from syncer.execute.registry import Registry
 from syncer.execute.sizes import Sizes
 from syncer.process.clock import Clock, utc_text
 
@@ -97,6 +98,7 @@ class Context:
     counts: RequestCounts = field(default_factory=RequestCounts)
     tally: Tally = field(default_factory=Tally)
     stop: SyncerError | None = None
+    registry: Registry = field(init=False)
     health: Health = field(init=False)
     """Of update calls: what reads say would hide that no update gets through."""
     reads_health: Health = field(init=False)
@@ -108,6 +110,8 @@ class Context:
     _tickets: itertools.count[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
+        self.registry = Registry(self.now_s)
+        self.writer.on_change = self.registry.follow
         self.health = Health(self.settings.give_up_after_s)
         self.reads_health = Health(self.settings.give_up_after_s)
 

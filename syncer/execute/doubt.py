@@ -14,17 +14,17 @@ from syncer.api.classify import Verdict
 from syncer.execute.batch_call import load_batch
 from syncer.execute.context import NEVER_S, Context
 from syncer.execute.pieces import halved
+from syncer.execute.registry import Doubt
+from syncer.lifecycle.batch import State
 from syncer.model import Kind
 from syncer.process.clock import seconds_between
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from syncer.api.client import Client
-    from syncer.ledger.values import Batch
+    from syncer.execute.registry import InHand
 
-RETRY_S = 2.0
-"""Pause before a look that failed is repeated."""
 LOST_MAX = 4
 """Lost answers of one batch in one run after which it stays in doubt for the next run."""
 
@@ -42,36 +42,6 @@ class Look:
     absent: bool = False
     status_code: int | None = None
     retry_after_s: float | None = None
-
-
-@dataclass(slots=True)
-class Doubt:
-    """A batch in doubt and the looks at it so far. Times are monotonic seconds.
-
-    ``references`` maps the attempts that may have created a task to their ids. Earlier attempts stay in it: one that
-    was shown absent once is looked for again, at no extra risk and little cost.
-    """
-
-    batch: Batch
-    references: Mapping[str, int]
-    next_look_s: float
-    until_s: float
-    """When to stop looking in this run."""
-    first_absent_s: float | None = None
-    looking: bool = False
-
-    def saw_absence(self, looked_s: float, settle_s: float) -> bool:
-        """Take note of a look, begun at `looked_s`, that found nothing; tell whether that settles it."""
-        if self.first_absent_s is None:
-            self.first_absent_s = looked_s
-        if looked_s - self.first_absent_s >= settle_s:
-            return True
-        self.next_look_s = self.first_absent_s + settle_s
-        return False
-
-    def saw_nothing(self, now_s: float) -> None:
-        """Take note of a look that failed: it proves neither presence nor absence."""
-        self.next_look_s = now_s + RETRY_S
 
 
 def look_for_task(
@@ -116,100 +86,84 @@ def look_for_task(
 
 
 class Doubts:
-    """The batches in doubt: looked for (async) or sent again (sync), until settled or left for the next run."""
+    """What becomes of batches in doubt: looked for (async) or sent again (sync), until settled or left."""
 
-    def __init__(
-        self, context: Context, *, on_found: Callable[[Batch], None], on_again: Callable[[Sequence[Batch]], None]
-    ) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._on_found = on_found
-        self._on_again = on_again
-        self._doubts: dict[int, Doubt] = {}
-        self._earlier: set[int] = set()
-        self._lost: dict[int, tuple[int, int]] = {}
-        """How often each batch was lost while the API was at work, and how often that had been seen by then."""
 
-    def __len__(self) -> int:
-        return len(self._doubts)
-
-    def add(self, batch: Batch, *, timed_out: bool = False, is_earlier: bool = False) -> None:
-        """Take a batch whose answer was lost; `timed_out`: it took too long; `is_earlier`: an earlier run lost it.
+    def begin(self, entry: InHand, *, timed_out: bool = False, is_earlier: bool = False) -> None:
+        """Begin with a batch whose answer was lost; `timed_out`: it took too long; `is_earlier`: in an earlier run.
 
         Losses while the whole API is down do not count against the batch: patience with that is `Health`'s.
         """
-        context = self._context
-        if is_earlier:
-            self._earlier.add(batch.id)
-        times, seen = self._lost.get(batch.id, (0, -1))
-        times += context.successes > seen
-        self._lost[batch.id] = (times, context.successes)
-        if times > LOST_MAX:
-            self._leave(batch, "its answer was lost again and again")
+        context, batch, past = self._context, entry.batch, entry.past
+        past.is_earlier |= is_earlier
+        past.losses += context.successes > past.losses_seen
+        past.losses_seen = context.successes
+        if past.losses > LOST_MAX:
+            self._leave(entry, "its answer was lost again and again")
         elif batch.kind == Kind.SYNC:
             again = context.writer.send_again(batch, context.at())
             if timed_out:
                 context.sizes.timed_out(batch.kind, batch.size)
-            self._on_again([again] if not timed_out or batch.size == 1 else halved(context, again))
-        else:
-            now_s = context.now_s()
-            until_s = now_s + context.settings.settle_s + context.settings.give_up_after_s
-            self._doubts[batch.id] = Doubt(batch, context.ledger.lost_references(batch), now_s, until_s)
+            context.registry.to_front([again] if not timed_out or batch.size == 1 else halved(context, again))
 
-    def _leave(self, batch: Batch, words: str) -> None:
+    def _leave(self, entry: InHand, words: str) -> None:
         """Leave a batch to the next run; let go of one that an earlier run had left, after the time of a task."""
-        context = self._context
-        if batch.id not in self._earlier:
-            return
-        began = context.ledger.first_attempt_at(batch)
-        age_s = seconds_between(began, context.clock.wall_s())
-        if age_s > context.settings.task_timeout_s:
-            context.writer.let_go(batch, context.at(), message=f"let go of after {age_s:,.0f} s in doubt: {words}")
+        context, batch = self._context, entry.batch
+        if entry.past.is_earlier:
+            age_s = seconds_between(context.ledger.first_attempt_at(batch), context.clock.wall_s())
+            if age_s > context.settings.task_timeout_s:
+                context.writer.let_go(batch, context.at(), message=f"let go of after {age_s:,.0f} s in doubt: {words}")
+                return
+        context.registry.leave(batch, words)
 
     def dispatch(self, now_s: float) -> float:
         """Start every look that is due; return when the next one is."""
         context = self._context
         next_s = NEVER_S
-        for doubt in [*self._doubts.values()]:
-            if doubt.looking:
+        for entry in [*context.registry.of(State.IN_DOUBT)]:
+            if entry.is_looking:
                 continue
+            doubt = entry.doubt = entry.doubt or self._doubt(entry)
             if now_s >= doubt.until_s:
-                del self._doubts[doubt.batch.id]
-                self._leave(doubt.batch, "no look settles it")
+                self._leave(entry, "no look settles it")
                 continue
             slot_s = max(context.slot_s(now_s, context.reads.next_s(now_s), context.reads_health), doubt.next_look_s)
             if slot_s <= now_s:
-                self._look(doubt, now_s)
+                self._look(entry, doubt, now_s)
             else:
                 next_s = min(next_s, slot_s)
         return next_s
 
-    def _look(self, doubt: Doubt, now_s: float) -> None:
-        loaded = load_batch(self._context, doubt.batch)
+    def _doubt(self, entry: InHand) -> Doubt:
+        context = self._context
+        until_s = entry.since_s + context.settings.settle_s + context.settings.give_up_after_s
+        return Doubt(context.ledger.lost_references(entry.batch), entry.since_s, until_s)
+
+    def _look(self, entry: InHand, doubt: Doubt, now_s: float) -> None:
+        loaded = load_batch(self._context, entry.batch)
         references, constraints, scm_data = doubt.references, loaded.constraints(), loaded.scm_data()
-        doubt.looking = True
+        entry.is_looking = True
         self._context.start_read(
             lambda client: look_for_task(client, references, constraints, scm_data),
-            lambda look: self._on_answer(doubt, look, now_s),
+            lambda look: self._on_answer(entry, doubt, look, now_s),
             now_s,
         )
 
-    def _on_answer(self, doubt: Doubt, look: Look, looked_s: float) -> None:
-        context = self._context
+    def _on_answer(self, entry: InHand, doubt: Doubt, look: Look, looked_s: float) -> None:
+        context, batch = self._context, entry.batch
         context.note_read(look)
-        doubt.looking = False
-        now_s = context.now_s()
+        entry.is_looking = False
         if look.task_id is not None and look.attempt_id is not None:
-            del self._doubts[doubt.batch.id]
-            self._on_found(context.writer.found(doubt.batch, look.attempt_id, look.task_id, context.at()))
-        elif look.absent and context.ledger.sent_by_others(doubt.batch, context.writer.account):
-            del self._doubts[doubt.batch.id]  # tasks are their account's: that none is seen proves nothing
-            self._leave(doubt.batch, "another account sent it, and only that one sees its tasks")
+            context.writer.found(batch, look.attempt_id, look.task_id, context.at())
+        elif look.absent and context.ledger.sent_by_others(batch, context.writer.account):
+            # tasks are their account's: that none is seen proves nothing
+            self._leave(entry, "another account sent it, and only that one sees its tasks")
         elif look.absent and doubt.saw_absence(looked_s, context.settings.settle_s):
-            del self._doubts[doubt.batch.id]
             detail = f"no task with its reference in two looks, {context.settings.settle_s:g} s apart"
-            self._on_again([context.writer.absent(doubt.batch, context.at(), detail=detail)])
+            context.registry.to_front([context.writer.absent(batch, context.at(), detail=detail)])
         elif not look.absent and look.verdict is Verdict.OK:
-            del self._doubts[doubt.batch.id]
-            self._leave(doubt.batch, look.message)  # our reference and other data: nobody here can settle that
+            self._leave(entry, look.message)  # our reference and other data: nobody here can settle that
         elif not look.absent:
-            doubt.saw_nothing(now_s)
+            doubt.saw_nothing(context.now_s())

@@ -26,7 +26,6 @@ from syncer.lifecycle.batch import State
 from syncer.process.clock import seconds_between
 
 if TYPE_CHECKING:
-    from syncer.ledger.values import Batch
     from syncer.process.signals import Interrupt
 
 WAIT_MAX_S = 1.0
@@ -62,10 +61,10 @@ class Engine:
         self._interrupt = interrupt
         self._deadline_s = deadline_s
         self._observe = observe
-        self._outcomes = Outcomes(context, on_pieces=self._requeue)
-        self._sender = Sender(context, self._outcomes, on_submitted=self._submitted, on_lost=self._lost)
-        self._doubts = Doubts(context, on_found=self._submitted, on_again=self._requeue)
-        self._watch = TaskWatch(context, self._outcomes, all_sent=self._sender.idle)
+        outcomes = Outcomes(context)
+        self._doubts = Doubts(context)
+        self._sender = Sender(context, outcomes, self._doubts)
+        self._watch = TaskWatch(context, outcomes, all_sent=self._sender.idle)
         self._let_go = LetGo(context)
         self._held_back: SyncerError | None = None
         self._phase = "settle"
@@ -78,11 +77,12 @@ class Engine:
         context = self.context
         wall_s = context.clock.wall_s()
         self._heed_reach_guard()
-        self._let_go.add(context.ledger.batches(states=[State.ABANDONED]))
+        self._let_go.take_up(context.ledger.batches(states=[State.ABANDONED]))
         for batch in context.ledger.batches(states=[State.IN_DOUBT], job_ids=context.jobs):
-            self._doubts.add(batch, is_earlier=True)
+            self._doubts.begin(context.registry.take(batch), is_earlier=True)
         for batch in context.ledger.batches(states=[State.SUBMITTED], job_ids=context.jobs):
-            self._watch.add(batch, waited_s=max(0.0, seconds_between(batch.changed_at, wall_s)))
+            entry = context.registry.take(batch)
+            entry.watched.waited_s = max(0.0, seconds_between(batch.changed_at, wall_s))
         return self._run()
 
     def send(self, *, not_before_s: float = 0.0) -> SyncerError | None:
@@ -131,15 +131,6 @@ class Engine:
                 else [one for one in context.jobs if one != job.id]
             )
 
-    def _submitted(self, batch: Batch) -> None:
-        self._watch.add(batch)
-
-    def _lost(self, batch: Batch, timed_out: bool) -> None:
-        self._doubts.add(batch, timed_out=timed_out)
-
-    def _requeue(self, batches: Sequence[Batch]) -> None:
-        self._sender.first(batches)
-
     def _run(self) -> SyncerError | None:
         context = self.context
         while True:
@@ -158,7 +149,7 @@ class Engine:
             self._show(now_s)
 
     def _finished(self) -> bool:
-        return self._sender.idle() and not (len(self._let_go) + len(self._doubts) + len(self._watch))
+        return self._sender.idle() and not len(self.context.registry)
 
     def _look_for_stops(self, now_s: float) -> None:
         context = self.context
@@ -179,20 +170,21 @@ class Engine:
 
     def _show(self, now_s: float) -> None:
         context = self.context
+        in_doubt = len(context.registry.of(State.IN_DOUBT))
         waiting_for = ""
         if context.health.troubled:
             waiting_for = f"the API fails: {context.health.last_failure}"
         elif now_s < self._sender.not_before_s and not self._sender.idle():
             waiting_for = "an older call whose answer was lost to be surely over"
-        elif self._sender.idle() and len(self._doubts):
+        elif self._sender.idle() and in_doubt:
             waiting_for = "certainty about calls whose answers were lost"
         self._observe(
             Progress(
                 self._phase,
                 context.counts.updates,
                 context.tally,
-                len(self._watch),
-                len(self._doubts),
+                len(context.registry.of(State.SUBMITTED)),
+                in_doubt,
                 context.counts.throttled,
                 waiting_for,
             )

@@ -6,6 +6,7 @@ uncertain again (`Writer.late_end`). A look that fails is not repeated: the next
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
@@ -13,12 +14,14 @@ from syncer.execute.batch_call import load_batch
 from syncer.execute.context import NEVER_S, Context
 from syncer.execute.doubt import Look, look_for_task
 from syncer.execute.settling import unsettled_s
+from syncer.lifecycle.batch import State
 from syncer.model import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from syncer.api.client import TaskAnswer, TasksAnswer
+    from syncer.execute.registry import InHand
     from syncer.ledger.values import Batch
 
 LOOK_TASKS_MAX = 100
@@ -28,86 +31,90 @@ ENDED = frozenset({"complete", "failed"})
 
 
 class LetGo:
-    """The batches that earlier runs let go of, and the looks at them that are still to be made."""
+    """The one look at each batch that earlier runs let go of."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._batches: dict[str, Batch] = {}
-        self._together: list[list[str]] = []
-        self._alone: list[str] = []
-        self._lost: list[Batch] = []
-        self._looking = 0
 
-    def __len__(self) -> int:
-        return len(self._together) + len(self._alone) + len(self._lost) + self._looking
-
-    def add(self, batches: Sequence[Batch]) -> None:
+    def take_up(self, batches: Sequence[Batch]) -> None:
         """Take the batches to look at. A sync call has nothing to look at: it has ended by now."""
         for batch in batches:
-            if batch.task_id is not None:
-                self._batches[batch.task_id] = batch
-            elif batch.kind == Kind.ASYNC:
-                self._lost.append(batch)
-            else:
-                self._end(batch, "a sync call ends within its time-out, whether or not it was processed")
-        ids = [*self._batches]
-        self._together = [ids[begin : begin + LOOK_TASKS_MAX] for begin in range(0, len(ids), LOOK_TASKS_MAX)]
+            entry = self._context.registry.take(batch)
+            if batch.kind != Kind.ASYNC and batch.task_id is None:
+                self._end(entry, "a sync call ends within its time-out, whether or not it was processed")
 
     def dispatch(self, now_s: float) -> float:
         """Start a look when one is due; return when the next one is."""
-        if len(self) == self._looking:
-            return NEVER_S
         context = self._context
+        waiting = [entry for entry in context.registry.of(State.ABANDONED) if not entry.is_looking]
+        if not waiting:
+            return NEVER_S
         slot_s = context.slot_s(now_s, context.reads.next_s(now_s), context.reads_health)
         if slot_s > now_s:
             return slot_s
-        self._looking += 1
-        if self._together:
-            ids = self._together.pop()
-            context.start_read(lambda client: client.tasks(ids), lambda answer: self._on_many(ids, answer), now_s)
-        elif self._alone:
-            task_id = self._alone.pop()
-            context.start_read(lambda client: client.task(task_id), lambda answer: self._on_one(task_id, answer), now_s)
+        by_task = {entry.batch.task_id: entry for entry in waiting if entry.batch.task_id is not None}
+        many = {task_id: entry for task_id, entry in by_task.items() if not entry.watched.missed}
+        if many:
+            self._ask_for_many(dict(islice(many.items(), LOOK_TASKS_MAX)), now_s)
+        elif by_task:
+            self._ask_for_one(*next(iter(by_task.items())), now_s)
         else:
-            self._look_for(self._lost.pop(), now_s)
+            self._look_for(waiting[0], now_s)
         return now_s
 
-    def _look_for(self, batch: Batch, now_s: float) -> None:
-        context, loaded = self._context, load_batch(self._context, batch)
-        references, constraints, data = context.ledger.lost_references(batch), loaded.constraints(), loaded.scm_data()
+    def _ask_for_many(self, asked: Mapping[str, InHand], now_s: float) -> None:
+        ids = [*asked]
+        for entry in asked.values():
+            entry.is_looking = True
+        self._context.start_read(lambda client: client.tasks(ids), lambda answer: self._on_many(asked, answer), now_s)
+
+    def _ask_for_one(self, task_id: str, entry: InHand, now_s: float) -> None:
+        entry.is_looking = True
+        self._context.start_read(lambda client: client.task(task_id), lambda answer: self._on_one(entry, answer), now_s)
+
+    def _look_for(self, entry: InHand, now_s: float) -> None:
+        context, loaded = self._context, load_batch(self._context, entry.batch)
+        references = context.ledger.lost_references(entry.batch)
+        constraints, data = loaded.constraints(), loaded.scm_data()
+        entry.is_looking = True
         context.start_read(
             lambda client: look_for_task(client, references, constraints, data),
-            lambda look: self._on_look(batch, look),
+            lambda look: self._on_look(entry, look),
             now_s,
         )
 
-    def _on_many(self, ids: list[str], answer: TasksAnswer) -> None:
-        self._looking -= 1
+    def _on_many(self, asked: Mapping[str, InHand], answer: TasksAnswer) -> None:
         self._context.note_read(answer)
         shown = {task.id: task for task in answer.tasks}
-        for task_id in ids:
-            if task_id not in shown:
-                self._alone.append(task_id)
-            elif shown[task_id].remote_state in ENDED:
-                self._end(self._batches[task_id], f"task {task_id} has ended: {shown[task_id].remote_state}")
+        for task_id, entry in asked.items():
+            entry.is_looking = False
+            if task_id in shown:
+                self._on_state(entry, task_id, shown[task_id].remote_state)
+            else:
+                entry.watched.missed += 1
 
-    def _on_one(self, task_id: str, answer: TaskAnswer) -> None:
-        self._looking -= 1
+    def _on_one(self, entry: InHand, answer: TaskAnswer) -> None:
+        task_id = entry.batch.task_id
         if answer.verdict is Verdict.OK or answer.verdict is Verdict.DENIED or answer.retry_after_s is not None:
             self._context.note_read(answer)
         if answer.not_found:
-            self._end(self._batches[task_id], f"the API no longer knows task {task_id}")
-        elif answer.task is not None and answer.task.remote_state in ENDED:
-            self._end(self._batches[task_id], f"task {task_id} has ended: {answer.task.remote_state}")
+            self._end(entry, f"the API no longer knows task {task_id}")
+        else:
+            self._on_state(entry, task_id, answer.task.remote_state if answer.task is not None else "")
 
-    def _on_look(self, batch: Batch, look: Look) -> None:
-        self._looking -= 1
+    def _on_look(self, entry: InHand, look: Look) -> None:
         self._context.note_read(look)
-        if look.absent:
-            if self._proves_absence(batch):
-                self._end(batch, "no task bears its reference")
-        elif look.task_id is not None and look.remote_state in ENDED:
-            self._end(batch, f"task {look.task_id} has ended: {look.remote_state}")
+        if look.absent and self._proves_absence(entry.batch):
+            self._end(entry, "no task bears its reference")
+        else:
+            self._on_state(entry, look.task_id, look.remote_state)
+
+    def _on_state(self, entry: InHand, task_id: str | None, remote_state: str) -> None:
+        """End what has ended; leave all else to the next run."""
+        if task_id is not None and remote_state in ENDED:
+            self._end(entry, f"task {task_id} has ended: {remote_state}")
+        else:
+            self._context.registry.leave(entry.batch, "it was let go of, and is not seen to have ended")
 
     def _proves_absence(self, batch: Batch) -> bool:
         """Tell whether none can come any more, and whether this account would see it (docs/design.md, "In doubt")."""
@@ -116,5 +123,5 @@ class LetGo:
             context.ledger.losses(batch), context.settings.settle_s, context.clock
         ) == 0 and not context.ledger.sent_by_others(batch, context.writer.account)
 
-    def _end(self, batch: Batch, message: str) -> None:
-        self._context.writer.late_end(batch, self._context.at(), message=message)
+    def _end(self, entry: InHand, message: str) -> None:
+        self._context.writer.late_end(entry.batch, self._context.at(), message=message)

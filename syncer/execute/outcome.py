@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ from syncer.model import UNIQUE_KEYS, Kind
 
 if TYPE_CHECKING:
     from syncer.execute.batch_call import LoadedBatch
-    from syncer.ledger.values import Batch
 
 PIECE_VALUES_MAX = 100
 """Values of one sync call (docs/api.md)."""
@@ -25,9 +23,8 @@ PIECE_VALUES_MAX = 100
 class Outcomes:
     """Writes outcomes to the ledger, and keeps what they teach."""
 
-    def __init__(self, context: Context, *, on_pieces: Callable[[Sequence[Batch]], None]) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._on_pieces = on_pieces
 
     def settle(
         self,
@@ -132,13 +129,9 @@ class Outcomes:
             _, children = context.writer.miscounted(
                 batch, codes_affected, at, message=message, pieces=pieces, attempt_id=attempt_id
             )
-            self.go_on(children)
+            context.registry.to_front(children)
         else:  # a task of one value that no sync call can name, and whose count is not told
             context.writer.let_go(batch, context.at(), message=message)
-
-    def go_on(self, pieces: Sequence[Batch]) -> None:
-        """Let the parts of a split batch be sent, also while earlier runs are being settled: others wait for them."""
-        self._on_pieces(pieces)
 
     def _guard_reach(self, loaded: LoadedBatch, codes_affected: int, *, learn: bool) -> None:
         """Stop the run when a batch reached far more codes than any before, whatever else is odd about its count."""

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from syncer.errors import AccessError, UnreachableError
 from syncer.execute.blame import FORBIDDEN
 from syncer.execute.reconcile import halves
+from syncer.lifecycle.batch import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
     from syncer.api.answers import Answer
     from syncer.execute.context import Context
+    from syncer.execute.registry import BatchPast, InHand
     from syncer.ledger.values import Batch
 
 UNEXPLAINED_MAX = 8
@@ -29,16 +31,10 @@ WARY = 2
 class Refusals:
     """What was refused without a reason, and what got through meanwhile."""
 
-    def __init__(self, context: Context, *, on_again: Callable[[Batch], None]) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._on_again = on_again
         self._in_a_row = 0
         self._taken = 0
-        self._since: dict[int, int] = {}
-        """By batch: how many calls had been taken when it, or what it is a part of, was first refused."""
-        self.aside: dict[int, Batch] = {}
-        """Single values that were refused while nothing got through: they go again once something does."""
-        self._last_chance: set[int] = set()
 
     @property
     def wary(self) -> bool:
@@ -49,33 +45,31 @@ class Refusals:
         """Take note that a call was taken: the way is open."""
         self._in_a_row = 0
         self._taken += 1
-        self._release()
+        for entry in self._aside():
+            entry.is_aside = False
 
     def explained(self) -> None:
         """Take note of a refusal with a reason: the API is at work."""
         self._in_a_row = 0
 
-    def waiting(self) -> bool:
-        """Let what stands aside go once more, now that nothing else is left; tell whether there is any."""
-        self._last_chance.update(self.aside)
-        return self._release()
+    def nothing_else_left(self) -> None:
+        """Let what stands aside go once more: no other call can tell any more who is at fault."""
+        for entry in self._aside():
+            entry.is_aside, entry.past.is_last_chance = False, True
 
-    def _release(self) -> bool:
-        released = [*self.aside.values()]
-        self.aside.clear()
-        for batch in released:
-            self._on_again(batch)
-        return bool(released)
+    def _aside(self) -> list[InHand]:
+        """Return the single values that were refused while nothing got through: they go again once something does."""
+        return [entry for entry in self._context.registry.of(State.PLANNED) if entry.is_aside]
 
     def parts(self, batch: Batch, answer: Answer) -> Sequence[Sequence[int]] | None:
         """Take note of a refusal; return the places of the parts to ask about. Empty: it is its one value's fault.
 
-        None: it is not known whose, and the batch is to be `put_aside`; the run may have been stopped.
+        None: it is not known whose, and the batch is to stand aside; the run may have been stopped.
         """
-        context = self._context
+        context, past = self._context, self._context.registry[batch].past
         self._in_a_row += 1
-        since = self._since.setdefault(batch.id, self._taken)
-        if self._in_a_row >= UNEXPLAINED_MAX or (batch.id in self._last_chance and not self._taken):
+        first = self.first_refused(past)
+        if self._in_a_row >= UNEXPLAINED_MAX or (past.is_last_chance and not self._taken):
             kind = AccessError if answer.status_code == FORBIDDEN else UnreachableError
             context.stop = context.stop or kind(
                 f"the API refused {self._in_a_row} calls in a row and took none meanwhile: {answer.message}; "
@@ -87,14 +81,10 @@ class Refusals:
             middle = batch.size // 2
             others = [place for place in range(batch.size) if place != middle]
             return ((middle,), others) if self.wary else halves(batch.size)
-        return () if self._taken > since or batch.id in self._last_chance else None
+        return () if past.is_last_chance or self._taken > first else None
 
-    def put_aside(self, batch: Batch) -> None:
-        """Keep a planned batch of one value until another call shows whose fault it is."""
-        self.aside[batch.id] = batch
-
-    def inherit(self, parent: Batch, children: Iterable[Batch]) -> None:
-        """Let the parts of a refused batch count from when it was refused."""
-        since = self._since.pop(parent.id, self._taken)
-        for child in children:
-            self._since[child.id] = since
+    def first_refused(self, past: BatchPast) -> int:
+        """Return how many calls had been taken when a batch, or what it is a part of, was first refused."""
+        if past.refused_at is None:
+            past.refused_at = self._taken
+        return past.refused_at

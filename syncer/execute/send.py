@@ -6,8 +6,7 @@ is committed before anything else is done with it.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from syncer.model import Kind
 
 if TYPE_CHECKING:
     from syncer.api.client import AsyncAnswer, SyncAnswer
+    from syncer.execute.doubt import Doubts
     from syncer.ledger.values import Batch
 
 FEED_BATCHES = 50
@@ -33,72 +33,55 @@ FEED_BATCHES = 50
 
 
 class Sender:
-    """The queue of batches to send: those that have to go again first, then the plan's, in its order."""
+    """Sends what is planned and in hand: the parts of split batches first, then the plan's, in its order."""
 
-    def __init__(
-        self,
-        context: Context,
-        outcomes: Outcomes,
-        *,
-        on_submitted: Callable[[Batch], None],
-        on_lost: Callable[[Batch, bool], None],
-    ) -> None:
+    def __init__(self, context: Context, outcomes: Outcomes, doubts: Doubts) -> None:
         self._context = context
         self._outcomes = outcomes
-        self._on_submitted = on_submitted
-        self._on_lost = on_lost
-        self._refusals = Refusals(context, on_again=self.again)
-        self._again: OrderedDict[int, Batch] = OrderedDict()
-        self._page: deque[Batch] = deque()
+        self._doubts = doubts
+        self._refusals = Refusals(context)
         self._last_id = 0
         self._feeding = False
-        self._fed = False
-        """Whether the ledger holds nothing more to send; what is to go again, or was split, comes through `again`."""
+        """Whether the ledger may hold more to send. What goes again, or was split, comes into hand by itself."""
         self.not_before_s = 0.0
 
     def feed_plan(self) -> None:
         """From now on send what the ledger holds as planned for the jobs, too."""
-        self._feeding, self._fed, self._last_id = True, False, 0
-
-    def again(self, batch: Batch) -> None:
-        """Queue a batch that is PLANNED and goes once more."""
-        self._again[batch.id] = batch
-
-    def first(self, parts: Sequence[Batch]) -> None:
-        """Queue the parts of a batch before all others: what is at fault is found soonest by going on with it."""
-        for part in reversed(parts):
-            self._again[part.id] = part
-            self._again.move_to_end(part.id, last=False)
+        self._feeding, self._last_id = True, 0
 
     def idle(self) -> bool:
         """Tell whether there is nothing to send at this moment."""
-        if self._again or self._page or self._fill_page():
-            return False
-        return bool(self._context.in_flight) or not self._refusals.waiting()
+        return self._next() is None
 
-    def _fill_page(self) -> bool:
-        if self._feeding and not self._page and not self._fed:
-            found = self._context.ledger.batches(
-                states=[State.PLANNED], job_ids=self._context.jobs, after_id=self._last_id, most=FEED_BATCHES
+    def _next(self) -> Batch | None:
+        """Return the planned batch that goes next; read more of the plan when none is in hand."""
+        context = self._context
+        while True:
+            for entry in context.registry.of(State.PLANNED):
+                if not entry.is_aside:
+                    return entry.batch
+            if not self._feeding:
+                return None
+            page = context.ledger.batches(
+                states=[State.PLANNED], job_ids=context.jobs, after_id=self._last_id, most=FEED_BATCHES
             )
-            if found:
-                self._last_id = found[-1].id
-            self._fed = not found
-            waiting = {*self._again, *self._refusals.aside}
-            self._page.extend(batch for batch in found if batch.id not in waiting)
-        return bool(self._page)
+            self._feeding, self._last_id = bool(page), page[-1].id if page else 0
+            for batch in page:
+                if batch not in context.registry:
+                    context.registry.take(batch)
 
     def dispatch(self, now_s: float) -> float:
         """Start every call whose slot has come; return when the next one is due."""
         context = self._context
-        while not self.idle():
+        if not context.in_flight and self.idle():
+            self._refusals.nothing_else_left()
+        while (batch := self._next()) is not None:
             if self._refusals.wary and context.in_flight:
                 return NEVER_S
             limit_s = context.updates.next_s(now_s)
             slot_s = max(context.slot_s(now_s, limit_s, context.health), self.not_before_s)
             if slot_s > now_s + PREPARE_S:
                 return slot_s - PREPARE_S
-            batch = self._again.pop(next(iter(self._again))) if self._again else self._page.popleft()
             loaded = load_batch(context, batch)
             if not self._cut(loaded):
                 self._send(loaded, slot_s)
@@ -114,7 +97,7 @@ class Sender:
             parts = cut(context, batch, most)
         else:
             return False
-        self.first(parts)
+        context.registry.to_front(parts)
         return True
 
     def _send(self, loaded: LoadedBatch, slot_s: float) -> None:
@@ -138,16 +121,14 @@ class Sender:
         match answer.verdict:
             case Verdict.OK if batch.kind == Kind.ASYNC:
                 self._refusals.took()
-                self._on_submitted(writer.accepted(batch, attempt_id, answer.task_id, at))  # type: ignore[union-attr]
+                writer.accepted(batch, attempt_id, answer.task_id, at)  # type: ignore[union-attr]
             case Verdict.OK:
                 self._refusals.took()
                 self._on_sync_answer(loaded, attempt_id, answer)  # type: ignore[arg-type]
             case Verdict.REFUSED | Verdict.DENIED if is_page or answer.verdict is Verdict.REFUSED:
                 self._on_refusal(loaded, attempt_id, answer)
             case Verdict.NOT_PROCESSED | Verdict.DENIED | Verdict.MISDIRECTED:
-                self.again(
-                    writer.not_processed(batch, attempt_id, at, status_code=answer.status_code, message=answer.message)
-                )
+                writer.not_processed(batch, attempt_id, at, status_code=answer.status_code, message=answer.message)
             case _:  # unknown: it may have been processed
                 lost = writer.lost(
                     batch,
@@ -157,7 +138,7 @@ class Sender:
                     status_code=answer.status_code,
                     message=answer.message,
                 )
-                self._on_lost(lost, answer.timed_out)
+                self._doubts.begin(context.registry[lost], timed_out=answer.timed_out)
 
     def _on_sync_answer(self, loaded: LoadedBatch, attempt_id: int, answer: SyncAnswer) -> None:
         self._context.sizes.answered(Kind.SYNC, loaded.batch.size)
@@ -207,7 +188,7 @@ class Sender:
             planned = context.writer.not_processed(
                 batch, attempt_id, at, status_code=answer.status_code, message=answer.message
             )
-            self._refusals.put_aside(planned)
+            context.registry[planned].is_aside = True
 
     def _refuse_places(
         self,
@@ -223,10 +204,12 @@ class Sender:
     ) -> None:
         """Record a refusal: of all values for good, or of this call, with its values going on in `pieces`."""
         context, batch = self._context, loaded.batch
+        first_refused = self._refusals.first_refused(context.registry[batch].past)
         if not pieces:
             context.tally.rejected += batch.size
         _, children = context.writer.refused(
             batch, attempt_id, context.at(), status_code=answer.status_code, message=answer.message, pieces=pieces
         )
-        self._refusals.inherit(batch, children)
-        self._outcomes.go_on(children)
+        for child in children:
+            context.registry[child].past.refused_at = first_refused
+        context.registry.to_front(children)

@@ -10,8 +10,8 @@ left; what is left is pending for the next run, and let go of by a later run onc
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
@@ -19,10 +19,11 @@ from syncer.execute.batch_call import load_batch
 from syncer.execute.context import NEVER_S, Context
 from syncer.execute.outcome import Outcomes
 from syncer.execute.reconcile import judge_count
+from syncer.lifecycle.batch import State
 
 if TYPE_CHECKING:
     from syncer.api.client import Task, TaskAnswer, TasksAnswer
-    from syncer.ledger.values import Batch
+    from syncer.execute.registry import InHand
 
 POLL_TASKS_MAX = 100
 """Tasks asked for in one call."""
@@ -34,35 +35,13 @@ ODD_MAX = 5
 """Answers about a task alone that say nothing of it, while others are answered, after which it is left."""
 
 
-@dataclass(slots=True)
-class Watched:
-    """A submitted batch. Times are monotonic seconds."""
-
-    batch: Batch
-    until_s: float
-    """When to stop waiting in this run."""
-    is_earlier: bool
-    """Whether an earlier run submitted it: when its time is over, it is let go of."""
-    looked: bool = False
-    missed: int = 0
-    odd: int = 0
-    odd_at: int = -1
-    """How many reads had succeeded at the last odd answer: the API was at work since when there are more."""
-    said: str = "is still at work"
-    unknown_since_s: float | None = None
-    """When the API first said that it does not know the task."""
-    uncounted_since_s: float | None = None
-    """When it was first seen complete without a count."""
-
-
 class TaskWatch:
-    """The submitted batches of this run, and the schedule of looks at their tasks."""
+    """The schedule of looks at the tasks of submitted batches."""
 
     def __init__(self, context: Context, outcomes: Outcomes, *, all_sent: Callable[[], bool]) -> None:
         self._context = context
         self._outcomes = outcomes
         self._all_sent = all_sent
-        self._watched: dict[str, Watched] = {}
         self._looking = False
         self._hurrying = False
         self._together = True
@@ -71,19 +50,9 @@ class TaskWatch:
         self._pause_s = POLL_FIRST_S
         self._last_look_s = context.now_s()
 
-    def __len__(self) -> int:
-        return len(self._watched)
-
-    def add(self, batch: Batch, waited_s: float | None = None) -> None:
-        """Watch the task of a submitted batch; an earlier run has waited for it for `waited_s` (None: it is new)."""
-        assert batch.task_id is not None  # noqa: S101  a submitted batch has one
-        remaining_s = max(0.0, self._context.settings.task_timeout_s - (waited_s or 0.0))
-        until_s = self._context.now_s() + remaining_s
-        self._watched[batch.task_id] = Watched(batch, until_s, is_earlier=waited_s is not None)
-
     def dispatch(self, now_s: float) -> float:
         """Start a look when it is due; return when the next one is."""
-        if not self._watched or self._looking:
+        if self._looking or not self._context.registry.of(State.SUBMITTED):
             return NEVER_S
         context = self._context
         limit_s = context.reads.next_s(now_s)
@@ -106,20 +75,23 @@ class TaskWatch:
         """Ask for many; every other time, when some task is not shown that way, for that one."""
         self._looking = True
         self._last_look_s = now_s
-        asked = [*self._watched][:POLL_TASKS_MAX]
-        missed = (task_id for task_id, watched in self._watched.items() if watched.missed >= MISSED_MAX)
+        watched = self._context.registry.of(State.SUBMITTED)
+        asked = [*islice(watched, POLL_TASKS_MAX)]
+        missed = (entry for entry in watched if entry.watched.missed >= MISSED_MAX)
         alone = next(missed, None) if self._together else asked[0]
         self._alone_last = alone is not None and not (self._together and self._alone_last)
         if alone is None or not self._alone_last:
+            ids = [_task_id(entry) for entry in asked]
             self._context.start_read(
-                lambda client: client.tasks(asked), lambda answer: self._on_answer(asked, answer), now_s
+                lambda client: client.tasks(ids), lambda answer: self._on_answer(asked, answer), now_s
             )
         else:
+            task_id = _task_id(alone)
             self._context.start_read(
-                lambda client: client.task(alone), lambda answer: self._on_task_answer(alone, answer), now_s
+                lambda client: client.task(task_id), lambda answer: self._on_task_answer(alone, answer), now_s
             )
 
-    def _on_answer(self, asked: list[str], answer: TasksAnswer) -> None:
+    def _on_answer(self, asked: list[InHand], answer: TasksAnswer) -> None:
         self._context.note_read(answer)
         if answer.verdict is Verdict.REFUSED:  # it does not take this question: its shape is a guess
             self._together = False
@@ -127,22 +99,22 @@ class TaskWatch:
             self._looked(progress=False)
             return
         answered = {task.id: task for task in answer.tasks}
-        shown = [task_id for task_id in asked if task_id in answered]
+        shown = [entry for entry in asked if entry.batch.task_id in answered]
         whole = answer.complete or not shown  # cut into pages, it says nothing of the rest, which then goes first
         progress = False
         with self._context.writer.together():
-            for task_id in asked:
-                task = answered.get(task_id)
+            for entry in asked:
+                task = answered.get(_task_id(entry))
                 if task is not None:
-                    progress |= self._on_task(task_id, task)
+                    progress |= self._on_task(entry, task)
                 elif whole:
-                    self._watched[task_id].missed += 1
-        self._rotate(asked if whole else shown)
+                    entry.watched.missed += 1
+        self._to_back(asked if whole else shown)
         self._looked(progress=progress)
 
-    def _on_task_answer(self, task_id: str, answer: TaskAnswer) -> None:
+    def _on_task_answer(self, entry: InHand, answer: TaskAnswer) -> None:
         """Take the answer about one task: perhaps the API no longer knows it, or only its own address is odd."""
-        context, watched = self._context, self._watched[task_id]
+        context, watched = self._context, entry.watched
         odd = answer.verdict is not Verdict.OK and not _stops(answer)
         if odd and context.reads_health.successes > watched.odd_at:  # others are answered: it is this task alone
             watched.odd += 1
@@ -154,49 +126,48 @@ class TaskWatch:
         progress = False
         watched.looked = True
         if answer.verdict is Verdict.OK and answer.task is not None:
-            progress = self._on_task(task_id, answer.task)
+            progress = self._on_task(entry, answer.task)
         elif answer.not_found:
             now_s = context.now_s()
             if watched.unknown_since_s is None:
                 watched.unknown_since_s = now_s
             elif now_s - watched.unknown_since_s >= context.settings.settle_s:
-                self._fail(task_id, f"the API no longer knows task {task_id}")
+                self._fail(entry, f"the API no longer knows task {entry.batch.task_id}")
                 progress = True
-        self._rotate([task_id])
+        self._to_back([entry])
         self._looked(progress=progress)
 
+    def _to_back(self, entries: Iterable[InHand]) -> None:
+        self._context.registry.to_back(entry.batch for entry in entries)
+
     def _looked(self, *, progress: bool) -> None:
+        context = self._context
         self._looking = False
-        self._pause_s = POLL_FIRST_S if progress else min(self._pause_s * 2, self._context.settings.poll_s)
-        now_s, settle_s = self._context.now_s(), self._context.settings.settle_s
-        for task_id, watched in list(self._watched.items()):
-            until_s = watched.until_s
+        self._pause_s = POLL_FIRST_S if progress else min(self._pause_s * 2, context.settings.poll_s)
+        now_s, settle_s = context.now_s(), context.settings.settle_s
+        for entry in [*context.registry.of(State.SUBMITTED)]:
+            watched, over_s = entry.watched, self._over_s(entry)
+            until_s = over_s
             if watched.unknown_since_s is not None:  # whether it is still known is settled in this run
                 until_s = max(until_s, watched.unknown_since_s + 2 * settle_s)
-            if watched.looked and (now_s >= until_s or watched.odd >= ODD_MAX):
-                self._leave(task_id, watched)
+            if not watched.looked or (now_s < until_s and watched.odd < ODD_MAX):
+                continue
+            if watched.waited_s is not None and now_s >= over_s:  # an earlier run had waited for it, too
+                message = f"let go of: task {entry.batch.task_id} {watched.said}, longer than api.task_timeout_s"
+                context.writer.let_go(entry.batch, context.at(), message=message)
+            else:
+                context.registry.leave(entry.batch, f"its task {watched.said}")
 
-    def _leave(self, task_id: str, watched: Watched) -> None:
-        """Leave a task to the next run; or let go of it, when its time was over and an earlier run had waited, too."""
-        del self._watched[task_id]
-        context = self._context
-        if watched.is_earlier and context.now_s() >= watched.until_s:
-            message = f"let go of: task {task_id} {watched.said}, longer than api.task_timeout_s"
-            context.writer.let_go(watched.batch, context.at(), message=message)
+    def _over_s(self, entry: InHand) -> float:
+        """Return when the time of a task is over."""
+        return entry.since_s + max(0.0, self._context.settings.task_timeout_s - (entry.watched.waited_s or 0.0))
 
-    def _rotate(self, asked: list[str]) -> None:
-        """Let those that were asked for wait behind the others."""
-        for task_id in asked:
-            watched = self._watched.pop(task_id, None)
-            if watched is not None:
-                self._watched[task_id] = watched
-
-    def _on_task(self, task_id: str, task: Task) -> bool:
+    def _on_task(self, entry: InHand, task: Task) -> bool:
         """Act on what is known of a task; return whether it ended."""
-        watched = self._watched[task_id]
+        watched, batch = entry.watched, entry.batch
         watched.looked, watched.missed, watched.unknown_since_s = True, 0, None
         if task.remote_state == "failed":
-            self._fail(task_id, f"task {task_id} failed: {task.error or 'the API gave no reason'}")
+            self._fail(entry, f"task {task.id} failed: {task.error or 'the API gave no reason'}")
             return True
         if task.remote_state != "complete":
             watched.said = f"is {task.remote_state!r}"
@@ -207,18 +178,20 @@ class TaskWatch:
             watched.uncounted_since_s = watched.uncounted_since_s or now_s
             if now_s - watched.uncounted_since_s < self._context.settings.settle_s:
                 return False
-        del self._watched[task_id]
-        loaded = load_batch(self._context, watched.batch)
-        size, unique = watched.batch.size, watched.batch.unique
-        expected = self._context.expected(loaded.run, loaded.keys, unique=unique)
-        judgement = judge_count(size, task.codes_affected, unique=unique, expected=expected)
+        loaded = load_batch(self._context, batch)
+        expected = self._context.expected(loaded.run, loaded.keys, unique=batch.unique)
+        judgement = judge_count(batch.size, task.codes_affected, unique=batch.unique, expected=expected)
         self._outcomes.settle(loaded, task.codes_affected, judgement)
         return True
 
-    def _fail(self, task_id: str, message: str) -> None:
-        batch = self._watched.pop(task_id).batch
-        self._context.writer.task_failed(batch, self._context.at(), message=message)
-        self._context.tally.rejected += batch.size
+    def _fail(self, entry: InHand, message: str) -> None:
+        self._context.writer.task_failed(entry.batch, self._context.at(), message=message)
+        self._context.tally.rejected += entry.batch.size
+
+
+def _task_id(entry: InHand) -> str:
+    assert entry.batch.task_id is not None  # noqa: S101  a submitted batch has one
+    return entry.batch.task_id
 
 
 def _stops(answer: TaskAnswer) -> bool:

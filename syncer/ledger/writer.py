@@ -27,7 +27,7 @@ from syncer.ledger.wishes import wish_what_is_known
 from syncer.lifecycle.batch import Bucket, Event, State
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -70,6 +70,8 @@ class Writer:
     def __init__(self, connection: Connection, run_id: int) -> None:
         self._connection = connection
         self._run_id = run_id
+        self.on_change: Callable[[Batch], None] = lambda batch: None
+        """Is told of every state that is recorded, as the batch stands then."""
         self.account: str | None = None
         """Whose token makes the calls; None: not known yet."""
         self._steps: dict[MirrorStep, list[Span]] = {step: [] for step in MirrorStep}
@@ -326,9 +328,11 @@ class Writer:
         detail: str | None = None,
         **columns: object,
     ) -> Batch:
-        return change_state(
+        changed = change_state(
             self._connection, batch, event, run_id=self._run_id, at=at, attempt_id=attempt_id, detail=detail, **columns
         )
+        self.on_change(changed)
+        return changed
 
     def _end_attempt(
         self,
@@ -400,4 +404,5 @@ class Writer:
                 {"first": first, "ids": json.dumps(piece.item_ids)},
             )
             children.append(read_batch(self._connection, child_id))
+            self.on_change(children[-1])
         return children

@@ -35,7 +35,7 @@ ONE_CALL = {
     "SYNCER_API__READS_PER_MINUTE": "100000",
 }
 SLOW = {"SYNCER_API__TIMEOUT_S": "5", "SYNCER_API__GIVE_UP_AFTER_S": "5", "SYNCER_API__POLL_S": "0.01"}
-LOOK_AGAIN_SOON = {"where": "constant", "module": "syncer.execute.doubt", "name": "RETRY_S", "value": 0.02}
+LOOK_AGAIN_SOON = {"where": "constant", "module": "syncer.execute.registry", "name": "RETRY_S", "value": 0.02}
 
 
 def rows_of(batches, kind):

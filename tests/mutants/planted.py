@@ -204,13 +204,13 @@ BUGS = (
     Bug(
         "a task's time-out starts anew each night",
         "syncer/execute/watch.py",
-        "self._context.settings.task_timeout_s - (waited_s or 0.0))",
+        "self._context.settings.task_timeout_s - (entry.watched.waited_s or 0.0))",
         "self._context.settings.task_timeout_s)",
         f"{PLANTED}::test_a_task_that_has_had_its_time_is_not_waited_for_again_the_next_night",
     ),
     Bug(
         "absence counts after one look",
-        "syncer/execute/doubt.py",
+        "syncer/execute/registry.py",
         "if looked_s - self.first_absent_s >= settle_s:",
         "if looked_s - self.first_absent_s >= 0:",
         f"{CORNERS}::test_absence_is_shown_by_two_looks_far_enough_apart",
@@ -232,7 +232,7 @@ BUGS = (
     Bug(
         "a single value is blamed at once",
         "syncer/execute/refusals.py",
-        "return () if self._taken > since or batch.id in self._last_chance else None",
+        "return () if past.is_last_chance or self._taken > first else None",
         "return ()",
         f"{SCENES}::test_a_single_value_that_is_refused_first_waits_for_others_to_get_through_before_it_is_blamed",
     ),
@@ -244,11 +244,11 @@ BUGS = (
         FAULTS,
     ),
     Bug(
-        "what stands aside is forgotten",
+        "what stands aside gets chances without end",
         "syncer/execute/refusals.py",
-        "        for batch in released:",
-        "        for batch in released[1:]:",
-        SCENES,
+        "entry.is_aside, entry.past.is_last_chance = False, True",
+        "entry.is_aside = False",
+        FAULTS,
     ),
     Bug(
         "a list of tasks that is cut short is taken for whole",
@@ -260,8 +260,8 @@ BUGS = (
     Bug(
         "a task that another account sent is shown absent",
         "syncer/execute/doubt.py",
-        "elif look.absent and context.ledger.sent_by_others(doubt.batch, context.writer.account):",
-        "elif look.absent and context.ledger.sent_by_others(doubt.batch, None):",
+        "elif look.absent and context.ledger.sent_by_others(batch, context.writer.account):",
+        "elif look.absent and context.ledger.sent_by_others(batch, None):",
         "tests/integration/test_place_in_time.py::test_absence_counts_only_for_the_account_that_sent",
     ),
     Bug(
@@ -288,8 +288,8 @@ BUGS = (
     Bug(
         "what was let go of is looked at again and again",
         "syncer/execute/let_go.py",
-        "            ids = self._together.pop()",
-        "            ids = self._together[-1]",
+        "        for entry in asked.values():\n            entry.is_looking = True",
+        "        for entry in asked.values():\n            entry.is_looking = False",
         WAITS,
     ),
     Bug(

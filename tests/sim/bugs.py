@@ -52,10 +52,9 @@ def name_for_proof(keys, codes_affected, named, *, unique, expected):
     return ALL_APPLIED if named else judge_named(keys, codes_affected, named, unique=unique, expected=expected)
 
 
-def complete_for_failed(self, task_id, message):
+def complete_for_failed(self, entry, message):
     """A task that failed, or is gone, has applied everything."""
-    batch = self._watched.pop(task_id).batch
-    self._outcomes.settle(load_batch(self._context, batch), batch.size, ALL_APPLIED)
+    self._outcomes.settle(load_batch(self._context, entry.batch), entry.batch.size, ALL_APPLIED)
 
 
 def doubt_of_one_field(before, sent, moves):

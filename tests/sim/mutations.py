@@ -13,8 +13,8 @@ from syncer.api import answers as answers_module
 from syncer.api.classify import Verdict, classify
 from syncer.execute import send as send_module
 from syncer.execute import watch as watch_module
-from syncer.execute.doubt import Doubt
 from syncer.execute.reconcile import ALL_APPLIED
+from syncer.execute.registry import Doubt
 from syncer.ledger import mirror as mirror_module
 from syncer.ledger import schema as t
 from syncer.ledger import transitions as transitions_module

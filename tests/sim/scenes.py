@@ -59,17 +59,18 @@ class Scene:
         self.database = fresh_database()
         self.key, self.unique, self.script = key, unique, script
         self.suffix = itertools.count()
+        self.at_step = lambda what: None  # told of every commit, call and wait; where it raises, the process dies
         self.ledgers = []  # kept: a connection that is collected rolls back what its successor has begun
         self.begin()
 
     def begin(self, **settings):
         """Begin a process with a run of its own."""
-        self.ledger = open_ledger(self.database, lambda what: None)
+        self.ledger = open_ledger(self.database, self._step)
         self.ledgers.append(self.ledger)
         at = utc_text(self.clock.wall_s())
         job = self.ledger.ensure_job("job", self.key)
         self.run = self.ledger.begin_run(job, at=at, mode="auto", campaign=None, unique=self.unique, program="t")
-        self.lanes = SimulatedLanes(self.api, self.clock, 4, lambda what: None)
+        self.lanes = SimulatedLanes(self.api, self.clock, 4, self._step)
         self.lanes.transport = Scripted(self)
         self.lanes.client = Client(self.lanes.transport)
         self.interrupt = Interrupt(graceful=True)
@@ -84,6 +85,16 @@ class Scene:
         self.engine = Engine(self.context, interrupt=self.interrupt, observe=self.seen.append)
         self.ledger.doubt_interrupted(self.run.id, at=at, uptime=self.clock.uptime())
         return self.engine
+
+    def _step(self, what):
+        self.at_step(what)
+
+    def die(self):
+        """The process is gone, with the transaction that it had begun; what is on its way may arrive."""
+        self.at_step = lambda what: None
+        if self.database.in_transaction:
+            self.database.rollback()
+        self.lanes.die()
 
     def plan(self, *batches):
         """Store a plan: per batch its keys, and the place of the varying column (-1: a sync batch)."""

@@ -122,6 +122,14 @@ def test_a_refusal_in_the_midst_of_good_calls_that_turns_out_to_be_everybodys_bl
     assert scene.counts() == {"confirmed": 20, "unsent": 40}
 
 
+def test_a_value_that_is_refused_while_nothing_else_is_left_gets_one_more_chance_and_no_blame():
+    scene = Scene(codes(2), script=refusing(403, PAGE, when=lambda text: "K0000" in text))
+    scene.plan((keys(1), -1))
+    assert isinstance(scene.engine.send(), AccessError)
+    assert updates(scene) == 2
+    assert scene.counts() == {"unsent": 1}
+
+
 def timing_out(transport, path, really, *, most):
     if path != SYNC or len(json.loads(transport.body)["items"]) <= most:
         return really()

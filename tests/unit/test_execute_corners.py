@@ -20,10 +20,11 @@ from syncer.api.transport import Reply
 from syncer.errors import AccessError, DeadlineError, GuardError, SignalError, SyncerError, UnreachableError
 from syncer.execute.assemble import quarantine_s
 from syncer.execute.batch_call import LoadedBatch
-from syncer.execute.doubt import LOST_MAX, Doubt, look_for_task
+from syncer.execute.doubt import LOST_MAX, look_for_task
 from syncer.execute.engine import Engine
 from syncer.execute.lanes import ThreadLanes
 from syncer.execute.reconcile import Reach
+from syncer.execute.registry import Doubt
 from syncer.ledger.values import Item
 from syncer.lifecycle.batch import Bucket, State
 from syncer.model import KEY_SEPARATOR
@@ -36,7 +37,7 @@ from syncer.products.pull import look_up
 
 
 def test_absence_is_shown_by_two_looks_far_enough_apart():
-    doubt = Doubt(SimpleNamespace(id=1), {"r": 1}, next_look_s=0.0, until_s=900.0)
+    doubt = Doubt({"r": 1}, next_look_s=0.0, until_s=900.0)
     assert not doubt.saw_absence(101.0, 30.0)
     assert doubt.next_look_s == 131.0
     assert not doubt.saw_absence(130.9, 30.0)
