@@ -124,8 +124,9 @@ def test_every_field_is_judged_as_a_dictionary_would_and_the_buckets_sum(part, k
         unknown = {f: v for f, v in whole.items() if holds.get(f, 0) != v and f not in picture.refused}
         if row and not conflict:
             standing = Standing.CHANGED if holds else Standing.NEW
-            expected[key] = Standing.HELD if key in held else standing if unknown else Standing.UNCHANGED
-        if key in held:
+            waits = key in held and whole
+            expected[key] = Standing.HELD if waits else standing if unknown else Standing.UNCHANGED
+        if key in held and whole:
             waiting[key] = whole
         elif row and not conflict and send is not Send.CHANGES:
             if unknown or send is Send.ALL:
