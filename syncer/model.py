@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from syncer.rejections import Rejection, Rejections
+
 KEY_SEPARATOR = "\x1f"
 """Joins the values of a composite key into one text; unambiguous: key cells have no control characters."""
 
@@ -135,26 +137,6 @@ class SourceInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejection:
-    """One input row that is not sent, and why."""
-
-    source: int
-    """Position of the file on the command line, from 0."""
-    line: int
-    """Physical line on which the row starts, from 1; the header stands on line 1."""
-    code: str
-    """Stable code: ``E101`` …, listed in docs/rejections.md with a remedy each."""
-    message: str
-    """What is wrong with which column, and what would be right."""
-    key: str = ""
-    """The row's key text as far as it could be read."""
-    cells: tuple[str, ...] = ()
-    """Of a row that the reader could not take: its cells as far as they could be split. Empty for all others."""
-    value: str = ""
-    """The value that is wrong, where it is one; rows with the same one are counted together."""
-
-
-@dataclass(frozen=True, slots=True)
 class Chunk:
     """Rows of one file as columns of text: the seam between source and validate.
 
@@ -199,7 +181,7 @@ class ValidChunk:
     keys: tuple[pa.Array, ...]
     fields: tuple[pa.DictionaryArray, ...]
     lines: npt.NDArray[np.int64]
-    rejections: tuple[Rejection, ...]
+    rejections: Rejections
     changes: tuple[Change, ...] = ()
     """Of the fields that have steps, in rejected rows too."""
 
@@ -393,7 +375,7 @@ class Plan:
     payloads: Sequence[str]
     items: Items
     batches: Batches
-    rejections: tuple[Rejection, ...]
+    rejections: Rejections
     known_keys: int
     wishes: Items
     origins: Origins

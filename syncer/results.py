@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, SyncerError
 from syncer.lifecycle.batch import Bucket
-from syncer.model import Rejection, RowCounts, RunState, Target
+from syncer.model import RowCounts, RunState, Target
 from syncer.process.owner import Life
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from syncer.ledger.values import Batch, LedgerIdentity, Run, SourceRecord
     from syncer.ledger.works import Work
     from syncer.lifecycle.batch import State
+    from syncer.rejections import Rejections
     from syncer.rows.changes import FieldChanges
 
 SHOWN_REJECTIONS_MAX = 100
@@ -106,7 +107,7 @@ class SyncResult:
     seconds: Seconds = Seconds()
     minimum_send_s: float = 0.0
     discarded_fields: tuple[str, ...] = ()
-    rejections: Sequence[Rejection] = ()
+    rejections: Rejections | tuple[()] = ()
     files: tuple[str, ...] = ()
     samples: tuple[CallSample, ...] = ()
     concerns: tuple[Concern, ...] = ()

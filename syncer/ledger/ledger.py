@@ -51,7 +51,7 @@ from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.values import CallEnd, UpgradeResult
 from syncer.ledger.writer import Writer
 from syncer.lifecycle.batch import Bucket, State
-from syncer.model import PastRun, Plan, Rejection, RunState, SourceInfo
+from syncer.model import PastRun, Plan, RunState, SourceInfo
 
 if TYPE_CHECKING:
     import sqlite3
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 
     from syncer.ledger.values import Batch, HistoryEntry, Item, Job, Run, SourceRecord
     from syncer.process.clock import Uptime
+    from syncer.rejections import Rejection
     from syncer.request import HistoryRequest
 
 

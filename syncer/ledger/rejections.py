@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from syncer.model import Rejection
+    from syncer.rejections import Rejection
 
 REJECTIONS_MAX = 1_000
 """Rows that are kept of one run: the results folder has them all."""

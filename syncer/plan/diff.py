@@ -16,15 +16,16 @@ import pyarrow as pa
 
 from syncer.arrow import numbers
 from syncer.mirror.words import NOTHING, value_of
-from syncer.model import Errand, KnownBlock, OpenElsewhere, Origins, Rejection, WantedBlock, shown_key
+from syncer.model import Errand, KnownBlock, OpenElsewhere, Origins, WantedBlock, shown_key
 from syncer.plan.merging import Merger, OlderWords
+from syncer.plan.records import Records, rejected_rows
 from syncer.plan.states import SAME, Deltas, EmptyBook, KeyStates, PictureBook
+from syncer.rejections import BLOCK_ROWS, RejectionCause, Rejections
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from syncer.plan.keys import KeyGroups
-    from syncer.plan.records import Records
 
 CONFLICT_CODE = "E210"
 """One key, different data (docs/rejections.md)."""
@@ -247,22 +248,28 @@ class Diff:
         overwritten: npt.NDArray[np.bool_] = self.rows.overwrites & (self.verdicts() == Standing.CHANGED)
         return overwritten
 
-    def conflicts(self, names: Sequence[str]) -> list[Rejection]:
+    def conflicts(self, names: Sequence[str]) -> Rejections:
         """Reject every row of each key that stands with different data; each message names all its lines."""
-        rejections: list[Rejection] = []
-        if not self._conflict.any():
-            return rejections
+        groups = np.flatnonzero(self._conflict)
+        blocks = [groups[begin : begin + BLOCK_ROWS] for begin in range(0, len(groups), BLOCK_ROWS)]
+        return Rejections.together([self._conflicting(block, names) for block in blocks])
+
+    def _conflicting(self, chosen: npt.NDArray[np.int64], names: Sequence[str]) -> Rejections:
+        """Reject the rows of some groups."""
         records, groups = self.records, self.groups
-        ends = np.append(groups.starts, len(groups.order))
-        for group in np.flatnonzero(self._conflict):
-            rows = groups.order[ends[group] : ends[group + 1]]
-            places = [f"{names[records.source[row]]}:{records.line[row]}" for row in rows[:LINES_NAMED_MAX]]
-            more = f" and {len(rows) - LINES_NAMED_MAX} more" if len(rows) > LINES_NAMED_MAX else ""
-            key = records.keys[int(groups.leaders[group])].as_py()
-            message = (
-                f"key {shown_key(key)!r} stands with different data on {', '.join(places)}{more}: leave one of them"
-            )
-            rejections += [
-                Rejection(int(records.source[row]), int(records.line[row]), CONFLICT_CODE, message, key) for row in rows
+        begins = groups.starts[chosen]
+        sizes = np.append(groups.starts[1:], len(groups.order))[chosen] - begins
+        rows = np.concatenate([groups.order[begin : begin + size] for begin, size in zip(begins, sizes, strict=True)])
+        causes, begin = [], 0
+        keys = records.keys.take(numbers(groups.leaders[chosen])).to_pylist()
+        for key, size in zip(keys, sizes.tolist(), strict=True):
+            named = rows[begin : begin + min(size, LINES_NAMED_MAX)]
+            places = [
+                f"{names[source]}:{line}"
+                for source, line in zip(records.source[named].tolist(), records.line[named].tolist(), strict=True)
             ]
-        return rejections
+            more = f" and {size - LINES_NAMED_MAX} more" if size > LINES_NAMED_MAX else ""
+            words = f"key {shown_key(key)!r} stands with different data on {', '.join(places)}{more}: leave one of them"
+            causes.append(RejectionCause(CONFLICT_CODE, words))
+            begin += size
+        return rejected_rows(records, rows.astype(np.int64), np.repeat(np.arange(len(causes)), sizes), causes)

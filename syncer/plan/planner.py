@@ -21,6 +21,7 @@ from syncer.plan.canary import canary
 from syncer.plan.diff import Carried, Diff, Side, Standing
 from syncer.plan.ordering import key_order
 from syncer.plan.states import SAME
+from syncer.rejections import Rejections
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +106,7 @@ def make_plan(
         payloads=payloads.data,
         items=_reordered(items, batches.order),
         batches=batches,
-        rejections=tuple(sorted((*diff.records.rejections, *conflicts), key=lambda r: (r.source, r.line))),
+        rejections=Rejections.together([diff.records.rejections, conflicts]).in_order(),
         known_keys=diff.known_keys,
         wishes=sides.wishes,
         origins=sides.origins,

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncer.arrow import numbers
-from syncer.model import KEY_SEPARATOR, Rejection, ValidChunk, shown_key
+from syncer.model import KEY_SEPARATOR, PRINTED_SEPARATOR, ValidChunk
 from syncer.plan.columns import Column, KeyColumn
 from syncer.plan.payloads import Payloads
+from syncer.rejections import RejectionCause, Rejections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,29 +35,40 @@ class Records:
     line: npt.NDArray[np.int32] | npt.NDArray[np.int64]
     payloads: Payloads
     rows_read: int
-    rejections: tuple[Rejection, ...]
+    rejections: Rejections
 
 
-def without_payloads(records: Records, unwanted: Mapping[int, tuple[str, str, str]]) -> Records:
+def without_payloads(records: Records, unwanted: Mapping[int, RejectionCause]) -> Records:
     """Return `records` without the rows that bear one of some payloads.
 
-    Each is rejected with the code, the words and the wrong value of its payload.
+    Each is rejected for the cause of its payload.
     """
-    bad = np.isin(records.payload, np.fromiter(unwanted, np.int32, len(unwanted)))
-    rejections = []
-    for row in np.flatnonzero(bad).tolist():
-        code, message, value = unwanted[int(records.payload[row])]
-        key = shown_key(records.keys[row].as_py())
-        rejections.append(Rejection(int(records.source[row]), int(records.line[row]), code, message, key, value=value))
-    good = np.flatnonzero(~bad)
+    which = np.full(len(records.payloads), -1, np.int64)
+    which[[*unwanted]] = np.arange(len(unwanted))
+    return without_rows(records, which[records.payload], [*unwanted.values()])
+
+
+def without_rows(records: Records, which: npt.NDArray[np.int64], causes: Sequence[RejectionCause]) -> Records:
+    """Return `records` without the rows that have a cause: row *i* the cause ``causes[which[i]]``; -1: none."""
+    rejected = rejected_rows(records, np.flatnonzero(which >= 0), which[which >= 0], causes)
+    good = np.flatnonzero(which < 0)
     return replace(
         records,
         keys=records.keys.take(numbers(good)),
         payload=records.payload[good],
         source=records.source[good],
         line=records.line[good],
-        rejections=(*records.rejections, *rejections),
+        rejections=Rejections.together([records.rejections, rejected]),
     )
+
+
+def rejected_rows(
+    records: Records, rows: npt.NDArray[np.int64], which: npt.NDArray[np.int64], causes: Sequence[RejectionCause]
+) -> Rejections:
+    """Return some rows as rejected: the *i*-th of them for ``causes[which[i]]``."""
+    keys = records.keys.take(numbers(rows))
+    shown = pc.replace_substring(keys, KEY_SEPARATOR, PRINTED_SEPARATOR)
+    return Rejections.of_rows(records.source[rows], records.line[rows], shown, which, causes)
 
 
 def key_text(keys: Sequence[pa.Array]) -> pa.LargeStringArray:
@@ -77,14 +89,15 @@ class Gatherer:
         self._payload = Column(np.int32)
         self._source = Column(np.int16)
         self._line = Column(np.int32)
-        self._rejections: list[Rejection] = []
+        self._rejections: list[Rejections] = []
         self._rows_read = 0
 
     def add(self, chunk: ValidChunk) -> None:
         """Take the rows of one chunk."""
         rows = len(chunk.lines)
         self._rows_read += chunk.rows
-        self._rejections.extend(chunk.rejections)
+        if len(chunk.rejections):
+            self._rejections.append(chunk.rejections)
         if rows:
             self._keys.add(key_text(chunk.keys))
             self._payload.add(self._payloads.encode(self._fields, chunk.fields, rows))
@@ -102,5 +115,5 @@ class Gatherer:
             line=self._line.array(),
             payloads=self._payloads,
             rows_read=self._rows_read,
-            rejections=tuple(self._rejections),
+            rejections=Rejections.together(self._rejections),
         )

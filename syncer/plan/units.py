@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from syncer.arrow import numbers
 from syncer.errors import ConfigError, did_you_mean
-from syncer.model import Rejection, shown_key
 from syncer.plan.keys import group_keys
+from syncer.plan.records import without_rows
+from syncer.rejections import RejectionCause
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -50,31 +50,16 @@ def without_broken(records: Records, rules: Sequence[UnitRule]) -> Records:
         return records
     leaders = group_keys(records.keys).leaders
     data = [json.loads(text) for text in records.payloads.data]
-    faults: dict[int, tuple[str, str, str]] = {}
+    causes: list[RejectionCause] = []
+    cause = np.full(len(records.keys), -1, np.int64)
     for rule in rules:
         units, unit_of_row = _units(rule.field, data, records.payload)
         broken = _different(rule, units, data) | _miscounted(rule, units, unit_of_row[leaders])
-        for row in np.flatnonzero(np.isin(unit_of_row, [*broken])).tolist():
-            faults.setdefault(row, broken[int(unit_of_row[row])])
-    if not faults:
-        return records
-    bad = sorted(faults)
-    rejections = [
-        Rejection(
-            int(records.source[row]), int(records.line[row]), faults[row][0], faults[row][1],
-            shown_key(records.keys[row].as_py()), value=faults[row][2],
-        )
-        for row in bad
-    ]  # fmt: skip
-    good = np.setdiff1d(np.arange(len(records.keys)), bad)
-    return replace(
-        records,
-        keys=records.keys.take(numbers(good)),
-        payload=records.payload[good],
-        source=records.source[good],
-        line=records.line[good],
-        rejections=(*records.rejections, *rejections),
-    )
+        which = np.full(len(units) + 1, -1, np.int64)  # the last one is of rows that belong to none
+        which[[*broken]] = len(causes) + np.arange(len(broken))
+        causes += broken.values()
+        cause = np.where(cause < 0, which[unit_of_row], cause)
+    return without_rows(records, cause, causes) if causes else records
 
 
 def _units(
@@ -86,10 +71,8 @@ def _units(
     return [*places], np.array(of_payload, np.int64)[payload]
 
 
-def _different(
-    rule: UnitRule, units: Sequence[str], data: Sequence[Mapping[str, str]]
-) -> dict[int, tuple[str, str, str]]:
-    found: dict[int, tuple[str, str, str]] = {}
+def _different(rule: UnitRule, units: Sequence[str], data: Sequence[Mapping[str, str]]) -> dict[int, RejectionCause]:
+    found: dict[int, RejectionCause] = {}
     places = {unit: place for place, unit in enumerate(units)}
     first: dict[str, Mapping[str, str]] = {}
     for one in data:
@@ -100,17 +83,17 @@ def _different(
         for name in rule.same:
             if one.get(name, "") != known.get(name, ""):
                 words = f"{rule.field} {unit!r} has rows with {name} {known.get(name, '')!r} and {one.get(name, '')!r}"
-                found.setdefault(places[unit], (DIFFERENT, words, unit))
+                found.setdefault(places[unit], RejectionCause(DIFFERENT, words, unit))
     return found
 
 
-def _miscounted(
-    rule: UnitRule, units: Sequence[str], unit_of_code: npt.NDArray[np.int64]
-) -> dict[int, tuple[str, str, str]]:
+def _miscounted(rule: UnitRule, units: Sequence[str], unit_of_code: npt.NDArray[np.int64]) -> dict[int, RejectionCause]:
     if rule.codes is None:
         return {}
     counts = np.bincount(unit_of_code[unit_of_code >= 0], minlength=len(units))
     return {
-        place: (COUNT, f"{rule.field} {units[place]!r} has {counts[place]} codes, not {rule.codes}", units[place])
+        place: RejectionCause(
+            COUNT, f"{rule.field} {units[place]!r} has {counts[place]} codes, not {rule.codes}", units[place]
+        )
         for place in np.flatnonzero((counts != rule.codes) & (counts > 0)).tolist()
     }

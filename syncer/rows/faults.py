@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from syncer.model import Rejection
+    from syncer.rejections import Rejection, Rejections
 
 VALUES_SHOWN = 5
-VALUES_MAX = 10_000
-"""Distinct values of a code that are counted one by one: of keys there may be as many as rows."""
+"""Of a code; of keys there may be as many as rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +32,12 @@ class FaultKind:
     others: int
 
 
-def by_kind(rejections: Sequence[Rejection]) -> tuple[FaultKind, ...]:
+def by_kind(rejections: Rejections | tuple[()]) -> tuple[FaultKind, ...]:
     """Count rejections by code and value, the most frequent code first."""
-    codes = Counter[str]()
-    first_of_code: dict[str, Rejection] = {}
-    values: dict[str, Counter[str]] = {}
-    first_of_value: dict[tuple[str, str], Rejection] = {}
-    for row in rejections:
-        codes[row.code] += 1
-        first_of_code.setdefault(row.code, row)
-        counted = values.setdefault(row.code, Counter())
-        if row.value in counted or len(counted) < VALUES_MAX:
-            counted[row.value] += 1
-            first_of_value.setdefault((row.code, row.value), row)
+    if isinstance(rejections, tuple):
+        return ()
     found = []
-    for code, rows in codes.most_common():
-        shown = values[code].most_common(VALUES_SHOWN)
-        named = tuple(FaultyValue(value, count, first_of_value[code, value]) for value, count in shown)
-        found.append(FaultKind(code, rows, first_of_code[code], named, rows - sum(one.rows for one in named)))
+    for code, rows, first, values in rejections.by_kind(VALUES_SHOWN):
+        named = tuple(FaultyValue(value, count, rejections[place]) for value, count, place in values)
+        found.append(FaultKind(code, rows, rejections[first], named, rows - sum(one.rows for one in named)))
     return tuple(found)

@@ -19,9 +19,11 @@ import pyarrow.compute as pc
 
 from syncer.arrow import as_numpy, numbers, texts, truths
 from syncer.errors import ConfigError, SourceError, did_you_mean
-from syncer.model import Change, Chunk, Rejection, ValidChunk
+from syncer.model import Change, Chunk, ValidChunk
+from syncer.rejections import RejectionCause, Rejections, shown_cells
 from syncer.rows.changes import ChangeWatch
 from syncer.rows.columns import read_columns
+from syncer.rows.noting import Notes
 from syncer.rows.rules import FieldRule, RowRules
 from syncer.rows.transform import HALF_BLANK, Made, Transformation, merged
 
@@ -40,8 +42,6 @@ _MARK = "\ufeff"
 _DAY = "\0"
 """Stands before the text of a cell that was a date in its source, while rules run; no cell has it (E103)."""
 
-Faults = dict[int, list[tuple[str, str, str]]]
-"""What is wrong with rows of a chunk, by row: code, words, and the value where that is one."""
 Rule = Callable[[str], tuple[str | None, str | None, str]]
 """From a cell to (what is sent; None: left alone, rejection code or None, words)."""
 
@@ -97,26 +97,23 @@ class Validator:
     def check(self, chunk: Chunk) -> ValidChunk:
         """Return the valid rows, transformed and normalised, and a rejection for each of the others."""
         rows = len(chunk.lines)
-        faults: Faults = {}
+        faults = Notes(rows)
         changes: list[Change] = []
         keys = [self._key(one, chunk, faults, changes) for one in self._keys]
         self._check_keys(keys, faults)
         encoded: dict[str, pa.DictionaryArray] = {}
         arrays = [self._field(scm, chunk, encoded, faults, changes) for scm in self.fields]
-        bad = sorted(faults)
-        rejections = [*chunk.rejections, *(self._reject(chunk, row, keys, faults[row]) for row in bad)]
-        lines = chunk.lines
-        if bad:
-            good = np.ones(rows, bool)
-            good[bad] = False
+        lines, good, rejections = chunk.lines, ~faults.faulty, Rejections.of(chunk.rejections)
+        if not good.all():
+            rejections = Rejections.together([rejections, self._rejected(chunk, keys, faults)])
             keep = numbers(np.flatnonzero(good))
             keys = [key.take(keep) for key in keys]
             arrays = [array.take(keep) for array in arrays]
             lines = lines[good]
         read = rows + len(chunk.rejections)
-        return ValidChunk(chunk.source, read, tuple(keys), tuple(arrays), lines, tuple(rejections), tuple(changes))
+        return ValidChunk(chunk.source, read, tuple(keys), tuple(arrays), lines, rejections, tuple(changes))
 
-    def _key(self, one: Transformation, chunk: Chunk, faults: Faults, changes: list[Change]) -> pa.Array:
+    def _key(self, one: Transformation, chunk: Chunk, faults: Notes, changes: list[Change]) -> pa.Array:
         """Return one part of the key of each row. Keys are hardly ever alike: their steps run row by row."""
         columns = [chunk.columns.column(name) for name in one.columns]
         if not one.changes:
@@ -132,7 +129,7 @@ class Validator:
         scm: str,
         chunk: Chunk,
         encoded: dict[str, pa.DictionaryArray],
-        faults: Faults,
+        faults: Notes,
         changes: list[Change],
     ) -> pa.DictionaryArray:
         """Return the normalised values of one field; `encoded` keeps columns, since several fields may share one."""
@@ -149,7 +146,7 @@ class Validator:
             made = replace(made, before=pc.replace_substring(made.before, _DAY, ""))
         column, codes = merged(made)
         lost = _note_steps(scm, made, faults)
-        if not lost and self._is_sound(scm, column):
+        if not lost.any() and self._is_sound(scm, column):
             changes.append(made.change(scm))
             return column
         applied = _apply(scm, column, self._rules[scm], faults, lost)
@@ -178,34 +175,37 @@ class Validator:
         plain = [one for one in (*self._keys, *self._transformations.values()) if len(one.columns) == 1]
         return {one.columns[0]: values[one.scm] for one in plain if one.scm in values and one.keeps(values[one.scm])}
 
-    def _check_keys(self, keys: Sequence[pa.Array], faults: Faults) -> None:
-        lost = frozenset(faults)
+    def _check_keys(self, keys: Sequence[pa.Array], faults: Notes) -> None:
+        lost = faults.faulty
         for one, column in zip(self._keys, keys, strict=True):
             if _surely_sound(column):
                 continue
             name = one.scm if one.changes else one.columns[0]
-            suspicious = pc.match_substring_regex(column, _EDGE_OR_INVISIBLE)
-            for row in np.flatnonzero(as_numpy(suspicious)):
-                if row in lost:
-                    continue
-                value = column[int(row)].as_py()
-                if not value.strip():
-                    fault = ("E201", f"{name} is blank")
-                elif value != value.strip():
-                    fault = ("E202", f"{name} {value!r} begins or ends with white space")
-                else:
-                    fault = ("E203", f"{name} {value!r} contains a control or an invisible character")
-                _note(faults, int(row), *fault, value)
+            suspicious = as_numpy(pc.match_substring_regex(column, _EDGE_OR_INVISIBLE))
+            rows = np.flatnonzero(suspicious & ~lost)
+            causes: dict[str, int] = {}
+            which = [causes.setdefault(value, len(causes)) for value in column.take(numbers(rows)).to_pylist()]
+            faults.note(rows, [_wrong_key(name, value) for value in causes], np.array(which, np.int64))
 
-    def _reject(self, chunk: Chunk, row: int, keys: Sequence[pa.Array], found: list[tuple[str, str, str]]) -> Rejection:
-        cells = [
-            column[row].as_py() or " ".join(chunk.columns.column(name)[row].as_py() for name in one.columns)
-            for one, column in zip(self._keys, keys, strict=True)
-        ]
-        key = " + ".join(cells)
-        code, _, value = found[0]
-        message = "; ".join(words for _, words, _ in found)
-        return Rejection(chunk.source, int(chunk.lines[row]), code, message, key, value=value)
+    def _rejected(self, chunk: Chunk, keys: Sequence[pa.Array], faults: Notes) -> Rejections:
+        rows = np.flatnonzero(faults.faulty)
+        places = numbers(rows)
+        parts = []
+        for one, column in zip(self._keys, keys, strict=True):
+            cells = [chunk.columns.column(name).take(places) for name in one.columns]
+            made = column.take(places).cast(pa.large_string())
+            parts.append(pc.if_else(pc.equal(made, ""), shown_cells(cells, " "), made))
+        source = np.full(len(rows), chunk.source, np.int16)
+        key = shown_cells(parts, " + ")
+        return Rejections.of_rows(source, chunk.lines[rows], key, faults.cause[rows], faults.causes)
+
+
+def _wrong_key(name: str, value: str) -> RejectionCause:
+    if not value.strip():
+        return RejectionCause("E201", f"{name} is blank", value)
+    if value != value.strip():
+        return RejectionCause("E202", f"{name} {value!r} begins or ends with white space", value)
+    return RejectionCause("E203", f"{name} {value!r} contains a control or an invisible character", value)
 
 
 def _surely_sound(column: pa.Array) -> bool:
@@ -224,10 +224,6 @@ def _mark_days(cells: pa.Array, days: npt.NDArray[np.bool_]) -> pa.Array:
     return pc.binary_join_element_wise(marks, cells, "")
 
 
-def _note(faults: Faults, row: int, code: str, words: str, value: str = "") -> None:
-    faults.setdefault(row, []).append((code, words, value))
-
-
 def _begin_visibly(values: pa.Array) -> bool:
     """Tell quickly that every text begins with a visible ASCII character, so that none is blank; False: look closer."""
     _, offset_buffer, data_buffer = values.buffers()
@@ -240,18 +236,35 @@ def _begin_visibly(values: pa.Array) -> bool:
     return bool(((first > ord(" ")) & (first < 0x7F)).all())  # noqa: PLR2004
 
 
-def _note_steps(scm: str, made: Made, faults: Faults) -> frozenset[int]:
-    """Note what the steps of a field could not take; return the rows."""
-    lost = list(made.half_blank)
-    for row in lost:
-        _note(faults, row, HALF_BLANK, f"{scm}: some of the columns that it is made of are blank")
+def _note_steps(scm: str, made: Made, faults: Notes) -> npt.NDArray[np.bool_]:
+    """Note what the steps of a field could not take; return which rows that are."""
+    lost = np.zeros(len(made.indices), bool)
+    half = np.array(made.half_blank, np.int64)
+    faults.note_alike(half, HALF_BLANK, f"{scm}: some of the columns that it is made of are blank")
+    lost[half] = True
     if made.faults:
-        places = as_numpy(made.indices)
-        for row in np.flatnonzero(np.isin(places, [*made.faults])).tolist():
-            code, words = made.faults[places[row]]
-            _note(faults, row, code, f"{scm} {words}", made.before[places[row]].as_py())
-            lost.append(row)
-    return frozenset(lost)
+        causes = {
+            place: RejectionCause(code, f"{scm} {words}", made.before[place].as_py())
+            for place, (code, words) in made.faults.items()
+        }
+        lost |= _note_values(faults, as_numpy(made.indices), len(made.before), causes)
+    return lost
+
+
+def _note_values(
+    faults: Notes,
+    indices: npt.NDArray[np.int32],
+    values: int,
+    causes: Mapping[int, RejectionCause],
+    but: npt.NDArray[np.bool_] | None = None,
+) -> npt.NDArray[np.bool_]:
+    """Note the rows that have one of the wrong values, by its place, but for some; return which rows have one."""
+    which = np.full(values, -1, np.int64)
+    which[[*causes]] = np.arange(len(causes))
+    of_row = which[indices]
+    rows = np.flatnonzero(of_row >= 0 if but is None else (of_row >= 0) & ~but)
+    faults.note(rows, [*causes.values()], of_row[rows])
+    return of_row >= 0
 
 
 class _Applied(NamedTuple):
@@ -262,21 +275,21 @@ class _Applied(NamedTuple):
 
 
 def _apply(
-    scm: str, encoded: pa.DictionaryArray, rule: Rule, faults: Faults, lost: frozenset[int] = frozenset()
+    scm: str, encoded: pa.DictionaryArray, rule: Rule, faults: Notes, lost: npt.NDArray[np.bool_] | None = None
 ) -> _Applied:
     """Run a rule on the distinct cells of a column; return the normalised column and note the faults by row.
 
     Rows that are ``lost`` have a fault already, of which anything else would follow.
     """
     outcomes = [rule(value) for value in encoded.dictionary.to_pylist()]
-    wrong = [code for code, (_, fault, _) in enumerate(outcomes) if fault is not None]
+    wrong = {
+        code: RejectionCause(fault, f"{scm} {words}", encoded.dictionary[code].as_py().strip())
+        for code, (_, fault, words) in enumerate(outcomes)
+        if fault is not None
+    }
     indices = as_numpy(encoded.indices)
     if wrong:
-        cells = {code: encoded.dictionary[code].as_py() for code in wrong}
-        for row in np.flatnonzero(np.isin(indices, wrong)).tolist():
-            if row not in lost:
-                _, fault, words = outcomes[indices[row]]
-                _note(faults, row, str(fault), f"{scm} {words}", cells[indices[row]].strip())
+        _note_values(faults, indices, len(outcomes), wrong, but=lost)
     distinct: dict[str, int] = {}
     codes = [-1 if sent is None else distinct.setdefault(sent, len(distinct)) for sent, _, _ in outcomes]
     mapped: npt.NDArray[np.int32] = np.array(codes, np.int32)[indices] if len(indices) else indices

@@ -23,6 +23,7 @@ from syncer.plan.diff import Diff
 from syncer.plan.planner import Asked, Send, make_plan
 from syncer.plan.records import Gatherer, Records, without_payloads
 from syncer.plan.units import UnitRule, require_fields, without_broken
+from syncer.rejections import RejectionCause
 
 if TYPE_CHECKING:
     from syncer.errors import GuardError
@@ -95,7 +96,9 @@ def check_products(records: Records, vet: ProductCheck, named: set[str]) -> tupl
     for number, data in enumerate(records.payloads.data):
         product = json.loads(data).get(PRODUCT)
         if product in vetted.unknown:
-            unwanted[number] = ("E309", f"product {product!r} is not known: no product has this SKU or id", product)
+            unwanted[number] = RejectionCause(
+                "E309", f"product {product!r} is not known: no product has this SKU or id", product
+            )
     return without_payloads(records, unwanted), vetted.notes
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from itertools import islice
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
 
+from syncer.arrow import numbers, texts
 from syncer.errors import OutputError, SourceError, UntrustedFileError, UsageError
 from syncer.lifecycle.batch import Bucket
 from syncer.model import KEY_SEPARATOR
@@ -31,7 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    import numpy.typing as npt
+
     from syncer.ledger.endings import EndedValue
+    from syncer.model import Chunk, ValidChunk
+    from syncer.rejections import Rejections
     from syncer.rows.validate import Validator
     from syncer.runs.intake import Intake
     from syncer.source import Source
@@ -47,6 +53,16 @@ _FILE_OF = {
     Bucket.SUPERSEDED: "unprocessed.csv",
 }
 _BUCKETS = tuple(Bucket)
+BLOCK_ROWS = 100_000
+"""Values that are objects at one time: it bounds the memory."""
+
+
+class Told(NamedTuple):
+    """What is said of a row: the file in which it stands, a code, and words."""
+
+    file: str
+    code: str
+    message: str
 
 
 class Fates:
@@ -54,40 +70,49 @@ class Fates:
 
     def __init__(self, intake: Intake, outcomes: Iterable[tuple[str, int, int, Bucket, str]], unsent: str) -> None:
         self._groups = intake.diff.groups
-        self._unsent = unsent
         self._verdicts = intake.diff.verdicts()
         self._buckets = np.zeros(len(self._groups), np.uint8)
-        self._words: dict[int, str] = {}
-        block: list[tuple[str, Bucket, str]] = []
-        for key, _, _, bucket, message in outcomes:
-            block.append((key, bucket, message))
-            if len(block) == 100_000:  # noqa: PLR2004  bounds the memory
-                self._take(block)
-                block = []
-        self._take(block)
+        self.told: list[Told] = [
+            *(Told(_FILE_OF[bucket], bucket.value, "") for bucket in _BUCKETS),
+            Told("confirmed.csv", "unchanged", "the same data was confirmed before"),
+            Told("unprocessed.csv", "held", "an earlier upload of this value is not settled yet"),
+            Told(_FILE_OF[Bucket.UNSENT], Bucket.UNSENT.value, unsent),
+        ]
+        """Everything that is said of rows, each once."""
+        self._numbers = {told: number for number, told in enumerate(self.told)}
+        self._unchanged, self._held, self._unsent = range(len(_BUCKETS), len(_BUCKETS) + 3)
+        self._all_unsent = bool(unsent)
+        worded: dict[int, int] = {}
+        outcome = iter(outcomes)
+        while block := list(islice(outcome, BLOCK_ROWS)):
+            self._take(block, worded)
+        self._worded = np.array(sorted(worded), np.int64)
+        self._words = np.array([worded[group] for group in self._worded.tolist()], np.int64)
 
-    def _take(self, block: list[tuple[str, Bucket, str]]) -> None:
-        found = self._groups.find(pa.array([key for key, _, _ in block], pa.large_string()))
-        for group, (_, bucket, message) in zip(found.tolist(), block, strict=True):
+    def _take(self, block: Sequence[tuple[str, int, int, Bucket, str]], worded: dict[int, int]) -> None:
+        found = self._groups.find(texts([one[0] for one in block]))
+        for group, (_, _, _, bucket, message) in zip(found.tolist(), block, strict=True):
             if group >= 0:
                 self._buckets[group] = _BUCKETS.index(bucket)
                 if message and bucket is not Bucket.CONFIRMED:
-                    self._words[group] = message
+                    told = Told(_FILE_OF[bucket], bucket.value, message)
+                    worded[group] = self._numbers.setdefault(told, len(self.told))
+                    if worded[group] == len(self.told):
+                        self.told.append(told)
 
-    def of_rows(self, keys: pa.LargeStringArray) -> list[tuple[str, str, str]]:
-        """Return, per row: result file, code, message."""
-        return [self._of_group(group) for group in self._groups.find(keys).tolist()]
-
-    def _of_group(self, group: int) -> tuple[str, str, str]:
-        verdict = Standing(self._verdicts[group])
-        if verdict is Standing.UNCHANGED:
-            return "confirmed.csv", "unchanged", "the same data was confirmed before"
-        if verdict is Standing.HELD:
-            return "unprocessed.csv", "held", "an earlier upload of this value is not settled yet"
-        if self._unsent:
-            return _FILE_OF[Bucket.UNSENT], Bucket.UNSENT.value, self._unsent
-        bucket = _BUCKETS[self._buckets[group]]
-        return _FILE_OF[bucket], bucket.value, self._words.get(group, "")
+    def of_rows(self, keys: pa.LargeStringArray) -> npt.NDArray[np.int64]:
+        """Return what became of each row, as its place in `told`."""
+        groups = self._groups.find(keys)
+        if self._all_unsent:
+            number = np.full(len(groups), self._unsent)
+        else:
+            number = self._buckets[groups].astype(np.int64)
+            places = np.searchsorted(self._worded, groups)
+            own = np.flatnonzero(np.isin(groups, self._worded))
+            number[own] = self._words[places[own]]
+        number[self._verdicts[groups] == Standing.UNCHANGED] = self._unchanged
+        number[self._verdicts[groups] == Standing.HELD] = self._held
+        return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +153,18 @@ def write_results(folder: Path, about: Mapping[str, Any], written: Written | Non
 def _write(folder: Folder, written: Written) -> list[str]:
     intake, sources, validator = written.intake, written.sources, written.validator
     fates = Fates(intake, written.outcomes, written.unsent)
-    rejections = {(row.source, row.line): row for row in intake.plan.rejections}
     header = list(dict.fromkeys(name for source in sources for name in source.header))
     header = [name for name in header if name not in EXTRA_COLUMNS]
     with ExitStack() as stack:
         parts = {name: stack.enter_context(new_file(folder, name)) for name in FILES}
         form = form_of(sources)
         writers = {name: ResultsWriter(part, form, header) for name, part in parts.items()}
-        for source in sources:
-            _write_source(writers, source, validator, fates, rejections, header)
-        for value in written.ended:
-            _write_earlier(writers["error.csv"], value, validator, header)
+        for position, source in enumerate(sources):
+            _write_source(writers, source, validator, fates, intake.plan.rejections.of_source(position), header)
+        ended = iter(written.ended)
+        while block := list(islice(ended, BLOCK_ROWS)):
+            rows = [_earlier_row(value, validator, header) for value in block]
+            writers["error.csv"].write_rows([cells for cells, _ in rows], [ours for _, ours in rows])
         aside = set_aside(folder, FILES, cast("BinaryIO", parts["error.csv"].file), [one.name for one in sources])
         for part in parts.values():
             part.keep()
@@ -160,45 +186,67 @@ def prepare_results(folder: Path) -> None:
         ) from error
 
 
-def _write_earlier(writer: ResultsWriter, value: EndedValue, validator: Validator, header: Sequence[str]) -> None:
-    """Write a value of an earlier run as a row of this one's columns; its message names what has no column."""
+def _earlier_row(
+    value: EndedValue, validator: Validator, header: Sequence[str]
+) -> tuple[list[str], tuple[str | int, ...]]:
+    """Return a value of an earlier run as a row of this one's columns; its message names what has no column."""
     parts = dict(zip(value.columns, value.key.split(KEY_SEPARATOR), strict=True))
     held = {**parts, **value.data}
     cells = validator.cells(held)
     lacking = [f"{name} {text}" for name, text in held.items() if name not in cells and text not in cells.values()]
     words = f"{value.message} (planned by run {value.run_id}{''.join(f'; {one}' for one in lacking)})"
     file_name = value.file if value.file == "-" else neutral(inert(value.file))
-    writer.write(
-        (cells.get(name, "") for name in header), (file_name, value.line, value.bucket.value, neutral(inert(words)))
-    )
+    ours = (file_name, value.line, value.bucket.value, neutral(inert(words)))
+    return [cells.get(name, "") for name in header], ours
 
 
 def _write_source(
-    writers: dict[str, ResultsWriter],
+    writers: Mapping[str, ResultsWriter],
     source: Source,
     validator: Validator,
     fates: Fates,
-    rejections: dict[tuple[int, int], Any],
+    rejected: Rejections,
     header: Sequence[str],
 ) -> None:
     file_name = source.name if source.name == "-" else neutral(inert(source.name))
     for chunk in source.chunks():
-        for row in chunk.rejections:  # rows that could not be split into columns: what could be read of them
-            known = dict(zip(source.header, row.cells, strict=False))
-            ours = (file_name, row.line, row.code, neutral(inert(row.message)))
-            writers["error.csv"].write((known.get(name, "") for name in header), ours)
-        valid = validator.check(chunk)
-        fate_of_line = dict(
-            zip(valid.lines.tolist(), fates.of_rows(key_text(valid.keys)) if len(valid.lines) else [], strict=True)
-        )
-        columns = [
-            chunk.columns.column(name).to_pylist() if name in source.header else [""] * len(chunk.lines)
-            for name in header
-        ]
-        for line, *cells in zip(chunk.lines.tolist(), *columns, strict=True):
-            rejection = rejections.get((chunk.source, line))
-            if rejection is not None:
-                file, code, message = "error.csv", rejection.code, rejection.message
-            else:
-                file, code, message = fate_of_line[line]
-            writers[file].write(cells, (file_name, line, code, neutral(inert(message))))
+        if chunk.rejections:  # rows that could not be split into columns: what could be read of them
+            known = [dict(zip(source.header, row.cells, strict=False)) for row in chunk.rejections]
+            writers["error.csv"].write_rows(
+                [[cells.get(name, "") for name in header] for cells in known],
+                [(file_name, row.line, row.code, neutral(inert(row.message))) for row in chunk.rejections],
+            )
+        number, told = _told(chunk, validator.check(chunk), fates, rejected)
+        columns = [chunk.columns.column(name) if name in source.header else None for name in header]
+        ours = [texts([one.code for one in told]), texts([neutral(inert(one.message)) for one in told])]
+        for file, writer in writers.items():
+            rows = np.flatnonzero(np.array([one.file == file for one in told], bool)[number])
+            if len(rows):
+                nothing = texts([""]).take(numbers(np.zeros(len(rows), np.int64)))
+                name = texts([file_name]).take(numbers(np.zeros(len(rows), np.int64)))
+                lines = numbers(chunk.lines[rows]).cast(pa.large_string())
+                writer.write_columns(
+                    [nothing if column is None else column.take(numbers(rows)) for column in columns],
+                    [name, lines, *(column.take(numbers(number[rows])) for column in ours)],
+                )
+
+
+def _told(
+    chunk: Chunk, valid: ValidChunk, fates: Fates, rejected: Rejections
+) -> tuple[npt.NDArray[np.int64], Sequence[Told]]:
+    """Return what is said of the rows of a chunk, each once, and which of it is said of each row.
+
+    ``rejected`` are the file's rejected rows, of which the reader may have refused some.
+    """
+    places = np.searchsorted(rejected.line, chunk.lines, side="right") - 1
+    refused = np.zeros(len(chunk.lines), bool)
+    if len(rejected):
+        refused = (places >= 0) & (rejected.line[places] == chunk.lines)
+    causes, of_refused = np.unique(rejected.cause[places[refused]], return_inverse=True)
+    told = [Told("error.csv", one.code, one.message) for one in rejected.causes_at(causes)]
+    number = np.zeros(len(chunk.lines), np.int64)
+    number[refused] = of_refused
+    rest = np.flatnonzero(~np.isin(valid.lines, chunk.lines[refused]))
+    used, of_rest = np.unique(fates.of_rows(key_text(valid.keys).take(numbers(rest))), return_inverse=True)
+    number[~refused] = len(told) + of_rest
+    return number, [*told, *(fates.told[one] for one in used.tolist())]

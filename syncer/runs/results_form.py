@@ -6,19 +6,22 @@ separator, a quote or a line end is quoted, and `source.results_reader` reads ev
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
-from syncer.safe.formulas import EXTRA_COLUMNS, neutral
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syncer.arrow import texts
+from syncer.safe.formulas import EXTRA_COLUMNS, NEEDING
 from syncer.source.dialect import DELIMITERS
 
 if TYPE_CHECKING:
     from syncer.safe.files import NewFile
     from syncer.source import Source
 
-CRLF = "\r\n"
+QUOTE = '"'
 UTF_8, COMMA, SEMICOLON = "utf-8", ",", ";"
 MARK = "\ufeff"
 
@@ -47,27 +50,39 @@ def form_of(sources: Sequence[Source]) -> ResultsForm:
     return ResultsForm(encoding, delimiter, wide or (encoding == UTF_8 and delimiter == SEMICOLON))
 
 
-class _Lines:
-    """Takes whole lines from a csv writer, and ends them as these files end their lines."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-
-    def write(self, line: str) -> None:
-        self._file.write(line.removesuffix(CRLF) + "\n")
-
-
 class ResultsWriter:
     """One result file, with its header."""
 
     def __init__(self, part: NewFile, form: ResultsForm, header: Sequence[str]) -> None:
-        file = part.text(form.encoding)
+        self._file = part.text(form.encoding)
+        self._between = texts([form.delimiter])[0]
+        self._to_quote = f'[\\x{ord(form.delimiter):02x}"\r\n]'  # line ends of any kind: others may read the file
         if form.marked:
-            file.write(MARK)
-        # Only what stands in the line terminator is surely quoted, a lone CR too; the lines themselves end in LF.
-        self._writer = csv.writer(_Lines(file), delimiter=form.delimiter, lineterminator=CRLF)
-        self.write(header, EXTRA_COLUMNS)
+            self._file.write(MARK)
+        self.write_rows([header], [EXTRA_COLUMNS])
 
-    def write(self, cells: Iterable[str], ours: Iterable[str | int]) -> None:
-        """Write a row: the input's cells, then what this program says of it."""
-        self._writer.writerow([*map(neutral, cells), *ours])
+    def write_rows(self, cells: Sequence[Sequence[str]], ours: Sequence[Sequence[str | int]]) -> None:
+        """Write rows: of each the input's cells, then what this program says of it."""
+        columns, told = ([_column(column) for column in zip(*rows, strict=True)] for rows in (cells, ours))
+        if told:
+            self.write_columns(columns, told)
+
+    def write_columns(self, columns: Sequence[pa.Array], ours: Sequence[pa.Array]) -> None:
+        """Write rows: the columns of the input, then those in which this program says something of each row."""
+        inputs = [pc.replace_substring_regex(column, NEEDING, r"'\1", max_replacements=1) for column in columns]
+        shown = [self._quoted(column.cast(pa.large_string())) for column in (*inputs, *ours)]
+        rows = pc.binary_join_element_wise(*shown, self._between)
+        self._file.write("".join(f"{row}\n" for row in rows.to_pylist()))
+
+    def _quoted(self, column: pa.LargeStringArray) -> pa.LargeStringArray:
+        found = pc.match_substring_regex(column, self._to_quote)
+        if not pc.any(found).as_py():
+            return column
+        doubled = pc.replace_substring(column, QUOTE, QUOTE + QUOTE)
+        mark, nothing = texts([QUOTE])[0], texts([""])[0]
+        return pc.if_else(found, pc.binary_join_element_wise(mark, doubled, mark, nothing), column)
+
+
+def _column(cells: Sequence[str | int]) -> pa.LargeStringArray:
+    """Return cells as a column; what is no Unicode becomes ``?``, as it would in the file."""
+    return texts([str(cell).encode("utf-8", "replace").decode() for cell in cells])

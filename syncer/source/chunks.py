@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncer.arrow import numbers
-from syncer.model import Chunk, Rejection
+from syncer.model import Chunk
+from syncer.rejections import Rejection
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from syncer.errors import SourceError
-from syncer.model import Rejection
+from syncer.rejections import Rejection
 
 FEW = 20
 """Damaged rows that a long file may always have."""

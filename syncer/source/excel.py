@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from syncer.errors import SourceError
-from syncer.model import Chunk, Dialect, Rejection, SourceInfo
+from syncer.model import Chunk, Dialect, SourceInfo
+from syncer.rejections import Rejection
 from syncer.source.chunks import text_chunk
 from syncer.source.foreign import guarded
 from syncer.source.names import NO_HEADER, column_names

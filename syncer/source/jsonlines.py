@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from syncer.errors import SourceError
-from syncer.model import Chunk, Dialect, Rejection, SourceInfo
+from syncer.model import Chunk, Dialect, SourceInfo
+from syncer.rejections import Rejection
 from syncer.source.chunks import text_chunk
 from syncer.source.encodings import NOT_TEXT
 from syncer.source.files import InputFile, utf8_blocks

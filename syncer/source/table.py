@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from syncer.errors import SourceError
-from syncer.model import UNIQUE_KEYS, Rejection
+from syncer.model import UNIQUE_KEYS
+from syncer.rejections import Rejection
 from syncer.safe.inert import brief
 
 TOTAL = "E105"

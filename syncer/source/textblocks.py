@@ -17,7 +17,8 @@ import pyarrow.csv
 
 from syncer.arrow import texts
 from syncer.errors import SourceError
-from syncer.model import Chunk, Dialect, Rejection
+from syncer.model import Chunk, Dialect
+from syncer.rejections import Rejection
 from syncer.safe.inert import brief
 from syncer.source.dialect import QUOTE, parser_of
 from syncer.source.encodings import NOT_TEXT

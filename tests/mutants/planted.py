@@ -82,8 +82,8 @@ BUGS = (
     Bug(
         "white space around a key goes to the API",
         "syncer/rows/validate.py",
-        "                elif value != value.strip():",
-        "                elif value != value.lstrip():",
+        "    if value != value.strip():",
+        "    if value != value.lstrip():",
         ROWS,
     ),
     Bug(

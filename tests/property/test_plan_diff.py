@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from syncer.mirror.picture import Picture, may_move
 from syncer.mirror.words import canonical, fingerprint
-from syncer.model import Errand, KnownBlock, Mode, Rejection, ValidChunk, WantedBlock
+from syncer.model import Errand, KnownBlock, Mode, ValidChunk, WantedBlock
 from syncer.plan.diff import CONFLICT_CODE, Diff, Standing
 from syncer.plan.payloads import Payloads
 from syncer.plan.planner import Send, make_plan
 from syncer.plan.records import Gatherer
+from syncer.rejections import Rejection, Rejections
 
 names = st.sampled_from([f"K{n}" for n in range(9)])
 cells = st.sampled_from(["x", "y", "", None])
@@ -42,7 +43,9 @@ def chunk(source, part, first_line):
     fields = tuple(pa.array([row[place] for row in part], pa.string()).dictionary_encode() for place in (1, 2))
     keys = pa.array([row[0] for row in part], pa.string())
     lines = np.arange(first_line, first_line + len(part), dtype=np.int64)
-    return ValidChunk(source, len(part) + 1, (keys,), fields, lines, (Rejection(source, 999, "E201", "blank"),))
+    return ValidChunk(
+        source, len(part) + 1, (keys,), fields, lines, Rejections.of([Rejection(source, 999, "E201", "blank")])
+    )
 
 
 def large(values):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reading import read
 
-from syncer.model import Rejection
+from syncer.rejections import Rejection
 from syncer.rows.rules import Steps
 from syncer.rows.transform import Transformation
 from syncer.source.table import Marks, TableForm, total
