@@ -11,7 +11,7 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "E102": ("a quote stands in the middle of a cell, or is not closed", "double it, and quote the whole cell"),
         "E103": ("the row contains a NUL character", "take it out in the source system"),
         "E104": ("behind a damaged quote: a row, or part of a cell", "correct the line that its message names"),
-        "E105": ("the last row looks like a total", "leave it out, or name it: jobs.<name>.table.end"),
+        "E105": ("the last row looks like a total or an end", "leave it out, or name it: jobs.<name>.table.end"),
         "E106": ("bytes that are not of the file's encoding", "correct them in the source system"),
         "E107": ("a line end of another kind within the row", "quote the cell that holds it, or take it out"),
         "E108": ('a cell written as a formula: ="00123"', "jobs.<name>.table.unwrap = true, when it means its text"),

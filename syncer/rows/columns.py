@@ -49,10 +49,21 @@ def default_key(header: Sequence[str], file: str, made: Iterable[str] = ()) -> t
     for name in ("extended_id", "serial_number"):
         if name in header or name in made:
             return (name,)
+    _refuse_padded(("extended_id", "serial_number"), header, file)
     raise ConfigError(
         f"{file}: no column is named extended_id or serial_number, so nothing says which column selects codes",
         next=f"name it: --key COLUMN, or jobs.<name>.key; the columns are {brief_list(header)}; {_ELSEWHERE}",
     )
+
+
+def _refuse_padded(names: Iterable[str], header: Sequence[str], file: str) -> None:
+    """Refuse a header that has a key's name with white space around it."""
+    for text in header:
+        if text.strip() in names:
+            raise ConfigError(
+                f"{file}: white space stands around the name of the key column, {text!r}",
+                next='when cells are filled up with it, it is no content: jobs.<name>.table.trim = "all"',
+            )
 
 
 def key_columns(rules: RowRules) -> tuple[str, ...]:
@@ -136,6 +147,7 @@ def _key(
     else:
         scm, column = name, next((other for other, scm in mapping.items() if scm == name), "")
     if not column:
+        _refuse_padded((name,), header, file)
         raise ConfigError(
             f"{file}: the key column {name!r} is not in the header{did_you_mean(name, header)}",
             next=f"name the right one: --key COLUMN, or jobs.<name>.key; the columns are {brief_list(header)}; "

@@ -153,10 +153,11 @@ class Transformation:
             values = pc.replace_substring_regex(values, self._suffix, "", max_replacements=1)
         if self._extract:
             found = pc.struct_field(pc.extract_regex(values, self._extract), _GROUP)
-            lost = as_numpy(pc.and_(pc.is_null(found), pc.invert(_is_blank(values))))
+            found = pc.fill_null(found, _BLANK)
+            lost = as_numpy(pc.and_(pc.equal(found, _BLANK), pc.invert(_is_blank(values))))
             for place in np.flatnonzero(lost).tolist():
                 faults[place] = (UNMATCHED, f"{_shown(before, place)} does not match {steps.extract}")
-            values = pc.fill_null(found, _BLANK)
+            values = found
         values = self._cased(values)
         if steps.pad:
             values = pc.if_else(pc.equal(values, _BLANK), _BLANK, pc.utf8_lpad(values, steps.pad, "0"))

@@ -34,9 +34,16 @@ if TYPE_CHECKING:
 
 _STATUS = {"inactive": "0", "active": "1", "blacklisted": "2", "0": "0", "1": "1", "2": "2"}
 _INTEGER = re.compile(r"[+-]?[0-9]+")
+_FIGURES_ALONE = re.compile("%[dmYyjHMSI]%[dmYyjHMSI]")
+_FIRST_YEAR = 1000
 
-_EDGE_OR_INVISIBLE = r"^$|^[\s\pZ\x{85}]|[\s\pZ\x{85}]$|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]"
-"""As RE2 writes it: blank, white space of any script at an edge, a control or zero-width character anywhere."""
+_NOT_SHOWN = (
+    r"\p{Cc}\p{Cf}\p{Zl}\p{Zp}\x{34f}\x{115f}\x{1160}\x{17b4}\x{17b5}\x{180b}-\x{180f}\x{2800}\x{3164}\x{ffa0}"
+    r"\x{fe00}-\x{fe0f}\x{e0100}-\x{e01ef}"
+)
+"""What nobody sees: controls, zero-width characters, letters that are blank, and those that choose between glyphs."""
+_EDGE_OR_INVISIBLE = rf"^$|^[\s\pZ\x{{85}}]|[\s\pZ\x{{85}}]$|[{_NOT_SHOWN}]"
+"""As RE2 writes it: blank, white space of any script at an edge, what nobody sees anywhere."""
 _MARK = "\ufeff"
 """A byte order mark: where two files were put together, it stands before what was the first cell of the second."""
 _DAY = "\0"
@@ -361,11 +368,17 @@ def _reason(cell: str) -> tuple[str | None, str | None, str]:
 
 
 def _date(cell: str, *, formats: Sequence[str]) -> tuple[str | None, str | None, str]:
+    written = cell.strip()
     for form in formats:
         try:
-            return datetime.strptime(cell.strip(), form).date().isoformat(), None, ""  # noqa: DTZ007  a calendar day
+            day = datetime.strptime(written, form)  # noqa: DTZ007  a calendar day
         except ValueError:
             continue
+        if day.year < _FIRST_YEAR:  # two digits that were filled up, or a program's word for nothing
+            continue
+        # Where figures follow one another, a lost zero would make another day: 1122026 is 11.2. or 1.12.2026.
+        if _FIGURES_ALONE.search(form) is None or day.strftime(form) == written:
+            return day.date().isoformat(), None, ""
     return None, "E303", f"{cell!r} is not a date like {' or '.join(formats)}"
 
 

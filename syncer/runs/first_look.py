@@ -75,7 +75,9 @@ def _opened(file: str) -> tuple[Source, str | None]:
         source = open_sources([file], CsvForm())[0]
         next(iter(source.chunks()), None)
     except SourceError as error:
-        for encoding in ENCODINGS if "encoding" in f"{error.message} {error.next}" else ():
+        for encoding in ENCODINGS:
+            if f'encoding = "{encoding}"' not in error.next:
+                continue
             return open_sources([file], CsvForm(encoding=encoding))[0], encoding
         raise
     return source, None

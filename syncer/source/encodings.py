@@ -8,6 +8,7 @@ refused, when none of it is text in that encoding or when what follows cannot be
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable, Iterator
 
 from syncer.errors import SourceError
@@ -16,13 +17,24 @@ MARK_BYTES = 200
 """Bytes from which an encoding is told."""
 NOT_TEXT = "\ufdd0"
 """Stands for a byte that is not of the file's encoding: a code point that Unicode keeps free, so no text has it."""
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # it begins with the mark of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 _WITH_BOM = {
     "utf-8": {"utf-8", "utf-8-sig"},
-    "utf-16-le": {"utf-16", "utf-16-le", "utf-32", "utf-32-le"},  # the mark of UTF-32 begins with that of UTF-16
+    "utf-32-le": {"utf-32", "utf-32-le"},
+    "utf-32-be": {"utf-32", "utf-32-be"},
+    "utf-16-le": {"utf-16", "utf-16-le"},
     "utf-16-be": {"utf-16", "utf-16-be"},
 }
 _IN_NEED_OF_BOM = {"utf-16", "utf-32"}
+_OTHERS = "cp850 (DOS), mac_roman, cp1250, cp1251, shift_jis, gb18030 (whoever writes the file knows it)"
+SAMPLE_BYTES = 1 << 20
+"""Bytes that are looked at to tell whether an encoding is likely."""
 _NEL = "\x85"
 """The line end of mainframes."""
 
@@ -55,14 +67,14 @@ def encoding_of(first: bytes, declared: str | None, file: str) -> tuple[str, byt
             line=1,
             next=f'leave jobs.<name>.csv.encoding out, or set it to "{marked}"',
         )
-    if name in _IN_NEED_OF_BOM and not mark and not first.startswith(codecs.BOM_UTF32_BE):
+    if name in _IN_NEED_OF_BOM and not mark:
         raise SourceError(
             f"it has no byte order mark, so {declared!r} does not say in which order its bytes stand",
             file=file,
             line=1,
             next=f'say which: jobs.<name>.csv.encoding = "{_byte_order(first).replace("16", name[-2:])}"',
         )
-    return declared, mark if name in {marked, "utf-8-sig"} else b""
+    return (marked if mark else declared), mark
 
 
 def _looks_like_utf16(sample: bytes) -> bool:
@@ -81,6 +93,35 @@ def has_text_beyond_ascii(blocks: Iterator[bytes]) -> bool:
     return any(not block.isascii() and not decoder.decode(block).replace(NOT_TEXT, "").isascii() for block in blocks)
 
 
+_TOUCHING = frozenset("’‘“”„‚«»‹›–—…´·²³™®©°")
+"""Signs of cp1252 that stand beside letters."""
+_SIGNS = _TOUCHING | frozenset("\xa0€‰•¡¢£¥§ª«¬±µ¶¹º»¼½¾¿×")
+_RARE_LETTERS = frozenset("ŠŒŽšœžŸƒˆ˜")
+"""Letters of cp1252 that stand where those of other encodings of Latin letters do."""
+_RUN_MAX = 2
+"""Letters beyond ASCII that follow one another in a western word."""
+
+
+def reads_as_western(data: bytes) -> bool:
+    """Tell whether bytes beyond ASCII are where letters and signs of western Europe stand, if they are cp1252."""
+    text = data.decode("cp1252", "replace")
+    for run in re.finditer("[^\0-\x7f]+", text):
+        if run.end() - run.start() > _RUN_MAX:
+            return False
+        for place in range(run.start(), run.end()):
+            sign, before, behind = text[place], text[max(place - 1, 0) : place], text[place + 1 : place + 2]
+            if not _is_likely(sign, before, behind):
+                return False
+    return True
+
+
+def _is_likely(sign: str, before: str, behind: str) -> bool:
+    if sign.isalpha() and sign not in _SIGNS:
+        return sign not in _RARE_LETTERS and not (sign.isupper() and before.isalpha() and behind.islower())
+    between, beside = before.isalpha() and behind.isalpha(), before.isalpha() or behind.isalpha()
+    return sign in _SIGNS and not (beside if sign not in _TOUCHING else between and sign in "“”„‚«»‹›")
+
+
 class Decoder:
     """Decodes one file, block by block. ``again`` gives all its bytes once more, to look at the whole of it."""
 
@@ -93,17 +134,37 @@ class Decoder:
         self._lenient: codecs.IncrementalDecoder | None = None
         self._nel = _is_ebcdic(self._encoding)
         self._plain = self._encoding == "utf-8"
+        self._utf8: codecs.IncrementalDecoder | None = None
+        self._beyond_ascii = False
+        if _has_one_byte_a_character(self._encoding) and not self._nel:
+            self._utf8 = codecs.getincrementaldecoder("utf-8")("strict")
 
     def decode(self, block: bytes, *, final: bool) -> bytes:
         """Return a block as UTF-8. Raises `SourceError` with the line when the file cannot be of its encoding."""
         if self._plain and block.isascii():  # as most blocks are: decoding it would give the same bytes again
             self._lines += block.count(b"\n")
             return block
+        if self._utf8 is not None:
+            self._look_for_utf8(self._utf8, block, final)
         text = self._text(block, final)
         encoded = (text.replace(_NEL, "\n") if self._nel else text).encode()
         self._plain = self._encoding == "utf-8" and not (self._lenient or self._strict).getstate()[0]
         self._lines += encoded.count(b"\n")
         return encoded
+
+    def _look_for_utf8(self, decoder: codecs.IncrementalDecoder, block: bytes, final: bool) -> None:
+        """Refuse a file whose bytes are UTF-8 to its end, though something else is declared."""
+        try:
+            self._beyond_ascii = not decoder.decode(block, final).isascii() or self._beyond_ascii
+        except UnicodeDecodeError:
+            self._utf8 = None
+            return
+        if final and self._beyond_ascii:
+            raise SourceError(
+                f"all of it is UTF-8, but jobs.<name>.csv.encoding is {self._encoding!r}: letters would become others",
+                file=self._file,
+                next='set jobs.<name>.csv.encoding = "utf-8"',
+            )
 
     def _text(self, block: bytes, final: bool) -> str:
         if self._lenient is not None:
@@ -131,12 +192,16 @@ class Decoder:
 
     def _refusal(self, error: UnicodeDecodeError) -> SourceError:
         before = bytes(error.object[: error.start])
+        if reads_as_western(bytes(error.object[:SAMPLE_BYTES])):
+            advice = 'declare how the file is written, for example: jobs.<name>.csv.encoding = "cp1252"'
+        else:
+            advice = f"declare how the file is written: jobs.<name>.csv.encoding, for example {_OTHERS}"
         return SourceError(
             f"byte 0x{error.object[error.start]:02x} is not {self._encoding}",
             file=self._file,
             line=self._lines + before.count(b"\n"),
             column=len(before) - (before.rfind(b"\n") + 1) + 1,
-            next='declare how the file is written, for example: jobs.<name>.csv.encoding = "cp1252"',
+            next=advice,
         )
 
 

@@ -11,6 +11,7 @@ import os
 import select
 from collections.abc import Generator, Iterator
 from copy import copy as copy_of
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -151,7 +152,27 @@ def utf8_blocks(file: InputFile, declared: str | None) -> tuple[str, Iterator[by
     while len(first) < MARK_BYTES and (block := next(blocks, None)) is not None:
         first += block
     encoding, mark = encoding_of(first[:MARK_BYTES], declared, file.name)
-    return encoding, _decoded(Decoder(encoding, file.name, file.again), first[len(mark) :], blocks)
+    text = _decoded(Decoder(encoding, file.name, file.again), first[len(mark) :], blocks)
+    return encoding, _with_single_returns(text)
+
+
+def _with_single_returns(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Give a text without the second return of line ends, where all of the first block have two.
+
+    Programs that write CRLF through another layer which makes CRLF of each LF end lines so.
+    """
+    first = next(blocks, b"")
+    if not 0 < first.count(b"\n") == first.count(b"\r\r\n"):
+        yield first
+        yield from blocks
+        return
+    rest = b""
+    for block in chain((first,), blocks):
+        text = rest + block
+        cut = len(text) - (len(text) - len(text.rstrip(b"\r")))
+        yield text[:cut].replace(b"\r\r\n", b"\r\n")
+        rest = text[cut:]
+    yield rest
 
 
 def _decoded(decoder: Decoder, first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

@@ -59,6 +59,12 @@ class JsonLinesSource:
             names: dict[str, None] = {}
             for _, _, found in islice(self._objects(), NAMES_LINES):
                 names |= dict.fromkeys(found if isinstance(found, dict) else ())
+            if not names:
+                raise SourceError(
+                    f"none of its first {NAMES_LINES:,} lines is a JSON object: is it one object a line?",
+                    file=self.name,
+                    next="jq -c . FILE > FILE.jsonl",
+                )
             self._members = list(names)
             self._known = frozenset(names)
             self.header = checked_header([name.strip() if table.trims else name for name in names], self.name, None)
@@ -114,7 +120,7 @@ class JsonLinesSource:
         if NOT_TEXT in written:
             return NOT_ENCODED, "bytes that are not of the file's encoding"
         if not isinstance(found, dict):
-            return WIDTH, f"the line is no JSON object: {found}"
+            return WIDTH, f"the line is no JSON object: {found}; objects of an array: jq -c '.[]' FILE > FILE.jsonl"
         strange = next((name for name in found if name not in self._known), None)
         if strange is not None:
             raise SourceError(

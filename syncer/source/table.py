@@ -20,10 +20,21 @@ TOTAL = "E105"
 HEADER_ROWS_MAX = 50
 """Rows among which the header is looked for."""
 MARK = "\ufeff"
+_SUMS = (
+    "total|totals|total general|total général|total geral|sum|summe|gesamt|gesamtsumme|insgesamt|somme|suma|totale|"
+    "totaal|razem|celkem|summa|toplam|итого|всего|合計|合计|总计|總計|σ|∑"
+)
+_COUNTED = "rows?|records?|row\\(s\\)|record\\(s\\)|codes?|items?|zeilen?|datensätze?|lignes?|filas?|righe"
 _TOTAL = re.compile(
-    r"((grand|sub)[ -]?)?(total|totals|sum|summe|gesamt|gesamtsumme|somme|suma|totale|totaal)\s*+[:=]?\s*+[\d.,' ]*+",
+    rf"[*=#<\[( -]*+(?:(?:(?:grand|sub)[ -]?)?(?:{_SUMS})(?:\s(?:{_COUNTED}))?"
+    rf"|(?:count|number of (?:{_COUNTED})|anzahl|(?:{_COUNTED}))(?=\s*+[:=])"
+    r"|eof|end of (?:report|file|list|data|export))"
+    r"(?:\s++[\d.,' ]*+|\s*+[:=][\d.,' ]*+)?+[*=#>\]) -]*+"
+    rf"|\(?\d[\d.,']*\s(?:{_COUNTED})(?:\s(?:affected|selected|returned|in set|exported|ausgewählt))?.?\)?"
+    r"|[*=#<\[( -]++(?:end|ende|fin)\s*+[*=#>\]) -]++|\*{2,}|={2,}|-{2,}",
     re.IGNORECASE,
 )
+"""What a last row begins with that counts, sums up or closes the table, and is no code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +125,7 @@ def total(position: int, line: int, cells: Sequence[str]) -> Rejection | None:
     first = first_content(cells)
     if _TOTAL.fullmatch(first) is None:
         return None
-    words = f"the last row begins with {brief(first)!r}: a total is no code"
+    words = f"the last row begins with {brief(first)!r}: a total, or the end of a list, is no code"
     return Rejection(position, line, TOTAL, words, cells=tuple(cells))
 
 

@@ -63,9 +63,9 @@ def model(steps, a, b):
         value = (re.search(steps.extract, value) or [None, ""])[1] or ""
     elif steps.extract:
         found = re.search(steps.extract, value)
-        if found is None:
+        if found is None or not found[1]:
             return ["E321"]
-        value = found[1] or ""
+        value = found[1]
     cased = str.upper if steps.upper else str.lower if steps.lower else str
     value = cased(value)
     if steps.pad and value:

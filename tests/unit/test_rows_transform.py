@@ -179,7 +179,7 @@ def test_a_key_that_cannot_be_made_is_rejected_and_its_cell_is_named():
     found, valid, _ = check(
         [("https://st4.ch/q/", "x"), ("https://st4.ch/q/A B ", "x"), ("", "x")], ("QR", "f"), extended_id=Steps(origin="QR", extract="/q/(.*)")
     )  # fmt: skip
-    assert found == ["E201", "E202", "E201"]
+    assert found == ["E321", "E202", "E201"]
     found, valid, _ = check([("abc", "x")], ("QR", "f"), extended_id=Steps(origin="QR", extract="/q/(.+)"))
     assert found == ["E321"]
     assert (valid.rejections[0].key, valid.rejections[0].value) == ("abc", "abc")

@@ -26,7 +26,8 @@ def checked(keys, days, *, native=None, rule=None):
         ("D1\u00a0", "E202"), ("\u2009D1", "E202"), ("D1\x85", "E202"), ("\tD1", "E202"), ("D1\u2028", "E202"),
         ("\ufeffD1", "E203"), ("D\u200b1", "E203"), ("D1\u200d", "E203"), ("\u200b", "E203"), ("D\u00ad1", "E203"),
         ("D\x81", "E203"), ("D\x9f1", "E203"), ("D\x851", "E203"), ("D\u202e1", "E203"), ("D\x7f", "E203"),
-        ("D\n1", "E203"), ("D\u20281", "E203"), ("\u2060D1", "E203"),
+        ("D\n1", "E203"), ("D\u20281", "E203"), ("\u2060D1", "E203"), ("D\u034f1", "E203"), ("D1\ufe0f", "E203"),
+        ("\u3164", "E203"), ("D\u28001", "E203"), ("D1\U000e0100", "E203"), ("D\uffa01", "E203"), ("\u115fD", "E203"),
     ],
 )  # fmt: skip
 def test_white_space_and_what_nobody_sees_is_no_part_of_a_key(key, code):
@@ -52,6 +53,22 @@ def test_a_native_date_is_its_day_whatever_formats_texts_have(formats):
     found = checked(["A1", "A2"], ["2026-02-03", "2026-02-03"], native=[True, True], rule=FieldRule("date", formats))
     assert not found.rejections
     assert found.fields[0].to_pylist() == ["2026-02-03", "2026-02-03"]
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "day"),
+    [
+        ("%d%m%Y", "1122026", None), ("%d%m%Y", "01122026", "2026-12-01"), ("%Y%m%d", "202611", None),
+        ("%Y%m%d", "2026112", None), ("%Y%m%d", "20261102", "2026-11-02"), ("%d%m%y", "11226", None), ("%Y%j", "20263", None),
+        ("%Y%j", "2026003", "2026-01-03"), ("%d.%m.%Y", "1.2.2026", "2026-02-01"), ("%d.%m.%Y", "01.02.0026", None),
+        ("%d%b%Y", "01FEB2026", "2026-02-01"), ("%d.%m.%Y", "01.01.0001", None), ("%d.%m.%Y", "31.12.9999", "9999-12-31"),
+        ("%Y-%m-%dT%H%M%S", "2026-01-31T000000", "2026-01-31"),
+    ],
+)  # fmt: skip
+def test_a_date_in_figures_alone_has_them_all(form, text, day):
+    found = checked(["A1"], [text], rule=FieldRule("date", (form,)))
+    assert found.fields[0].to_pylist() == ([] if day is None else [day])
+    assert [one.code for one in found.rejections] == (["E303"] if day is None else [])
 
 
 def test_a_text_beside_native_dates_is_read_by_the_formats_alone():

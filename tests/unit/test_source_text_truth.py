@@ -14,6 +14,7 @@ from reading import opened, read, refusal
 from syncer.errors import ConfigError
 from syncer.rows.validate import RowRules, Validator
 from syncer.source import CsvForm, TableForm
+from syncer.source.encodings import reads_as_western
 from syncer.source.reader import CsvSource
 
 HEAD = "extended_id,note\n"
@@ -69,7 +70,63 @@ def test_two_files_with_two_line_ends_are_refused_and_read_when_that_is_said(tmp
     assert (len(rows), rejections) == (85, [])
 
 
+@pytest.mark.parametrize("size", [3, 300_000])
+def test_a_return_too_many_in_every_line_end_is_no_line(tmp_path, size):
+    data = text("extended_id,note\r\r\n" + "A,x\r\r\n" * size)
+    rows, lines, rejections = read(tmp_path, data)
+    assert (len(rows), lines[-1], rejections) == (size, size + 1, [])
+    assert refusal(tmp_path, text("extended_id,note\r\r\nA,x\r\nB,y\r\r\n"))
+
+
 # encodings
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "cp850"])
+def test_what_is_utf_8_to_its_end_is_not_read_as_something_else(tmp_path, encoding):
+    data = text(HEAD + "D1,x\n" * 300_000 + "D2,Zürich\n")
+    error = refusal(tmp_path, data, form=CsvForm(encoding=encoding))
+    assert 'encoding = "utf-8"' in error.next
+    both = data + "D3,Köln\n".encode("cp1252")
+    assert read(tmp_path, both, form=CsvForm(encoding=encoding))[0][-1][0] == "D3"
+
+
+WORDS = [
+    "Zürich",
+    "10 m², 5 °C",
+    "l’été – œuvre".replace("œ", "oe"),
+    "ÄRGER",
+    "Straße",
+    "€ 5",
+    "señor Núñez",
+    "D’Ávila",
+    "Öl",
+]
+OTHERS = {
+    "cp850": "Köln", "cp437": "Zürich", "mac_roman": "Köln", "cp1250": "Łódź", "iso8859_2": "Łódź", "cp1251": "Москва",
+    "koi8_r": "Москва", "shift_jis": "東京都", "gb18030": "北京市", "big5": "臺北市", "euc_kr": "서울시",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_cp1252_is_advised_where_its_letters_stand(word):
+    assert reads_as_western(f"K1,{word}\nK2,{word};x\n".encode("cp1252"))
+
+
+@pytest.mark.parametrize(("encoding", "word"), OTHERS.items())
+def test_an_encoding_that_would_make_other_letters_is_not_advised(tmp_path, encoding, word):
+    data = f"extended_id,note\nA1,{word}\n".encode(encoding)
+    error = refusal(tmp_path, data)
+    assert "csv.encoding" in error.next
+    assert "cp1252" not in error.next
+    assert read(tmp_path, data, form=CsvForm(encoding=encoding))[0] == [("A1", word)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-32", "utf-32-le", "utf-32-be"])
+def test_four_bytes_a_character_are_known_by_their_mark(tmp_path, encoding):
+    mark = {"utf-32-le": codecs.BOM_UTF32_LE, "utf-32-be": codecs.BOM_UTF32_BE}.get(encoding, b"")
+    data = mark + text(HEAD + "D1,ü\n", encoding)
+    for form in (CsvForm(), CsvForm(encoding=encoding)):
+        assert read(tmp_path, data, form=form)[0] == [("D1", "ü")]
 
 
 def test_a_byte_that_is_not_of_the_encoding_rejects_its_row_alone(tmp_path):
@@ -229,11 +286,25 @@ def test_rows_of_separators_alone_are_none(tmp_path):
     assert (len(rows), rejections) == (41, [])
 
 
-@pytest.mark.parametrize("word", ["Total", "Total: 12", "Grand total", "Summe", "gesamt 4.711,00"])
+TOTALS = [
+    "Total", "Total: 12", "Grand total", "Summe", "gesamt 4.711,00", "*** Total ***", "Итого", "合計", "Total général",
+    "Insgesamt", "3 rows", "(3 rows affected)", "3 record(s) selected.", "Total rows: 3", "Anzahl: 3", "Count: 3", "EOF",
+    "-- END --", "<Ende>", "End of report", "***", "-----",
+]  # fmt: skip
+KEYS = ["END0001", "Totalis", "3rows", "EOF1", "1-2", "Summe-7", "12", "*7", "Ende der Welt", "count", "end", "Ende"]
+
+
+@pytest.mark.parametrize("word", KEYS)
+def test_a_key_that_only_resembles_a_total_is_none(tmp_path, word):
+    assert read(tmp_path, text(f"extended_id;note\nD1;x\n{word};y\n"))[0][-1] == (word, "y")
+
+
+@pytest.mark.parametrize("word", TOTALS)
 def test_a_total_at_the_end_is_rejected_and_can_be_declared(tmp_path, word):
     data = text(f"extended_id;note\nD1;x\n{word};\n")
     assert [(one.line, one.code) for one in read(tmp_path, data)[2]] == [(3, "E105")]
-    assert read(tmp_path, data, table=TableForm(end=(word.split()[0] + "*",))) == ([("D1", "x")], [2], [])
+    if not word.startswith("*"):
+        assert read(tmp_path, data, table=TableForm(end=(word[:2] + "*",))) == ([("D1", "x")], [2], [])
 
 
 # cells

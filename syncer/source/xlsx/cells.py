@@ -77,7 +77,7 @@ class CellReading:
         """Return a cell's text, or why there is none; an empty cell is ``""``. Raises `IndexError` for no such text."""
         _, kind, text, _, formula = cell
         if kind == "s":
-            return unescaped(self.texts[int(text)]) if text else ""
+            return unescaped(self.texts[_place(text)]) if text else ""
         if formula and (text is None or (kind == "n" and not text.strip())):
             words = "is a formula whose value was not saved; open and save the file in Excel, and export again"
             return CellFault(NO_VALUE, words, "")
@@ -103,6 +103,14 @@ class CellReading:
             words = "is a formula that was saved without being computed; open and save the file in Excel, export again"
             return CellFault(NO_VALUE, words, text)
         return _number(text, number_format, self.from_1904)
+
+
+def _place(text: str) -> int:
+    """Return a place in the table of texts; one before its beginning would count from its end."""
+    place = int(text)
+    if place < 0:
+        raise IndexError(f"there is no text {place}")
+    return place
 
 
 def unescaped(text: str) -> str | CellFault:
@@ -150,7 +158,7 @@ def _day(value: Decimal, text: str, number_format: NumberFormat, from_1904: bool
     epoch = _EPOCH_1904 if from_1904 else _EPOCH_1900
     days = (_LAST_DAY - epoch).days
     day = epoch + dt.timedelta(int(value)) if 0 <= value <= days else None
-    if day is None or day < _FIRST_SURE_DAY or value != value.to_integral_value():
+    if day is None or day < _FIRST_SURE_DAY or value != value.to_integral_value() or not value:
         shown = text if day is None else f"{day} and a part of a day" if value != int(value) else str(day)
         words = f"is {shown}, not a day since {_FIRST_SURE_DAY}; give the day alone, or {AS_TEXT}"
         return CellFault(TIME, words, shown)
