@@ -159,7 +159,7 @@ CASES = [
     ("id,a\x0bA1,x\x0b", ID, "csv.delimiter", ";", "control character"),
     # rows
     (DAMAGED, ID, "csv.max_damaged_percent", 100, [f"{n}/x" for n in range(700) if n % 7]),
-    ("id,a\n" + "A1\n" * 3, ID, "table.short_rows", "fill", "nothing to send"),
+    ("id,a\n" + "A1\n" * 3, ID, "table.short_rows", "fill", ["A1/"] * 3),
     ("id,a,b\n" + "A1,x,y\n" * 9 + "A2,x\n", ID, "table.short_rows", TOLD, ["A1/x/y"] * 9 + ["A2/x/"]),
     ('"id", "a"\n"A1", "x"\n', ID, "table.trim", TOLD, ROW),
     ('id,a\nA1,x\n"A2", "y"\n', ID, "table.trim", TOLD, ["A1/x", "A2/y"]),
