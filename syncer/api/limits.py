@@ -14,8 +14,8 @@ Real networks vary by more, and three rules keep the rate there:
   whatever order they come, and the k-th arrival of ten varies far less than the arrival of one call: the margin that
   even spacing would need is twice as wide.
 - **A margin that is learned** (`_Margin`), from how much the answers' times of calls one window apart differ.
-- **A share that is learned** (`_Share`): other programs may use the same token. Every refusal of a call that was in
-  time says that somebody else has its place.
+- **A share that is learned** (`_Share`): other programs may use the same token. A refusal of a call that was in time
+  says that another program has its place; where ways vary, one that stands alone says that a call was early or late.
 
 What is learned is forgotten slowly, so that calm costs little and a mistake ends.
 """
@@ -32,20 +32,24 @@ MARGIN_FIRST_S = 0.12
 """The margin until enough answers have come to learn one: it is needed twice, and costs a quarter of a second."""
 MARGIN_MAX_S = 0.175
 """The widest margin. What varies more is the API's own work, which comes after it has counted the call."""
-MARGIN_SPREADS = 1.5
+MARGIN_SPREADS = 1.4
 """The margin, in units of the difference that 80 % of the pairs of answers keep; tried on tests/rates.py."""
 PAIRS_MIN, PAIRS_MAX = 5, 200
 """Pairs of answers from which a margin is learned: at least, and at most (20 s at the API's limit)."""
 CAUTION_KEPT = 0.9995
 """What an answer without a refusal leaves of the caution: half of it is gone after 1,400 calls."""
-CAUTION_STEP, CAUTION_MAX = 1.2, 1.5
+CAUTION_STEP, CAUTION_MAX = 1.1, 1.5
 """What a refusal makes of the caution, at least 1; and its bound."""
 PROBE_FIRST_S, PROBE_MAX_S = 6.0, 60.0
-"""How long a share is kept before a greater one is tried; after each vain try twice as long, up to the second."""
+"""How long a share is kept before a greater one is tried; after each vain try longer, up to the second."""
+PROBE_GROWTH = 5
+"""So many times longer: a vain try costs a second, and another program rarely ends within one."""
 PROBE_VAIN_S = 3.0
 """A refusal so soon after a try means that it was vain."""
 TRY_S, REST_S = 1.0, 2.0
-"""How long a greater share is tried, and the pause until the next try after one that was not vain."""
+"""How long a try is waited for, and the pause until the next one after one that was not vain."""
+ALONE_S = 20.0
+"""A refusal with no other so long before it costs no place: it is more likely that a call of ours was early or late."""
 TRIES = 4
 """So many tries in a row that were not vain make a place ours, once one was vain."""
 CLOSENESS = 10
@@ -73,6 +77,11 @@ class _Margin:
         """The margin now."""
         return MARGIN_MIN_S + min(self._learned_s * self._caution, MARGIN_MAX_S - MARGIN_MIN_S)
 
+    @property
+    def varies(self) -> bool:
+        """Whether the answers' times are known to vary so much that a call may be early or late by itself."""
+        return len(self._differences_s) >= PAIRS_MIN and self._learned_s > MARGIN_MIN_S
+
     def answered(self, ticket: int, took_s: float | None) -> None:
         """Learn from how long an answer took; None: it tells nothing about the others' ways."""
         before_s = self._took_s.pop(ticket - self._places, None)
@@ -95,8 +104,9 @@ class _Share:
     """How many of the calls that the API admits in a window are left for this program.
 
     Whoever is kept out by us is refused, and we do not see it: a place that we get without a refusal may be another's.
-    So a place is tried for one window only, and then given back, so that the other can take it again. Once a try was
-    vain, a place is ours after `TRIES` in a row that were not; and one that a single try had won is given up.
+    So a place is tried by one call that comes just before our oldest one leaves the window: then the window holds all
+    that everybody makes, and where no place is left it is we who are refused. After a vain try, a place is ours after
+    `TRIES` in a row that were not; and one that a single try had won is given up.
     """
 
     def __init__(self, places: int) -> None:
@@ -105,43 +115,58 @@ class _Share:
         self.calls = places
         self._floor = 1
         self._probe_s = PROBE_FIRST_S
-        self._kept_since_s = -math.inf
-        self._tried_s = -math.inf
+        self._kept_since_s = self._tried_s = self._refused_s = -math.inf
+        self._extra = 0
         self._trying = self._in_doubt = False
         self._won, self._needed = 0, 1
 
-    def started(self, at_s: float) -> None:
-        """Try a greater share when the present one was kept for long enough."""
+    def tries(self, at_s: float) -> bool:
+        """Whether a call at this time may be one more than the share: to try whether there is place for it."""
         if self._trying:
-            if at_s - self._tried_s > TRY_S:
-                self._not_vain(at_s)
-        elif self.calls < self._places and at_s - self._kept_since_s > (REST_S if self._won else self._probe_s):
-            self.calls = min(self._places, self.calls + self._step)
-            self._trying, self._tried_s = True, at_s
+            return self._extra > 0
+        return self.calls < self._places and at_s - self._kept_since_s > (REST_S if self._won else self._probe_s)
+
+    def started(self, at_s: float, *, full: bool) -> None:
+        """Take note of a call; ``full``: the window held the whole share when it started, so it may be a try."""
+        if full and self.tries(at_s):
+            if not self._trying:
+                self._trying, self._tried_s, self._extra = True, at_s, self._step
+            self._extra -= 1
+        elif self._trying and at_s - self._tried_s > TRY_S:
+            self._not_vain(at_s)
 
     def _not_vain(self, at_s: float) -> None:
         self._trying, self._kept_since_s = False, at_s
         self._won += 1
         if self._won < self._needed:
-            self.calls -= self._step
             return
+        self.calls = min(self._places, self.calls + self._step)
         self._in_doubt = self._needed == 1
         self._won = 0
         if self.calls == self._places:
             self._needed = 1
 
-    def refused(self, last_start_s: float, until_s: float, *, first: bool) -> None:
-        """Give up one place for a refused call; of the ``first`` of several refusals at once, at most half of all."""
+    def refused(self, last_start_s: float, until_s: float, *, first: bool, varied: bool) -> bool:
+        """Give up a place, unless the refusal was of a try, or stands alone where calls' ways ``varied``.
+
+        Of several refusals at once, of which this is the ``first`` or not, at most half of all places are given up.
+        Returns whether it was of a try.
+        """
+        vain = last_start_s - self._tried_s < PROBE_VAIN_S
+        alone = varied and not vain and until_s - self._refused_s > ALONE_S
         if first:
             self._floor = max(1, self.calls // 2)
-            vain = last_start_s - self._tried_s < PROBE_VAIN_S
-            self._probe_s = min(PROBE_MAX_S, self._probe_s * 2) if vain else PROBE_FIRST_S
+            self._probe_s = min(PROBE_MAX_S, self._probe_s * PROBE_GROWTH) if vain else PROBE_FIRST_S
             if vain:
                 self._needed = TRIES
-                self.calls -= self._step if self._in_doubt else 0
+            if not vain or self._in_doubt:
+                self.calls -= 0 if alone else self._step
             self._in_doubt, self._won, self._trying = False, 0, False
-        self.calls = max(self._floor, self.calls - self._step)
-        self._kept_since_s = until_s
+        else:
+            self.calls -= self._step
+        self.calls = max(self._floor, self.calls)
+        self._kept_since_s = self._refused_s = until_s
+        return vain
 
 
 class UpdateLimiter:
@@ -173,15 +198,23 @@ class UpdateLimiter:
     def next_s(self, now_s: float) -> float:
         """Return when the next call may start: `now_s`, or later."""
         earliest_s = max(now_s, self._throttled_until_s, self._last_start_s + self._gap_s)
-        if len(self._latest) >= self._share.calls:
-            arrived_s = self._latest[-self._share.calls][1]
-            earliest_s = max(earliest_s, arrived_s + self._window_s + self._margin.seconds)
-        return earliest_s
+        if len(self._latest) == self._places:
+            earliest_s = max(earliest_s, self._latest[0][1] + self._window_s + self._margin.seconds)
+        free_s = self._free_s()
+        early_s = max(earliest_s, free_s - self._margin.seconds)
+        if early_s < free_s and self._share.tries(early_s):
+            return early_s
+        return max(earliest_s, free_s + self._margin.seconds)
+
+    def _free_s(self) -> float:
+        """Return when the oldest call of the share leaves the window, as far as is known."""
+        calls = self._share.calls
+        return self._latest[-calls][1] + self._window_s if len(self._latest) >= calls else -math.inf
 
     def started(self, at_s: float) -> int:
         """Take note of a call that starts at `at_s`; return its ticket for `answered`."""
         ticket = next(self._tickets)
-        self._share.started(at_s)
+        self._share.started(at_s, full=at_s < self._free_s())
         self._latest.append((ticket, at_s))
         self._last_start_s = max(self._last_start_s, at_s)
         return ticket
@@ -199,10 +232,10 @@ class UpdateLimiter:
     def throttled(self, until_s: float) -> None:
         """Hold every call until `until_s`: the API refused one, and said so."""
         first = self._last_start_s >= self._throttled_until_s
-        if first:
-            self._margin.was_short()
         self._throttled_until_s = max(self._throttled_until_s, until_s)
-        self._share.refused(self._last_start_s, self._throttled_until_s, first=first)
+        vain = self._share.refused(self._last_start_s, self._throttled_until_s, first=first, varied=self._margin.varies)
+        if first and not vain:
+            self._margin.was_short()
 
     def preload(self, started_s: list[float]) -> None:
         """Count calls that an earlier process started within the last second or so."""

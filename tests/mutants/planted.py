@@ -338,8 +338,8 @@ BUGS = (
     Bug(
         "eleven calls fit in a second",
         "syncer/api/limits.py",
-        "        if len(self._latest) >= self._share.calls:",
-        "        if len(self._latest) > self._share.calls:",
+        "self._latest[-calls][1] + self._window_s if len(self._latest) >= calls else -math.inf",
+        "self._latest[-calls][1] + self._window_s if len(self._latest) > calls else -math.inf",
         LIMITS,
     ),
     Bug(

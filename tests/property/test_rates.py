@@ -30,9 +30,9 @@ def test_the_rate_is_reached_on_real_networks_and_hardly_a_call_is_refused(way, 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_rate_lasts(way):
-    made = make_calls(UpdateLimiter(10), WAYS[way], calls=3000)
-    assert made.rate >= GOALS[way] - 0.2
-    assert made.throttled <= 0.005
+    made = [make_calls(UpdateLimiter(10), WAYS[way], calls=2000, seed=seed) for seed in range(6)]
+    assert statistics.mean(night.rate for night in made) >= GOALS[way] + 0.01
+    assert max(night.throttled for night in made) <= 0.005
 
 
 def test_a_steady_network_is_never_refused_a_call():
@@ -45,9 +45,9 @@ def test_handshakes_cost_no_refusal():
 
 @pytest.mark.parametrize("way", ["75 ms", "75 ± 19 ms"])
 def test_another_program_gets_its_three_of_ten_and_we_the_rest(way):
-    made = nights(way, other=every(1 / 3))
-    assert statistics.mean(night.theirs for night in made) >= 0.97
-    assert statistics.mean(night.rate for night in made) >= (6.8 if way == "75 ms" else 6.1)
+    made = nights(way, other=every(1 / 3), calls=500)
+    assert statistics.mean(night.theirs for night in made) >= 0.98
+    assert statistics.mean(night.rate for night in made) >= (6.8 if way == "75 ms" else 6.3)
     assert max(night.throttled for night in made) <= 0.02
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncer.api.limits import (
+    ALONE_S,
     CAUTION_KEPT,
     CAUTION_STEP,
     MARGIN_FIRST_S,
@@ -20,6 +21,8 @@ from syncer.api.limits import (
     PAIRS_MAX,
     PAIRS_MIN,
     PROBE_FIRST_S,
+    PROBE_GROWTH,
+    PROBE_MAX_S,
     TRIES,
     ReadLimiter,
     UpdateLimiter,
@@ -191,9 +194,9 @@ def learn(limiter, differences_s, *, first=0):
 
 def test_what_was_learned_long_ago_is_forgotten():
     limiter = UpdateLimiter(1)
-    learn(limiter, [0.0] * PAIRS_MAX)
-    learn(limiter, [0.05] * PAIRS_MAX, first=PAIRS_MAX + 1)
-    assert limiter.margin_s > 0.075  # with the older ones only half of the pairs would differ
+    learn(limiter, [0.0] * PAIRS_MAX * 5)
+    learn(limiter, [0.05] * PAIRS_MAX, first=PAIRS_MAX * 5 + 1)
+    assert limiter.margin_s > 0.04  # with the older ones only one pair in six would differ
 
 
 def test_a_quarter_of_the_pairs_is_not_overlooked():
@@ -266,16 +269,17 @@ def test_no_window_holds_more_than_the_share():
 
 
 def tries_of(limiter, now_s, seconds, *, refuse):
-    """Return when greater shares were tried within so many seconds; ``refuse``: each try is refused."""
-    tries, end_s = [], now_s + seconds
+    """Return when a call more than the share was tried within so many seconds; ``refuse``: each of them is refused."""
+    starts, tries, end_s = [], [], now_s + seconds
     while now_s < end_s:
         now_s = limiter.next_s(now_s)
-        before = limiter.share
+        share = limiter.share
         limiter.started(now_s)
-        if limiter.share > before:
+        if len(starts) >= share and starts[-share] + 1.0 > now_s:
             tries.append(now_s)
             if refuse:
                 limiter.throttled(now_s + 1.0)
+        starts.append(now_s)
     return tries
 
 
@@ -284,8 +288,34 @@ def test_a_greater_share_is_tried_again_soon_and_ever_later_when_that_is_vain():
     limiter.throttled(now_s + 1.0)
     tries = tries_of(limiter, now_s, 400.0, refuse=True)
     pauses_s = [later - earlier for earlier, later in itertools.pairwise(tries)]
-    assert tries[0] - now_s == pytest.approx(1.0 + PROBE_FIRST_S, abs=0.2)
-    assert pauses_s[:5] == pytest.approx([13.0, 25.0, 49.0, 61.0, 61.0], abs=1.0)
+    assert tries[0] - now_s == pytest.approx(PROBE_FIRST_S + 1.0, abs=0.3)
+    assert pauses_s == pytest.approx([1 + PROBE_FIRST_S * PROBE_GROWTH, *[1 + PROBE_MAX_S] * (len(tries) - 2)], abs=1.1)
+    assert limiter.share == 9
+
+
+def test_a_try_comes_before_the_oldest_call_leaves_the_window_and_leaves_the_share_as_it_is():
+    limiter, now_s = warmed(10)
+    limiter.throttled(now_s + 1.0)
+    starts, shares = [], []
+    while limiter.share == 9:
+        now_s = limiter.next_s(now_s)
+        limiter.started(now_s)
+        starts.append(now_s)
+        shares.append(limiter.share)
+    tries = [at_s for at_s, before_s in zip(starts[9:], starts, strict=False) if at_s - before_s < 1.0]
+    assert len(tries) == 1
+    place = starts.index(tries[0])
+    assert starts[place] - starts[place - 9] == pytest.approx(1.0 - MARGIN_MIN_S, abs=0.001)
+    assert most_in(starts[place - 9 : place + 9], 1.0) == 10
+    assert shares[place] == 9
+
+
+def test_a_call_after_a_pause_is_no_try():
+    """The window was empty: that it was not refused says nothing."""
+    limiter, now_s = warmed(10)
+    limiter.throttled(now_s + 1.0)
+    for pause in range(1, 40):
+        limiter.started(now_s + 2.0 * pause)
     assert limiter.share == 9
 
 
@@ -302,10 +332,32 @@ def test_a_place_that_one_try_won_is_given_up_when_the_next_is_vain():
     limiter, now_s = warmed(10)
     for _ in range(3):
         limiter.throttled(now_s + 1.0)
-    assert len(tries_of(limiter, now_s, 11.0, refuse=False)) == 1
+    assert len(tries_of(limiter, now_s, 10.0, refuse=False)) == 1
+    now_s = limiter.next_s(now_s + 10.0)
+    limiter.started(now_s)
     assert limiter.share == 8
-    assert len(tries_of(limiter, now_s + 11.0, 5.0, refuse=True)) == 1
+    assert len(tries_of(limiter, now_s, 5.0, refuse=True)) == 1
     assert limiter.share == 7
+
+
+def test_a_vain_try_widens_no_margin():
+    limiter, now_s = warmed(10)
+    limiter.throttled(now_s + 1.0)
+    before_s = limiter.margin_s
+    assert len(tries_of(limiter, now_s, 12.0, refuse=True)) == 1
+    assert limiter.margin_s == before_s
+
+
+def test_a_refusal_that_stands_alone_costs_no_place_where_the_ways_vary():
+    limiter = UpdateLimiter(10)
+    for number in range(40):
+        limiter.answered(limiter.started(number / 8), arrived_by_s=number / 8, took_s=0.1 + 0.05 * (number // 10 % 2))
+    shares = []
+    for at_s in (10.0, 10.0 + ALONE_S + 0.1, 12.0 + ALONE_S):
+        limiter.started(at_s)
+        limiter.throttled(at_s + 1.0)
+        shares.append(limiter.share)
+    assert shares == [10, 10, 9]
 
 
 def test_a_share_comes_back_whole_when_nobody_else_takes_it():
