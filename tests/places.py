@@ -8,7 +8,7 @@ from typing import Any
 
 from conftest import FAST, TOKEN, write_csv
 
-from syncer.commands import runs
+from syncer.commands import planning, runs
 from syncer.commands.environment import Environment
 from syncer.config import load_settings
 from syncer.errors import SyncerError
@@ -46,7 +46,9 @@ class Place:
         """Call plan, sync or resume; return its document."""
         try:
             request = SyncRequest(files=files, **options)
-            return sync_document(getattr(runs, command)(self.settings(), request, Environment()))
+            return sync_document(
+                getattr(planning if command == "plan" else runs, command)(self.settings(), request, Environment())
+            )
         except SyncerError as error:
             return failure_document(command, error)
 

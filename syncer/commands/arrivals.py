@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from syncer.commands import runs
+from syncer.commands import planning
 from syncer.commands.environment import Environment
 from syncer.config import JobSettings, Settings, pick_job
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, OutputError, SyncerError
@@ -25,11 +25,13 @@ Command = Callable[[Settings, SyncRequest, Environment], SyncResult]
 
 def plan(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
     """Say what ``sync`` would do with the named files, or with those that the job waits for."""
-    return _each(runs.plan, settings, request, environment)
+    return _each(planning.plan, settings, request, environment)
 
 
 def sync(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
     """Sync the named files; without any, those that the job waits for, each once, and move them when they are done."""
+    from syncer.commands import runs  # here: a plan needs nothing of what talks to the API
+
     return _each(runs.sync, settings, request, environment)
 
 
@@ -70,7 +72,7 @@ def _each_group(
 ) -> SyncResult:
     """Wait for the files, and give each group of them a run."""
     groups = arrival.wait()
-    name = "plan" if command is runs.plan else "sync"
+    name = "plan" if command is planning.plan else "sync"
     if not groups:
         return SyncResult(name, notes=("every file was synced before: there is nothing to do",))
     results: list[SyncResult] = []
@@ -83,7 +85,7 @@ def _each_group(
                 raise
             result = SyncResult(name, error=error)  # what was done before it is told too
         ended = result.exit_code in {EXIT_OK, EXIT_NOT_CONFIRMED}
-        if ended and command is runs.sync:
+        if ended and command is not planning.plan:
             try:
                 arrival.done(files)
             except OutputError as error:

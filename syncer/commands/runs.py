@@ -1,4 +1,4 @@
-"""The commands that upload: plan, sync, resume. They open the files and the ledger, and hand a session its run."""
+"""The commands that upload: sync, resume. They open the files and the ledger, and hand a session its run."""
 
 from __future__ import annotations
 
@@ -6,30 +6,25 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from syncer import __version__
 from syncer.commands.environment import Environment
 from syncer.commands.opening import open_to_write
-from syncer.commands.planned import differences_of, samples_of, with_plan, with_results
-from syncer.config import JobSettings, Settings, pick_job
+from syncer.commands.planned import with_plan, with_results
+from syncer.commands.planning import mode_of, opened, plan_with
+from syncer.config import Settings, pick_job
 from syncer.config.jobs import disjoint_jobs
-from syncer.errors import ConfigError, UsageError
+from syncer.errors import UsageError
 from syncer.execute.context import EngineSettings
-from syncer.guards.export import Guards
 from syncer.ledger.identity import identity_of
-from syncer.model import Errand, Mode, Target
-from syncer.plan.planner import Send
-from syncer.plan.units import UnitRule
 from syncer.process.clock import utc_text
-from syncer.products.check import ProductCheck, by_api, by_copy
+from syncer.products.check import ProductCheck, by_api
 from syncer.request import SyncRequest
-from syncer.results import Seconds, SyncResult
+from syncer.results import SyncResult
 from syncer.runs.expect import Expectations
-from syncer.runs.inputs import open_inputs
-from syncer.runs.intake import Intake, is_unique, plan_files, plan_waiting, related, shared_field_notes
+from syncer.runs.intake import Intake, is_unique, plan_waiting, related, shared_field_notes
 from syncer.runs.results_folder import Written, prepare_results
 from syncer.runs.session import Session, connection_of, reader_of
 from syncer.runs.session import session as open_session
@@ -39,50 +34,8 @@ if TYPE_CHECKING:
     from syncer.api.client import Client
     from syncer.api.reading import Reader
     from syncer.ledger.ledger import Ledger
-    from syncer.ledger.values import Job, LedgerIdentity, Run
+    from syncer.ledger.values import Run
     from syncer.process.clock import Clock
-    from syncer.rows.validate import Validator
-    from syncer.runs.expect import DeclaredColumn
-    from syncer.source import Source
-
-
-def plan(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
-    """Say what ``sync`` would do. Sends nothing, records nothing, needs no token and no lock."""
-    started_s = environment.clock.monotonic_s()
-    job = pick_job(settings, request.job)
-    if request.results is not None:
-        prepare_results(request.results)
-    with ExitStack() as stack:
-        sources, validator = stack.enter_context(_opened(job, request, environment))
-        ledger = stack.enter_context(environment.outside.reading(settings))
-        mode = _mode(job, request, validator.keys, ledger)
-        known: Job | None = None
-        identity: LedgerIdentity | None = None
-        notes: tuple[str, ...] = ()
-        if ledger is not None:
-            ledger.require_in_time()
-            identity = identity_of(ledger)
-            require_url(identity, settings.api.base_url)
-            known = ledger.job_like(job.name, validator.keys)
-            notes = shared_field_notes(job.name, validator, ledger.jobs(), list(settings.jobs))
-        wall_s, max_age_h = environment.clock.wall_s(), settings.products.max_age_h
-        vet = by_copy(ledger, wall_s=wall_s, max_age_h=max_age_h) if settings.products.check else None
-        intake = _plan_files(
-            settings, request, environment, sources, validator, ledger, known, mode, vet, behind_unsent=False
-        )
-        environment.interrupt.check("while planning; nothing was sent")
-        took_s = environment.clock.monotonic_s() - started_s
-        result = replace(
-            with_plan(SyncResult("plan", notes=notes, ledger=identity), intake, sources, validator),
-            target=Target(settings.api.base_url, identity.company if identity else None),
-            samples=samples_of(intake.plan),
-            differences=differences_of(request, intake.plan, sources, ledger, known),
-            minimum_send_s=len(intake.plan.batches) / settings.api.updates_per_second,
-            seconds=Seconds(plan=took_s, total=took_s),
-            error=intake.stop,
-        )
-        written = Written(intake, sources, validator, unsent="planned: plan sends nothing")
-        return with_results(result, request, environment, job.name, written)
 
 
 def sync(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
@@ -97,10 +50,10 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
     if request.results is not None:
         prepare_results(request.results)
     with ExitStack() as stack:
-        sources, validator = stack.enter_context(_opened(job, request, environment))
+        sources, validator = stack.enter_context(opened(job, request, environment))
         ledger = stack.enter_context(open_to_write(settings, clock, environment.outside))
         require_url(identity_of(ledger), settings.api.base_url)
-        mode = _mode(job, request, validator.keys, ledger)
+        mode = mode_of(job, request, validator.keys, ledger)
         notes = shared_field_notes(job.name, validator, ledger.jobs(), list(settings.jobs))
         run = ledger.begin_run(
             ledger.ensure_job(job.name, validator.keys),
@@ -124,7 +77,7 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
                 begun_s = clock.monotonic_s()
                 vet = _product_check(settings, environment, ledger, reader)
                 planned = partial(
-                    _plan_files, settings, request, environment, sources, validator, ledger, run.job, mode, vet,
+                    plan_with, settings, request, environment, sources, validator, ledger, run.job, mode, vet,
                     expect.column(job.name),
                 )  # fmt: skip
                 intake = planned()
@@ -266,80 +219,6 @@ def _session(
 def expectations(settings: Settings) -> Expectations:
     """Return what the jobs declare of how many codes a value of their keys selects."""
     return Expectations({name: job.expect for name, job in settings.jobs.items()})
-
-
-def _mode(job: JobSettings, request: SyncRequest, key: Sequence[str], ledger: Ledger | None) -> Mode:
-    mode = Mode(request.mode or job.mode)
-    known = None if ledger is None else ledger.job(job.name, key)
-    if mode is Mode.AUTO and ledger is not None and known is not None and ledger.reach(known).get("sync_refused"):
-        return Mode.ASYNC  # the API does not take the key in sync calls
-    if len(key) > 1 and mode is Mode.SYNC:
-        raise ConfigError(
-            "a sync call selects codes by one key; several key columns need async calls: use --mode async"
-        )
-    return mode
-
-
-def _opened(
-    job: JobSettings, request: SyncRequest, environment: Environment
-) -> AbstractContextManager[tuple[list[Source], Validator]]:
-    return open_inputs(
-        job,
-        request.files,
-        request.key,
-        copies=request.copies,
-        stdin=environment.stdin,
-        interrupt=environment.interrupt,
-        observe=environment.on_rows,
-        frame=None if environment.frame is None else (environment.frame, environment.frame_name),
-    )
-
-
-def _plan_files(
-    settings: Settings,
-    request: SyncRequest,
-    environment: Environment,
-    sources: Sequence[Source],
-    validator: Validator,
-    ledger: Ledger | None,
-    known: Job | None,
-    mode: Mode,
-    vet: ProductCheck | None,
-    declared: DeclaredColumn | None = None,
-    again: frozenset[str] = frozenset(),
-    *,
-    behind_unsent: bool = True,
-) -> Intake:
-
-    limits, job = settings.limits, pick_job(settings, request.job)
-    guards = Guards(
-        percent=limits.max_changed_percent,
-        codes_min=limits.max_changed_min_codes,
-        missing_percent=limits.max_missing_percent,
-        keys=limits.check_keys,
-        columns=limits.check_columns,
-        age=limits.check_age,
-        export=job.export,
-    )
-    return plan_files(
-        sources,
-        validator,
-        ledger,
-        known,
-        mode=mode,
-        send=Send.ALL if request.force else Send(job.send),
-        own=None if known is None else Errand(known.id, job.campaign, is_unique(job.unique, validator.keys)),
-        guards=guards,
-        approve=request.approve,
-        observe=environment.on_rows,
-        vet=vet,
-        disjoint=disjoint_jobs(settings.jobs, job.name),
-        campaign_fields=job.known_fields or (),
-        declared=declared,
-        again=again,
-        behind_unsent=behind_unsent,
-        units=[UnitRule(field, rule.codes, rule.same) for field, rule in job.units.items()],
-    )
 
 
 def _reader(settings: Settings, request: SyncRequest, environment: Environment, started_s: float) -> Reader[Client]:

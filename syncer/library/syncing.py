@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from syncer.commands import runs
+from syncer.commands import planning, runs
 from syncer.commands.environment import Environment
 from syncer.commands.morning import watched
 from syncer.library.settings import settings_of
@@ -52,7 +52,7 @@ def sync(
     )
     settings, environment = settings_of(config), Environment(frame=frame, frame_name=name)
     result = (
-        runs.plan(settings, request, environment)
+        planning.plan(settings, request, environment)
         if dry_run
         else watched(settings, "sync", lambda _: runs.sync(settings, request, environment), environment.clock)
     )

@@ -21,7 +21,6 @@ from syncer.api.reading import fault_of
 from syncer.errors import LedgerOldError, TargetChangedError
 from syncer.ledger.identity import has_sent, identity_of, known_references, newest_task, pin_target
 from syncer.model import Target
-from syncer.runs.session import reader_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,6 +79,8 @@ def confirm_target(
 ) -> None:
     """Make sure that a ledger belongs to what it would write to, for what is no run; raises as `TargetCheck`."""
     require_url(identity_of(ledger), settings.api.base_url)
+    from syncer.runs.session import reader_of  # here: a plan, which asks for the URL alone, needs no engine
+
     started_s = clock.monotonic_s()
     with closing(reader_of(settings, clock, interrupt, started_s=started_s, deadline_s=deadline_s)) as reader:
         token = settings.api.require_token()
@@ -102,6 +103,8 @@ def refuse_other_company(
     require_url(found, settings.api.base_url)
     if found.company is None:
         return
+    from syncer.runs.session import reader_of
+
     started_s = clock.monotonic_s()
     with closing(reader_of(settings, clock, interrupt, started_s=started_s, deadline_s=deadline_s)) as reader:
         token = settings.api.require_token()

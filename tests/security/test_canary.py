@@ -75,7 +75,7 @@ def test_no_command_shows_or_writes_it_at_any_level_in_any_form(night, forks, tm
 
 SABOTAGED = (
     "syncer.config:load_settings", "syncer.config.access:find_token", "syncer.commands.runs:connection_of",
-    "syncer.commands.runs:_plan_files", "syncer.commands.runs:open_session", "syncer.commands.planned:write_results",
+    "syncer.commands.runs:plan_with", "syncer.commands.runs:open_session", "syncer.commands.planned:write_results",
     "syncer.ledger.ledger:Ledger.open_to_write", "syncer.ledger.ledger:Ledger.store_plan", "syncer.ledger.ledger:Ledger.begin_run",
     "syncer.ledger.writer:Writer.end_run", "syncer.execute.engine:Engine.settle", "syncer.execute.engine:Engine.send",
     "syncer.execute.assemble:Connection.connect", "syncer.api.transport:Transport.__init__", "syncer.api.transport:Transport.call",

@@ -16,7 +16,7 @@ from sim.ledgers import open_in_time, open_ledger
 from sim.promises import ViolationError
 from sim.world import Crash, SimulatedLanes, SimulatedTransport
 
-from syncer.commands import runs
+from syncer.commands import planning, runs
 from syncer.commands.abandon import abandon
 from syncer.commands.environment import Environment
 from syncer.config import load_settings
@@ -156,7 +156,7 @@ class Process:
 
     def plan(self, file, **asked):
         """Run ``syncer plan FILE``."""
-        self.run(runs.plan, SyncRequest(files=(file,), **asked))
+        self.run(planning.plan, SyncRequest(files=(file,), **asked))
 
     def abandon(self, batch_ids):
         """Run ``syncer abandon BATCH…``."""
