@@ -165,7 +165,7 @@ def test_blank_clear_empties_fields_and_omit_leaves_them_alone(night):
         done = here.sync(
             here.write("b.csv", ("extended_id", "intended_market", "lot"), [("K000003", "", "z"), ("K000001", "", "")])
         )
-        assert done.document["rows"]["invalid"] == 1  # a row with nothing to send
+        assert done.document["rows"]["unchanged"] == 1  # a row that says nothing
         assert here.server()["K000003"] == {"activation_status": "0", "intended_market": "x", "lot": "z"}
 
 
