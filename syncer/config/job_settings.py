@@ -239,6 +239,12 @@ class TableSettings:
         example="true",
         when="the export protects its digits from Excel",
     )
+    merged: str = setting(
+        partial(checks.choice, of=("reject", "fill")),
+        "reject",
+        "of Excel: cells that are merged with the first one: reject (E128) or fill (they have its content)",
+        when="a pallet's number is merged over the rows of its cases",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "E125": ("a formula in Excel without its value", "open and save the file in Excel, and export again"),
         "E126": ("a time where a day is expected", "give the day alone, or format the column as text"),
         "E127": ("half a character in Excel", "correct the text in Excel and export again"),
+        "E128": ("a cell in Excel that is merged with another", 'jobs.<name>.table.merged = "fill", or unmerge it'),
         "E201": ("a key cell is blank", "give every row its key; rows without a code do not belong into the export"),
         "E202": (
             "a key cell begins or ends with white space",

@@ -24,6 +24,7 @@ from syncer.source.names import NO_HEADER, column_names
 from syncer.source.table import Fate, Marks, TableForm, find_header, key_names
 from syncer.source.tables import CHUNK_ROWS, LEAVE_OUT, HeldFile, finished
 from syncer.source.xlsx.cells import AS_TEXT, LOST_DIGITS, CellFault, Day
+from syncer.source.xlsx.merged import MERGED
 from syncer.source.xlsx.package import SAVE_ANEW
 from syncer.source.xlsx.workbook import Workbook
 
@@ -63,6 +64,7 @@ class ExcelSource:
         self._strict: frozenset[str] | None = None
         try:
             self._book = self._guarded(lambda: Workbook(self._file.handle, self.name, sheet))
+            self._merges = self._book.merges
             self._header_line, self._first_column, self.header = self._read_header(key, header)
         except BaseException:
             self.close()
@@ -158,19 +160,34 @@ class ExcelSource:
         taken: list[tuple[int, list[Cell], list[str | CellFault]]] = []
         for line, cells in block:
             if line <= self._header_line:
+                self._without_merged(line, self._texts(cells, self._width) if self._merges else [])
                 continue
             if line > last + 1 and marks.blank() is Fate.END:  # rows without a cell do not stand in the file
                 return taken, True, line
             last = line
-            texts = self._texts(cells, self._first_column + len(self.header))
+            texts = self._texts(cells, self._width)
             shown = [text.shown or "?" if isinstance(text, CellFault) else text for text in texts]
             outside = [] if self._by_place else [cell for cell in cells if self._is_outside(cell)]
             fate = marks.fate([*shown, "?"] if outside else shown)
             if fate is Fate.END:
                 return taken, True, line
+            self._without_merged(line, texts)
             if fate is Fate.ROW:
                 taken.append((line, outside, texts[self._first_column :]))
         return taken, False, last
+
+    @property
+    def _width(self) -> int:
+        return self._first_column + len(self.header)
+
+    def _without_merged(self, line: int, texts: list[str | CellFault]) -> None:
+        """Let a cell that is merged with another one have its content, or a fault; `texts` begin with column A."""
+        for column, one in self._merges.see(line, texts) if self._merges else ():
+            first = self._book.coordinate(one.first_line, one.first_column)
+            fault = CellFault(
+                MERGED, f'is merged with {first}; when it has the same content: jobs.<name>.table.merged = "fill"', ""
+            )
+            texts[column - 1] = self._merges.content(one) if self._table.merged == "fill" else fault
 
     def _is_outside(self, cell: Cell) -> bool:
         """Tell whether a cell has content beside the columns that the header names."""

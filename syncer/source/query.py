@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _TEXT = "VARCHAR(255)"
 _CASTS = {dt.datetime: "DATE"}
 """What is asked for instead of a type that is not taken; text by default."""
-_EXTRAS = {"psycopg": "'syncer[postgresql]'", "psycopg2": "'syncer[psycopg2]'"}
+_EXTRAS = {"psycopg": "'syncer[postgresql]'", "psycopg2": "'syncer[psycopg2]'", "duckdb": "'syncer[duckdb]'"}
 """The extra that brings a driver, for those that have one."""
 
 
@@ -62,6 +62,7 @@ class QuerySource:
         address = address_of(url, job, password)
         self._mask = Mask(url, address)
         self.name = shown_address(address)
+        self._backend = address.drivername.partition("+")[0]
         try:
             statement = single_select(query)
         except ValueError as error:
@@ -88,6 +89,8 @@ class QuerySource:
         if isinstance(error, ImportError):
             name = error.name or "the driver"
             return f"pip install {_EXTRAS.get(name, name)}"
+        if type(error).__name__ == "NoSuchModuleError":  # SQLAlchemy has no dialect of this name
+            return f"pip install {_EXTRAS.get(self._backend, f'a SQLAlchemy dialect for {self._backend}')}"
         return f"correct jobs.{self._job}.source, then: syncer plan"
 
     def close(self) -> None:

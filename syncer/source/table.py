@@ -53,6 +53,7 @@ class TableForm:
     null: tuple[str, ...] = ()
     short_rows: str = "reject"
     unwrap: bool | None = None
+    merged: str = "reject"
 
     @property
     def trims(self) -> bool:

@@ -26,6 +26,8 @@ def unused(name: str, kind: str, form: CsvForm, table: TableForm, sheet: str | N
             and not (kind == WORKBOOK and one.name == "header")
         ]
         found += ["table.short_rows"] if table.short_rows != "reject" else []
+    if kind != WORKBOOK:
+        found += ["table.merged"] if table.merged != "reject" else []
     if kind not in {TEXT, WORKBOOK}:
         found += [f"table.{one}" for one in _OF_ROWS if getattr(table, one)]
     elif kind == TEXT and form.header is not None and table.header_row is not None:

@@ -114,6 +114,9 @@ ROW = ["A1/x"]
 HIDDEN = book(["no"], Two=[["id", "a"], ["A1", "x"]])
 HIDDEN.active.sheet_state = "hidden"
 HIDDEN = saved(HIDDEN)
+MERGED = book(["id", "pallet", "no"], ["A1", "P1", "1"], ["A2", None, "2"], ["A3", "P2"])
+MERGED.active.merge_cells("B2:B3")
+MERGED = saved(MERGED)
 UTF16 = "id,a\nA1,x\n".encode("utf-16-le")
 MAPPED = {"columns": {"id": "id", "a": "a"}, **ID}
 ERP = {"source.url": "sqlite:///{folder}/erp.db", "key": "id"}
@@ -209,6 +212,8 @@ CASES = [
     (BOOK, {**ID, "sheet": "Tow"}, "sheet", "Two", ["B1/y"]),
     (HIDDEN, ID, "sheet", "Two", ROW),
     (b"SQLite format 3\0" + bytes(99), ID, "source", {**ERP, "source.query": "SELECT id, a FROM t"}, ROW),
+    (MERGED, ID, "table.merged", TOLD, ["A1/1/P1", "A2/2/P1", "A3//P2"]),
+    ("id,a\nA1,x\n", {**ID, "table.merged": "fill"}, "table.merged", GONE, ROW),
     # queries
     (None, {**ERP, "source.query": "DELETE FROM t"}, "source.query", "SELECT id, a FROM t", ROW),
     (None, {**ERP, "source.query": "SELECT id, z FROM t"}, "source", {"source.query": "SELECT id, a FROM t"}, ROW),

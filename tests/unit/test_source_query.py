@@ -10,6 +10,7 @@ from contextlib import closing
 
 import pytest
 from sqlalchemy import make_url
+from sqlalchemy.exc import NoSuchModuleError
 
 from syncer.errors import ConfigError, SignalError, SourceError
 from syncer.source.database import Mask, shown_address
@@ -186,4 +187,17 @@ def test_a_driver_that_is_not_installed_is_named(monkeypatch, driver, remedy):
     monkeypatch.setitem(sys.modules, driver, None)
     with pytest.raises(SourceError) as raised:
         opened(f"postgresql+{driver}://reader:x@127.0.0.1:1/erp")
+    assert raised.value.next == f"pip install {remedy}"
+
+
+@pytest.mark.parametrize(
+    ("backend", "remedy"), [("sybase", "a SQLAlchemy dialect for sybase"), ("duckdb", "'syncer[duckdb]'")]
+)
+def test_a_database_that_sqlalchemy_does_not_know_is_refused_with_what_to_install(monkeypatch, backend, remedy):
+    def unknown(*_, **__):
+        raise NoSuchModuleError(f"Can't load plugin: sqlalchemy.dialects:{backend}")
+
+    monkeypatch.setattr("sqlalchemy.create_engine", unknown)
+    with pytest.raises(SourceError) as raised:
+        QuerySource(f"{backend}://host/x", "SELECT 1", job="erp")
     assert raised.value.next == f"pip install {remedy}"

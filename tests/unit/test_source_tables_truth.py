@@ -106,3 +106,36 @@ def test_a_sheet_without_a_header_row_is_read_by_the_names_that_are_declared(tmp
     assert [(one.line, one.code) for one in rejections] == [(3, "E101")]
     below = read(tmp_path, data, form=CsvForm(header=(*HEADER, "")), table=TableForm(header_row=1))
     assert (below[0], below[1]) == ([("K2", "b")], [2])
+
+
+def merged(ranges, *rows):
+    made = book(*rows)
+    for one in ranges:
+        made.active.merge_cells(one)
+    return saved(made)
+
+
+TITLE = [["Night of the 31st", None, None], ["extended_id", "pallet", "note"]]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "rows", "kept", "filled"),
+    [
+        (["A1:C1"], [["K1", "P", "x"]], 1, [("K1", "P", "x")]),  # a title is no row
+        (["B3:B4"], [["K1", "P", "x"], ["K2", None, "y"]], 1, [("K1", "P", "x"), ("K2", "P", "y")]),
+        (["B3:C3"], [["K1", "P", None], ["K2", "Q", "y"]], 2, [("K1", "P", ""), ("K2", "Q", "y")]),
+        (["B3:C4"], [["K1", "P", None], ["K2", None, None]], 1, [("K1", "P", ""), ("K2", "P", "P")]),
+        (["B3:B4"], [["K1", None, "x"], ["K2", None, "y"]], 2, [("K1", "", "x"), ("K2", "", "y")]),  # nothing in it
+        (["A3:C4"], [["K1", None, "x"], [None, None, None]], 1, [("K1", "", "")]),  # a row without content is none
+        (["D3:E4"], [["K1", "P", "x"]], 1, [("K1", "P", "x")]),
+        (["B3:B4", "B5:B6"], [[f"K{n}", "PQ"[n // 2] * (n % 2 == 0), "x"] for n in range(4)], 2,
+         [("K0", "P", "x"), ("K1", "P", "x"), ("K2", "Q", "x"), ("K3", "Q", "x")]),
+    ],
+)  # fmt: skip
+def test_what_people_see_in_merged_cells_is_never_taken_for_blank(tmp_path, ranges, rows, kept, filled):
+    data = merged(ranges, *TITLE, *rows)
+    taken, _, rejections = read(tmp_path, data)
+    assert len(taken) == kept
+    assert {one.code for one in rejections} <= {"E128"}
+    assert set(taken) <= set(filled)
+    assert read(tmp_path, data, table=TableForm(merged="fill"))[0] == filled

@@ -158,7 +158,7 @@ def _day(value: Decimal, text: str, number_format: NumberFormat, from_1904: bool
     epoch = _EPOCH_1904 if from_1904 else _EPOCH_1900
     days = (_LAST_DAY - epoch).days
     day = epoch + dt.timedelta(int(value)) if 0 <= value <= days else None
-    if day is None or day < _FIRST_SURE_DAY or value != value.to_integral_value() or not value:
+    if day is None or day < _FIRST_SURE_DAY or value != value.to_integral_value():
         shown = text if day is None else f"{day} and a part of a day" if value != int(value) else str(day)
         words = f"is {shown}, not a day since {_FIRST_SURE_DAY}; give the day alone, or {AS_TEXT}"
         return CellFault(TIME, words, shown)

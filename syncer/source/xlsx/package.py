@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import zipfile
+from collections.abc import Callable
 from typing import IO
 from urllib.parse import unquote
 
@@ -45,8 +46,11 @@ class Package:
     def __contains__(self, part: str) -> bool:
         return folded(part) in self._members
 
-    def open(self, part: str) -> IO[bytes]:
-        """Open a part to read it, once all of it was seen to be sound. Raises `SourceError`, or what zipfile raises."""
+    def open(self, part: str, see: Callable[[bytes], None] = lambda block: None) -> IO[bytes]:
+        """Open a part to read it, once all of it was seen to be sound. Raises `SourceError`, or what zipfile raises.
+
+        ``see`` is shown all of it when it is looked at for the first time.
+        """
         member = self._members[folded(part)]
         if member.compress_type not in {_STORED, _DEFLATED} or member.flag_bits & 1:
             # Python unpacks all other ways without a bound.
@@ -60,8 +64,8 @@ class Package:
             )
         if member.filename not in self._sound:
             with self._zip.open(member) as whole:
-                while whole.read(BLOCK_BYTES):
-                    pass  # zipfile compares the checksum at the end
+                while block := whole.read(BLOCK_BYTES):  # zipfile compares the checksum at the end
+                    see(block)
             self._sound.add(member.filename)
         return self._zip.open(member)
 

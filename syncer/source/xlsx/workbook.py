@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple
 from syncer.errors import SourceError, did_you_mean
 from syncer.source.xlsx.cells import Cell, CellFault, CellReading
 from syncer.source.xlsx.formats import GENERAL, NumberFormat, NumberKind, read_formats
+from syncer.source.xlsx.merged import MergeScan
 from syncer.source.xlsx.package import SAVE_ANEW, Package
 from syncer.source.xlsx.xml import Attributes, Events, XmlError, read_all
 
@@ -64,7 +65,9 @@ class Workbook:
         texts: list[str] = self._read_part(parts.get("sharedStrings"), _read_texts, [])
         self.reading = CellReading(texts, self._from_1904, self._computed)
         assert self.sheet.part is not None  # noqa: S101  `_chosen` takes no other
-        self._package.open(self.sheet.part).close()
+        scan = MergeScan()
+        self._package.open(self.sheet.part, scan.see).close()
+        self.merges = scan.merges()
 
     @property
     def title(self) -> str:
