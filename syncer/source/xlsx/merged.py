@@ -29,7 +29,7 @@ class _Range(NamedTuple):
 
 
 class MergeScan:
-    """Sees the bytes of a sheet's part pass, and keeps those that tell which cells are merged: they stand at its end."""
+    """Sees the bytes of a sheet pass, and keeps those that tell which cells are merged: they stand behind the rows."""
 
     def __init__(self) -> None:
         self._before = b""
