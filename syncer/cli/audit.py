@@ -170,29 +170,70 @@ def audit_pack_command(value: tuple[str, ...], where: tuple[str, ...], out: Path
     show(envelope("audit pack", out=str(out), **asdict(packed)), lambda: words, of_work=True)
 
 
-@command("seal", audit_group, examples=("syncer audit seal > /mnt/elsewhere/syncer.seal",))
-def audit_seal_command() -> None:
+@command(
+    "seal",
+    audit_group,
+    examples=(
+        "syncer audit seal > /mnt/elsewhere/syncer.seal",
+        "syncer audit seal --stamp https://tsa.example.com --out syncer.tsr > syncer.seal",
+    ),
+)
+@click.option("--stamp", metavar="URL", help="Ask a service of RFC 3161 to stamp it (extra stamp); with --out.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE.tsr", help="Write the time stamp here (0600).")
+def audit_seal_command(stamp: str | None, out: Path | None) -> None:
     """Print the newest seal: keep it elsewhere, since only then it proves something against the ledger's owner."""
-    from syncer.commands import ledger
+    from syncer.commands import sealing
 
-    seal = ledger.newest_seal(settings())
+    if (stamp is None) is not (out is None):
+        words = "a time stamp needs both its service and its file"
+        raise UsageError(words, next="syncer audit seal --stamp URL --out FILE.tsr")
+    seal = sealing.newest_seal(settings())
     if seal is None:
         raise UsageError("there is no seal yet: no run has ended", next="syncer sync FILE, then: syncer audit seal")
-    show(envelope("audit seal", seal=seal.digest, run=seal.run_id, at=seal.at), lambda: seal.digest)
+    stamped_at = None if stamp is None or out is None else sealing.stamp_seal(settings(), seal, stamp, out)
+    members = {"stamp": None if out is None else str(out), "stamped_at": stamped_at}
+    show(envelope("audit seal", seal=seal.digest, run=seal.run_id, at=seal.at, **members), lambda: seal.digest)
 
 
-@command("verify", audit_group, examples=("syncer audit verify", "syncer audit verify --seal SEAL"))
+@command(
+    "verify",
+    audit_group,
+    examples=(
+        "syncer audit verify",
+        "syncer audit verify --seal SEAL",
+        "syncer audit verify --stamp syncer.tsr --stamp-roots tsa.pem",
+    ),
+)
 @click.option("--seal", metavar="SEAL", help="A seal that was kept elsewhere: it must be one of this ledger's.")
-def audit_verify_command(seal: str | None) -> None:
+@click.option(
+    "--stamp",
+    type=click.Path(path_type=Path),
+    metavar="FILE.tsr",
+    help="A time stamp of a seal: it must be of one of this ledger's.",
+)
+@click.option(
+    "--stamp-roots",
+    type=click.Path(path_type=Path),
+    metavar="FILE.pem",
+    help="The certificates whose services of time stamps are trusted.",
+)
+def audit_verify_command(seal: str | None, stamp: Path | None, stamp_roots: Path | None) -> None:
     """Hash the whole history again and hold it against its seals. Reads the ledger alone."""
-    from syncer.commands import ledger
+    from syncer.commands import sealing
     from syncer.errors import LedgerCorruptError
 
-    newest, faults, unsealed = ledger.verify(settings(), seal)
-    if faults:
-        words = "the history is not what was sealed:\n  " + "\n  ".join(faults)
+    if (stamp is None) is not (stamp_roots is None):
+        words = "a time stamp is checked by the certificates that are trusted"
+        raise UsageError(words, next="syncer audit verify --stamp FILE.tsr --stamp-roots FILE.pem")
+    found = sealing.verify(settings(), seal, stamp, stamp_roots)
+    if found.faults:
+        words = "the history is not what was sealed:\n  " + "\n  ".join(found.faults)
         raise LedgerCorruptError(words, next="keep the file as it is; compare it with a backup: syncer ledger check")
-    words = f"all is as sealed: {newest.digest}" if newest else "no run has ended yet: there is nothing to verify"
-    words += f"\n{unsealed:,} items and events are not sealed yet: a run is going on, or died" if unsealed else ""
-    digest = newest.digest if newest else None
-    show(envelope("audit verify", seal=digest, faults=[], unsealed=unsealed), lambda: words)
+    digest = found.newest.digest if found.newest else None
+    words = f"all is as sealed: {digest}" if digest else "no run has ended yet: there is nothing to verify"
+    if found.stamped_at is not None:
+        words += f"\nthe seal {found.stamped} was there at {found.stamped_at}, as its time stamp says"
+    if found.unsealed:
+        words += f"\n{found.unsealed:,} rows are not sealed yet: a run is going on, or died, or own codes were uploaded"
+    members = {"stamped": found.stamped, "stamped_at": found.stamped_at}
+    show(envelope("audit verify", seal=digest, faults=[], unsealed=found.unsealed, **members), lambda: words)

@@ -30,6 +30,7 @@ def abandon(settings: Settings, batch_ids: Sequence[int], environment: Environme
         for batch in found:
             now = ledger.batch(batch.id) or batch
             gone.append(ledger.writer(batch.run_id).let_go(now, at, message="let go of by hand (syncer abandon)"))
+        ledger.seal(found[0].run_id, at)
         return gone
 
 

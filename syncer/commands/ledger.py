@@ -33,7 +33,6 @@ from syncer.safe.files import NewFile, create_text, replacing
 from syncer.safe.trust import UntrustedError
 
 if TYPE_CHECKING:
-    from syncer.ledger.seals import Seal
     from syncer.ledger.story import Story
     from syncer.ledger.values import HistoryEntry, Run, UpgradeResult
     from syncer.request import HistoryRequest
@@ -101,7 +100,7 @@ def audit_pack(
             if not evidence.items:
                 words = "no run that sent this has ended, or it is an own code alone: no seal covers it"
                 raise UsageError(words, next="syncer resume, then the same again")
-            with _written(out) as part:
+            with written(out) as part:
                 write_pack(evidence, part.file, story=story, asked=asked, made_at=made_at)
             return PackResult(evidence.values, evidence.items, evidence.unsealed, str(evidence.seals[-1][-1]))
 
@@ -126,18 +125,6 @@ def audit_export(settings: Settings, request: HistoryRequest) -> Iterator[tuple[
 
 def _utc(text: str | None, option: str) -> str | None:
     return None if text is None else utc_text(parse_moment(text, option).timestamp())
-
-
-def newest_seal(settings: Settings) -> Seal | None:
-    """Return the newest seal, to be kept elsewhere."""
-    with reading_ledger(settings) as ledger:
-        return ledger.newest_seal()
-
-
-def verify(settings: Settings, given: str | None) -> tuple[Seal | None, list[str], int]:
-    """Return the newest seal, what does not fit the seals, and how many items and events no seal covers yet."""
-    with reading_ledger(settings) as ledger:
-        return ledger.newest_seal(), ledger.verify_seals(given), ledger.unsealed()
 
 
 def upgrade(settings: Settings, environment: Environment) -> UpgradeResult:
@@ -196,12 +183,13 @@ def init(settings: Settings, folder: Path, environment: Environment, text: str |
 
 def write_page(out: Path, page: str) -> None:
     """Write a page whole under its name, for its owner alone; raise `UsageError` where it cannot be written."""
-    with _written(out) as part:
+    with written(out) as part:
         part.text().write(page)
 
 
 @contextmanager
-def _written(out: Path) -> Iterator[NewFile]:
+def written(out: Path) -> Iterator[NewFile]:
+    """Give a file to be written whole, for its owner alone; raise `UsageError` where it cannot be written."""
     try:
         with replacing(out) as part:
             yield part

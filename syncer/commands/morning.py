@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from syncer import __version__
 from syncer.commands.telling import Teller
 from syncer.commands.working import Outcome, recorded
 from syncer.errors import ConfigError, OutputError, SyncerError
 from syncer.ledger.ledger import Ledger
+from syncer.process import spans
 from syncer.process.clock import Clock
 
 if TYPE_CHECKING:
@@ -31,21 +34,40 @@ def watched(
     """
     if settings.metrics.file is not None and find_spec("prometheus_client") is None:
         raise ConfigError("metrics.file needs the extra metrics", next="pip install 'syncer[metrics]'")
-    with Teller(settings, clock, command, subject or "") as teller:
+    if settings.traces.url is not None and find_spec("opentelemetry.exporter") is None:
+        raise ConfigError("traces.url needs the extra otel", next="pip install 'syncer[otel]'")
+    with _traced(settings, command) as spanned, Teller(settings, clock, command, subject or "") as teller:
         teller.ping("start")
         teller.tell_of_the_dead()
         try:
             result = recorded(settings, clock, command, work, subject=subject or "")
         except SyncerError as error:
+            spanned.note(exit_code=error.status)
             teller.ping(str(error.status))
             teller.tell(error.status, error)
             write_metrics(settings)
             raise
+        spanned.note(exit_code=result.exit_code)
         teller.ping(str(result.exit_code))
         teller.tell(result.exit_code, result.error)
         write_metrics(settings)
         _write_page(settings, clock)
         return result
+
+
+@contextmanager
+def _traced(settings: Settings, command: str) -> Iterator[spans.Open]:
+    """Let a span be around a command, and send it with all that are made inside to ``traces.url``."""
+    if settings.traces.url is None:
+        yield spans.Open()
+        return
+    from syncer.api.otlp import Exporter
+
+    with (
+        spans.exported(Exporter(settings.traces.url.reveal(), settings.notify.timeout_s), __version__),
+        spans.around(f"syncer {command}") as spanned,
+    ):
+        yield spanned
 
 
 def write_metrics(settings: Settings) -> None:

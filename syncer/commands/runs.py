@@ -19,6 +19,7 @@ from syncer.config.jobs import disjoint_jobs
 from syncer.errors import UsageError
 from syncer.execute.context import EngineSettings
 from syncer.ledger.identity import identity_of
+from syncer.process import spans
 from syncer.process.clock import utc_text
 from syncer.products.check import ProductCheck, by_api
 from syncer.request import SyncRequest
@@ -80,7 +81,11 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
                     plan_with, settings, request, environment, sources, validator, ledger, run.job, mode, vet,
                     expect.column(job.name),
                 )  # fmt: skip
-                intake = planned()
+                with spans.around("plan") as spanned:
+                    intake = planned()
+                    spanned.note(
+                        rows=intake.plan.rows.read, values=len(intake.plan.items), calls=len(intake.plan.batches)
+                    )
                 ledger.store_rejections(run, intake.plan.rejections, [source.name for source in sources])
                 if intake.stop is not None:
                     raise intake.stop

@@ -292,6 +292,19 @@ class MetricsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TracesSettings:
+    """Spans for OpenTelemetry."""
+
+    url: Secret | None = setting(
+        checks.hook,
+        None,
+        "send spans of every sync, resume and run here (OTLP over HTTP): names, times, counts; needs syncer[otel]",
+        example='"http://127.0.0.1:4318/v1/traces"',
+        when="a collector of OpenTelemetry watches your programs",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ScansSettings:
     """How scans are pulled."""
 
@@ -329,6 +342,7 @@ class Settings:
     report: ReportSettings = ReportSettings()
     notify: NotifySettings = NotifySettings()
     metrics: MetricsSettings = MetricsSettings()
+    traces: TracesSettings = TracesSettings()
     jobs: Mapping[str, JobSettings] = field(default_factory=lambda: {"default": JobSettings()})
     path: Path | None = None
 
@@ -337,5 +351,5 @@ SECTIONS: Mapping[str, type[Any]] = {
     "api": ApiSettings, "ledger": LedgerSettings, "limits": LimitSettings, "run": RunSettings,
     "products": ProductsSettings, "nightly": NightlySettings,
     "scans": ScansSettings, "report": ReportSettings, "notify": NotifySettings,
-    "metrics": MetricsSettings,
+    "metrics": MetricsSettings, "traces": TracesSettings,
 }  # fmt: skip

@@ -20,7 +20,9 @@ from syncer.errors import AccessError, SyncerError, UnreachableError
 from syncer.execute.reconcile import Reach
 from syncer.execute.registry import Registry
 from syncer.execute.sizes import Sizes
+from syncer.process import spans
 from syncer.process.clock import Clock, utc_text
+from syncer.process.logs import about
 
 if TYPE_CHECKING:
     from syncer.api.limits import ReadLimiter, UpdateLimiter
@@ -106,7 +108,7 @@ class Context:
     """Fields that some value did not take; None: the ledger was not asked yet."""
     _owners: dict[int, Run] = field(default_factory=dict)
     _reaches: dict[int, Reach] = field(default_factory=dict)
-    _handlers: dict[int, Callable[[Any], None]] = field(default_factory=dict)
+    _handlers: dict[int, tuple[Callable[[Any], None], spans.Open]] = field(default_factory=dict)
     _tickets: itertools.count[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -217,25 +219,33 @@ class Context:
             return self.reads_health
         return None
 
-    def start_update(self, call: Call, handle: Callable[[Any], None], at_s: float) -> int:
-        """Make an update call at `at_s`; return the limiter's ticket for it."""
+    def start_update(self, call: Call, handle: Callable[[Any], None], at_s: float, batch: Batch) -> int:
+        """Make an update call for a batch at `at_s`; return the limiter's ticket for it."""
         self.counts.updates += 1
-        self._start(call, handle, at_s)
+        spanned = spans.begin("update", kind=batch.kind, batch=batch.id, run=batch.run_id, values=batch.size)
+
+        def handle_of_batch(answer: Any) -> None:
+            with about(batch=batch.id):
+                handle(answer)
+
+        self._start(call, handle_of_batch, at_s, spanned)
         return self.updates.started(at_s)
 
     def start_read(self, call: Call, handle: Callable[[Any], None], at_s: float) -> None:
         """Make a read at `at_s`."""
         self.reads.started(at_s)
-        self._start(call, handle, at_s)
+        self._start(call, handle, at_s, spans.begin("read"))
 
-    def _start(self, call: Call, handle: Callable[[Any], None], at_s: float) -> None:
+    def _start(self, call: Call, handle: Callable[[Any], None], at_s: float, spanned: spans.Open) -> None:
         ticket = next(self._tickets)
-        self._handlers[ticket] = handle
+        self._handlers[ticket] = (handle, spanned)
         self.lanes.start(ticket, call, at_s)
 
-    def answered(self, ticket: int, answer: object) -> None:
+    def answered(self, ticket: int, answer: Any) -> None:
         """Hand an answer to whoever asked for it."""
-        self._handlers.pop(ticket)(answer)
+        handle, spanned = self._handlers.pop(ticket)
+        spanned.end(verdict=answer.verdict, status_code=answer.status_code)
+        handle(answer)
 
     def note_read(self, answer: AnswerLike) -> None:
         """Take note of the answer to a read, which may stand for several calls."""

@@ -108,7 +108,9 @@ class Sender:
         call = loaded.call(reference)
         sending, attempt_id = context.writer.start(batch, reference, context.at())
         sent = replace(loaded, batch=sending)
-        ticket = context.start_update(call, lambda answer: self._on_answer(sent, attempt_id, ticket, answer), slot_s)
+        ticket = context.start_update(
+            call, lambda answer: self._on_answer(sent, attempt_id, ticket, answer), slot_s, batch
+        )
 
     def _on_answer(self, loaded: LoadedBatch, attempt_id: int, ticket: int, answer: AsyncAnswer | SyncAnswer) -> None:
         """Record what became of a call, whatever it was."""

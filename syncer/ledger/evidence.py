@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from syncer.errors import LedgerCorruptError
 from syncer.ledger import audit, chosen
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.sealed_rows import block_of_texts, chosen_blocks, ids_of
+from syncer.ledger.sealed_rows import TABLES, block_of_texts, chosen_blocks
 from syncer.request import HistoryRequest
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def evidence(connection: Connection, keys: Sequence[str], where: Sequence[tuple[
 
 def _has(cursor: sqlite3.Cursor, table: str, sealed: dict[str, Any]) -> bool:
     """Tell whether the rows of a table that a seal covers may hold evidence: events stand for what follows them."""
-    statement = f"SELECT EXISTS (SELECT 1 FROM temp.evidence_{ids_of(table)} WHERE id > ? AND id <= ?)"
+    if not TABLES[table].chosen:
+        return False
+    statement = f"SELECT EXISTS (SELECT 1 FROM temp.evidence_{TABLES[table].ids} WHERE id > ? AND id <= ?)"
     return bool(cursor.execute(statement, (sealed["from"], sealed["to"])).fetchone()[0])
 
 

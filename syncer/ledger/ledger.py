@@ -82,6 +82,7 @@ _STOPPED = (
     update(t.runs)
     .where(t.runs.c.id != bindparam("run_id"), t.runs.c.ended_at.is_(None))
     .values(state=RunState.STOPPED.value, ended_at=bindparam("at"), error="the process died before it could record why")
+    .returning(t.runs.c.id)
 )
 
 
@@ -477,7 +478,7 @@ class Ledger:
             yield evidence(connection, keys, where)
 
     def unsealed(self) -> int:
-        """Return how many items and events no seal covers yet."""
+        """Return how many rows of the history no seal covers yet."""
         with self.transaction() as connection:
             return seals.unsealed(connection)
 
@@ -490,6 +491,11 @@ class Ledger:
         """Return the newest seal; None where no run has ended yet."""
         with self.transaction() as connection:
             return seals.newest(connection)
+
+    def seal_digests(self) -> list[str]:
+        """Return the seals, oldest first, by their digests."""
+        with self.transaction() as connection:
+            return seals.digests(connection)
 
     def verify_seals(self, given: str | None) -> list[str]:
         """Return everything that does not fit the seals; ``given``: a seal that was kept elsewhere."""
@@ -549,6 +555,11 @@ class Ledger:
         with self.transaction() as connection:
             rejections.store(connection, run.id, found, files)
 
+    def seal(self, run_id: int, at: str) -> None:
+        """Seal what was added to the history though no run ends, in the name of a run; twice adds one seal."""
+        with self.transaction() as connection:
+            seals.add_what_is_new(connection, run_id, at)
+
     def _store_source(self, run: Run, source: SourceInfo) -> int:
         form = {
             "encoding": source.dialect.encoding,
@@ -593,7 +604,8 @@ class Ledger:
         other run without an end is known to be dead, and is recorded as stopped.
         """
         with self.transaction():
-            self.connection.execute(_STOPPED, {"run_id": run_id, "at": at})
+            for dead in self.connection.execute(_STOPPED, {"run_id": run_id, "at": at}).scalars().all():
+                seals.add(self.connection, dead, at)
         writer = self.writer(run_id)
         found = self.batches(states=[State.SENDING])
         for batch in found:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from syncer.errors import LedgerCorruptError, UsageError
-from syncer.ledger import check, identity, migrate, mirror, reads
+from syncer.ledger import check, identity, migrate, mirror, reads, seals
 from syncer.ledger.database import open_engine, refuse_planted
 from syncer.ledger.lock import LedgerLock, Stamp
 from syncer.ledger.schema import SCHEMA_REVISION
@@ -39,6 +39,7 @@ _ABOUT = text(
     """
 )
 _RENEW = text("UPDATE ledger SET id = lower(hex(randomblob(6))), position = position + 1, backup_at = NULL")
+_NEWEST_RUN = text("SELECT max(id) FROM runs")
 _UNWANTED = text("UPDATE batches SET wanted = false WHERE wanted")
 _UNCERTAIN = text(
     "INSERT INTO stamps (space_id, field, scope, settled, cause) "
@@ -149,6 +150,9 @@ def _forget_in(connection: Connection, shown: Path, at: str) -> Recovery:
     unsent = _each(connection, [State.PLANNED])
     let_go = _each(connection, sorted(OPEN))
     _end_all(connection, at)
+    newest_run = connection.execute(_NEWEST_RUN).scalar_one()
+    if newest_run is not None:
+        seals.add_what_is_new(connection, newest_run, at)
     connection.execute(_UNWANTED)
     connection.execute(text("DELETE FROM stamps"))
     connection.execute(_UNCERTAIN)

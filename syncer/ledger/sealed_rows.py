@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from syncer.lifecycle import part
 from syncer.lifecycle.batch import FINAL
 
 if TYPE_CHECKING:
@@ -35,41 +36,72 @@ class SealedTable:
     place: str
     """The id in whose order rows are added."""
     condition: str = ""
-    within: str = ""
-    """The order of rows that were added by one event."""
+    order: str = ""
+    """The order of the rows, where it is not that of their places alone."""
     chosen: str = ""
-    """Which ids of what the row is about are evidence: a table of evidence.py."""
+    """Which ids of what the row is about are evidence: a table of evidence.py; empty: none is."""
+    ids: str = "events"
+    """The table in the order of whose ids rows are added."""
+
+    @property
+    def of(self) -> str:
+        """The column with the id of what a row is about."""
+        return self.columns.partition(",")[0]
 
     def statement(self, *, flagged: bool = False) -> str:
         """Return the SELECT of the rows in a range of places; ``flagged``: with whether each is chosen."""
-        of = self.columns.partition(",")[0]
-        flag = f", {of} IN (SELECT id FROM temp.evidence_{self.chosen})" if flagged else ""
+        flag = f", {self.of} IN (SELECT id FROM temp.evidence_{self.chosen})" if flagged else ""
+        return f"SELECT json_array({self.columns}){flag} {self._rows}"
+
+    def block_statement(self) -> str:
+        """Return the SELECT of the first and last id of what the rows of one block are about, by place and number."""
+        rows = f"SELECT {self.of} AS it {self._rows} LIMIT {BLOCK_ROWS} OFFSET ? * {BLOCK_ROWS}"
+        return f"SELECT min(it), max(it) FROM ({rows})"
+
+    @property
+    def _rows(self) -> str:
         return (
-            f"SELECT json_array({self.columns}){flag} FROM {self.source} WHERE {self.place} > ? AND {self.place} <= ?"
-            f"{self.condition} ORDER BY {self.place}{self.within}"
+            f"FROM {self.source} WHERE {self.place} > ? AND {self.place} <= ?{self.condition}"
+            f" ORDER BY {self.order or self.place}"
         )
 
 
 _FINAL = ", ".join(f"'{state.value}'" for state in sorted(FINAL))
+_UPLOAD_FINAL = ", ".join(f"'{state.value}'" for state in sorted(part.FINAL))
 _EVENTS_OF = "events e JOIN {table} t ON t.id = e.{column}"
 
 TABLES: Mapping[str, SealedTable] = {
-    "sources": SealedTable("id, run_id, name, sha256, size_bytes, rows, form", "sources", "id", chosen="sources"),
-    "payloads": SealedTable("id, fingerprint, data", "payloads", "id", chosen="payloads"),
+    "runs": SealedTable(  # as they began; how they end, a seal says beside (sealed_records.py)
+        "id, job_id, started_at, mode, campaign, unique_key, program", "runs", "id", ids="runs"
+    ),
+    "sources": SealedTable(
+        "id, run_id, name, sha256, size_bytes, rows, form", "sources", "id", chosen="sources", ids="sources"
+    ),
+    "payloads": SealedTable("id, fingerprint, data", "payloads", "id", chosen="payloads", ids="payloads"),
     "batches": SealedTable(
         "id, run_id, job_id, parent_id, kind, payload_id, varying, first_item_id, size",
         "batches",
         "id",
         chosen="batches",
+        ids="batches",
     ),
-    "items": SealedTable("id, batch_id, key, payload_id, source_id, line", "items", "id", chosen="items"),
-    "attempts": SealedTable("id, batch_id, reference, started_at", "attempts", "id", chosen="attempts"),
+    "aims": SealedTable("id, space_id, campaign, unique_key", "batches", "id", chosen="batches", ids="batches"),
+    "items": SealedTable("id, batch_id, key, payload_id, source_id, line", "items", "id", chosen="items", ids="items"),
+    # What was known of a value before: of a first load, nothing.
+    "befores": SealedTable("id, before_id", "items", "id", " AND before_id <> 0", chosen="items", ids="items"),
+    "attempts": SealedTable("id, batch_id, reference, started_at", "attempts", "id", chosen="attempts", ids="attempts"),
     "events": SealedTable(
         "id, at, run_id, batch_id, attempt_id, event, old_state, new_state, detail", "events", "id", chosen="events"
     ),
     "item_origins": SealedTable(
-        "item_id, source_id, line, fields", "item_origins", "item_id", within=", source_id, line", chosen="items"
+        "item_id, source_id, line, fields",
+        "item_origins",
+        "item_id",
+        order="item_id, source_id, line",
+        chosen="items",
+        ids="items",
     ),
+    "rejections": SealedTable("id, run_id, file, line, code, key, message", "rejections", "id", ids="rejections"),
     # What follows becomes final with an event, and belongs to that event's seal.
     "answers": SealedTable(
         "t.id, t.verdict, t.status_code, t.message, t.ended_at, t.account",
@@ -91,22 +123,56 @@ TABLES: Mapping[str, SealedTable] = {
         " JOIN outcomes o ON o.item_id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1",
         "e.id",
         " AND e.new_state = 'mismatched'",
-        ", o.item_id",
+        "e.id, o.item_id",
         chosen="items",
     ),
+    # Own codes. An upload is recorded whole; each of its parts ends with an event.
+    "uploads": SealedTable(
+        "id, created_at, file, sha256, size_bytes, fingerprint, filetype, defaults, url_prefix, allow_duplicates,"
+        " codes, left_out, program",
+        "uploads",
+        "id",
+        ids="uploads",
+    ),
+    "upload_parts": SealedTable(
+        "id, upload_id, number, codes, size_bytes, sha256", "upload_parts", "id", ids="upload_parts"
+    ),
+    "upload_codes": SealedTable(
+        "part_id, code, line, data", "upload_codes", "part_id", order="code, part_id", ids="upload_parts"
+    ),
+    "upload_errors": SealedTable("id, part_id, code, name, message", "upload_errors", "id", ids="upload_errors"),
+    "upload_events": SealedTable(
+        "id, at, part_id, event, old_state, new_state, detail", "upload_events", "id", ids="upload_events"
+    ),
+    "upload_ends": SealedTable(
+        "t.id, t.state, t.record_key, t.remote_status, t.message, t.changed_at",
+        "upload_events e JOIN upload_parts t ON t.id = e.part_id",
+        "e.id",
+        f" AND e.new_state IN ({_UPLOAD_FINAL})",
+        ids="upload_events",
+    ),
 }
-OWN_IDS = ("sources", "payloads", "batches", "items", "attempts", "events")
-"""Tables whose rows are added in the order of their own ids; of the others, origins follow the items."""
+
+ABOUT = {
+    "answers": "attempts",
+    "ends": "batches",
+    "outcomes": "items",
+    "item_origins": "items",
+    "upload_codes": "parts",
+}
+"""What the first column of a table counts, where that is not the table's own rows."""
 
 
-def ids_of(table: str) -> str:
-    """Return the table in the order of whose ids the rows of another one are added."""
-    return table if table in OWN_IDS else "items" if table == "item_origins" else "events"
+def newest_id(cursor: sqlite3.Cursor, table: str) -> int:
+    """Return the place of the newest row that a seal of now covers."""
+    return int(cursor.execute(f"SELECT coalesce(max(id), 0) FROM {TABLES[table].ids}").fetchone()[0])
 
 
 def covered(cursor: sqlite3.Cursor, table: str, begin: int, end: int) -> dict[str, Any]:
     """Return what a seal says of the rows at places after `begin` up to `end`."""
     blocks, rows = list[str](), 0
+    if begin >= end:  # nothing was added: not every table is cheap to look through
+        return {"from": begin, "to": end, "rows": 0, "blocks": []}
     cursor.execute(TABLES[table].statement(), (begin, end))
     while lines := cursor.fetchmany(BLOCK_ROWS):
         blocks.append(block_hash([hashlib.sha256(line.encode()).digest() for (line,) in lines]))

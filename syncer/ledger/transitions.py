@@ -93,5 +93,7 @@ def change_state(
     if state in FINAL:
         settled = event_id
         connection.execute(_SETTLED, {"batch_id": batch.id, "event_id": event_id})
-    log.debug("batch %d: %s -> %s (%s)%s", batch.id, batch.state, state, event, f": {detail}" if detail else "")
+    words = "batch %d: %s -> %s (%s)%s"
+    more = f": {detail}" if detail else ""
+    log.debug(words, batch.id, batch.state, state, event, more, extra={"batch": batch.id})
     return replace(batch, state=state, changed_at=at, settled=settled, **columns)

@@ -111,7 +111,7 @@ class ProgressReport:
         if now or now_s - self._last_line_s >= PLAIN_EVERY_S:
             self._last_line_s = now_s
             self._last_words = words
-            say(inert(words))
+            say(inert(words), timed=True)
 
 
 def live_bar(console: Console | None = None) -> Progress:

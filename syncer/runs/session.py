@@ -30,7 +30,9 @@ from syncer.execute.engine import Engine
 from syncer.ledger.identity import identity_of
 from syncer.lifecycle.batch import OPEN, Bucket, State
 from syncer.model import RowCounts, Target
+from syncer.process import spans
 from syncer.process.clock import Clock, utc_text
+from syncer.process.logs import about
 from syncer.results import Concern, Requests, Seconds, SyncResult
 from syncer.runs.outside import REAL, Outside
 from syncer.runs.summing import added, open_notes, tell
@@ -252,28 +254,32 @@ def session(
 
     A `SyncerError` inside becomes the session's ``error``; anything else is recorded as far as possible and goes on.
     """
-    ledger.advance()
-    engine, lanes = make_engine(
-        connection, settings, ledger, run, clock,
-        interrupt=interrupt, deadline_s=deadline_s, jobs=jobs, expect=expect, observe=observe,
-        make_lanes=outside.lanes, new_suffix=outside.suffix,
-    )  # fmt: skip
-    current = Session(ledger, run, engine, clock, target, started_s=started_s, others=others, record_end=record_end)
-    target.share(engine.context.reads, engine.context.counts)
-    try:
-        yield current
-    except SyncerError as error:
-        current.error = error
-    except BaseException as error:
-        current.error = SyncerError(f"unexpected failure: {type(error).__name__}: {error}")
-        current.end()
-        raise
-    finally:
-        lanes.close()
-    if current.record_end:
-        current.end()
-    with suppress(LedgerError, LedgerBusyError):
+    with spans.around("run", run=run.id, job=run.job.name) as spanned, about(run=run.id, job=run.job.name):
         ledger.advance()
+        engine, lanes = make_engine(
+            connection, settings, ledger, run, clock,
+            interrupt=interrupt, deadline_s=deadline_s, jobs=jobs, expect=expect, observe=observe,
+            make_lanes=outside.lanes, new_suffix=outside.suffix,
+        )  # fmt: skip
+        current = Session(ledger, run, engine, clock, target, started_s=started_s, others=others, record_end=record_end)
+        target.share(engine.context.reads, engine.context.counts)
+        try:
+            yield current
+        except SyncerError as error:
+            current.error = error
+        except BaseException as error:
+            current.error = SyncerError(f"unexpected failure: {type(error).__name__}: {error}")
+            current.end()
+            raise
+        finally:
+            lanes.close()
+        if current.record_end:
+            current.end()
+        with suppress(LedgerError, LedgerBusyError):
+            ledger.seal(run.id, utc_text(clock.wall_s()))  # of a run that had ended: what was seen of older calls
+            ledger.advance()
+        counts = engine.context.counts
+        spanned.note(updates=counts.updates, reads=counts.reads, throttled=counts.throttled, retries=counts.retries)
 
 
 def reader_of(
