@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _PAYLOADS = "SELECT p.id, p.data FROM json_each(?) j CROSS JOIN payloads p ON p.id = j.value"
+_PAYLOADS_BETWEEN = "SELECT id, data FROM payloads WHERE id BETWEEN ? AND ?"
+SCAN_FROM_IDS, SCAN_SPAN_MAX = 1_000, 2
+"""From so many ids, of which so many times as many lie between the first and the last, reading all is faster."""
 _BY_FINGERPRINT = "SELECT p.data, p.id FROM json_each(?) j CROSS JOIN payloads p ON p.fingerprint = j.value"
 _PICTURES = """
 SELECT q.id, coalesce(p.data, '{}'), q.uncertain, q.refused, q.absent
@@ -25,7 +28,12 @@ _NEW_PICTURE = "INSERT INTO pictures (known_payload_id, uncertain, refused, abse
 
 def payload_texts(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
     """Return the canonical texts of payloads, by id."""
-    return dict(raw_cursor(connection).execute(_PAYLOADS, (json.dumps(list(ids)),)).fetchall())
+    wanted = sorted({*ids})
+    cursor = raw_cursor(connection)
+    if len(wanted) < SCAN_FROM_IDS or wanted[-1] - wanted[0] >= SCAN_SPAN_MAX * len(wanted):
+        return dict(cursor.execute(_PAYLOADS, (json.dumps(wanted),)).fetchall())
+    found = dict(cursor.execute(_PAYLOADS_BETWEEN, (wanted[0], wanted[-1])).fetchall())
+    return {number: found[number] for number in wanted if number in found}
 
 
 def read_pictures(connection: Connection, numbers: Iterable[int]) -> dict[int, Picture]:

@@ -101,7 +101,7 @@ def missing_words(text: str, wanted: str) -> list[str]:
     """Return the words of `wanted` that `text` does not hold."""
     if text == NOTHING:
         return words_of(wanted)
-    if _is_odd(text) or _is_odd(wanted):
+    if _is_odd(text + wanted):  # where they meet, no delimiter comes to be
         held = {*words_of(text)}
         return [word for word in words_of(wanted) if word not in held]
     searched = f",{text[1:-1]},"

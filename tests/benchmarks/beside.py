@@ -46,17 +46,17 @@ class Version:
     python: str
     steps: str
     folder: Path
+    variables: dict[str, str]
     found: dict[str, list[Measured]] = field(default_factory=dict)
 
-    def run(self, shape: str, *command: str, code: int = 0) -> Measured:
-        return once([self.python, *command], self.folder / shape, ENVIRONMENT, (code,))
+    def run(self, shape: str, *command: str, code: int = 0, ledger: str = "syncer.db") -> Measured:
+        variables = self.variables | {"SYNCER_LEDGER__URL": f"sqlite:///{ledger}"}
+        return once([self.python, *command], self.folder / shape, variables, (code,))
 
     def plan(self, line: str, shape: str, path: str, config: str, *, known: bool) -> dict[str, int]:
         """Make a plan, against the ledger in which all is confirmed or none; return what becomes of the rows."""
-        ledger = "sqlite:///syncer.db" if known else "sqlite:///none.db"
-        variables = ENVIRONMENT | {"SYNCER_LEDGER__URL": ledger}
-        command = [self.python, "-m", "syncer", "--config", config, "plan", "--json", path]
-        done = once(command, self.folder / shape, variables, (0,))
+        command = ["-m", "syncer", "--config", config, "plan", "--json", path]
+        done = self.run(shape, *command, ledger="syncer.db" if known else "none.db")
         self.found.setdefault(line, []).append(done)
         return json.loads(done.out)["rows"]
 
@@ -76,9 +76,8 @@ class Version:
         folder = self.folder / shape
         for path in folder.glob("thrown.db*"):
             path.unlink()
-        variables = ENVIRONMENT | {"SYNCER_LEDGER__URL": "sqlite:///thrown.db"}
-        command = [self.python, "-m", "syncer", "sync", "--json", first]
-        self.found.setdefault("first load: plan and store", []).append(once(command, folder, variables, (NOT_SENT,)))
+        done = self.run(shape, "-m", "syncer", "sync", "--json", first, code=NOT_SENT, ledger="thrown.db")
+        self.found.setdefault("first load: plan and store", []).append(done)
 
 
 def one_round(version: Version, shape: str, rows: int, first: str, night: str) -> None:
@@ -110,6 +109,15 @@ def _figures(found: list[Measured]) -> tuple[float, float, float]:
     return min(seconds), statistics.median(seconds), max(one.peak_mib for one in found)
 
 
+def _versions(at: Path, folder: Path) -> tuple[Version, Version]:
+    """Return the older version and this one. Bytecode stands beside both, or it would be made anew by every process."""
+    python, variables = at / ".venv/bin/python", ENVIRONMENT | {"PYTHONPATH": ""}  # not this version's modules
+    for one, root in ((str(python), at), (sys.executable, HERE.parents[1])):
+        once([one, "-m", "compileall", "-q", str(root / "syncer")], folder, ENVIRONMENT, (0,))
+    old = Version("old", str(python), str(at / "tests/benchmarks/steps.py"), folder / "old", variables)
+    return old, Version("new", sys.executable, str(HERE / "steps.py"), folder / "new", dict(ENVIRONMENT))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--old", type=Path, required=True, help="the checkout of the older version")
@@ -125,8 +133,7 @@ def main() -> None:
             if not Path(path).exists():
                 once([sys.executable, str(HERE / "export.py"), path, str(asked.rows), *more], folder, ENVIRONMENT, (0,))
         at = asked.old.resolve()
-        old = Version("old", str(at / ".venv/bin/python"), str(at / "tests/benchmarks/steps.py"), folder / "old")
-        new = Version("new", sys.executable, str(HERE / "steps.py"), folder / "new")
+        old, new = _versions(at, folder)
         for shape in asked.only or SHAPES:
             for version in (old, new):
                 version.found.clear()

@@ -59,8 +59,8 @@ class Book:
 
     def __init__(self, known, wanted):
         plain = {p.known for p in known.values() if p.is_plain and p.known != "{}"}
-        self.texts = dict(enumerate(sorted(plain | {canonical(d) for _, d, _ in wanted}), 10))
-        self.ids = {text: number for number, text in self.texts.items()}
+        self.words = dict(enumerate(sorted(plain | {canonical(d) for _, d, _ in wanted}), 10))
+        self.ids = {text: number for number, text in self.words.items()}
         self.numbers = {}
         for number, picture in enumerate(set(known.values()), 1):
             is_payload = picture.is_plain and picture.known != "{}"
@@ -69,8 +69,8 @@ class Book:
     def pictures(self, numbers):
         return {number: picture for picture, number in self.numbers.items() if number in set(numbers)}
 
-    def payloads(self, ids):
-        return {number: self.texts[number] for number in ids}
+    def texts(self, ids):
+        return {number: self.words[number] for number in ids}
 
 
 def make(part, known, held, wanted, *, send=Send.CHANGES):
@@ -89,7 +89,7 @@ def make(part, known, held, wanted, *, send=Send.CHANGES):
         block = wanted[begin : begin + 3]
         columns = ([book.ids[canonical(d)] for _, d, _ in block], [s for *_, s in block], [s + 100 for *_, s in block])
         arrays = (np.array(column, np.int64) for column in columns)
-        diff.see_wanted(WantedBlock(large(key for key, *_ in block), *arrays, ERRAND), book.payloads)
+        diff.see_wanted(WantedBlock(large(key for key, *_ in block), *arrays, ERRAND), book.texts)
     carried = diff.carry()
     if carried is not None:
         carried.states.see_known(mirror)
