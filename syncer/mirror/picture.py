@@ -74,7 +74,7 @@ def delta(picture: Picture, wanted: str, moves: Moves = may_move) -> str:
     if len(text) == len(wanted):
         return wanted
     if moves_code(picture, text, moves):
-        return without(wanted, picture.refused) if picture.refused else wanted
+        return without(wanted, picture.refused)
     if not TOGETHER.isdisjoint(fields_of(text)):
         return only(wanted, {*fields_of(text), *TOGETHER})
     return text

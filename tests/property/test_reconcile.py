@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from syncer.execute.reconcile import (
@@ -47,6 +47,8 @@ def contradicted(values, codes, wanted):
     return Judgement(Finding.SOME, (0,), words) if values == 1 else Judgement(Finding.UNCLEAR, (), words)
 
 
+@example(keys=["a", "b"], named={"a", "b"}, codes=3, unique=True, expected=None)
+@example(keys=["a", "b"], named={"a"}, codes=2, unique=True, expected=None)
 @given(
     keys=st.lists(st.sampled_from("abcd"), min_size=1, max_size=4, unique=True),
     named=st.none() | st.sets(st.sampled_from("abcde")),

@@ -48,8 +48,7 @@ def test_any_cell_survives_the_way_into_a_results_file_and_back(tmp_path_factory
     path = tmp_path_factory.mktemp("mended") / "error.csv"
     with replacing(path) as part:
         writer = ResultsWriter(part, form, ["=key", "'@field"])
-        for row in rows:
-            writer.write(row, ("a.csv", 2, "E210", ""))
+        writer.write_rows(rows, [("a.csv", 2, "E210", "")] * len(rows))
     source = open_sources(
         [str(path)], CsvForm(encoding=declared[0], delimiter=declared[1], quote="" if declared[0] else None)
     )[0]

@@ -1,0 +1,196 @@
+"""What the ledger does at its edges: a second time, at its bounds, where a file is not what it should be."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from plans import plan_of
+from sim.scenes import SOURCE, K, Scene, singles
+
+from syncer.arrow import texts
+from syncer.errors import LedgerCorruptError, UntrustedFileError, UsageError
+from syncer.ledger import archives, night, pruning
+from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.chosen import choose_values
+from syncer.ledger.crossing import Space, _moved
+from syncer.ledger.database import open_engine, roll_back
+from syncer.ledger.ledger import Ledger
+from syncer.ledger.lock import Holder, LedgerLock, holder, lock_path
+from syncer.ledger.migrate import upgrading
+from syncer.ledger.pictures import intern
+from syncer.ledger.rotation import backup_into
+from syncer.ledger.story import stories
+from syncer.mirror.picture import Picture, may_move
+from syncer.model import KEY_SEPARATOR
+from syncer.plan.columns import Column, KeyColumn
+from syncer.rejections import Rejection, Rejections
+
+AT = "2026-11-20T05:00:00.000Z"
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger.open_to_write(f"sqlite:///{tmp_path}/l.db", at=AT) as opened:
+        yield opened
+
+
+def sent(keys=K[:3], **scene):
+    """Return a scene in which these values were confirmed."""
+    made = Scene(singles(6), **scene)
+    made.plan((keys, -1))
+    assert made.engine.send() is None
+    return made
+
+
+def test_rejected_rows_are_kept_once_however_often_a_run_is_planned():
+    scene = Scene(singles(1))
+    rows = Rejections.of([Rejection(0, line, "E201", "extended_id is blank", "") for line in (3, 2)])
+    for _ in range(2):
+        scene.ledger.store_rejections(scene.run, rows, ["a.csv"])
+    invalid, untaken = scene.ledger.refused_rows(scene.run.id)
+    assert [(row.file, row.line, row.code) for row in invalid] == [("a.csv", 3, "E201"), ("a.csv", 2, "E201")]
+    assert untaken == []
+
+
+def test_who_holds_a_ledger_can_be_told_only_where_its_lock_can_be_read(tmp_path):
+    ledger = tmp_path / "l.db"
+    assert holder(ledger) == Holder(False, None)
+    with LedgerLock(ledger, since=AT):
+        found = holder(ledger)
+        assert found.held
+        assert found.owner is not None
+        lock_path(ledger).write_bytes(b"[]")
+        assert holder(ledger) == Holder(True, None)
+    tmp_path.chmod(0o777)
+    assert holder(ledger) == Holder(None, None)
+
+
+def test_what_is_no_database_cannot_be_rolled_back(tmp_path):
+    (tmp_path / "l.db").write_bytes(b"no database, but long enough to look like one" * 50)
+    with pytest.raises(LedgerCorruptError):
+        roll_back(tmp_path / "l.db")
+
+
+def test_backups_go_into_no_folder_that_became_a_link(ledger, tmp_path, monkeypatch):
+    folder = tmp_path / "backups"
+    folder.mkdir(mode=0o700)
+
+    def backup(_ledger, _target, *, marked_at):
+        folder.rename(tmp_path / "elsewhere")
+        folder.symlink_to(tmp_path / "elsewhere")
+
+    monkeypatch.setattr("syncer.ledger.check.backup", backup)
+    with pytest.raises(UntrustedFileError):
+        backup_into(ledger, folder, keep=1, at=AT)
+
+
+def test_a_migration_that_leaves_a_reference_to_nothing_is_undone(ledger):
+    path = ledger.path
+    ledger.close()
+    engine = open_engine(path)
+    with engine.connect() as connection, pytest.raises(LedgerCorruptError, match="refers to no row of"):  # noqa: SIM117
+        with upgrading(connection):
+            row = "(99, 'a.csv', 2, 'E201', '', '')"  # of no run
+            connection.exec_driver_sql(f"INSERT INTO rejections (run_id, file, line, code, key, message) VALUES {row}")
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("SELECT count(*) FROM rejections").fetchone() == (0,)
+
+
+def test_an_archive_ends_before_what_is_open_and_never_with_the_newest():
+    scene = Scene(singles(6))
+    runs = []
+    for place in range(3):
+        scene.begin()
+        scene.plan((K[place : place + 1], -1))
+        if place == 1:  # its call is under way when the process dies
+            scene.context.writer.start(scene.ledger.batches(run_id=scene.run.id)[0], "a reference", AT)
+        else:
+            assert scene.engine.send() is None
+        scene.context.writer.end_run(scene.run.id, AT, state="complete", exit_code=0, error=None, discarded_fields=())
+        runs.append(scene.run.id)
+        with scene.ledger.transaction() as connection:
+            cut = archives.find_cut(raw_cursor(connection), "2999")
+        # Ids count on from the newest item, which stays; nobody knows yet how the second run's call ended.
+        assert (cut and cut.run_id) == (None, runs[0], runs[0])[place]
+
+
+def test_a_ledger_takes_no_more_archives_than_can_be_read_together(ledger, monkeypatch):
+    monkeypatch.setattr(archives, "find_cut", lambda cursor, before: archives.Cut(1, b"", 1, 1))
+    monkeypatch.setattr(archives, "ARCHIVES_MAX", 0)
+    with pytest.raises(UsageError, match="has 0 archives, and no more"):
+        pruning.prune(ledger, before=AT, at=AT)
+
+
+def test_a_part_of_a_composite_key_chooses_the_values_that_have_it_in_that_place(tmp_path):
+    keys = [KEY_SEPARATOR.join(pair) for pair in (("L1", "S1"), ("S1", "L1"), ("L2", "S1"))]
+    scene = Scene(singles(1), key=("lot", "size"))
+    plan = plan_of(keys, key=scene.key, varying=[0], fields=("m",), payloads=['{"m":"1"}'])
+    scene.ledger.store_plan(scene.run, plan, [], at=AT)
+    with scene.ledger.transaction() as connection:
+        assert choose_values(connection, [], [("lot", "L1")]) == 1
+        assert choose_values(connection, [], [("size", "S1")]) == 2
+        assert choose_values(connection, [], [("size", "S1"), ("lot", "L2")]) == 1
+
+
+def test_the_story_of_a_value_has_its_own_history_and_its_newest_scans_whatever_else_bears_its_name():
+    scene = sent(K[:2])
+    job = scene.ledger.ensure_job("lots", ("lot",))
+    run = scene.ledger.begin_run(job, at=AT, mode="auto", campaign=None, unique=False, program="t")
+    plan = plan_of(["K1", "L1"], key=("lot",), varying=[0], fields=("m",), payloads=['{"m":"2"}'])
+    scene.ledger.store_plan(run, plan, [SOURCE], at=AT)
+    with scene.ledger.transaction() as connection:
+        told, count = stories(connection, ["K1", "L1"], [], most=9)
+        assert count == 3
+        assert {(one.columns, one.key): [entry.data for entry in one.entries] for one in told} == {
+            (("extended_id",), "K1"): ['{"m":"1"}'],
+            (("lot",), "K1"): ['{"m":"2"}'],
+            (("lot",), "L1"): ['{"m":"2"}'],
+        }
+        chosen = stories(connection, ["K1"], [("m", "2")], most=9)[0]
+        assert [(one.columns, one.key) for one in chosen] == [(("lot",), "K1")]
+
+
+def test_what_a_night_came_to_is_counted_up_to_a_bound_in_blocks_of_batches(monkeypatch):
+    scene = Scene(singles(6))
+    scene.plan((K[:2], -1), (K[2:4], -1), (K[4:6], -1))
+    assert scene.engine.send() is None
+    with scene.ledger.transaction() as connection:
+        assert night.night_facts(connection, scene.run).counted == 6
+        assert [*night._blocks(connection, scene.run.id)] == [[1, 2, 3]]
+        monkeypatch.setattr(night, "_BLOCK_VALUES", 3)
+        assert [*night._blocks(connection, scene.run.id)] == [[1], [2], [3]]
+        monkeypatch.setattr(night, "VALUES_MAX", 4)
+        assert [*night._blocks(connection, scene.run.id)] == [[1], [2]]
+        assert night.night_facts(connection, scene.run).counted == 4
+        assert [*night._blocks(connection, 99)] == []
+        monkeypatch.setattr(night, "CHANGES_COUNTED_MAX", 0)
+        (field,) = night.night_facts(connection, scene.run).fields
+        assert (field.changes, field.others) == ((), 4)
+
+
+def test_a_product_that_stays_moves_no_code_and_a_case_in_doubt_moves_nobody_knows_which(ledger):
+    texts = {1: '{"product":"A"}', 2: '{"case_no":"C2"}'}
+    with ledger.transaction() as connection:
+        ids = intern(connection, [Picture('{"case_no":"C1","product":"A"}'), Picture("{}", uncertain=("case_no",))])
+        known, doubted = ids.values()
+        other = Space(9, ("case_no",), frozenset())
+        assert _moved(connection, [(known, 1)], texts, other, may_move) == set()
+        assert _moved(connection, [(known, 2)], texts, other, may_move) == {"C1", "C2"}
+        assert _moved(connection, [(doubted, 2)], texts, other, may_move) is None
+
+
+def test_columns_grow_wider_once_and_texts_may_all_be_blank():
+    lines = Column(np.int32)
+    for _ in range(2):
+        lines.widen(np.int64)
+        lines.add(np.array([1 << 40]))
+    assert (lines.dtype, lines.array().tolist()) == (np.int64, [1 << 40, 1 << 40])
+    keys = KeyColumn()
+    for block in (pa.nulls(0, pa.large_string()), pa.array(["", ""], pa.large_string()), texts(["a", ""])):
+        keys.add(block)
+    assert keys.array().to_pylist() == ["", "", "a", ""]
