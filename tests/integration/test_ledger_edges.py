@@ -92,10 +92,14 @@ def test_a_migration_that_leaves_a_reference_to_nothing_is_undone(ledger):
     path = ledger.path
     ledger.close()
     engine = open_engine(path)
-    with engine.connect() as connection, pytest.raises(LedgerCorruptError, match="refers to no row of"):  # noqa: SIM117
-        with upgrading(connection):
-            row = "(99, 'a.csv', 2, 'E201', '', '')"  # of no run
+    row = "(99, 'a.csv', 2, 'E201', '', '')"  # of no run
+
+    def migrate():
+        with engine.connect() as connection, upgrading(connection):
             connection.exec_driver_sql(f"INSERT INTO rejections (run_id, file, line, code, key, message) VALUES {row}")
+
+    with pytest.raises(LedgerCorruptError, match="refers to no row of"):
+        migrate()
     engine.dispose()
     with closing(sqlite3.connect(path)) as raw:
         assert raw.execute("SELECT count(*) FROM rejections").fetchone() == (0,)
