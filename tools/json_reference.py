@@ -52,7 +52,7 @@ def _type(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
         return " or ".join(_type(one) for one in schema["anyOf"])
     if "enum" in schema:
-        return " or ".join(f"`{one}`" for one in schema["enum"])
+        return " or ".join("null" if one is None else f"`{one}`" for one in schema["enum"])
     kinds = schema.get("type", "anything")
     words = []
     for kind in [kinds] if isinstance(kinds, str) else kinds:

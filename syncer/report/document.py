@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from syncer.errors import GuardError
 from syncer.lifecycle.batch import Bucket
 from syncer.model import KEY_SEPARATOR
+from syncer.report.unknown import unknown_members
 from syncer.results import SHOWN_CHANGES_MAX, SHOWN_REJECTIONS_MAX, SyncResult
 from syncer.rows.faults import by_kind
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """Version of the documents: rises only when a member is renamed or goes."""
-_ALWAYS_WHOLE = frozenset({"plan", "sync", "resume"})
+_COUNTED = frozenset({"plan", "sync", "resume"})
+"""Commands whose results are counts: a new one says that nothing was counted."""
 _VALUES = (Bucket.CONFIRMED, Bucket.UNMATCHED, Bucket.REJECTED, Bucket.IN_DOUBT, Bucket.PENDING, Bucket.UNSENT)
 
 
@@ -114,13 +116,11 @@ def target_document(target: Target | None) -> dict[str, Any] | None:
 
 
 def failure_document(command: str, error: SyncerError) -> dict[str, Any]:
-    """Return the document of a command that failed before it had a result of its own.
-
-    ``plan``, ``sync`` and ``resume`` have all their members on every exit, the others what every document has.
-    """
-    if command in _ALWAYS_WHOLE:
+    """Return the document of a command that failed before it had a result of its own: all its members all the same."""
+    if command in _COUNTED:
         return sync_document(SyncResult(command, error=error))
-    return {"schema": SCHEMA, "command": command, "exit_code": error.status, "error": error_document(error)}
+    head = {"schema": SCHEMA, "command": command, "exit_code": error.status}
+    return {**head, **unknown_members(command), "error": error_document(error)}
 
 
 def check_document(findings: Sequence[CheckResult], exit_code: int) -> dict[str, Any]:

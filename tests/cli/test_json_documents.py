@@ -21,8 +21,8 @@ SCHEMA = json.loads((ROOT / "docs" / "syncer.schema.json").read_text(encoding="u
 DEFINITIONS = SCHEMA["$defs"]
 COMMANDS = sorted(DEFINITIONS[one["$ref"].rpartition("/")[2]]["title"] for one in SCHEMA["anyOf"])
 COMMANDS.remove("a command that failed")
+ENVELOPE = {*DEFINITIONS["envelope"]["properties"], "error", "command"}
 HEADER = ("extended_id", "intended_market")
-ALWAYS_WHOLE = {"plan", "sync", "resume"}
 
 
 def leaves(group=cli, path=()):
@@ -39,8 +39,7 @@ def validator_of(schema):
 
 
 def definition_of(document):
-    failed = document["error"] is not None and len(document) == 4
-    name = "failure" if failed and document["command"] not in ALWAYS_WHOLE else document["command"].replace(" ", "_")
+    name = document["command"].replace(" ", "_") or "failure"
     return {"$ref": f"#/$defs/{name}"}
 
 
@@ -48,6 +47,11 @@ def faults_of(document):
     """What is wrong with a document, by the definition of its command."""
     faults = validator_of(definition_of(document)).iter_errors(document)
     return [f"{fault.json_path}: {fault.message[:300]}" for fault in faults]
+
+
+def knows_nothing(value):
+    """Tell whether there is nothing in a value but null, 0, false and what is empty."""
+    return all(map(knows_nothing, value.values())) if isinstance(value, dict) else not value
 
 
 def named(schema):
@@ -99,6 +103,7 @@ class Collected:
 def nights(seen):
     """Runs of all kinds: rows of every bucket, guards, steps of fields, several files, a correction."""
     here = seen.here
+    seen.run("no-such-command", fails=True)
     seen.run("init")
     seen.run("check")
     here.write("a.csv", HEADER, [*((f"K{n:06d}", "DE" if n < 150 else f"x{n}") for n in range(250)), ("", "DE")])
@@ -243,12 +248,15 @@ def test_an_undocumented_member_is_found():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_fails_with_the_document_of_a_failure(night, command):
+def test_every_command_that_fails_prints_its_own_document_with_nothing_known_in_it(night, command):
     with night() as here:
         done = here.run(*command.split(), "--no-such-option", "--json")
         assert (done.code, done.document["command"], done.document["error"]["code"]) == (2, command, "usage")
         assert done.document["error"]["next"] == f"syncer {command} --help"
         assert faults_of(done.document) == []
+        own = {name: value for name, value in done.document.items() if name not in ENVELOPE}
+        assert own
+        assert knows_nothing(own), own
 
 
 def test_every_command_prints_what_is_described_and_every_member_that_is_described_is_printed(night):
@@ -263,7 +271,7 @@ def test_every_command_prints_what_is_described_and_every_member_that_is_describ
         stuck(collected)
         ledgers(collected)
     documents = collected.documents
-    assert sorted({document["command"] for document in documents}) == COMMANDS
+    assert sorted({document["command"] for document in documents} - {""}) == COMMANDS
     seen = set()
     for document in documents:
         seen |= set(members_seen(definition_of(document), document, ""))
