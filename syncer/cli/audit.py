@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ import click
 from syncer.cli.frame import command, envelope, options, settings, show
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, UsageError
 from syncer.safe.inert import inert
+from syncer.safe.trust import quoted
 
 FORMATS = ("csv", "jsonl", "parquet", "xlsx")
 BINARY = frozenset({"parquet", "xlsx"})
@@ -49,10 +51,12 @@ def audit_show_command(value: tuple[str, ...], where: tuple[str, ...], out: Path
 
     value, meant = tuple(map(_as_text, value)), _meant(where)
     if not value and not meant:
-        raise UsageError("whose story? No value is named", next="syncer audit show VALUE, or: --where FIELD=VALUE")
+        raise UsageError("whose story? No value is named", next="syncer audit show --help")
     if out is not None and out.suffix.removeprefix(".").lower() not in PAGES:
+        asked = shlex.join([*value, *(f"--where={field}={word}" for field, word in meant)])
+        page = quoted(out.with_name(f"{out.name}.html"))
         raise UsageError(
-            f"{out} is to be a page: its name ends in .html", next="syncer audit show VALUE --out FILE.html"
+            f"{out} is to be a page: its name ends in .html", next=f"syncer audit show {asked} --out {page}"
         )
     if out is None:
         stories, count = ledger.audit_show(settings(), value, meant)
@@ -85,7 +89,7 @@ def _meant(where: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     found = [_as_text(one).partition("=") for one in where]
     for text, (field, separator, _) in zip(where, found, strict=True):
         if not separator or not field:
-            raise UsageError(f"--where {text}: must be FIELD=VALUE", next="--where FIELD=VALUE")
+            raise UsageError(f"--where {text}: must be FIELD=VALUE", next=f"syncer {options().command} --help")
     return tuple((field, value) for field, _, value in found)
 
 
@@ -132,12 +136,12 @@ def _export_format(form: str | None, out: Path | None) -> str:
     found = form or ending or "csv"
     if options().json and out is None:
         words = "--json prints one document, and the history of many values is none"
-        raise UsageError(words, next="syncer audit export --format jsonl, or with --json: --out FILE")
+        raise UsageError(words, next="syncer audit export --json --out history.csv")
     if found not in FORMATS or (ending in NAMED_BY_THEIR_ENDING and ending != found):
         words = f"{out} does not end as a format does ({', '.join(FORMATS)}), or not as the one that is asked for"
-        raise UsageError(words, next=f"syncer audit export --out FILE.{form or 'csv'}")
+        raise UsageError(words, next=f"syncer audit export --out history.{form or 'csv'}")
     if found in BINARY and out is None:
-        raise UsageError(f"{found} is written to a file alone", next=f"syncer audit export --out FILE.{found}")
+        raise UsageError(f"{found} is written to a file alone", next=f"syncer audit export --out history.{found}")
     return found
 
 
@@ -158,7 +162,7 @@ def audit_pack_command(value: tuple[str, ...], where: tuple[str, ...], out: Path
 
     value, meant = tuple(map(_as_text, value)), _meant(where)
     if not value and not meant:
-        raise UsageError("evidence for what?", next="syncer audit pack --where FIELD=VALUE --out FILE.zip")
+        raise UsageError("evidence for what?", next="syncer audit pack --help")
     packed = ledger.audit_pack(settings(), value, meant, out, SystemClock())
     if packed is None:
         show(envelope("audit pack", EXIT_NOT_CONFIRMED, values=0, out=None), lambda: "nothing was ever sent so")
@@ -186,10 +190,10 @@ def audit_seal_command(stamp: str | None, out: Path | None) -> None:
 
     if (stamp is None) is not (out is None):
         words = "a time stamp needs both its service and its file"
-        raise UsageError(words, next="syncer audit seal --stamp URL --out FILE.tsr")
+        raise UsageError(words, next="syncer audit seal --help")
     seal = sealing.newest_seal(settings())
     if seal is None:
-        raise UsageError("there is no seal yet: no run has ended", next="syncer sync FILE, then: syncer audit seal")
+        raise UsageError("there is no seal yet: no run has ended", next="syncer resume, then: syncer audit seal")
     stamped_at = None if stamp is None or out is None else sealing.stamp_seal(settings(), seal, stamp, out)
     members = {"stamp": None if out is None else str(out), "stamped_at": stamped_at}
     show(envelope("audit seal", seal=seal.digest, run=seal.run_id, at=seal.at, **members), lambda: seal.digest)

@@ -31,7 +31,10 @@ def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
     from syncer.request import ProductsRequest
 
     if options().json and form and out is None:
-        raise UsageError("--json takes standard output, so an export needs a file", next="add --out FILE")
+        raise UsageError(
+            "--json takes standard output, so an export needs a file",
+            next=f"syncer products pull --json --out products.{form}",
+        )
     request, known = ProductsRequest(archived, form, out), settings()
     with environment_of() as environment:
         result = recorded(

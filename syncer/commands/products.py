@@ -6,6 +6,7 @@ the ledger first; so a pull that was interrupted has changed nothing, or has onl
 
 from __future__ import annotations
 
+import shlex
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -89,7 +90,7 @@ def show(settings: Settings, sku: str, environment: Environment, *, fresh: bool 
     with closing(reader):
         product = look_up(reader, sku)
     if product is None:
-        raise UsageError(f"no product has the SKU {sku!r}", next="syncer products list --search TEXT")
+        raise UsageError(f"no product has the SKU {sku!r}", next=f"syncer products list --search {shlex.quote(sku)}")
     _keep(settings, product, environment)
     return ProductView(product, listed=True)
 

@@ -21,6 +21,7 @@ from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.transitions import change_state
 from syncer.lifecycle.batch import OPEN, Event, State
 from syncer.safe.files import Folder
+from syncer.safe.trust import quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +84,7 @@ def recover(path: Path, *, at: str) -> Recovery:
     """Let the ledger that is there believe nothing any more, in place."""
     refuse_planted(path)
     if not path.exists():
-        raise UsageError(f"there is no ledger at {path}", next="syncer ledger restore FILE")
+        raise UsageError(f"there is no ledger at {path}", next="syncer init")
     with LedgerLock(path, since=at) as lock:
         done = _forget(path, path, at)
         lock.set_stamp(Stamp(done.new_id, done.position))
@@ -99,7 +100,7 @@ def forget(ledger: Ledger, *, at: str) -> Recovery:
 def restore(path: Path, backup: Path, *, at: str) -> Recovery:
     """Put a backup in the ledger's place, let it believe nothing, and keep the ledger that was there aside."""
     if not backup.is_file():
-        raise UsageError(f"there is no file {backup}", next="name the backup: syncer ledger restore FILE")
+        raise UsageError(f"there is no file {backup}", next=f"ls -lt {quoted(backup.parent)}")
     if path.exists() and os.path.samefile(path, backup):
         return recover(path, at=at)
     refuse_planted(path)
@@ -138,7 +139,7 @@ def _forget(file: Path, shown: Path, at: str) -> Recovery:
             raise LedgerCorruptError(f"{shown} is empty: there is nothing to go back to")
         damage = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
         if damage != "ok":
-            raise LedgerCorruptError(f"{shown} is damaged ({damage})", next="syncer ledger restore FILE")
+            raise LedgerCorruptError(f"{shown} is damaged ({damage})", next="syncer ledger restore --help")
         if found < SCHEMA_REVISION:
             migrate.upgrade(connection)
         migrate.require_current(connection)

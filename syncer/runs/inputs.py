@@ -72,7 +72,8 @@ def open_inputs(
 def _open_query(job: JobSettings, observe: Callable[[int], None], table: TableForm) -> Source:
     if job.source.url is None or job.source.query is None:
         raise UsageError(
-            "no file is named", next=f"syncer sync FILE…, or - for standard input, or set jobs.{job.name}.source"
+            f"no file is named: give one, or - for standard input, or set jobs.{job.name}.files or .source",
+            next="syncer plan --help",
         )
     from syncer.source.query import QuerySource
 

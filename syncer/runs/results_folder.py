@@ -143,9 +143,10 @@ def write_results(folder: Path, about: Mapping[str, Any], written: Written | Non
             write_about(opened, {**about, "set_aside": aside})
     except (OSError, SourceError) as error:
         words = error.strerror if isinstance(error, OSError) else error.message
+        run = about.get("run")
         raise OutputError(
             f"the results cannot be written to {folder}: {words}; the run itself is recorded",
-            next="syncer audit export --run RUN --format csv",
+            next="syncer status" if run is None else f"syncer audit export --run {run} --format csv",
         ) from error
     return aside
 

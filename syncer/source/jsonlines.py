@@ -8,6 +8,7 @@ is rejected with its line. The columns are the members of the first `NAMES_LINES
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -144,7 +145,7 @@ class JsonLinesSource:
             if len(rest) > LINE_BYTES_MAX:
                 raise SourceError(
                     f"a line is longer than {LINE_BYTES_MAX >> 20} MB: is it one object a line?",
-                    file=self.name, line=line + len(whole) + 1, next="jq -c . FILE > FILE.jsonl",
+                    file=self.name, line=line + len(whole) + 1, next=f"jq -c . {shlex.quote(self.name)} > lines.jsonl",
                 )  # fmt: skip
             for text in whole:
                 line += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import NamedTuple
 
 from syncer.errors import SourceError
@@ -71,9 +72,8 @@ def refuse_stranger(head: bytes, file: str, *, inside: bool = False) -> None:
         what = "an XML spreadsheet of 2003" if _XML_2003 in text else "an XML document"
         raise SourceError(f"{it} {what}", file=file, next=AS_XLSX)
     if _ARRAY.match(text):
-        raise SourceError(
-            f"{it} a JSON array", file=file, next="write one object a line (JSON lines): jq -c '.[]' FILE > FILE.jsonl"
-        )
+        one_a_line = f"jq -c '.[]' {shlex.quote(file)} > lines.jsonl"
+        raise SourceError(f"{it} a JSON array", file=file, next=f"write one object a line (JSON lines): {one_a_line}")
 
 
 def is_json_lines(head: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -64,6 +65,33 @@ def test_no_variable_of_the_tests_is_named_like_a_setting():
     assert not [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]  # tests/conftest.py saw to it
 
 
+def texts_of_next(tree):
+    """The literal texts in what is given as ``next=``, or stands as `default_next`."""
+    for node in ast.walk(tree):
+        targets = getattr(node, "targets", [getattr(node, "target", None)])
+        if (isinstance(node, ast.keyword) and node.arg == "next") or (
+            isinstance(node, ast.Assign | ast.AnnAssign)
+            and any(getattr(t, "id", "") == "default_next" for t in targets)
+        ):
+            yield from (
+                one.value
+                for one in ast.walk(node.value)
+                if isinstance(one, ast.Constant) and isinstance(one.value, str)
+            )
+
+
+def test_every_command_that_is_to_be_typed_next_can_be_pasted():
+    """`syncer.runs.paste` puts the files in the place of ``syncer sync FILE``; nothing else is left to be filled in."""
+    filled = re.compile(r"\bsyncer (sync|plan) FILE(?= |$)|\bsyncer codes upload FILE")
+    left = [
+        f"{path.relative_to(ROOT)}: {text}"
+        for path in (ROOT / "syncer").rglob("*.py")
+        for text in texts_of_next(ast.parse(path.read_text(encoding="utf-8")))
+        if re.search(r"\bsyncer [^,;:]*\b(FILE|VALUE|RUN|TEXT|BATCH|DIR|SEAL|NAME|FIELD)\b", filled.sub("", text))
+    ]
+    assert left == []
+
+
 def test_the_wheel_works_alone_in_an_empty_folder(tmp_path):
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run(
@@ -74,7 +102,7 @@ def test_the_wheel_works_alone_in_an_empty_folder(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert "syncer/migrations/env.py" in names
-    assert "syncer/config.example.toml" in names
+    assert {"syncer/config.example.toml", "syncer/syncer.schema.json"} <= {*names}
     assert all(name.startswith(("syncer/", "syncer-")) for name in names)
     subprocess.run(
         [*pip, "install", "--no-deps", "--no-index", "--target", tmp_path / "site", wheel],
