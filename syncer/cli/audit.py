@@ -228,7 +228,7 @@ def audit_verify_command(seal: str | None, stamp: Path | None, stamp_roots: Path
 
     if (stamp is None) is not (stamp_roots is None):
         words = "a time stamp is checked by the certificates that are trusted"
-        raise UsageError(words, next="syncer audit verify --stamp FILE.tsr --stamp-roots FILE.pem")
+        raise UsageError(words, next="syncer audit verify --help")
     found = sealing.verify(settings(), seal, stamp, stamp_roots)
     if found.faults:
         words = "the history is not what was sealed:\n  " + "\n  ".join(found.faults)
