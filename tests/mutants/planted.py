@@ -21,6 +21,7 @@ RECONCILE = "tests/property/test_reconcile.py"
 ROWS = "tests/unit/test_validate_rows.py"
 LIMITS = "tests/unit/test_api_limits.py"
 MIRROR = "tests/property/test_mirror.py"
+SLIPS = "tests/unit/test_engine_slips.py"
 
 
 @dataclass(frozen=True)
@@ -333,6 +334,55 @@ BUGS = (
         "asked = frozenset(sent.get(key, ())) - SPECIAL_FIELDS",
         "asked = frozenset(sent.get(key, ()))",
         RECONCILE,
+    ),
+    Bug(
+        "an answer that contradicts itself proves fields",
+        "syncer/execute/send.py",
+        "if judgement.finding is not Finding.UNCLEAR:",
+        "if judgement.finding is not Finding.SOME:",
+        SLIPS,
+    ),
+    Bug(
+        "reach is learned from what fits nothing",
+        "syncer/execute/outcome.py",
+        "learn=judgement.finding is Finding.ALL)",
+        "learn=True)",
+        SLIPS,
+    ),
+    Bug(
+        "the names of a repeated call refuse what all take",
+        "syncer/execute/outcome.py",
+        "if batch.attempts <= 1 or not missing",
+        "if batch.attempts <= 9 or not missing",
+        SLIPS,
+    ),
+    Bug(
+        "a task that is shown again stays unknown",
+        "syncer/execute/watch.py",
+        "watched.looked, watched.missed, watched.unknown_since_s = True, 0, None",
+        "watched.looked, watched.missed = True, 0",
+        SLIPS,
+    ),
+    Bug(
+        "a count that is not there yet is judged at once",
+        "syncer/execute/watch.py",
+        "if now_s - watched.uncounted_since_s < self._context.settings.settle_s:",
+        "if now_s - watched.uncounted_since_s < 0:",
+        SLIPS,
+    ),
+    Bug(
+        "a part of a batch loses its campaign",
+        "syncer/ledger/writer.py",
+        "campaign=parent.campaign,",
+        "campaign=None,",
+        SLIPS,
+    ),
+    Bug(
+        "a part of a batch varies in its first column",
+        "syncer/ledger/writer.py",
+        "varying=parent.varying,",
+        "varying=0,",
+        SLIPS,
     ),
     # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(
