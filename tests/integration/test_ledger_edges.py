@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -24,8 +25,9 @@ from syncer.ledger.migrate import upgrading
 from syncer.ledger.pictures import intern
 from syncer.ledger.rotation import backup_into
 from syncer.ledger.story import stories
+from syncer.ledger.writer import Piece
 from syncer.mirror.picture import Picture, may_move
-from syncer.model import KEY_SEPARATOR
+from syncer.model import KEY_SEPARATOR, Kind
 from syncer.plan.columns import Column, KeyColumn
 from syncer.rejections import Rejection, Rejections
 
@@ -198,3 +200,36 @@ def test_columns_grow_wider_once_and_texts_may_all_be_blank():
     for block in (pa.nulls(0, pa.large_string()), pa.array(["", ""], pa.large_string()), texts(["a", ""])):
         keys.add(block)
     assert keys.array().to_pylist() == ["", "", "a", ""]
+
+
+def test_the_parts_of_a_batch_keep_what_was_known_before_it():
+    """By it a report says what became of what, and a run is taken back."""
+    scene = sent(K[:3])
+    scene.begin()
+    plan = plan_of(K[:3], key=scene.key, varying=[0], fields=("m",), payloads=['{"m":"2"}'])
+    plan = replace(plan, items=replace(plan.items, before=np.array([1, 1, 1], np.int32)))
+    scene.ledger.store_plan(scene.run, plan, [SOURCE], at=AT)
+    (batch,) = scene.ledger.batches(run_id=scene.run.id)
+    with scene.ledger.transaction() as connection:
+        ids = [row[0] for row in connection.exec_driver_sql("SELECT id FROM items WHERE batch_id = ?", (batch.id,))]
+    parts = [Piece(Kind.SYNC, tuple(ids[:1])), Piece(Kind.ASYNC, tuple(ids[1:]))]
+    for child in scene.context.writer.repack(batch, parts, AT):
+        with scene.ledger.transaction() as connection:
+            statement = "SELECT DISTINCT before_id, line > 1 FROM items WHERE batch_id = ?"
+            assert connection.exec_driver_sql(statement, (child.id,)).fetchall() == [(1, 1)]
+        assert child.parent_id == batch.id
+
+
+def test_what_a_call_may_have_changed_is_known_no_longer_though_its_values_go_on_in_parts():
+    scene = sent(K[:3])
+    scene.begin()
+    scene.plan((K[:3], -1))
+    (batch,) = scene.ledger.batches(run_id=scene.run.id)
+    with scene.ledger.transaction() as connection:
+        ids = [row[0] for row in connection.exec_driver_sql("SELECT id FROM items WHERE batch_id = ?", (batch.id,))]
+    sending, attempt_id = scene.context.writer.start(batch, "a reference", AT)
+    parts = [Piece(Kind.SYNC, (item_id,)) for item_id in ids]
+    scene.context.writer.miscounted(sending, 2, AT, message="2 of 3", pieces=parts, attempt_id=attempt_id)
+    with scene.ledger.transaction() as connection:
+        view = "SELECT DISTINCT p.known_payload_id, p.uncertain FROM mirror m LEFT JOIN pictures p ON p.id = -m.picture"
+        assert connection.exec_driver_sql(view).fetchall() == [(0, '["m"]')]

@@ -22,6 +22,7 @@ ROWS = "tests/unit/test_validate_rows.py"
 LIMITS = "tests/unit/test_api_limits.py"
 MIRROR = "tests/property/test_mirror.py"
 SLIPS = "tests/unit/test_engine_slips.py"
+EDGES = "tests/integration/test_ledger_edges.py"
 
 
 @dataclass(frozen=True)
@@ -383,6 +384,97 @@ BUGS = (
         "varying=parent.varying,",
         "varying=0,",
         SLIPS,
+    ),
+    Bug(
+        "a part forgets the picture it was made against",
+        "syncer/ledger/writer.py",
+        'i.source_id, i.line, i.before_id "',
+        'i.source_id, i.line, 0 "',
+        EDGES,
+    ),
+    Bug(
+        "a batch that goes on in parts leaves what was known",
+        "syncer/ledger/writer.py",
+        "            if pieces:\n                self._step(MirrorStep.DOUBTED, changed)",
+        "            if pieces:\n                pass",
+        EDGES,
+    ),
+    Bug(
+        "a list that is cut into pages counts as whole",
+        "syncer/execute/watch.py",
+        "whole = answer.complete or not shown",
+        "whole = True",
+        CORNERS,
+    ),
+    Bug(
+        "a task is gone after one look",
+        "syncer/execute/watch.py",
+        "elif now_s - watched.unknown_since_s >= context.settings.settle_s:",
+        "elif now_s - watched.unknown_since_s >= 0:",
+        CORNERS,
+    ),
+    Bug(
+        "unmatched values count as confirmed",
+        "syncer/execute/outcome.py",
+        "context.tally.confirmed += batch.size - len(unmatched)",
+        "context.tally.confirmed += batch.size",
+        "tests/integration/test_sync_job.py",
+    ),
+    Bug(
+        "a part of a batch does not know its whole",
+        "syncer/ledger/writer.py",
+        "parent_id=parent.id,",
+        "parent_id=None,",
+        LEDGER,
+    ),
+    Bug(
+        "a part of a batch selects other codes",
+        "syncer/ledger/writer.py",
+        "unique_key=parent.unique,",
+        "unique_key=True,",
+        CORNERS,
+    ),
+    Bug(
+        "a contradiction about one value makes it absent",
+        "syncer/ledger/writer.py",
+        "elif batch.size == 1 and unmatched and codes_affected:",
+        "elif batch.size == 0:",
+        SCENES,
+    ),
+    Bug(
+        "what matched nothing stays known",
+        "syncer/ledger/writer.py",
+        "                mirror.mark_absent(self._connection, changed.space_id, unmatched)\n",
+        "",
+        LEDGER,
+    ),
+    Bug(
+        "a failed task's values are wanted no more",
+        "syncer/ledger/writer.py",
+        "message=message, wanted=True)\n            self._step(MirrorStep.DOUBTED, changed)\n            return changed\n\n    def repack",
+        "message=message, wanted=False)\n            self._step(MirrorStep.DOUBTED, changed)\n            return changed\n\n    def repack",
+        "tests/integration/test_held_rows.py",
+    ),
+    Bug(
+        "what was let go of is wanted no more",
+        "syncer/ledger/writer.py",
+        "message=message, wanted=True)\n            self._step(MirrorStep.DOUBTED, changed)\n            return changed\n\n    def late_end",
+        "message=message, wanted=False)\n            self._step(MirrorStep.DOUBTED, changed)\n            return changed\n\n    def late_end",
+        "tests/integration/test_held_rows.py",
+    ),
+    Bug(
+        "a refusal leaves what was known",
+        "syncer/ledger/writer.py",
+        "message=message, split=bool(pieces))\n            self._step(MirrorStep.DOUBTED, changed)\n            return changed, self._split",
+        "message=message, split=bool(pieces))\n            return changed, self._split",
+        "tests/integration/test_held_rows.py",
+    ),
+    Bug(
+        "a failed task leaves what was known",
+        "syncer/ledger/writer.py",
+        "message=message, wanted=True)\n            self._step(MirrorStep.DOUBTED, changed)\n            return changed\n\n    def repack",
+        "message=message, wanted=True)\n            return changed\n\n    def repack",
+        "tests/integration/test_held_rows.py",
     ),
     # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(
