@@ -14,11 +14,6 @@ SUBJECTS = {
     "syncer/execute/reconcile.py": ("tests/property/test_reconcile.py",),
     "syncer/mirror/words.py": ("tests/property/test_mirror.py",),
     "syncer/mirror/picture.py": ("tests/property/test_mirror.py",),
-    "syncer/plan/units.py": ("tests/property/test_plan_units.py",),
-    "syncer/plan/ordering.py": ("tests/property/test_plan_ordering.py",),
-    "syncer/plan/canary.py": ("tests/property/test_canary.py",),
-    "syncer/plan/batching.py": ("tests/property/test_plan_batching.py",),
-    "syncer/api/limits.py": ("tests/unit/test_api_limits.py", "tests/property/test_limits.py"),
 }
 """The tests of each subject, and no others, are run against its mutants: that is what makes it fast."""
 SURVIVORS = Path(__file__).with_name("survivors.json")
