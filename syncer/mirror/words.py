@@ -95,10 +95,10 @@ def laid_over(older: str, newer: str) -> str:
 
 def missing_words(text: str, wanted: str) -> list[str]:
     """Return the words of `wanted` that `text` does not hold."""
-    if text == NOTHING:
+    if NOTHING in (text, wanted):
         return words_of(wanted)
     if _is_odd(text + wanted):  # where they meet, no delimiter comes to be
         held = {*words_of(text)}
         return [word for word in words_of(wanted) if word not in held]
     searched = f",{text[1:-1]},"
-    return [word for word in words_of(wanted) if f',"{word}",' not in searched]
+    return [word for word in wanted[2:-2].split('","') if f',"{word}",' not in searched]

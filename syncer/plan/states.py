@@ -135,7 +135,7 @@ class Deltas:
         known = self._found
         if len(known) > KEYS_PER_STEP:  # a set of data per key: what was worked out is not met again
             known.clear()
-        unseen = [pair for pair in distinct if pair not in known]
+        unseen = sorted(pair for pair in distinct if pair not in known)  # so that neighbours are read together
         for begin in range(0, len(unseen), PAIRS_PER_STEP):
             self._compare(unseen[begin : begin + PAIRS_PER_STEP])
         return [known[pair] for pair in distinct]

@@ -22,7 +22,8 @@ BLOCK_ROWS = 500_000
 CASE_ROWS = 24
 
 
-def _join(prefix: str, numbers: np.ndarray, digits: int) -> pa.Array:
+def joined(prefix: str, numbers: np.ndarray, digits: int) -> pa.Array:
+    """Return texts of a prefix and a number with leading zeros."""
     return pc.binary_join_element_wise(prefix, pc.utf8_lpad(pa.array(numbers).cast(pa.string()), digits, "0"), "")
 
 
@@ -36,16 +37,16 @@ def block(begin: int, end: int, night: int, *, wide: bool, scattered: bool) -> p
         changed = (row * 2654435761 + past * 40503) % 10007 % 100 == 0
         status[changed] = (status[changed] + 1) % 3
     days = np.datetime64("2025-01-01") + (case * 31 % 400)
-    free = _join("order ", row * 48271 % 2147483647, 10)
+    free = joined("order ", row * 48271 % 2147483647, 10)
     if wide:
         free = pc.binary_join_element_wise(free, "x" * 384, "")
     return pa.table(
         {
-            "extended_id": _join("HGDTQD54D5SD", number, 11),
-            "product": _join("SKU", case * 7919 % 200, 3),
-            "intended_market": _join("M", case * 104729 % 40, 2),
+            "extended_id": joined("HGDTQD54D5SD", number, 11),
+            "product": joined("SKU", case * 7919 % 200, 3),
+            "intended_market": joined("M", case * 104729 % 40, 2),
             "production_date": pa.array(days.astype("datetime64[D]").astype(str)),
-            "case_no": _join("C", case, 7),
+            "case_no": joined("C", case, 7),
             "activation_status": pa.array(status).cast(pa.string()),
             "order_line": free,
         }
