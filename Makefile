@@ -165,6 +165,10 @@ docs: $(VENV)/.tools ## Write the pages and the example configuration that are m
 	@$(BIN)/python tools/json_reference.py
 	@$(BIN)/python tools/picture.py
 
+.PHONY: figures
+figures: $(BIN)/python ## Count modules, circles, names, long functions and sentences (make figures OF="../before .")
+	@$(BIN)/python tools/figures.py $(OF)
+
 .PHONY: lock
 comma := ,
 COMPILE = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Run
     from syncer.process.clock import Clock
+    from syncer.rows.validate import Validator
+    from syncer.source import Source
 
 
 def sync(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
@@ -72,20 +74,15 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
         with _session(
             ledger, run, reader, settings, request, environment, started_s, expect=expect, jobs=jobs
         ) as session:
-            if session.settle() and _send_older(
-                session, ledger, run, jobs, disjoint_jobs(settings.jobs, job.name), clock
-            ):
+            disjoint = disjoint_jobs(settings.jobs, job.name)
+            if session.settle() and _send_older(session, ledger, run, jobs, disjoint, clock):
                 begun_s = clock.monotonic_s()
                 vet = _product_check(settings, environment, ledger, reader)
                 planned = partial(
                     plan_with, settings, request, environment, sources, validator, ledger, run.job, mode, vet,
                     expect.column(job.name),
                 )  # fmt: skip
-                with spans.around("plan") as spanned:
-                    intake = planned()
-                    spanned.note(
-                        rows=intake.plan.rows.read, values=len(intake.plan.items), calls=len(intake.plan.batches)
-                    )
+                intake = _told(planned)
                 ledger.store_rejections(run, intake.plan.rejections, [source.name for source in sources])
                 if intake.stop is not None:
                     raise intake.stop
@@ -102,13 +99,27 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
                     ledger.store_plan(run, more.plan, more.infos, at=utc_text(clock.wall_s()))
                     session.send()
         result = with_plan(session.result(SyncResult("sync", notes=notes)), intake, sources, validator)
-        written = None
-        if intake is not None and intake.stop is not None:
-            written = Written(intake, sources, validator, unsent="a guard stopped the run: nothing was sent")
-        elif intake is not None:
-            outcomes, ended = ledger.planned_outcomes(run.id), session.ended_earlier()
-            written = Written(intake, sources, validator, outcomes, ended)
+        written = _written(ledger, run, session, intake, sources, validator)
         return with_results(result, request, environment, job.name, written)
+
+
+def _written(
+    ledger: Ledger, run: Run, session: Session, intake: Intake | None, sources: Sequence[Source], validator: Validator
+) -> Written | None:
+    """Return what the results folder shall tell of; None: the run ended before there was anything."""
+    if intake is None:
+        return None
+    if intake.stop is not None:
+        return Written(intake, sources, validator, unsent="a guard stopped the run: nothing was sent")
+    return Written(intake, sources, validator, ledger.planned_outcomes(run.id), session.ended_earlier())
+
+
+def _told(planned: Callable[[], Intake]) -> Intake:
+    """Make a plan, and tell of it as a span."""
+    with spans.around("plan") as spanned:
+        intake = planned()
+        spanned.note(rows=intake.plan.rows.read, values=len(intake.plan.items), calls=len(intake.plan.batches))
+    return intake
 
 
 def _send_older(

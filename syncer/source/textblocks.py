@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -26,8 +26,10 @@ from syncer.source.rows import EVIDENCE, WIDTH, Row, RowParser
 from syncer.source.table import MARK, UNDECLARED, Fate, Marks, TableForm, refuse_repeated, total
 
 if TYPE_CHECKING:
+    from syncer.source.cells import CellForm
+    from syncer.source.dialect import CsvForm
     from syncer.source.fixed import FixedParser
-    from syncer.source.reader import CsvSource
+    from syncer.source.header import Head
 
 # Arrow would take SIGINT for itself while it reads, and a signal could get lost; the program has handlers of its own.
 pa.enable_signal_handlers(False)
@@ -37,10 +39,23 @@ ROW_BYTES_MAX = 64 << 20
 _NOT_TEXT = NOT_TEXT.encode()
 
 
+class TextFile(Protocol):
+    """What blocks need to know of the file that they come from."""
+
+    name: str
+    position: int
+    form: CsvForm
+    table: TableForm
+    dialect: Dialect
+    head: Head
+    header: tuple[str, ...]
+    cells: CellForm
+
+
 class TextReader:
     """Turns blocks of one file into chunks."""
 
-    def __init__(self, source: CsvSource, keep: list[str], strict: frozenset[str]) -> None:
+    def __init__(self, source: TextFile, keep: list[str], strict: frozenset[str]) -> None:
         self._source = source
         self._keep = keep
         self._strict = strict

@@ -14,8 +14,14 @@ from pathlib import Path
 import pytest
 
 from syncer.config.settings import ENVIRONMENT_PREFIX
+from tools.figures import circles, imports, trees
 
 ROOT = Path(__file__).parents[2]
+LONG_MODULES = [
+    "syncer.config.job_settings", "syncer.ledger.ledger", "syncer.ledger.schema", "syncer.ledger.writer",
+    "syncer.source.rows",
+]  # fmt: skip
+"""Modules of over 400 lines: a table of settings, the ledger's door, the schema, the writer of states, the parser."""
 HEAVY = {"pandas", "pyarrow", "numpy", "sqlalchemy", "alembic", "requests", "rich", "msgspec"}
 SENDING = {"pandas", "pyarrow", "numpy", "requests", "msgspec"}
 
@@ -34,6 +40,28 @@ def test_imports_run_one_way_and_a_wrong_one_is_found(tmp_path):
     found = lint_imports(tmp_path)
     assert found.returncode != 0
     assert "syncer.execute.reconcile" in found.stdout
+
+
+@pytest.mark.parametrize("types", [False, True])
+def test_no_modules_import_each_other_in_a_circle_at_load_or_in_types(types):
+    graph = imports(trees(ROOT), types=types)
+    assert sum(map(len, graph.values())) > 1_000
+    assert circles(graph) == []
+
+
+def test_a_circle_is_found_and_modules_outside_of_it_are_not_in_it():
+    graph = {"a": {"b"}, "b": {"c", "d"}, "c": {"a"}, "d": set(), "e": {"a"}, "f": {"g"}, "g": {"f"}}
+    assert circles(graph) == [["a", "b", "c"], ["f", "g"]]
+
+
+def test_functions_stay_short_and_modules_too():
+    lines = {}
+    for name, (tree, count) in trees(ROOT).items():
+        lines[name] = count
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 60, f"{name}.{node.name} is too long"
+    assert sorted(name for name, count in lines.items() if count > 400) == LONG_MODULES
 
 
 @pytest.mark.parametrize("module", ["syncer", "syncer.cli", "syncer.config"])
