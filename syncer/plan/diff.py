@@ -59,7 +59,7 @@ class Side:
         self.overwrites: npt.NDArray[np.bool_] = empty.astype(bool)
         self.known: npt.NDArray[np.bool_] = self.overwrites
         self.absent: npt.NDArray[np.bool_] = self.overwrites
-        self.origins: Origins | None = None
+        self.origins: Origins  # set when the comparison is settled
 
     def judge(self, deltas: Deltas, book: PictureBook) -> None:
         """Work out what has to be sent, once everything is known and wanted."""

@@ -138,14 +138,14 @@ class _Sides:
         self.errands: tuple[Errand | None, ...] = (own,)
         items, self.apart = self._of_rows(diff, np.flatnonzero(wanted), sent)
         wishes, _ = self._of_rows(diff, np.flatnonzero(verdicts == Standing.HELD), rows.wanted)
-        origins = [] if rows.origins is None else [_placed(rows.origins, rows, 0)]
+        origins = [_placed(rows.origins, rows, 0)]
         if carried is not None:
             self.errands += tuple(errand for errand in carried.errands if errand != own)
             held = carried.states.held
             more, apart = self._of_carried(carried, np.flatnonzero(~held & (carried.send != SAME)), carried.send)
             items, self.apart = _joined(items, more), np.concatenate([self.apart, apart])
             wishes = _joined(wishes, self._of_carried(carried, np.flatnonzero(held), carried.wanted)[0])
-            origins += [] if carried.origins is None else [_placed(carried.origins, carried, self._beyond)]
+            origins.append(_placed(carried.origins, carried, self._beyond))
         self.items, self.wishes = items, wishes
         self.origins = _as_one(origins)
 
@@ -190,9 +190,6 @@ def _placed(origins: Origins, side: Side, beyond: int) -> Origins:
 
 def _as_one(parts: Sequence[Origins]) -> Origins:
     """Join origins that share one list of names."""
-    empty = np.zeros(0, np.int64)
-    if not parts:
-        return Origins(empty, empty, empty, empty, ())
     columns = ("row", "source_id", "line", "fields")
     row, source_id, line, fields = (np.concatenate([getattr(part, name) for part in parts]) for name in columns)
     return Origins(row, source_id, line, fields, parts[0].names)

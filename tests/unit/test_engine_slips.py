@@ -165,3 +165,29 @@ def test_the_parts_of_a_batch_vary_in_the_column_in_which_it_varies():
     assert scene.counts() == {"confirmed": 3, "unmatched": 1}
     assert {batch.varying for batch in scene.ledger.batches(run_id=scene.run.id)} == {1}
     assert {code.fields["lot"]: code.fields.get("m") for code in scene.api.world.codes} == dict.fromkeys("013", "1")
+
+
+def test_a_lost_call_that_was_let_go_of_has_ended_once_its_task_has():
+    """Nobody knew its task, so nothing was adopted: it is found by its reference."""
+    blind = [True]
+
+    def script(transport, path, really):
+        reply = really()
+        if path == ASYNC:
+            return transport.answer(None, b"")
+        return transport.answer(503, b"busy") if path == TASKS and blind else reply
+
+    scene = Scene(singles(3), script=script)
+    scene.plan((K[:3], 0))
+    planned = scene.run
+    scene.engine._deadline_s = scene.clock.now_s + 1.0
+    scene.engine.send()
+    (batch,) = scene.ledger.batches(run_id=planned.id)
+    assert batch.state is State.IN_DOUBT
+    scene.context.writer.let_go(batch, utc_text(scene.clock.wall_s()), message="by hand")
+    scene.clock.now_s += 2 * SETTINGS.settle_s
+    blind.clear()
+    assert scene.begin().settle() is None
+    (batch,) = scene.ledger.batches(run_id=planned.id)
+    assert batch.state is State.ENDED_LATE
+    assert batch.message.endswith("has ended: complete")
