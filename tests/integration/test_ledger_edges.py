@@ -11,10 +11,12 @@ import pyarrow as pa
 import pytest
 from plans import plan_of
 from sim.scenes import SOURCE, K, Scene, singles
+from sqlalchemy import insert
 
 from syncer.arrow import texts
 from syncer.errors import LedgerCorruptError, UntrustedFileError, UsageError
-from syncer.ledger import archives, night, pruning
+from syncer.ledger import archives, night, pruning, story
+from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.chosen import choose_values
 from syncer.ledger.crossing import Space, _moved
@@ -233,3 +235,23 @@ def test_what_a_call_may_have_changed_is_known_no_longer_though_its_values_go_on
     with scene.ledger.transaction() as connection:
         view = "SELECT DISTINCT p.known_payload_id, p.uncertain FROM mirror m LEFT JOIN pictures p ON p.id = -m.picture"
         assert connection.exec_driver_sql(view).fetchall() == [(0, '["m"]')]
+
+
+def test_the_story_of_a_code_tells_its_newest_scans_oldest_first_and_of_a_case_none(monkeypatch):
+    monkeypatch.setattr(story, "SCANS_MAX", 2)
+    scene = sent(K[:2])
+    pull = insert(t.scan_pulls).values(
+        id=1, destination="ledger:1", scope="{}", fields="[]", created_at=AT, changed_at=AT, chain=0, chain_shown=0,
+        parts=0, scans=0, repeated=0, too_late=0,
+    )  # fmt: skip
+    with scene.ledger.transaction() as connection:
+        connection.execute(pull)
+        for number, (key, at_s) in enumerate([("K1", 30), ("K1", 10), ("K1", 20), ("K2", 40)]):
+            row = {"uuid": bytes([number]), "extended_id": key, "at_us": at_s * 1_000_000, "scm": f'{{"m":"{number}"}}'}
+            connection.execute(insert(t.scans).values(pull_id=1, campaign=1, data="{}", **row))
+        (told,) = stories(connection, ["K1"], [], most=9)[0]
+    assert [(scan.uuid, scan.at, scan.scm) for scan in told.scans] == [
+        ("02", "1970-01-01T00:00:20.000Z", {"m": "2"}),
+        ("00", "1970-01-01T00:00:30.000Z", {"m": "0"}),
+    ]
+    assert story._scans(connection, ("lot",), ["K1"]) == {}
