@@ -191,3 +191,23 @@ def test_a_lost_call_that_was_let_go_of_has_ended_once_its_task_has():
     (batch,) = scene.ledger.batches(run_id=planned.id)
     assert batch.state is State.ENDED_LATE
     assert batch.message.endswith("has ended: complete")
+
+
+def test_where_no_call_names_values_a_field_that_some_take_and_others_do_not_counts_as_not_taken():
+    scene = Scene([{"extended_id": f"E{n}", "lot": f"L{n}"} for n in range(2)], key=("lot",), unique=False)
+    at = utc_text(scene.clock.wall_s())
+    scene.plan((["L0"], 0))
+    (batch,) = scene.ledger.batches(run_id=scene.run.id)
+    writer = scene.context.writer
+    sending, attempt_id = writer.start(batch, "a reference", at)
+    writer.saw_fields(sending, {"m": True}, {}, {}, at)
+    writer.confirmed(sending, 1, at, attempt_id=attempt_id, refused={batch.first_item_id: {"m"}})
+    scene.begin()
+    scene.context.learn_reach(scene.run.job, Reach(sync_refused=True))
+    scene.plan((["L1"], 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 1}
+    view = "SELECT m.key, p.refused FROM mirror m JOIN pictures p ON p.id = -m.picture ORDER BY m.key"
+    with scene.ledger.transaction() as connection:
+        assert connection.exec_driver_sql(view).fetchall() == [("L0", '["m"]'), ("L1", '["m"]')]
+    assert {code.fields["lot"]: code.fields.get("m") for code in scene.api.world.codes} == {"L0": None, "L1": "1"}
