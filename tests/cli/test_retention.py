@@ -9,6 +9,7 @@ from contextlib import closing
 
 import pytest
 from conftest import codes, open_night
+from sampling import sample
 
 from syncer.errors import LedgerCorruptError
 from syncer.ledger import archives, check, pruning, seals
@@ -117,10 +118,13 @@ def test_history_is_append_only_after_it_was_pruned_as_before(here):
                     database.execute(f"DELETE FROM {table}")
 
 
-@pytest.mark.parametrize(
-    ("module", "name", "after"),
-    [(check, "backup", False), (check, "backup", True), (seals, "verify", False), (archives, "take_out", False), (archives, "take_out", True)],
+STEPS = (
+    (check, "backup", False), (check, "backup", True), (seals, "verify", False), (archives, "take_out", False),
+    (archives, "take_out", True),
 )  # fmt: skip
+
+
+@pytest.mark.parametrize(("module", "name", "after"), sample(STEPS, 2, name="steps of pruning"))
 def test_whoever_dies_at_a_step_loses_nothing_and_the_next_goes_on(here, monkeypatch, module, name, after):
     before, url = shown(here), f"sqlite:///{here.folder}/syncer.db"
     real = getattr(module, name)

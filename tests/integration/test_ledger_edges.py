@@ -255,3 +255,12 @@ def test_the_story_of_a_code_tells_its_newest_scans_oldest_first_and_of_a_case_n
         ("00", "1970-01-01T00:00:30.000Z", {"m": "0"}),
     ]
     assert story._scans(connection, ("lot",), ["K1"]) == {}
+
+
+def test_a_run_tells_what_it_ended_with_and_its_last_word_counts():
+    scene = Scene(singles(1))
+    for state, code, fields in (("stopped", 5, ()), ("incomplete", 3, ("b", "a"))):
+        scene.context.writer.end_run(scene.run.id, AT, state=state, exit_code=code, error=None, discarded_fields=fields)
+        (run,) = [run for run in scene.ledger.runs() if run.id == scene.run.id]
+        assert (run.state, run.exit_code, run.ended_at) == (state, code, AT)
+        assert tuple(run.discarded_fields) == tuple(sorted(fields))

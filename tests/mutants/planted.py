@@ -476,6 +476,13 @@ BUGS = (
         "message=message, wanted=True)\n            return changed\n\n    def repack",
         "tests/integration/test_held_rows.py",
     ),
+    Bug(
+        "what a run's campaign did not take is not recorded",
+        "syncer/ledger/writer.py",
+        "json.dumps(sorted(discarded_fields))",
+        "json.dumps([])",
+        EDGES,
+    ),
     # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(
         "eleven calls fit in a second",
