@@ -296,7 +296,7 @@ def test_of_a_file_in_which_every_row_is_rejected_nothing_is_sent_and_no_guard_i
         header = HEADER[:2]
         here.write("a.csv", header, [row[:2] for row in rows()])
         assert here.sync("a.csv").code == 0
-        here.write("b.csv", header, [(key, "") for key in KEYS])
+        here.write("b.csv", header, [(f"{key} ", "DE") for key in KEYS])
         done = here.sync("b.csv")
         assert (done.code, done.document["rows"]["invalid"], done.document["requests"]["updates"]) == (3, COUNT, 0)
 
