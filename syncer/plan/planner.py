@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from syncer.plan.payloads import Payloads
 
+    Kinds = npt.NDArray[np.int16]
+    """What keeps items apart: `ASKING`, or twice the errand's number, and one more for those that matched nothing."""
+
 
 ASKING = -1
 """In place of what keeps values apart: they travel by sync calls, first of all, whose answers name the fields taken."""
@@ -136,43 +139,47 @@ class _Sides:
         self._records = records
         self._beyond = len(records.keys)
         self.errands: tuple[Errand | None, ...] = (own,)
-        items, self.apart = self._of_rows(diff, np.flatnonzero(wanted), sent)
-        wishes, _ = self._of_rows(diff, np.flatnonzero(verdicts == Standing.HELD), rows.wanted)
+        items, self.apart = self._of_rows(diff, _places(wanted), sent)
+        wishes, _ = self._of_rows(diff, _places(verdicts == Standing.HELD), rows.wanted)
         origins = [_placed(rows.origins, rows, 0)]
         if carried is not None:
             self.errands += tuple(errand for errand in carried.errands if errand != own)
             held = carried.states.held
-            more, apart = self._of_carried(carried, np.flatnonzero(~held & (carried.send != SAME)), carried.send)
+            more, apart = self._of_carried(carried, _places(~held & (carried.send != SAME)), carried.send)
             items, self.apart = _joined(items, more), np.concatenate([self.apart, apart])
-            wishes = _joined(wishes, self._of_carried(carried, np.flatnonzero(held), carried.wanted)[0])
+            wishes = _joined(wishes, self._of_carried(carried, _places(held), carried.wanted)[0])
             origins.append(_placed(carried.origins, carried, self._beyond))
         self.items, self.wishes = items, wishes
         self.origins = _as_one(origins)
 
     def _of_rows(
-        self, diff: Diff, groups: npt.NDArray[np.int64], payload: npt.NDArray[np.int32]
-    ) -> tuple[Items, npt.NDArray[np.int64]]:
+        self, diff: Diff, groups: npt.NDArray[np.int32], payload: npt.NDArray[np.int32]
+    ) -> tuple[Items, Kinds]:
         """Return the chosen keys of the files in the order of their first rows, and what keeps each apart."""
         rows, records = diff.groups.leaders[groups], self._records
         if (rows[1:] < rows[:-1]).any():
             group_of = np.full(len(records.keys), -1, np.int32)  # sorting a million takes ten times as long
             group_of[rows] = groups
             rows = np.flatnonzero(group_of >= 0).astype(np.int32)
-            groups = group_of[rows].astype(np.int64)
+            groups = group_of[rows]
         source = records.source[rows].astype(np.int32)
         before = diff.rows.states.picture[groups]
         items = Items(self.texts, rows, payload[groups], source, records.line[rows], before)
-        return items, diff.rows.absent[groups].astype(np.int64)
+        return items, diff.rows.absent[groups].astype(np.int16)
 
     def _of_carried(
-        self, carried: Carried, groups: npt.NDArray[np.int64], payload: npt.NDArray[np.int32]
-    ) -> tuple[Items, npt.NDArray[np.int64]]:
+        self, carried: Carried, groups: npt.NDArray[np.int32], payload: npt.NDArray[np.int32]
+    ) -> tuple[Items, Kinds]:
         rows = (carried.states.groups.leaders[groups] + self._beyond).astype(np.int32)
         source = -carried.source_id[groups].astype(np.int32)
         before = carried.states.picture[groups]
         items = Items(self.texts, rows, payload[groups], source, carried.line[groups], before)
         errand = np.array([self.errands.index(one) for one in carried.errands], np.int64)[carried.errand[groups]]
-        return items, 2 * errand + carried.absent[groups]
+        return items, (2 * errand + carried.absent[groups]).astype(np.int16)
+
+
+def _places(chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
+    return np.flatnonzero(chosen).astype(np.int32)
 
 
 def _joined(left: Items, right: Items) -> Items:
@@ -195,9 +202,7 @@ def _as_one(parts: Sequence[Origins]) -> Origins:
     return Origins(row, source_id, line, fields, parts[0].names)
 
 
-def _batched(
-    items: Items, apart: npt.NDArray[np.int64], columns: int, mode: Mode
-) -> tuple[Batches, npt.NDArray[np.int64], int]:
+def _batched(items: Items, apart: Kinds, columns: int, mode: Mode) -> tuple[Batches, npt.NDArray[np.int64], int]:
     """Group items into calls; items that differ in `apart` travel apart. Returns each call's errand and the minimum."""
     whole = _calls(items, columns, mode)
     kinds = np.unique(apart)

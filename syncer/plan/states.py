@@ -26,14 +26,12 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.int32]
 
-KEYS_PER_STEP = 1 << 20
+KEYS_PER_STEP = 1 << 22
 """Keys judged at a time, so that the pairs of ten million never lie in memory at once."""
 PAIRS_PER_STEP = 1 << 16
 """Pairs whose pictures and texts are in memory at a time."""
 SAME = -1
 """In place of a payload's number: nothing has to be sent."""
-NO_DELTA = (SAME, False)
-"""What is sent, and whether it overwrites a known value, where there is nothing to send."""
 _BITS = np.int64(32)
 
 
@@ -101,7 +99,9 @@ class Deltas:
         self._payloads = payloads
         self._ledger_ids = ledger_ids.astype(np.int32)
         self._book = book
-        self._found: dict[int, tuple[int, bool]] = {}
+        self._pairs = np.zeros(0, np.int64)
+        """Pairs that were worked out, ascending; ``_send`` and ``_over`` have what came of each."""
+        self._send, self._over = np.zeros(0, np.int32), np.zeros(0, bool)
         self.refused: dict[str, int] = {}
         """The fields that are wanted and were not taken, each with one pair (picture, payload) as an example."""
 
@@ -127,31 +127,42 @@ class Deltas:
             return
         pairs = (pictures[rows].astype(np.int64) << _BITS) | wanted[rows]
         encoded = as_arrow(pairs).dictionary_encode()  # np.unique sorts: that takes several times as long
-        of_row, found = as_numpy(encoded.indices), self._pairs(encoded.dictionary.to_pylist())
-        send[rows] = np.array([number for number, _ in found], np.int32)[of_row]
-        over[rows] = np.array([overwriting for _, overwriting in found], bool)[of_row]
+        of_row, places = as_numpy(encoded.indices), self._places(as_numpy(encoded.dictionary))
+        send[rows] = self._send[places][of_row]
+        over[rows] = self._over[places][of_row]
 
-    def _pairs(self, distinct: list[int]) -> list[tuple[int, bool]]:
-        known = self._found
-        if len(known) > KEYS_PER_STEP:  # a set of data per key: what was worked out is not met again
-            known.clear()
-        unseen = sorted(pair for pair in distinct if pair not in known)  # so that neighbours are read together
-        for begin in range(0, len(unseen), PAIRS_PER_STEP):
-            self._compare(unseen[begin : begin + PAIRS_PER_STEP])
-        return [known[pair] for pair in distinct]
+    def _places(self, distinct: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return where pairs stand among those that were worked out; those that were not are worked out now."""
+        if len(self._pairs) > KEYS_PER_STEP:  # a set of data per key: what was worked out is not met again
+            self._pairs, self._send, self._over = self._pairs[:0], self._send[:0], self._over[:0]
+        places = np.searchsorted(self._pairs, distinct)
+        at = np.minimum(places, len(self._pairs) - 1)
+        unseen = distinct[self._pairs[at] != distinct] if len(self._pairs) else distinct
+        if not len(unseen):
+            return places
+        unseen = np.sort(unseen)  # so that neighbours are read together
+        found = [self._compare(unseen[n : n + PAIRS_PER_STEP]) for n in range(0, len(unseen), PAIRS_PER_STEP)]
+        pairs = np.concatenate([self._pairs, unseen])
+        order = np.argsort(pairs, kind="stable")
+        self._pairs = pairs[order]
+        self._send = np.concatenate([self._send, *(send for send, _ in found)])[order]
+        self._over = np.concatenate([self._over, *(over for _, over in found)])[order]
+        return np.searchsorted(self._pairs, distinct)
 
-    def _compare(self, pairs: list[int]) -> None:
-        known, payloads, moves = self._found, self._payloads, self._book.moves
-        numbers = {pair >> 32 for pair in pairs}
+    def _compare(self, pairs: npt.NDArray[np.int64]) -> tuple[Numbers, npt.NDArray[np.bool_]]:
+        payloads, moves = self._payloads, self._book.moves
+        send, over = np.full(len(pairs), SAME, np.int32), np.zeros(len(pairs), bool)
+        numbers = np.unique(pairs >> _BITS).tolist()
         texts = self._book.texts([number for number in numbers if number > 0])
         pictures = self._book.pictures([number for number in numbers if number < 0])
-        for pair in pairs:
+        for place, pair in enumerate(pairs.tolist()):
             number, wanted = pair >> 32, payloads.data[pair & 0xFFFFFFFF]
             if number > 0 and not missing_words(texts[number], wanted):  # as most are; what follows takes longer
-                known[pair] = NO_DELTA
                 continue
             picture = Picture(texts[number]) if number > 0 else pictures[number]
-            text = delta(picture, wanted, moves)
-            for field in refused_words(picture, wanted) if picture.refused else ():
+            for field in refused_words(picture, wanted):
                 self.refused.setdefault(field, pair)
-            known[pair] = NO_DELTA if text == NOTHING else (payloads.number(text), overwrites(picture, text))
+            text = delta(picture, wanted, moves)
+            if text != NOTHING:
+                send[place], over[place] = payloads.number(text), overwrites(picture, text)
+        return send, over
