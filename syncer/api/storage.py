@@ -14,6 +14,7 @@ import re
 import secrets
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
@@ -28,10 +29,11 @@ from syncer.api.words import one_line
 from syncer.safe.files import read_own
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 CONNECT_S_MAX = 10.0
+OK = 200
 WORDS_BYTES_MAX = 4096
 """Of what storage says: enough for the code and the message of its XML."""
 PIECE_BYTES = 1 << 20
@@ -139,11 +141,26 @@ class StorageHost:
             form = Form(fields, file, os.fstat(file.fileno()).st_size, content_type, on_bytes)
             return self._exchange(url, form, valid_s)
 
-    def _exchange(self, url: str, form: Form, valid_s: float) -> StorageAnswer:
+    def start_of(self, url: str, *, size: int, valid_s: float) -> bytes:
+        """Return the first bytes of a file that lies there; empty when it cannot be had. Raises nothing."""
+        if address_fault(url) is not None:
+            return b""
+        with self._session(valid_s) as session:
+            try:
+                with session.get(
+                    url, timeout=(CONNECT_S_MAX, self._timeout_s), allow_redirects=False, stream=True
+                ) as response:
+                    return next(response.iter_content(size), b"") if response.status_code == OK else b""
+            except (requests.RequestException, HTTPError, OSError, ValueError):
+                return b""
+
+    @contextmanager
+    def _session(self, valid_s: float) -> Iterator[requests.Session]:
+        """Give a session that has nothing of the API's, and ends after `valid_s`."""
         watch = Watch(time.monotonic)
         session = BareSession()
         session.headers.clear()
-        session.headers.update({"User-Agent": self._user_agent, "Accept": "*/*", "Content-Type": form.content_type})
+        session.headers.update({"User-Agent": self._user_agent, "Accept": "*/*"})
         session.verify = self._ca_file or True
         for scheme in ("http://", "https://"):
             session.mount(scheme, WatchedAdapter(watch))
@@ -152,23 +169,29 @@ class StorageHost:
         watchdog.daemon = True
         watchdog.start()
         try:
-            response = session.post(
-                url,
-                data=form,
-                timeout=(min(self._timeout_s, CONNECT_S_MAX), self._timeout_s),
-                allow_redirects=False,
-                stream=True,
-            )
-            with response:
-                words = next(response.iter_content(WORDS_BYTES_MAX), b"").decode("utf-8", "replace")
-            return classify_storage(response.status_code, words)
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            return StorageAnswer(StorageVerdict.TRY_AGAIN, None, one_line(f"{type(error).__name__}: {error}"))
+            yield session
         finally:
             watchdog.cancel()
             watch.finish()
             session.close()
             watch.close()
+
+    def _exchange(self, url: str, form: Form, valid_s: float) -> StorageAnswer:
+        with self._session(valid_s) as session:
+            session.headers.update({"Content-Type": form.content_type})
+            try:
+                response = session.post(
+                    url,
+                    data=form,
+                    timeout=(min(self._timeout_s, CONNECT_S_MAX), self._timeout_s),
+                    allow_redirects=False,
+                    stream=True,
+                )
+                with response:
+                    words = next(response.iter_content(WORDS_BYTES_MAX), b"").decode("utf-8", "replace")
+                return classify_storage(response.status_code, words)
+            except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+                return StorageAnswer(StorageVerdict.TRY_AGAIN, None, one_line(f"{type(error).__name__}: {error}"))
 
 
 def classify_storage(status_code: int, words: str) -> StorageAnswer:

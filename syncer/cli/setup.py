@@ -12,18 +12,25 @@ from syncer.safe.inert import inert
 
 
 @command("init", examples=("syncer init", "syncer init --from export.csv"))
-@click.option("--from", "export", metavar="FILE", help="Write the configuration for an export, by its first rows.")
+@click.option(
+    "--from",
+    "export",
+    metavar="FILE",
+    help="Write the configuration for an export: by its first rows, with a token by the API too.",
+)
 def init_command(export: str | None) -> None:
     """Write config.toml and create the ledger, where they are missing. Never overwrites."""
     from syncer.commands import ledger
 
-    text = None
-    if export is not None:
-        from syncer.runs.first_look import configuration
-
-        text = configuration(export)
     known = settings(may_be_missing=True)
     with environment_of() as environment:
+        text = None
+        if export is not None:
+            from syncer.runs.first_answers import asker
+            from syncer.runs.first_look import configuration
+
+            asks = asker(known, environment.clock, environment.interrupt, environment.outside)
+            text = configuration(export, ask=asks)
         done = ledger.init(known, Path.cwd(), environment, text)
     show(
         envelope(

@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-import pyarrow as pa
+from syncer.errors import did_you_mean
+from syncer.model import FORBIDDEN_DATA, FORBIDDEN_KEYS, SPECIAL_FIELDS, UNIQUE_KEYS, Chunk
+from syncer.runs.first_answers import Ask, Findings
+from syncer.runs.first_opening import Opened, open_as_advised
+from syncer.source import Source
+from syncer.source.table import TOTAL
 
-from syncer.errors import SourceError, did_you_mean
-from syncer.model import FORBIDDEN_DATA, FORBIDDEN_KEYS, SPECIAL_FIELDS, UNIQUE_KEYS
-from syncer.source import CsvForm, Source, open_sources
-
-ENCODINGS = ("cp1252",)
-"""Tried where a file is not UTF-8 and has no mark: what Windows writes in western Europe."""
 WORDS_MAX = 20
 """Different values up to which a column may be one of words for a status or a country."""
+ROWS_ENOUGH = 1_000
+"""Rows that are looked at, at least, where there are as many."""
 ROWS_MIN = 3
 """Rows from which different values in all of them suggest a key."""
 _DAYS = (
@@ -32,6 +33,7 @@ _DAYS = (
 )
 _LIKELY = {"status": "activation_status", "product_id": "product", "sku": "product"}
 """What columns of these names are to the API (docs/api.md, "Special SCM fields")."""
+_NAMELESS = re.compile(r"column \d+")
 _ADDRESS = re.compile(r"https?://\S*/([0-9A-Za-z_-]+)")
 _NOTHING = ("NULL", "null", "-", "N/A", "n/a", "#N/A", "\\N", "None", "(null)")
 
@@ -43,6 +45,8 @@ class _Column:
     name: str
     values: tuple[str, ...]
     all_differ: bool
+    doubtful: bool = False
+    """Whether rows are rejected for it: some of its cells have no certain text."""
 
     @property
     def visible(self) -> list[str]:
@@ -56,31 +60,57 @@ class _Column:
         return None
 
 
-def configuration(file: str, job: str = "export") -> str:
-    """Return the text of a configuration for one export; raise `SourceError` when it cannot be read at all."""
-    source, encoding = _opened(file)
+def configuration(file: str, job: str = "export", ask: Ask | None = None) -> str:
+    """Return the text of a configuration for one export; raise `SourceError` when it cannot be read at all.
+
+    ``ask``: asks the API what it knows of the export's products and of one of its codes.
+    """
+    opened = open_as_advised(file)
+    source = opened.source
     try:
-        chunk = next(iter(source.chunks()), None)
-        rows = pa.RecordBatch.from_pylist([], schema=pa.schema([])) if chunk is None else chunk.columns
-        columns = [_column(name, rows.column(name).to_pylist() if chunk is not None else []) for name in source.header]
-        lines = [*_head(source, encoding, job), *_jobs(columns, job)]
+        columns = _columns(source)
+        key = _key_of(columns)
+        found = Findings() if ask is None else ask(_products_of(columns), _code_of(key))
+        parts = {name: value for name, value in opened.declared.items() if name in {"member", "sheet"}}
+        lines = [*_head(opened, found, job), *_jobs(columns, key, found, parts, job)]
     finally:
         source.close()
     return "\n".join(lines) + "\n"
 
 
-def _opened(file: str) -> tuple[Source, str | None]:
-    """Open the file; where its bytes are not UTF-8, in an encoding that is likely."""
-    try:
-        source = open_sources([file], CsvForm())[0]
-        next(iter(source.chunks()), None)
-    except SourceError as error:
-        for encoding in ENCODINGS:
-            if f'encoding = "{encoding}"' not in error.next:
-                continue
-            return open_sources([file], CsvForm(encoding=encoding))[0], encoding
-        raise
-    return source, None
+def _columns(source: Source) -> list[_Column]:
+    """Return what stands in the columns, also in rows that are rejected; and which columns those are rejected for."""
+    chunks: list[Chunk] = []
+    for chunk in source.chunks():
+        chunks.append(chunk)
+        if sum(len(one.lines) for one in chunks) >= ROWS_ENOUGH:
+            break
+    rejected = [
+        row
+        for chunk in chunks
+        for row in chunk.rejections
+        if len(row.cells) == len(source.header) and row.code != TOTAL
+    ]
+    found = []
+    for place, name in enumerate(source.header):
+        cells = [cell for chunk in chunks for cell in chunk.columns.column(name).to_pylist()]
+        cells += [row.cells[place] for row in rejected]
+        doubtful = any(f"column {name!r}" in row.message for row in rejected)
+        found.append(replace(_column(name, cells), doubtful=doubtful))
+    return found
+
+
+def _products_of(columns: Sequence[_Column]) -> list[str]:
+    """Return SKUs of the export, as far as a column's name says that it has them."""
+    return [value for one in columns if _LIKELY.get(one.name.lower(), one.name) == "product" for value in one.visible]
+
+
+def _code_of(key: _Column | None) -> str | None:
+    """Return one code of the export, where its key surely is what codes are known by."""
+    if key is None or not key.visible or not (key.name == "extended_id" or _is_address(key)):
+        return None
+    found = _ADDRESS.fullmatch(key.visible[0])
+    return found[1] if found else key.visible[0]
 
 
 def _column(name: str, cells: Sequence[str]) -> _Column:
@@ -88,24 +118,36 @@ def _column(name: str, cells: Sequence[str]) -> _Column:
     return _Column(name, distinct, len(cells) >= ROWS_MIN and len(distinct) == len(cells))
 
 
-def _head(source: Source, encoding: str | None, job: str) -> Iterator[str]:
+def _head(opened: Opened, found: Findings, job: str) -> Iterator[str]:
+    source = opened.source
     yield "# Written by syncer init from the first rows of an export. What is not sure stands behind a ? in a comment."
     yield f"# All settings: config.example.toml and docs/configuration.md. Then: syncer plan --job {job} FILE"
     if source.form_note:
         yield f"# How the file is read: {_comment(source.form_note)}"
+    yield from (f"# {_comment(note)}" for note in found.notes)
     yield ""
-    yield f"[jobs.{job}.csv]"
-    if encoding is not None:
-        yield f"encoding = {_text(encoding)}  # ? it is not UTF-8; look at the letters in: syncer plan"
+    declared = dict(opened.declared)
     dialect = source.info.dialect
-    yield f"{'' if dialect.delimiter else '# '}delimiter = {_text(dialect.delimiter or ',')}"
-    yield ""
+    if dialect.delimiter and not dialect.widths:
+        declared.setdefault("csv.delimiter", dialect.delimiter)
+    for section in ("csv", "table"):
+        here = {name.partition(".")[2]: value for name, value in declared.items() if name.startswith(section + ".")}
+        if here:
+            yield f"[jobs.{job}.{section}]"
+            doubt = "  # ? look at the rows in: syncer plan"
+            yield from (
+                f"{name} = {_value(value)}{doubt if f'{section}.{name}' in opened.declared else ''}"
+                for name, value in here.items()
+            )
+            yield ""
 
 
-def _jobs(columns: Sequence[_Column], job: str) -> Iterator[str]:
-    key = _key_of(columns)
+def _jobs(
+    columns: Sequence[_Column], key: _Column | None, found: Findings, parts: Mapping[str, object], job: str
+) -> Iterator[str]:
     names = _fields_of(columns, key)
     yield f"[jobs.{job}]"
+    yield from (f"{name} = {_value(value)}  # ? which of those in the file" for name, value in parts.items())
     if key is None:
         yield '# key = "…"  # ? no column has another value in every row; name the one that selects codes'
     else:
@@ -118,11 +160,20 @@ def _jobs(columns: Sequence[_Column], job: str) -> Iterator[str]:
     mapped = {name: scm for name, scm in mapped.items() if name not in refused}
     if key is not None and key.name not in UNIQUE_KEYS and not _is_address(key):
         yield "# unique = true  # ? whether one value selects one code"
+    if found.fields:
+        shown = ", ".join(map(_text, found.fields))
+        yield f"# known_fields = [{shown}]  # ? the fields that one code has; the campaign may have more"
     yield "# known_fields_file = \"template.csv\"  # ? the campaign's fields, as the portal's template has them"
     yield from (f"# {_comment(name)} is not sent: {FORBIDDEN_DATA[names[name]]}" for name in refused)
+    doubtful = [one.name for one in columns if one.doubtful and one.name in mapped]
+    mapped = {name: scm for name, scm in mapped.items() if name not in doubtful}
+    yield from (f"# {_comment(name)} is not sent: the text of some of its cells is not certain" for name in doubtful)
+    nameless = [name for name in mapped if _NAMELESS.fullmatch(name)]
+    mapped = {name: scm for name, scm in mapped.items() if name not in nameless}
+    yield from (f"# {_comment(name)} has no name in the export, and is not sent" for name in nameless)
     if mapped:
         yield f"[jobs.{job}.columns]  # column = SCM key; take out what is not to be sent"
-        yield from (f"{_text(name)} = {_text(scm)}{_doubt(name, scm)}" for name, scm in mapped.items())
+        yield from (f"{_text(name)} = {_text(scm)}{_doubt(name, scm, found.fields)}" for name, scm in mapped.items())
     yield ""
     if key is not None and (_is_address(key) or _has_edges(key)):
         yield f"[jobs.{job}.fields.{_key('extended_id' if _is_address(key) else key.name)}]"
@@ -179,7 +230,7 @@ def _rules(column: _Column) -> Iterator[str]:
         mark = "# " if doubt.startswith("eight") else ""
         yield f'{mark}type = "date"{"  # ? " + doubt if doubt else ""}'
         yield f"{mark}formats = [{_text(form)}]"
-    elif 1 < len(column.visible) <= WORDS_MAX and not column.all_differ and any(map(_is_word, column.visible)):
+    elif 0 < len(column.visible) <= WORDS_MAX and not column.all_differ and any(map(_is_word, column.visible)):
         entries = ", ".join(f"{_text(value)} = {_text(value)}" for value in dict.fromkeys(column.visible))
         yield f"# map = {{ {entries} }}  # ? what the API knows them as"
 
@@ -196,8 +247,10 @@ def _is_word(value: str) -> bool:
     return value[:1] in string.ascii_letters or not value.isascii()
 
 
-def _doubt(name: str, scm: str) -> str:
-    near = did_you_mean(scm, SPECIAL_FIELDS) if scm not in SPECIAL_FIELDS else ""
+def _doubt(name: str, scm: str, fields: Sequence[str]) -> str:
+    near = did_you_mean(scm, [*SPECIAL_FIELDS, *fields]) if scm not in {*SPECIAL_FIELDS, *fields} else ""
+    if fields and scm not in {*SPECIAL_FIELDS, *fields}:
+        return f"  # ? no field of the code that was looked at{_comment(near)}"
     return "" if name == scm and not near else f"  # ? the field's own name{_comment(near)}"
 
 
@@ -217,6 +270,13 @@ def _escaped(name: str) -> str:
 def _text(text: str) -> str:
     """Write a text as TOML does."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _value(value: object) -> str:
+    """Write a setting's value as TOML does."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _text(value) if isinstance(value, str) else str(value)
 
 
 def _key(name: str) -> str:

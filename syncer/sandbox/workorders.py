@@ -140,6 +140,8 @@ def _wanted(
         "products": fields.get("product", ""),
         "workorder": str(order_of.get(fields.get("extended_id", ""), "")),
         "status": fields.get("activation_status", ""),
+        "extended_id": fields.get("extended_id", ""),
+        "serial_number": fields.get("serial_number", ""),
     }
     have |= {f"scm_{name}": value for name, value in fields.items()}
     for name, wanted in query.items():

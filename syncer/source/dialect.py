@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 from syncer.errors import SourceError
 from syncer.model import Dialect
@@ -217,7 +217,10 @@ def _delimiter(sample: _Sample, escape: str) -> _Score:
     if len(possible) == 1:
         return possible[0]
     found = " or ".join(named(score.delimiter) for score in possible)
-    raise sample.refusal(f"its columns may be separated by {found}", "declare which: jobs.<name>.csv.delimiter")
+    either = " or ".join(f'"{score.delimiter}"'.replace("\t", "\\t") for score in possible)
+    raise sample.refusal(
+        f"its columns may be separated by {found}", f"declare which: jobs.<name>.csv.delimiter = {either}"
+    )
 
 
 def _rare(sample: _Sample, escape: str) -> list[_Score]:
@@ -243,6 +246,12 @@ def _one_column(sample: _Sample, alone: _Score, space: _Score, escape: str) -> _
             f"no delimiter splits its rows into the {len(header)} columns that jobs.<name>.csv.header names",
             "declare it: jobs.<name>.csv.delimiter, or correct jobs.<name>.csv.header",
         )
+    cut = _cuts([row.cells[0] for row in sample.rows("\0", escape) if len(row.cells) == 1])
+    if cut:
+        raise sample.refusal(
+            "its columns may be of fixed width, without a delimiter",
+            f'declare it: jobs.<name>.csv.widths = {cut}; or jobs.<name>.csv.delimiter = "," when it is one column',
+        )
     if space.width > 1 and space.rows and space.share >= POSSIBLE:
         raise sample.refusal(
             "its rows may be one column, or columns separated by spaces",
@@ -256,6 +265,16 @@ def _one_column(sample: _Sample, alone: _Score, space: _Score, escape: str) -> _
                 "correct the header; or say where it stands: jobs.<name>.csv.skip_lines, jobs.<name>.table.header_row",
             )
     return _Score(",", 1, alone.rows, 1.0)
+
+
+def _cuts(lines: Sequence[str]) -> list[int]:
+    """Return the widths of columns, where each name of the first line stands over cells that begin below it."""
+    begins = [found.start() for found in re.finditer(r"(?:^|(?<= ))[^ ]", lines[0])] if lines else []
+    if len(begins) < 2 or len(lines) < 3 or not all("  " in line.strip() for line in lines):  # noqa: PLR2004
+        return []
+    if any(line[begin - 1 : begin].strip() for line in lines for begin in begins[1:]):
+        return []
+    return [*(end - begin for begin, end in pairwise(begins)), max(map(len, lines)) - begins[-1]]
 
 
 def _refuse_widths(sample: _Sample, score: _Score) -> None:

@@ -79,7 +79,13 @@ class ExcelSource:
     def form_note(self) -> str:
         """Which sheet is read, and which of its rows is the header."""
         row = f", the header is row {self._header_line}" if self._header_line else ""
-        return f"{self.name}: sheet {self._book.title!r}{row}"
+        others = f" (the others: {', '.join(map(repr, self.other_sheets[:5]))})" if self.other_sheets else ""
+        return f"{self.name}: sheet {self._book.title!r}{others}{row}"
+
+    @property
+    def other_sheets(self) -> tuple[str, ...]:
+        """The sheets that people see beside the one that is read."""
+        return self._book.other_sheets
 
     def _guarded(self, read: Callable[[], Step]) -> Step:
         return guarded(read, file=self.name, what="the workbook", next=SAVE_ANEW)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import tomllib
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from reading import parquet, zipped
+from workbooks import book, saved
 
 from syncer.config import load_settings
+from syncer.errors import SourceError
+from syncer.process.signals import Interrupt
 from syncer.runs.first_look import configuration
+from syncer.runs.inputs import open_inputs
 
 GERMAN = "QR-Code;Land;Status;Fertigung\n" + "".join(
     f"https://st4.ch/q/A{n:07d};{('Österreich', 'Italien ', '-')[n % 3]};aktiv;2{n % 9}.11.2026\n" for n in range(30)
@@ -88,3 +94,97 @@ def test_init_writes_it_once_and_check_and_plan_take_it(night):
         assert (planned.code, planned.document["rows"]["new"]) == (0, 30)
         again = here.run("init", "--json", "--from", "export.csv")
         assert (again.code, "never overwritten" in again.document["error"]["message"]) == (2, True)
+
+
+def rows(cells="A{n},x\n"):
+    return "".join(cells.format(n=n) for n in range(5))
+
+
+TITLES = "Auswertung Düsseldorf;;;\nStand 24.11.2026;;;\n;;;\nQR-Code;Land;Fertigung;Palette\n"
+ODD = {
+    "a German ERP's, with titles": (
+        (TITLES + rows("https://st4.ch/q/A{n};DE;2{n}.11.2026;P{n}\n") + "Summe;;;5\n").encode("cp1252"),
+        ("extended_id", "fertigung", "land", "palette"),
+    ),
+    "titles above it": ("Report of the night\nprinted\n\nserial,lot\n" + rows(), ("serial", "lot")),
+    "fixed widths": ("extended_id lot  market\n" + rows("A{n}          L{n}   DE\n"), ("extended_id", "lot", "market")),
+    "JSON lines": (rows('{{"extended_id":"A{n}","lot":"x","n":{n}}}\n'), ("extended_id", "lot", "n")),
+    "a workbook of two sheets": (
+        saved(book(["notes"], ["x"], Export=[["extended_id", "lot"], *([f"A{n}", "x"] for n in range(5))])),
+        ("extended_id", "lot"),
+    ),
+    "a column of weights": (
+        saved(book(["extended_id", "lot", "kg"], *([f"A{n}", "x", n + 0.5] for n in range(5)))), ("extended_id", "lot"),
+    ),
+    "Parquet": (
+        parquet(extended_id=[f"A{n}" for n in range(5)], day=[dt.date.fromisoformat("2026-01-31")] * 5),
+        ("extended_id", "day"),
+    ),
+    "several files in a ZIP file": (
+        zipped(a="extended_id,lot\n" + rows()[:5], b="extended_id,lot\n" + rows()[5:]), ("extended_id", "lot"),
+    ),
+    "texts as formulas": ("extended_id,lot\n" + rows('="0012{n}",x\n'), ("extended_id", "lot")),
+    "keys as addresses": ("Code,lot\n" + rows("https://st4.ch/q/A{n},x\n"), ("extended_id", "lot")),
+    "two delimiters": ("a;b,c\n" + rows("{n};x,3\n"), ("a;b", "c")),
+    "names that stand twice": ("extended_id,lot,lot,\n" + rows("A{n},x,y,\n"), ("extended_id", "lot_column_2", "lot_column_3")),
+    "a list with rulers": ("|extended_id |lot |\n|------|----|\n" + rows("|A{n}     |x   |\n"), ("extended_id", "lot")),
+    "UTF-16 without a mark": (("extended_id\tlot\n" + rows("A{n}\tü\n")).encode("utf-16-le"), ("extended_id", "lot")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_what_is_written_for_an_odd_file_reads_all_of_its_rows(tmp_path, what):
+    data, names = ODD[what]
+    path = tmp_path / "export.csv"
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    (tmp_path / "config.toml").write_text(configuration(str(path)), encoding="utf-8")
+    job = load_settings(explicit=None, environ={}, cwd=tmp_path).jobs["export"]
+    opened = open_inputs(
+        job, [str(path)], None, copies={}, stdin=None, interrupt=Interrupt(), observe=lambda count: None
+    )
+    with opened as (sources, validator):
+        checked = [validator.check(chunk) for source in sources for chunk in source.chunks(validator.wanted)]
+    assert (*validator.keys, *validator.fields) == names
+    assert sum(len(one.lines) for one in checked) == 5
+
+
+@pytest.mark.parametrize(("data", "way"), [("A1,1\nA2,2\n", "csv.header"), ('[{"extended_id": "A1"}]', "jq")])
+def test_what_only_people_can_tell_is_refused_with_the_way(tmp_path, data, way):
+    with pytest.raises(SourceError) as raised:
+        configuration(write(tmp_path, data))
+    assert way in raised.value.next
+
+
+EXPORT = "extended_id,product,lot,intended_markt\n" + rows("A000000{n},S-{n},x,DE\n")
+
+
+def test_with_a_token_the_api_tells_which_products_there_are_and_which_fields_a_code_has(night):
+    held = {"lot": "old", "intended_market": "FR"}
+    with night(codes=({"extended_id": "A0000000", **held},), products=("S-0", "S-1")) as here:
+        (here.folder / "export.csv").write_text(EXPORT)
+        assert here.run("init", "--from", "export.csv").code == 0
+        text = (here.folder / "config.toml").read_text()
+        assert "# the company has the product 'S-1'" in text
+        assert "# ? no product of the company has the SKU 'S-2'" in text
+        assert '# known_fields = ["intended_market", "lot"]  # ?' in text.replace(
+            '"lot", "intended_market"', '"intended_market", "lot"'
+        )
+        assert (
+            '"intended_markt" = "intended_markt"  # ? no field of the code that was looked at, did you mean \'intended_market\'?'
+            in text.replace(" (did", ", did").replace("?)", "?")
+        )
+        assert here.run("check").code == 0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "status", "on": "codes_download", "status_code": 403},
+        {"kind": "status", "on": "products", "status_code": 401},
+    ],
+)
+def test_what_the_api_does_not_tell_is_a_note(night, fault):
+    with night(codes=({"extended_id": "A0000000"},), faults=({**fault, "every": 1},)) as here:
+        (here.folder / "export.csv").write_text(EXPORT)
+        assert here.run("init", "--from", "export.csv").code == 0
+        assert "# ? the API could not tell more: the API refused access" in (here.folder / "config.toml").read_text()

@@ -60,6 +60,7 @@ class Workbook:
         self._from_1904, self._computed = False, True
         sheets = self._read_sheets()
         self.sheet = _chosen(sheets, sheet, name)
+        self.other_sheets = tuple(one.name for one in sheets if one.visible and one is not self.sheet)
         parts = dict(self._package.relations(self._main).values())
         self._formats = self._read_part(parts.get("styles"), read_formats, [])
         texts: list[str] = self._read_part(parts.get("sharedStrings"), _read_texts, [])
