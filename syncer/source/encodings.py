@@ -79,7 +79,8 @@ def encoding_of(first: bytes, declared: str | None, file: str) -> tuple[str, byt
 
 def _looks_like_utf16(sample: bytes) -> bool:
     """Tell whether nearly every other byte is NUL, as in Latin text of two bytes a character."""
-    return sample.count(0) * 3 > len(sample)
+    less, more = sorted((sample[::2].count(0), sample[1::2].count(0)))
+    return more * 3 > len(sample) and less * 10 < more
 
 
 def _byte_order(sample: bytes) -> str:

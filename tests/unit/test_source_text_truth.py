@@ -190,6 +190,11 @@ def test_two_bytes_a_character_without_a_mark_are_refused_with_their_order(tmp_p
     assert read(tmp_path, text(HEAD + "D1,x\n", "utf-16"), form=CsvForm(encoding="utf-16"))[0] == [("D1", "x")]
 
 
+def test_a_file_that_is_filled_up_with_nothing_is_no_utf_16(tmp_path):
+    rows, _, rejections = read(tmp_path, text(HEAD + "D1,x\n") + bytes(40))
+    assert (rows, [one.line for one in rejections]) == ([("D1", "x")], [3])
+
+
 @pytest.mark.parametrize("encoding", ["cp037", "cp500", "cp1140"])
 def test_the_lines_of_a_mainframe_are_lines(tmp_path, encoding):
     data = text((HEAD + "D1,x\nD2,y\n").replace("\n", "\x85"), encoding)
