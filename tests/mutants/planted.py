@@ -483,6 +483,34 @@ BUGS = (
         "json.dumps([])",
         EDGES,
     ),
+    Bug(
+        "a held row wants its delta alone",
+        "syncer/plan/planner.py",
+        "np.flatnonzero(verdicts == Standing.HELD), rows.wanted)",
+        "np.flatnonzero(verdicts == Standing.HELD), rows.send)",
+        DIFF,
+    ),
+    Bug(
+        "a wish that is held is sent",
+        "syncer/plan/planner.py",
+        "np.flatnonzero(~held & (carried.send != SAME)), carried.send)",
+        "np.flatnonzero(carried.send != SAME), carried.send)",
+        DIFF,
+    ),
+    Bug(
+        "a carried value has the file of another",
+        "syncer/plan/planner.py",
+        "source = -carried.source_id[groups].astype(np.int32)",
+        "source = -carried.source_id[groups][::-1].astype(np.int32)",
+        DIFF,
+    ),
+    Bug(
+        "whose token sent a call is not recorded",
+        "syncer/ledger/writer.py",
+        '"account": self.account}',
+        '"account": None}',
+        "tests/integration/test_place_in_time.py",
+    ),
     # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(
         "eleven calls fit in a second",
