@@ -42,6 +42,15 @@ def test_a_plan_writes_its_results_too(here, command):
     assert (about(here)["command"], about(here)["run"]) == ("plan", None)
 
 
+def test_of_several_files_each_row_is_told_by_its_own_file_and_line(here):
+    here.write("b.csv", HEADER, [("K000045", "active"), ("K000046", "weg")])
+    here.write("c.csv", HEADER, [("K000047", "weg"), ("K000048", "active")])
+    assert here.run("plan", "b.csv", "c.csv", "--results", "out").code == 3
+    told = [(row["extended_id"], row["_file"], row["_line"]) for row in rows(here, "out/error.csv")]
+    assert told == [("K000046", "b.csv", "3"), ("K000047", "c.csv", "2")]
+    assert [row["extended_id"] for row in rows(here, "out/unprocessed.csv")] == ["K000045", "K000048"]
+
+
 def test_results_name_their_run_and_unmended_rows_of_an_earlier_one_are_kept(here):
     assert here.sync("a.csv", "--results", "out").code == 3
     assert (about(here)["run"], about(here)["files"], about(here)["exit_code"]) == (1, ["a.csv"], 3)

@@ -486,15 +486,15 @@ BUGS = (
     Bug(
         "a held row wants its delta alone",
         "syncer/plan/planner.py",
-        "np.flatnonzero(verdicts == Standing.HELD), rows.wanted)",
-        "np.flatnonzero(verdicts == Standing.HELD), rows.send)",
+        "_places(verdicts == Standing.HELD), rows.wanted)",
+        "_places(verdicts == Standing.HELD), rows.send)",
         DIFF,
     ),
     Bug(
         "a wish that is held is sent",
         "syncer/plan/planner.py",
-        "np.flatnonzero(~held & (carried.send != SAME)), carried.send)",
-        "np.flatnonzero(carried.send != SAME), carried.send)",
+        "_places(~held & (carried.send != SAME)), carried.send)",
+        "_places(carried.send != SAME), carried.send)",
         DIFF,
     ),
     Bug(
@@ -603,6 +603,34 @@ BUGS = (
         "WHERE kind = 'wish' AND state = 'planned' AND NOT split AND (?1 IS NULL OR space_id = ?1)",
         "WHERE kind = 'wish' AND state = 'planned' AND NOT split AND ?1 IS NULL",
         "tests/integration/test_held_rows.py",
+    ),
+    Bug(
+        "words of the API stand at the value before",
+        "syncer/runs/results_folder.py",
+        "number[own] = self._words[places[own]]",
+        "number[own] = self._words[places[own] - 1]",
+        "tests/unit/test_results_fates.py",
+    ),
+    Bug(
+        "rows that wait stand among the confirmed",
+        "syncer/runs/results_folder.py",
+        "number[self._verdicts[groups] == Standing.HELD] = self._held",
+        "pass",
+        "tests/unit/test_results_fates.py",
+    ),
+    Bug(
+        "a row bears the fault of another file's line",
+        "syncer/runs/results_folder.py",
+        "intake.plan.rejections.of_source(position)",
+        "intake.plan.rejections",
+        "tests/cli/test_results_folder.py",
+    ),
+    Bug(
+        "the words of errors stand at unmatched rows",
+        "syncer/runs/results_folder.py",
+        "number[~refused] = len(told) + of_rest",
+        "number[~refused] = of_rest",
+        "tests/cli/test_results_folder.py",
     ),
     # ── what is told ─────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(
