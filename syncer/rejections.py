@@ -94,6 +94,7 @@ class Rejections(Sequence[Rejection]):
     @classmethod
     def together(cls, parts: Sequence[Rejections]) -> Rejections:
         """Return the rows of all parts, one after the other."""
+        parts = [part for part in parts if len(part)]
         if len(parts) == 1:
             return parts[0]
         if not parts:
@@ -110,7 +111,7 @@ class Rejections(Sequence[Rejection]):
     def in_order(self) -> Rejections:
         """Return the rows in the order of the files and their lines."""
         order = np.lexsort((self.line, self.source))
-        return self._chosen(order)
+        return self if (order[1:] > order[:-1]).all() else self._chosen(order)
 
     def of_source(self, source: int) -> Rejections:
         """Return the rows of one file, of rows that are in order."""

@@ -264,3 +264,17 @@ def test_a_run_tells_what_it_ended_with_and_its_last_word_counts():
         (run,) = [run for run in scene.ledger.runs() if run.id == scene.run.id]
         assert (run.state, run.exit_code, run.ended_at) == (state, code, AT)
         assert tuple(run.discarded_fields) == tuple(sorted(fields))
+
+
+def test_a_run_that_is_planned_again_adds_its_calls_and_a_job_keeps_every_field_it_ever_wrote():
+    """What it wrote earlier still lies in the mirror: who shares a field with it must know."""
+    scene = Scene(singles(4))
+    for fields in (("m",), ("lot", "size")):
+        (run,) = [run for run in scene.ledger.runs() if run.id == scene.run.id]
+        plan = plan_of(K[:2], key=scene.key, varying=[-1], fields=fields, payloads=['{"m":"1"}'])
+        scene.ledger.store_plan(run, replace(plan, minimum_updates=3), [SOURCE], at=AT)
+    (run,) = [run for run in scene.ledger.runs() if run.id == scene.run.id]
+    assert run.minimum_updates == 6
+    assert run.rows["new"] == 2
+    (job,) = scene.ledger.jobs()
+    assert job.fields == ("lot", "m", "size")

@@ -511,6 +511,34 @@ BUGS = (
         '"account": None}',
         "tests/integration/test_place_in_time.py",
     ),
+    Bug(
+        "one guard's finding hides the others",
+        "syncer/guards/export.py",
+        "found = list(_findings(guards, tonight, past))",
+        "found = list(_findings(guards, tonight, past))[:1]",
+        "tests/property/test_guards.py",
+    ),
+    Bug(
+        "the limit of missing codes is one off",
+        "syncer/guards/export.py",
+        "PERCENT * (usual - here) > guards.missing_percent * usual",
+        "PERCENT * (usual - here) >= guards.missing_percent * usual",
+        "tests/property/test_guards.py",
+    ),
+    Bug(
+        "fields that a job wrote earlier are forgotten",
+        "syncer/ledger/plans.py",
+        "fields = sorted({*run.job.fields, *plan.fields})",
+        "fields = sorted({*plan.fields})",
+        EDGES,
+    ),
+    Bug(
+        "a run that is planned again forgets its calls",
+        "syncer/ledger/plans.py",
+        "run.rows, run.minimum_updates + minimum",
+        "run.rows, minimum",
+        EDGES,
+    ),
     # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(
         "eleven calls fit in a second",

@@ -9,8 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, insert
 
+from syncer.errors import Stop
+from syncer.guards import export
 from syncer.guards import keys as keyguard
-from syncer.guards.export import Guards, Past, _repeats
+from syncer.guards.export import Guards, Past, _far_fewer, _repeats
 from syncer.ledger import past_runs, schema
 from syncer.model import KEY_SEPARATOR, KnownBlock, PastRun, RowCounts, ValidChunk
 from syncer.plan.diff import ABSENT_MAX, Diff
@@ -206,3 +208,18 @@ def test_a_run_that_was_approved_is_no_measure_until_all_of_a_week_were(approved
     assert told == (
         [run.id for run in runs] if all(approved) else [place for place, one in enumerate(approved) if not one]
     )
+
+
+@given(st.integers(1, 400), st.integers(0, 400), st.sampled_from([10, 25, 50]))
+def test_as_many_may_be_missing_as_the_limit_says_and_not_one_more(usual, here, percent):
+    guards = Guards(percent=0, codes_min=20, missing_percent=percent)
+    assert _far_fewer(guards, here, usual) is (usual >= 20 and 100 * (usual - here) > percent * usual)
+
+
+def test_one_error_tells_what_each_guard_found(monkeypatch):
+    found = [Stop("rows", "few rows", "look"), Stop("columns", "an empty column", "look"), Stop("age", "old", "wait")]
+    monkeypatch.setattr(export, "_findings", lambda guards, tonight, past: iter(found))
+    error = export.check(None, None, None)
+    assert [*error.stops] == found
+    assert error.message == "few rows; also: an empty column; also: old"
+    assert error.next == f"look; wait; {export.APPROVE}"
