@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, insert
 
@@ -210,6 +210,7 @@ def test_a_run_that_was_approved_is_no_measure_until_all_of_a_week_were(approved
     )
 
 
+@example(100, 75, 25)
 @given(st.integers(1, 400), st.integers(0, 400), st.sampled_from([10, 25, 50]))
 def test_as_many_may_be_missing_as_the_limit_says_and_not_one_more(usual, here, percent):
     guards = Guards(percent=0, codes_min=20, missing_percent=percent)
