@@ -81,9 +81,9 @@ def test_new_keys_that_are_alike_to_a_known_key_without_a_row_are_damaged_and_no
     damage = keyguard.altered(diff, naive(known))
     expected = {key for key in new if any(folded(key) == folded(other) for other in absent)}
     assert (0 if damage is None else damage.count) == len(expected)
-    for example in [] if damage is None else damage.examples:
-        raw = example.key.replace(" + ", KEY_SEPARATOR)
-        right = example.right.replace(" + ", KEY_SEPARATOR)
+    for shown in [] if damage is None else damage.examples:
+        raw = shown.key.replace(" + ", KEY_SEPARATOR)
+        right = shown.right.replace(" + ", KEY_SEPARATOR)
         assert raw in expected
         assert right in absent
         assert folded(raw) == folded(right)
