@@ -278,3 +278,30 @@ def test_a_run_that_is_planned_again_adds_its_calls_and_a_job_keeps_every_field_
     assert run.rows["new"] == 2
     (job,) = scene.ledger.jobs()
     assert job.fields == ("lot", "m", "size")
+
+
+@pytest.mark.parametrize("how", ["refused", "failed", "let go of"])
+def test_what_may_have_been_applied_is_known_no_longer_and_what_did_not_end_for_certain_stays_wanted(how):
+    scene = sent(K[:3])
+    scene.begin()
+    scene.plan((K[:3], 0))
+    (batch,) = scene.ledger.batches(run_id=scene.run.id)
+    writer = scene.context.writer
+    sending, attempt_id = writer.start(batch, "a reference", AT)
+    if how == "refused":
+        writer.refused(sending, attempt_id, AT, status_code=400, message="no")
+    else:
+        submitted = writer.accepted(sending, attempt_id, "a task", AT)
+        {"failed": writer.task_failed, "let go of": writer.let_go}[how](submitted, AT, message="over")
+    with scene.ledger.transaction() as connection:
+        view = "SELECT DISTINCT p.known_payload_id, p.uncertain FROM mirror m LEFT JOIN pictures p ON p.id = -m.picture"
+        assert connection.exec_driver_sql(view).fetchall() == [(0, '["m"]')]
+        wanted = connection.exec_driver_sql("SELECT wanted FROM batches WHERE id = ?", (batch.id,)).scalar_one()
+        assert bool(wanted) is (how != "refused")
+
+
+def test_what_waits_is_counted_by_the_space_in_which_it_waits():
+    scene = Scene(singles(3))
+    plan = plan_of(K[:1], key=scene.key, varying=[-1], fields=("m",), payloads=['{"m":"1"}'], held=K[1:3])
+    scene.ledger.store_plan(scene.run, plan, [SOURCE], at=AT)
+    assert [scene.ledger.waiting(space) for space in (None, scene.run.job.space_id, 99)] == [2, 2, 0]

@@ -418,7 +418,7 @@ BUGS = (
         "syncer/execute/outcome.py",
         "context.tally.confirmed += batch.size - len(unmatched)",
         "context.tally.confirmed += batch.size",
-        "tests/integration/test_sync_job.py",
+        SLIPS,
     ),
     Bug(
         "a part of a batch does not know its whole",
@@ -453,28 +453,28 @@ BUGS = (
         "syncer/ledger/writer.py",
         "message=message, wanted=True)\n            self._step(MirrorStep.DOUBTED, changed)\n            return changed\n\n    def repack",
         "message=message, wanted=False)\n            self._step(MirrorStep.DOUBTED, changed)\n            return changed\n\n    def repack",
-        "tests/integration/test_held_rows.py",
+        EDGES,
     ),
     Bug(
         "what was let go of is wanted no more",
         "syncer/ledger/writer.py",
         "message=message, wanted=True)\n            self._step(MirrorStep.DOUBTED, changed)\n            return changed\n\n    def late_end",
         "message=message, wanted=False)\n            self._step(MirrorStep.DOUBTED, changed)\n            return changed\n\n    def late_end",
-        "tests/integration/test_held_rows.py",
+        EDGES,
     ),
     Bug(
         "a refusal leaves what was known",
         "syncer/ledger/writer.py",
         "message=message, split=bool(pieces))\n            self._step(MirrorStep.DOUBTED, changed)\n            return changed, self._split",
         "message=message, split=bool(pieces))\n            return changed, self._split",
-        "tests/integration/test_held_rows.py",
+        EDGES,
     ),
     Bug(
         "a failed task leaves what was known",
         "syncer/ledger/writer.py",
         "message=message, wanted=True)\n            self._step(MirrorStep.DOUBTED, changed)\n            return changed\n\n    def repack",
         "message=message, wanted=True)\n            return changed\n\n    def repack",
-        "tests/integration/test_held_rows.py",
+        EDGES,
     ),
     Bug(
         "what a run's campaign did not take is not recorded",
@@ -543,8 +543,8 @@ BUGS = (
     Bug(
         "eleven calls fit in a second",
         "syncer/api/limits.py",
-        "self._latest[-calls][1] + self._window_s if len(self._latest) >= calls else -math.inf",
-        "self._latest[-calls][1] + self._window_s if len(self._latest) > calls else -math.inf",
+        "        places = max(1, int(per_second))",
+        "        places = max(1, int(per_second)) + 1",
         LIMITS,
     ),
     Bug(
@@ -630,7 +630,7 @@ BUGS = (
         "syncer/ledger/plans.py",
         "WHERE kind = 'wish' AND state = 'planned' AND NOT split AND (?1 IS NULL OR space_id = ?1)",
         "WHERE kind = 'wish' AND state = 'planned' AND NOT split AND ?1 IS NULL",
-        "tests/integration/test_held_rows.py",
+        EDGES,
     ),
     Bug(
         "words of the API stand at the value before",

@@ -211,3 +211,11 @@ def test_where_no_call_names_values_a_field_that_some_take_and_others_do_not_cou
     with scene.ledger.transaction() as connection:
         assert connection.exec_driver_sql(view).fetchall() == [("L0", '["m"]'), ("L1", '["m"]')]
     assert {code.fields["lot"]: code.fields.get("m") for code in scene.api.world.codes} == {"L0": None, "L1": "1"}
+
+
+def test_values_that_matched_nothing_are_counted_apart():
+    scene = Scene(singles(2))
+    scene.plan((K[:3], -1))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 2, "unmatched": 1}
+    assert (scene.context.tally.confirmed, scene.context.tally.unmatched) == (2, 1)
