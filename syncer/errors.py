@@ -22,9 +22,11 @@
     ├── ArrivalError           14   the file that a job waits for has not arrived, or is not ready
     └── SignalError       129/130/143   interrupted (hangup, Ctrl-C, termination); resumable
 
-What always holds: every error that a user can see is one of these, says what happened (to which file and line), and
-carries ``next``: the command or the change that helps; neither holds the token. Exit code 3 (finished, but some rows
-are not confirmed) is not an error: the run did its work, and the report says which rows need a person.
+What always holds: every error that a user can see is one of these, and says what happened (to which file and line).
+``remedy`` is what a person changes first, where anything has to be changed. ``next`` is the command that helps, as it
+can be pasted; an empty one stands for the command that failed, once more. None of them holds the token. Exit code 3
+(finished, but some rows are not confirmed) is not an error: the run did its work, and the report says which rows need
+a person.
 """
 
 from __future__ import annotations
@@ -39,22 +41,33 @@ from syncer.safe.trust import UntrustedError
 
 EXIT_OK = 0
 EXIT_NOT_CONFIRMED = 3
+AGAIN = ""
+"""As ``next``: the command that failed, once more."""
 
 
 class SyncerError(Exception):
     """Base of every failure that ``syncer`` reports.
 
-    ``message`` says what happened; ``next`` says what to do about it; ``code`` is a stable word for scripts.
+    ``message`` says what happened, ``remedy`` what a person changes first (None: nothing), ``next`` the command that
+    helps (`AGAIN`: the same); ``code`` is a stable word for scripts.
     """
 
     exit_code: ClassVar[int] = 1
     code: ClassVar[str] = "unexpected"
-    default_next: ClassVar[str] = "run the command again with -v, and report the text it prints if it stays"
+    default_remedy: ClassVar[str | None] = "report what -v prints if it stays"
+    default_next: ClassVar[str] = AGAIN
 
-    def __init__(self, message: str, *, next: str | None = None) -> None:
+    def __init__(self, message: str, *, remedy: str | None = None, next: str | None = None) -> None:
         self.message = masked(message)
-        self.next = masked(next or self.default_next)
+        told = remedy is not None or next is not None
+        self.remedy = _masked(remedy if told else self.default_remedy)
+        self.next = masked(self.default_next if next is None else next)
         super().__init__(self.message)
+
+    @property
+    def words(self) -> str:
+        """What happened and what to change, in one line for scripts."""
+        return self.message if self.remedy is None else f"{self.message}; {self.remedy}"
 
     @property
     def status(self) -> int:
@@ -66,7 +79,8 @@ class OutputError(SyncerError):
     """What the command did is done and recorded; its output (standard output, a results folder) cannot be written."""
 
     code = "output"
-    default_next = "syncer status (what was done is recorded); make room for the output before the command is run again"
+    default_remedy = "make room for the output; what was done is recorded"
+    default_next = "syncer status"
 
 
 class UsageError(SyncerError):
@@ -74,14 +88,15 @@ class UsageError(SyncerError):
 
     exit_code = 2
     code = "usage"
-    default_next = "syncer --help"
+    default_remedy: ClassVar[str | None] = None
 
 
 class ConfigError(UsageError):
     """A setting is unknown, of the wrong type, missing, or contradicts another. Nothing was sent."""
 
     code = "configuration"
-    default_next = "correct the setting, then: syncer check"
+    default_remedy = "correct the setting"
+    default_next = "syncer check"
 
 
 class SourceError(UsageError):
@@ -91,14 +106,22 @@ class SourceError(UsageError):
     """
 
     code = "source"
-    default_next = "correct the file or declare its form in jobs.<name>.csv, then: syncer plan FILE"
+    default_remedy = "correct the file, or declare its form in jobs.<name>.csv"
+    default_next: ClassVar[str] = AGAIN
 
     def __init__(
-        self, message: str, *, file: str, line: int | None = None, column: int | None = None, next: str | None = None
+        self,
+        message: str,
+        *,
+        file: str,
+        line: int | None = None,
+        column: int | None = None,
+        remedy: str | None = None,
+        next: str | None = None,
     ) -> None:
         file = inert(file)
         place = file if line is None else f"{file}:{line}" if column is None else f"{file}:{line}:{column}"
-        super().__init__(f"{place}: {message}", next=next)
+        super().__init__(f"{place}: {message}", remedy=remedy, next=next)
         self.file = file
         self.line = line
         self.column = column
@@ -124,11 +147,11 @@ class TargetChangedError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why one guard stops a run (a word for scripts, what it found), and what helps."""
+    """Why one guard stops a run (a word for scripts, what it found), and what a person does about it."""
 
     guard: str
     message: str
-    next: str
+    remedy: str
 
 
 class StaleError(SyncerError):
@@ -136,6 +159,7 @@ class StaleError(SyncerError):
 
     exit_code = EXIT_NOT_CONFIRMED
     code = "stale"
+    default_remedy: ClassVar[str | None] = None
     default_next = "syncer status"
 
 
@@ -147,11 +171,14 @@ class GuardError(SyncerError):
 
     exit_code = 4
     code = "guard"
-    default_next = "look at the examples above; if they are right: syncer sync FILE --approve"
+    default_remedy = "look at the examples above; approve them if they are right"
+    default_next = "syncer sync FILE --approve"
 
-    def __init__(self, message: str, *, next: str | None = None, stops: Sequence[Stop] = ()) -> None:
-        super().__init__(message, next=next)
-        self.stops = tuple(Stop(stop.guard, masked(stop.message), masked(stop.next)) for stop in stops)
+    def __init__(
+        self, message: str, *, remedy: str | None = None, next: str | None = None, stops: Sequence[Stop] = ()
+    ) -> None:
+        super().__init__(message, remedy=remedy, next=next)
+        self.stops = tuple(Stop(stop.guard, masked(stop.message), masked(stop.remedy)) for stop in stops)
 
 
 class UnreachableError(SyncerError):
@@ -159,7 +186,7 @@ class UnreachableError(SyncerError):
 
     exit_code = 5
     code = "unreachable"
-    default_next = "syncer check, then run the same command again or: syncer resume"
+    default_remedy = "see whether the API answers (syncer check); what was begun goes on"
 
 
 class DeadlineError(SyncerError):
@@ -167,6 +194,7 @@ class DeadlineError(SyncerError):
 
     exit_code = 10
     code = "deadline"
+    default_remedy: ClassVar[str | None] = None
     default_next = "syncer resume"
 
 
@@ -175,7 +203,7 @@ class LedgerBusyError(SyncerError):
 
     exit_code = 11
     code = "ledger-busy"
-    default_next = "wait for the other run to end (syncer status), then run the command again"
+    default_remedy = "wait for the other run to end (syncer status)"
 
 
 class AccessError(SyncerError):
@@ -183,7 +211,8 @@ class AccessError(SyncerError):
 
     exit_code = 12
     code = "access"
-    default_next = "renew the token or its permissions in the portal, then: syncer check"
+    default_remedy = "renew the token or its permissions in the portal"
+    default_next = "syncer check"
 
 
 class LedgerError(SyncerError):
@@ -191,6 +220,7 @@ class LedgerError(SyncerError):
 
     exit_code = 13
     code = "ledger"
+    default_remedy: ClassVar[str | None] = None
     default_next = "syncer ledger check"
 
 
@@ -198,7 +228,8 @@ class LedgerCorruptError(LedgerError):
     """The ledger's file is damaged, or is not a ledger."""
 
     code = "ledger-corrupt"
-    default_next = "put back the newest good backup (syncer ledger backup makes them), then: syncer ledger check"
+    default_remedy = "put back the newest good backup (syncer ledger restore)"
+    default_next = "syncer ledger check"
 
 
 class LedgerSchemaError(LedgerError):
@@ -212,7 +243,8 @@ class LedgerUnfinishedError(LedgerError):
     """A run died while it wrote to the ledger, and what it had begun could not be rolled back here."""
 
     code = "ledger-unfinished"
-    default_next = "give write access to the ledger and its folder, then: syncer resume"
+    default_remedy = "give write access to the ledger and its folder"
+    default_next = "syncer resume"
 
 
 class LedgerUntrustedError(LedgerError):
@@ -237,14 +269,16 @@ class LedgerArchiveError(LedgerError):
     """A file to which old history was moved is not there: what is left would look like all of it."""
 
     code = "ledger-archive"
-    default_next = "put the archive back beside the ledger, then: syncer ledger check"
+    default_remedy = "put the archive back beside the ledger"
+    default_next = "syncer ledger check"
 
 
 class LedgerWriteError(LedgerError):
     """The ledger is read-only, its disk is full, or writing failed. What was committed before stays."""
 
     code = "ledger-write"
-    default_next = "make room or give write access, then: syncer resume"
+    default_remedy = "make room or give write access"
+    default_next = "syncer resume"
 
 
 class ArrivalError(SyncerError):
@@ -252,7 +286,7 @@ class ArrivalError(SyncerError):
 
     exit_code = 14
     code = "not-arrived"
-    default_next = "see what the export does, then run the command again"
+    default_remedy = "see what the export does"
 
 
 class SignalError(SyncerError):
@@ -260,6 +294,7 @@ class SignalError(SyncerError):
 
     exit_code = 130
     code = "interrupted"
+    default_remedy: ClassVar[str | None] = None
     default_next = "syncer resume"
 
     def __init__(self, message: str, *, signal_number: int, next: str | None = None) -> None:
@@ -281,10 +316,15 @@ class IllegalTransitionError(SyncerError):
 class StaleStateError(IllegalTransitionError):
     """The ledger holds another state than this process has seen: another process wrote to it. Nothing was changed."""
 
-    default_next = (
-        "see that no other run uses this ledger, and that its file system has locks; then: syncer resume; "
-        "report it if it happens to a run that was alone"
+    default_remedy = (
+        "see that no other run uses this ledger, and that its file system has locks; report it if it happens to a run "
+        "that was alone"
     )
+    default_next = "syncer resume"
+
+
+def _masked(words: str | None) -> str | None:
+    return None if words is None else masked(words)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -40,7 +40,7 @@ def refusal(folder, data, **options):
     with pytest.raises(SourceError) as raised:
         read(folder, data, **options)
     assert options.get("name", NAME) in raised.value.message
-    assert raised.value.next
+    assert raised.value.remedy
     return raised.value
 
 
@@ -75,7 +75,7 @@ def outcome(folder, data, declared):
                     rows += ["/".join(cell or "" for cell in row) for row in zip(*columns, strict=True)]
                 said += source.warnings
     except SyncerError as error:
-        return [], [f"{error.message} | {error.next}"]
+        return [], [f"{error.message} | {error.remedy}"]
     return rows, said
 
 

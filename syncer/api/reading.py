@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from syncer.api.classify import Verdict
 from syncer.api.health import Health
-from syncer.errors import AccessError, DeadlineError, SignalError, SyncerError, UnreachableError
+from syncer.errors import AGAIN, AccessError, DeadlineError, SignalError, SyncerError, UnreachableError
 from syncer.process.clock import Clock, utc_text
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ UNAUTHENTICATED = 401
 FORBIDDEN = 403
 ON_THE_WAY = frozenset({301, 302, 303, 307, 308, 407})
 """What the API itself never says: a redirect, a proxy that wants a password."""
-AGAIN = "run the same command again"
 WAIT_STEP_S = 0.1
 """Waits are cut into steps of this length, between which a signal is looked for."""
 
@@ -135,7 +134,8 @@ class Reader(Generic[C]):
             self._health = Health(self.give_up_after_s)  # who goes on nevertheless waits as long again
             raise UnreachableError(
                 f"the API has failed for {self.give_up_after_s:g} s without one success; the last failure: {words}",
-                next=f"syncer check, then {self.again}",
+                remedy="see whether the API answers (syncer check)",
+                next=self.again,
             )
 
     def close(self) -> None:
@@ -187,12 +187,14 @@ def fault_of(answer: Answer, *, needs: str = "") -> SyncerError:
         case Verdict.MISDIRECTED:
             return UnreachableError(
                 f"what answers at api.base_url is not the API: {answer.message}",
-                next="correct api.base_url, then: syncer check",
+                remedy="correct api.base_url",
+                next="syncer check",
             )
         case Verdict.REFUSED:
             return SyncerError(f"the API refused a read: {answer.message}")
         case _:
             return UnreachableError(
                 f"the API does not answer as it should: {answer.message}",
-                next="correct api.base_url or the network, then: syncer check",
+                remedy="correct api.base_url or the network",
+                next="syncer check",
             )

@@ -45,18 +45,18 @@ def ask_for_stamp(url: str, seal: str, timeout_s: float, user_agent: str) -> Tim
     from rfc3161_client import HashAlgorithm, PKIStatus, TimestampRequestBuilder
 
     asked = TimestampRequestBuilder(_stamped(seal), HashAlgorithm.SHA256).build()
-    helps = "look at the address of --stamp, then the same command again"
-    data = _post(url, asked.as_bytes(), timeout_s, user_agent, helps)
+    remedy = "look at the address of --stamp"
+    data = _post(url, asked.as_bytes(), timeout_s, user_agent, remedy)
     try:
         answer = _decoded(data)
     except ValueError:
-        raise UnreachableError("what answers at --stamp is no service of RFC 3161", next=helps) from None
+        raise UnreachableError("what answers at --stamp is no service of RFC 3161", remedy=remedy) from None
     if PKIStatus(answer.status) is not PKIStatus.GRANTED:
         words = "; ".join(answer.status_string) or f"status {answer.status}"
-        raise UnreachableError(f"the service of --stamp refused to stamp the seal: {words}", next=helps)
+        raise UnreachableError(f"the service of --stamp refused to stamp the seal: {words}", remedy=remedy)
     info = answer.tst_info
     if info.nonce != asked.nonce or info.message_imprint.message != asked.message_imprint.message:
-        raise UnreachableError("the service of --stamp answered with a stamp of something else", next=helps)
+        raise UnreachableError("the service of --stamp answered with a stamp of something else", remedy=remedy)
     return TimeStamp(data, utc_text(info.gen_time.timestamp()))
 
 
@@ -69,12 +69,12 @@ def stamped_seal(data: bytes, roots: bytes, seals: Sequence[str]) -> tuple[str |
     from cryptography import x509
     from rfc3161_client import VerificationError, VerifierBuilder
 
-    helps = "syncer audit verify --stamp FILE.tsr --stamp-roots FILE.pem"
+    remedy = "name a stamp and its roots: --stamp FILE.tsr --stamp-roots FILE.pem"
     try:
         answer = _decoded(data)
         certificates = x509.load_pem_x509_certificates(roots)
     except ValueError as error:
-        raise UsageError("--stamp must be a time stamp, --stamp-roots certificates (PEM)", next=helps) from error
+        raise UsageError("--stamp must be a time stamp, --stamp-roots certificates (PEM)", remedy=remedy) from error
     builder = VerifierBuilder()
     for certificate in dict.fromkeys(certificates):
         builder = builder.add_root_certificate(certificate)
@@ -82,7 +82,7 @@ def stamped_seal(data: bytes, roots: bytes, seals: Sequence[str]) -> tuple[str |
     try:
         builder.build().verify(answer, imprint)
     except VerificationError as error:
-        raise UsageError(f"the stamp is none that --stamp-roots vouch for: {error}", next=helps) from error
+        raise UsageError(f"the stamp is none that --stamp-roots vouch for: {error}", remedy=remedy) from error
     found = next((seal for seal in seals if hashlib.sha256(_stamped(seal)).digest() == imprint), None)
     return found, utc_text(answer.tst_info.gen_time.timestamp())
 
@@ -97,7 +97,7 @@ def _decoded(data: bytes) -> TimeStampResponse:
     return decode_timestamp_response(data)
 
 
-def _post(url: str, query: bytes, timeout_s: float, user_agent: str, helps: str) -> bytes:
+def _post(url: str, query: bytes, timeout_s: float, user_agent: str, remedy: str) -> bytes:
     headers = {"Content-Type": "application/timestamp-query", "User-Agent": user_agent}
     try:
         with requests.Session() as session:
@@ -106,8 +106,8 @@ def _post(url: str, query: bytes, timeout_s: float, user_agent: str, helps: str)
                 url, data=query, headers=headers, timeout=timeout_s, allow_redirects=False, stream=True
             ) as answer:
                 if answer.status_code != requests.codes.ok:
-                    raise UnreachableError(f"the service of --stamp answered {answer.status_code}", next=helps)
+                    raise UnreachableError(f"the service of --stamp answered {answer.status_code}", remedy=remedy)
                 return answer.raw.read(ANSWER_BYTES_MAX, decode_content=True)
     except (requests.RequestException, OSError) as error:
         words = f"the service of --stamp cannot be reached: {type(error).__name__}"
-        raise UnreachableError(words, next=helps) from None
+        raise UnreachableError(words, remedy=remedy) from None

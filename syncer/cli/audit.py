@@ -58,6 +58,8 @@ def audit_show_command(value: tuple[str, ...], where: tuple[str, ...], out: Path
         raise UsageError(
             f"{out} is to be a page: its name ends in .html", next=f"syncer audit show {asked} --out {page}"
         )
+    if out is not None and out.suffix.removeprefix(".").lower() not in PAGES:
+        raise UsageError(f"{out} is to be a page: its name ends in .html", remedy="name the page: --out FILE.html")
     if out is None:
         stories, count = ledger.audit_show(settings(), value, meant)
     else:
@@ -193,7 +195,9 @@ def audit_seal_command(stamp: str | None, out: Path | None) -> None:
         raise UsageError(words, next="syncer audit seal --help")
     seal = sealing.newest_seal(settings())
     if seal is None:
-        raise UsageError("there is no seal yet: no run has ended", next="syncer resume, then: syncer audit seal")
+        raise UsageError(
+            "there is no seal yet: no run has ended", remedy="the first run that ends makes it", next="syncer status"
+        )
     stamped_at = None if stamp is None or out is None else sealing.stamp_seal(settings(), seal, stamp, out)
     members = {"stamp": None if out is None else str(out), "stamped_at": stamped_at}
     show(envelope("audit seal", seal=seal.digest, run=seal.run_id, at=seal.at, **members), lambda: seal.digest)
@@ -232,7 +236,9 @@ def audit_verify_command(seal: str | None, stamp: Path | None, stamp_roots: Path
     found = sealing.verify(settings(), seal, stamp, stamp_roots)
     if found.faults:
         words = "the history is not what was sealed:\n  " + "\n  ".join(found.faults)
-        raise LedgerCorruptError(words, next="keep the file as it is; compare it with a backup: syncer ledger check")
+        raise LedgerCorruptError(
+            words, remedy="keep the file as it is, and compare it with a backup", next="syncer ledger check"
+        )
     digest = found.newest.digest if found.newest else None
     words = f"all is as sealed: {digest}" if digest else "no run has ended yet: there is nothing to verify"
     if found.stamped_at is not None:

@@ -27,6 +27,7 @@ from syncer.cli import (
 from syncer.cli.frame import Options, common_options, echo_json, name_of
 from syncer.errors import OutputError, SignalError, SyncerError, UsageError
 from syncer.process import streams
+from syncer.process.help import help_lines, remember
 from syncer.process.logs import say
 from syncer.process.signals import install
 from syncer.safe import exposure
@@ -62,6 +63,7 @@ def main() -> None:
     """Run the program; turn every failure into its exit code, its words, and what to do next."""
     streams.prepare()
     wants_json = "--json" in sys.argv[1:]
+    remember(sys.argv[1:])
     options = Options()
     exposure.cover()
     install(options.interrupt)
@@ -110,5 +112,6 @@ def _fail(error: SyncerError, command: str, wants_json: bool) -> None:
             streams.abandon_stdout()
     if not told:
         message = error.message.replace("\n", "\n    ")  # a further line never passes for one of ours
-        say(f"error ({error.code}): {message}\n  next: {inert(error.next)}", level=logging.ERROR)
+        lines = [f"error ({error.code}): {message}", *(f"  {inert(line)}" for line in help_lines(error))]
+        say("\n".join(lines), level=logging.ERROR)
     sys.exit(error.status)

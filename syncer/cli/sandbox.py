@@ -23,7 +23,7 @@ def _faults_in(file: BinaryIO) -> tuple[dict[str, Any], ...]:
             f"{file.name} is no JSON: {error}", next=f"python3 -m json.tool {shlex.quote(file.name)}"
         ) from None
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise UsageError(f"{file.name} is no list of objects", next="docs/sandbox.md says what it takes")
+        raise UsageError(f"{file.name} is no list of objects", remedy="see what it takes: docs/sandbox.md")
     return tuple(found)
 
 
@@ -90,10 +90,12 @@ def sandbox_command(
             )
     except ValueError as error:
         raise UsageError(
-            f"the sandbox cannot be set up so: {error}", next="docs/sandbox.md says what it takes"
+            f"the sandbox cannot be set up so: {error}", remedy="see what it takes: docs/sandbox.md"
         ) from error
     except OSError as error:
         if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
             raise
         words = f"port {port} cannot be listened on: {error.strerror}"
-        raise UsageError(words, next="end what listens there, or: syncer sandbox --port 0") from error
+        raise UsageError(
+            words, remedy="end what listens there, or take another port", next="syncer sandbox --port 0"
+        ) from error

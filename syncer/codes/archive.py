@@ -34,51 +34,51 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 def extract(content: bytes, folder: Path, *, bytes_max: int = BYTES_MAX) -> list[Path]:
     """Extract an archive into `folder`, which is made; return the files. Raises `GuardError` and writes nothing."""
     if content.count(_ENTRY) > ENTRIES_MAX:  # before they are read: each takes far more memory than bytes
-        raise GuardError(f"the zip has more than {ENTRIES_MAX} entries", next=_NEXT)
+        raise GuardError(f"the zip has more than {ENTRIES_MAX} entries", remedy=_LOOK)
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             entries = _entries(archive, bytes_max)
             existing = [folder / name for name in entries if (folder / name).exists() or (folder / name).is_symlink()]
             if existing:
-                raise UsageError(f"{existing[0]} exists; files are never replaced", next="name another folder: --out")
+                raise UsageError(f"{existing[0]} exists; files are never replaced", remedy="name another folder: --out")
             return _write(archive, entries, folder, bytes_max)
     except _DAMAGED as error:
-        raise GuardError(f"the work order's file is no good zip: {error}", next=_NEXT) from error
+        raise GuardError(f"the work order's file is no good zip: {error}", remedy=_LOOK) from error
     except UntrustedError as error:
         raise UntrustedFileError.of(error) from error
     except OSError as error:
-        raise LedgerWriteError(f"{folder} cannot be written: {error.strerror}", next="name another: --out") from error
+        raise LedgerWriteError(f"{folder} cannot be written: {error.strerror}", remedy="name another: --out") from error
 
 
-_NEXT = "look at the work order in the portal; nothing was written"
+_LOOK = "look at the work order in the portal; nothing was written"
 
 
 def _entries(archive: zipfile.ZipFile, bytes_max: int) -> dict[str, zipfile.ZipInfo]:
     """Return the files of an archive by their safe relative names; raise `GuardError` for one that is not safe."""
     infos = archive.infolist()
     if len(infos) > ENTRIES_MAX:
-        raise GuardError(f"the zip has {len(infos)} entries; at most {ENTRIES_MAX} are taken", next=_NEXT)
+        raise GuardError(f"the zip has {len(infos)} entries; at most {ENTRIES_MAX} are taken", remedy=_LOOK)
     if sum(info.file_size for info in infos) > bytes_max:
-        raise GuardError(f"the zip unpacks to more than {bytes_max} bytes", next=_NEXT)
+        raise GuardError(f"the zip unpacks to more than {bytes_max} bytes", remedy=_LOOK)
     entries: dict[str, zipfile.ZipInfo] = {}
     seen: set[str] = set()
     for info in infos:
         fault = _fault(info)
         if fault is not None:
-            raise GuardError(f"the zip has an entry that is not safe, {info.filename!r}: {fault}", next=_NEXT)
+            raise GuardError(f"the zip has an entry that is not safe, {info.filename!r}: {fault}", remedy=_LOOK)
         if info.is_dir():
             continue
         name = str(PurePosixPath(info.filename))
         if name.lower() in seen:
-            raise GuardError(f"the zip names {info.filename!r} twice", next=_NEXT)
+            raise GuardError(f"the zip names {info.filename!r} twice", remedy=_LOOK)
         seen.add(name.lower())
         entries[name] = info
     if not entries:
-        raise GuardError("the zip holds no file", next=_NEXT)
+        raise GuardError("the zip holds no file", remedy=_LOOK)
     for name in entries:
         both = next((str(above) for above in PurePosixPath(name).parents if str(above).lower() in seen), None)
         if both is not None:
-            raise GuardError(f"the zip has {both!r} as a file and as a folder", next=_NEXT)
+            raise GuardError(f"the zip has {both!r} as a file and as a folder", remedy=_LOOK)
     return entries
 
 
@@ -110,7 +110,7 @@ def _write(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], folder
                 while piece := packed.read(PIECE_BYTES):
                     left -= len(piece)
                     if left < 0:
-                        raise GuardError(f"the zip unpacks to more than {bytes_max} bytes", next=_NEXT)
+                        raise GuardError(f"the zip unpacks to more than {bytes_max} bytes", remedy=_LOOK)
                     part.file.write(piece)
                 part.keep()
         for place, name in enumerate(entries):

@@ -177,7 +177,7 @@ class UploadDriver:
         path = self._folder / part.spool
         fault = file_fault(path, part.sha256)
         if fault is not None:
-            raise LedgerError(fault, next=f"put the file back, then: syncer codes resume {part.upload_id}")
+            raise LedgerError(fault, remedy="put the file back", next=f"syncer codes resume {part.upload_id}")
         valid_s = self._valid_s(part)
         if part.form is None or valid_s <= 0:
             return self._change(part, PartEvent.FORM_SPENT, "the form for storage has expired")

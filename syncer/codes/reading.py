@@ -38,7 +38,7 @@ OBJECT_CHARACTERS_MAX = 1 << 22
 """A JSON object longer than this is no code."""
 BLOCK_OBJECTS = 10_000
 _BLANK = re.compile(r"[ \t\r\n]*")
-NEXT = "correct the file, then: syncer codes upload FILE"
+REMEDY = "correct the file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +136,12 @@ def _check_names(file: str, names: tuple[str, ...]) -> None:
     if "id" not in names:
         near = [name for name in names if name.strip().lower() in {"id", "extended_id"}]
         hint = f"; {near[0]!r} must be written id" if near else ""
-        raise SourceError(f"the header has no column id{hint}", file=file, line=1, next=NEXT)
+        raise SourceError(f"the header has no column id{hint}", file=file, line=1, remedy=REMEDY)
     for name in names:
         if name in REFUSED_NAMES:
-            raise SourceError(f"column {name!r} is not allowed: {REFUSED_NAMES[name]}", file=file, line=1, next=NEXT)
+            raise SourceError(
+                f"column {name!r} is not allowed: {REFUSED_NAMES[name]}", file=file, line=1, remedy=REMEDY
+            )
 
 
 class _JsonFile:
@@ -165,12 +167,12 @@ class _JsonFile:
                     lines += text.count("\n")
                 decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
-            raise SourceError(f"is not UTF-8: {error.reason}", file=self.name, line=lines, next=NEXT) from None
+            raise SourceError(f"is not UTF-8: {error.reason}", file=self.name, line=lines, remedy=REMEDY) from None
         except OSError as error:
             next_command = look_at(Path(self.name))
             raise SourceError(f"cannot be read: {error.strerror}", file=self.name, next=next_command) from error
         if self.sha256 and digest.hexdigest() != self.sha256:
-            raise SourceError("has changed while it was read", file=self.name, next="run the command again")
+            raise SourceError("has changed while it was read", file=self.name, remedy="wait until it is whole")
         self.sha256, self.size_bytes = digest.hexdigest(), size
 
     def objects(self) -> Iterator[tuple[int, object]]:
@@ -224,7 +226,7 @@ class _JsonFile:
         raise self._fault(f"{wanted!r} is expected; JSON must be one list of objects", line)
 
     def _fault(self, words: str, line: int) -> SourceError:
-        return SourceError(words, file=self.name, line=line, next=NEXT)
+        return SourceError(words, file=self.name, line=line, remedy=REMEDY)
 
     def blocks(self) -> Iterator[CodesBlock]:
         lines: list[int] = []

@@ -153,7 +153,7 @@ def _check_ledger(settings: Settings, clock: Clock) -> CheckResult:
         if ledger is None:
             if not path.parent.is_dir():
                 words = f"the ledger's folder {path.parent} does not exist"
-                raise LedgerWriteError(words, next=f"mkdir -p {shlex.quote(str(path.parent))}, then: syncer check")
+                raise LedgerWriteError(words, next=f"mkdir -p {shlex.quote(str(path.parent))}")
             return CheckResult("ledger", f"{path} is not there yet: the first run creates it")
         ledger.close()
         if not os.access(path, os.W_OK):
@@ -236,6 +236,6 @@ def _check_clock(answer: MeAnswer, clock: Clock) -> CheckResult:
     if abs(off_s) > CLOCK_OFF_MAX_S:
         words = f"this machine's clock is {off_s:+.0f} s off the API's; times in the ledger would mislead"
         return CheckResult(
-            "clock", "", ConfigError(words, next="set the clock (timedatectl set-ntp true), then: syncer check")
+            "clock", "", ConfigError(words, remedy="set the clock (timedatectl set-ntp true)", next="syncer check")
         )
     return CheckResult("clock", f"within {CLOCK_OFF_MAX_S:g} s of the API's")

@@ -75,25 +75,26 @@ def upload(settings: Settings, request: UploadRequest, environment: CodesEnviron
     try:
         return _upload(settings, request, environment)
     except SourceError as error:
-        error.next = _own_words(error.next, request.file)
+        error.remedy, error.next = _own_words(error, request.file)
         raise
 
 
-def _own_words(text: str, file: str) -> str:
+def _own_words(error: SourceError, file: str) -> tuple[str | None, str]:
     """Return what helps with a file of own codes: no job declares how one is written, since it goes out as it is."""
-    named = shlex.quote(file)
-    if "csv.encoding" in text:
-        return f"iconv -f cp1252 -t utf-8 {named} > codes-utf8.csv && syncer codes upload codes-utf8.csv"
-    if "jobs.<name>" in text:
-        return f"write it as CSV with commas in UTF-8, then: syncer codes upload {named}"
-    return text.replace("syncer codes upload FILE", f"syncer codes upload {named}")
+    remedy = error.remedy or ""
+    if "csv.encoding" in remedy:
+        named = shlex.quote(file)
+        return None, f"iconv -f cp1252 -t utf-8 {named} > codes-utf8.csv && syncer codes upload codes-utf8.csv"
+    if "jobs.<name>" in remedy:
+        return "write it as CSV with commas in UTF-8", error.next
+    return error.remedy, error.next
 
 
 def _upload(settings: Settings, request: UploadRequest, environment: CodesEnvironment) -> CodesResult:
     started_s = environment.clock.monotonic_s()
     defaults = parse_defaults(request.defaults)
     if _error_path(request, request.file).absolute() == Path(request.file).absolute():
-        raise UsageError("--errors names the file itself; it would be replaced", next="name another: --errors FILE")
+        raise UsageError("--errors names the file itself; it would be replaced", remedy="name another: --errors FILE")
     connection_of(settings)  # no token: nothing is recorded
     mark = fingerprint(_sha256(request.file), defaults, request.url_prefix, allow_duplicates=request.allow_duplicates)
     with _writing(settings, environment) as ledger:
@@ -204,7 +205,9 @@ def _record(
     product = defaults.get("product")
     if products is not None and product is not None and product not in products:
         words = f"--default product={product}: the ledger knows no product with this SKU"
-        raise UsageError(words, next="syncer products pull, then: syncer products list")
+        raise UsageError(
+            words, remedy="look for it among the products (syncer products pull)", next="syncer products list"
+        )
     file = CodesFile(request.file)
     try:
         checked = check_file(
@@ -337,7 +340,7 @@ def _write_error_file(
                 writer.writerow([*own, neutral(inert(file)), line or "", *said])
     except OSError as error:
         raise LedgerWriteError(
-            f"the error file {path} cannot be written: {error.strerror}", next="name another: --errors FILE"
+            f"the error file {path} cannot be written: {error.strerror}", remedy="name another: --errors FILE"
         ) from error
     return path
 

@@ -30,7 +30,7 @@ from syncer.process.clock import Clock, utc_text
 from syncer.process.times import parse_moment
 from syncer.results import InitResult, PackResult
 from syncer.safe.files import NewFile, create_text, replacing
-from syncer.safe.trust import UntrustedError
+from syncer.safe.trust import UntrustedError, quoted
 
 if TYPE_CHECKING:
     from syncer.ledger.story import Story
@@ -99,7 +99,7 @@ def audit_pack(
                 return None
             if not evidence.items:
                 words = "no run that sent this has ended, or it is an own code alone: no seal covers it"
-                raise UsageError(words, next="syncer resume, then the same again")
+                raise UsageError(words, remedy="bring it to its end first", next="syncer resume")
             with written(out) as part:
                 write_pack(evidence, part.file, story=story, asked=asked, made_at=made_at)
             return PackResult(evidence.values, evidence.items, evidence.unsealed, str(evidence.seals[-1][-1]))
@@ -165,10 +165,12 @@ def init(settings: Settings, folder: Path, environment: Environment, text: str |
     """
     config = settings.path or folder / "config.toml"
     if text is not None and os.path.lexists(config):
-        raise UsageError(f"{config} is there, and is never overwritten", next=f"mv {config} {config}.old")
+        raise UsageError(
+            f"{config} is there, and is never overwritten", next=f"mv {quoted(config)} {quoted(config)}.old"
+        )
     if not config.parent.is_dir():
         words = f"the folder of {config} does not exist"
-        raise UsageError(words, next=f"mkdir -p {config.parent}")
+        raise UsageError(words, next=f"mkdir -p {quoted(config.parent)}")
     wrote_config = not os.path.lexists(config)
     if wrote_config:
         try:  # who may write it decides where the token goes; who may read it sees a password that is put there
@@ -194,7 +196,9 @@ def written(out: Path) -> Iterator[NewFile]:
         with replacing(out) as part:
             yield part
     except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}", next="name another file: --out FILE") from error
+        raise UsageError(
+            f"{out} cannot be written: {error.strerror}", remedy="name another file: --out FILE"
+        ) from error
 
 
 @contextmanager

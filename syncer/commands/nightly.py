@@ -37,7 +37,7 @@ def run(settings: Settings, environment: Environment, night_id: int | None = Non
     if not steps:
         raise ConfigError(
             "nightly.steps is empty: there is nothing to run",
-            next='list the steps: [nightly] steps = [{products = {}}, {sync = {files = ["/data/export-*.csv"]}}]',
+            remedy='list the steps: [nightly] steps = [{products = {}}, {sync = {files = ["/data/export-*.csv"]}}]',
         )
     connection_of(settings)  # no step works without a token
     prepared = [(step, _PREPARE[type(step)](settings, step, environment)) for step in steps]
@@ -105,7 +105,7 @@ def _matching(pattern: str) -> list[str]:
         return [pattern]
     found = sorted(glob.glob(pattern))
     if not found:
-        raise UsageError(f"no file matches {pattern}", next="put the export there, or correct nightly.steps")
+        raise UsageError(f"no file matches {pattern}", remedy="put the export there, or correct nightly.steps")
     return found
 
 
@@ -129,7 +129,7 @@ def _prepare_codes(settings: Settings, step: UploadRequest, environment: Environ
         files = [file for file in _matching(step.file) if file == step.file or not file.endswith(codes.ERRORS_SUFFIX)]
         if len(files) != 1:
             words = f"{len(files)} files match {step.file}, and a step uploads one"
-            raise UsageError(words, next="leave one there, or correct nightly.steps")
+            raise UsageError(words, remedy="leave one there, or correct nightly.steps")
         theirs = codes.CodesEnvironment(environment.clock, environment.interrupt, environment.on_rows)
         return codes.upload(settings, replace(step, file=files[0]), theirs)
 

@@ -61,7 +61,7 @@ def export_form(request: ProductsRequest) -> str | None:
         raise UsageError(f"{request.out} cannot be written: its folder does not exist, or it is one itself")
     form = request.form or SUFFIXES.get(request.out.suffix.lower())
     if form is None:
-        raise UsageError(f"{request.out}: the format cannot be told from its name", next="name it: --format csv")
+        raise UsageError(f"{request.out}: the format cannot be told from its name", remedy="name it: --format csv")
     return form
 
 

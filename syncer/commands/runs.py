@@ -176,7 +176,8 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
                     first = unplanned[0]
                     raise UsageError(
                         f"run {first.id} ended before its plan was stored, so nothing of it was sent",
-                        next=f"syncer sync FILE --job {first.job.name}",
+                        remedy="sync its export again",
+                        next=f"syncer status {first.id}",
                     )
                 waited = plan_waiting(ledger, at=utc_text(environment.clock.wall_s()), jobs=jobs)
                 if waited:

@@ -46,7 +46,6 @@ EVERYTHING = "2000-01-01T00:00:00.000000Z"
 CSV_TIMEOUT_S = 6 * 3600.0
 """For the API's own CSV, which comes in one answer of any length."""
 PERMISSION = "scans_download"
-AGAIN = "run the same command again: it goes on where it stopped"
 HOUR_US = 3_600_000_000
 HOUR_S = 3600.0
 
@@ -75,7 +74,7 @@ def pull(settings: Settings, request: ScansRequest, environment: Environment) ->
             deadline_s=_deadline_s(settings, request, started_s),
             limiter=reads,
         )
-        reader.again, reader.needs = AGAIN, PERMISSION
+        reader.needs = PERMISSION
         reader.during = "while scans were pulled; every scan so far is recorded"
         current = ScanPull(
             reader,
@@ -193,7 +192,8 @@ def compare_scans(
         whose = "" if campaign is None else f" of campaign {campaign}"
         raise UsageError(
             f"the ledger has no scans{whose}, so there is nothing to compare",
-            next="name the folder of a pull, or: syncer scans pull --campaign N --into-ledger",
+            remedy="name the folder of a pull, or pull into the ledger (syncer scans pull --into-ledger)",
+            next="syncer scans compare --help",
         )
     return result
 
@@ -242,12 +242,12 @@ def _product(settings: Settings, given: str, reader: Reader[Client]) -> int:
         if may_be_id:
             return int(given)
         words = f"the SKU {sku!r} cannot be looked up, because the token lacks product_view: {error.message}"
-        raise AccessError(words, next=by_id) from error
+        raise AccessError(words, remedy=by_id) from error
     if product is not None:
         return product.id
     if may_be_id:
         return int(given)
-    raise UsageError(f"no product has the SKU {sku!r}", next=by_id)
+    raise UsageError(f"no product has the SKU {sku!r}", remedy=by_id)
 
 
 def _product_of_copy(settings: Settings, sku: str, clock: Clock) -> int | None:

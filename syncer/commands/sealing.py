@@ -65,5 +65,5 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        helps = "syncer audit verify --stamp FILE.tsr --stamp-roots FILE.pem"
-        raise UsageError(f"{path} cannot be read: {error.strerror}", next=helps) from error
+        remedy = "name a stamp and its roots: --stamp FILE.tsr --stamp-roots FILE.pem"
+        raise UsageError(f"{path} cannot be read: {error.strerror}", remedy=remedy) from error

@@ -15,6 +15,7 @@ from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, ConfigError, SyncerError,
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.works import Work, WorkLog
 from syncer.process.clock import Clock, utc_text
+from syncer.process.help import next_of
 from syncer.process.owner import Life, life_of, this_process
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ class Teller:
             words = "finished, but some rows are not confirmed"
         else:
             words = f"ended with exit code {exit_code}"
-        helps = error.next if error is not None else f"syncer status {run.id} --rows" if run else "syncer status"
+        looked_at = f"syncer status {run.id} --rows" if run else "syncer status"
+        helps = looked_at if error is None else next_of(error) or looked_at
         self._send(message_of(self._command, exit_code, words, helps, run, seal))
 
     def tell_of_a_look(self, exit_code: int, error: SyncerError | None) -> None:
@@ -167,7 +169,7 @@ def tell_test(settings: Settings) -> list[tuple[str, bool]]:
     hooks = _hooks(settings)
     if hooks is None:
         raise UsageError(
-            "there is nobody to tell", next="set notify.webhook_url, notify.ping_url or notify.apprise_urls"
+            "there is nobody to tell", remedy="set notify.webhook_url, notify.ping_url or notify.apprise_urls"
         )
     try:
         document = {"text": "syncer: this is a test", "command": "notify test", "exit_code": 0, "next": "syncer status"}

@@ -23,11 +23,11 @@ def pick_job(settings: Settings, name: str | None) -> JobSettings:
     if name is None:
         if len(settings.jobs) == 1:
             return next(iter(settings.jobs.values()))
-        raise ConfigError(f"there are several jobs: {names}", next=f"add --job {next(iter(sorted(settings.jobs)))}")
+        raise ConfigError(f"there are several jobs: {names}", remedy="say which: --job NAME")
     if name not in settings.jobs:
         near = did_you_mean(name, settings.jobs)
         words = f"there is no job {name!r}{near}; configured: {names}"
-        raise ConfigError(words, next="add [jobs.NAME] to the configuration, or name one that is there: --job NAME")
+        raise ConfigError(words, remedy="add [jobs.NAME] to the configuration, or name one that is there: --job NAME")
     return settings.jobs[name]
 
 

@@ -76,7 +76,7 @@ def _find_file(explicit: Path | None, environ: Mapping[str, str], cwd: Path, *, 
         Folder.above(default).close()  # nobody named this file: whoever can put one here decides where the token goes
     except UntrustedError as error:
         words = f"{default} is not used: {error.strerror}"
-        raise ConfigError(words, next=f"{error.remedy}  # or name the file that is meant: --config FILE") from None
+        raise ConfigError(words, remedy="or name the file that is meant: --config FILE", next=error.remedy) from None
     return default
 
 

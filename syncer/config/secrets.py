@@ -39,7 +39,7 @@ class CommandSecret(Secret):
 
 def _printed(command: Sequence[str], setting: str) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
-    by_hand = f"run the command of {setting} by hand, then: syncer check"
+    by_hand = f"run the command of {setting} by hand"
     try:
         done = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -47,14 +47,14 @@ def _printed(command: Sequence[str], setting: str) -> str:
         )  # fmt: skip
         text = done.stdout.decode("utf-8")
     except OSError as error:
-        raise ConfigError(f"the command of {setting} cannot be started: {error.strerror}", next=by_hand) from None
+        raise ConfigError(f"the command of {setting} cannot be started: {error.strerror}", remedy=by_hand) from None
     except subprocess.TimeoutExpired:
         words = f"the command of {setting} did not end within {COMMAND_S_MAX:g} s"
-        raise ConfigError(words, next=by_hand) from None
+        raise ConfigError(words, remedy=by_hand) from None
     except UnicodeDecodeError:
-        raise ConfigError(f"the command of {setting} prints no text", next=by_hand) from None
+        raise ConfigError(f"the command of {setting} prints no text", remedy=by_hand) from None
     if done.returncode != 0:
-        raise ConfigError(f"the command of {setting} ended with exit code {done.returncode}", next=by_hand)
+        raise ConfigError(f"the command of {setting} ended with exit code {done.returncode}", remedy=by_hand)
     return text
 
 

@@ -110,7 +110,8 @@ class ApiSettings:
             raise ConfigError(
                 f"there is no API token: set {TOKEN_VARIABLE}, or api.token_file, or give systemd a credential "
                 f"named {CREDENTIAL_NAME}, or set api.token_command",
-                next=f"export {TOKEN_VARIABLE}=…, then: syncer check",
+                remedy=f"set {TOKEN_VARIABLE} in the environment, or name a file: api.token_file",
+                next="syncer check",
             )
         return self.token
 

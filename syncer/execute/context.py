@@ -270,7 +270,8 @@ class Context:
             case Verdict.MISDIRECTED if not self.successes:
                 self.stop = self.stop or UnreachableError(
                     f"what answers at api.base_url is not the API: {answer.message}",
-                    next="correct api.base_url, then: syncer check",
+                    remedy="correct api.base_url",
+                    next="syncer check",
                 )
             case Verdict.NOT_PROCESSED if answer.retry_after_s is not None:
                 self.counts.throttled += 1

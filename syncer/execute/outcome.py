@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -181,6 +182,6 @@ def reach_error(words: str, run_id: int, job: str) -> GuardError:
     """Return the error of the guard that watches how many codes a value selects."""
     return GuardError(
         words,
-        next=f"syncer status {run_id} (look at the values of the batch in the portal); "
-        f"if the reach is right: syncer resume --job {job} --approve",
+        remedy=f"look at the batch's values in the portal (syncer status {run_id}); approve the reach if it is right",
+        next=f"syncer resume --job {shlex.quote(job)} --approve",
     )

@@ -74,7 +74,8 @@ class Refusals:
             context.stop = context.stop or kind(
                 f"the API refused {self._in_a_row} calls in a row and took none meanwhile: {answer.message}; "
                 "no row is blamed for it",
-                next="syncer check, then: syncer resume",
+                remedy="see what the API refuses (syncer check)",
+                next="syncer resume",
             )
             return None
         if batch.size > 1:

@@ -34,7 +34,6 @@ SAME_MOMENT_S = 2.0
 """Moments of writing that are so near count as the same: some file systems keep no finer ones."""
 SEVERAL = 2
 EXAMPLES_MAX = 3
-APPROVE = "if it is right: syncer sync FILE --approve"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +107,9 @@ def check(guards: Guards, tonight: Tonight, past: Past | None) -> GuardError | N
     found = list(_findings(guards, tonight, past))
     if not found:
         return None
-    steps = list(dict.fromkeys(stop.next for stop in found))
+    steps = list(dict.fromkeys(stop.remedy for stop in found))
     message = "; also: ".join(stop.message for stop in found)
-    return GuardError(message, next="; ".join([*steps, APPROVE]), stops=found)
+    return GuardError(message, remedy="; ".join([*steps, "approve it if it is right"]), stops=found)
 
 
 def _findings(guards: Guards, tonight: Tonight, past: Past | None) -> Iterator[Stop]:

@@ -143,7 +143,7 @@ def backup(path: Path, target: Path, *, marked_at: str | None = None) -> None:
 
     ``marked_at``: the copy says that it is a backup of that time, and is refused in a ledger's place.
     """
-    exists = UsageError(f"{target} exists; a backup never replaces a file", next="name another file")
+    exists = UsageError(f"{target} exists; a backup never replaces a file", remedy="name another file")
     if os.path.lexists(target):
         raise exists
     try:

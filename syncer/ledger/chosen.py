@@ -125,7 +125,7 @@ def _mean(connection: Connection, field: str, value: str, own: int) -> None:
     known = {*fields, *columns, *of_uploads, *OWN_CODE_COLUMNS}
     if field not in known:
         words = f"no field or key column {field!r} is in the ledger; there are: {', '.join(sorted(known))}"
-        raise UsageError(words, next="--where FIELD=VALUE with one of those")
+        raise UsageError(words, remedy="take --where FIELD=VALUE with one of those")
     if field in fields:
         cursor.execute(_SAID, (f",{canonical({field: value})[1:-1]},", field, value))
     for space_id, key in spaces:

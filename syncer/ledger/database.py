@@ -130,7 +130,8 @@ def _beginning(path: Path, before_writing: Callable[[], None]) -> Callable[[Conn
 def _moved(path: Path) -> LedgerWriteError:
     return LedgerWriteError(
         f"the ledger {path} was deleted, moved or replaced during the run",
-        next="put the ledger back (syncer ledger check), then: syncer resume",
+        remedy="put the ledger back",
+        next="syncer resume",
     )
 
 
@@ -139,7 +140,7 @@ def refuse_empty(path: Path, *, may_be_empty: bool) -> None:
     if not may_be_empty and path.exists() and path.stat().st_size == 0:
         raise LedgerCorruptError(
             f"the ledger {path} is empty, and was not: its content is lost",
-            next="put back the newest good backup; or remove the empty file, and everything is sent anew",
+            remedy="put back the newest good backup; or remove the empty file, and everything is sent anew",
         )
 
 

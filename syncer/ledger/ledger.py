@@ -52,6 +52,7 @@ from syncer.ledger.values import CallEnd, UpgradeResult
 from syncer.ledger.writer import Writer
 from syncer.lifecycle.batch import Bucket, State
 from syncer.model import PastRun, Plan, RunState, SourceInfo
+from syncer.safe.trust import quoted
 
 if TYPE_CHECKING:
     import sqlite3
@@ -106,7 +107,9 @@ class Ledger:
         """
         path = ledger_path(url)
         if not path.parent.is_dir():
-            raise LedgerError(f"the folder of the ledger does not exist: {path.parent}", next=f"mkdir -p {path.parent}")
+            raise LedgerError(
+                f"the folder of the ledger does not exist: {path.parent}", next=f"mkdir -p {quoted(path.parent)}"
+            )
         refuse_planted(path)
         lock = LedgerLock(path, since=at, wait_s=wait_s)
         try:

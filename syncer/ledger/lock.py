@@ -23,7 +23,7 @@ from types import TracebackType
 from syncer.errors import LedgerBusyError, LedgerUntrustedError, LedgerWriteError
 from syncer.process.owner import Owner
 from syncer.safe.files import Folder
-from syncer.safe.trust import UntrustedError
+from syncer.safe.trust import UntrustedError, quoted
 
 log = logging.getLogger(__name__)
 BORROWED_S = 0.5
@@ -66,7 +66,8 @@ class LedgerLock:
         except OSError as error:
             raise LedgerWriteError(
                 f"the lock {path} cannot be opened: {error.strerror}",
-                next=f"see what it is, and give write access to its folder: ls -ld {path.parent} {path}",
+                remedy="see what it is, and give write access to its folder",
+                next=f"ls -ld {quoted(path.parent)} {quoted(path)}",
             ) from error
         try:
             self._take(ledger, wait_s)
@@ -122,7 +123,8 @@ class LedgerLock:
         if not same_file(self._path, self._descriptor):
             raise LedgerBusyError(
                 f"the lock {self._path} was removed or replaced during the run: another run may have begun",
-                next="leave the .lock file alone; when no other run is going on (syncer status): syncer resume",
+                remedy="leave the .lock file alone, and see that no other run is going on (syncer status)",
+                next="syncer resume",
             )
 
     def release(self) -> None:

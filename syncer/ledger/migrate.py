@@ -43,7 +43,8 @@ def revision(connection: Connection) -> str | None:
     if "alembic_version" not in tables:
         raise LedgerCorruptError(
             "the file of ledger.url is a database, but not a ledger: it has other tables",
-            next="point ledger.url at another file, then: syncer init",
+            remedy="point ledger.url at another file",
+            next="syncer init",
         )
     found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
     if found is None:  # a new ledger gets its tables and its revision in one transaction
@@ -80,7 +81,8 @@ def upgrade(connection: Connection) -> None:
     except CommandError as error:
         raise LedgerSchemaError(
             f"the ledger's schema cannot be upgraded from {revision(connection)}: {error}",
-            next="put back the newest good backup, or install the syncer that wrote this ledger",
+            remedy="put back the newest good backup, or install the syncer that wrote this ledger",
+            next="syncer ledger info",
         ) from error
 
 
@@ -96,5 +98,6 @@ def require_current(connection: Connection) -> None:
         )
     raise LedgerSchemaError(
         f"the ledger's schema {found} is newer than this program's ({SCHEMA_REVISION}): it was used by a newer syncer",
-        next="install the newer syncer again: pip install --upgrade syncer",
+        remedy="install the newer syncer again",
+        next="pip install --upgrade syncer",
     )

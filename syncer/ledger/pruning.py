@@ -49,7 +49,9 @@ def prune(ledger: Ledger, *, before: str, at: str) -> Pruned | None:
         return None
     if len(there) >= archives.ARCHIVES_MAX:
         words = f"the ledger has {len(there)} archives, and no more can be read together"
-        raise UsageError(words, next="begin a new ledger, and keep this one with its archives: syncer ledger info")
+        raise UsageError(
+            words, remedy="begin a new ledger, and keep this one with its archives", next="syncer ledger info"
+        )
     archive = ledger.path.with_name(f"{ledger.path.name}.archive-{len(there) + 1}")
     _copy(ledger, archive, at)
     _verify(ledger.path, [*there, Archive(archive.name, cut.items_to, cut.events_to)], cut)

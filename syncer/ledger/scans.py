@@ -141,7 +141,7 @@ class ScanLedger:
         if known.scope != scope:
             raise UsageError(
                 f"{destination} holds the scans of another pull: {known.scope}; this one is {scope}",
-                next="name another --out, or repeat the options of that pull",
+                remedy="name another --out, or repeat the options of that pull",
             )
         return known
 

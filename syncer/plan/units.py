@@ -41,7 +41,7 @@ def require_fields(rules: Sequence[UnitRule], fields: Sequence[str]) -> None:
         for name in (rule.field, *rule.same):
             if name not in fields:
                 words = f"jobs.<name>.units.{rule.field}: {name!r} is no field that is sent{did_you_mean(name, fields)}"
-                raise ConfigError(words, next=f"correct jobs.<name>.units; sent are {', '.join(fields)}")
+                raise ConfigError(words, remedy=f"correct jobs.<name>.units; sent are {', '.join(fields)}")
 
 
 def without_broken(records: Records, rules: Sequence[UnitRule]) -> Records:

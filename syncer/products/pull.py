@@ -75,7 +75,7 @@ def pull_products(reader: Reader[Client], *, archived: bool, observe: Observe = 
     raise UnreachableError(
         f"the list of products kept changing while it was read, {ROUNDS_MAX} times in a row ({words}); "
         "nothing was recorded",
-        next="run it again when nobody is importing products",
+        remedy="wait until nobody is importing products",
     )
 
 

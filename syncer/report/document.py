@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from syncer.errors import GuardError
 from syncer.lifecycle.batch import Bucket
 from syncer.model import KEY_SEPARATOR
+from syncer.process.help import next_of
 from syncer.report.unknown import unknown_members
 from syncer.results import SHOWN_CHANGES_MAX, SHOWN_REJECTIONS_MAX, SyncResult
 from syncer.rows.faults import by_kind
@@ -135,7 +136,7 @@ def check_document(findings: Sequence[CheckResult], exit_code: int) -> dict[str,
                 "what": one.what,
                 "ok": one.error is None,
                 "found": one.error.message if one.error else one.found,
-                "next": one.error.next if one.error else None,
+                "next": next_of(one.error) if one.error else None,
             }
             for one in findings
         ],
@@ -198,7 +199,7 @@ def run_document(run: Run) -> dict[str, Any]:
 
 def error_document(error: SyncerError) -> dict[str, Any]:
     """Return what happened and what to do next; of the guards against a bad export, also what each found."""
-    document: dict[str, Any] = {"code": error.code, "message": error.message, "next": error.next}
+    document: dict[str, Any] = {"code": error.code, "message": error.words, "next": next_of(error)}
     if isinstance(error, GuardError) and error.stops:
-        document["stops"] = [asdict(stop) for stop in error.stops]
+        document["stops"] = [{**asdict(stop), "next": error.next} for stop in error.stops]
     return document

@@ -56,7 +56,7 @@ def _target(path: Path | None, form: str) -> Iterator[Any]:
         with replacing(path) as part:
             yield part.file if form in BINARY else part.text()
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}", next="name another file") from error
+        raise UsageError(f"{path} cannot be written: {error.strerror}", remedy="name another file") from error
 
 
 def _write_jsonl(entries: Iterable[HistoryEntry], _fields: Sequence[str], file: IO[str]) -> int:
@@ -101,7 +101,7 @@ def _write_xlsx(entries: Iterable[HistoryEntry], fields: Sequence[str], file: IO
         from openpyxl import Workbook
     except ModuleNotFoundError as error:
         words = "workbooks are written by openpyxl, which is not installed"
-        raise UsageError(words, next="pip install 'syncer[excel]', or: --format csv") from error
+        raise UsageError(words, remedy="or take --format csv", next="pip install 'syncer[excel]'") from error
     book, count = Workbook(write_only=True), 0
     titles = [neutral(inert(name)) for name in header(fields)]
     for entry in entries:
@@ -161,6 +161,6 @@ def _fitting(cell: Any, entry: HistoryEntry) -> Any:
     if isinstance(cell, str):
         if len(cell) > CELL_CHARACTERS_MAX:
             words = f"a value of {shown_key(entry.key)} has {len(cell):,} characters; a cell has room for 32,767"
-            raise UsageError(words, next="syncer audit export --format csv, or parquet")
+            raise UsageError(words, remedy="take --format csv, or parquet")
         return inert(cell)
     return cell

@@ -145,7 +145,8 @@ def write_products(products: Iterable[ProductRecord], form: str, path: Path | No
     except OSError as error:
         raise UsageError(
             f"the products cannot be written to {path}: {error.strerror or error}; the ledger has them",
-            next=f"make room or name another file than {path}, then: syncer products pull --out products.{form}",
+            remedy=f"make room or name another file than {path}",
+            next=f"syncer products pull --out products.{form}",
         ) from error
 
 

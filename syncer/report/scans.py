@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from syncer.process.help import help_lines
 from syncer.report.console import cell
 from syncer.report.document import SCHEMA, error_document
 from syncer.report.table import FittedTable
@@ -68,7 +69,8 @@ def pull_text(result: ScansPullResult) -> RenderableType:
             "earlier (scans.overlap_h)"
         )
     if result.error is not None:
-        lines += [f"error ({result.error.code}): {result.error.message}", f"  next: {result.error.next}"]
+        lines += [f"error ({result.error.code}): {result.error.message}"]
+        lines += [f"  {line}" for line in help_lines(result.error)]
     return Text("\n".join(lines))
 
 

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from syncer.lifecycle.batch import OPEN, Bucket
+from syncer.process.help import help_lines
 from syncer.report.console import cell
 from syncer.report.rows import changes_text, differences_text, rejections_text
 from syncer.report.table import Facts, FittedTable
@@ -175,18 +176,20 @@ def _next(result: SyncResult) -> str:
     if any(result.values.get(bucket) for bucket in (Bucket.PENDING, Bucket.UNSENT, Bucket.IN_DOUBT)):
         hint = "syncer resume"
     elif result.unplanned:
-        hint = f"syncer sync FILE --job {result.unplanned[0].job.name}"
+        hint = f"syncer status {result.unplanned[0].id}"
     elif result.rejections:
-        hint = "correct the rows above in the source system (or in error.csv of --results DIR), then: syncer sync FILE"
+        hint = "syncer sync FILE  # when the rows above are corrected: in the source, or in error.csv (--results DIR)"
     job = result.run.job.name
     return inert(pasteable(hint, result.files, job, job_named=job != DEFAULT_JOB))
 
 
 def error_text(error: SyncerError) -> Text:
     """Return an error: what happened, then what to do."""
-    return Text.assemble(
-        (f"error ({error.code}): ", "bold red"), said(error), ("\n  next: ", "bold"), inert(error.next)
-    )
+    text = Text.assemble((f"error ({error.code}): ", "bold red"), said(error))
+    for line in help_lines(error):
+        label, _, words = line.partition(": ")
+        text.append(f"\n  {label}: ", "bold").append(inert(words))
+    return text
 
 
 def said(error: SyncerError) -> str:
@@ -201,7 +204,7 @@ def check_text(findings: Sequence[CheckResult]) -> RenderableType:
         mark = Text("ok", "green") if finding.error is None else Text("FAULT", "bold red")
         words = inert(finding.found)
         if finding.error is not None:
-            words = f"{said(finding.error)}\nnext: {inert(finding.error.next)}"
+            words = "\n".join([said(finding.error), *map(inert, help_lines(finding.error))])
         table.add_row(mark, finding.what, Text(words))
     return table
 

@@ -52,7 +52,7 @@ def default_key(header: Sequence[str], file: str, made: Iterable[str] = ()) -> t
     _refuse_padded(("extended_id", "serial_number"), header, file)
     raise ConfigError(
         f"{file}: no column is named extended_id or serial_number, so nothing says which column selects codes",
-        next=f"name it: --key COLUMN, or jobs.<name>.key; the columns are {brief_list(header)}; {_ELSEWHERE}",
+        remedy=f"name it: --key COLUMN, or jobs.<name>.key; the columns are {brief_list(header)}; {_ELSEWHERE}",
     )
 
 
@@ -62,7 +62,7 @@ def _refuse_padded(names: Iterable[str], header: Sequence[str], file: str) -> No
         if text.strip() in names:
             raise ConfigError(
                 f"{file}: white space stands around the name of the key column, {text!r}",
-                next='when cells are filled up with it, it is no content: jobs.<name>.table.trim = "all"',
+                remedy='when cells are filled up with it, it is no content: jobs.<name>.table.trim = "all"',
             )
 
 
@@ -100,10 +100,10 @@ def read_columns(rules: RowRules, header: Sequence[str], file: str) -> Columns:
     faults = [*_two_origins(rules, made, mapping, key_names), *_forbidden(key_names, fields, rules)]
     faults += _rules_of_nothing(rules, [*key_names, *fields, *rules.constants], header)
     if faults:
-        raise ConfigError(f"{file}: " + "; ".join(faults), next="map or leave out columns: [jobs.<name>.columns]")
+        raise ConfigError(f"{file}: " + "; ".join(faults), remedy="map or leave out columns: [jobs.<name>.columns]")
     if not fields and not rules.constants:
         raise ConfigError(
-            f"{file}: beside the key there is no column to send", next="add columns, or map them in config.toml"
+            f"{file}: beside the key there is no column to send", remedy="add columns, or map them in config.toml"
         )
     columns = Columns(tuple(keys), tuple(fields[scm] for scm in sorted(fields)), tuple(notes))
     _refuse_missing(columns, header, file)
@@ -115,7 +115,7 @@ def _mapping(rules: RowRules, header: Sequence[str], file: str) -> dict[str, str
     if rules.expect is not None and rules.expect not in header:
         raise SourceError(
             f"the column of jobs.<name>.expect is missing: {rules.expect!r}{did_you_mean(rules.expect, header)}",
-            file=file, line=1, next="correct the export, or jobs.<name>.expect",
+            file=file, line=1, remedy="correct the export, or jobs.<name>.expect",
         )  # fmt: skip
     if rules.columns is None:
         return {name: name for name in header if name not in RESULT_COLUMNS and name != rules.expect}
@@ -123,7 +123,7 @@ def _mapping(rules: RowRules, header: Sequence[str], file: str) -> dict[str, str
     if missing:
         raise SourceError(
             f"columns of jobs.<name>.columns are missing: {', '.join(missing)}{did_you_mean(missing[0], header)}",
-            file=file, line=1, next="correct the export, or jobs.<name>.columns",
+            file=file, line=1, remedy="correct the export, or jobs.<name>.columns",
         )  # fmt: skip
     return dict(rules.columns)
 
@@ -150,7 +150,7 @@ def _key(
         _refuse_padded((name,), header, file)
         raise ConfigError(
             f"{file}: the key column {name!r} is not in the header{did_you_mean(name, header)}",
-            next=f"name the right one: --key COLUMN, or jobs.<name>.key; the columns are {brief_list(header)}; "
+            remedy=f"name the right one: --key COLUMN, or jobs.<name>.key; the columns are {brief_list(header)}; "
             f"{_ELSEWHERE}",
         )
     return Transformation(rules.fields.get(scm, FieldRule()).steps, scm, column)
@@ -213,5 +213,5 @@ def _refuse_missing(columns: Columns, header: Sequence[str], file: str) -> None:
             if name not in header:
                 raise SourceError(
                     f"the column {name!r} of jobs.<name>.fields.{one.scm}.from is missing{did_you_mean(name, header)}",
-                    file=file, line=1, next=f"correct the export, or jobs.<name>.fields.{one.scm}.from",
+                    file=file, line=1, remedy=f"correct the export, or jobs.<name>.fields.{one.scm}.from",
                 )  # fmt: skip

@@ -92,7 +92,7 @@ class Transformation:
             except pa.ArrowInvalid as error:
                 raise ConfigError(
                     f"jobs.<name>.fields.{scm}.extract is not taken by RE2, which reads it: {error}",
-                    next="write it without look-around and references; one group says what is kept",
+                    remedy="write it without look-around and references; one group says what is kept",
                 ) from None
 
     def _mapped(self) -> tuple[pa.Array, pa.Array]:

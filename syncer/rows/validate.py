@@ -91,7 +91,7 @@ class Validator:
                     f"its columns differ from those of {sources[0].name} in {', '.join(different)}",
                     file=source.name,
                     line=1,
-                    next="sync files with different columns one by one, as jobs of their own",
+                    remedy="sync files with different columns one by one, as jobs of their own",
                 )
         return first
 
@@ -201,7 +201,7 @@ class Validator:
         for one, column in zip(self._keys, keys, strict=True):
             cells = [chunk.columns.column(name).take(places) for name in one.columns]
             made = column.take(places).cast(pa.large_string())
-            parts.append(pc.if_else(pc.equal(made, ""), shown_cells(cells, " "), made))
+            parts.append(pc.if_else(pc.equal(made, texts([""])[0]), shown_cells(cells, " "), made))
         source = np.full(len(rows), chunk.source, np.int16)
         key = shown_cells(parts, " + ")
         return Rejections.of_rows(source, chunk.lines[rows], key, faults.cause[rows], faults.causes)

@@ -129,7 +129,8 @@ class Arrival:
     def _missing(self, words: str) -> ArrivalError:
         return ArrivalError(
             f"job {self.job}: {words}",
-            next=f"see what the export does; when the file is there: syncer sync --job {self.job}",
+            remedy="see what the export does",
+            next=f"syncer sync --job {self.job}",
         )
 
     def done(self, files: Sequence[str]) -> None:
@@ -151,7 +152,7 @@ def named_files(patterns: Sequence[str], *, several: bool, job: str) -> tuple[st
             continue
         matching = sorted(glob.glob(pattern))
         if not matching:
-            raise UsageError(f"no file matches {pattern}", next="put the export there, or correct the pattern")
+            raise UsageError(f"no file matches {pattern}", remedy="put the export there, or correct the pattern")
         if len(matching) > 1 and not several:
             newest = max(matching, key=lambda path: (os.stat(path).st_mtime_ns, path))
             raise _several(len(matching), pattern, newest, job)
@@ -164,18 +165,21 @@ def named_remote(place: Place, pattern: str, *, several: bool, job: str) -> tupl
     try:
         matching = place.look()
         if not matching:
-            raise UsageError(f"no file matches {pattern}", next="put the export there, or correct the address")
+            raise UsageError(f"no file matches {pattern}", remedy="put the export there, or correct the address")
         if len(matching) > 1 and not several:
             newest = max(matching, key=lambda one: (one.mtime_ns, one.path))
             raise _several(len(matching), pattern, newest.path, job)
         for one in matching:
             place.content(one)
     except AwayError as error:
-        raise UsageError(str(error), next=f"when it is there again: syncer sync --job {job} {quote(pattern)}") from None
+        raise UsageError(
+            str(error), remedy="when it is there again", next=f"syncer sync --job {job} {quote(pattern)}"
+        ) from None
     except ChangedError as error:
         raise UsageError(
             f"{error} changed while it was copied",
-            next=f"when it is written: syncer sync --job {job} {quote(pattern)}",
+            remedy="when it is written",
+            next=f"syncer sync --job {job} {quote(pattern)}",
         ) from None
     return tuple(one.path for one in matching)
 

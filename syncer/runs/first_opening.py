@@ -53,7 +53,7 @@ def _followed(file: str, declared: dict[str, Any], error: SourceError) -> bool:
     if BY_PLACE not in declared and re.search("has no name|twice", error.message):
         declared |= {BY_PLACE: True} | ({} if "twice" in error.message else _header_below(file, declared))
         return True
-    for name, value in _advised(f"{error.next} {error.message}"):
+    for name, value in _advised(f"{error.remedy} {error.message}"):
         if name not in declared:
             declared[name] = value
             return True

@@ -22,7 +22,9 @@ def pasteable(text: str, files: Sequence[str], job: str, *, job_named: bool) -> 
 def say_next(error: SyncerError, files: Sequence[str], job: str, *, job_named: bool) -> None:
     """Let an error say what to do about these files, and each guard of it too."""
     error.next = pasteable(error.next, files, job, job_named=job_named)
+    if error.remedy is not None:
+        error.remedy = pasteable(error.remedy, files, job, job_named=job_named)
     if isinstance(error, GuardError):
         error.stops = tuple(
-            replace(stop, next=pasteable(stop.next, files, job, job_named=job_named)) for stop in error.stops
+            replace(stop, remedy=pasteable(stop.remedy, files, job, job_named=job_named)) for stop in error.stops
         )

@@ -129,14 +129,15 @@ class LocalPlace:
                         if path in files or folder.stat(Path(path).name) is not None:
                             _move(folder, Path(path).name, into)
         except OSError as error:
-            raise not_moved(files, str(target), str(error.strerror), f"ls -ld {target}") from error
+            raise not_moved(files, str(target), str(error.strerror), None, f"ls -ld {target}") from error
 
 
-def not_moved(files: Sequence[str], target: str, words: str, next: str) -> OutputError:
+def not_moved(files: Sequence[str], target: str, words: str, remedy: str | None, next: str) -> OutputError:
     """Return the error for files that could not be moved when they were done."""
     return OutputError(
         f"{', '.join(files)} cannot be moved to {target}: {words}; the run itself is recorded, and the same content is "
         "not synced again",
+        remedy=remedy,
         next=next,
     )
 

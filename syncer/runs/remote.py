@@ -190,7 +190,9 @@ class RemotePlace:
                         self._move(mark.removeprefix(self._root), target)
         except (AwayError, SyncerError) as error:
             words = error.message if isinstance(error, SyncerError) else str(error)
-            raise not_moved(files, self._root + target, words, self._system.remedy.format(self._where)) from None
+            raise not_moved(
+                files, self._root + target, words, self._system.remedy.format(self._where), "syncer check"
+            ) from None
 
     def _done_folder(self, path: str) -> str:
         """Return the folder for what is done: a URL of the same system, or a name beside the file."""
@@ -224,10 +226,10 @@ class RemotePlace:
         except Exception as error:  # each system has errors of its own, and so have the libraries below it
             if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 words = f"the copy does not fit into {tempfile.gettempdir()}: {error.strerror}"
-                raise ConfigError(words, next="make room there, or: TMPDIR=/a/larger/folder syncer sync") from None
+                raise ConfigError(words, remedy="make room there, or set TMPDIR to a larger folder") from None
             if is_access(error):
                 words = f"{self._where} gives no access: {told(error)}"
-                raise ConfigError(words, next=self._system.remedy.format(self._where)) from None
+                raise ConfigError(words, remedy=self._system.remedy.format(self._where)) from None
             raise AwayError(f"{self._where} cannot be looked at: {told(error)}") from None
 
 
@@ -239,7 +241,7 @@ def _checked_done(done: str | None, where: str) -> str | None:
     if "://" in name or name.startswith("/") or not {"", ".", ".."}.isdisjoint(name.split("/")):
         raise ConfigError(
             "the folder for files that are done must be a name beside them, or a URL of the same bucket or host",
-            next=f'set jobs.<name>.files.done = "done", or "{where}/done"; then: syncer check',
+            remedy=f'set jobs.<name>.files.done = "done", or "{where}/done"',
         )
     return done.rstrip("/")
 

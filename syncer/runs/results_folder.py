@@ -183,7 +183,7 @@ def prepare_results(folder: Path) -> None:
     except OSError as error:
         raise UsageError(
             f"the results folder {folder} cannot be written: {error.strerror}; nothing was sent",
-            next="name another folder with --results",
+            remedy="name another folder with --results",
         ) from error
 
 

@@ -35,7 +35,7 @@ def filters(request: ScansRequest) -> dict[str, str]:
             found[name] = iso(microseconds(parse_moment(text, option)))
     if "date_from" in found and "date_to" in found and found["date_from"] > found["date_to"]:
         words = f"nothing lies between --from {request.begin} and --to {request.end}: the first is later"
-        raise UsageError(words, next="exchange the two")
+        raise UsageError(words, remedy="exchange the two")
     if request.timeframe is not None:
         if not re.fullmatch(r"-?[0-9]+[ymwd]", request.timeframe):
             raise UsageError(f"{request.timeframe!r} is no timeframe, like 1y, 2m, 3w or 1d (-1y is right too)")

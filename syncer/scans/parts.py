@@ -86,7 +86,7 @@ class PartsFolder:
             if state.chain == 0:
                 raise UsageError(
                     f"{self.folder} holds parts of a pull that this ledger knows nothing of, like {name}",
-                    next="name another --out, or use the ledger of that pull",
+                    remedy="name another --out, or use the ledger of that pull",
                 )
             folder.remove(name)
 
@@ -205,6 +205,4 @@ def _write_error(path: Path, error: Exception) -> SyncerError:
     if isinstance(error, UntrustedError):
         return UntrustedFileError.of(error)
     words = getattr(error, "strerror", None) or str(error)
-    return LedgerWriteError(
-        f"{path} cannot be written: {words}", next="make room or give write access, then run the same command again"
-    )
+    return LedgerWriteError(f"{path} cannot be written: {words}", remedy="make room or give write access")

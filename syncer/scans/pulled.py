@@ -27,13 +27,15 @@ def pulled_scans(folder: Path) -> Iterator[StoredScan]:
         if path.suffix in {".csv", ".jsonl", ".parquet"}
     )
     if not files:
-        raise SourceError("there are no parts of a pull here", file=str(folder), next="syncer scans pull")
+        raise SourceError("there are no parts of a pull here", file=str(folder), next="syncer scans pull --help")
     for file in files:
         try:
             for row in _rows(file):
                 yield _scan(row)
         except (OSError, ValueError, KeyError) as error:
-            raise SourceError(f"not a part of a pull: {error}", file=str(file), next="syncer scans pull") from error
+            raise SourceError(
+                f"not a part of a pull: {error}", file=str(file), next="syncer scans pull --help"
+            ) from error
 
 
 def _rows(file: Path) -> Iterator[Mapping[str, Any]]:

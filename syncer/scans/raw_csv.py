@@ -92,5 +92,5 @@ class RawCsv:
     def _error(self, error: OSError) -> LedgerWriteError:
         return LedgerWriteError(
             f"{self.path} cannot be written: {error.strerror}",
-            next="make room or give write access, then run the same command again",
+            remedy="make room or give write access",
         )

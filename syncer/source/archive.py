@@ -70,7 +70,7 @@ def unpacked(name: str, handle: IO[bytes], raw: Iterator[bytes], member: str | N
             raise SourceError(
                 f"it unpacks to more than {RATIO_MAX} times its size: no export does",
                 file=name,
-                next="look at it with care; if it is right, unpack it first, and name what was in it",
+                remedy="look at it with care; if it is right, unpack it first, and name what was in it",
             )
         yield block
 
@@ -88,7 +88,9 @@ def _unpacker(
 def _refuse_packed_twice(name: str, block: bytes) -> None:
     refuse_stranger(block[:HEAD_BYTES], name, inside=True)
     if block.startswith((GZIP_MAGIC, ZSTD_MAGIC, *ZIP_MAGICS, PARQUET_MAGIC)):
-        raise SourceError("what is packed in it is no text but another packed or binary file", file=name, next=_UNPACK)
+        raise SourceError(
+            "what is packed in it is no text but another packed or binary file", file=name, remedy=_UNPACK
+        )
 
 
 def _gunzip(name: str, _: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes]:
@@ -109,7 +111,7 @@ def _gunzip(name: str, _: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes]:
     except zlib.error as error:
         raise damaged(name, str(error)) from None
     if not member.eof:
-        raise SourceError("the compressed file is cut short", file=name, next=_COPY_AGAIN)
+        raise SourceError("the compressed file is cut short", file=name, remedy=_COPY_AGAIN)
 
 
 def _unzst(name: str, _: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes]:
@@ -133,7 +135,7 @@ def _unzst(name: str, _: IO[bytes], raw: Iterator[bytes]) -> Iterator[bytes]:
     except zstandard.ZstdError as error:
         raise damaged(name, str(error)) from None
     if not frame.eof:
-        raise SourceError("the compressed file is cut short", file=name, next=_COPY_AGAIN)
+        raise SourceError("the compressed file is cut short", file=name, remedy=_COPY_AGAIN)
 
 
 def _unzip(name: str, handle: IO[bytes], raw: Iterator[bytes], *, member: str | None) -> Iterator[bytes]:
@@ -164,7 +166,7 @@ def members_of(name: str, handle: IO[bytes], pattern: str) -> list[str]:
     found = sorted(one for one in names if fnmatchcase(one, pattern) or fnmatchcase(one.rpartition("/")[2], pattern))
     if not found or len(set(found)) < len(found):
         what = "two files of one name" if found else f"no file like {pattern!r} (jobs.<name>.member)"
-        raise SourceError(f"there is {what} in the ZIP file ({_listed(names)})", file=name, next=_NAME_MEMBERS)
+        raise SourceError(f"there is {what} in the ZIP file ({_listed(names)})", file=name, remedy=_NAME_MEMBERS)
     return found
 
 
@@ -183,14 +185,14 @@ def _chosen(name: str, archive: zipfile.ZipFile, wanted: str | None) -> zipfile.
         raise SourceError(
             f"there is {what} in the ZIP file; there must be one, or it must be said which count",
             file=name,
-            next=_NAME_MEMBERS if members else _UNPACK,
+            remedy=_NAME_MEMBERS if members else _UNPACK,
         )
     if members[0].flag_bits & 1:
         raise SourceError(
-            "the ZIP file is encrypted", file=name, next="unpack it with its password, and name what was in it"
+            "the ZIP file is encrypted", file=name, remedy="unpack it with its password, and name what was in it"
         )
     if members[0].compress_type not in {0, 8}:  # stored, deflated; Python unpacks all others without a bound
-        raise SourceError("the ZIP file is packed in an unusual way", file=name, next=_UNPACK)
+        raise SourceError("the ZIP file is packed in an unusual way", file=name, remedy=_UNPACK)
     return members[0]
 
 
@@ -201,7 +203,7 @@ def _is_shadow(path: str) -> bool:
 
 def damaged(name: str, words: str) -> SourceError:
     """Return the error for a compressed file that cannot be unpacked whole."""
-    return SourceError(f"the compressed file is damaged: {words}", file=name, next=_COPY_AGAIN)
+    return SourceError(f"the compressed file is damaged: {words}", file=name, remedy=_COPY_AGAIN)
 
 
 def missing_extra(name: str, what: str, extra: str) -> SourceError:

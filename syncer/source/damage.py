@@ -45,6 +45,6 @@ class DamageCount:
                 f"the first: {self._first.message}",
                 file=self._name,
                 line=self._first.line,
-                next="correct the export, or declare how it is written: jobs.<name>.csv.delimiter, quote, escape; "
+                remedy="correct the export, or declare how it is written: jobs.<name>.csv.delimiter, quote, escape; "
                 "to reject so many rows and send the others: jobs.<name>.csv.max_damaged_percent",
             )

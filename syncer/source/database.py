@@ -66,13 +66,14 @@ def address_of(url: str, job: str, password: str | None) -> URL:
     if is_ambiguous(url):
         raise ConfigError(
             f"{where}.url can be read in two ways: its password has an @ or / that is not escaped (it is not shown)",
-            next=f"{escaped}; or leave the password out, and set {where}.password_file",
+            remedy=f"{escaped}; or leave the password out, and set {where}.password_file",
         )
     try:
         address = make_url(url)
     except (ArgumentError, ValueError):
         raise ConfigError(
-            f"{where}.url is no address as SQLAlchemy writes it (it is not shown: it may hold a password)", next=escaped
+            f"{where}.url is no address as SQLAlchemy writes it (it is not shown: it may hold a password)",
+            remedy=escaped,
         ) from None
     if password is not None and address.password:
         raise ConfigError(f"{where}: the password stands in the url and beside it: leave it out of the url")
@@ -97,7 +98,7 @@ def read_only(address: URL, job: str) -> URL:
     if database.startswith("file:") and re.search("[?#%]", database):
         raise ConfigError(
             f"jobs.{job}.source.url: options of SQLite stand in the name of its file",
-            next=f"write jobs.{job}.source.url like sqlite:////srv/erp/export.db",
+            remedy=f"write jobs.{job}.source.url like sqlite:////srv/erp/export.db",
         )
     if not database.startswith("file:"):
         database = "file:" + quote(database)

@@ -170,9 +170,9 @@ class _Sample:
         dialect = Dialect("", delimiter, self.quote, escape, newline=self.newline)
         return first_rows(self.text, dialect, self.table, final=self.final)
 
-    def refusal(self, message: str, next: str) -> SourceError:
+    def refusal(self, message: str, remedy: str) -> SourceError:
         """Return the error for a file that reads in two ways, or in none."""
-        return SourceError(message, file=self.name, line=self.line, next=next)
+        return SourceError(message, file=self.name, line=self.line, remedy=remedy)
 
 
 def _newline(text: str, quote: str | None) -> str:
@@ -296,7 +296,7 @@ def _quote(text: str, name: str, line: int) -> str:
     if len(quoted) > 1 and not re.search(rf'(?:^|[{separators}])"', text, re.MULTILINE):
         raise SourceError(
             "its cells stand in apostrophes: these may be quotes, or part of the text",
-            file=name, line=line, next="declare which: jobs.<name>.csv.quote = \"'\" (quotes) or '\"' (text)",
+            file=name, line=line, remedy="declare which: jobs.<name>.csv.quote = \"'\" (quotes) or '\"' (text)",
         )  # fmt: skip
     return QUOTE
 

@@ -56,7 +56,7 @@ def encoding_of(first: bytes, declared: str | None, file: str) -> tuple[str, byt
                 "there are NUL bytes at its beginning: it looks like UTF-16 without a mark",
                 file=file,
                 line=1,
-                next=f'declare it: jobs.<name>.csv.encoding = "{_byte_order(first)}"',
+                remedy=f'declare it: jobs.<name>.csv.encoding = "{_byte_order(first)}"',
             )
         return marked, mark
     name = codecs.lookup(declared).name
@@ -65,14 +65,14 @@ def encoding_of(first: bytes, declared: str | None, file: str) -> tuple[str, byt
             f"it begins with the mark of {marked}, but jobs.<name>.csv.encoding is {declared!r}",
             file=file,
             line=1,
-            next=f'leave jobs.<name>.csv.encoding out, or set it to "{marked}"',
+            remedy=f'leave jobs.<name>.csv.encoding out, or set it to "{marked}"',
         )
     if name in _IN_NEED_OF_BOM and not mark:
         raise SourceError(
             f"it has no byte order mark, so {declared!r} does not say in which order its bytes stand",
             file=file,
             line=1,
-            next=f'say which: jobs.<name>.csv.encoding = "{_byte_order(first).replace("16", name[-2:])}"',
+            remedy=f'say which: jobs.<name>.csv.encoding = "{_byte_order(first).replace("16", name[-2:])}"',
         )
     return (marked if mark else declared), mark
 
@@ -164,7 +164,7 @@ class Decoder:
             raise SourceError(
                 f"all of it is UTF-8, but jobs.<name>.csv.encoding is {self._encoding!r}: letters would become others",
                 file=self._file,
-                next='set jobs.<name>.csv.encoding = "utf-8"',
+                remedy='set jobs.<name>.csv.encoding = "utf-8"',
             )
 
     def _text(self, block: bytes, final: bool) -> str:
@@ -179,7 +179,7 @@ class Decoder:
         except UnicodeError as error:
             raise SourceError(
                 f"it is no {self._encoding}: {error}", file=self._file, line=self._lines,
-                next="declare how the file is written: jobs.<name>.csv.encoding",
+                remedy="declare how the file is written: jobs.<name>.csv.encoding",
             ) from None  # fmt: skip
         self._lenient = codecs.getincrementaldecoder(self._encoding)("syncer-not-text")
         self._lenient.setstate(state)
@@ -202,7 +202,7 @@ class Decoder:
             file=self._file,
             line=self._lines + before.count(b"\n"),
             column=len(before) - (before.rfind(b"\n") + 1) + 1,
-            next=advice,
+            remedy=advice,
         )
 
 

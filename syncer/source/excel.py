@@ -88,7 +88,7 @@ class ExcelSource:
         return self._book.other_sheets
 
     def _guarded(self, read: Callable[[], Step]) -> Step:
-        return guarded(read, file=self.name, what="the workbook", next=SAVE_ANEW)
+        return guarded(read, file=self.name, what="the workbook", remedy=SAVE_ANEW)
 
     def _read_header(
         self, key: Sequence[str] | None, declared: tuple[str, ...] | None
@@ -102,7 +102,7 @@ class ExcelSource:
         found = self._guarded(lambda: find_header(self._texts_of_rows(), self._table, key, self.name))
         if found is None:
             raise SourceError(
-                f"the sheet {self._book.title!r} is empty", file=self.name, next="name another: jobs.<name>.sheet"
+                f"the sheet {self._book.title!r} is empty", file=self.name, remedy="name another: jobs.<name>.sheet"
             )
         line, cells = found
         names: list[str | None] = [cell.strip() if self._table.trims else cell for cell in cells]
@@ -110,7 +110,7 @@ class ExcelSource:
             if isinstance(name, _Doubtful):
                 if not self._by_place:
                     words = f"the header's cell {self._book.coordinate(line, place)} {name.words}"
-                    raise SourceError(words, file=self.name, line=line, column=place, next=f"{AS_TEXT}; {NO_HEADER}")
+                    raise SourceError(words, file=self.name, line=line, column=place, remedy=f"{AS_TEXT}; {NO_HEADER}")
                 names[place - 1] = None
         while names and names[-1] is not None and not names[-1].strip():
             names.pop()
@@ -256,7 +256,7 @@ class ExcelSource:
             file=self.name,
             line=line,
             column=place,
-            next=AS_TEXT,
+            remedy=AS_TEXT,
         )
 
 

@@ -45,7 +45,7 @@ class InputFile:
         self._spool: IO[bytes] | None = None
         if name == "-":
             if stdin is None:
-                raise SourceError("there is no standard input", file=name, next="name the file: syncer plan FILE")
+                raise SourceError("there is no standard input", file=name, remedy="name the file")
             self._spool = _spool(stdin, self.name)
         elif self._path.exists() and not (self._path.is_file() or self._path.is_dir()):
             with self.open() as pipe:  # of a shell: a second opening would not begin at its beginning
@@ -106,7 +106,7 @@ class InputFile:
                 raise self._changed()
         except OSError as error:
             raise SourceError(
-                f"cannot be read: {error.strerror}", file=self.name, next="copy the file again"
+                f"cannot be read: {error.strerror}", file=self.name, remedy="copy the file again"
             ) from error
         finally:
             self.release(handle)
@@ -131,7 +131,7 @@ class InputFile:
         return SourceError(
             "the file changed while it was being read",
             file=self.name,
-            next="wait until whoever writes the file is done, then run the command again",
+            remedy="wait until whoever writes the file is done",
         )
 
 
@@ -192,7 +192,9 @@ def _spool(stream: IO[bytes], name: str) -> IO[bytes]:
         kept.flush()
     except OSError as error:
         raise SourceError(
-            f"cannot be kept in a temporary file: {error.strerror}", file=name, next="set TMPDIR to a folder with room"
+            f"cannot be kept in a temporary file: {error.strerror}",
+            file=name,
+            remedy="set TMPDIR to a folder with room",
         ) from error
     return kept
 

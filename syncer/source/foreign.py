@@ -27,8 +27,8 @@ _lock = threading.RLock()
 Result = TypeVar("Result")
 
 
-def guarded(read: Callable[[], Result], *, file: str, what: str, next: str) -> Result:
-    """Do one step of reading; ``what`` ("the workbook") and ``next`` are for the message. Raises `SourceError`."""
+def guarded(read: Callable[[], Result], *, file: str, what: str, remedy: str) -> Result:
+    """Do one step of reading; ``what`` ("the workbook") and ``remedy`` are for the message. Raises `SourceError`."""
     try:
         with quiet(), _bounded():
             return read()
@@ -38,12 +38,12 @@ def guarded(read: Callable[[], Result], *, file: str, what: str, next: str) -> R
         raise SourceError(
             f"{what} needs more memory than the {MEMORY_BYTES >> 20} MB that a file may take",
             file=file,
-            next="look at it with care; if it is right, export it as CSV, and name that",
+            remedy="look at it with care; if it is right, export it as CSV, and name that",
         ) from None
     except Exception as error:  # libraries raise whatever they met: IndexError, struct.error, classes of their own
         words = inert(" ".join(str(error).split()))[:WORDS_MAX]
         kind = "" if type(error).__module__.startswith("syncer.") else f"{type(error).__name__}: "
-        raise SourceError(f"{what} cannot be read: {kind}{words}", file=file, next=next) from None
+        raise SourceError(f"{what} cannot be read: {kind}{words}", file=file, remedy=remedy) from None
 
 
 @contextlib.contextmanager

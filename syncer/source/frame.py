@@ -44,7 +44,7 @@ class FrameSource:
         strangers = [column for column in frame.columns if not isinstance(column, str)]
         if strangers:
             words = f"the column {strangers[0]!r} has no text as its name"
-            raise SourceError(words, file=name, next="frame.columns = frame.columns.astype(str)")
+            raise SourceError(words, file=name, remedy="frame.columns = frame.columns.astype(str)")
         names = [column.strip() if table.trims else column for column in frame.columns]
         self.header = checked_header(names, name, None)
         self._keys = key_names(self.header, key)
@@ -63,7 +63,7 @@ class FrameSource:
         kind = str(series.dtype)
         if kind not in {"object", "str", "string", "category"} and not kind.startswith(("string", "datetime64")):
             words = f"column {column!r} holds {kind} and no text: leading zeros and long digits may be lost already"
-            raise SourceError(words, file=self.name, next=f"{AS_TEXT}, {LEAVE_OUT}")
+            raise SourceError(words, file=self.name, remedy=f"{AS_TEXT}, {LEAVE_OUT}")
         days = np.zeros(len(series), np.bool_)
         plain = _plain_texts(series)
         if plain is not None:
@@ -73,14 +73,14 @@ class FrameSource:
             text = "" if missing else _text(value)
             if text is None:
                 words = f"column {column!r} has {value!r}, which is no text but {type(value).__name__}"
-                raise SourceError(words, file=self.name, line=row + 1, next=f"{AS_TEXT}, {LEAVE_OUT}")
+                raise SourceError(words, file=self.name, line=row + 1, remedy=f"{AS_TEXT}, {LEAVE_OUT}")
             days[row] = not missing and isinstance(value, dt.date)
             texts.append(text)
         try:
             return pa.array(texts, pa.string()), days
         except UnicodeEncodeError:
             words = f"column {column!r} has a text that is no Unicode (a lone surrogate)"
-            raise SourceError(words, file=self.name, next=f"{AS_TEXT}, {LEAVE_OUT}") from None
+            raise SourceError(words, file=self.name, remedy=f"{AS_TEXT}, {LEAVE_OUT}") from None
 
     @property
     def info(self) -> SourceInfo:

@@ -67,7 +67,7 @@ def read_head(
                 f"it says sep={separator['delimiter']}, but jobs.<name>.csv.delimiter is {form.delimiter!r}",
                 file=name,
                 line=1 + form.skip_lines,
-                next="correct jobs.<name>.csv.delimiter, or leave it out",
+                remedy="correct jobs.<name>.csv.delimiter, or leave it out",
             )
         form = replace(form, delimiter=separator["delimiter"])
         start = separator.end()
@@ -76,7 +76,7 @@ def read_head(
     body = sample[start:]
     line = 1 + count_lines(sample, 0, start)
     if not body.strip("\r\n"):
-        raise SourceError("there is no header", file=name, line=line, next="check the export that writes it")
+        raise SourceError("there is no header", file=name, line=line, remedy="check the export that writes it")
     dialect = detect(body, form, encoding=encoding, name=name, line=line, final=final, table=table, key=key)
     if form.header is not None:
         names, used = form.header, 0
@@ -89,7 +89,7 @@ def read_head(
     if dialect.widths and len(dialect.widths) != width:
         raise SourceError(
             f"jobs.<name>.csv.widths has {len(dialect.widths)} columns, jobs.<name>.csv.header {width}",
-            file=name, line=line, next="correct one of the two",
+            file=name, line=line, remedy="correct one of the two",
         )  # fmt: skip
     if table.trims:
         names = tuple(text.strip() for text in names)
@@ -111,7 +111,7 @@ def _skip(sample: str, lines: int, name: str) -> int:
         newline = _NEWLINE.search(sample, start)
         if newline is None:
             words = f"the {lines} lines that jobs.<name>.csv.skip_lines leaves out are all there is"
-            raise SourceError(words, file=name, next="set jobs.<name>.csv.skip_lines to fewer lines")
+            raise SourceError(words, file=name, remedy="set jobs.<name>.csv.skip_lines to fewer lines")
         start = newline.end()
     return start
 
@@ -127,13 +127,13 @@ def _first_row(
         parser = parser_of(dialect, table, name=name, width=None, line=line)
         row = next(parser.rows(body, final=True), None)
     if row is None:
-        raise SourceError("there is no header", file=name, line=line, next="check the export that writes it")
+        raise SourceError("there is no header", file=name, line=line, remedy="check the export that writes it")
     if row.fault is not None:
         raise SourceError(
             f"the header is damaged: {row.fault[1]}",
             file=name,
             line=row.line,
-            next="correct it, or declare how cells are quoted: jobs.<name>.csv.quote, escape",
+            remedy="correct it, or declare how cells are quoted: jobs.<name>.csv.quote, escape",
         )
     return tuple(row.cells), parser.consumed, row.line
 
@@ -148,7 +148,7 @@ def _refuse_row(names: Sequence[str], rows: Sequence[Row], *, name: str, line: i
                 f"column {place + 1} of its first line is {brief(text)!r}, which may be data: is there no header row?",
                 file=name,
                 line=line,
-                next='name the columns: jobs.<name>.csv.header = ["…", "…"]; and if it is a header: skip_lines = 1',
+                remedy='name the columns: jobs.<name>.csv.header = ["…", "…"]; and if it is a header: skip_lines = 1',
             )
 
 
@@ -166,5 +166,5 @@ def _refuse_controls(names: Sequence[str], name: str, line: int) -> None:
                 "do lines end in another way?",
                 file=name,
                 line=line,
-                next='declare how the file is written: jobs.<name>.csv.encoding (a mainframe\'s: "cp037"), delimiter',
+                remedy='declare how the file is written: jobs.<name>.csv.encoding (a mainframe\'s: "cp037"), delimiter',
             )

@@ -70,5 +70,6 @@ def _require_input(path: Path, name: str, found: os.stat_result) -> None:
         raise SourceError(
             "it is a link that leads out of its folder: whoever puts one there decides what is read",
             file=name,
-            next=f"syncer plan {quoted(target)}  # if that is the file which is meant",
+            remedy="name the file that is meant",
+            next=f"syncer plan {quoted(target)}",
         )

@@ -64,7 +64,7 @@ class JsonLinesSource:
                 raise SourceError(
                     f"none of its first {NAMES_LINES:,} lines is a JSON object: is it one object a line?",
                     file=self.name,
-                    next="jq -c . FILE > FILE.jsonl",
+                    remedy="write one object a line: jq -c .",
                 )
             self._members = list(names)
             self._known = frozenset(names)
@@ -128,7 +128,7 @@ class JsonLinesSource:
                 f"the member {strange!r} is in none of the first {NAMES_LINES:,} objects",
                 file=self.name,
                 line=line,
-                next="write every member in the first object, with null where it has no value",
+                remedy="write every member in the first object, with null where it has no value",
             )
         for name, member in columns:
             if isinstance(found.get(member), _Odd):

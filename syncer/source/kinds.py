@@ -27,7 +27,7 @@ class _Stranger(NamedTuple):
 
     begins: bytes
     what: str
-    next: str
+    remedy: str
 
 
 _STRANGERS = (
@@ -62,18 +62,20 @@ def refuse_stranger(head: bytes, file: str, *, inside: bool = False) -> None:
     for stranger in _STRANGERS:
         # ORC is a word, too: a column may be named for it.
         if head.startswith(stranger.begins) and (stranger.begins != b"ORC" or b"\0" in head):
-            raise SourceError(f"{it} {stranger.what}", file=file, next=stranger.next)
+            raise SourceError(f"{it} {stranger.what}", file=file, remedy=stranger.remedy)
     if head[_TAR_PLACE : _TAR_PLACE + 5] == b"ustar":
-        raise SourceError(f"{it} a tar archive", file=file, next=_UNPACK)
+        raise SourceError(f"{it} a tar archive", file=file, remedy=_UNPACK)
     text = _as_text(head)
     if _HTML.match(text):
-        raise SourceError(f"{it} a web page (HTML), whatever its name says", file=file, next=AS_XLSX)
+        raise SourceError(f"{it} a web page (HTML), whatever its name says", file=file, remedy=AS_XLSX)
     if _XML.match(text):
         what = "an XML spreadsheet of 2003" if _XML_2003 in text else "an XML document"
-        raise SourceError(f"{it} {what}", file=file, next=AS_XLSX)
+        raise SourceError(f"{it} {what}", file=file, remedy=AS_XLSX)
     if _ARRAY.match(text):
         one_a_line = f"jq -c '.[]' {shlex.quote(file)} > lines.jsonl"
-        raise SourceError(f"{it} a JSON array", file=file, next=f"write one object a line (JSON lines): {one_a_line}")
+        raise SourceError(
+            f"{it} a JSON array", file=file, remedy="write one object a line (JSON lines)", next=one_a_line
+        )
 
 
 def is_json_lines(head: bytes) -> bool:

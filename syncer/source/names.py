@@ -37,8 +37,8 @@ def column_names(names: Sequence[str | None], file: str, line: int | None, *, by
         else:
             words, other = f"column {place} of the header has no name", "name it in the export"
         where = "or, when the header stands further down: jobs.<name>.table.header_row"
-        raise SourceError(words, file=file, line=line, next=f"{other}; or {NAME_THOSE} {brief(named)!r}; {where}")
+        raise SourceError(words, file=file, line=line, remedy=f"{other}; or {NAME_THOSE} {brief(named)!r}; {where}")
     if len(set(found)) < len(found):
         words = "the header names a column as another one is named by its place"
-        raise SourceError(words, file=file, line=line, next="name each column in the export")
+        raise SourceError(words, file=file, line=line, remedy="name each column in the export")
     return tuple(found)

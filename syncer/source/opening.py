@@ -53,7 +53,7 @@ def open_sources(
     """
     if len(set(names)) < len(names):
         twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise SourceError("the file is named twice", file=twice, next="name it once")
+        raise SourceError("the file is named twice", file=twice, remedy="name it once")
     with ExitStack() as stack:
         sources: list[Source] = []
         for name in names:
@@ -121,7 +121,7 @@ def _head(file: InputFile) -> bytes:
     try:
         return handle.read(HEAD_BYTES)
     except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror}", file=file.name, next="copy the file again") from None
+        raise SourceError(f"cannot be read: {error.strerror}", file=file.name, remedy="copy the file again") from None
     finally:
         file.release(handle)
 
@@ -141,12 +141,12 @@ def _is_office_file(file: InputFile) -> bool:
             lambda: {folded(name) for name in zipfile.ZipFile(handle).namelist()},
             file=file.name,
             what="the compressed file is damaged and",
-            next="copy the file again",
+            remedy="copy the file again",
         )
     finally:
         file.release(handle)
     if "mimetype" in names and "content.xml" in names:
-        raise SourceError("it is a spreadsheet of OpenDocument (.ods)", file=file.name, next=AS_XLSX)
+        raise SourceError("it is a spreadsheet of OpenDocument (.ods)", file=file.name, remedy=AS_XLSX)
     if "xl/workbook.bin" in names:
-        raise SourceError("it is a binary workbook (.xlsb), no Excel workbook (.xlsx)", file=file.name, next=AS_XLSX)
+        raise SourceError("it is a binary workbook (.xlsb), no Excel workbook (.xlsx)", file=file.name, remedy=AS_XLSX)
     return bool(names & {"[content_types].xml", "_rels/.rels", "xl/workbook.xml"})

@@ -103,7 +103,7 @@ class ParquetSource:
         return pyarrow.parquet.ParquetFile(self._file.handle, read_dictionary=once, **options)
 
     def _guarded(self, read: Callable[[], Step]) -> Step:
-        return guarded(read, file=self.name, what="the Parquet file", next="copy the file again")
+        return guarded(read, file=self.name, what="the Parquet file", remedy="copy the file again")
 
     def _refuse_bombs(self, metadata: Any) -> None:
         """Refuse a file that claims to hold more than one of its size can."""
@@ -117,7 +117,7 @@ class ParquetSource:
             raise SourceError(
                 f"it holds {found:,} {what}, more than {RATIO_MAX} times its size: no export does",
                 file=self.name,
-                next="look at it with care; if it is right, export it as CSV, and name that",
+                remedy="look at it with care; if it is right, export it as CSV, and name that",
             )
 
     @property
@@ -159,7 +159,7 @@ class ParquetSource:
             raise SourceError(
                 f"the Parquet file is damaged: it says {file.metadata.num_rows:,} rows, and {rows:,} were read",
                 file=self.name,
-                next="copy the file again",
+                remedy="copy the file again",
             )
         self._rows = rows
 
@@ -190,7 +190,7 @@ class ParquetSource:
             raise SourceError(
                 f"column {what}: the text of such a value is not certain",
                 file=self.name,
-                next=f"write it as text, a whole number or a date (DATE), {LEAVE_OUT}",
+                remedy=f"write it as text, a whole number or a date (DATE), {LEAVE_OUT}",
             )
 
 

@@ -82,16 +82,9 @@ class QuerySource:
             raise SourceError(
                 f"the query failed: {type(error).__name__}: {words}",
                 file=self.name,
-                next=self._remedy(error),
+                remedy=f"correct jobs.{self._job}.source",
+                next=_driver(error, self._backend),
             ) from None
-
-    def _remedy(self, error: Exception) -> str:
-        if isinstance(error, ImportError):
-            name = error.name or "the driver"
-            return f"pip install {_EXTRAS.get(name, name)}"
-        if type(error).__name__ == "NoSuchModuleError":  # SQLAlchemy has no dialect of this name
-            return f"pip install {_EXTRAS.get(self._backend, f'a SQLAlchemy dialect for {self._backend}')}"
-        return f"correct jobs.{self._job}.source, then: syncer plan"
 
     def close(self) -> None:
         """Let go of the rows."""
@@ -110,7 +103,9 @@ class QuerySource:
                 make_read_only(connection)
                 result = connection.exec_driver_sql(wrapped(engine.dialect.name, statement))
                 if not result.returns_rows:
-                    raise SourceError("the query gives no rows", file=self.name, next=f"jobs.{self._job}.source.query")
+                    raise SourceError(
+                        "the query gives no rows", file=self.name, remedy=f"correct jobs.{self._job}.source"
+                    )
                 names = names_of(engine.dialect.name, [str(name) for name in result.keys()])  # noqa: SIM118
                 header = checked_header(
                     [name.strip() if self._table.trims else name for name in names], self.name, None
@@ -151,7 +146,7 @@ class QuerySource:
                     f"column {name!r} has a value of type {kind.__name__}, whose text is not certain",
                     file=self.name,
                     line=row,
-                    next=f"in jobs.{self._job}.source.query: CAST({name} AS {_CASTS.get(kind, _TEXT)}) AS {name}",
+                    remedy=f"in jobs.{self._job}.source.query: CAST({name} AS {_CASTS.get(kind, _TEXT)}) AS {name}",
                 )
             texts.append(text)
         return texts
@@ -208,4 +203,13 @@ def _text(value: Any) -> str | None:
             return bytes(value).decode()
         except UnicodeDecodeError:
             return None
+    return None
+
+
+def _driver(error: Exception, backend: str) -> str | None:
+    """Return the command that brings a driver which is not installed, as far as it is known which one."""
+    if isinstance(error, ImportError) and error.name is not None:
+        return f"pip install {_EXTRAS.get(error.name, error.name)}"
+    if type(error).__name__ == "NoSuchModuleError" and backend in _EXTRAS:  # SQLAlchemy has no dialect of this name
+        return f"pip install {_EXTRAS[backend]}"
     return None

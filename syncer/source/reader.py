@@ -92,7 +92,7 @@ class CsvSource:
                     text, final = text[: end or SAMPLE_BYTES_MAX], False
                     break
         if not text.strip(b"\r\n"):
-            raise SourceError("the file is empty", file=self.name, next="check the export that writes it")
+            raise SourceError("the file is empty", file=self.name, remedy="check the export that writes it")
         return encoding, text.decode("utf-8", "ignore"), final
 
     @property

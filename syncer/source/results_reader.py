@@ -62,7 +62,7 @@ def restored_header(names: tuple[str, ...], file: str) -> tuple[str, ...]:
     before = tuple(map(restored, names))
     if len(set(before)) < len(before):
         words = "its header names one column twice, with and without an apostrophe"
-        raise SourceError(words, file=file, line=1, next="take one of the two columns out")
+        raise SourceError(words, file=file, line=1, remedy="take one of the two columns out")
     return before
 
 

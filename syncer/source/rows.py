@@ -289,7 +289,7 @@ class RowParser:
                 f"{lines} lines from here on end in another way than the others: is it one file?",
                 file=self._name,
                 line=self.line,
-                next='when each line is a row: jobs.<name>.csv.newline = "any"; else quote the cells with line ends',
+                remedy='when each line is a row: jobs.<name>.csv.newline = "any"; else quote the cells with line ends',
             )
         shown = repr(text[end - 1])
         words = f"column {len(cells)}: a line end {shown} that is not the file's; quote the cell, or take it out"
@@ -302,7 +302,7 @@ class RowParser:
                 f"a row has more than {self._cells_max:,} cells, but the header has {self._width}",
                 file=self._name,
                 line=self.line,
-                next="correct the line, or declare how the file is written: jobs.<name>.csv.delimiter, quote",
+                remedy="correct the line, or declare how the file is written: jobs.<name>.csv.delimiter, quote",
             )
         newline = _NEWLINE.search(text, place)
         return _RowReading(cells, len(text) if newline is None else newline.end(), (WIDTH, "more cells than a row has"))
@@ -375,7 +375,7 @@ class RowParser:
             "of a cell, so the file is refused whole",
             file=self._name,
             line=self.line,
-            next='correct the line, or declare that cells are never quoted: jobs.<name>.csv.quote = ""',
+            remedy='correct the line, or declare that cells are never quoted: jobs.<name>.csv.quote = ""',
         )
 
     def _is_steady(self, text: str, place: int, *, final: bool) -> bool | None:

@@ -27,7 +27,7 @@ def find_start(sample: str, start: int, form: CsvForm, table: TableForm, key: Se
             raise SourceError(
                 f"line {table.header_row}, which jobs.<name>.table.header_row names, is blank or missing",
                 file=name,
-                next="name the line that holds the columns' names, or leave the setting out",
+                remedy="name the line that holds the columns' names, or leave the setting out",
             )
         return place
     content = [(line, begin, text) for line, begin, text in lines if _is_content(text, table)]

@@ -136,7 +136,7 @@ def refuse_repeated(file: str, line: int, how: str) -> SourceError:
         "the header stands here again: are these two tables, or the pages of one?",
         file=file,
         line=line,
-        next=f"when it is one table: jobs.<name>.{how}; else give each a file of its own",
+        remedy=f"when it is one table: jobs.<name>.{how}; else give each a file of its own",
     )
 
 
@@ -178,7 +178,7 @@ def find_header(
         raise SourceError(
             f"row {form.header_row}, which jobs.<name>.table.header_row names, is blank or missing",
             file=file,
-            next="name the row that holds the columns' names, or leave the setting out",
+            remedy="name the row that holds the columns' names, or leave the setting out",
         )
     return before[0] if before else None
 
@@ -192,5 +192,5 @@ def _refuse_another(before: Sequence[tuple[int, Sequence[str]]], line: int, cell
                 f"row {line} names the key, but row {other} may be the header too",
                 file=file,
                 line=other,
-                next=f"say which: jobs.<name>.table.header_row = {line} (or {other})",
+                remedy=f"say which: jobs.<name>.table.header_row = {line} (or {other})",
             )

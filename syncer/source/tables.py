@@ -44,7 +44,9 @@ class HeldFile:
                 digest.update(block)
             self.handle.seek(0)
         except OSError as error:
-            raise SourceError(f"cannot be read: {error.strerror}", file=file.name, next="copy the file again") from None
+            raise SourceError(
+                f"cannot be read: {error.strerror}", file=file.name, remedy="copy the file again"
+            ) from None
         self.sha256, self.size_bytes = digest.hexdigest(), self._stamp[0]
         self.mtime_s = None if file.piped else self._stamp[1] / 1e9
 
@@ -56,7 +58,7 @@ class HeldFile:
         """Raise `SourceError` when the file was written to since it was opened."""
         if self._look() != self._stamp:
             raise SourceError(
-                "the file changed while it was being read", file=self.name, next="run again when it is whole"
+                "the file changed while it was being read", file=self.name, remedy="wait until it is whole"
             )
 
     def close(self) -> None:
@@ -71,13 +73,13 @@ def checked_header(names: Sequence[str], name: str, line: int | None) -> tuple[s
     for place, column in enumerate(names, 1):
         if not column.strip():
             words = f"column {place} of the header has no name"
-            raise SourceError(words, file=name, line=line, next="name it where the table is written")
+            raise SourceError(words, file=name, line=line, remedy="name it where the table is written")
         if column in seen:
             words = f"the header names {brief(column)!r} twice"
-            raise SourceError(words, file=name, line=line, next="rename one where the table is written")
+            raise SourceError(words, file=name, line=line, remedy="rename one where the table is written")
         seen.add(column)
     if not names:
-        raise SourceError("there is no column", file=name, line=line, next="check the export that writes it")
+        raise SourceError("there is no column", file=name, line=line, remedy="check the export that writes it")
     return tuple(names)
 
 

@@ -146,7 +146,7 @@ class TextReader:
                 f"a row is longer than {ROW_BYTES_MAX >> 20} MB",
                 file=self._source.name,
                 line=parser.line,
-                next="check the export that writes it: no table has such a row",
+                remedy="check the export that writes it: no table has such a row",
             )
         return chunk, text[len(decoded[: parser.consumed].encode()) :]
 

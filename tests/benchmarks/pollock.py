@@ -89,7 +89,7 @@ def judge(case: Case, form: CsvForm) -> tuple[str, str]:
                 rows += [tuple(row) for row in zip(*(column.to_pylist() for column in chunk.columns), strict=True)]
                 rejected += [(row.line, row.code, row.message) for row in chunk.rejections]
     except SourceError as error:
-        return "refused", f"{error.message} [next: {error.next}]"
+        return "refused", f"{error.message} [next: {error.remedy}]"
     answer = list(case.answer)
     header = tuple(source.header)
     if not answer or header != answer[0]:

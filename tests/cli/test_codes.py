@@ -288,7 +288,7 @@ def test_work_orders_are_asked_for_again_when_the_api_fails_for_a_moment(night):
         for command in (("list",), ("download", "1", "--out", "never")):
             done = here.run("workorders", *command, "--json", SYNCER_API__GIVE_UP_AFTER_S="0.5")
             assert (done.code, done.document["error"]["code"]) == (5, "unreachable")
-            assert done.document["error"]["next"] == "syncer check, then run the same command again"
+            assert done.document["error"]["next"] == " ".join(["syncer workorders", *command, "--json"])
 
 
 def test_words_for_people_go_to_standard_output_and_progress_to_standard_error(night):

@@ -67,7 +67,7 @@ def stops(here, name, *words, approved=(0, 3), blanks=False):
     for word in words:
         assert word in done.document["error"]["message"], (word, done.document["error"]["message"])
     assert "--approve" in done.document["error"]["next"]
-    assert "export" in done.document["error"]["next"]
+    assert "export" in done.document["error"]["message"]
     assert updates_of(here) == updates
     assert here.server() == held
     with closing(sqlite3.connect(here.folder / "syncer.db")) as ledger, ledger:

@@ -218,7 +218,7 @@ def test_a_signal_ends_a_pull_cleanly_with_its_exit_code(night, number, code):
         out, err = process.communicate(timeout=30)
         assert process.returncode == code, (out, err)
         assert json.loads(out)["exit_code"] == code
-        assert "again" in json.loads(out)["error"]["next"]
+        assert json.loads(out)["error"]["next"] == "syncer products pull --json"
         assert kept(here) == []
 
 

@@ -197,13 +197,13 @@ def test_who_is_not_known_is_refused(night, ssh, bucket):
         (ssh.home / ".ssh" / "known_hosts").write_text("")
         here.config(settings(ssh.root))
         stranger = here.sync()
-        assert (stranger.code, "known_hosts" in stranger.document["error"]["next"]) == (2, True), stranger
+        assert (stranger.code, "known_hosts" in stranger.document["error"]["message"]) == (2, True), stranger
         here.config(settings(bucket.root))
         here.environment.update(
             AWS_ENDPOINT_URL=bucket.environment["AWS_ENDPOINT_URL"], AWS_EC2_METADATA_DISABLED="true"
         )
         nobody = here.sync()
-        assert (nobody.code, "AWS_" in nobody.document["error"]["next"]) == (2, True), nobody
+        assert (nobody.code, "AWS_" in nobody.document["error"]["message"]) == (2, True), nobody
 
 
 def test_what_is_away_is_waited_for_and_named(night, ssh):

@@ -72,7 +72,7 @@ def test_a_run_that_was_never_planned_is_said_and_is_never_0(night):
         done = here.run("resume", "--json")
         assert done.code == 2
         assert "run 2 ended before its plan was stored" in done.document["error"]["message"]
-        assert done.document["error"]["next"] == "syncer sync FILE --job default"
+        assert done.document["error"]["next"] == "syncer status 2"
 
 
 def test_what_an_earlier_run_planned_and_tonight_ends_is_told_tonight_with_its_line(night):

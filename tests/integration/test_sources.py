@@ -102,7 +102,7 @@ def test_what_excel_spoiled_is_rejected_with_its_cell_or_refuses_the_file(night)
         assert refused.code == 2
         assert "b.xlsx:3:1" in refused.document["error"]["message"]
         assert "cell A3" in refused.document["error"]["message"]
-        assert "as text in Excel" in refused.document["error"]["next"]
+        assert "as text in Excel" in refused.document["error"]["message"]
         assert len(here.box.calls("sync")) == calls
 
 
@@ -167,7 +167,7 @@ def test_a_named_file_wins_over_the_query_and_without_either_the_way_out_is_name
         for command in ("plan", "sync"):
             done = here.run(command, "--json")
             assert (done.code, done.document["error"]["code"]) == (2, "usage")
-            assert "jobs.default.source" in done.document["error"]["next"]
+            assert "jobs.default.source" in done.document["error"]["message"]
         half = here.sync(SYNCER_JOBS__DEFAULT__SOURCE__URL="sqlite:///none.db")
         assert (half.code, "both: url and query" in half.document["error"]["message"]) == (2, True)
 

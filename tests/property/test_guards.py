@@ -223,4 +223,4 @@ def test_one_error_tells_what_each_guard_found(monkeypatch):
     error = export.check(None, None, None)
     assert [*error.stops] == found
     assert error.message == "few rows; also: an empty column; also: old"
-    assert error.next == f"look; wait; {export.APPROVE}"
+    assert error.remedy == "look; wait; approve it if it is right"

@@ -73,7 +73,7 @@ def test_a_quote_or_separator_more_or_less_never_makes_a_wrong_row(change, chara
     try:
         rows, rejections = read(damaged)
     except SourceError as error:
-        assert error.next
+        assert error.remedy
         return
     wrong = Counter(rows) - Counter(table)
     if rejections:

@@ -105,7 +105,7 @@ def fate(data):
     try:
         rows, rejected = read_of(data)
     except SourceError as error:
-        assert error.next
+        assert error.remedy
         return "refused"
     if rows == ROWS:
         return "as it was"

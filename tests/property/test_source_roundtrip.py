@@ -85,7 +85,7 @@ def test_any_bytes_give_rows_of_the_headers_width_rejections_or_a_source_error(d
     try:
         source, rows, lines, rejections = read(data)
     except SourceError as error:
-        assert error.next
+        assert error.remedy
         return
     assert all(len(row) == len(source.header) for row in rows)
     assert len(rows) == len(lines)

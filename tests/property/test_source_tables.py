@@ -130,4 +130,4 @@ def test_a_number_keeps_its_value_and_its_digits_or_is_a_fault(number, zeros, nu
 def test_any_bytes_behind_a_known_beginning_are_a_source_error(data, form):
     with pytest.raises(SourceError) as raised:
         read(opened(form + data))
-    assert raised.value.next
+    assert raised.value.remedy

@@ -159,9 +159,9 @@ def test_no_address_of_sqlite_makes_a_file(tmp_path, monkeypatch, address):
 def test_a_password_that_is_not_escaped_is_refused_and_not_shown(url):
     with pytest.raises(ConfigError, match="two ways") as refused:
         QuerySource(url, "SELECT 1", job="erp")
-    shown = f"{refused.value} {refused.value.next}"
+    shown = f"{refused.value} {refused.value.words}"
     assert not any(part in shown for part in ("hun", "ter2", "r2@"))
-    assert "%40 for @" in refused.value.next
+    assert "%40 for @" in refused.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_short_password_is_not_replaced_letter_by_letter(password):
 def test_the_password_beside_the_address_is_used_and_not_shown():
     with pytest.raises(SourceError) as refused:
         QuerySource("postgresql+nodriver://reader@127.0.0.1:1/erp", "SELECT 1", job="erp", password="p@ss/word canary")
-    assert "canary" not in f"{refused.value} {refused.value.next}"
+    assert "canary" not in f"{refused.value} {refused.value.words}"
     with pytest.raises(ConfigError, match="in the url and beside it"):
         QuerySource("postgresql://reader:x@127.0.0.1:1/erp", "SELECT 1", job="erp", password="y")
 

@@ -46,7 +46,7 @@ def wrong_sum():
 def test_a_zip_that_is_no_good_is_refused(tmp_path, content):
     with pytest.raises(GuardError) as refused:
         extract(content, tmp_path / "out")
-    assert (refused.value.status, "workorder" in refused.value.next or "portal" in refused.value.next) == (4, True)
+    assert (refused.value.status, "workorder" in refused.value.remedy or "portal" in refused.value.remedy) == (4, True)
     assert [path.name for path in tmp_path.rglob("*") if path.name != "out"] == []
 
 

@@ -13,7 +13,7 @@ from syncer.api.limits import ReadLimiter
 from syncer.api.links import LINK_CHARACTERS_MAX, next_parameters, next_query
 from syncer.api.reading import ForbiddenError, Reader
 from syncer.api.wire import UnreadableError
-from syncer.errors import AccessError, DeadlineError, SignalError, SyncerError, UnreachableError
+from syncer.errors import AGAIN, AccessError, DeadlineError, SignalError, SyncerError, UnreachableError
 from syncer.process.clock import Clock
 from syncer.process.signals import Interrupt
 
@@ -103,7 +103,7 @@ def test_an_api_that_fails_for_too_long_stops_and_the_next_question_waits_as_lon
         with pytest.raises(UnreachableError, match="without one success") as caught:
             ask()
         assert 55.0 <= reader.clock.now_s - began_s <= 130.0
-        assert caught.value.next.endswith("run the same command again")
+        assert (caught.value.next, "syncer check" in caught.value.words) == (AGAIN, True)
 
 
 def test_a_page_of_a_deployment_is_waited_for_where_the_api_was_before():

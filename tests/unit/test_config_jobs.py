@@ -96,7 +96,7 @@ def test_check_looks_at_the_names_in_the_newest_export(tmp_path, settings, words
         assert "new.csv: its header has all" in finding.found
     else:
         assert words in finding.error.message
-        assert "jobs.x" in finding.error.next
+        assert "jobs.x" in finding.error.remedy
 
 
 def test_check_waits_for_no_export_and_leaves_other_systems_alone(tmp_path):

@@ -17,7 +17,7 @@ from syncer.api.client import Client
 from syncer.api.limits import ReadLimiter
 from syncer.api.reading import ForbiddenError, Reader
 from syncer.api.transport import Reply
-from syncer.errors import AccessError, DeadlineError, GuardError, SignalError, SyncerError, UnreachableError
+from syncer.errors import AGAIN, AccessError, DeadlineError, GuardError, SignalError, SyncerError, UnreachableError
 from syncer.execute.assemble import quarantine_s
 from syncer.execute.batch_call import LoadedBatch
 from syncer.execute.doubt import LOST_MAX, look_for_task
@@ -468,7 +468,7 @@ def test_a_signal_and_the_deadline_end_a_wait():
     asking.interrupt.arrived(15)
     with pytest.raises(SignalError) as caught:
         asking.pause(60.0)
-    assert caught.value.next == "run the same command again"
+    assert caught.value.next == AGAIN
 
 
 def test_rows_that_name_no_product_need_no_copy_of_the_products():

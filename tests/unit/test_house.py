@@ -156,3 +156,32 @@ def test_the_wheel_works_alone_in_an_empty_folder(tmp_path):
     )
     assert str(tmp_path) in where.stdout
     assert sorted(path.name for path in empty.iterdir()) == ["config.toml", "syncer.db", "syncer.db.lock"]
+
+
+COMMAND = re.compile(r"(?:syncer|chmod|mkdir -p|pip install|python3|mv|ls|cat|cp|iconv|jq) ")
+OPEN_WORDS = re.compile(r"\b(?!FILE\b)[A-Z]{3,}\b|…|\.\.\.| \(|, or\b|; |, then\b")
+
+
+def commands_that_help():
+    """Every literal that stands behind ``next=`` and ``default_next =``: its place, and its text."""
+    for path in sorted((ROOT / "syncer").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            named = isinstance(node, ast.keyword) and node.arg == "next"
+            default = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "default_next"
+            if (
+                (named or default)
+                and isinstance(node.value, ast.Constant | ast.JoinedStr)
+                and ast.unparse(node.value) != "None"
+            ):
+                parts = node.value.values if isinstance(node.value, ast.JoinedStr) else [node.value]
+                words = ["x" if isinstance(part, ast.FormattedValue) else str(part.value) for part in parts]
+                yield f"{path.name}:{node.value.lineno}", "".join(words)
+
+
+def test_what_helps_is_a_command_that_can_be_pasted():
+    found = list(commands_that_help())
+    assert len(found) > 80
+    wrong = [f"{place}: {text}" for place, text in found if not COMMAND.match(text) or OPEN_WORDS.search(text)]
+    # A row's file is filled in where files were named (syncer/runs/paste.py).
+    assert [one for one in wrong if "sandbox" not in one] == []
+    assert all("FILE" not in text or text.startswith("syncer sync FILE") for _, text in found)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from syncer.errors import GuardError, SourceError, Stop
+from syncer.errors import AGAIN, GuardError, SourceError, Stop
+from syncer.process import help as helps
 from syncer.runs.paste import pasteable, say_next
 
 
 def test_files_and_job_stand_in_the_command_as_a_shell_takes_them():
-    words = "if it is right: syncer sync FILE --approve; or jobs.<name>.export"
+    words = "syncer sync FILE --approve  # or jobs.<name>.export"
     done = pasteable(words, ["a b.csv", "c.csv"], "erp", job_named=True)
-    assert done == "if it is right: syncer sync 'a b.csv' c.csv --job erp --approve; or jobs.erp.export"
+    assert done == "syncer sync 'a b.csv' c.csv --job erp --approve  # or jobs.erp.export"
     assert pasteable("syncer plan FILE", ["a.csv"], "default", job_named=False) == "syncer plan a.csv"
     assert pasteable("syncer sync FILE --job erp", ["a.csv"], "erp", job_named=True) == "syncer sync a.csv --job erp"
 
@@ -19,10 +20,21 @@ def test_without_files_the_word_stays():
 
 
 def test_an_error_and_each_of_its_guards_say_it():
-    stop = Stop("missing", "half of it", "syncer sync FILE --approve")
-    error = GuardError("stopped", next="syncer sync FILE", stops=[stop])
+    stop = Stop("missing", "half of it", "one of changes is told by jobs.<name>.export")
+    error = GuardError("stopped", stops=[stop])
     say_next(error, ["a.csv"], "x", job_named=False)
-    assert (error.next, error.stops[0].next) == ("syncer sync a.csv", "syncer sync a.csv --approve")
+    assert (error.next, error.stops[0].remedy) == (
+        "syncer sync a.csv --approve", "one of changes is told by jobs.x.export",
+    )  # fmt: skip
     plain = SourceError("odd", file="a.csv")
     say_next(plain, ["a.csv"], "x", job_named=False)
-    assert plain.next == "correct the file or declare its form in jobs.x.csv, then: syncer plan a.csv"
+    assert (plain.remedy, plain.next) == ("correct the file, or declare its form in jobs.x.csv", AGAIN)
+
+
+def test_the_same_again_is_what_was_typed(monkeypatch):
+    error = SourceError("odd", file="a b.csv")
+    monkeypatch.setattr(helps, "_typed", [])
+    assert (helps.next_of(error), list(helps.help_lines(error))) == (None, [f"remedy: {error.remedy}"])
+    helps.remember(["plan", "a b.csv"])
+    assert helps.next_of(error) == "syncer plan 'a b.csv'"
+    assert list(helps.help_lines(GuardError("stopped")))[1] == "next: syncer sync FILE --approve"

@@ -47,7 +47,7 @@ def read(folder, data, name="a.csv"):
 def refusal(folder, data):
     with pytest.raises(SourceError) as raised:
         read(folder, data)
-    assert raised.value.next
+    assert raised.value.remedy
     return str(raised.value)
 
 

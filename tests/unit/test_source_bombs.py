@@ -30,7 +30,7 @@ try:
     words, code = f"{rows} rows", 0
 except SourceError as error:
     words, code = error.message, error.exit_code
-    assert error.next
+    assert error.remedy
 used = resource.getrusage(resource.RUSAGE_SELF)
 # Not ru_maxrss: that counts what the process that started this one had.
 peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
@@ -129,7 +129,7 @@ def test_memory_that_a_library_may_not_have_is_a_refusal(tmp_path):
     from syncer.source.foreign import MEMORY_BYTES, guarded
 
     with pytest.raises(SourceError, match="needs more memory") as raised:
-        guarded(lambda: bytearray(2 * MEMORY_BYTES), file="a", what="the file", next="x")
+        guarded(lambda: bytearray(2 * MEMORY_BYTES), file="a", what="the file", remedy="x")
     assert raised.value.exit_code == 2
 
 
@@ -142,6 +142,6 @@ def test_what_a_library_prints_or_raises_stays_inside(capsys):
         raise IndexError("\x1b[31mlist index")
 
     with pytest.raises(SourceError, match=r"a: the file cannot be read: IndexError: .*list index") as raised:
-        guarded(read, file="a", what="the file", next="x")
+        guarded(read, file="a", what="the file", remedy="x")
     assert "\x1b" not in raised.value.message
     assert capsys.readouterr().out == ""

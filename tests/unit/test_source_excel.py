@@ -174,7 +174,7 @@ def test_a_key_that_has_lost_digits_refuses_the_file(tmp_path, value):
     error = refusal(tmp_path, data, key=["serial"])
     assert (error.line, error.column) == (3, 2)
     assert "cell B3" in error.message
-    assert error.next == "format the column as text in Excel and export again"
+    assert error.remedy == "format the column as text in Excel and export again"
     assert refusal(tmp_path, saved(book(["x", "extended_id"], ["a", value]))).column == 2
 
 
@@ -195,7 +195,7 @@ def test_the_first_sheet_is_read_unless_another_is_named(tmp_path):
     assert read(tmp_path, data, sheet="Other")[0] == [("3", "4")]
     error = refusal(tmp_path, data, sheet="Othr")
     assert "did you mean 'Other'" in error.message
-    assert "Sheet, Other" in error.next
+    assert "Sheet, Other" in error.remedy
     hidden = book(["a", "b"], ["1", "2"], Other=[["a", "b"], ["3", "4"]])
     hidden.active.sheet_state = "hidden"
     assert "is hidden" in refusal(tmp_path, saved(hidden)).message
@@ -257,7 +257,7 @@ def test_a_workbook_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch)
 
 
 def test_office_files_that_are_no_workbook_are_refused_with_the_way_out(tmp_path):
-    assert ".xlsx" in refusal(tmp_path, OLE_MAGIC + bytes(600)).next
+    assert ".xlsx" in refusal(tmp_path, OLE_MAGIC + bytes(600)).remedy
     for names in (("[Content_Types].xml", "xl/workbook.bin"), ("mimetype", "content.xml")):
         data = io.BytesIO()
         with zipfile.ZipFile(data, "w") as file:

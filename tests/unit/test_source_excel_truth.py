@@ -76,7 +76,7 @@ def test_a_date_among_the_keys_refuses_the_file(tmp_path, number):
     error = refusal(tmp_path, with_format(46082, number, column="A"))
     assert "'extended_id', cell A2" in error.message
     assert "2026-03-01" in error.message
-    assert error.next == "format the column as text in Excel and export again"
+    assert error.remedy == "format the column as text in Excel and export again"
 
 
 def test_real_date_cells_are_told_from_texts(tmp_path):
@@ -271,7 +271,7 @@ def test_the_header_is_found_below_titles_by_the_key(tmp_path, key):
 def test_the_header_may_be_named_and_two_that_may_be_it_are_refused_with_that_way(tmp_path):
     data = saved(book(["Nummer", "Tag", "Wert"], HEAD, ["K1", "d", "x"]))
     error = refusal(tmp_path, data)
-    assert "table.header_row = 2 (or 1)" in error.next
+    assert "table.header_row = 2 (or 1)" in error.remedy
     assert read(tmp_path, data, table=TableForm(header_row=2))[0] == [("K1", "d", "x")]
     assert len(read(tmp_path, data, table=TableForm(header_row=1))[0]) == 2
     assert "blank or missing" in refusal(tmp_path, data, table=TableForm(header_row=9)).message
@@ -308,7 +308,7 @@ def test_a_total_at_the_end_is_rejected_and_a_header_that_stands_again_refused_w
     assert [(one.line, one.code) for one in rejections] == [(3, "E105")]
     data = saved(book(HEAD, ["K1", "d", "x"], HEAD, ["K2", "d", "x"]))
     error = refusal(tmp_path, data)
-    assert (error.line, "table.skip = ['extended_id']" in error.next) == (3, True)
+    assert (error.line, "table.skip = ['extended_id']" in error.remedy) == (3, True)
     assert read(tmp_path, data, table=TableForm(skip=("extended_id",)))[1] == [2, 4]
 
 

@@ -65,7 +65,7 @@ def test_a_file_whose_structure_is_in_doubt_is_refused_whole(tmp_path, data, lin
         read(name)
     assert raised.value.line == line
     assert name in raised.value.message
-    assert raised.value.next
+    assert raised.value.remedy
 
 
 def test_what_cannot_be_opened_is_said_with_its_name(tmp_path):

@@ -75,7 +75,7 @@ def test_one_table_in_the_forms_that_erps_give_it(tmp_path, data, form):
 
 def test_cp1252_is_declared_never_guessed(tmp_path):
     data = "id;name\nA1;Größe\n".encode("cp1252")
-    assert "encoding" in refusal(tmp_path, data).next
+    assert "encoding" in refusal(tmp_path, data).remedy
     assert read(tmp_path, data, CsvForm(encoding="cp1252"))[1] == [("A1", "Größe")]
 
 
@@ -104,7 +104,7 @@ def test_two_possible_readings_are_refused_and_the_setting_is_named(tmp_path, da
         return
     error = refusal(tmp_path, data)
     assert any(word in error.message for word in words.split("|")), error.message
-    assert any(word in error.next for word in setting.split("|")), error.next
+    assert any(word in error.remedy for word in setting.split("|")), error.remedy
 
 
 def test_a_declared_form_decides_between_two_readings(tmp_path):
@@ -169,7 +169,7 @@ def test_lines_behind_a_damaged_quote_are_no_rows_until_enough_of_them_parse(tmp
     _, taken, rejected = read(tmp_path, data)
     assert taken == [(str(n), "x") for n in range(2, 30)]
     assert rejected == [(2, "E102"), (3, "E104"), (4, "E104"), (5, "E104")]
-    assert refusal(tmp_path, 'id,note\n1,2\n3,"4\n' + "x\n" * (rows.RESYNC_LINES_MAX + 1)).next
+    assert refusal(tmp_path, 'id,note\n1,2\n3,"4\n' + "x\n" * (rows.RESYNC_LINES_MAX + 1)).remedy
 
 
 def test_totals_under_the_rows_are_rejected(tmp_path):
@@ -200,7 +200,7 @@ def test_too_many_damaged_rows_are_no_accident(tmp_path):
     error = refusal(tmp_path, "".join(text))
     assert "101 of 1,000 rows" in error.message
     assert error.line == 301
-    assert "max_damaged_percent" in error.next
+    assert "max_damaged_percent" in error.remedy
     assert len(read(tmp_path, "".join(text), CsvForm(max_damaged_percent=11))[2]) == 101
     assert len(read(tmp_path, "".join([*text[:320], *text[401:]]))[2]) == 20
 

@@ -54,7 +54,7 @@ def test_totals_repeated_headers_and_formed_cells_are_as_in_every_source(tmp_pat
     total = LINES + b'{"extended_id": "Total", "lot": 19}\n'
     assert [(one.line, one.code) for one in read(tmp_path, total)[2]] == [(4, "E105")]
     again = LINES + b'{"extended_id": "extended_id", "lot": "lot", "x": "x"}\n{"extended_id": "D3"}\n'
-    assert "table.skip = ['extended_id']" in refusal(tmp_path, again).next
+    assert "table.skip = ['extended_id']" in refusal(tmp_path, again).remedy
     assert read(tmp_path, again, table=TableForm(skip=("extended_id",)))[1] == [1, 3, 5]
     padded = b'{" extended_id": "D1", "x": " NULL "}\n'
     assert read(tmp_path, padded, table=TableForm(trim="fields", null=("NULL",)))[0] == [("D1", "")]

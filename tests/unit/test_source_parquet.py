@@ -75,7 +75,7 @@ def test_another_type_is_refused_by_name_unless_nobody_wants_the_column(tmp_path
     data = saved({"key": pa.array(["K1"]), "odd": UNCERTAIN[kind]})
     with pytest.raises(SourceError, match=re.escape(f"'odd' is {kind}")) as raised:
         read(tmp_path, data)
-    assert "text, a whole number or a date" in raised.value.next
+    assert "text, a whole number or a date" in raised.value.remedy
     assert read(tmp_path, data, ["key"])[0] == [("K1",)]
     with closing(opened(tmp_path, data)) as source:  # the results folder shows the column for all that
         list(source.chunks(["key"]))

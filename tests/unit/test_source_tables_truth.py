@@ -51,7 +51,7 @@ def test_a_total_at_the_end_is_rejected(tmp_path, kind):
 def test_a_header_that_stands_again_is_refused(tmp_path, kind):
     with pytest.raises(SourceError, match="stands here again") as raised:
         rows_of(kind(tmp_path, [*GOOD, HEADER, ("K3", "y")], TableForm()))
-    assert "table.skip = ['extended_id']" in raised.value.next
+    assert "table.skip = ['extended_id']" in raised.value.remedy
 
 
 @pytest.mark.parametrize("kind", [as_parquet, as_query])

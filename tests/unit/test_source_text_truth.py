@@ -65,7 +65,7 @@ def test_the_line_end_is_the_one_that_most_lines_have(tmp_path, written, codes):
 def test_two_files_with_two_line_ends_are_refused_and_read_when_that_is_said(tmp_path):
     data = text("extended_id,note\r\n" + "A,x\r\n" * 30 + "B,y\n" * 25 + "C,z\r\n" * 30)
     error = refusal(tmp_path, data)
-    assert 'csv.newline = "any"' in error.next
+    assert 'csv.newline = "any"' in error.remedy
     rows, _, rejections = read(tmp_path, data, form=CsvForm(newline="any"))
     assert (len(rows), rejections) == (85, [])
 
@@ -85,7 +85,7 @@ def test_a_return_too_many_in_every_line_end_is_no_line(tmp_path, size):
 def test_what_is_utf_8_to_its_end_is_not_read_as_something_else(tmp_path, encoding):
     data = text(HEAD + "D1,x\n" * 300_000 + "D2,Zürich\n")
     error = refusal(tmp_path, data, form=CsvForm(encoding=encoding))
-    assert 'encoding = "utf-8"' in error.next
+    assert 'encoding = "utf-8"' in error.remedy
     both = data + "D3,Köln\n".encode("cp1252")
     assert read(tmp_path, both, form=CsvForm(encoding=encoding))[0][-1][0] == "D3"
 
@@ -116,8 +116,8 @@ def test_cp1252_is_advised_where_its_letters_stand(word):
 def test_an_encoding_that_would_make_other_letters_is_not_advised(tmp_path, encoding, word):
     data = f"extended_id,note\nA1,{word}\n".encode(encoding)
     error = refusal(tmp_path, data)
-    assert "csv.encoding" in error.next
-    assert "cp1252" not in error.next
+    assert "csv.encoding" in error.remedy
+    assert "cp1252" not in error.remedy
     assert read(tmp_path, data, form=CsvForm(encoding=encoding))[0] == [("A1", word)]
 
 
@@ -149,7 +149,7 @@ def test_the_only_text_beyond_ascii_may_stand_far_behind_the_wrong_byte(tmp_path
 def test_a_file_in_another_encoding_is_refused_with_a_setting_that_reads_it(tmp_path):
     data = text("extended_id,city\nD1,Zürich\nD2,Orléans\n", "cp1252")
     error = refusal(tmp_path, data)
-    assert 'encoding = "cp1252"' in error.next
+    assert 'encoding = "cp1252"' in error.remedy
     assert read(tmp_path, data, form=CsvForm(encoding="cp1252"))[0] == [("D1", "Zürich"), ("D2", "Orléans")]
 
 
@@ -175,7 +175,7 @@ def test_a_text_that_is_cut_within_a_character_loses_its_last_row_alone(tmp_path
 def test_a_mark_that_contradicts_what_is_declared_is_refused_with_what_it_says(tmp_path, mark, declared, right):
     data = mark + text(HEAD + "D1,ü\n", right)
     error = refusal(tmp_path, data, form=CsvForm(encoding=declared))
-    assert f'"{right}"' in error.next
+    assert f'"{right}"' in error.remedy
     for form in (CsvForm(), CsvForm(encoding=right)):
         assert read(tmp_path, data, form=form)[0] == [("D1", "ü")]
 
@@ -185,7 +185,7 @@ def test_two_bytes_a_character_without_a_mark_are_refused_with_their_order(tmp_p
     data = text(HEAD + "D1,x\n", right)
     for form in (CsvForm(), CsvForm(encoding="utf-16")):
         error = refusal(tmp_path, data, form=form)
-        assert f'encoding = "{right}"' in error.next
+        assert f'encoding = "{right}"' in error.remedy
     assert read(tmp_path, data, form=CsvForm(encoding=right))[0] == [("D1", "x")]
     assert read(tmp_path, text(HEAD + "D1,x\n", "utf-16"), form=CsvForm(encoding="utf-16"))[0] == [("D1", "x")]
 
@@ -240,7 +240,7 @@ def test_the_header_is_found_below_titles_by_the_key(tmp_path, titles, key):
 def test_a_title_that_may_be_the_header_is_refused_and_either_can_be_named(tmp_path):
     data = text("Nummer;Notiz;X\n" + TABLE)
     error = refusal(tmp_path, data)
-    assert "table.header_row = 2 (or 1)" in error.next
+    assert "table.header_row = 2 (or 1)" in error.remedy
     assert len(read(tmp_path, data, table=TableForm(header_row=2))[0]) == 2
     assert len(read(tmp_path, data, table=TableForm(header_row=1))[0]) == 3
     assert "blank or missing" in refusal(tmp_path, data, table=TableForm(header_row=9)).message
@@ -318,7 +318,7 @@ def test_a_total_at_the_end_is_rejected_and_can_be_declared(tmp_path, word):
 def test_spaces_around_quotes_are_no_content_when_that_is_said(tmp_path):
     data = text('"extended_id", "market"\n"D1", "DE"\n"D2" ,"FR" \n')
     error = refusal(tmp_path, data)
-    assert "table.trim" in error.message + error.next
+    assert "table.trim" in error.message + error.remedy
     with closing(opened(tmp_path, data, table=TableForm(trim="fields"))) as source:
         assert source.header == ("extended_id", "market")
         assert [tuple(row.values()) for chunk in source.chunks() for row in chunk.columns.to_pylist()] == [
@@ -331,7 +331,7 @@ def test_a_name_with_white_space_around_it_is_never_sent(tmp_path):
     data = text("extended_id, market\nD1, DE\n")
     with closing(opened(tmp_path, data)) as source, pytest.raises(ConfigError, match="white space") as raised:
         Validator(RowRules(("extended_id",)), source.header, "a")
-    assert "table.trim" in raised.value.message + raised.value.next
+    assert "table.trim" in raised.value.message + raised.value.remedy
     assert keys(tmp_path, data, table=TableForm(trim="fields")) == (["D1"], [])
     assert read(tmp_path, data, table=TableForm(trim="fields"))[0] == [("D1", "DE")]
 

@@ -163,4 +163,4 @@ def test_the_default_key_is_extended_id_then_serial_number():
     assert default_key(("serial_number", "x"), "a") == ("serial_number",)
     with pytest.raises(ConfigError, match="which column") as raised:
         default_key(("case_no",), "a")
-    assert "--key" in raised.value.next
+    assert "--key" in raised.value.remedy

@@ -37,10 +37,10 @@ class Package:
         self._zip = zipfile.ZipFile(handle)
         members = [one for one in self._zip.infolist() if not one.is_dir()]
         if len(members) > MEMBERS_MAX:
-            raise SourceError(f"the workbook has {len(members):,} parts: too many", file=name, next=SAVE_ANEW)
+            raise SourceError(f"the workbook has {len(members):,} parts: too many", file=name, remedy=SAVE_ANEW)
         self._members = {folded(one.filename): one for one in members}
         if len(self._members) < len(members):
-            raise SourceError("the workbook has two parts of one name", file=name, next=SAVE_ANEW)
+            raise SourceError("the workbook has two parts of one name", file=name, remedy=SAVE_ANEW)
         self._sound: set[str] = set()
 
     def __contains__(self, part: str) -> bool:
@@ -54,13 +54,15 @@ class Package:
         member = self._members[folded(part)]
         if member.compress_type not in {_STORED, _DEFLATED} or member.flag_bits & 1:
             # Python unpacks all other ways without a bound.
-            raise SourceError("the workbook is packed in an unusual way", file=self.name, next="save it again in Excel")
+            raise SourceError(
+                "the workbook is packed in an unusual way", file=self.name, remedy="save it again in Excel"
+            )
         if member.file_size > FREE_BYTES and member.file_size > RATIO_MAX * member.compress_size:
             raise SourceError(
                 f"its part {member.filename} unpacks to {member.file_size >> 20} MB, more than {RATIO_MAX} times its "
                 "size: no export does",
                 file=self.name,
-                next="export as CSV or Parquet instead",
+                remedy="export as CSV or Parquet instead",
             )
         if member.filename not in self._sound:
             with self._zip.open(member) as whole:

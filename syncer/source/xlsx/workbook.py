@@ -109,7 +109,7 @@ class Workbook:
             raise SourceError(
                 "it is an office file, but no Excel workbook (.xlsx)",
                 file=self._name,
-                next="save it as an Excel workbook (.xlsx) or as CSV",
+                remedy="save it as an Excel workbook (.xlsx) or as CSV",
             )
         return [sheet for sheet in sheets if sheet.part != ""]
 
@@ -124,7 +124,7 @@ class Workbook:
                     columns = {cell.column for cell in cells}
                     if not last < line <= ROWS_MAX or len(columns) < len(cells):
                         raise SourceError(
-                            "its rows or columns are out of order", file=self._name, line=line, next=SAVE_ANEW
+                            "its rows or columns are out of order", file=self._name, line=line, remedy=SAVE_ANEW
                         )
                     last = line
                     yield line, cells
@@ -153,22 +153,22 @@ class Workbook:
 def _chosen(sheets: list[Sheet], wanted: str | None, name: str) -> Sheet:
     names = ", ".join(sheet.name for sheet in sheets[:20])
     if not sheets:
-        raise SourceError("there is no sheet in it", file=name, next=SAVE_ANEW)
+        raise SourceError("there is no sheet in it", file=name, remedy=SAVE_ANEW)
     found = next((sheet for sheet in sheets if sheet.name == wanted), None) if wanted is not None else sheets[0]
     if found is None:
         raise SourceError(
             f"there is no sheet {wanted!r}{did_you_mean(str(wanted), [sheet.name for sheet in sheets])}",
             file=name,
-            next=f"name one of them in jobs.<name>.sheet: {names}",
+            remedy=f"name one of them in jobs.<name>.sheet: {names}",
         )
     if wanted is None and not found.visible:
         raise SourceError(
             f"its first sheet, {found.name!r}, is hidden: nobody can tell whether it is the one that counts",
             file=name,
-            next=f"name the sheet in jobs.<name>.sheet: {names}",
+            remedy=f"name the sheet in jobs.<name>.sheet: {names}",
         )
     if found.part is None:
-        raise SourceError(f"the part of its sheet {found.name!r} is missing", file=name, next=SAVE_ANEW)
+        raise SourceError(f"the part of its sheet {found.name!r} is missing", file=name, remedy=SAVE_ANEW)
     return found
 
 
