@@ -14,9 +14,9 @@ from syncer.process.owner import Life
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from syncer.ledger.buckets import RefusedRow
     from syncer.ledger.products import ProductRecord, PullRecord
     from syncer.ledger.recovery import Recovery
-    from syncer.ledger.rejections import RefusedRow
     from syncer.ledger.values import Batch, LedgerIdentity, Run, SourceRecord
     from syncer.ledger.works import Work
     from syncer.lifecycle.batch import State

@@ -10,7 +10,7 @@ from syncer.errors import GuardError
 from syncer.execute.context import Context
 from syncer.execute.pieces import of_places
 from syncer.execute.reconcile import Finding, Judgement, Shown, halves
-from syncer.ledger.writer import Piece
+from syncer.ledger.splitting import Piece
 from syncer.mirror.words import fields_of
 from syncer.model import UNIQUE_KEYS, Kind
 

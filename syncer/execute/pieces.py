@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from syncer.execute.reconcile import halves
-from syncer.ledger.writer import Piece
+from syncer.ledger.splitting import Piece
 from syncer.model import Kind
 
 if TYPE_CHECKING:

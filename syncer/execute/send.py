@@ -18,7 +18,7 @@ from syncer.execute.outcome import Outcomes, named_by_sync
 from syncer.execute.pieces import by_data, cut, of_places
 from syncer.execute.reconcile import Finding, Shown, halves, judge_named, shown_fields, suspects
 from syncer.execute.refusals import Refusals
-from syncer.ledger.writer import Piece
+from syncer.ledger.splitting import Piece
 from syncer.lifecycle.batch import State
 from syncer.mirror.words import fields_of
 from syncer.model import Kind

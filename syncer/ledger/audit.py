@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import text
 
-from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.chosen import own_codes_space, upload_fields
 from syncer.ledger.knowledge import Knowledge
@@ -62,6 +61,10 @@ _CONDITIONS = {
     "run_id": "b.run_id = :run_id",
     "job": "j.name = :job",
 }
+_FIELDS = """
+SELECT fields FROM jobs WHERE (?1 IS NULL OR name = ?1)
+AND (?2 IS NULL OR id IN (SELECT job_id FROM runs WHERE id = ?2))
+"""
 _OWN_CODES = """
 SELECT c.code, c.part_id, c.data, u.id AS upload_id, u.file, u.sha256, c.line, u.defaults, p.record_key,
        u.created_at, p.state, p.changed_at, coalesce((SELECT e.name || ' ' || e.message FROM upload_errors e
@@ -97,7 +100,7 @@ def _statement(where: Sequence[str], *, chosen: bool = False) -> TextClause:
 
 def last_item_id(connection: Connection) -> int:
     """Return the id of the newest item; 0 when there is none."""
-    return int(connection.execute(select(func.coalesce(func.max(t.items.c.id), 0))).scalar_one())
+    return int(raw_cursor(connection).execute("SELECT coalesce(max(id), 0) FROM items").fetchone()[0])
 
 
 def export_page(
@@ -122,7 +125,7 @@ def export_page(
 
 def last_part_id(connection: Connection) -> int:
     """Return the id of the newest part of an upload of own codes; 0 when there is none."""
-    return int(connection.execute(select(func.coalesce(func.max(t.upload_parts.c.id), 0))).scalar_one())
+    return int(raw_cursor(connection).execute("SELECT coalesce(max(id), 0) FROM upload_parts").fetchone()[0])
 
 
 def uploads_page(
@@ -150,12 +153,8 @@ def uploads_page(
 
 def history_fields(connection: Connection, request: HistoryRequest) -> list[str]:
     """Return the fields that the entries asked for can have: those of their jobs, and of own codes where they are."""
-    jobs = select(t.jobs.c.fields)
-    if request.job is not None:
-        jobs = jobs.where(t.jobs.c.name == request.job)
-    if request.run_id is not None:
-        jobs = jobs.where(t.jobs.c.id.in_(select(t.runs.c.job_id).where(t.runs.c.id == request.run_id)))
-    fields = {field for text_ in connection.execute(jobs).scalars() for field in json.loads(text_)}
+    rows = raw_cursor(connection).execute(_FIELDS, (request.job, request.run_id))
+    fields = {field for (names,) in rows for field in json.loads(names)}
     return sorted(fields.union(upload_fields(connection)) if tells_of_own_codes(request) else fields)
 
 

@@ -39,12 +39,19 @@ def raw_cursor(connection: Connection) -> sqlite3.Cursor:
     return driver.cursor()
 
 
-def insert_rows(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Insert any number of rows with `INSERT_ROWS` of them a statement."""
+def insert_rows(
+    connection: Connection,
+    table: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    or_ignore: bool = False,
+) -> None:
+    """Insert any number of rows with `INSERT_ROWS` of them a statement; ``or_ignore``: but those that are there."""
     cursor = raw_cursor(connection)
     names = ", ".join(columns)
     one = f"({', '.join('?' * len(columns))})"
-    head = f"INSERT INTO {table} ({names}) VALUES "
+    head = f"INSERT {'OR IGNORE ' if or_ignore else ''}INTO {table} ({names}) VALUES "
     full = head + ", ".join([one] * INSERT_ROWS)
     remaining = iter(rows)
     while block := list(islice(remaining, INSERT_ROWS)):

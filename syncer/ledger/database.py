@@ -202,8 +202,13 @@ def _set_pragmas(raw: sqlite3.Connection, *, read_only: bool) -> None:
             raw.execute("PRAGMA journal_mode=DELETE")
             raw.execute("PRAGMA synchronous=EXTRA")  # also syncs the folder, or a power cut could undo a commit
     raw.execute("PRAGMA foreign_keys=ON")
-    raw.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    set_cache(raw, CACHE_KIB)
     raw.execute("PRAGMA temp_store=MEMORY")
+
+
+def set_cache(raw: sqlite3.Connection | sqlite3.Cursor, size_kib: int) -> None:
+    """Bound the memory in which a connection keeps pages."""
+    raw.execute(f"PRAGMA cache_size=-{size_kib}")
 
 
 def wal_is_safe(version: tuple[int, ...]) -> bool:

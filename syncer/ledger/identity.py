@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import bindparam, func, select, update
 
 from syncer.errors import LedgerCorruptError, LedgerOldError
 from syncer.ledger import schema as t
@@ -35,7 +35,7 @@ _ANY_ATTEMPT = select(t.attempts.c.id).limit(1)
 _NEWEST_TASK = (
     select(t.batches.c.task_id).where(t.batches.c.task_id.is_not(None)).order_by(t.batches.c.id.desc()).limit(1)
 )
-_KNOWN = text("SELECT a.reference FROM json_each(:given) g JOIN attempts a ON a.reference = g.value")
+_KNOWN = select(t.attempts.c.reference).where(t.attempts.c.reference.in_(bindparam("given", expanding=True)))
 
 
 def read(connection: Connection) -> LedgerIdentity:
@@ -89,7 +89,7 @@ def newest_task(ledger: Transactional) -> str | None:
 def known_references(ledger: Transactional, references: Sequence[str]) -> set[str]:
     """Return those of some references that are of this ledger's own calls."""
     with ledger.transaction() as connection:
-        return set(connection.execute(_KNOWN, {"given": json.dumps(list(references))}).scalars())
+        return set(connection.execute(_KNOWN, {"given": list(references)}).scalars())
 
 
 def is_unused(connection: Connection, found: LedgerIdentity) -> bool:

@@ -17,19 +17,23 @@ from syncer.errors import LedgerError, LedgerUnfinishedError
 from syncer.ledger import (
     archives,
     audit,
+    buckets,
     check,
     chosen,
     endings,
     identity,
+    known_keys,
     migrate,
     night,
     past_runs,
+    pictures,
     plans,
     proofs,
     reads,
     rejections,
     seals,
     story,
+    upload_reads,
     uploads,
     works,
 )
@@ -226,7 +230,7 @@ class Ledger:
     def payload_ids(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the ledger's ids of payloads, -1 for data it has never seen."""
         with self.transaction() as connection:
-            return plans.payload_ids(connection, texts)
+            return pictures.payload_ids(connection, texts)
 
     @contextmanager
     def knowledge(self, space_id: int, *, disjoint: Sequence[str] = ()) -> Iterator[Knowledge]:
@@ -250,12 +254,12 @@ class Ledger:
     def waiting(self, space_id: int | None = None) -> int:
         """Count the values of a code space (None: of all) that wait for a plan, since an older upload was open."""
         with self.transaction() as connection:
-            return plans.waiting(connection, space_id)
+            return buckets.waiting(connection, space_id)
 
     def waiting_runs(self) -> list[Run]:
         """Return, per code space in which values wait or failed, the newest run that wants one."""
         with self.transaction() as connection:
-            found = [reads.run(connection, run_id) for run_id in plans.waiting_runs(connection)]
+            found = [reads.run(connection, run_id) for run_id in buckets.waiting_runs(connection)]
         return [run for run in found if run is not None]
 
     def job(self, name: str, key: Sequence[str]) -> Job | None:
@@ -276,12 +280,12 @@ class Ledger:
     def known_count(self, job: Job, most: int | None = None) -> int:
         """Count the keys of a job's code space of which something is known, up to ``most`` (None: all of them)."""
         with self.transaction() as connection:
-            return past_runs.known_count(connection, job.space_id, most)
+            return known_keys.known_count(connection, job.space_id, most)
 
     def known_alike(self, job: Job, folded: str) -> list[str]:
         """Return known keys that are `folded` up to leading zeros and letter case."""
         with self.transaction() as connection:
-            return past_runs.known_alike(connection, job.space_id, folded)
+            return known_keys.known_alike(connection, job.space_id, folded)
 
     def past_runs(self, job: Job, *, most: int) -> list[PastRun]:
         """Return the newest completed runs of a job, newest first."""
@@ -362,15 +366,15 @@ class Ledger:
         with self.transaction() as connection:
             return reads.losses(connection, batch.id)
 
-    def wanted(self) -> list[reads.Wanted]:
+    def wanted(self) -> list[buckets.Wanted]:
         """Return, per job, how many values are wanted and not confirmed, and since when the oldest of them is."""
         with self.transaction() as connection:
-            return reads.wanted(connection)
+            return buckets.wanted(connection)
 
     def bucket_counts(self, run_id: int) -> dict[Bucket, int]:
         """Count the values of a run by where they stand now."""
         with self.transaction() as connection:
-            return reads.bucket_counts(connection, run_id)
+            return buckets.bucket_counts(connection, run_id)
 
     def batch_counts(self, run_id: int) -> dict[tuple[str, State], int]:
         """Count the batches of a run by kind and state."""
@@ -385,12 +389,12 @@ class Ledger:
     def concerns(self, run_id: int) -> list[tuple[Bucket, str, int, str]]:
         """Return why values of a run are not confirmed: bucket, reason, how many, and one of their keys."""
         with self.transaction() as connection:
-            return reads.concerns(connection, run_id)
+            return buckets.concerns(connection, run_id)
 
     def planned_outcomes(self, run_id: int) -> Iterator[tuple[str, int, int, Bucket, str]]:
         """Stream where every value of a run ended: key, source id, line, bucket, and what was said about it."""
         with self.transaction() as connection:
-            yield from reads.planned_outcomes(connection, run_id)
+            yield from buckets.planned_outcomes(connection, run_id)
 
     def newest_event(self) -> int:
         """Return the id of the last thing that happened to a batch."""
@@ -412,7 +416,7 @@ class Ledger:
         with self.transaction() as connection:
             return reads.planless_runs(connection, job_name)
 
-    def refused_rows(self, run_id: int) -> tuple[list[rejections.RefusedRow], list[rejections.RefusedRow]]:
+    def refused_rows(self, run_id: int) -> tuple[list[buckets.RefusedRow], list[buckets.RefusedRow]]:
         """Return the first rows of a run that our rules refused, and those that the API did not take."""
         with self.transaction() as connection:
             return rejections.read(connection, run_id)
@@ -488,7 +492,7 @@ class Ledger:
     def problems(self) -> list[str]:
         """Return everything that is wrong with the ledger; empty when it is whole."""
         with self.transaction() as connection:
-            return check.problems(connection) + uploads.problems(connection) + seals.verify(connection)
+            return check.problems(connection) + upload_reads.problems(connection) + seals.verify(connection)
 
     def newest_seal(self) -> seals.Seal | None:
         """Return the newest seal; None where no run has ended yet."""
@@ -594,7 +598,7 @@ class Ledger:
     def counts_alone(self, job: Job, keys: Sequence[str]) -> dict[str, int]:
         """Return how many codes values had when a call last carried each of them alone."""
         with self.transaction() as connection:
-            return reads.counts_alone(connection, job.key, keys)
+            return buckets.counts_alone(connection, job.key, keys)
 
     def writer(self, run_id: int) -> Writer:
         """Return the writer of batch states for the run that drives them."""

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from syncer.ledger.buckets import RefusedRow
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.pictures import payload_texts, read_pictures
-from syncer.ledger.rejections import RefusedRow, invalid_rows
+from syncer.ledger.rejections import invalid_rows
 from syncer.lifecycle.batch import BUCKET_OF, OPEN, Bucket, State
 from syncer.mirror.picture import UNHEARD_OF
 from syncer.mirror.words import field_of, value_of, words_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import insert_rows, raw_cursor
@@ -11,6 +11,8 @@ from syncer.mirror.picture import UNHEARD_OF, Moves, Picture
 from syncer.mirror.words import NOTHING, fingerprint
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from sqlalchemy import Connection
 
 _PAYLOADS = "SELECT p.id, p.data FROM json_each(?) j CROSS JOIN payloads p ON p.id = j.value"
@@ -100,3 +102,19 @@ def moves_of(connection: Connection) -> Moves:
         return before is None or after is None or before != after
 
     return moves
+
+
+def payload_ids(connection: Connection, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the ledger's id of each canonical text, -1 where it has never seen that data."""
+    import numpy as np
+
+    ids = np.full(len(texts), -1, np.int64)
+    cursor = raw_cursor(connection)
+    if not cursor.execute("SELECT EXISTS (SELECT 1 FROM payloads)").fetchone()[0]:
+        return ids  # a first load has a million of them
+    statement = "SELECT j.key, p.id FROM json_each(?) j CROSS JOIN payloads p ON p.fingerprint = j.value"
+    for begin in range(0, len(texts), 10_000):
+        block = json.dumps([fingerprint(text) for text in texts[begin : begin + 10_000]])
+        for place, payload_id in cursor.execute(statement, (block,)):
+            ids[begin + place] = payload_id
+    return ids

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Table, bindparam, false, func, select, update
 
 from syncer.ledger import schema as t
-from syncer.ledger.bulk import BLOCK_ROWS, index_afterwards, insert_rows, raw_cursor
+from syncer.ledger.bulk import BLOCK_ROWS, index_afterwards, insert_rows
+from syncer.ledger.pictures import payload_ids
 from syncer.ledger.reads import WISH, batch_of
 from syncer.ledger.transitions import change_state
 from syncer.lifecycle.batch import Event, State
@@ -51,22 +52,6 @@ _BATCH_COLUMNS = (
     "changed_at",
 )
 _ITEM_COLUMNS = ("id", "batch_id", "key", "payload_id", "source_id", "line", "before_id")
-
-
-def payload_ids(connection: Connection, texts: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return the ledger's id of each canonical text, -1 where it has never seen that data."""
-    import numpy as np
-
-    ids = np.full(len(texts), -1, np.int64)
-    cursor = raw_cursor(connection)
-    if not cursor.execute("SELECT EXISTS (SELECT 1 FROM payloads)").fetchone()[0]:
-        return ids  # a first load has a million of them
-    statement = "SELECT j.key, p.id FROM json_each(?) j CROSS JOIN payloads p ON p.fingerprint = j.value"
-    for begin in range(0, len(texts), 10_000):
-        block = json.dumps([fingerprint(text) for text in texts[begin : begin + 10_000]])
-        for place, payload_id in cursor.execute(statement, (block,)):
-            ids[begin + place] = payload_id
-    return ids
 
 
 # Statements are made once: making one costs more than running it.
@@ -115,22 +100,6 @@ def store_plan(connection: Connection, run: Run, plan: Plan, source_ids: Sequenc
     connection.execute(_PLANNED, {"run_id": run.id, **planned})
     fields = sorted({*run.job.fields, *plan.fields})
     connection.execute(_JOB_FIELDS, {"job_id": run.job.id, "new_fields": json.dumps(fields)})
-
-
-_IS_WAITING = "NOT split AND (wanted OR (kind = 'wish' AND state = 'planned'))"
-
-
-def waiting(connection: Connection, space_id: int | None) -> int:
-    """Count the values of a code space (None: of all) that wait for a plan, since an older upload was open."""
-    statement = """SELECT coalesce(sum(size), 0) FROM batches
-        WHERE kind = 'wish' AND state = 'planned' AND NOT split AND (?1 IS NULL OR space_id = ?1)"""
-    return int(raw_cursor(connection).execute(statement, (space_id,)).fetchone()[0])
-
-
-def waiting_runs(connection: Connection) -> list[int]:
-    """Return, per code space in which values wait or failed, the newest run that wants one."""
-    statement = f"SELECT max(run_id) FROM batches WHERE {_IS_WAITING} GROUP BY space_id ORDER BY space_id"
-    return [run_id for (run_id,) in raw_cursor(connection).execute(statement)]
 
 
 def _row_counts(plan: Plan) -> Mapping[str, int]:

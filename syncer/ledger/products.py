@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, insert, select
-
-from syncer.ledger import schema as t
-from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.bulk import insert_rows, raw_cursor
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -26,6 +23,10 @@ _UPSERT = """
 INSERT INTO products (id, sku, name, is_archived, campaign, data, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET sku = excluded.sku, name = excluded.name, is_archived = excluded.is_archived,
     campaign = excluded.campaign, data = excluded.data, seen_at = excluded.seen_at
+"""
+_LAST_PULL = """
+SELECT seen_at, ended_at, archived, products, rounds, requests FROM product_pulls
+WHERE ?1 IS NULL OR archived = ?1 ORDER BY id DESC LIMIT 1
 """
 _COLUMNS = "id, sku, name, is_archived, campaign, data, seen_at"
 
@@ -59,16 +60,7 @@ def store_pull(ledger: Ledger, pull: PullRecord, products: Iterable[ProductRecor
     """Record a pull with all its products, in one transaction. Storing it again changes nothing but the list."""
     with ledger.transaction() as connection:
         _upsert(connection, products)
-        connection.execute(
-            insert(t.product_pulls).values(
-                seen_at=pull.seen_at,
-                ended_at=pull.ended_at,
-                archived=pull.archived,
-                products=pull.products,
-                rounds=pull.rounds,
-                requests=pull.requests,
-            )
-        )
+        insert_rows(connection, "product_pulls", PullRecord.__slots__, [astuple(pull)])
 
 
 def store_products(ledger: Ledger, products: Sequence[ProductRecord]) -> None:
@@ -86,14 +78,12 @@ def _upsert(connection: Connection, products: Iterable[ProductRecord]) -> None:
 
 def last_pull(ledger: Ledger, *, archived: bool | None = None) -> PullRecord | None:
     """Return the last pull that was whole (``archived``: of those that read archived products too, or did not)."""
-    query = select(t.product_pulls).order_by(t.product_pulls.c.id.desc()).limit(1)
-    if archived is not None:
-        query = query.where(t.product_pulls.c.archived == archived)
     with ledger.transaction() as connection:
-        row = connection.execute(query).one_or_none()
-        if row is None:
-            return None
-        return PullRecord(row.seen_at, row.ended_at, row.archived, row.products, row.rounds, row.requests)
+        row = raw_cursor(connection).execute(_LAST_PULL, (archived,)).fetchone()
+    if row is None:
+        return None
+    seen_at, ended_at, is_archived, *counts = row
+    return PullRecord(seen_at, ended_at, bool(is_archived), *counts)
 
 
 def known_names(ledger: Ledger, wanted: Iterable[str], *, since: str) -> set[str]:
@@ -145,7 +135,7 @@ def ids_of(ledger: Ledger, sku: str, *, since: str) -> list[int]:
 def count(ledger: Ledger) -> int:
     """Count the products of the copy."""
     with ledger.transaction() as connection:
-        return int(connection.execute(select(func.count()).select_from(t.products)).scalar_one())
+        return int(raw_cursor(connection).execute("SELECT count(*) FROM products").fetchone()[0])
 
 
 def count_gone(ledger: Ledger, pull: PullRecord) -> int:

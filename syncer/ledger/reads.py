@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, false, func, or_, select
 
 from syncer.ledger import schema as t
-from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.values import Attempt, Batch, CallEnd, Item, Job, Run, SourceRecord
-from syncer.lifecycle.batch import BUCKET_OF, OPEN, Bucket, State
-from syncer.model import Kind, shown_key
+from syncer.lifecycle.batch import OPEN, State
+from syncer.model import Kind
 from syncer.process.clock import Uptime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection, Row, Select
 
@@ -213,21 +211,6 @@ def attempts_since(connection: Connection, since: str) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-_ALONE = """
-SELECT i.key, b.codes_affected FROM json_each(?1) k
-CROSS JOIN items i ON i.key = k.value
-CROSS JOIN batches b ON b.id = i.batch_id AND b.size = 1 AND b.state = 'confirmed'
-CROSS JOIN jobs j ON j.id = b.job_id AND j.key = ?2
-ORDER BY i.id
-"""
-
-
-def counts_alone(connection: Connection, columns: Sequence[str], keys: Sequence[str]) -> dict[str, int]:
-    """Return how many codes values of some key columns had when a call last carried each of them alone."""
-    parameters = (json.dumps(list(keys)), json.dumps(list(columns)))
-    return dict(raw_cursor(connection).execute(_ALONE, parameters).fetchall())
-
-
 LOST_MAX = 100
 """Lost calls that are looked at: those that can still be on their way are the newest."""
 
@@ -270,46 +253,6 @@ def items(connection: Connection, owner: Batch) -> list[Item]:
     return [Item(*row) for row in connection.execute(_ITEMS, {"first": owner.first_item_id, "last": last})]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Values of a job that a file asked for, and that are not confirmed: how many, and since when the oldest one."""
-
-    job: str
-    values: int
-    since: str
-
-
-_WANTED = """
-SELECT j.name, sum(b.size - b.unmatched), min(r.started_at) FROM batches b
-JOIN jobs j ON j.id = b.job_id JOIN runs r ON r.id = b.run_id
-WHERE NOT b.split AND (b.wanted OR b.state IN ('planned', 'sending', 'submitted', 'in_doubt'))
-GROUP BY j.name HAVING sum(b.size - b.unmatched) > 0
-"""
-
-
-def wanted(connection: Connection) -> list[Wanted]:
-    """Return what is wanted and not confirmed, per job: planned, under way, waiting for a plan, or failed."""
-    return [Wanted(*row) for row in raw_cursor(connection).execute(_WANTED)]
-
-
-_TAKEN_UP = """(b.state IN ('failed', 'abandoned', 'ended_late') AND NOT b.wanted
-    AND EXISTS (SELECT 1 FROM batches n WHERE n.run_id = b.run_id AND n.id > b.id AND n.parent_id IS NULL))"""
-"""Of a batch that came to nothing, and whose values went on in a later plan of the same run (`resume` adds one)."""
-_BUCKET_COUNTS = f"""
-SELECT iif({_TAKEN_UP}, 'superseded', b.state), sum(b.size), sum(b.unmatched) FROM batches b
-WHERE b.run_id = ? AND NOT b.split AND b.kind <> 'wish' GROUP BY 1
-"""
-
-
-def bucket_counts(connection: Connection, run_id: int) -> dict[Bucket, int]:
-    """Count the values of a run by where they stand now. They sum to the values planned."""
-    counts = dict.fromkeys(Bucket, 0)
-    for state, size, unmatched in raw_cursor(connection).execute(_BUCKET_COUNTS, (run_id,)).fetchall():
-        counts[BUCKET_OF[State(state)]] += size - unmatched
-        counts[Bucket.UNMATCHED] += unmatched
-    return counts
-
-
 def batch_counts(connection: Connection, run_id: int) -> dict[tuple[str, State], int]:
     """Count the batches of a run by kind and state; those that were split are counted as well."""
     query = (
@@ -328,51 +271,6 @@ def kind_counts(connection: Connection, run_id: int) -> dict[str, int]:
         .group_by(t.batches.c.kind)
     )
     return {kind: count for kind, count in connection.execute(query)}  # noqa: C416  rows are no pairs for mypy
-
-
-_WHOLE_BATCHES = f"""
-SELECT b.state, b.message, sum(b.size - b.unmatched), min(b.first_item_id) FROM batches b
-WHERE b.run_id = ? AND NOT b.split AND b.kind <> 'wish' AND b.state NOT IN ('confirmed', 'mismatched', 'superseded')
-  AND NOT {_TAKEN_UP}
-GROUP BY b.state, b.message ORDER BY 3 DESC LIMIT ?
-"""
-_SINGLE_VALUES = """
-SELECT o.bucket, o.message, count(*), min(o.item_id) FROM batches b
-CROSS JOIN outcomes o ON o.item_id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
-WHERE b.run_id = ? AND NOT b.split AND b.unmatched > 0
-GROUP BY o.bucket, o.message ORDER BY 3 DESC LIMIT ?
-"""
-CONCERNS_MAX = 20
-"""Reasons that are told apart in a summary; the audit has them all."""
-
-
-def concerns(connection: Connection, run_id: int) -> list[tuple[Bucket, str, int, str]]:
-    """Return why values of a run are not confirmed: bucket, reason, how many, and one of their keys; most first."""
-    found = []
-    for statement in (_SINGLE_VALUES, _WHOLE_BATCHES):
-        for word, message, values, item_id in raw_cursor(connection).execute(statement, (run_id, CONCERNS_MAX)):
-            bucket = Bucket(word) if statement is _SINGLE_VALUES else BUCKET_OF[State(word)]
-            key = connection.execute(select(t.items.c.key).where(t.items.c.id == item_id)).scalar_one()
-            found.append((bucket, message or "", values, shown_key(key)))
-    return sorted(found, key=lambda concern: -concern[2])
-
-
-_OUTCOMES = f"""
-SELECT i.key, i.source_id, i.line, b.state, o.bucket,
-       coalesce(o.message, CASE WHEN b.state <> 'mismatched' THEN b.message END, '')
-FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
-LEFT JOIN outcomes o ON o.item_id = i.id
-WHERE b.run_id = ? AND NOT b.split AND b.kind <> 'wish' AND NOT {_TAKEN_UP}
-"""
-
-
-def planned_outcomes(connection: Connection, run_id: int) -> Iterator[tuple[str, int, int, Bucket, str]]:
-    """Stream where every value of a run ended: key, source id, line, bucket, and what was said about it.
-
-    Of values that a later plan of the run took up, the last plan's word counts.
-    """
-    for key, source_id, line, state, bucket, message in raw_cursor(connection).execute(_OUTCOMES, (run_id,)):
-        yield key, source_id, line, Bucket(bucket) if bucket else BUCKET_OF[State(state)], message
 
 
 def spaces_of(connection: Connection, names: Sequence[str]) -> frozenset[int]:

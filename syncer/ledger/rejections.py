@@ -5,15 +5,14 @@ What always holds: how many there were is the run's own count (``rows.invalid``)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
 from syncer.ledger import schema as t
-from syncer.ledger.bulk import insert_rows, raw_cursor
-from syncer.model import shown_key
+from syncer.ledger.buckets import RefusedRow, untaken_rows
+from syncer.ledger.bulk import insert_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,25 +24,6 @@ if TYPE_CHECKING:
 REJECTIONS_MAX = 1_000
 """Rows that are kept of one run: the results folder has them all."""
 _COLUMNS = ("run_id", "file", "line", "code", "key", "message")
-_UNTAKEN = """
-SELECT i.key, s.name, i.line, coalesce(o.bucket, b.state), coalesce(o.message, b.message, '')
-FROM batches b JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
-JOIN sources s ON s.id = i.source_id LEFT JOIN outcomes o ON o.item_id = i.id
-WHERE b.run_id = ? AND NOT b.split AND b.kind <> 'wish'
-AND (o.bucket IN ('unmatched', 'rejected') OR b.state IN ('rejected', 'failed'))
-ORDER BY i.source_id, i.line LIMIT ?
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedRow:
-    """A row that is not confirmed: ``code`` is that of our rule (E101 …), or where the API left its value."""
-
-    file: str
-    line: int
-    code: str
-    key: str
-    message: str
 
 
 def store(connection: Connection, run_id: int, rejections: Sequence[Rejection], files: Sequence[str]) -> None:
@@ -57,10 +37,7 @@ def store(connection: Connection, run_id: int, rejections: Sequence[Rejection], 
 
 def read(connection: Connection, run_id: int) -> tuple[list[RefusedRow], list[RefusedRow]]:
     """Return the rows of a run that our rules refused, and those whose values the API did not take: the first ones."""
-    untaken = raw_cursor(connection).execute(_UNTAKEN, (run_id, REJECTIONS_MAX)).fetchall()
-    return invalid_rows(connection, run_id), [
-        RefusedRow(file, line, word, shown_key(key), said) for key, file, line, word, said in untaken
-    ]
+    return invalid_rows(connection, run_id), untaken_rows(connection, run_id, REJECTIONS_MAX)
 
 
 def invalid_rows(connection: Connection, run_id: int) -> list[RefusedRow]:

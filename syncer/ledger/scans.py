@@ -20,8 +20,8 @@ from sqlalchemy import delete, func, insert, select, update
 from syncer.errors import LedgerCorruptError, UsageError
 from syncer.ledger import migrate
 from syncer.ledger import schema as t
-from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.database import ledger_path, open_engine, refuse_planted, transaction
+from syncer.ledger.bulk import insert_rows, raw_cursor
+from syncer.ledger.database import ledger_path, open_engine, refuse_planted, set_cache, transaction
 from syncer.ledger.identity import require_in_time
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.lock import LedgerLock, read_stamp
@@ -96,7 +96,7 @@ class ScanLedger:
         try:
             connection = open_engine(path).connect()
             with transaction(connection):
-                raw_cursor(connection).execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+                set_cache(raw_cursor(connection), CACHE_KIB)
                 migrate.require_current(connection)
                 require_in_time(connection, stamp, path)
         except BaseException:
@@ -179,10 +179,7 @@ class ScanLedger:
                 connection.execute(delete(t.scan_seen).where(t.scan_seen.c.pull_id == before.id))
             for seen in (*(kept or ()), *(() if delivered is None else (delivered,))):
                 self._add_seen(connection, before.id, seen)
-            names = ", ".join(ROW_COLUMNS)
-            places = ", ".join("?" * len(ROW_COLUMNS))
-            statement = f"INSERT OR IGNORE INTO scans ({names}) VALUES ({places})"
-            raw_cursor(connection).executemany(statement, rows)
+            insert_rows(connection, "scans", ROW_COLUMNS, rows, or_ignore=True)
             changed = connection.execute(
                 update(t.scan_pulls)
                 .where(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from syncer.ledger import audit, chosen, uploads
+from syncer.ledger import audit, chosen, upload_reads
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.knowledge import Knowledge
 from syncer.mirror.picture import UNHEARD_OF, Picture
@@ -112,7 +112,7 @@ def stories(
             pictures[space_id, key],
             tuple(histories[space_id, key]),
             tuple(event for entry in histories[space_id, key] for event in events.get(entry.batch_id or 0, ())),
-            tuple(uploads.history(connection, key)) if space_id == own else (),
+            tuple(upload_reads.history(connection, key)) if space_id == own else (),
             tuple(scans.get((space_id, key), ())),
         )
         for space_id, key in values

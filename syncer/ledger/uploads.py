@@ -12,24 +12,25 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, select, update
 
-from syncer.errors import IllegalTransitionError, StaleStateError
+from syncer.errors import StaleStateError
 from syncer.ledger import schema as t
-from syncer.ledger.bulk import insert_rows, key_look_ups, raw_cursor
+from syncer.ledger import upload_reads
+from syncer.ledger.bulk import insert_rows
 from syncer.ledger.ingested import doubt_ingested
 from syncer.ledger.upload_values import CodeError, CodeUpload, NewPart, NewUpload, Part, Upload
-from syncer.lifecycle.part import FINAL, NOTHING_CREATED, PartEvent, PartState, after
+from syncer.lifecycle.part import FINAL, PartEvent, PartState, after
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection, Row, Select
 
     from syncer.ledger.identity import Transactional
 
-_NOTHING_CREATED = ", ".join(f"'{state.value}'" for state in sorted(NOTHING_CREATED))
 MAY_WRITE = frozenset({PartEvent.START, PartEvent.CREATED, PartEvent.ERRORED})
 """Events from which on, or up to which, the API may have written the codes of a part."""
+_UPLOADS = select(t.uploads)
 _FORM_USED_UP = FINAL | {PartState.PROCESSING, PartState.PLANNED}
 
 
@@ -43,63 +44,53 @@ class Uploads:
 
     def upload(self, upload_id: int) -> Upload | None:
         """Return one upload; None when there is none with this id."""
-        found = self._uploads("WHERE id = :id", id=upload_id)
+        found = self._uploads(_UPLOADS.where(t.uploads.c.id == upload_id))
         return found[0] if found else None
 
     def newest(self, *, most: int) -> list[Upload]:
         """Return the newest uploads, newest first."""
-        return self._uploads("ORDER BY id DESC LIMIT :most", most=most)
+        return self._uploads(_UPLOADS.order_by(t.uploads.c.id.desc()).limit(most))
 
     def like(self, fingerprint: str) -> Upload | None:
         """Return the newest upload of the same file for which the same was asked."""
-        found = self._uploads("WHERE fingerprint = :it ORDER BY id DESC LIMIT 1", it=fingerprint)
+        alike = _UPLOADS.where(t.uploads.c.fingerprint == fingerprint)
+        found = self._uploads(alike.order_by(t.uploads.c.id.desc()).limit(1))
         return found[0] if found else None
 
     def open_uploads(self) -> list[Upload]:
         """Return the uploads that have not come to their end, oldest first."""
-        final = ", ".join(f"'{state.value}'" for state in sorted(FINAL))
-        return self._uploads(
-            f"WHERE id IN (SELECT upload_id FROM upload_parts WHERE state NOT IN ({final})) ORDER BY id"
-        )
+        parts = t.upload_parts.c
+        unfinished = select(parts.upload_id).where(parts.state.not_in([state.value for state in FINAL]))
+        return self._uploads(_UPLOADS.where(t.uploads.c.id.in_(unfinished)).order_by(t.uploads.c.id))
 
     def known_codes(self, codes: pa.LargeStringArray) -> Iterator[tuple[pa.LargeStringArray, Any]]:
         """Stream those of `codes` that an earlier upload has created, or still may, with that upload's id."""
-        statement = f"""
-            SELECT c.code, p.upload_id FROM json_each(?) j
-            CROSS JOIN upload_codes c ON c.code = j.value
-            JOIN upload_parts p ON p.id = c.part_id AND p.state NOT IN ({_NOTHING_CREATED})
-        """
         with self._ledger.transaction() as connection:
-            for found, numbers in key_look_ups(connection, statement, [], codes):
-                yield found, numbers[0]
+            yield from upload_reads.known_codes(connection, codes)
 
     def product_skus(self) -> frozenset[str] | None:
         """Return the SKUs of the ledger's table of products; None when there is nothing in it."""
         with self._ledger.transaction() as connection:
-            skus = connection.execute(text("SELECT DISTINCT sku FROM products WHERE sku IS NOT NULL")).scalars()
-            return frozenset(map(str, skus)) or None
+            return upload_reads.product_skus(connection) or None
 
     def errors(self, upload_id: int, *, most: int | None = None) -> list[CodeError]:
         """Return what the API said against codes of an upload, by part and line."""
-        statement = """
-            SELECT p.number AS part, e.code, coalesce(c.line, 0) AS line, e.name, e.message,
-                   coalesce(c.data, '{}') AS data
-            FROM upload_errors e JOIN upload_parts p ON p.id = e.part_id
-            LEFT JOIN upload_codes c ON c.part_id = e.part_id AND c.code = e.code
-            WHERE p.upload_id = :id ORDER BY p.number, line, e.id LIMIT :most
-        """
         with self._ledger.transaction() as connection:
-            rows = connection.execute(text(statement), {"id": upload_id, "most": -1 if most is None else most})
-            return [CodeError(*row) for row in rows]
+            return upload_reads.errors(connection, upload_id, -1 if most is None else most)
+
+    def codes_like(self, part: Part, begin: str) -> list[str]:
+        """Return the codes of a part that begin with a text: what an API that cuts codes may have meant."""
+        with self._ledger.transaction() as connection:
+            return upload_reads.codes_like(connection, part.id, begin)
 
     def history(self, code: str) -> list[CodeUpload]:
         """Return every upload of one own code, oldest first."""
         with self._ledger.transaction() as connection:
-            return history(connection, code)
+            return upload_reads.history(connection, code)
 
-    def _uploads(self, clause: str, **parameters: object) -> list[Upload]:
+    def _uploads(self, query: Select[Any]) -> list[Upload]:
         with self._ledger.transaction() as connection:
-            rows = connection.execute(text(f"SELECT * FROM uploads {clause}"), parameters).all()
+            rows = connection.execute(query).all()
             return [_upload(row, self._parts(connection, row.id)) for row in rows]
 
     def _parts(self, connection: Connection, upload_id: int) -> tuple[Part, ...]:
@@ -189,60 +180,8 @@ class Uploads:
             doubt_ingested(connection, part.id, at, ended=event is not PartEvent.START)
         return replace(part, state=state, changed_at=at, **columns)
 
-    def codes_like(self, part: Part, begin: str) -> list[str]:
-        """Return the codes of a part that begin with a text: what an API that cuts codes may have meant."""
-        statement = "SELECT code FROM upload_codes WHERE part_id = ? AND code >= ? AND code < ? ORDER BY code LIMIT 100"
-        with self._ledger.transaction() as connection:
-            end = begin[:-1] + chr(ord(begin[-1]) + 1) if begin else "\U0010ffff"
-            rows = raw_cursor(connection).execute(statement, (part.id, begin, end))
-            return [row[0] for row in rows]
-
-
-_HISTORY = """
-SELECT c.code, u.id, p.number, u.file, u.sha256, c.line, c.data, u.defaults, p.record_key, u.created_at,
-       p.state, p.changed_at, coalesce(
-         (SELECT e.name || ' ' || e.message FROM upload_errors e
-          WHERE e.part_id = c.part_id AND e.code = c.code LIMIT 1), p.message)
-FROM upload_codes c JOIN upload_parts p ON p.id = c.part_id JOIN uploads u ON u.id = p.upload_id
-WHERE c.code = :code ORDER BY u.id
-"""
-
-
-def history(connection: Connection, code: str) -> list[CodeUpload]:
-    """Return every upload of one own code, oldest first."""
-    return [CodeUpload(*row) for row in connection.execute(text(_HISTORY), {"code": code})]
-
 
 def _upload(row: Row[Any], parts: tuple[Part, ...]) -> Upload:
     values = row._asdict()
     values |= {name: json.loads(values[name]) for name in ("defaults", "left_out")}
     return Upload(**{**values, "allow_duplicates": bool(row.allow_duplicates), "parts": parts})
-
-
-def problems(connection: Connection) -> list[str]:
-    """Return what is wrong with the uploads of a ledger, in words: counts, and histories that cannot have been."""
-    cursor = raw_cursor(connection)
-    found = [
-        f"part {row[0]} of an upload has {row[2]} codes instead of {row[1]}"
-        for row in cursor.execute(
-            """SELECT p.id, p.codes, coalesce(c.found, 0) FROM upload_parts p
-               LEFT JOIN (SELECT part_id, count(*) AS found FROM upload_codes GROUP BY part_id) c ON c.part_id = p.id
-               WHERE coalesce(c.found, 0) <> p.codes LIMIT 3"""
-        )
-    ]
-    states: dict[int, str] = {}
-    for part_id, event, old, new in cursor.execute(
-        "SELECT part_id, event, old_state, new_state FROM upload_events ORDER BY id"
-    ):
-        here = states.get(part_id, PartState.PLANNED.value)
-        try:
-            legal = here == old and after(PartState(old), PartEvent(event)) == new
-        except (IllegalTransitionError, ValueError):
-            legal = False
-        if not legal:
-            found.append(f"part {part_id}: event {event!r} from {old!r} to {new!r} cannot follow {here!r}")
-        states[part_id] = new
-    for part_id, state in cursor.execute("SELECT id, state FROM upload_parts"):
-        if states.get(part_id, PartState.PLANNED.value) != state:
-            found.append(f"part {part_id} is {state!r}, which its events do not say")
-    return found

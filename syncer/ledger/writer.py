@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy import bindparam, insert, update
 
 from syncer.ledger import mirror, proofs, seals
 from syncer.ledger import schema as t
@@ -21,10 +20,11 @@ from syncer.ledger.crossing import spread
 from syncer.ledger.database import transaction
 from syncer.ledger.mirror import MirrorStep, Span
 from syncer.ledger.reads import batch as read_batch
+from syncer.ledger.splitting import Piece, split
 from syncer.ledger.transitions import change_state
 from syncer.ledger.values import CallEnd
 from syncer.ledger.wishes import wish_what_is_known
-from syncer.lifecycle.batch import Bucket, Event, State
+from syncer.lifecycle.batch import Bucket, Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from syncer.ledger.values import Batch
-    from syncer.model import Kind
     from syncer.process.clock import Uptime
 
 # Statements are made once: making one costs more than running it.
@@ -54,14 +53,6 @@ _END_RUN = (
         {name: bindparam(f"new_{name}") for name in ("state", "ended_at", "exit_code", "error", "discarded_fields")}
     )
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a batch that goes on as a batch of its own: which of its items, by which kind of call."""
-
-    kind: Kind
-    item_ids: tuple[int, ...]
 
 
 class Writer:
@@ -359,50 +350,9 @@ class Writer:
         self._refused.setdefault(batch.space_id, {}).update(refused or {})
         self._steps[step].append((batch.space_id, batch.first_item_id, batch.first_item_id + batch.size - 1))
 
-    def _payload_of(self, piece: Piece) -> int:
-        query = select(t.items.c.payload_id).where(t.items.c.id == piece.item_ids[0])
-        return int(self._connection.execute(query).scalar_one())
-
     def _split(self, parent: Batch, pieces: Sequence[Piece], at: str) -> list[Batch]:
-        """Let the values of `parent` go on in one new batch per piece. Items are copied: history is never changed."""
-        children = []
-        for piece in pieces:
-            first = int(self._connection.execute(select(func.max(t.items.c.id))).scalar_one()) + 1
-            child_id = self._connection.execute(
-                insert(t.batches)
-                .values(
-                    run_id=parent.run_id,
-                    job_id=parent.job_id,
-                    space_id=parent.space_id,
-                    parent_id=parent.id,
-                    campaign=parent.campaign,
-                    unique_key=parent.unique,
-                    kind=piece.kind.value,
-                    state=State.PLANNED.value,
-                    payload_id=self._payload_of(piece) if piece.kind == "async" else None,
-                    varying=parent.varying,
-                    first_item_id=first,
-                    size=len(piece.item_ids),
-                    changed_at=at,
-                )
-                .returning(t.batches.c.id)
-            ).scalar_one()
-            self._connection.execute(
-                text(
-                    "INSERT INTO items (id, batch_id, key, payload_id, source_id, line, before_id) "
-                    "SELECT :first + j.key, :child, i.key, i.payload_id, i.source_id, i.line, i.before_id "
-                    "FROM json_each(:ids) j CROSS JOIN items i ON i.id = j.value ORDER BY j.key"
-                ),
-                {"first": first, "child": child_id, "ids": json.dumps(piece.item_ids)},
-            )
-            self._connection.execute(
-                text(
-                    "INSERT INTO item_origins (item_id, source_id, line, fields) "
-                    "SELECT :first + j.key, o.source_id, o.line, o.fields "
-                    "FROM json_each(:ids) j CROSS JOIN item_origins o ON o.item_id = j.value"
-                ),
-                {"first": first, "ids": json.dumps(piece.item_ids)},
-            )
-            children.append(read_batch(self._connection, child_id))
-            self.on_change(children[-1])
+        """Let the values of `parent` go on in one new batch per piece."""
+        children = [read_batch(self._connection, child) for child in split(self._connection, parent, pieces, at)]
+        for child in children:
+            self.on_change(child)
         return children

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK
 
 if TYPE_CHECKING:
-    from syncer.ledger.reads import Wanted
+    from syncer.ledger.buckets import Wanted
     from syncer.ledger.values import Run
     from syncer.ledger.works import Work
     from syncer.lifecycle.batch import Bucket

@@ -20,7 +20,7 @@ from syncer.safe.inert import inert
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from syncer.ledger.rejections import RefusedRow
+    from syncer.ledger.buckets import RefusedRow
     from syncer.results import RefusedRows, RunSummary, StatusResult, WorkSummary
 
 LIFE_WORDS = {Life.ALIVE: "running", Life.DEAD: "dead", Life.UNKNOWN: "unknown"}

@@ -14,7 +14,7 @@ from syncer.errors import IllegalTransitionError, LedgerBusyError, StaleStateErr
 from syncer.ledger.check import backup
 from syncer.ledger.database import wal_is_safe
 from syncer.ledger.ledger import Ledger
-from syncer.ledger.writer import Piece
+from syncer.ledger.splitting import Piece
 from syncer.lifecycle.batch import Bucket, State
 from syncer.model import Dialect, Kind, SourceInfo
 from syncer.process.clock import Uptime

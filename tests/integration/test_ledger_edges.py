@@ -26,8 +26,8 @@ from syncer.ledger.lock import Holder, LedgerLock, holder, lock_path
 from syncer.ledger.migrate import upgrading
 from syncer.ledger.pictures import intern
 from syncer.ledger.rotation import backup_into
+from syncer.ledger.splitting import Piece
 from syncer.ledger.story import stories
-from syncer.ledger.writer import Piece
 from syncer.mirror.picture import Picture, may_move
 from syncer.model import KEY_SEPARATOR, Kind
 from syncer.plan.columns import Column, KeyColumn

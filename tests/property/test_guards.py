@@ -13,7 +13,7 @@ from syncer.errors import Stop
 from syncer.guards import export
 from syncer.guards import keys as keyguard
 from syncer.guards.export import Guards, Past, _far_fewer, _repeats
-from syncer.ledger import past_runs, schema
+from syncer.ledger import known_keys, schema
 from syncer.model import KEY_SEPARATOR, KnownBlock, PastRun, RowCounts, ValidChunk
 from syncer.plan.diff import ABSENT_MAX, Diff
 from syncer.plan.records import Gatherer
@@ -68,7 +68,7 @@ def test_the_ledger_finds_every_key_that_is_alike_and_no_other(state, known, wan
             if rows:
                 state.execute(insert(schema.mirror), rows)
         for key in [*wanted, *known]:
-            found = past_runs.known_alike(state, 1, folded(key))
+            found = known_keys.known_alike(state, 1, folded(key))
             assert sorted(found) == sorted(other for other in known[::2] if folded(other) == folded(key))
 
 

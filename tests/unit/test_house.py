@@ -18,10 +18,10 @@ from tools.figures import circles, imports, trees
 
 ROOT = Path(__file__).parents[2]
 LONG_MODULES = [
-    "syncer.config.job_settings", "syncer.ledger.ledger", "syncer.ledger.schema", "syncer.ledger.writer",
+    "syncer.config.job_settings", "syncer.ledger.ledger", "syncer.ledger.schema",
     "syncer.source.rows",
 ]  # fmt: skip
-"""Modules of over 400 lines: a table of settings, the ledger's door, the schema, the writer of states, the parser."""
+"""Modules of over 400 lines: a table of settings, the ledger's door, the schema, the parser."""
 HEAVY = {"pandas", "pyarrow", "numpy", "sqlalchemy", "alembic", "requests", "rich", "msgspec"}
 SENDING = {"pandas", "pyarrow", "numpy", "requests", "msgspec"}
 
@@ -91,6 +91,29 @@ def test_no_variable_of_the_tests_is_named_like_a_setting():
     assert "TESTS_SEED" in names
     assert not [name for name in names if name.startswith(ENVIRONMENT_PREFIX)]
     assert not [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]  # tests/conftest.py saw to it
+
+
+BUILDERS = {"select", "insert", "update", "delete", "exists"}
+SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH|CREATE|DROP|PRAGMA)\s")
+
+
+def dialects_of(tree):
+    """How a module speaks to the database: with SQLAlchemy's builders, with SQL as text, or both."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "sqlalchemy":
+            names = {one.name for one in node.names}
+            found |= ({"builders"} if BUILDERS & names else set()) | ({"text"} if "text" in names else set())
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.match(node.value):
+            found.add("text")
+    return found
+
+
+def test_each_file_of_the_ledger_speaks_one_dialect_of_sql():
+    spoken = {name: dialects_of(tree) for name, (tree, _) in trees(ROOT).items() if name.startswith("syncer.ledger.")}
+    assert [name for name, dialects in spoken.items() if len(dialects) > 1] == []
+    assert sum(dialects == {"text"} for dialects in spoken.values()) > 5
+    assert sum(dialects == {"builders"} for dialects in spoken.values()) > 5
 
 
 def texts_of_next(tree):
