@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +17,7 @@ from syncer.api.classify import Verdict
 from syncer.api.health import Health
 from syncer.api.reading import RequestCounts
 from syncer.errors import AccessError, SyncerError, UnreachableError
+from syncer.execute.fields import Fields
 from syncer.execute.reconcile import Reach
 from syncer.execute.registry import Registry
 from syncer.execute.sizes import Sizes
@@ -93,19 +94,14 @@ class Context:
     expect: Callable[[str, Sequence[str]], Mapping[str, int]] = lambda job, keys: {}
     """Gives, per key value of a job, how many codes it is declared to select."""
     sizes: Sizes = field(default_factory=Sizes)
-    refused_fields: set[str] = field(default_factory=set)
-    """Fields that the API did not take in this run, or that rows name and it did not take when it was last asked."""
-    taken_again: set[str] = field(default_factory=set)
-    """Fields that were refused before, and that a value took in this run: all values want them again."""
     counts: RequestCounts = field(default_factory=RequestCounts)
     tally: Tally = field(default_factory=Tally)
     stop: SyncerError | None = None
     registry: Registry = field(init=False)
+    fields: Fields = field(init=False)
     health: Health = field(init=False)
     """Of update calls: what reads say would hide that no update gets through."""
     reads_health: Health = field(init=False)
-    _refusing: set[str] | None = None
-    """Fields that some value did not take; None: the ledger was not asked yet."""
     _owners: dict[int, Run] = field(default_factory=dict)
     _reaches: dict[int, Reach] = field(default_factory=dict)
     _handlers: dict[int, tuple[Callable[[Any], None], spans.Open]] = field(default_factory=dict)
@@ -114,37 +110,9 @@ class Context:
     def __post_init__(self) -> None:
         self.registry = Registry(self.now_s)
         self.writer.on_change = self.registry.follow
+        self.fields = Fields(self.ledger)
         self.health = Health(self.settings.give_up_after_s)
         self.reads_health = Health(self.settings.give_up_after_s)
-
-    def not_taken(self, campaign: int | None) -> frozenset[str]:
-        """Return the fields that this campaign was asked about, and was never seen to take."""
-        return frozenset(name for name, taken in self.ledger.proofs(campaign).items() if not taken)
-
-    def mixed(self, campaign: int | None) -> frozenset[str]:
-        """Return the fields that some values took and others did not: a count proves nothing of them."""
-        if self._refusing is None:
-            self._refusing = {*self.ledger.refusing()}
-        if not self._refusing:
-            return frozenset()
-        return frozenset(name for name, taken in self.ledger.proofs(campaign).items() if taken) & self._refusing
-
-    def proven(self, campaign: int | None) -> frozenset[str]:
-        """Return the fields that this campaign was seen to take, and that no value refused."""
-        taken = frozenset(name for name, is_taken in self.ledger.proofs(campaign).items() if is_taken)
-        return taken - self.mixed(campaign)
-
-    def saw_refused(self, fields: Collection[str]) -> None:
-        """Take note of fields that a value did not take."""
-        if self._refusing is not None:
-            self._refusing.update(fields)
-        self.refused_fields.update(fields)
-
-    def saw_taken_again(self, fields: Collection[str]) -> None:
-        """Take note of fields that a value takes now, and refused before."""
-        if fields:
-            self.taken_again.update(fields)
-            self._refusing = None  # read anew: nobody is known to refuse them now
 
     def now_s(self) -> float:
         """Return the monotonic time."""

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from syncer.errors import GuardError
 from syncer.execute.context import Context
+from syncer.execute.fields import Told
 from syncer.execute.pieces import of_places
 from syncer.execute.reconcile import Finding, Judgement, Shown, halves
 from syncer.ledger.splitting import Piece
+from syncer.ledger.values import SeenFields
 from syncer.mirror.words import fields_of
 from syncer.model import UNIQUE_KEYS, Kind
 
@@ -54,22 +56,30 @@ class Outcomes:
         of its campaign take counts as taken. Of a task only the count is told: what its campaign was never seen to take
         counts as not taken.
         """
-        context, batch = self._context, loaded.batch
-        if shown is None:
-            unproven = context.not_taken(batch.campaign)
-            missing = (
-                {item.id: unproven.intersection(fields_of(item.data)) for item in loaded.items} if unproven else {}
-            )
-            refused = {item: fields for item, fields in missing.items() if fields}
-        else:
-            missing = {item.id: shown.refused[item.key] for item in loaded.items if item.key in shown.refused}
-            proven = frozenset() if batch.attempts <= 1 or not missing else context.proven(batch.campaign)
-            refused = {item: fields - proven for item, fields in missing.items() if fields - proven}
-            if shown.taken:
-                accepted = {item.id: shown.accepted[item.key] for item in loaded.items if shown.accepted.get(item.key)}
-                again = context.writer.saw_fields(batch, shown.taken, accepted, refused, context.at())
-                context.saw_taken_again(again)
-        context.saw_refused(frozenset().union(*refused.values()))
+        context, batch, fields = self._context, loaded.batch, self._context.fields
+        refused: dict[int, frozenset[str]] = {}
+        seen: dict[Told, SeenFields] = {}
+        refused_by: dict[Told, frozenset[str]] = {}
+        for told, items in fields.by_campaign(loaded).items():
+            if shown is None:
+                unproven = fields.not_taken(told, batch.campaign)
+                missing = {item.id: unproven.intersection(fields_of(item.data)) for item in items} if unproven else {}
+            else:
+                missing = {item.id: shown.refused[item.key] for item in items if item.key in shown.refused}
+                if missing and batch.attempts > 1:
+                    proven = fields.proven(told, batch.campaign)
+                    missing = {item: names - proven for item, names in missing.items()}
+            here = {item: names for item, names in missing.items() if names}
+            refused.update(here)
+            refused_by[told] = frozenset().union(*here.values())
+            if shown is not None and shown.accepted:
+                accepted = {item.id: shown.accepted[item.key] for item in items if shown.accepted.get(item.key)}
+                taken = dict.fromkeys(refused_by[told], False)
+                taken.update(dict.fromkeys((name for names in accepted.values() for name in names), True))
+                seen[told] = SeenFields(taken, accepted, refused_by[told])
+        if shown is not None and shown.taken:
+            fields.saw_taken_again(context.writer.saw_fields(batch, seen, context.at()))
+        fields.saw_refused(refused_by)
         return refused
 
     def _without_names(
@@ -79,16 +89,18 @@ class Outcomes:
 
         Where no call names values, such a field counts as not taken.
         """
-        mixed = self._context.mixed(loaded.batch.campaign)
-        doubtful = {item.id: mixed.intersection(fields_of(item.data)) for item in loaded.items} if mixed else {}
-        doubtful = {item: fields for item, fields in doubtful.items() if fields}
+        fields, doubtful, mixed_by = self._context.fields, dict[int, frozenset[str]](), dict[Told, frozenset[str]]()
+        for told, items in fields.by_campaign(loaded).items():
+            mixed = mixed_by[told] = fields.mixed(told, loaded.batch.campaign)
+            doubtful.update({item.id: mixed.intersection(fields_of(item.data)) for item in items} if mixed else {})
+        doubtful = {item: names for item, names in doubtful.items() if names}
         if not doubtful or judgement.finding is Finding.UNCLEAR or len(judgement.unmatched) == loaded.batch.size:
             return judgement, refused
         if named_by_sync(self._context, loaded):
             names = ", ".join(sorted(frozenset().union(*doubtful.values())))
             return Judgement(Finding.UNCLEAR, message=f"not all values take {names}: a count does not tell"), refused
-        self._context.saw_refused(mixed)
-        return judgement, {item: refused.get(item, frozenset()) | fields for item, fields in doubtful.items()}
+        fields.saw_refused(mixed_by)
+        return judgement, {item: refused.get(item, frozenset()) | names for item, names in doubtful.items()}
 
     def _settle(
         self,

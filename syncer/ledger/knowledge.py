@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from syncer.ledger.bulk import key_blocks, key_look_ups, raw_cursor, state_blocks
 from syncer.ledger.elsewhere import open_elsewhere
 from syncer.ledger.mirror import FieldStamp, stamps_of, under_stamps
-from syncer.ledger.pictures import moves_of, payload_texts, read_pictures
+from syncer.ledger.pictures import moves_of, payload_texts, read_pictures, told_campaigns
 from syncer.lifecycle.batch import OPEN, State
 from syncer.mirror.picture import UNHEARD_OF, Picture, doubted, stamped
 from syncer.mirror.words import NOTHING, fields_of, laid_over, only, value_of, without
@@ -57,6 +57,7 @@ class Knowledge:
         self._elsewhere: dict[tuple[int, str], tuple[Picture, int] | None] = {}
         self._parts: dict[int, str] = {}
         self.moves = moves_of(connection)
+        self.campaigns = told_campaigns(connection)
 
     # ── known ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -246,10 +246,15 @@ class Ledger:
         with self.transaction() as connection:
             return proofs.read(connection, campaign)
 
-    def refusing(self) -> frozenset[str]:
-        """Return the fields that some value did not take when it was last asked."""
+    def refusing(self, *, ever: bool = False) -> dict[int | None, frozenset[str]]:
+        """Return per campaign the fields that some value did not take when it was last asked (`proofs.refusing`)."""
         with self.transaction() as connection:
-            return proofs.refusing(connection)
+            return proofs.refusing(connection, ever=ever)
+
+    def told_campaigns(self, batch: Batch) -> dict[int, int]:
+        """Return the campaigns of a batch's items, as far as their products tell (`proofs.told`)."""
+        with self.transaction() as connection:
+            return proofs.told(connection, batch.first_item_id, batch.size)
 
     def waiting(self, space_id: int | None = None) -> int:
         """Count the values of a code space (None: of all) that wait for a plan, since an older upload was open."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import insert_rows, raw_cursor
-from syncer.mirror.picture import UNHEARD_OF, Moves, Picture
+from syncer.mirror.picture import UNHEARD_OF, Campaigns, Moves, Picture
 from syncer.mirror.words import NOTHING, fingerprint
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def _picture_number(connection: Connection, picture: Picture, known_id: int) -> 
     return int(found[0])
 
 
-def moves_of(connection: Connection) -> Moves:
-    """Return what tells whether a change of product may move a code, by what is known of the company's products."""
+def campaigns_of(connection: Connection) -> Campaigns:
+    """Return what tells a product's campaign (by SKU or id), as far as the copy of the company's products says."""
     campaigns: dict[str, int | None] = {}
 
     def campaign(product: str) -> int | None:
@@ -94,6 +94,19 @@ def moves_of(connection: Connection) -> Moves:
             rows = set(raw_cursor(connection).execute(statement, (product,)).fetchall())
             campaigns[product] = rows.pop()[0] if len(rows) == 1 else None
         return campaigns[product]
+
+    return campaign
+
+
+def told_campaigns(connection: Connection) -> Campaigns | None:
+    """Return what tells a product's campaign; None where that makes no difference: there are no two."""
+    rows = raw_cursor(connection).execute("SELECT DISTINCT campaign FROM products WHERE campaign IS NOT NULL LIMIT 2")
+    return campaigns_of(connection) if len(rows.fetchall()) > 1 else None
+
+
+def moves_of(connection: Connection) -> Moves:
+    """Return what tells whether a change of product may move a code, by what is known of the company's products."""
+    campaign = campaigns_of(connection)
 
     def moves(old: str | None, new: str) -> bool:
         if old == new:

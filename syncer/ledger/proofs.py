@@ -4,8 +4,9 @@ Fields that a campaign does not define are discarded silently; only the names in
 not taken is *refused*: it is left out of deltas, and one real value asks again every night. Once such a value takes
 it, the campaign defines it now, and it is asked for everywhere again.
 
-Values of one file may be of several campaigns, and nobody says so. Where some take a field and others do not, a count
-proves nothing of it any more; what was believed by counts until then is uncertain.
+Values of one file may be of several campaigns. A product that is known tells which; else it is that of the job, or
+nobody says. Where of one campaign some values take a field and others do not, a count proves nothing of it any more;
+what was believed by counts until then is uncertain.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.crossing import stamp
-from syncer.ledger.pictures import intern, read_pictures
-from syncer.mirror.picture import asked_again, not_taken
+from syncer.ledger.pictures import intern, payload_texts, read_pictures, told_campaigns
+from syncer.mirror.picture import asked_again, campaign_in, not_taken
+from syncer.mirror.words import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -33,8 +35,9 @@ SELECT i.id, m.picture FROM json_each(?2) j CROSS JOIN items i ON i.id = j.value
 CROSS JOIN mirror m ON m.space_id = ?1 AND m.key = i.key WHERE m.picture < 0
 """
 _REFUSING = """
-SELECT DISTINCT q.refused FROM mirror m JOIN pictures q ON q.id = -m.picture WHERE m.picture < 0 AND q.refused <> '[]'
+SELECT DISTINCT m.picture FROM mirror m JOIN pictures q ON q.id = -m.picture WHERE m.picture < 0 AND q.refused <> '[]'
 """
+_EVER_REFUSING = "SELECT -id FROM pictures WHERE refused <> '[]'"
 
 
 def read(connection: Connection, campaign: int | None) -> dict[str, bool]:
@@ -50,12 +53,34 @@ def record(connection: Connection, campaign: int | None, seen: Mapping[str, bool
     raw_cursor(connection).executemany(_RECORD, rows)
 
 
-def refusing(connection: Connection) -> frozenset[str]:
-    """Return the fields that some value did not take when it was last asked."""
+def refusing(connection: Connection, *, ever: bool = False) -> dict[int | None, frozenset[str]]:
+    """Return per campaign (None: no product tells it) the fields that some value did not take when it was last asked.
+
+    ``ever``: those too that all values may take by now.
+    """
     cursor = raw_cursor(connection)
     if cursor.execute("SELECT 1 FROM pictures WHERE refused <> '[]' LIMIT 1").fetchone() is None:
-        return frozenset()  # of nearly every ledger: the mirror need not be read
-    return frozenset(field for (fields,) in cursor.execute(_REFUSING).fetchall() for field in json.loads(fields))
+        return {}  # of nearly every ledger: the mirror need not be read
+    numbers = [number for (number,) in cursor.execute(_EVER_REFUSING if ever else _REFUSING).fetchall()]
+    campaigns, found = told_campaigns(connection), dict[int | None, set[str]]()
+    for picture in read_pictures(connection, numbers).values():
+        campaign = None if campaigns is None else campaign_in(picture, NOTHING, campaigns)
+        found.setdefault(campaign, set()).update(picture.refused)
+    return {campaign: frozenset(fields) for campaign, fields in found.items() if fields}
+
+
+def told(connection: Connection, first_item_id: int, size: int) -> dict[int, int]:
+    """Return the campaigns of items, as far as their products tell; empty where that makes no difference."""
+    campaigns = told_campaigns(connection)
+    if campaigns is None:
+        return {}
+    statement = "SELECT id, before_id, payload_id FROM items WHERE id BETWEEN ? AND ?"
+    rows = raw_cursor(connection).execute(statement, (first_item_id, first_item_id + size - 1)).fetchall()
+    pictures = read_pictures(connection, {before for _, before, _ in rows})
+    texts = payload_texts(connection, {payload for *_, payload in rows})
+    pairs = {(before, payload): campaign_in(pictures[before], texts[payload], campaigns) for _, before, payload in rows}
+    found = ((item, pairs[before, payload]) for item, before, payload in rows)
+    return {item: campaign for item, campaign in found if campaign is not None}
 
 
 def revoke(connection: Connection, campaign: int | None, fields: Collection[str]) -> bool:
@@ -69,25 +94,33 @@ def revoke(connection: Connection, campaign: int | None, fields: Collection[str]
         return False
     cursor = raw_cursor(connection)
     following = cursor.execute("SELECT coalesce(max(id), 0) + 1 FROM events").fetchone()[0]
-    wrote = "SELECT DISTINCT j.space_id FROM runs r JOIN jobs j ON j.id = r.job_id WHERE r.campaign IS ?"
-    for (space_id,) in cursor.execute(wrote, (campaign,)).fetchall():
+    for (space_id,) in cursor.execute("SELECT DISTINCT space_id FROM jobs").fetchall():
         for field in against:
             stamp(cursor, space_id, field, json.dumps({"counted": True}), following, "a value did not take it")
     return True
 
 
-def taken_again(connection: Connection, space_id: int, by_item: Mapping[int, Collection[str]]) -> list[str]:
-    """Ask for fields everywhere again that a value refused before, and takes now; return them.
+def taken_again(
+    connection: Connection, space_id: int, campaign: int | None, by_item: Mapping[int, Collection[str]]
+) -> list[str]:
+    """Ask for fields again, in the whole campaign, that a value refused before, and takes now; return them.
 
-    ``by_item`` are the fields taken. To be called before the confirmation of the values is applied.
+    ``by_item`` are the fields taken; ``campaign`` None: no product tells it. To be called before the confirmation of
+    the values is applied.
     """
     cursor = raw_cursor(connection)
     rows = cursor.execute(_HELD, (space_id, json.dumps(sorted(by_item)))).fetchall()
     pictures = read_pictures(connection, {picture for _, picture in rows})
     again = sorted({field for item, picture in rows for field in pictures[picture].refused if field in by_item[item]})
     if again:
-        numbers = cursor.execute("SELECT -id FROM pictures WHERE refused <> '[]'").fetchall()
+        campaigns = told_campaigns(connection)
+        numbers = cursor.execute(_EVER_REFUSING).fetchall()
         found = read_pictures(connection, {number for (number,) in numbers})
+        found = {
+            number: picture
+            for number, picture in found.items()
+            if campaigns is None or campaign_in(picture, NOTHING, campaigns) in {campaign, None}
+        }
         after = {number: asked_again(picture, again) for number, picture in found.items()}
         ids = intern(connection, after.values())
         changes = [(ids[after[number]], number) for number, picture in found.items() if after[number] != picture]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -36,6 +36,16 @@ class Job:
     key: tuple[str, ...]
     fields: tuple[str, ...]
     """Every SCM field it ever planned to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFields:
+    """What an answer showed of fields, for the values of one campaign: which some value took; by item, those taken."""
+
+    taken: Mapping[str, bool]
+    accepted: Mapping[int, Collection[str]]
+    refused: frozenset[str]
+    """Those that some value did not take."""
 
 
 @dataclass(frozen=True, slots=True)

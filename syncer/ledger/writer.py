@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from syncer.ledger.values import Batch
+    from syncer.ledger.values import Batch, SeenFields
     from syncer.process.clock import Uptime
 
 # Statements are made once: making one costs more than running it.
@@ -131,21 +131,23 @@ class Writer:
     def saw_fields(
         self,
         batch: Batch,
-        seen: Mapping[str, bool],
-        accepted: Mapping[int, Collection[str]],
-        refused: Mapping[int, Collection[str]],
+        seen: Mapping[int | None, SeenFields],
         at: str,
     ) -> list[str]:
         """Record which fields an answer showed to be taken; return those that a value refused before, and takes now.
 
-        ``accepted`` and ``refused`` are fields by item. To be called before the batch is confirmed, so that all values
-        want these fields again.
+        ``seen``: by the campaign that products tell (None: they do not). To be called before the batch is confirmed, so
+        that all values want these fields again.
         """
+        again = set[str]()
         with self.together():
-            if proofs.revoke(self._connection, batch.campaign, {name for names in refused.values() for name in names}):
-                mirror.forget_steps(self._connection)
-            proofs.record(self._connection, batch.campaign, seen, at)
-            return proofs.taken_again(self._connection, batch.space_id, accepted)
+            for told, fields in seen.items():
+                campaign = batch.campaign if told is None else told
+                if proofs.revoke(self._connection, campaign, fields.refused):
+                    mirror.forget_steps(self._connection)
+                proofs.record(self._connection, campaign, fields.taken, at)
+                again.update(proofs.taken_again(self._connection, batch.space_id, told, fields.accepted))
+        return sorted(again)
 
     def miscounted(
         self,

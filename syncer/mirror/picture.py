@@ -24,6 +24,8 @@ EVERY_FIELD = ""
 
 Moves = Callable[[str | None, str], bool]
 """Tells whether a change of product (from None: it is not known) may move a code to another campaign."""
+Campaigns = Callable[[str], int | None]
+"""Tells the campaign of a product, as far as it is known."""
 
 
 def may_move(old: str | None, new: str) -> bool:
@@ -61,6 +63,13 @@ def moves_code(picture: Picture, sent: str, moves: Moves) -> bool:
         return False
     new = value_of(sent, PRODUCT)
     return new is not None and moves(value_of(picture.known, PRODUCT), new)
+
+
+def campaign_in(picture: Picture, sent: str, campaigns: Campaigns) -> int | None:
+    """Return the campaign of a code that gets `sent`: its product tells, the new one or the one that it has."""
+    texts = (text for text in (sent, picture.known) if '"product":"' in text)  # a quick look: most name none
+    product = next((value for text in texts if (value := value_of(text, PRODUCT)) is not None), None)
+    return campaigns(product) if product else None
 
 
 def delta(picture: Picture, wanted: str, moves: Moves = may_move) -> str:

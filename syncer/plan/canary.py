@@ -5,12 +5,13 @@ plan would send such a field by async calls alone, some of its values travel by 
 over all values, and over all products that the data names, since codes of several campaigns may stand in one file. The
 plan needs one call more for it.
 
-Values of which nothing was ever heard may be of another campaign than all others: they ask for every field.
+Values of which nothing was ever heard may be of another campaign than all others: they ask for every field, unless
+their product tells the campaign.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from syncer.mirror.picture import PRODUCT
 from syncer.mirror.words import value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -33,31 +34,33 @@ PRODUCTS_MAX = 50
 """Products of which one value asks: with the others one sync call carries them."""
 
 
+class Question(NamedTuple):
+    """Fields that are to be asked for among some of tonight's items (a mask over all).
+
+    ``alike`` are the items whose answers prove it for these: themselves, and others of their campaign.
+    """
+
+    own: npt.NDArray[np.bool_]
+    alike: npt.NDArray[np.bool_]
+    fields: frozenset[str]
+
+
 def canary(
-    payload: npt.NDArray[np.int32],
-    own: npt.NDArray[np.bool_],
-    batches: Batches,
-    payloads: Payloads,
-    unproven: frozenset[str],
-    fresh: npt.NDArray[np.bool_],
-    asked_of_fresh: frozenset[str],
+    payload: npt.NDArray[np.int32], batches: Batches, payloads: Payloads, questions: Sequence[Question]
 ) -> Places:
     """Return the places of the items that ask; none where sync calls of the plan carry all that is to be asked anyway.
 
-    ``own`` says which items are tonight's; ``payload`` numbers ``payloads``. ``fresh`` are items of which nothing
-    was ever heard; they ask for ``asked_of_fresh``, the others for the ``unproven`` fields alone.
+    ``payload`` numbers ``payloads``. The values of different campaigns, and those of which nothing was ever
+    heard, are different questions: what the one half takes proves nothing of the other.
     """
     by_sync = np.zeros(len(payload), bool)
     by_sync[batches.order[np.repeat(~batches.is_async, batches.sizes)]] = True
-    asked = [
-        _asking(payload, own & is_new, by_sync & is_new if is_new is fresh else by_sync, payloads, fields)
-        for is_new, fields in ((~fresh, unproven), (fresh, asked_of_fresh))
-        if fields
-    ]
-    found = [places for places, _ in asked]
-    chosen = np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
+    asked = [_asking(payload, own, by_sync & alike, payloads, fields) for own, alike, fields in questions]
+    found = [places for places, _ in asked if len(places)]
+    most = max(1, VALUES // max(1, len(found)))
+    chosen = np.unique(np.concatenate([_spread(places, most) for places in found])) if found else np.zeros(0, np.int64)
     of_products = [place for _, products in asked for place in products][:PRODUCTS_MAX]
-    return np.union1d(_spread(chosen), np.array(of_products, np.int64))
+    return np.union1d(chosen[:VALUES], np.array(of_products, np.int64))
 
 
 def _asking(
@@ -70,12 +73,12 @@ def _asking(
     """Return places of items with a field that no sync call carries: spread over all, and one of each product."""
     named = payloads.named()
     lists = named.of[payload]
-    shown = frozenset(_fields(named, lists[by_sync & own]))
+    shown = frozenset(_fields(named, lists[by_sync]))
     asked: list[Places] = []
     products: dict[str | None, int] = {}
     for field in sorted(fields.intersection(_fields(named, lists[own])) - shown):
         places = np.flatnonzero(own & named.any_of([field])[payload])
-        asked.append(_spread(places))
+        asked.append(_spread(places, VALUES))
         with_product = places[named.any_of([PRODUCT])[payload[places]]]
         for number, place in _first_places(payload[with_product], with_product):
             products.setdefault(value_of(payloads.data[number], PRODUCT), place)
@@ -97,8 +100,8 @@ def _first_places(payload: npt.NDArray[np.int32], places: Places) -> Iterator[tu
     yield from zip(numbers.tolist(), first[numbers].tolist(), strict=True)
 
 
-def _spread(places: Places) -> Places:
-    """Return `VALUES` of some places, spread over all of them."""
-    if len(places) <= VALUES:
+def _spread(places: Places, most: int) -> Places:
+    """Return `most` of some places, spread over all of them."""
+    if len(places) <= most:
         return places
-    return places[np.unique(np.linspace(0, len(places) - 1, VALUES).astype(np.int64))]
+    return places[np.unique(np.linspace(0, len(places) - 1, most).astype(np.int64))]

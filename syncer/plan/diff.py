@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from syncer.arrow import numbers
+from syncer.mirror.picture import PRODUCT, campaign_in
 from syncer.mirror.words import NOTHING, value_of
 from syncer.model import Errand, KnownBlock, OpenElsewhere, Origins, WantedBlock, shown_key
 from syncer.plan.merging import Merger, OlderWords
@@ -31,6 +32,8 @@ CONFLICT_CODE = "E210"
 """One key, different data (docs/rejections.md)."""
 ABSENT_MAX = 100_000
 """Known keys without a row that are kept, for the guard on damaged keys."""
+NOT_TOLD = -1
+"""In place of a campaign: the data names no product."""
 LINES_NAMED_MAX = 10
 """Lines that one message names before it says how many more there are."""
 
@@ -60,6 +63,8 @@ class Side:
         self.known: npt.NDArray[np.bool_] = self.overwrites
         self.absent: npt.NDArray[np.bool_] = self.overwrites
         self.origins: Origins  # set when the comparison is settled
+        self.campaign: npt.NDArray[np.int32] = np.zeros(len(self.states.groups), np.int32)
+        """Per group, the campaign that its product tells; 0: none does, or it makes no difference."""
 
     def judge(self, deltas: Deltas, book: PictureBook) -> None:
         """Work out what has to be sent, once everything is known and wanted."""
@@ -181,10 +186,12 @@ class Diff:
         self._hold(self.rows)
         self.rows.judge(self._deltas, self._book)
         self._choose_probes()
+        self._tell_campaigns(self.rows)
         if self.carried is not None:
             self.carried.origins = self._merger.lay_over(self.carried.older, self.carried.wanted)
             self._hold(self.carried)
             self.carried.judge(self._deltas, self._book)
+            self._tell_campaigns(self.carried)
 
     def _hold(self, side: Side) -> None:
         """Hold the keys that may meet what another code space has open; one of which nothing is said holds nothing."""
@@ -212,6 +219,30 @@ class Diff:
         free = ~self.rows.states.held & ~self._conflict
         for pair in set(self._deltas.refused.values()):
             self.probes = np.union1d(self.probes, np.flatnonzero((pairs == pair) & free)[:1])
+
+    def _tell_campaigns(self, side: Side) -> None:
+        """Work out of which campaign each key is: its product tells, the one that is wanted or the one that it has."""
+        campaigns, payloads = self._book.campaigns, self.records.payloads
+        if campaigns is None:
+            return
+        of_payload = np.full(len(payloads), NOT_TOLD, np.int32)
+        for number in np.unique(side.wanted).tolist():
+            product = value_of(payloads.data[number], PRODUCT)
+            if product is not None:
+                of_payload[number] = campaigns(product) or 0
+        side.campaign = of_payload[side.wanted]
+        asking = np.flatnonzero(side.campaign == NOT_TOLD)
+        numbers_, of_row = np.unique(side.states.picture[asking], return_inverse=True)
+        pictures = self._book.pictures(numbers_.tolist())
+        found = [campaign_in(pictures[number], NOTHING, campaigns) or 0 for number in numbers_.tolist()]
+        side.campaign[asking] = np.array(found, np.int32)[of_row]
+
+    @property
+    def told_campaigns(self) -> list[int]:
+        """The campaigns that products tell; 0: of some values none does."""
+        sides = [side.campaign for side in (self.rows, self.carried) if side is not None]
+        found: list[int] = np.unique(np.concatenate([*sides, np.zeros(1, np.int32)])).tolist()
+        return found
 
     @property
     def refused_fields(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,14 +18,14 @@ import pyarrow.compute as pc
 from syncer.arrow import as_numpy, numbers
 from syncer.model import KEY_SEPARATOR, Batches, Errand, Items, Mode, Origins, Plan, RowCounts
 from syncer.plan.batching import batch, batch_composite
-from syncer.plan.canary import canary
+from syncer.plan.canary import Question, canary
 from syncer.plan.diff import Carried, Diff, Side, Standing
 from syncer.plan.ordering import key_order
 from syncer.plan.states import SAME
 from syncer.rejections import Rejections
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -55,7 +56,10 @@ class Send(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Fields of which a count proves nothing, or too little: only names in sync answers tell that they were taken."""
+    """Fields of which a count proves nothing, or too little: only names in sync answers tell that they were taken.
+
+    Of the values of one campaign.
+    """
 
     unproven: frozenset[str] = frozenset()
     """Never seen taken: some values ask."""
@@ -74,27 +78,36 @@ def make_plan(
     names: Sequence[str],
     own: Errand | None = None,
     send: Send = Send.CHANGES,
-    asked: Asked = Asked(),
+    asked: Mapping[int, Asked] = MappingProxyType({}),
 ) -> Plan:
     """Turn a settled comparison into a plan.
 
     ``names`` are the files' names, by position, for messages; ``own`` is the errand of the run that has the plan.
-    ``asked`` says which fields have to be asked for: their values, or some, travel by sync calls, which name them.
+    ``asked`` says, per campaign that products tell (0: none does), which fields have to be asked for: their values, or
+    some, travel by sync calls, which name them.
     """
     verdicts = diff.verdicts()
     sides = _Sides(diff, verdicts, send, own)
     order = key_order(sides.items.texts, sides.items.rows)
     items = _reordered(sides.items, order)
     apart = sides.apart if order is None else sides.apart[order]
+    campaign = sides.campaign if order is None else sides.campaign[order]
     if mode is not Mode.SYNC and len(key) == 1 and len(diff.probes):
         apart = np.where(np.isin(items.rows, diff.groups.leaders[diff.probes]) & (apart <= OWN_MOST), ASKING, apart)
-    if asked.mixed and mode is not Mode.SYNC and len(key) == 1:
-        naming = diff.records.payloads.named().any_of(asked.mixed)[items.payload]
-        apart = np.where(naming & (apart <= OWN_MOST), ASKING, apart)
+    if mode is not Mode.SYNC and len(key) == 1:
+        for told, one in asked.items():
+            if one.mixed:
+                naming = diff.records.payloads.named().any_of(one.mixed)[items.payload] & (campaign == told)
+                apart = np.where(naming & (apart <= OWN_MOST), ASKING, apart)
     batches, errand_of, minimum = _batched(items, apart, len(key), mode)
-    if (asked.unproven or asked.of_fresh) and len(key) == 1:
-        tonights, fresh, payloads = apart <= OWN_MOST, items.before == 0, diff.records.payloads
-        asking = canary(items.payload, tonights, batches, payloads, asked.unproven, fresh, asked.of_fresh)
+    if asked and len(key) == 1:
+        fresh = items.before == 0
+        questions = []
+        for told, one in asked.items():
+            tonights = (apart <= OWN_MOST) & (campaign == told)
+            questions += [Question(tonights & ~fresh, tonights, one.unproven)] if one.unproven else []
+            questions += [Question(tonights & fresh, tonights & fresh, one.of_fresh)] if one.of_fresh else []
+        asking = canary(items.payload, batches, diff.records.payloads, questions)
         if len(asking):
             apart = apart.copy()
             apart[asking] = ASKING
@@ -139,14 +152,16 @@ class _Sides:
         self._records = records
         self._beyond = len(records.keys)
         self.errands: tuple[Errand | None, ...] = (own,)
-        items, self.apart = self._of_rows(diff, _places(wanted), sent)
-        wishes, _ = self._of_rows(diff, _places(verdicts == Standing.HELD), rows.wanted)
+        items, self.apart, self.campaign = self._of_rows(diff, _places(wanted), sent)
+        wishes, *_ = self._of_rows(diff, _places(verdicts == Standing.HELD), rows.wanted)
         origins = [_placed(rows.origins, rows, 0)]
         if carried is not None:
             self.errands += tuple(errand for errand in carried.errands if errand != own)
             held = carried.states.held
-            more, apart = self._of_carried(carried, _places(~held & (carried.send != SAME)), carried.send)
+            groups = _places(~held & (carried.send != SAME))
+            more, apart = self._of_carried(carried, groups, carried.send)
             items, self.apart = _joined(items, more), np.concatenate([self.apart, apart])
+            self.campaign = np.concatenate([self.campaign, carried.campaign[groups]])
             wishes = _joined(wishes, self._of_carried(carried, _places(held), carried.wanted)[0])
             origins.append(_placed(carried.origins, carried, self._beyond))
         self.items, self.wishes = items, wishes
@@ -154,8 +169,8 @@ class _Sides:
 
     def _of_rows(
         self, diff: Diff, groups: npt.NDArray[np.int32], payload: npt.NDArray[np.int32]
-    ) -> tuple[Items, Kinds]:
-        """Return the chosen keys of the files in the order of their first rows, and what keeps each apart."""
+    ) -> tuple[Items, Kinds, npt.NDArray[np.int32]]:
+        """Return the chosen keys in the order of their first rows, what keeps each apart, and its campaign."""
         rows, records = diff.groups.leaders[groups], self._records
         if (rows[1:] < rows[:-1]).any():
             group_of = np.full(len(records.keys), -1, np.int32)  # sorting a million takes ten times as long
@@ -165,7 +180,7 @@ class _Sides:
         source = records.source[rows].astype(np.int32)
         before = diff.rows.states.picture[groups]
         items = Items(self.texts, rows, payload[groups], source, records.line[rows], before)
-        return items, diff.rows.absent[groups].astype(np.int16)
+        return items, diff.rows.absent[groups].astype(np.int16), diff.rows.campaign[groups]
 
     def _of_carried(
         self, carried: Carried, groups: npt.NDArray[np.int32], payload: npt.NDArray[np.int32]

@@ -13,7 +13,7 @@ import numpy as np
 
 from syncer.arrow import as_numpy
 from syncer.arrow import numbers as as_arrow
-from syncer.mirror.picture import UNHEARD_OF, Moves, Picture, delta, may_move, overwrites, refused_words
+from syncer.mirror.picture import UNHEARD_OF, Campaigns, Moves, Picture, delta, may_move, overwrites, refused_words
 from syncer.mirror.words import NOTHING, missing_words
 from syncer.plan.keys import KeyGroups, group_keys
 
@@ -36,10 +36,15 @@ _BITS = np.int64(32)
 
 
 class PictureBook(Protocol):
-    """What the planner asks the ledger: pictures by their numbers, and whether a product may move a code."""
+    """What the planner asks the ledger: pictures by their numbers, and what products tell of campaigns.
+
+    ``campaigns`` None: that makes no difference, since no two are known.
+    """
 
     @property
     def moves(self) -> Moves: ...
+    @property
+    def campaigns(self) -> Campaigns | None: ...
 
     def pictures(self, numbers: Iterable[int]) -> Mapping[int, Picture]: ...
 
@@ -51,6 +56,7 @@ class EmptyBook:
     """Of a ledger that is not there."""
 
     moves = staticmethod(may_move)
+    campaigns = None
 
     def pictures(self, numbers: Iterable[int]) -> Mapping[int, Picture]:
         """See `PictureBook`."""

@@ -151,7 +151,7 @@ def plan_waiting(ledger: Ledger, *, at: str, jobs: Collection[int] | None = None
             continue
         diff = compare(Gatherer(()).records(), ledger, run.job, before_run=run.id)
         own = Errand(run.job.id, run.campaign, run.unique)
-        asked = asked_fields(run.job.key, run.job.fields, ledger, own)
+        asked = asked_fields(run.job.key, run.job.fields, diff.told_campaigns, ledger, own)
         plan = make_plan(
             diff, key=run.job.key, fields=run.job.fields, mode=Mode(run.mode), names=(), own=own, asked=asked
         )
@@ -201,7 +201,7 @@ def plan_files(
         names=[source.name for source in sources],
         own=own,
         send=send,
-        asked=asked_fields(validator.keys, validator.fields, ledger, own, campaign_fields, again),
+        asked=asked_fields(validator.keys, validator.fields, diff.told_campaigns, ledger, own, campaign_fields, again),
     )
     infos = tuple(replace(source.info, varied=watch.varied()) for source in sources)
     tonight = Tonight(diff, plan, infos, watch)
@@ -223,24 +223,31 @@ def _unit_rules(units: Sequence[UnitRule], validator: Validator, sources: Sequen
 def asked_fields(
     key: Sequence[str],
     fields: Sequence[str],
+    campaigns: Sequence[int],
     ledger: Ledger | None,
     own: Errand | None,
     declared: Sequence[str] = (),
     again: Collection[str] = (),
-) -> Asked:
-    """Return the fields of which only names can tell whether they are taken, but for those that are declared.
+) -> dict[int, Asked]:
+    """Return per campaign that products tell (0: none does) the fields of which only names tell whether they are taken.
 
-    Only where sync calls surely take the key: their answers name the fields. Special fields stand in no answer.
+    Declared ones are left out. Only where sync calls surely take the key: their answers name the fields. Special fields
+    stand in no answer. What was refused once is asked for in every plan: a campaign that changed may change again.
     """
     if len(key) > 1 or key[0] not in UNIQUE_KEYS:
-        return Asked()
-    campaign = own.campaign if own is not None else None
-    proven = {} if ledger is None else ledger.proofs(campaign)
-    taken = frozenset(field for field, is_taken in proven.items() if is_taken)
+        return {}
     asked = frozenset(fields) - SPECIAL_FIELDS - frozenset(declared)
-    unproven = asked - (taken - frozenset(again))
-    mixed = frozenset() if ledger is None else ledger.refusing() & taken
-    return Asked(unproven, asked if campaign is None else unproven, mixed)
+    if ledger is None:
+        return dict.fromkeys(campaigns, Asked(asked, asked))
+    refusing, ever = ledger.refusing(), ledger.refusing(ever=True)
+    found = {}
+    for told in campaigns:
+        campaign = told or (own.campaign if own is not None else None)
+        taken = frozenset(field for field, is_taken in ledger.proofs(campaign).items() if is_taken)
+        mixed = refusing.get(told or None, frozenset()) & taken
+        unproven = asked - (taken - frozenset(again)) | (ever.get(told or None, frozenset()) & asked)
+        found[told] = Asked(unproven, asked if campaign is None else unproven, mixed)
+    return found
 
 
 def _past(ledger: Ledger | None, job: Job | None, disjoint: Sequence[str]) -> Past | None:

@@ -147,11 +147,11 @@ class Session:
 
     def note_refused(self, fields: Iterable[str]) -> None:
         """Take note of fields that rows name, and that the API did not take when it was last asked."""
-        self._engine.context.refused_fields.update(fields)
+        self._engine.context.fields.refused.update(fields)
 
     def takes_again(self) -> frozenset[str]:
         """Return the fields that a value refused before, and took in this run."""
-        return frozenset(self._engine.context.taken_again)
+        return frozenset(self._engine.context.fields.taken_again)
 
     def _is_anything_left(self) -> bool:
         states = [State.PLANNED, *sorted(OPEN)]
@@ -213,7 +213,7 @@ class Session:
     def _of_run(self, result: SyncResult, run: Run) -> SyncResult:
         """Return what one run came to."""
         ledger, context = self._ledger, self._engine.context
-        run = ledger.run(run.id) or run
+        run, fields = ledger.run(run.id) or run, context.fields
         kinds = ledger.kind_counts(run.id)
         return replace(
             result,
@@ -223,7 +223,7 @@ class Session:
             sync_batches=kinds.get("sync", 0),
             async_batches=kinds.get("async", 0),
             requests=Requests(minimum_updates=run.minimum_updates),
-            discarded_fields=tuple(sorted({*run.discarded_fields, *context.refused_fields} - context.taken_again)),
+            discarded_fields=tuple(sorted({*run.discarded_fields, *fields.refused} - fields.taken_again)),
             concerns=tuple(Concern(*concern) for concern in ledger.concerns(run.id)),
             waiting=ledger.waiting(run.job.space_id),
         )

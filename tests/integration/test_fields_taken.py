@@ -123,3 +123,41 @@ def test_each_product_of_a_file_asks_for_itself(tmp_path):
         table = [[*row, "COFFEE" if n in {3, 997} else "TEA"] for n, row in enumerate(rows(1000))]
         done = here.sync(here.write("a.csv", [*HEADER, "product"], table))
         assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])
+
+
+PRODUCTS = [
+    {"sku": "TEA", "campaign": {"id": 1, "name": "one"}},
+    {"sku": "COFFEE", "campaign": {"id": 2, "name": "two"}},
+]
+
+
+def test_of_codes_whose_products_tell_two_campaigns_each_campaign_is_asked_and_believed_by_itself(tmp_path):
+    """Two of 1,000 codes are of a campaign without the field; the night that first sends it names no product."""
+    odd = {3, 997}
+    with open_night(tmp_path, products=PRODUCTS, **mixed(1000, odd)) as here:
+        products = [[f"K{n:06d}", "COFFEE" if n in odd else "TEA"] for n in range(1000)]
+        assert here.sync(here.write("a.csv", [HEADER[0], "product"], products)).code == 0
+        file = here.write("b.csv", HEADER, rows(1000))
+        done = here.sync(file, **GUARDS_OFF)
+        assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])
+        assert done.document["requests"]["updates"] <= 2  # one names, one counts
+        assert [number for number, pallet in enumerate(held(here)) if pallet is None] == sorted(odd)
+        again = here.sync(file, **GUARDS_OFF)
+        assert (again.code, again.document["rows"]["unchanged"], again.document["requests"]["updates"]) == (3, 1000, 1)
+        # A count is still enough for the codes whose campaign takes the field.
+        moved = here.sync(here.write("c.csv", HEADER, rows(1000, "P2")), **GUARDS_OFF)
+        assert (moved.code, moved.document["requests"]["updates"]) == (3, 2)
+        here.box.world.campaigns[2] = frozenset({"market", "pallet"})
+        assert here.sync("c.csv", **GUARDS_OFF).code == 0
+        assert set(held(here)) == {"P2"}
+
+
+def test_a_campaign_that_takes_a_field_no_more_is_noticed_though_counts_were_believed(tmp_path):
+    """What was refused once is asked for in every plan that would send it by async calls alone."""
+    with open_night(tmp_path, codes=codes(300), campaigns={1: frozenset({"market"})}) as here:
+        assert here.sync(here.write("a.csv", HEADER, rows(300)), "--mode", "async").code == 3
+        here.box.world.campaigns[1] = frozenset({"market", "pallet"})
+        assert here.sync("a.csv", "--mode", "async", **GUARDS_OFF).code == 0
+        here.box.world.campaigns[1] = frozenset({"market"})
+        done = here.sync(here.write("b.csv", HEADER, rows(300, "P2")), "--mode", "async", **GUARDS_OFF)
+        assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])

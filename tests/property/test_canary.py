@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from syncer.model import Mode
 from syncer.plan.batching import batch
-from syncer.plan.canary import VALUES, canary
+from syncer.plan.canary import VALUES, Question, canary
 from syncer.plan.payloads import Payloads
 
 DATA = ['{"lot":"1"}', '{"market":"DE"}', '{"lot":"1","market":"DE"}', '{"size":"3"}']
@@ -18,11 +18,10 @@ DATA = ['{"lot":"1"}', '{"market":"DE"}', '{"lot":"1","market":"DE"}', '{"size":
 def asked(payload, own, mode, unproven):
     payload = np.array(payload, np.int32)
     batches = batch(payload, mode)
-    old = np.zeros(len(payload), bool)
-    payloads = Payloads()
+    payloads, mine = Payloads(), np.array(own, bool)
     for text in DATA:
         payloads.number(text)
-    places = canary(payload, np.array(own, bool), batches, payloads, frozenset(unproven), old, frozenset())
+    places = canary(payload, batches, payloads, [Question(mine, mine, frozenset(unproven))])
     sync = set(batches.order[np.repeat(~batches.is_async, batches.sizes)].tolist())
     return places.tolist(), {field for place in sync for field in DATA[payload[place]].split('"')[1::4]}
 
