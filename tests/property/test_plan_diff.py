@@ -56,6 +56,7 @@ class Book:
     """The ledger's side: numbers of its own for payloads and pictures."""
 
     moves = staticmethod(may_move)
+    campaigns = None
 
     def __init__(self, known, wanted):
         plain = {p.known for p in known.values() if p.is_plain and p.known != "{}"}
