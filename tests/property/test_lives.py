@@ -57,9 +57,16 @@ def files(draw):
     chosen = draw(st.lists(st.sampled_from(keys), min_size=1, unique=True))
     same = draw(st.booleans())  # one set of data for all, as an async call has it; else each its own
     row = st.tuples(*(Cells for _ in columns))
-    rows = {name: one for name, one in zip(chosen, [draw(row)] * len(chosen) if same else [draw(row) for _ in chosen])}
+    cells = [draw(row)] * len(chosen) if same else [draw(row) for _ in chosen]
+    rows = dict(zip(chosen, cells, strict=True))
     asked = {"job": job, "force": draw(st.sampled_from([False, False, True])), "mode": draw(st.sampled_from(MODES))}
-    return columns, rows, asked, draw(st.sampled_from(["omit", "omit", "clear"])), draw(st.sampled_from(["changes", "row"]))
+    return (
+        columns,
+        rows,
+        asked,
+        draw(st.sampled_from(["omit", "omit", "clear"])),
+        draw(st.sampled_from(["changes", "row"])),
+    )
 
 
 MODES = [None, None, "async"]
@@ -206,7 +213,6 @@ class Life:
     def _process(self, trouble, blank, send):
         jobs = "".join(
             f'[jobs.{name}]\nkey = "{key}"\nblank = "{blank}"\nsend = "{send}"\nexport = "changes"\n{FORM}'
-            + ('disjoint = ["none"]\n' if False else "")
             for name, (key, _) in JOBS.items()
         )
         kind, count = trouble or (None, 0)
