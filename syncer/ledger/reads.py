@@ -157,6 +157,18 @@ def _batches_query(of_jobs: bool, of_run: bool) -> Select[Any]:
     return query.order_by(batches.id).limit(bindparam("most"))
 
 
+_WANTED_BATCHES = (
+    select(t.batches)
+    .where(t.batches.c.split == false(), or_(t.batches.c.state == State.PLANNED.value, t.batches.c.wanted))
+    .order_by(t.batches.c.id)
+)
+
+
+def wanted_batches(connection: Connection) -> list[Batch]:
+    """Return the batches whose values a later plan would take up: never sent, wishes, and those that failed."""
+    return [batch_of(row) for row in connection.execute(_WANTED_BATCHES)]
+
+
 _BATCH = select(t.batches).where(t.batches.c.id == bindparam("batch_id"))
 _ATTEMPTS = (
     select(*(t.attempts.c[name] for name in Attempt.__slots__))

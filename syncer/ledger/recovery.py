@@ -24,6 +24,7 @@ from syncer.safe.files import Folder
 from syncer.safe.trust import quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -148,8 +149,8 @@ def _forget(file: Path, shown: Path, at: str) -> Recovery:
 
 def _forget_in(connection: Connection, shown: Path, at: str) -> Recovery:
     before = identity.read(connection)
-    unsent = _each(connection, [State.PLANNED])
-    let_go = _each(connection, sorted(OPEN))
+    unsent = _each(connection, reads.wanted_batches(connection))
+    let_go = _each(connection, reads.batches_in(connection, states=sorted(OPEN)))
     _end_all(connection, at)
     newest_run = connection.execute(_NEWEST_RUN).scalar_one()
     if newest_run is not None:
@@ -164,9 +165,9 @@ def _forget_in(connection: Connection, shown: Path, at: str) -> Recovery:
     return Recovery(shown, before.id, now.id, now.position, unsent, let_go, uploads)
 
 
-def _each(connection: Connection, states: list[State]) -> tuple[DroppedBatch, ...]:
+def _each(connection: Connection, batches: Sequence[Batch]) -> tuple[DroppedBatch, ...]:
     found = []
-    for batch in reads.batches_in(connection, states=states):
+    for batch in batches:
         row = connection.execute(_ABOUT, {"batch_id": batch.id}).one()
         found.append(DroppedBatch(row.id, row.run_id, row.job, State(row.state), row.size, row.file, row.line, row.key))
     return tuple(found)
@@ -175,7 +176,8 @@ def _each(connection: Connection, states: list[State]) -> tuple[DroppedBatch, ..
 def _end_all(connection: Connection, at: str) -> None:
     """Bring every batch that is not at its end to one, by the events that lead there."""
     words = "let go of: the ledger was put back, and newer calls may have overtaken it"
-    for batch in reads.batches_in(connection, states=[State.PLANNED, *sorted(OPEN)]):
+    planned = [batch for batch in reads.wanted_batches(connection) if batch.state is State.PLANNED]
+    for batch in (*planned, *reads.batches_in(connection, states=sorted(OPEN))):
         here = batch
         for event in _WAY_OUT[batch.state]:
             here = _change(connection, here, event, at, words)

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncer.arrow import as_numpy, numbers
+from syncer.mirror.words import NOTHING
 from syncer.model import KEY_SEPARATOR, Batches, Errand, Items, Mode, Origins, Plan, RowCounts
 from syncer.plan.batching import batch, batch_composite
 from syncer.plan.canary import Question, canary
@@ -39,6 +40,7 @@ ASKING = -1
 """In place of what keeps values apart: they travel by sync calls, first of all, whose answers name the fields taken."""
 
 
+NO_PAYLOAD = -1
 OWN_MOST = 1
 """The greatest number that keeps apart values of the run's own errand: 0, or 1 for those that matched nothing."""
 
@@ -141,7 +143,8 @@ class _Sides:
         rows, carried = diff.rows, diff.carried
         wanted = (verdicts == Standing.NEW) | (verdicts == Standing.CHANGED)
         if send is Send.ALL:
-            wanted |= verdicts == Standing.UNCHANGED
+            blank = diff.records.payloads.known_number(NOTHING)  # a row that says nothing has nothing to send
+            wanted |= (verdicts == Standing.UNCHANGED) & (rows.wanted != (NO_PAYLOAD if blank is None else blank))
         sent = rows.send if send is Send.CHANGES else rows.wanted
         if len(diff.probes):
             wanted[diff.probes] = True

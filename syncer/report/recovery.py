@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from syncer.lifecycle.batch import State
 from syncer.model import KEY_SEPARATOR, Target, shown_key
 from syncer.report.document import target_document
 from syncer.report.words import many
@@ -78,7 +79,8 @@ def recovery_text(done: Recovery) -> str:
     lines = [f"{inert(str(done.ledger))} believes nothing any more; its id is {done.new_id} (it was {done.old_id})"]
     if done.replaced is not None:
         lines.append(f"the ledger that was there: {inert(str(done.replaced))}")
-    lines += _listed("dropped, never sent", done.unsent)
+    lines += _listed("dropped, never sent", [batch for batch in done.unsent if batch.state is State.PLANNED])
+    lines += _listed("dropped, failed", [batch for batch in done.unsent if batch.state is not State.PLANNED])
     lines += _listed("let go of, perhaps sent", done.let_go)
     if done.open_uploads:
         numbers = ", ".join(map(str, done.open_uploads))
