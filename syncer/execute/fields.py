@@ -6,13 +6,12 @@ values of a campaign take and others do not is proven by names alone, never by a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from syncer.execute.batch_call import LoadedBatch
     from syncer.ledger.ledger import Ledger
-    from syncer.ledger.values import Item
+    from syncer.ledger.values import Batch, Item
 
 Told = int | None
 """The campaign that a product tells; None: none does."""
@@ -30,11 +29,11 @@ class Fields:
         self._refusing: dict[Told, frozenset[str]] | None = None
         """Fields that some value did not take, by campaign; None: the ledger was not asked yet."""
 
-    def by_campaign(self, loaded: LoadedBatch) -> dict[Told, list[Item]]:
+    def by_campaign(self, batch: Batch, items: Sequence[Item]) -> dict[Told, list[Item]]:
         """Return the items of a batch by the campaign that their products tell."""
-        told = self._ledger.told_campaigns(loaded.batch)
+        told = self._ledger.told_campaigns(batch)
         found: dict[Told, list[Item]] = {}
-        for item in loaded.items:
+        for item in items:
             found.setdefault(told.get(item.id), []).append(item)
         return found
 

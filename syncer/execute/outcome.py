@@ -60,7 +60,7 @@ class Outcomes:
         refused: dict[int, frozenset[str]] = {}
         seen: dict[Told, SeenFields] = {}
         refused_by: dict[Told, frozenset[str]] = {}
-        for told, items in fields.by_campaign(loaded).items():
+        for told, items in fields.by_campaign(loaded.batch, loaded.items).items():
             if shown is None:
                 unproven = fields.not_taken(told, batch.campaign)
                 missing = {item.id: unproven.intersection(fields_of(item.data)) for item in items} if unproven else {}
@@ -90,7 +90,7 @@ class Outcomes:
         Where no call names values, such a field counts as not taken.
         """
         fields, doubtful, mixed_by = self._context.fields, dict[int, frozenset[str]](), dict[Told, frozenset[str]]()
-        for told, items in fields.by_campaign(loaded).items():
+        for told, items in fields.by_campaign(loaded.batch, loaded.items).items():
             mixed = mixed_by[told] = fields.mixed(told, loaded.batch.campaign)
             doubtful.update({item.id: mixed.intersection(fields_of(item.data)) for item in items} if mixed else {})
         doubtful = {item: names for item, names in doubtful.items() if names}

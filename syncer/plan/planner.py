@@ -97,18 +97,10 @@ def make_plan(
     if mode is not Mode.SYNC and len(key) == 1 and len(diff.probes):
         apart = np.where(np.isin(items.rows, diff.groups.leaders[diff.probes]) & (apart <= OWN_MOST), ASKING, apart)
     if mode is not Mode.SYNC and len(key) == 1:
-        for told, one in asked.items():
-            if one.mixed:
-                naming = diff.records.payloads.named().any_of(one.mixed)[items.payload] & (campaign == told)
-                apart = np.where(naming & (apart <= OWN_MOST), ASKING, apart)
+        apart = _each_asking(apart, campaign, items, asked, diff.records.payloads)
     batches, errand_of, minimum = _batched(items, apart, len(key), mode)
     if asked and len(key) == 1:
-        fresh = items.before == 0
-        questions = []
-        for told, one in asked.items():
-            tonights = (apart <= OWN_MOST) & (campaign == told)
-            questions += [Question(tonights & ~fresh, tonights, one.unproven)] if one.unproven else []
-            questions += [Question(tonights & fresh, tonights & fresh, one.of_fresh)] if one.of_fresh else []
+        questions = _questions(apart, campaign, items.before == 0, asked)
         asking = canary(items.payload, batches, diff.records.payloads, questions)
         if len(asking):
             apart = apart.copy()
@@ -134,6 +126,29 @@ def make_plan(
         overwritten=int(diff.overwritten.sum()),
         minimum_updates=minimum,
     )
+
+
+def _each_asking(
+    apart: Kinds, campaign: npt.NDArray[np.int32], items: Items, asked: Mapping[int, Asked], payloads: Payloads
+) -> Kinds:
+    """Let every value ask whose campaign takes a field for some values and not for others."""
+    for told, one in asked.items():
+        if one.mixed:
+            naming = payloads.named().any_of(one.mixed)[items.payload] & (campaign == told)
+            apart = np.where(naming & (apart <= OWN_MOST), ASKING, apart)
+    return apart
+
+
+def _questions(
+    apart: Kinds, campaign: npt.NDArray[np.int32], fresh: npt.NDArray[np.bool_], asked: Mapping[int, Asked]
+) -> list[Question]:
+    """Return what some values have to ask: of each campaign, and of those of which nothing was ever heard."""
+    questions = []
+    for told, one in asked.items():
+        tonights = (apart <= OWN_MOST) & (campaign == told)
+        questions += [Question(tonights & ~fresh, tonights, one.unproven)] if one.unproven else []
+        questions += [Question(tonights & fresh, tonights & fresh, one.of_fresh)] if one.of_fresh else []
+    return questions
 
 
 class _Sides:

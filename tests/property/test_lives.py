@@ -4,7 +4,8 @@ The program's own commands run on the simulator's world and clock. What the simu
 at once, is here few, small and shrunk by Hypothesis; and what it does not draw is here: two code spaces for the same
 codes, jobs that come and go, columns and blanks that change their meaning, whole rows, force, another mode.
 
-The promise (design.md): when a run says 0, the server holds the newest word of every code and field; whatever the
+The promise (design.md): when a run says 0, the server holds the newest word of every code and field (`sync`: of those
+that its job has to do with; another job's failed night was told by that night); whatever the
 mirror calls known is so, at every moment; a night without trouble needs the fewest calls; nothing is created twice.
 """
 
@@ -108,7 +109,9 @@ class Life:
         self.api = Api(world, self.clock)
         self.database, self.saved = fresh_database(), None
         self.wanted = {f"E{n}": {} for n in range(CODES)}
-        self.pending = []  # (source name, words) of files whose plan may not be stored yet
+        self.pending = []  # (source name, job, words) of files whose plan may not be stored yet
+        self.said = {name: set() for name in JOBS}  # fields that plans of each job ever had
+        self.said_by = {}  # by code and field, the key of the newest word
         self.steps_left, self.files, self.last = None, 0, None
 
     def step(self, process, what):
@@ -148,9 +151,9 @@ class Life:
         path, asked, blank, send, words = self.last
         clean, before = trouble is None and self._is_settled(), self._held()
         process = self._process(trouble, blank, send)
-        self.pending.append((path, words))
+        self.pending.append((path, asked["job"], words))
         process.sync(path, **asked)
-        self._look(process)
+        self._look(process, asked["job"])
         if clean and asked["job"] != "karton" and process.code == 0 and not asked["force"] and send == "changes":
             wrong = [code for code, word in words.items() if any(before[code].get(n, "") != v for n, v in word.items())]
             updates, least = process.result.requests.updates, process.result.requests.minimum_updates
@@ -220,7 +223,7 @@ class Life:
         self.steps_left = count if kind == "death" else None
         return Process(self, settings_of(jobs))
 
-    def _look(self, process):
+    def _look(self, process, job=None):
         """Take note of what the ledger took up; then the promises."""
         self.steps_left, self.api.left, self._code = None, 0, process.code
         assert process.code in {None, 0, 2, 3, 5, 10}, process.error
@@ -229,20 +232,26 @@ class Life:
         names = {name for (name,) in self.database.execute(
             "SELECT s.name FROM sources s JOIN runs r ON r.id = s.run_id WHERE r.planned"
         )}  # fmt: skip
-        for path, words in self.pending:
+        for path, said_by, words in self.pending:
             if path in names:
+                self.said[said_by].update(field for word in words.values() for field in word)
                 for name, word in words.items():
                     for code in self._codes(name):
                         self.wanted[code].update(word)
+                        self.said_by.update({(code, field): JOBS[said_by][0] for field in word})
         self.pending = []
         held, may_land = self._held(), let_go_keys(self.database)
         excused = {code for name in may_land for code in self._codes(name)}
         if process.code == 0:
             told = {code for name in told_keys(self.database) for code in self._codes(name)}
             for code in self.wanted.keys() - excused - told:
-                word = self.wanted[code]
+                word = {n: v for n, v in self.wanted[code].items() if self._concerns(job, code, n)}
                 assert {n: held[code].get(n, "") for n in word} == word, f"{code}: a run said 0"
         self._check_known(held, excused)
+
+    def _concerns(self, job, code, field):
+        """Whether a job's run has to settle a word: of its own key, or of a field that it writes, too."""
+        return job is None or self.said_by[code, field] == JOBS[job][0] or field in self.said[job]
 
     def _check_known(self, held, excused):
         """Whatever the mirror calls known is so, of codes and of cases."""
