@@ -18,7 +18,7 @@ from catalogue.front import Act, Elsewhere, Front, body_of, bytes_of, changed, d
 from catalogue.kept import CODES, FACTS, Ends, assert_ends, assert_nothing_lost
 from conftest import TOKEN
 
-DOWN = ("syncer check", "syncer resume")
+DOWN = ("syncer check", "syncer sync")
 HUGE = b'{"codes_affected": 20, "task_id": "a", "x": "' + b"x" * (65 << 20) + b'"}'
 DEEP = b'{"codes_affected": 20, "task_id": "a", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 HTML = b"<html><body>Service is busy</body></html>"
