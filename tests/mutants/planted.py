@@ -162,8 +162,8 @@ BUGS = (
     Bug(
         "the canary asks with the first values alone",
         "syncer/plan/canary.py",
-        "    return places[np.unique(np.linspace(0, len(places) - 1, VALUES).astype(np.int64))]",
-        "    return places[:VALUES]",
+        "    return places[np.unique(np.linspace(0, len(places) - 1, most).astype(np.int64))]",
+        "    return places[:most]",
         "tests/property/test_canary.py",
     ),
     # ── what is known ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -353,8 +353,8 @@ BUGS = (
     Bug(
         "the names of a repeated call refuse what all take",
         "syncer/execute/outcome.py",
-        "if batch.attempts <= 1 or not missing",
-        "if batch.attempts <= 9 or not missing",
+        "if missing and batch.attempts > 1",
+        "if missing and batch.attempts > 9",
         SLIPS,
     ),
     Bug(
@@ -493,8 +493,8 @@ BUGS = (
     Bug(
         "a wish that is held is sent",
         "syncer/plan/planner.py",
-        "_places(~held & (carried.send != SAME)), carried.send)",
-        "_places(carried.send != SAME), carried.send)",
+        "_places(~held & (carried.send != SAME))",
+        "_places(carried.send != SAME)",
         DIFF,
     ),
     Bug(
