@@ -140,7 +140,7 @@ def test_every_field_is_judged_as_a_dictionary_would_and_the_buckets_sum(part, k
         if key in held and whole:
             waiting[key] = whole
         elif row and not conflict and send is not Send.CHANGES:
-            if unknown or send is Send.ALL:
+            if unknown or (send is Send.ALL and whole):
                 sent[key] = whole
         elif unknown:
             sent[key] = unknown
