@@ -20,6 +20,8 @@ RETRY_AFTER_MAX_S = 30 * 86_400.0
 """A month: what asks for more is no answer that a program could wait for."""
 _SECONDS = re.compile(r"available in (\d{1,9}(?:\.\d{1,9})?) second")
 _NUMBER = re.compile(r"\d+(?:\.\d*)?", re.ASCII)
+JUDGED = frozenset({400, 406, 422})
+"""What the API answers when it has looked at the request, and found a fault in it."""
 _ELSEWHERE = frozenset({404, 405, 407, 410, 421, 426, 451})
 """Client errors that are about the address or the way to it, not about the request: no row is at fault."""
 
@@ -34,9 +36,10 @@ class Verdict(StrEnum):
     NOT_PROCESSED = "not_processed"
     """Not processed, and may be made again: 429, connection refused, DNS, TLS."""
     DENIED = "denied"
-    """Not processed, because the token or a permission is missing: 401, 403."""
+    """Not processed, because the token or a permission is missing: 401, 403. (In a page, something else speaks.)"""
     MISDIRECTED = "misdirected"
-    """Not processed, because this is not the API's address, or not the way to it: 3xx, 404, 405, 407 and the like."""
+    """Not processed, because this is not the API's address, or not the way to it: 3xx, 404, 405, 407 and the like; or
+    a page for people in place of the API's own 401 or 403."""
     UNKNOWN = "unknown"
     """Nobody knows: time-out, reset, 5xx, an answer that cannot be read."""
 
@@ -51,7 +54,7 @@ def classify(reply: Reply) -> Verdict:
     if code == 429:
         return Verdict.NOT_PROCESSED
     if code in {401, 403}:
-        return Verdict.DENIED
+        return Verdict.MISDIRECTED if is_page(reply) else Verdict.DENIED
     if code in _ELSEWHERE or 300 <= code < 400:
         return Verdict.MISDIRECTED
     if code == 408 or not 400 <= code < 500:

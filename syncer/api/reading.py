@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from syncer.api.classify import Verdict
+from syncer.api.classify import JUDGED, Verdict
 from syncer.api.health import Health
 from syncer.errors import AGAIN, AccessError, DeadlineError, SignalError, SyncerError, UnreachableError
 from syncer.process.clock import Clock, utc_text
@@ -189,6 +189,10 @@ def fault_of(answer: Answer, *, needs: str = "") -> SyncerError:
                 f"what answers at api.base_url is not the API: {answer.message}",
                 remedy="correct api.base_url",
                 next="syncer check",
+            )
+        case Verdict.REFUSED if answer.page or answer.status_code not in JUDGED:
+            return UnreachableError(
+                f"the API takes no call: {answer.message}", remedy="see what the API refuses (syncer check)", next=AGAIN
             )
         case Verdict.REFUSED:
             return SyncerError(f"the API refused a read: {answer.message}")

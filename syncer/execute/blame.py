@@ -10,10 +10,9 @@ import json
 from collections.abc import Sequence
 from enum import StrEnum
 
+from syncer.api.classify import JUDGED
 from syncer.model import UNIQUE_KEYS
 
-JUDGED = frozenset({400, 406, 422})
-"""What the API answers when it has looked at the request (docs/api.md, "Status codes")."""
 FORBIDDEN = 403
 TOO_LARGE = 413
 

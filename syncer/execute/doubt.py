@@ -24,9 +24,14 @@ if TYPE_CHECKING:
 
     from syncer.api.client import Client
     from syncer.execute.registry import InHand
+    from syncer.ledger.values import Batch
 
 LOST_MAX = 4
 """Lost answers of one batch in one run after which it stays in doubt for the next run."""
+NARROW = 2
+"""Lost answers of one batch, while others came, after which it goes on in halves: a value of it may be at fault."""
+NARROW_ALONE = 5
+"""The same where no other answer came: then it is the API that fails, unless there was nothing else to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +103,31 @@ class Doubts:
         """
         context, batch, past = self._context, entry.batch, entry.past
         past.is_earlier |= is_earlier
+        past.is_too_large |= timed_out
+        past.losses_alone += 1
         past.losses += context.successes > past.losses_seen
         past.losses_seen = context.successes
         if past.losses > LOST_MAX:
             self._leave(entry, "its answer was lost again and again")
         elif batch.kind == Kind.SYNC:
-            again = context.writer.send_again(batch, context.at())
-            if timed_out:
-                context.sizes.timed_out(batch.kind, batch.size)
-            context.registry.to_front([again] if not timed_out or batch.size == 1 else halved(context, again))
+            self._requeue(entry, context.writer.send_again(batch, context.at()))
+
+    def _requeue(self, entry: InHand, planned: Batch) -> None:
+        """Send a batch again; in halves when its answer took too long, or was lost again while others came.
+
+        What its value does to the API it does to halves, too: so these are cut at their first loss.
+        """
+        context, past = self._context, entry.past
+        if past.is_too_large:
+            context.sizes.timed_out(planned.kind, planned.size)
+        is_at_fault = past.losses >= NARROW or past.losses_alone >= NARROW_ALONE
+        if planned.size == 1 or not (past.is_too_large or is_at_fault):
+            context.registry.to_front([planned])
+            return
+        parts = halved(context, planned)
+        for part in parts:
+            context.registry[part].past.losses = min(past.losses, NARROW - 1)
+        context.registry.to_front(parts)
 
     def _leave(self, entry: InHand, words: str) -> None:
         """Leave a batch to the next run; let go of one that an earlier run had left, after the time of a task."""
@@ -162,7 +183,7 @@ class Doubts:
             self._leave(entry, "another account sent it, and only that one sees its tasks")
         elif look.absent and doubt.saw_absence(looked_s, context.settings.settle_s):
             detail = f"no task with its reference in two looks, {context.settings.settle_s:g} s apart"
-            context.registry.to_front([context.writer.absent(batch, context.at(), detail=detail)])
+            self._requeue(entry, context.writer.absent(batch, context.at(), detail=detail))
         elif not look.absent and look.verdict is Verdict.OK:
             self._leave(entry, look.message)  # our reference and other data: nobody here can settle that
         elif not look.absent:

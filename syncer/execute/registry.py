@@ -36,8 +36,16 @@ class BatchPast:
     """How often its answer was lost while the API was at work."""
     losses_seen: int = -1
     """How often the API had been seen at work at the last loss."""
+    losses_alone: int = 0
+    """How often its answer was lost, whatever the API did meanwhile."""
+    is_too_large: bool = False
+    """Whether its answer took too long."""
     refused_at: int | None = None
-    """How many calls had been taken when it, or what it is a part of, was first refused."""
+    """The newest call when it was first refused by itself, without a reason."""
+    carried_at: int | None = None
+    """The newest call when a call that carried it with others was first refused."""
+    refused_with: int | None = None
+    """The status of its last such refusal."""
     is_last_chance: bool = False
     """Whether it goes once more only since nothing else is left."""
 

@@ -73,19 +73,23 @@ class Sender:
     def dispatch(self, now_s: float) -> float:
         """Start every call whose slot has come; return when the next one is due."""
         context = self._context
-        if not context.in_flight and self.idle():
-            self._refusals.nothing_else_left()
+        if not context.in_flight and self.idle() and self._refusals.is_nothing_else_left():
+            if (slot_s := self._slot_s(now_s)) > now_s + PREPARE_S:
+                return slot_s - PREPARE_S
+            self._refusals.ask(slot_s)
         while (batch := self._next()) is not None:
             if self._refusals.wary and context.in_flight:
                 return NEVER_S
-            limit_s = context.updates.next_s(now_s)
-            slot_s = max(context.slot_s(now_s, limit_s, context.health), self.not_before_s)
-            if slot_s > now_s + PREPARE_S:
+            if (slot_s := self._slot_s(now_s)) > now_s + PREPARE_S:
                 return slot_s - PREPARE_S
             loaded = load_batch(context, batch)
             if not self._cut(loaded):
                 self._send(loaded, slot_s)
         return NEVER_S
+
+    def _slot_s(self, now_s: float) -> float:
+        limit_s = self._context.updates.next_s(now_s)
+        return max(self._context.slot_s(now_s, limit_s, self._context.health), self.not_before_s)
 
     def _cut(self, loaded: LoadedBatch) -> bool:
         """Cut a batch of a size or kind that the API is known not to take; its parts are queued in its place."""
@@ -111,6 +115,7 @@ class Sender:
         ticket = context.start_update(
             call, lambda answer: self._on_answer(sent, attempt_id, ticket, answer), slot_s, batch
         )
+        self._refusals.started(ticket)
 
     def _on_answer(self, loaded: LoadedBatch, attempt_id: int, ticket: int, answer: AsyncAnswer | SyncAnswer) -> None:
         """Record what became of a call, whatever it was."""
@@ -122,12 +127,12 @@ class Sender:
         writer, at = context.writer, context.at()
         match answer.verdict:
             case Verdict.OK if batch.kind == Kind.ASYNC:
-                self._refusals.took()
+                self._refusals.took(ticket)
                 writer.accepted(batch, attempt_id, answer.task_id, at)  # type: ignore[union-attr]
             case Verdict.OK:
-                self._refusals.took()
+                self._refusals.took(ticket)
                 self._on_sync_answer(loaded, attempt_id, answer)  # type: ignore[arg-type]
-            case Verdict.REFUSED | Verdict.DENIED if is_page or answer.verdict is Verdict.REFUSED:
+            case _ if is_page or answer.verdict is Verdict.REFUSED:
                 self._on_refusal(loaded, attempt_id, answer)
             case Verdict.NOT_PROCESSED | Verdict.DENIED | Verdict.MISDIRECTED:
                 writer.not_processed(batch, attempt_id, at, status_code=answer.status_code, message=answer.message)
@@ -206,12 +211,11 @@ class Sender:
     ) -> None:
         """Record a refusal: of all values for good, or of this call, with its values going on in `pieces`."""
         context, batch = self._context, loaded.batch
-        first_refused = self._refusals.first_refused(context.registry[batch].past)
+        past = context.registry[batch].past
         if not pieces:
             context.tally.rejected += batch.size
         _, children = context.writer.refused(
             batch, attempt_id, context.at(), status_code=answer.status_code, message=answer.message, pieces=pieces
         )
-        for child in children:
-            context.registry[child].past.refused_at = first_refused
+        self._refusals.carried(past, children)
         context.registry.to_front(children)

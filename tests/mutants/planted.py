@@ -234,8 +234,8 @@ BUGS = (
     Bug(
         "a single value is blamed at once",
         "syncer/execute/refusals.py",
-        "return () if past.is_last_chance or self._taken > first else None",
-        "return ()",
+        "        if self._in_a_row == 1 and self._is_open_since(entry):",
+        "        if self._in_a_row >= 1:",
         f"{SCENES}::test_a_single_value_that_is_refused_first_waits_for_others_to_get_through_before_it_is_blamed",
     ),
     Bug(
@@ -246,10 +246,10 @@ BUGS = (
         FAULTS,
     ),
     Bug(
-        "what stands aside gets chances without end",
+        "values are blamed though a call without values was refused, too",
         "syncer/execute/refusals.py",
-        "entry.is_aside, entry.past.is_last_chance = False, True",
-        "entry.is_aside = False",
+        "if answer.verdict is Verdict.OK or (answer.status_code in JUDGED and not answer.page):",
+        "if answer.status_code is not None:",
         FAULTS,
     ),
     Bug(
@@ -310,7 +310,7 @@ BUGS = (
     ),
     Bug(
         "a conflict is no judgement of the request",
-        "syncer/execute/blame.py",
+        "syncer/api/classify.py",
         "JUDGED = frozenset({400, 406, 422})",
         "JUDGED = frozenset({400, 422})",
         "tests/property/test_blame_and_sizes.py",

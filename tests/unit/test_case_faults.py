@@ -122,12 +122,103 @@ def test_a_refusal_in_the_midst_of_good_calls_that_turns_out_to_be_everybodys_bl
     assert scene.counts() == {"confirmed": 20, "unsent": 40}
 
 
-def test_a_value_that_is_refused_while_nothing_else_is_left_gets_one_more_chance_and_no_blame():
-    scene = Scene(codes(2), script=refusing(403, PAGE, when=lambda text: "K0000" in text))
-    scene.plan((keys(1), -1))
+def nothing_in(text):
+    return '\\"items\\":[]' in text.replace(" ", "")
+
+
+@pytest.mark.parametrize(("status", "document"), [(403, PAGE), (400, {"detail": "no"}), (400, PAGE)])
+@pytest.mark.parametrize("place", [-1, 0])
+def test_a_value_that_is_refused_while_nothing_else_is_left_is_blamed_only_if_a_call_without_values_is_not(
+    status, document, place
+):
+    scene = Scene(codes(9), script=refusing(status, document, when=lambda text: "K0" in text))
+    scene.plan(*(([key], place) for key in keys(3)))
+    error = scene.engine.send()
+    if place == 0:  # an async call without values is not made: it could select every code
+        assert isinstance(error, AccessError if status == 403 else UnreachableError)
+        assert (rejected(scene), scene.counts()) == ([], {"unsent": 3})
+        return
+    assert error is None
+    assert (rejected(scene), scene.counts()) == (keys(3), {"rejected": 3})
+    assert updates(scene) == 3 + 1 + 3
+    assert scene.ledger.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "document"), [(403, PAGE), (400, PAGE), (402, {"detail": "quota"}), (409, {"detail": "locked"})]
+)
+@pytest.mark.parametrize("taken", [0, 3])
+def test_what_refuses_the_last_values_and_a_call_without_values_too_blames_no_row(status, document, taken):
+    scene = Scene(codes(9))
+
+    def script(transport, path, really):
+        closed = path == SYNC and sum(one == SYNC for one in transport.paths) > taken
+        return transport.answer(status, document) if closed else really()
+
+    scene.script = script
+    scene.plan(*(([key], -1) for key in keys(taken + 2)))
+    error = scene.engine.send()
+    assert isinstance(error, AccessError if status == 403 else UnreachableError)
+    assert "no row is blamed" in error.message
+    assert rejected(scene) == []
+    scene.script = lambda transport, path, really: really()
+    scene.begin().settle()
+    assert scene.engine.send() is None
+    assert scene.states() == []
+    assert sum(code.fields.get("m") == "1" for code in scene.api.world.codes) == taken + 2
+
+
+@pytest.mark.parametrize("calls", range(2, 12))
+def test_what_closes_the_way_for_everybody_while_one_value_is_looked_for_blames_that_one_at_most(calls):
+    """A page that a value brings is narrowed; then the same page comes to every call."""
+    scene = Scene(codes(120))
+
+    def script(transport, path, really):
+        if path not in {SYNC, ASYNC}:
+            return really()
+        made = sum(one in {SYNC, ASYNC} for one in transport.paths)
+        return transport.answer(403, PAGE) if made > calls or b"K0042" in transport.body else really()
+
+    scene.script = script
+    scene.plan(*((keys(30, begin), -1) for begin in range(0, 120, 30)))
     assert isinstance(scene.engine.send(), AccessError)
-    assert updates(scene) == 2
-    assert scene.counts() == {"unsent": 1}
+    assert set(rejected(scene)) <= {"K0042"}
+    assert scene.ledger.problems() == []
+
+
+@pytest.mark.parametrize("status", [500, 504, None])
+@pytest.mark.parametrize(("size", "place"), [(1000, 0), (100, -1)])
+def test_one_value_whose_call_breaks_the_api_stays_in_doubt_alone(status, size, place):
+    scene = Scene(codes(size + 100), script=refusing(status, PAGE, when=lambda text: "K0077" in text))
+    scene.plan((keys(size), place), (keys(100, size), place))
+    scene.engine.send()
+    counts = scene.counts()
+    assert counts.pop("confirmed") == size + 99
+    assert counts in ({"in_doubt": 1}, {"unsent": 1})
+    assert rejected(scene) == []
+    assert updates(scene) <= 60
+    assert scene.ledger.problems() == []
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_async_calls_that_outlast_the_time_out_become_smaller_unless_their_task_is_found(applied):
+    """e10."""
+
+    def script(transport, path, really):
+        if path != ASYNC or len(transport.body) < 800:
+            return really()
+        begun_s = transport.at_s
+        if applied:
+            really()
+        transport.at_s = begun_s + 60.0
+        return transport._reply(None, b"", begun_s, failure="no whole answer within 60 s", timed_out=True)
+
+    scene = Scene(codes(400), script=script)
+    scene.plan(*((keys(100, begin), 0) for begin in range(0, 400, 100)))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 400}
+    assert updates(scene) == 4 if applied else updates(scene) <= 20
+    assert scene.ledger.problems() == []
 
 
 def timing_out(transport, path, really, *, most):
