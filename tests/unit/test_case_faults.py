@@ -8,7 +8,6 @@ import pytest
 from sim.scenes import ASYNC, SYNC, Scene
 
 from syncer.errors import AccessError, UnreachableError
-from syncer.execute.refusals import UNEXPLAINED_MAX
 
 PAGE = b"<html><head><title>Request\n blocked</title></head><body>Ray 7</body></html>"
 
@@ -97,7 +96,7 @@ def test_the_same_refusal_of_everything_stops_within_a_few_calls_and_blames_no_r
     scene.plan(*((keys(size, begin), place) for begin in range(0, 800, size)))
     error = scene.engine.send()
     assert isinstance(error, kind)
-    assert updates(scene) <= UNEXPLAINED_MAX + 4
+    assert updates(scene) <= 12
     assert scene.counts() == {"unsent": 800}
     assert "no row is blamed" in error.message
     scene.script = lambda transport, path, really: really()
