@@ -54,7 +54,7 @@ def canary(
     heard, are different questions: what the one half takes proves nothing of the other.
     """
     by_sync = np.zeros(len(payload), bool)
-    by_sync[batches.order[np.repeat(~batches.is_async, batches.sizes)]] = True
+    by_sync[batches.order] = np.repeat(~batches.is_async, batches.sizes)
     asked = [_asking(payload, own, by_sync & alike, payloads, fields) for own, alike, fields in questions]
     found = [places for places, _ in asked if len(places)]
     most = max(1, VALUES // max(1, len(found)))
@@ -72,11 +72,10 @@ def _asking(
 ) -> tuple[Places, list[int]]:
     """Return places of items with a field that no sync call carries: spread over all, and one of each product."""
     named = payloads.named()
-    lists = named.of[payload]
-    shown = frozenset(_fields(named, lists[by_sync]))
+    shown = frozenset(_fields(named, payload[by_sync]))
     asked: list[Places] = []
     products: dict[str | None, int] = {}
-    for field in sorted(fields.intersection(_fields(named, lists[own])) - shown):
+    for field in sorted(fields.intersection(_fields(named, payload[own])) - shown):
         places = np.flatnonzero(own & named.any_of([field])[payload])
         asked.append(_spread(places, VALUES))
         with_product = places[named.any_of([PRODUCT])[payload[places]]]
@@ -86,9 +85,11 @@ def _asking(
     return (np.unique(np.concatenate(asked)) if asked else np.zeros(0, np.int64)), of_products
 
 
-def _fields(named: Named, lists: npt.NDArray[np.int32]) -> Iterator[str]:
-    """Yield the fields of some lists, by their numbers."""
-    for number in np.flatnonzero(np.bincount(lists)).tolist():
+def _fields(named: Named, payload: npt.NDArray[np.int32]) -> Iterator[str]:
+    """Yield the fields that some payloads name."""
+    used = np.zeros(len(named.of), bool)
+    used[payload] = True
+    for number in np.unique(named.of[used]).tolist():
         yield from named.lists[number]
 
 

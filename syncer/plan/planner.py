@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     """What keeps items apart: `ASKING`, or twice the errand's number, and one more for those that matched nothing."""
 
 
+BLOCK_ROWS = 1 << 20
+"""Items that are counted at a time."""
 ASKING = -1
 """In place of what keeps values apart: they travel by sync calls, first of all, whose answers name the fields taken."""
 
@@ -195,10 +197,13 @@ class _Sides:
             group_of[rows] = groups
             rows = np.flatnonzero(group_of >= 0).astype(np.int32)
             groups = group_of[rows]
-        source = records.source[rows].astype(np.int32)
-        before = diff.rows.states.picture[groups]
+        source, picture = records.source[rows].astype(np.int32), diff.rows.states.picture
+        # What is nothing but zeros takes neither time nor memory.
+        before = picture[groups] if picture.any() else np.zeros(len(groups), np.int32)
         items = Items(self.texts, rows, payload[groups], source, records.line[rows], before)
-        return items, diff.rows.absent[groups].astype(np.int16), diff.rows.campaign[groups]
+        absent = diff.rows.absent
+        reached = absent[groups].astype(np.int16) if absent.any() else np.zeros(len(groups), np.int16)
+        return items, reached, diff.rows.campaign[groups]
 
     def _of_carried(
         self, carried: Carried, groups: npt.NDArray[np.int32], payload: npt.NDArray[np.int32]
@@ -261,9 +266,11 @@ def _calls(items: Items, columns: int, mode: Mode) -> Batches:
 def _changes(payload: npt.NDArray[np.int32], payloads: Payloads) -> dict[str, int]:
     """Count, per field, the values that get it."""
     named = payloads.named()
-    values = np.bincount(named.of[payload], minlength=len(named.lists)).tolist()
+    values = np.zeros(len(named.lists), np.int64)
+    for begin in range(0, len(payload), BLOCK_ROWS):
+        values += np.bincount(named.of[payload[begin : begin + BLOCK_ROWS]], minlength=len(values))
     counts: dict[str, int] = {}
-    for fields, count in zip(named.lists, values, strict=True):
+    for fields, count in zip(named.lists, values.tolist(), strict=True):
         for field in fields if count else ():
             counts[field] = counts.get(field, 0) + count
     return dict(sorted(counts.items()))

@@ -113,7 +113,10 @@ class Deltas:
 
     def of(self, pictures: Numbers, wanted: Numbers) -> tuple[Numbers, npt.NDArray[np.bool_]]:
         """Return per key the number of the payload to send (`SAME`: none), and whether it overwrites a known value."""
-        send, over = wanted.copy(), np.zeros(len(wanted), bool)
+        over = np.zeros(len(wanted), bool)
+        if self._payloads.known_number(NOTHING) is None and not pictures.any():  # a first load: all of it goes
+            return wanted, over
+        send = wanted.copy()
         for begin in range(0, len(wanted), KEYS_PER_STEP):
             part = slice(begin, begin + KEYS_PER_STEP)
             self._judge(pictures[part], wanted[part], send[part], over[part])
