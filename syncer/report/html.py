@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from syncer.lifecycle.batch import Bucket
 from syncer.model import shown_key
+from syncer.process.owner import Life
 from syncer.report.pictures import CallsPicture, Share, calls_picture, shares_of, trend_columns
 from syncer.report.story import quoted
-from syncer.report.text import MEANING, WORDS
+from syncer.report.text import MEANING, WORDS, after_death
 from syncer.report.words import many, span
 from syncer.safe.inert import inert
 
@@ -93,7 +94,10 @@ def report_html(data: ReportData) -> str:
     """Return the page."""
     return rendered(
         "report.html.j2",
-        nights=[night_of(details, facts, data.updates_per_second) for details, facts in data.details],
+        nights=[
+            night_of(details, facts, data.updates_per_second, () if place else _of_others(data, details))
+            for place, (details, facts) in enumerate(data.details)
+        ],
         columns=trend_columns(data.trend, lambda run: _VERDICTS.get(run.state, _VERDICTS["stopped"])[0]),
         left=[(one, *_left_words(one, data.made_at)) for one in data.left],
         buckets=[bucket for bucket in WORDS if bucket is not Bucket.SUPERSEDED],
@@ -110,12 +114,14 @@ def rendered(template: str, **values: Any) -> str:
     return _templates().get_template(template).render(**values, style=style, style_digest=digest)
 
 
-def night_of(details: RunDetails, facts: NightFacts, updates_per_second: float) -> Night:
-    """Return what the page says of one run."""
+def night_of(
+    details: RunDetails, facts: NightFacts, updates_per_second: float, left: Sequence[NotThrough] = ()
+) -> Night:
+    """Return what the page says of one run; ``left`` is what of other runs is not through."""
     run, values = details.summary.run, details.summary.values
     verdict, words = _VERDICTS.get(run.state, _VERDICTS["stopped"])
     rows = [(name, count) for name, count in run.rows.items() if count or name == "read"]
-    needs = tuple(_needs(details))
+    needs = (*_needs(details), *_left_needs(left))
     return Night(
         details,
         facts,
@@ -149,7 +155,8 @@ def _summary(details: RunDetails, needs: int) -> str:
     """Return the night in one sentence, below its verdict."""
     run, values = details.summary.run, details.summary.values
     if not run.rows:
-        return "Nothing was planned, and nothing was sent."
+        words = "Nothing was planned, and nothing was sent"
+        return f"{words}; {many(needs, 'matter')} for a person." if needs else f"{words}."
     sent = sum(count for bucket, count in values.items() if bucket is not Bucket.SUPERSEDED)
     confirmed = values.get(Bucket.CONFIRMED, 0)
     words = f"{many(run.rows.get('read', 0), 'row')} read, {confirmed:,} of {many(sent, 'planned value')} confirmed"
@@ -159,6 +166,11 @@ def _summary(details: RunDetails, needs: int) -> str:
 def _needs(details: RunDetails) -> list[Need]:
     run, needs = details.summary.run, list[Need]()
     job = shlex.quote(run.job.name)
+    if run.state == Life.DEAD:
+        words = (
+            "the process died" if run.rows else "the process died before its plan was stored: nothing of it was sent"
+        )
+        needs.append(Need(words, after_death(run)))
     if run.error:
         is_open = any(details.summary.values.get(bucket) for bucket in _OPEN_BUCKETS)
         needs.append(Need(run.error, f"syncer resume --job {job}" if is_open else f"syncer status {run.id}"))
@@ -176,6 +188,24 @@ def _needs(details: RunDetails) -> list[Need]:
         words = f"the API took the codes, but not these fields: {', '.join(run.discarded_fields)}"
         needs.append(Need(words, "syncer check"))
     return needs
+
+
+def _of_others(data: ReportData, details: RunDetails) -> list[NotThrough]:
+    """Return what of other runs than this one, and than those that the page shows, is not through."""
+    shown = {one.summary.run.id for one, _ in data.details} | {details.summary.run.id}
+    return [one for one in data.left if one.run_id not in shown]
+
+
+def _left_needs(left: Sequence[NotThrough]) -> Iterator[Need]:
+    """Yield what earlier runs left, by job."""
+    counts, runs = Counter[str](), dict[str, set[int]]()
+    for one in left:
+        counts[one.job] += one.values
+        runs.setdefault(one.job, set()).add(one.run_id)
+    for job, count in counts.items():
+        named = ", ".join(map(str, sorted(runs[job])))
+        words = f"{many(count, 'value')} of earlier runs ({named}) of job {job} are not through"
+        yield Need(words, f"syncer resume --job {shlex.quote(job)}")
 
 
 def _left_words(one: NotThrough, made_at: str) -> tuple[str, str, str]:

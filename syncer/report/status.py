@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from syncer.process.owner import Life
 from syncer.report.console import cell
 from syncer.report.document import summary_document
 from syncer.report.table import FittedTable
-from syncer.report.text import STYLES, WORDS
+from syncer.report.text import STYLES, WORDS, after_death
 from syncer.report.words import many
 from syncer.safe.inert import inert
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from syncer.ledger.buckets import RefusedRow
     from syncer.results import RefusedRows, RunSummary, StatusResult, WorkSummary
 
+ALIKE_MAX = 20
+"""Rows that are refused for the same reason, and listed; ``--json`` lists all that the ledger keeps."""
 LIFE_WORDS = {Life.ALIVE: "running", Life.DEAD: "dead", Life.UNKNOWN: "unknown"}
 """``unknown``: it runs, or ran, on another machine."""
 
@@ -55,8 +58,7 @@ def status_text(found: StatusResult) -> RenderableType:
     for _, _, line in sorted(lines, key=lambda one: one[:2], reverse=True):
         table.add_row(*line)
     dead = [one.run for one in found.runs if one.life is Life.DEAD]
-    hints = [Text(f"run {run.id} died without recording an end: syncer resume --job {inert(run.job.name)}", "yellow")
-             for run in dead]  # fmt: skip
+    hints = [Text(f"run {run.id} died without recording an end: {after_death(run)}", "yellow") for run in dead]
     return Group(table, *hints)
 
 
@@ -108,20 +110,26 @@ def rows_text(found: RefusedRows) -> RenderableType:
     """Return the rows of a run that were refused: by our rules, then by the API."""
     parts: list[RenderableType] = []
     for words, rows, left_out in (
-        ("rows that are not valid", found.invalid, found.invalid_left_out),
-        ("rows whose values the API did not take", found.untaken, found.untaken_left_out),
+        ("not valid", found.invalid, found.invalid_left_out),
+        ("not taken by the API", found.untaken, found.untaken_left_out),
     ):
         if rows or left_out:
-            parts += [Text(f"{len(rows) + left_out:,} {words}", "bold"), _rows_table(rows)]
+            parts += [Text(f"{many(len(rows) + left_out, 'row')} {words}", "bold"), _rows_table(rows)]
         if left_out:
             parts.append(Text(f"… and {left_out:,} more: the ledger keeps the first ones", "dim"))
     return Group(*parts) if parts else Text(f"run {found.summary.run.id} has no invalid or rejected row")
 
 
 def _rows_table(rows: Iterable[RefusedRow]) -> FittedTable:
-    table = FittedTable("file and line", "code", "key", "what is wrong")
+    """Return the rows; of those that are refused for one reason, the first ones."""
+    table, reasons = FittedTable("file and line", "code", "key", "what is wrong"), Counter[tuple[str, str]]()
     for row in rows:
-        table.add_row(cell(f"{row.file}:{row.line}"), row.code, cell(row.key), cell(row.message))
+        reasons[row.code, row.message] += 1
+        if reasons[row.code, row.message] <= ALIKE_MAX:
+            table.add_row(cell(f"{row.file}:{row.line}"), row.code, cell(row.key), cell(row.message))
+    for (code, message), count in reasons.items():
+        if count > ALIKE_MAX:
+            table.add_row(Text(f"… {count - ALIKE_MAX:,} more: --json", "dim"), code, "", cell(message))
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from syncer.lifecycle.batch import OPEN, Bucket
 from syncer.process.help import help_lines
+from syncer.process.owner import Life
 from syncer.report.console import cell
 from syncer.report.rows import changes_text, differences_text, rejections_text
 from syncer.report.table import Facts, FittedTable
@@ -223,6 +225,8 @@ def run_text(details: RunDetails) -> RenderableType:
     parts: list[RenderableType] = [Text(f"run {run.id}: {run.state}", f"bold {STYLES.get(run.state, '')}"), facts]
     if details.concerns:
         parts.append(_concerns(details.concerns))
+    if run.state == Life.DEAD:
+        parts.append(Text(f"its process died\nnext: {after_death(run)}", "yellow"))
     batches = FittedTable("batch", "kind", "state", "values", "attempts", "codes", "task", "changed", "said")
     for batch in details.batches:
         batches.add_row(
@@ -236,7 +240,8 @@ def run_text(details: RunDetails) -> RenderableType:
             batch.changed_at[11:19],
             cell(batch.message or ""),
         )
-    parts.append(batches)
+    if details.batches:
+        parts.append(batches)
     for batch in details.batches:
         if batch.state in OPEN:
             waits = f"waits since {batch.changed_at[:19].replace('T', ' ')} UTC" + (
@@ -248,6 +253,12 @@ def run_text(details: RunDetails) -> RenderableType:
     if more > 0:
         parts.append(Text(f"… and {more:,} more batches: syncer audit export --run {run.id} --format csv", "dim"))
     return Group(*parts)
+
+
+def after_death(run: Run) -> str:
+    """Return the command that helps when a run's process died: without a plan, nothing of it can be resumed."""
+    job = shlex.quote(inert(run.job.name))
+    return f"syncer resume --job {job}" if run.rows else f"syncer sync FILE --job {job}"
 
 
 def _run_facts(run: Run, details: RunDetails) -> list[tuple[str, str]]:

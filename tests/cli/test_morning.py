@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 from conftest import codes
@@ -101,3 +104,27 @@ def test_the_page_says_the_verdict_what_helps_and_nothing_that_runs(night):
         assert "All is confirmed." in (here.folder / "two.html").read_text()
         assert here.run("report", "99", "--out", "none.html").code == 2
         assert not (here.folder / "none.html").exists()
+
+
+def test_a_run_whose_process_died_says_what_helps_and_what_earlier_runs_left(night):
+    """A planless run cannot be resumed: its file is synced again. What older runs left needs a person, too."""
+    with night(codes=codes(120)) as here:
+        here.box.faults.replace([{"kind": "task_stuck", "on": "async", "nth": 1}])
+        rows = [(f"K{n:06d}", "DE") for n in range(110)]
+        assert here.sync(here.write("a.csv", HEADER, rows), "--mode", "async", "--deadline", "1").code == 10
+        with closing(sqlite3.connect(here.folder / "syncer.db")) as database, database:
+            database.execute(
+                "INSERT INTO runs SELECT 2, job_id, 'running', 0, started_at, NULL, NULL, NULL, mode, campaign, unique_key,"
+                " '{}', 0, '[]', replace(program, 'process ', 'process 999') FROM runs WHERE id = 1"
+            )
+        assert here.run("report", "--out", "page.html").code == 0
+        page = html.unescape((here.folder / "page.html").read_text())
+        assert "The process died before its end." in page
+        assert "nothing of it was sent<code>syncer sync FILE --job default</code>" in page
+        assert "110 values of earlier runs (1) of job default are not through<code>syncer resume --job default" in page
+        assert "Nothing does." not in page
+        assert "Rows and values" not in page
+        shown = here.run("status", "2").out
+        assert "its process died\nnext: syncer sync FILE --job default" in shown
+        assert "attempts" not in shown
+        assert "run 2 died without recording an end: syncer sync FILE --job default" in here.run("status").out

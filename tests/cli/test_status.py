@@ -101,7 +101,7 @@ def test_refused_rows_are_kept_with_the_run_and_what_is_left_out_is_counted(nigh
         assert (first["file"], first["line"], first["key"], first["code"][0]) == ("a.csv", 4, "K000001", "E")
         assert [(row["key"], row["line"], row["code"]) for row in found["rejected"]] == [("NOPE0001", 3, "unmatched")]
         text = here.run("status", "1", "--rows").out
-        assert "1,002 rows that are not valid" in text
+        assert "1,002 rows not valid" in text
         assert "and 2 more" in text
         assert here.run("ledger", "check").code == 0
         assert (here.run("status", "--rows").code, here.run("status", "9", "--rows").code) == (2, 2)
@@ -143,3 +143,14 @@ def test_work_goes_on_where_it_cannot_be_recorded(night):
             database.execute("CREATE TRIGGER no_works BEFORE INSERT ON works BEGIN SELECT RAISE(ABORT, 'no'); END")
         assert here.sync("a.csv").code == 0
         assert listed(here)[1] == []
+
+
+def test_rows_that_are_refused_for_one_reason_are_not_all_listed_to_people(night):
+    with night(codes=codes(120)) as here:
+        here.box.faults.replace([{"kind": "task_fail", "on": "async", "nth": 1}])
+        rows = [(f"K{n:06d}", "DE") for n in range(120)] + [("", "DE")]
+        assert here.sync(here.write("a.csv", ("extended_id", "market"), rows), "--mode", "async").code == 3
+        shown = here.run("status", "1", "--rows").out
+        assert shown.count("a.csv:") == 21
+        assert "… 100 more: --json" in shown
+        assert len(here.run("status", "1", "--rows", "--json").document["rejected"]) == 120

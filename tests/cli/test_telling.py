@@ -92,7 +92,7 @@ def test_a_value_that_is_wanted_for_too_long_is_told_by_check(night):
         found = here.run("check", "--json", "--max-age", "26h").document
         (wanted,) = (one for one in found["findings"] if one["what"] == "wanted by default")
         assert (found["exit_code"], wanted["ok"], wanted["next"]) == (3, False, "syncer resume")
-        assert "1 values are not confirmed" in wanted["found"]
+        assert "1 value not confirmed, the oldest for " in wanted["found"]
         assert here.run("resume").code == 0
         assert here.run("check", "--max-age", "26h").code == 0
 

@@ -14,6 +14,12 @@ def words(text):
     return " ".join(shape(text)).split()
 
 
+def test_the_morning_after_prints_what_it_shows(night):
+    with night(updates_per_second=10) as here:
+        followed = [words(printed) == words(shown) for _, shown, printed in follow(DOCS / "morning.md", here)]
+        assert followed == [True] * 7
+
+
 def test_the_tutorial_and_then_the_how_tos_print_what_they_show(night):
     with night(updates_per_second=10) as here:
         followed = 0
