@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from syncer.ledger import sealed_records
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.sealed_rows import ABOUT, BEFORE_ALL, TABLES, covered, newest_id
+from syncer.ledger.sealed_rows import ABOUT, BEFORE_ALL, TABLES, covered, digest_own_codes, newest_id
 
 if TYPE_CHECKING:
     import sqlite3
@@ -49,6 +49,7 @@ def add(connection: Connection, run_id: int, at: str) -> None:
     newest = cursor.execute("SELECT digest, covers FROM seals ORDER BY id DESC LIMIT 1").fetchone()
     previous, before = (FIRST, {}) if newest is None else (newest[0], json.loads(newest[1]))
     covers = {}
+    digest_own_codes(cursor, before.get("upload_codes", {"to": BEFORE_ALL})["to"])
     for table in TABLES:
         begin = before[table]["to"] if table in before else BEFORE_ALL
         covers[table] = covered(cursor, table, begin, newest_id(cursor, table))
@@ -112,6 +113,7 @@ def _faults(cursor: sqlite3.Cursor, given: str | None) -> Iterator[str]:
     ends: Mapping[str, int] | None = dict.fromkeys(TABLES, BEFORE_ALL)
     newest_of_run: dict[int, str] = {}
     seen = set[str]()
+    digest_own_codes(cursor, BEFORE_ALL)
     query = "SELECT id, run_id, at, run, covers, previous, digest FROM seals ORDER BY id"
     for number, (seal_id, run_id, at, run, text, before, digest) in enumerate(cursor.execute(query).fetchall(), 1):
         if seal_id != number or before != previous:

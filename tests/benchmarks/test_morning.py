@@ -43,6 +43,7 @@ def test_sealing_costs_little_of_a_run(million):
     with Ledger.reading(f"sqlite:///{million / 'syncer.db'}") as ledger, ledger.transaction() as connection:
         began_s = time.monotonic()
         cursor = raw_cursor(connection)
+        sealed_rows.digest_own_codes(cursor, sealed_rows.BEFORE_ALL)
         for table in sealed_rows.TABLES:
             sealed_rows.covered(cursor, table, sealed_rows.BEFORE_ALL, 1 << 62)
         took_s = time.monotonic() - began_s
