@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Table, bindparam, false, func, select, update
 
+from syncer.errors import StaleStateError
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import BLOCK_ROWS, index_afterwards, insert_rows
 from syncer.ledger.pictures import payload_ids
@@ -57,7 +58,7 @@ _ITEM_COLUMNS = ("id", "batch_id", "key", "payload_id", "source_id", "line", "be
 # Statements are made once: making one costs more than running it.
 _PLANNED = (
     update(t.runs)
-    .where(t.runs.c.id == bindparam("run_id"))
+    .where(t.runs.c.id == bindparam("run_id"), t.runs.c.ended_at.is_not_distinct_from(bindparam("seen_ended_at")))
     .values(planned=True, rows=bindparam("new_rows"), minimum_updates=bindparam("new_minimum_updates"))
 )
 _JOB_FIELDS = update(t.jobs).where(t.jobs.c.id == bindparam("job_id")).values(fields=bindparam("new_fields"))
@@ -77,7 +78,8 @@ def store_plan(connection: Connection, run: Run, plan: Plan, source_ids: Sequenc
     """Record the plan of `run`. ``source_ids[n]`` is the ledger's id of the file at position *n*.
 
     All that earlier plans want in the code space went into this one: it is theirs no more. A run that has a plan
-    already (`resume` takes up what had to wait) keeps the counts of its rows.
+    already (`resume` takes up what had to wait) keeps the counts of its rows. Raises `StaleStateError` when the run
+    ended since the caller saw it: another process took it for dead, and sealed its record.
     """
     import numpy as np
 
@@ -97,7 +99,8 @@ def store_plan(connection: Connection, run: Run, plan: Plan, source_ids: Sequenc
     if run.planned:  # its files were read and counted before: this plan adds to it
         rows, minimum = run.rows, run.minimum_updates + minimum
     planned = {"new_rows": json.dumps(rows), "new_minimum_updates": minimum}
-    connection.execute(_PLANNED, {"run_id": run.id, **planned})
+    if connection.execute(_PLANNED, {"run_id": run.id, "seen_ended_at": run.ended_at, **planned}).rowcount != 1:
+        raise StaleStateError(f"run {run.id} ended in the ledger while it was planned")
     fields = sorted({*run.job.fields, *plan.fields})
     connection.execute(_JOB_FIELDS, {"job_id": run.job.id, "new_fields": json.dumps(fields)})
 
