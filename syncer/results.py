@@ -91,10 +91,10 @@ class SyncResult:
 
     ``values`` sums to the values planned. ``runs`` are all of them when `resume` finished several. ``earlier`` counts
     values of earlier runs that ended unmatched or rejected in this one; ``unplanned`` are runs that ended before their
-    plan was stored, so that their files have to be synced again. ``earlier_in_doubt`` counts values of earlier
-    calls that are not settled, or were let go of in this run. ``fields`` counts, per field, the values that the plan
-    changes in it; ``waiting`` are wanted values that no plan could take up yet, since an older upload of theirs is
-    open. ``error`` is what stopped the command; None when it came to its end.
+    plan was stored, so that their files have to be synced again. ``earlier_in_doubt`` counts values of earlier runs
+    that are still not settled. ``fields`` counts, per field, the values that the plan changes in it; ``waiting`` are
+    wanted values that no plan could take up yet, since an older upload of theirs is open. ``error`` is what stopped
+    the command; None when it came to its end.
     """
 
     command: str

@@ -53,19 +53,6 @@ def newest_event(connection: Connection) -> int:
     return int(raw_cursor(connection).execute(_NEWEST).fetchone()[0])
 
 
-_LET_GO = """
-SELECT coalesce(sum(b.size), 0) FROM batches b
-WHERE b.state = 'abandoned' AND (NOT b.wanted OR b.run_id NOT IN (SELECT value FROM json_each(?)))
-  AND EXISTS (SELECT 1 FROM events e WHERE e.batch_id = b.id AND e.id > ? AND e.event = 'let_go')
-"""
-
-
-def let_go_since(connection: Connection, event_id: int, mine: Sequence[int]) -> int:
-    """Count the values that were let go of after an event, as far as the counts of the runs `mine` do not tell them."""
-    row = raw_cursor(connection).execute(_LET_GO, (json.dumps(list(mine)), event_id)).fetchone()
-    return int(row[0])
-
-
 def ended_since(connection: Connection, event_id: int, but: Sequence[int]) -> Iterator[EndedValue]:
     """Stream the values that ended unmatched or rejected after an event, of all runs `but` some."""
     for row in raw_cursor(connection).execute(_ENDED, (event_id, json.dumps(list(but)))):

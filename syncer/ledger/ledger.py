@@ -411,11 +411,6 @@ class Ledger:
         with self.transaction() as connection:
             yield from endings.ended_since(connection, event_id, but)
 
-    def let_go_since(self, event_id: int, mine: Sequence[int]) -> int:
-        """Count the values that were let go of after an event, as far as the runs `mine` do not tell them."""
-        with self.transaction() as connection:
-            return endings.let_go_since(connection, event_id, mine)
-
     def open_runs(self, job_name: str | None = None) -> list[Run]:
         """Return the runs of which something is left to be sent or settled, newest first."""
         with self.transaction() as connection:

@@ -83,10 +83,7 @@ def sync_text(result: SyncResult) -> RenderableType:
         )
     if result.earlier_in_doubt:
         parts.append(
-            Text(
-                f"! {result.earlier_in_doubt:,} values of earlier calls are not settled, or were let go of.",
-                style="yellow",
-            )
+            Text(f"! {result.earlier_in_doubt:,} values of earlier runs are still not settled.", style="yellow")
         )
     if any(result.earlier.values()):
         counts = _counts({WORDS[bucket]: count for bucket, count in result.earlier.items()}, first="unmatched")

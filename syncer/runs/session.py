@@ -206,8 +206,7 @@ class Session:
             ledger=identity,
             target=Target(self._target.base_url, identity.company),
             notes=(*result.notes, *self._target.notes, *open_notes(open_batches, self._clock.wall_s())),
-            earlier_in_doubt=sum(batch.size for batch in open_batches if batch.run_id not in mine)
-            + ledger.let_go_since(self._since_event, [*mine]),
+            earlier_in_doubt=sum(batch.size for batch in open_batches if batch.run_id not in mine),
             error=self.error,
         )
 

@@ -29,7 +29,7 @@ _TOTAL = re.compile(
     rf"[*=#<\[( -]*+(?:(?:(?:grand|sub)[ -]?)?(?:{_SUMS})(?:\s(?:{_COUNTED}))?"
     rf"|(?:count|number of (?:{_COUNTED})|anzahl|(?:{_COUNTED}))(?=\s*+[:=])"
     r"|eof|end of (?:report|file|list|data|export))"
-    r"(?:\s++[\d.,' ]*+|\s*+[:=][\d.,' ]*+)?+[*=#>\]) -]*+"
+    r"(?:\s*+[:=][\d.,' ]*+|\s++[\d.,' ]*+)?+[*=#>\]) -]*+"
     rf"|\(?\d[\d.,']*\s(?:{_COUNTED})(?:\s(?:affected|selected|returned|in set|exported|ausgewählt))?.?\)?"
     r"|[*=#<\[( -]++(?:end|ende|fin)\s*+[*=#>\]) -]++|\*{2,}|={2,}|-{2,}",
     re.IGNORECASE,

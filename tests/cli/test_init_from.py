@@ -152,7 +152,7 @@ def test_what_is_written_for_an_odd_file_reads_all_of_its_rows(tmp_path, what):
 def test_what_only_people_can_tell_is_refused_with_the_way(tmp_path, data, way):
     with pytest.raises(SourceError) as raised:
         configuration(write(tmp_path, data))
-    assert way in raised.value.next
+    assert way in f"{raised.value.remedy} {raised.value.next}"
 
 
 EXPORT = "extended_id,product,lot,intended_markt\n" + rows("A000000{n},S-{n},x,DE\n")

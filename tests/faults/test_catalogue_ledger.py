@@ -33,7 +33,7 @@ def test_locked_by_another_program(place, forks, record_property):
             strike(
                 place,
                 forks,
-                Ends(11, ("syncer.db", "locked by another program"), ("syncer sync",)),
+                Ends(11, ("syncer.db", "locked by another program"), (f"syncer {' '.join(command)}",)),
                 command=command,
                 trap=HASTY,
             )

@@ -167,7 +167,7 @@ def test_a_named_file_wins_over_the_query_and_without_either_the_way_out_is_name
         for command in ("plan", "sync"):
             done = here.run(command, "--json")
             assert (done.code, done.document["error"]["code"]) == (2, "usage")
-            assert "jobs.default.source" in done.document["error"]["message"]
+            assert "jobs.default.files or .source" in done.document["error"]["message"]
         half = here.sync(SYNCER_JOBS__DEFAULT__SOURCE__URL="sqlite:///none.db")
         assert (half.code, "both: url and query" in half.document["error"]["message"]) == (2, True)
 

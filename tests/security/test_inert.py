@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import os
+from contextlib import redirect_stderr
+from unittest.mock import patch
 
 import pytest
 from conftest import codes, write_csv
@@ -53,10 +55,11 @@ def test_an_inert_document_says_the_same(value):
 @given(any_text)
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_one_event_is_one_line_of_the_log(form, text):
-    formatter = logs._JsonFormatter() if form == "json" else logs._TextFormatter()
-    line = formatter.format(
-        logging.makeLogRecord({"msg": "said: %s", "args": (text,), "name": "syncer.x", "levelname": "INFO"})
-    )
+    what = {"msg": "said: %s", "args": (text,), "name": "syncer.x", "levelname": "INFO"}
+    with patch.dict(logs._lines, {"json": form == "json"}), redirect_stderr(io.StringIO()) as err:
+        logs._Handler().emit(logging.makeLogRecord(what))
+    line, end = err.getvalue()[:-1], err.getvalue()[-1:]
+    assert end == "\n"
     assert not set(line) & ACTIVE
     if form == "json":
         assert json.loads(line)["message"] == f"said: {text}"
