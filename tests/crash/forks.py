@@ -11,6 +11,7 @@ what is loaded when. Whoever tests that starts a process of its own.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import mmap
 import os
@@ -23,7 +24,10 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from coverage import Coverage
 
 TESTS = Path(__file__).resolve().parent.parent
 AT_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "OPENBLAS_", "OMP_")
@@ -114,9 +118,11 @@ def serve() -> None:
             passed[:8] = struct.pack("q", 0)
             for path in streams:
                 path.write_bytes(b"")
+            config = request["variables"].get("COVERAGE_PROCESS_CONFIG") if request["measured"] else None
+            measuring = _measuring(config) if config else None
             child = os.fork()
             if child == 0:
-                _become(request, streams, passed)
+                _become(request, streams, passed, measuring)
             _, status = os.waitpid(child, 0)
             out, err = (path.read_text(encoding="utf-8") for path in streams)
             number = struct.unpack("q", passed[:8])[0]
@@ -125,10 +131,27 @@ def serve() -> None:
             sys.stdout.flush()
 
 
-def _become(request: dict[str, Any], streams: list[Path], passed: mmap.mmap) -> None:
+@functools.cache
+def _measuring(config: str) -> Coverage:
+    """Return what measures a run, ready to start in its fork: to make it takes longer than most runs do.
+
+    It looks at the package alone, and for no file that a run never loads: pytest's own process does that once.
+    """
+    from coverage import Coverage
+
+    measuring = Coverage(config_file=f":data:{config}")
+    measuring.set_option("run:source_pkgs", [])
+    measuring.set_option("run:include", [f"{TESTS.parent / 'syncer'}/*"])
+    measuring.set_option("run:patch", [])
+    measuring.set_option("run:disable_warnings", ["no-data-collected", "module-not-measured", "module-not-imported"])
+    measuring.start()
+    measuring.stop()
+    return measuring
+
+
+def _become(request: dict[str, Any], streams: list[Path], passed: mmap.mmap, measuring: Coverage | None) -> None:
     """Be the program, in this forked process; never return."""
     code: Any = 70
-    measuring = None
     try:
         signal.alarm(RUN_S_MAX)  # nobody waits for ever for a run that hangs
         os.chdir(request["folder"])
@@ -142,10 +165,8 @@ def _become(request: dict[str, Any], streams: list[Path], passed: mmap.mmap) -> 
         os.environ.clear()
         os.environ.update(request["variables"])
         time.tzset()
-        if request["measured"]:
-            from coverage import process_startup
-
-            measuring = process_startup(force=True)
+        if measuring is not None:
+            measuring.start()
         sys.argv = ["syncer", *request["arguments"]]
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if request["trap"] is not None:
