@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from syncer.cli.frame import codes_environment, command, deadline_option, envelope, lock_wait_option, settings, show
+from syncer.cli.described import deadline_option, step_option, step_options
+from syncer.cli.frame import codes_environment, command, envelope, lock_wait_option, settings, show
 from syncer.request import UploadRequest
 
 if TYPE_CHECKING:
@@ -27,19 +28,12 @@ def _finish(result: CodesResult) -> None:
     sys.exit(result.exit_code)
 
 
-_errors = click.option(
-    "--errors",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Where the rows with errors are written; else NAME.errors.csv in the current folder.",
-)
+_errors = step_option("codes", "errors", type=click.Path(path_type=Path, dir_okay=False))
 
 
 @command("upload", codes_group, examples=("syncer codes upload codes.csv --default activation_status=1",))
 @click.argument("file", metavar="FILE", type=click.Path())
-@click.option("--default", "defaults", multiple=True, metavar="FIELD=VALUE", help="SCM data for every code; repeat it.")
-@click.option("--url-prefix", help="URL prefix of the work order.")
-@click.option("--allow-duplicates", is_flag=True, help="Of several lines with one id, take the first.")
-@click.option("--skip-invalid", is_flag=True, help="Upload the valid rows although others are rejected.")
+@step_options("codes", "default", "url_prefix", "allow_duplicates", "skip_invalid")
 @click.option(
     "--max-part-mb",
     type=click.FloatRange(0.0001, 100),
@@ -58,7 +52,7 @@ def upload_command(
     skip_invalid: bool,
     max_part_mb: float,
     errors: Path | None,
-    deadline: float | None,
+    deadline_s: float | None,
 ) -> None:
     """Check FILE (CSV or JSON), upload it, and wait until its codes are created. Run it again to go on."""
     from syncer.commands import codes
@@ -72,7 +66,7 @@ def upload_command(
         skip_invalid=skip_invalid,
         part_bytes=int(max_part_mb * 1_000_000),
         errors=errors,
-        deadline_s=deadline,
+        deadline_s=deadline_s,
     )
     known = settings()
     with codes_environment() as environment:
@@ -85,12 +79,12 @@ def upload_command(
 @_errors
 @deadline_option
 @lock_wait_option
-def resume_command(upload: int | None, errors: Path | None, deadline: float | None) -> None:
+def resume_command(upload: int | None, errors: Path | None, deadline_s: float | None) -> None:
     """Bring every open upload (or one) to its end, without its file."""
     from syncer.commands import codes
     from syncer.commands.working import recorded
 
-    request = UploadRequest(upload_id=upload, errors=errors, deadline_s=deadline)
+    request = UploadRequest(upload_id=upload, errors=errors, deadline_s=deadline_s)
     known = settings()
     with codes_environment() as environment:
         result = recorded(known, environment.clock, "codes resume", lambda _: codes.resume(known, request, environment))

@@ -113,8 +113,6 @@ def common_options(function: F) -> F:
     return function
 
 
-deadline_option = click.option("--deadline", type=float, metavar="SECONDS", help="Stop resumably after this time.")
-"""Of every command that may run for long."""
 lock_wait_option = click.option(
     "--lock-wait",
     type=click.FloatRange(min=0),

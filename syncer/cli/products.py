@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from syncer.cli.described import step_option
 from syncer.cli.frame import command, envelope, environment_of, lock_wait_option, options, settings, show
 from syncer.errors import UsageError
-from syncer.request import EXPORT_FORMATS
 
 
 @click.group("products")
@@ -19,9 +19,9 @@ def products_group() -> None:
 @command(
     "pull", products_group, examples=("syncer products pull", "syncer products pull --archived --out products.parquet")
 )
-@click.option("--archived", is_flag=True, help="Archived products too.")
-@click.option("--format", "form", type=click.Choice(EXPORT_FORMATS), help="Of the export; else told by FILE's name.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Export to FILE; else to standard output.")
+@step_option("products", "archived")
+@step_option("products", "format")
+@step_option("products", "out", metavar="FILE")
 @lock_wait_option
 def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
     """Read all products from the API, keep them in the ledger, and export them when a format or file is named."""
@@ -45,7 +45,7 @@ def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
 
 
 @command("list", products_group, examples=("syncer products list --search wine",))
-@click.option("--archived", is_flag=True, help="Archived products too.")
+@step_option("products", "archived")
 @click.option("--search", default="", metavar="TEXT", help="Only those whose SKU or name contains TEXT.")
 @click.option("--limit", "--last", "limit", type=click.IntRange(min=1), default=1_000_000, help="At most so many.")
 def list_command(archived: bool, search: str, limit: int) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from syncer.cli.described import deadline_option, step_option
 from syncer.cli.frame import (
     command,
-    deadline_option,
     envelope,
     environment_of,
     lock_wait_option,
@@ -40,16 +40,12 @@ def _finish(result: SyncResult) -> None:
 def job_options(function: F) -> F:
     """Add the options of ``plan`` and ``sync``."""
     for option in (
-        click.option(
-            "--results",
-            type=click.Path(path_type=Path),
-            help="Write confirmed.csv, error.csv, unprocessed.csv here.",
-        ),
+        step_option("sync", "results"),
         click.option("--approve", is_flag=True, help="Go on although a guard would stop the run."),
         click.option("--force", is_flag=True, help="Send unchanged rows too."),
         click.option("--mode", type=click.Choice(["auto", "sync", "async"]), help="Which calls to use."),
         click.option("--key", multiple=True, help="The column that selects codes; repeat it for several."),
-        click.option("--job", help="Which job of the configuration."),
+        step_option("sync", "job"),
         click.argument("files", nargs=-1, metavar="[FILE...]", type=click.Path()),
     ):
         function = option(function)
@@ -99,13 +95,13 @@ def sync_command(
     approve: bool,
     dry_run: bool,
     results: Path | None,
-    deadline: float | None,
+    deadline_s: float | None,
 ) -> None:
     """Settle what is open, plan FILE..., send, poll, reconcile. '-' is standard input."""
     from syncer.commands import arrivals
     from syncer.commands.morning import watched
 
-    request, known = SyncRequest(files, job, key or None, mode, force, approve, deadline, results), settings()
+    request, known = SyncRequest(files, job, key or None, mode, force, approve, deadline_s, results), settings()
     with environment_of() as environment:
         if dry_run:
             result = arrivals.plan(known, request, environment)
@@ -122,12 +118,12 @@ def sync_command(
 @click.option("--approve", is_flag=True, help="Go on although a guard would stop the run.")
 @deadline_option
 @lock_wait_option
-def resume_command(job: str | None, approve: bool, deadline: float | None) -> None:
+def resume_command(job: str | None, approve: bool, deadline_s: float | None) -> None:
     """Finish all open runs from the ledger alone, without their files."""
     from syncer.commands import runs
     from syncer.commands.morning import watched
 
-    request, known = SyncRequest(job=job, approve=approve, deadline_s=deadline), settings()
+    request, known = SyncRequest(job=job, approve=approve, deadline_s=deadline_s), settings()
     with environment_of() as environment:
         result = watched(
             known, "resume", lambda _: runs.resume(known, request, environment), environment.clock, subject=job

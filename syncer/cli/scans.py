@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from syncer.cli.frame import command, deadline_option, envelope, environment_of, lock_wait_option, settings, show
+from syncer.cli.described import deadline_option, step_option, step_options
+from syncer.cli.frame import command, envelope, environment_of, lock_wait_option, settings, show
 from syncer.errors import UsageError
-from syncer.request import EXPORT_FORMATS, STATUSES, ScansRequest
+from syncer.request import STATUSES, ScansRequest
 
 
 @click.group("scans")
@@ -26,18 +27,9 @@ def scans_group() -> None:
         "syncer scans pull --campaign 1 --timeframe 2w --where lot=L-7 --format parquet",
     ),
 )
-@click.option("--campaign", type=click.IntRange(min=1), required=True, help="Whose scans.")
-@click.option("--from", "begin", help="ISO time: 2026-11-20 or 2026-11-20T05:00:00Z.")
-@click.option("--to", "end", help="ISO time.")
-@click.option("--timeframe", help="1y, 2m, 3w, 1d (or -1y): that far back from now; not with --from or --to.")
-@click.option("--flag", "flags", multiple=True, help="Only scans with this flag; repeat it for several.")
-@click.option("--status", type=click.Choice([*STATUSES, "0", "1", "2"]), help="Only codes with this status.")
-@click.option("--product", help="Only this product: a SKU, or its id (id:332 or sku:… when both could be meant).")
-@click.option("--where", multiple=True, metavar="FIELD=VALUE", help="Only codes with this SCM data; repeatable.")
-@click.option("--format", "form", type=click.Choice(EXPORT_FORMATS), help="Of the parts; else csv.")
-@click.option("--out", type=click.Path(path_type=Path), help="The folder for the parts; else ./scans-CAMPAIGN.")
-@click.option("--into-ledger", is_flag=True, help="Into tables of the ledger instead of files.")
-@click.option("--raw-csv", is_flag=True, help="The API's own CSV as it is, into the file --out; not incremental.")
+@step_options("scans", "campaign", "from", "to", "timeframe", "flag")
+@step_option("scans", "status", type=click.Choice([*STATUSES, "0", "1", "2"]))
+@step_options("scans", "product", "where", "format", "out", "into_ledger", "raw_csv")
 @deadline_option
 @lock_wait_option
 def pull_command(
@@ -53,7 +45,7 @@ def pull_command(
     out: Path | None,
     into_ledger: bool,
     raw_csv: bool,
-    deadline: float | None,
+    deadline_s: float | None,
 ) -> None:
     """Pull what is new since the last time, each scan once. Run it again to go on."""
     from syncer.commands import scans
@@ -77,7 +69,7 @@ def pull_command(
         out=out,
         into_ledger=into_ledger,
         raw_csv=raw_csv,
-        deadline_s=deadline,
+        deadline_s=deadline_s,
     )
     if raw_csv:
         _raw(request)

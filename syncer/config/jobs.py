@@ -46,6 +46,10 @@ def job_faults(settings: Settings) -> list[str]:
             elif step.job is not None and step.job not in settings.jobs:
                 near = did_you_mean(step.job, settings.jobs)
                 faults.append(f"nightly.steps: step {number} names a job that there is not: {step.job!r}{near}")
+            elif not step.files and pick_job(settings, step.job).files.pattern is None:
+                faults.append(
+                    f"nightly.steps: step {number} names no files, and its job waits for none (files.pattern)"
+                )
     return faults
 
 

@@ -13,6 +13,7 @@ from walkthrough import shape
 
 from syncer import errors
 from syncer.config.describing import configuration_table
+from syncer.config.step_options import steps_table
 from syncer.lifecycle.batch import mermaid
 from syncer.process.signals import STOPPING
 from syncer.rows.codes import CODES
@@ -56,6 +57,7 @@ def test_the_readme_draws_the_lifecycle_as_it_is():
 
 def test_every_setting_rejection_code_and_fault_is_documented():
     assert configuration_table() in (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8"), "make docs"
+    assert steps_table() in (ROOT / "docs" / "products.md").read_text(encoding="utf-8"), "make docs"
     rejections = (ROOT / "docs" / "rejections.md").read_text(encoding="utf-8")
     for code, (what, remedy) in CODES.items():
         assert f"| {code} | {what} | {remedy} |" in rejections

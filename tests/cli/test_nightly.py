@@ -8,6 +8,8 @@ import os
 import re
 import signal
 import time
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from conftest import TOKEN, codes
 from scan_tools import SCANS_END, everything, uuids
 
 from syncer.api.client import SCM_PERMISSIONS
+from syncer.config.step_options import STEP_KINDS
 from syncer.config.steps import parse_steps
 from syncer.request import ProductsRequest, ScansRequest, SyncStep, UploadRequest
 from syncer.results import GRAVITY, NightResult, StepOutcome
@@ -102,6 +105,7 @@ def test_a_pattern_that_no_file_matches_fails_its_step_alone(night):
         ('[nightly]\nsteps = [{products = {}}, {scans = {campaign = 1, out = "config.toml"}}]', "is a file"),
         ('[nightly]\nsteps = [{products = {}}, {codes = {file = "a", default = {id = "x"}}}]', "not allowed"),
         ('[nightly]\nsteps = [{products = {}}, {sync = {job = "nope", files = ["a"]}}]', "there is not: 'nope'"),
+        ("[nightly]\nsteps = [{products = {}}, {sync = {}}]", "step 2 names no files, and its job waits for none"),
         ('[nightly]\nsteps = [{products = {}}, {products = {out = "none/p.csv"}}]', "none/p.csv"),
         ("[nightly]\nsteps = [{products = {}, sync = {}}]", "one member"),
         ('[nightly]\non_failure = "maybe"', "one of stop, continue"),
@@ -171,13 +175,25 @@ def test_steps_are_read_as_they_are_written():
     )
 
 
+def test_the_example_of_every_option_of_a_step_is_taken_alone():
+    for name, step in STEP_KINDS.items():
+        for option in step.options.values():
+            said = {one.name: one.example for one in step.options.values() if one.needed or one is option}
+            said |= {"out": '"x.csv"'} if (name, option.name) == ("products", "format") else {}
+            table = ", ".join(f"{key} = {value}" for key, value in said.items())
+            [read] = parse_steps(tomllib.loads(f"steps = [{{ {name} = {{ {table} }} }}]")["steps"])
+            assert type(read) is step.request
+            plain = {one.name: one.default for one in fields(step.request)}
+            assert getattr(read, option.member or option.name) != plain[option.member or option.name] or option.needed
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [
         ("x", "a list of steps"), ([{}], "one member"), ([{"nap": {}}], "'nap'"), ([{"products": 3}], "tables of options"),
         ([{"products": {"arch": True}}], "'arch'"), ([{"products": {"archived": 1}}], "archived is true or false"),
         ([{"products": {"format": "xml", "out": "x"}}], "csv, jsonl, parquet"), ([{"products": {"format": "csv"}}], "beside out"),
-        ([{"sync": {}}], "sync has files"), ([{"sync": {"files": []}}], "files is a text, or a list"),
+        ([{"sync": {"files": []}}], "files is a text, or a list"),
         ([{"sync": {"files": ["a"], "job": 3}}], "job is a text"), ([{"scans": {}}], "scans has campaign"),
         ([{"scans": {"campaign": True}}], "campaign is a whole"), ([{"scans": {"campaign": 1, "status": "x"}}], "inactive"),
         ([{"scans": {"campaign": 1, "where": {"lot": [1]}}}], "where is a table"), ([{"codes": {}}], "codes has file"),
