@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from syncer.safe.formulas import EXTRA_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -221,24 +221,6 @@ class KnownBlock:
     keys: pa.LargeStringArray
     pictures: npt.NDArray[np.int64]
     of_all: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class OpenElsewhere:
-    """What another code space has under way, or unsent: rows that may reach the same field of the same code wait.
-
-    ``fields`` are those that it writes, ``key`` its own key columns. ``by``: its key, where that is a field of this
-    space, so that ``values`` tell which codes are meant; empty: any.
-    """
-
-    fields: frozenset[str]
-    key: frozenset[str]
-    by: str
-    values: frozenset[str]
-
-    def meets(self, own_key: Collection[str], fields: Collection[str]) -> bool:
-        """Tell whether data with some fields, under `own_key`, may meet it."""
-        return not self.fields.isdisjoint({*fields, *own_key}) or not self.key.isdisjoint(fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from syncer.products.check import ProductCheck, by_api
 from syncer.request import SyncRequest
 from syncer.results import SyncResult
 from syncer.runs.expect import Expectations
-from syncer.runs.intake import Intake, is_unique, plan_waiting, related, shared_field_notes
+from syncer.runs.intake import Intake, is_unique, related, shared_field_notes, waiting_plans
 from syncer.runs.results_folder import Written, prepare_results
 from syncer.runs.session import Session, connection_of, reader_of
 from syncer.runs.session import session as open_session
@@ -127,14 +127,19 @@ def _send_older(
 ) -> bool:
     """Send what jobs with other keys left unsent, or wished, before newer data for the same codes is planned.
 
+    What waits is older than tonight's rows; so is what the own code space waits for, and the oldest word goes first.
     Returns whether nothing stopped it.
     """
     known = {one.id: one for one in ledger.jobs()}
     others = [one for one in jobs if known[one].key != run.job.key and known[one].name not in disjoint]
     if not others:
         return True
-    session.seal_again(plan_waiting(ledger, at=utc_text(clock.wall_s()), jobs=others))
-    return session.send_older(others)
+    older = jobs if any(one.job.id in others for one in ledger.waiting_runs()) else others
+    for planned in waiting_plans(ledger, clock, older):
+        session.seal_again(planned)
+        if not session.send_older(older):
+            return False
+    return True
 
 
 def resume(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
@@ -179,10 +184,12 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
                         remedy="sync its export again",
                         next=f"syncer status {first.id}",
                     )
-                waited = plan_waiting(ledger, at=utc_text(environment.clock.wall_s()), jobs=jobs)
-                if waited:
-                    session.take_up(waited)
-                session.send()
+                for planned in waiting_plans(ledger, environment.clock, jobs):
+                    if planned:
+                        session.take_up(planned)
+                    session.send()
+                    if session.error is not None:
+                        break
         notes = tuple(
             f"run {one.id} of job {one.job.name} ended before its plan was stored, so nothing of it was sent: "
             f"syncer sync FILE --job {one.job.name}"

@@ -20,9 +20,10 @@ from syncer.ledger.elsewhere import open_elsewhere
 from syncer.ledger.mirror import FieldStamp, stamps_of, under_stamps
 from syncer.ledger.pictures import moves_of, payload_texts, read_pictures, told_campaigns
 from syncer.lifecycle.batch import OPEN, State
+from syncer.mirror.elsewhere import OpenElsewhere
 from syncer.mirror.picture import UNHEARD_OF, Picture, doubted, stamped
 from syncer.mirror.words import NOTHING, fields_of, laid_over, only, value_of, without
-from syncer.model import Errand, KnownBlock, OpenElsewhere, WantedBlock
+from syncer.model import Errand, KnownBlock, WantedBlock
 
 if TYPE_CHECKING:
     import numpy as np
@@ -202,9 +203,9 @@ class Knowledge:
         for block, _ in key_blocks(self._connection, f"SELECT i.key {_OPEN}", [self._space_id]):
             yield block
 
-    def elsewhere(self, *, unsent: bool, before_run: int | None = None) -> list[OpenElsewhere]:
+    def elsewhere(self, *, unsent: bool) -> list[OpenElsewhere]:
         """Return what other code spaces have open, and may reach the same codes (`open_elsewhere`)."""
-        return open_elsewhere(self._connection, self._space_id, self._apart, unsent=unsent, before_run=before_run)
+        return open_elsewhere(self._connection, self._space_id, self._apart, unsent=unsent)
 
     def wanted(self) -> Iterator[WantedBlock]:
         """Stream the newest words that are not known to be held, as earlier plans left them: whose errand each is too.

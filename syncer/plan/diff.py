@@ -7,6 +7,7 @@ order; then `settle`, once; then everything else may be asked.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -15,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from syncer.arrow import numbers
+from syncer.mirror.elsewhere import OpenElsewhere
 from syncer.mirror.picture import PRODUCT, campaign_in
 from syncer.mirror.words import NOTHING, value_of
-from syncer.model import Errand, KnownBlock, OpenElsewhere, Origins, WantedBlock, shown_key
+from syncer.model import Errand, KnownBlock, Origins, WantedBlock, shown_key
 from syncer.plan.merging import Merger, OlderWords
 from syncer.plan.records import Records, rejected_rows
 from syncer.plan.states import SAME, Deltas, EmptyBook, KeyStates, PictureBook
@@ -34,6 +36,8 @@ ABSENT_MAX = 100_000
 """Known keys without a row that are kept, for the guard on damaged keys."""
 NOT_TOLD = -1
 """In place of a campaign: the data names no product."""
+TONIGHT = np.iinfo(np.int64).max
+"""In place of the source of a word that a row names: no other is newer."""
 LINES_NAMED_MAX = 10
 """Lines that one message names before it says how many more there are."""
 
@@ -183,22 +187,21 @@ class Diff:
         """Lay the rows over older words and work out what has to be sent: everything was seen."""
         self.rows.wanted = self.records.payload[self.groups.leaders]
         self.rows.origins = self._merger.lay_over(OlderWords.joined(self._older), self.rows.wanted)
-        self._hold(self.rows)
+        self._hold(self.rows, np.full(len(self.groups), TONIGHT, np.int64))
         self.rows.judge(self._deltas, self._book)
         self._choose_probes()
         self._tell_campaigns(self.rows)
         if self.carried is not None:
             self.carried.origins = self._merger.lay_over(self.carried.older, self.carried.wanted)
-            self._hold(self.carried)
+            self._hold(self.carried, self.carried.source_id)
             self.carried.judge(self._deltas, self._book)
             self._tell_campaigns(self.carried)
 
-    def _hold(self, side: Side) -> None:
-        """Hold the keys that may meet what another code space has open; one of which nothing is said holds nothing."""
+    def _hold(self, side: Side, source_id: npt.NDArray[np.int64]) -> None:
+        """Hold the keys whose words may meet older ones that another code space has open; no word holds nothing."""
         data = self.records.payloads.data
         for one in self._elsewhere:
-            named = self.records.payloads.named()
-            meets = np.array([one.meets(self._own_key, fields) for fields in named.lists], bool)[named.of[side.wanted]]
+            meets = self._newer(one, side, source_id)
             if one.by:
                 pictures = self._book.pictures(np.unique(side.states.picture[meets]).tolist())
                 known = {number: value_of(picture.known, one.by) for number, picture in pictures.items()}
@@ -210,6 +213,23 @@ class Diff:
         blank = self.records.payloads.known_number(NOTHING)
         if blank is not None:
             side.states.held &= side.wanted != blank
+
+    def _newer(self, one: OpenElsewhere, side: Side, source_id: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Tell whose words, each as old as its own source, may meet what another code space has open."""
+        named = self.records.payloads.named()
+        lists = named.of[side.wanted]
+        newer = np.zeros(len(lists), bool)
+        for source in np.unique(source_id).tolist():
+            held = [one.holds(self._own_key, dict.fromkeys(fields, source)) for fields in named.lists]
+            newer |= np.array(held, bool)[lists] & (source_id == source)
+        origins, older = side.origins, defaultdict[int, dict[str, int]](dict)
+        for place in np.flatnonzero(newer[origins.row]).tolist():
+            fields = origins.names[int(origins.fields[place])]
+            older[int(origins.row[place])].update(dict.fromkeys(fields, int(origins.source_id[place])))
+        for group, words in older.items():
+            own = dict.fromkeys(named.lists[int(lists[group])], int(source_id[group]))
+            newer[group] = one.holds(self._own_key, own | words)
+        return newer
 
     def _choose_probes(self) -> None:
         """Choose one key per field that was not taken: its whole row is sent, to ask whether it is taken by now."""

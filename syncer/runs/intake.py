@@ -7,7 +7,7 @@ so that what `plan` shows is what `sync` does.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,12 +23,14 @@ from syncer.plan.diff import Diff
 from syncer.plan.planner import Asked, Send, make_plan
 from syncer.plan.records import Gatherer, Records, without_payloads
 from syncer.plan.units import UnitRule, require_fields, without_broken
+from syncer.process.clock import utc_text
 from syncer.rejections import RejectionCause
 
 if TYPE_CHECKING:
     from syncer.errors import GuardError
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Job, Run
+    from syncer.process.clock import Clock
     from syncer.products.check import ProductCheck
     from syncer.rows.changes import ChangeWatch, FieldChanges
     from syncer.rows.validate import Validator
@@ -109,12 +111,11 @@ def compare(
     disjoint: Sequence[str] = (),
     *,
     behind_unsent: bool = True,
-    before_run: int | None = None,
 ) -> Diff:
     """Compare the records with what the ledger knows of the job's code space; without a ledger or a job, nothing.
 
     ``disjoint`` names jobs that never reach the same codes, though they write the same fields. ``behind_unsent``: what
-    jobs with another key left unsent holds rows, too; ``before_run``: if an earlier run than that did.
+    jobs with another key left unsent holds newer words, too.
     """
     if ledger is None or job is None:
         diff = Diff(records, np.full(len(records.payloads), -1, np.int64))
@@ -126,7 +127,7 @@ def compare(
             diff.see_known(block)
         for keys in knowledge.open_keys():
             diff.see_open(keys)
-        diff.see_elsewhere(knowledge.elsewhere(unsent=behind_unsent, before_run=before_run), job.key)
+        diff.see_elsewhere(knowledge.elsewhere(unsent=behind_unsent), job.key)
         for wanted in knowledge.wanted():
             diff.see_wanted(wanted, knowledge.texts)
         carried = diff.carry()
@@ -140,16 +141,27 @@ def compare(
     return diff
 
 
-def plan_waiting(ledger: Ledger, *, at: str, jobs: Collection[int] | None = None) -> list[Run]:
-    """Plan what earlier runs want and could not send, or sent in vain, without any file; not what still waits.
+def waiting_plans(ledger: Ledger, clock: Clock, jobs: Collection[int] | None = None) -> Iterator[list[Run]]:
+    """Plan, without any file, what earlier runs want and could not send; again once that is sent, while less waits.
 
-    ``jobs`` None: of all jobs. Returns the runs that a plan was added to: they are recorded and sealed again.
+    ``jobs`` None: of all jobs. Yields the runs that a plan was added to (they are recorded and sealed again), once at
+    least: the caller sends them. Older words for the same codes go before newer ones, whichever key they are known by.
     """
+    before: int | None = None
+    while True:
+        yield _plan_waiting(ledger, utc_text(clock.wall_s()), jobs)
+        waiting = ledger.waiting()
+        if not waiting or (before is not None and waiting >= before):
+            return
+        before = waiting
+
+
+def _plan_waiting(ledger: Ledger, at: str, jobs: Collection[int] | None) -> list[Run]:
     planned = []
     for run in sorted(ledger.waiting_runs(), key=lambda one: one.id):
         if jobs is not None and run.job.id not in jobs:
             continue
-        diff = compare(Gatherer(()).records(), ledger, run.job, before_run=run.id)
+        diff = compare(Gatherer(()).records(), ledger, run.job)
         own = Errand(run.job.id, run.campaign, run.unique)
         asked = asked_fields(run.job.key, run.job.fields, diff.told_campaigns, ledger, own)
         plan = make_plan(

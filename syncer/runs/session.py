@@ -143,7 +143,7 @@ class Session:
 
     def seal_again(self, runs: Iterable[Run]) -> None:
         """Take note of runs of other jobs that a plan was added to: their records are sealed anew with this one's."""
-        self._touched += [*runs]
+        self._touched += [run for run in runs if run.id not in {one.id for one in self._touched}]
 
     def note_refused(self, fields: Iterable[str]) -> None:
         """Take note of fields that rows name, and that the API did not take when it was last asked."""

@@ -16,7 +16,7 @@ from random import Random
 from unittest import mock
 
 import sampling
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sim.ledgers import fresh_database, open_ledger, overwrite
 from sim.process import Process, settings_of, write_file
@@ -290,6 +290,34 @@ class Life:
         return self.database.execute(query).fetchone()[0] == 0
 
 
+def _night(job, columns, rows, trouble=None, *, force=False, mode=None):
+    return ("night", (columns, rows, {"job": job, "force": force, "mode": mode}, "clear", "row"), trouble)
+
+
+OLDER_WORDS_TAKEN_UP_ANEW = [
+    _night("karton", ["s"], {"C0": ("2",), "C1": ("1",), "C2": ("3",)}, ("error_before", 3)),
+    _night("erp", ["lot", "s"], {"E5": ("1", "3")}),
+    _night(
+        "erp",
+        ["s", "lot"],
+        {
+            "E3": (None, "1"),
+            "E4": (None, "1"),
+            "E1": ("1", "2"),
+            "E5": ("3", None),
+            "E0": ("2", None),
+            "E2": ("1", "2"),
+        },
+        ("task_fails", 2),
+        force=True,
+    ),
+    _night("karton", ["s"], {"C2": ("3",), "C1": ("3",), "C0": ("3",)}, ("task_forgotten", 1), force=True),
+    _night("web", ["lot", "s"], {"E1": ("3", None)}, mode="async"),
+]
+"""A newer file's plan takes up what the first one still wants: it goes before the cases' newer word all the same."""
+
+
+@example(OLDER_WORDS_TAKEN_UP_ANEW)
 @settings(max_examples=sampling.examples(40), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.lists(STEPS, min_size=1, max_size=7))
 def test_when_a_run_says_0_the_newest_words_are_there_and_what_is_known_is_so(steps):

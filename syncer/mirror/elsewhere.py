@@ -1,0 +1,38 @@
+"""What other code spaces have under way or unsent, and which words have to wait for it. Pure.
+
+Of two words for one field of one code, which reach it through two keys, the older one goes first: its source says how
+old a word is, whichever plan takes it up again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class OpenElsewhere:
+    """What another code space has under way, or unsent: newer words for the same field of the same code wait.
+
+    ``fields``: per field that it writes, the source (the ledger's id) of its oldest word, 0 when one is under way; the
+    greater source is the newer word. ``key`` are its own key columns. ``by``: its key, where that is a field of this
+    space, so that ``values`` tell which codes are meant; empty: any.
+    """
+
+    fields: Mapping[str, int]
+    key: frozenset[str]
+    by: str
+    values: frozenset[str]
+
+    def holds(self, own_key: Collection[str], words: Mapping[str, int]) -> bool:
+        """Tell whether some words (field → source), under `own_key`, may meet it and are newer."""
+        if any(source > self.fields[field] for field, source in words.items() if field in self.fields):
+            return True
+        moving = [source for field, source in words.items() if field in self.key]  # it may reach other codes then
+        if moving and max(moving) > min(self.fields.values()):
+            return True
+        newest = max(words.values(), default=0)
+        return any(newest > self.fields[field] for field in own_key if field in self.fields)
