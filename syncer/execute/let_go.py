@@ -90,6 +90,8 @@ class LetGo:
             entry.is_looking = False
             if task_id in shown:
                 self._on_state(entry, task_id, shown[task_id].remote_state)
+            elif self._is_anothers(entry.batch):
+                self._on_state(entry, None, "")  # that it is not shown proves nothing
             else:
                 entry.watched.missed += 1
 
@@ -119,9 +121,12 @@ class LetGo:
     def _proves_absence(self, batch: Batch) -> bool:
         """Tell whether none can come any more, and whether this account would see it (docs/design.md, "In doubt")."""
         context = self._context
-        return unsettled_s(
-            context.ledger.losses(batch), context.settings.settle_s, context.clock
-        ) == 0 and not context.ledger.sent_by_others(batch, context.writer.account)
+        unsettled = unsettled_s(context.ledger.losses(batch), context.settings.settle_s, context.clock)
+        return unsettled == 0 and not self._is_anothers(batch)
+
+    def _is_anothers(self, batch: Batch) -> bool:
+        """Tell whether another account made the call: only that one sees its tasks."""
+        return self._context.ledger.sent_by_others(batch, self._context.writer.account)
 
     def _end(self, entry: InHand, message: str) -> None:
         self._context.writer.late_end(entry.batch, self._context.at(), message=message)

@@ -206,7 +206,7 @@ _BY_OTHERS = (
     .where(
         t.attempts.c.batch_id == bindparam("batch_id"),
         t.attempts.c.account != bindparam("account"),
-        or_(t.attempts.c.verdict.is_(None), t.attempts.c.verdict == CallEnd.LOST.value),
+        or_(t.attempts.c.verdict.is_(None), t.attempts.c.verdict.in_([CallEnd.LOST.value, CallEnd.ACCEPTED.value])),
     )
     .limit(1)
 )
