@@ -175,6 +175,7 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
                 record_end=bool(open_runs) or run.exit_code is None,
             ) as session,
         ):
+            session.recall_refused(runs)
             if session.settle():
                 session.confirm_target()
                 if unplanned and not open_runs:

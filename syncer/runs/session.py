@@ -100,6 +100,13 @@ class Session:
             self._unasked = error
         self._engine.context.writer.account = self._target.account
 
+    def recall_refused(self, runs: Sequence[Run]) -> None:
+        """Take note of mapped fields that are not taken, of runs that died before they could say so themselves."""
+        mapped = {field for run in runs if run.exit_code is None for field in run.job.fields}
+        if mapped:
+            refused = frozenset[str]().union(*self._ledger.refusing().values())
+            self._engine.context.fields.refused.update(refused & mapped)
+
     def settle(self) -> bool:
         """Settle what earlier runs left open; return whether nothing stopped it."""
         log.info("run %d: job %s by %s", self._run.id, self._run.job.name, " + ".join(self._run.job.key))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from conftest import codes, open_night
 
@@ -33,6 +36,17 @@ def test_a_field_that_is_not_taken_is_told_every_night_and_sent_once_it_is_defin
         assert set(held(here)) == {"P1"}
         done = here.sync(file, "--mode", mode, **GUARDS_OFF)
         assert (done.code, done.document["requests"]["updates"], done.document["rows"]["unchanged"]) == (0, 0, count)
+
+
+def test_a_run_that_died_before_it_could_say_so_is_told_of_by_the_one_that_resumes_it(tmp_path):
+    with open_night(tmp_path, codes=codes(3), campaigns={1: frozenset({"market"})}) as here:
+        assert here.sync(here.write("a.csv", HEADER, rows(3))).code == 3
+        with closing(sqlite3.connect(tmp_path / "syncer.db")) as ledger, ledger:  # it sent all, and recorded no end
+            ledger.execute(
+                "UPDATE runs SET state = 'running', ended_at = NULL, exit_code = NULL, discarded_fields = '[]'"
+            )
+        done = here.run("resume", "--json")
+        assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])
 
 
 def test_of_two_campaigns_in_one_call_only_the_codes_that_took_the_field_are_confirmed_for_it(tmp_path):
