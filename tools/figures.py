@@ -101,7 +101,7 @@ def _sentences(text: str) -> Iterator[str]:
     text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     for block in re.split(r"\n\s*\n|\n(?=[-*|#]|\d+\. )", text):
         if not block.lstrip().startswith(("|", "#")):
-            yield from re.split(r"(?<=[.!?:;])\s+", " ".join(block.split()))
+            yield from re.split(r"(?<=[.!?:;·])\s+", " ".join(block.split()))
 
 
 def long_sentences(root: Path) -> int:

@@ -16,18 +16,22 @@ import json
 import mmap
 import os
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from coverage import Coverage
+    from sqlalchemy import Connection
 
 TESTS = Path(__file__).resolve().parent.parent
 AT_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "OPENBLAS_", "OMP_")
@@ -106,11 +110,13 @@ def serve() -> None:
 
     import syncer.cli
     import syncer.commands.runs
+    import syncer.ledger.migrate
     import syncer.report.document
     import syncer.report.progress
-    import syncer.report.text  # noqa: F401
+    import syncer.report.text
 
     passed = mmap.mmap(-1, 8)
+    tables_at_once = _what_migrations_make()
     with tempfile.TemporaryDirectory() as kept:
         streams = [Path(kept) / "out", Path(kept) / "err"]
         for line in sys.stdin.buffer:
@@ -122,6 +128,8 @@ def serve() -> None:
             measuring = _measuring(config) if config else None
             child = os.fork()
             if child == 0:
+                if request["trap"] is None:
+                    syncer.ledger.migrate.upgrade = tables_at_once
                 _become(request, streams, passed, measuring)
             _, status = os.waitpid(child, 0)
             out, err = (path.read_text(encoding="utf-8") for path in streams)
@@ -129,6 +137,37 @@ def serve() -> None:
             answer = {"code": os.waitstatus_to_exitcode(status), "passed": number, "out": out, "err": err}
             sys.stdout.write(json.dumps(answer) + "\n")
             sys.stdout.flush()
+
+
+def _what_migrations_make() -> Callable[[Connection], None]:
+    """Return an `upgrade` that gives a new ledger at once what the migrations made of an empty one: it takes 60 ms less.
+
+    A run with a trap, which counts the writes, has the migrations; so has a ledger that has a schema.
+    """
+    from syncer.ledger import migrate
+    from syncer.ledger.ledger import Ledger
+
+    migrations = migrate.upgrade
+    with tempfile.TemporaryDirectory() as folder:
+        Ledger.open_to_write(f"sqlite:///{folder}/syncer.db", at="2026-11-20T00:00:00.000Z").close()
+        with closing(sqlite3.connect(f"{folder}/syncer.db")) as database:
+            found = database.execute(
+                "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+                " ORDER BY CASE type WHEN 'table' THEN 1 WHEN 'view' THEN 2 WHEN 'index' THEN 3 ELSE 4 END, rowid"
+            )
+            made = [statement for (statement,) in found]
+            [(revision,)] = database.execute("SELECT version_num FROM alembic_version")
+
+    def upgrade(connection: Connection) -> None:
+        if migrate.revision(connection) is not None:
+            migrations(connection)
+            return
+        for statement in made:
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (revision,))
+        connection.exec_driver_sql("INSERT INTO ledger (id, position) VALUES (lower(hex(randomblob(6))), 0)")
+
+    return upgrade
 
 
 @functools.cache
