@@ -18,7 +18,8 @@ from syncer.ledger.ledger import Ledger, upgrade_ledger
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.lifecycle.batch import State
 from syncer.mirror.picture import ABSENT, Picture
-from syncer.runs.intake import plan_waiting
+from syncer.process.clock import SystemClock
+from syncer.runs.intake import waiting_plans
 
 AT = "2026-11-20T05:00:00.000Z"
 OLD = Path(__file__).with_name("ledger_0005.sql")
@@ -64,7 +65,7 @@ def test_composite_keys_are_joined_in_the_order_of_their_columns_names(upgraded)
 def test_what_two_jobs_of_a_space_had_planned_waits_for_a_plan_that_merges_it(upgraded):
     assert upgraded.batches(states=[State.PLANNED]) == []
     assert upgraded.waiting() == 2
-    plan_waiting(upgraded, at=AT)
+    next(waiting_plans(upgraded, SystemClock()))
     (batch,) = upgraded.batches(states=[State.PLANNED])
     assert [(item.key, item.data) for item in upgraded.items(batch)] == [("K6", '{"market":"PL"}')]
     assert upgraded.waiting() == 1  # K5, whose older call is in doubt
