@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 from unittest import mock
 
+from sim.company import LATER, Company
 from sim.episodes import EPISODES
 from sim.ledgers import fresh_database, open_ledger
 from sim.process import Process, settings_of, write_file
@@ -25,13 +26,13 @@ from sim.promises import (
     let_go_tasks,
 )
 from sim.trouble import Poison, Spell
-from sim.world import KINDS, Chances, Crash, Fate, SimulatedApi, VirtualClock
+from sim.world import KINDS, SYNC_KEYS, Chances, Crash, Fate, SimulatedApi, VirtualClock
 
 from syncer.execute import outcome as outcome_module
 from syncer.plan import batching
 from syncer.results import SyncResult
 
-RUNS_MAX = 25
+RUNS_MAX = 6
 CODES = {None, 0, 2, 3, 5, 10, 12, 143}
 """How a run may end here: died, or with one of these. 2: `resume` of what never was planned."""
 
@@ -97,12 +98,13 @@ class Schedule:
         self.life = life
         self.goes_back = life.random() < 0.3  # that files give values back that they gave before
         self.gone = life.choice([0.0, 0.0, 0.3])  # that a night's file lacks a column
+        self.company = Company.drawn(seed, self.reach, discards=self.discards)
         world = [
             {"extended_id": f"E{n:05d}-{copy}", "case_no": f"K{n:05d}"}
             if self.reach > 1
             else {"extended_id": f"K{n:05d}"}
             for n in range(self.codes)
-            for copy in range(self.reach)
+            for copy in range(self.company.reach(n))
             if n not in self.missing
         ]
         campaigns = {1: frozenset({"m", "s", "case_no"})} if self.discards else None
@@ -111,7 +113,17 @@ class Schedule:
         self.hasty = trouble.choice([0.0, 0.0, 0.3])  # that a run has a deadline
         self.abandons = trouble.choice([0.0, 0.0, 0.2])  # that somebody lets go of what is open, after a run
         self.trouble = trouble
-        self.api = SimulatedApi(seed, world, self.clock, self.chances, self.fate, campaigns=campaigns)
+        self.api = SimulatedApi(
+            seed,
+            world,
+            self.clock,
+            self.chances,
+            self.fate,
+            campaigns=campaigns,
+            sync_keys=None if self.company.lenient else SYNC_KEYS,
+        )
+        self.api.world.changes_only = self.company.changes_only
+        self.job = self.company.jobs[0] if len(self.company.jobs) > 1 else None
         self.api.spell = Spell.drawn(trouble, self.clock.now_s)
         self.api.poison = Poison.drawn(trouble, [f"K{n:05d}" for n in range(self.codes)])
         self.database = fresh_database()
@@ -119,16 +131,19 @@ class Schedule:
         self.episodes = self.fateful.choice(
             [0.0, 0.0, 0.0, 0.7]
         )  # that something befalls the ledger between two nights
+        if self.company.changes_only:
+            self.clear_up()
+            self.episodes = 0.0
         self.outcome = Outcome(struck=self.fate.struck)
         self.hurry = self.random.choice([0.1, 0.3, 0.8])  # that a newer file comes before the last one is settled
         self.present = self.random.choice([0.1, 0.5, 0.95, 1.0])  # of the rows, in each night's file
         self.version = 0
         self.calmed = False
         self.exported = {}  # by the ERP, whether or not the program ever saw it
-        self.rows = {}  # of the plans that were stored
+        self.rows, self.newest = {}, {}  # of the plans that were stored; of the newest of them
         self.last = {}
         self.asked = {"m": {}, "s": {}}
-        self.settings = settings_of(f'[jobs.sim]\nkey = ["{self.key}"]\nunique = {str(self.unique).lower()}\n{FORM}')
+        self.settings = settings_of(self.company.settings(self.key, FORM))
         self.files, self.path, self.stored = {}, "", 0
         self.discarded = False
         self.hanging = False
@@ -175,9 +190,17 @@ class Schedule:
         if not rows:  # an export without a row is no export, and is refused
             rows["K00000"] = {columns[0]: f"{self.version:04d}-{columns[0]}0"}
         self.last = rows
-        header = [self.key, *columns, *(["gone"] if self.discards else [])]
+        if len(self.company.jobs) > 1:
+            self.job = self.company.jobs[self.version % len(self.company.jobs)]
+        if self.discards:
+            columns = [*columns, LATER]
+            for row in rows.values():
+                row[LATER] = f"{self.version:04d}"
+        sized = self.company.expect == "column"
+        header = [self.key, *columns, *(["size"] if sized else [])]
         cells = [
-            [key, *(row.get(name) for name in columns), *(["x"] if self.discards else [])] for key, row in rows.items()
+            [key, *(row.get(name) for name in columns), *([str(self.company.reach(int(key[1:])))] if sized else [])]
+            for key, row in rows.items()
         ]
         name = f"night-{self.version}.csv"
         self.files[name] = rows
@@ -185,7 +208,7 @@ class Schedule:
         merge(self.exported, rows)
         for key, row in rows.items():
             for name, value in row.items():
-                self.asked[name].setdefault(key, set()).add(value)
+                self.asked.setdefault(name, {}).setdefault(key, set()).add(value)
         return rows
 
     def run(self):
@@ -202,6 +225,7 @@ class Schedule:
         nights = self.random.randint(1, 3)
         while nights:
             nights -= 1
+            self.befall()
             rows = self.new_file()
             if self.fateful.random() < self.episodes:
                 self.fateful.choice(EPISODES)(self)
@@ -212,18 +236,31 @@ class Schedule:
         self.calm()
         return self.outcome
 
+    def befall(self):
+        """Between two nights another user's token is put in place, and the campaign defines what files named before."""
+        if self.resuming.random() < self.company.users and self.fate.strikes("another user's token"):
+            self.api.world.user += 1
+        defined = self.discards and LATER in self.api.world.campaigns[1]
+        due = self.discards and not defined and self.resuming.random() < self.company.defines
+        if due and self.fate.strikes(f"{LATER} is defined"):
+            self.api.world.campaigns[1] |= {LATER}
+
     def forget(self):
         """The ledger was put back: what was wanted and never sent is dropped, and what it sent since, it never knew."""
         newest = "SELECT coalesce(max(id), 0) FROM sources"
-        self.stored, self.rows = self.database.execute(newest).fetchone()[0], {}
+        self.stored, self.rows, self.newest = self.database.execute(newest).fetchone()[0], {}, {}
         self.api.sent.clear()
 
-    def calm(self):
-        """All faults end; after some runs everything that can be confirmed must be."""
+    def clear_up(self):
+        """From now on nothing goes wrong with a call or a process."""
         for kind in Chances.__dataclass_fields__:
             setattr(self.chances, kind, 0.0)
         self.hasty = self.abandons = 0.0
         self.api.spell = None
+
+    def calm(self):
+        """All faults end; after some runs everything that can be confirmed must be."""
+        self.clear_up()
         self.api.world.odd.clear()
         for task in self.api.world.tasks.values():
             task.stuck = False
@@ -240,12 +277,30 @@ class Schedule:
         check_server(self.api.world, let_go_tasks(self.database, self.api.world), ordered=not self.goes_back)
         for name, asked in self.asked.items():
             check_reach(applied_ever(self.api.world, self.key, name), asked)
-        check_nothing_lost(self.database, self.held(), self.rows, let_go_keys(self.database), self.api.poison.keys)
+        check_nothing_lost(
+            self.database, self.held(), self.rows_taken(), let_go_keys(self.database), self.api.poison.keys
+        )
         check_history(self.database, self.api.sent)
 
     def fields_taken(self):
         """Which fields the server takes, of those that files name."""
-        return {"m", "s"}
+        return {"m", "s"} | (self.api.world.campaigns[1] - {"case_no"} if self.discards else set())
+
+    def rows_taken(self):
+        """Return what files wanted, of the fields that the server takes."""
+        fields = self.fields_taken()
+        return {key: {name: row[name] for name in row if name in fields} for key, row in self.asked_rows().items()}
+
+    def asked_rows(self):
+        """Return what files wanted. That a field was discarded was told (3): it is wanted again once a row says it.
+
+        Of keys of many codes it is left out: the program takes their counts for proof that a field was taken.
+        """
+        asked = self.newest if self.unique else {}
+        return {
+            key: {name: value for name, value in row.items() if name != LATER or key in asked}
+            for key, row in self.rows.items()
+        }
 
     def held(self):
         """What the server holds for every key value: the fields of each of its codes."""
@@ -310,12 +365,14 @@ class Schedule:
             "SELECT id, name FROM sources WHERE id > ?", (self.stored,)
         ).fetchall():
             self.stored = source
-            merge(self.rows, self.files[Path(name).name])
+            self.newest = self.files[Path(name).name]
+            merge(self.rows, self.newest)
         ledger = open_ledger(self.database, lambda what: None)
         check_known(ledger, self.held(), let_go_keys(self.database), self.rows)
         check_blame(self.database, self.api.poison.keys)
         if process.code == 0 and alone:
-            check_promise(self.database, self.held(), self.rows, self.fields_taken(), let_go_keys(self.database))
+            fields = {"m", "s", LATER}  # what is not taken ends with 3
+            check_promise(self.database, self.held(), self.asked_rows(), fields, let_go_keys(self.database))
         result = process.result
         if isinstance(result, SyncResult) and result.run is not None:
             self.outcome.calls += result.requests.updates

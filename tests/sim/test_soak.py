@@ -69,7 +69,11 @@ def plain_year():
     return next(
         year
         for year in map(Year, range(100))
-        if not year.missing and year.reach == 1 and not year.discards and year.codes == 40
+        if not year.missing
+        and year.reach == 1
+        and not year.discards
+        and year.codes == 40
+        and not year.company.changes_only
     )
 
 

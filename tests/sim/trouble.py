@@ -87,13 +87,35 @@ class SimulatedWorld(World):
         self.half = set()
         self.odd = {}
         """By task: what is odd about it."""
+        self.user, self.owners = 0, {}
+        """Who calls now, and who made each task: nobody else sees it."""
+        self.changes_only = False
+
+    def changed_since(self, place):
+        """Return what was written since then, and was not so before: codes with their fields."""
+        return {(write.code, write.field) for write in self.journal[place:] if (write.old or "") != write.new}
+
+    def only_changed(self, document, answer, place):
+        """Return the answer to a sync call as a server gives it that counts and names only what the call changed."""
+        changed = self.changed_since(place)
+        named = {}
+        for number, field in sorted(changed):
+            value = self.codes[number].fields[document["data_key"]]
+            named[value] = sorted({*named.get(value, []), field})
+        numbers = sorted({number for number, _ in changed})
+        changes = [{"id": n, "fields": [field for code, field in sorted(changed) if code == n]} for n in numbers]
+        return {**answer, "changes": changes, "items": named, "codes_affected": len(numbers)}
 
     def _end(self, task):
+        place = len(self.journal)
         if task.fails and task.id in self.half:
             numbers = sorted(self.select(task.constraints))
             for number in numbers[: (len(numbers) + 1) // 2]:
                 self.write(number, task.scm_data, at_s=task.end_due_s, cause=f"task {task.id}")
         super()._end(task)
+        if self.changes_only and task.state == "complete":
+            numbers = {number for number, _ in self.changed_since(place)}
+            task.codes_affected = max(0, len(numbers) + task.count_off_by)
         task.forgotten |= self.odd.get(task.id) == "vanishes"
 
     def disguise(self, body):
@@ -105,13 +127,22 @@ class SimulatedWorld(World):
             return {**body, "codes_affected": -1 if body["id"] < "8" else None}
         return body
 
+    def is_mine(self, task_id):
+        """Tell whether who calls now made a task."""
+        return self.owners.get(task_id, self.user) == self.user
+
     def shown(self, path, status, answer):
         """Return an answer about tasks with what is odd about them."""
+        if status == 200 and path == "/api/v2/me/":
+            return status, {**answer, "id": answer["id"] + self.user}
         if status != 200 or "/scm/tasks/" not in path:
             return status, answer
         if "results" in answer:
-            shown = [self.disguise(body) for body in answer["results"] if self.odd.get(body["id"]) != "address"]
+            mine = [body for body in answer["results"] if self.is_mine(body["id"])]
+            shown = [self.disguise(body) for body in mine if self.odd.get(body["id"]) != "address"]
             return status, {**answer, "results": shown}
+        if not self.is_mine(answer.get("id")):
+            return 404, {"detail": "Not found."}
         if self.odd.get(answer.get("id")) == "address":
             return [400, 410, 500][int(answer["id"][0], 16) % 3], {"detail": "Odd."}
         return status, self.disguise(answer)

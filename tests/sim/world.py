@@ -26,6 +26,7 @@ from syncer.sandbox.limits import Throttle
 from syncer.sandbox.products import COMPANY, Catalogue
 from syncer.sandbox.scm import iso_from
 
+SYNC_KEYS = ("extended_id", "serial_number")
 EPOCH_S = 1_795_000_000.0
 LATE_MAX_S = 25.0
 """A request whose answer is lost takes effect at most so long after it arrived."""
@@ -110,7 +111,7 @@ class Fate:
 class SimulatedApi:
     """The server: the sandbox's semantics on the virtual clock, with its faults and its own record."""
 
-    def __init__(self, seed, codes, clock, chances, fate, *, campaigns=None, task_s=(0.0, 5.0)):
+    def __init__(self, seed, codes, clock, chances, fate, *, campaigns=None, task_s=(0.0, 5.0), sync_keys=SYNC_KEYS):
         self.random = Random(seed)
         self.clock = clock
         self.fate = fate
@@ -118,7 +119,7 @@ class SimulatedApi:
         self.chances = chances
         self.world = SimulatedWorld(codes, campaigns=campaigns, products=None, seed=seed)
         self.catalogue = Catalogue(None, codes)
-        self.config = SandboxConfig(task_start_s=0.0, task_run_s=0.0)
+        self.config = SandboxConfig(task_start_s=0.0, task_run_s=0.0, sync_keys=sync_keys)
         self.task_s = task_s
         self.requests = deque()
         self.iso = iso_from(0.0)
@@ -158,13 +159,15 @@ class SimulatedApi:
         for route in ROUTES:
             found = route.pattern.fullmatch(path)
             if found:
-                before = len(self.world.tasks)
-                self.requests.append(path)
+                before, place = len(self.world.tasks), len(self.world.journal)
                 status, body = route.handle(
                     Request(self, method, path, found.groupdict(), query, document, now_s, "UAT x")
                 )
                 for task in list(self.world.tasks.values())[before:]:
                     task.end_due_s = task.start_due_s + self.random.uniform(*self.task_s)
+                    self.world.owners[task.id] = self.world.user
+                if self.world.changes_only and status == 200 and "codes_affected" in body and "items" in body:
+                    body = self.world.only_changed(document, body, place)
                 return self.world.shown(path, status, body)
         raise AssertionError(f"no route for {path}")
 
@@ -197,6 +200,7 @@ class SimulatedTransport:
 
     def call(self, method, path, *, params=None, body=None):
         """Make one exchange; every request and answer goes into the digest by which two replays are compared."""
+        self.api.requests.append(path)
         reply = self.exchange(method, path, params, body)
         seen = (
             method,

@@ -1,0 +1,67 @@
+"""What is particular about a schedule's company and its API: drawn once from the seed, apart from all that goes wrong.
+
+What always holds: each is a way of life that the documents allow or leave open, none is a fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from random import Random
+
+JOBS = ("sim", "late")
+LATER = "gone"
+"""A field that files name and the campaign does not define, as yet."""
+
+
+@dataclass(frozen=True)
+class Company:
+    """One company: its codes, jobs and users, and what its API leaves open."""
+
+    reaches: tuple[int, ...]
+    """How many codes each key value selects, one value after the other, and over again."""
+    expect: str
+    """How the configuration declares that: not at all (""), by a "number", or by a "column" of the files."""
+    lenient: bool
+    """Whether sync calls take any key; else identifiers alone."""
+    changes_only: bool
+    """Whether answers count and name only what a call changed: of keys of one code, all fields defined, on fine days.
+
+    The program does not survive more of it yet. A call that is repeated, since its answer was lost or to ask for a field
+    again, changes nothing, and is taken for one of codes that are missing, night after night.
+    """
+    jobs: tuple[str, ...]
+    """The jobs whose files come, in turn: of one code space and with the same fields."""
+    users: float
+    """How probable it is that another user's token is used from a night on: of tasks, each sees its own."""
+    defines: float
+    """How probable it is that a campaign defines, before a night, the field that files have named all along."""
+
+    @classmethod
+    def drawn(cls, seed, reach, *, discards):
+        """Return the company of a seed, whose key values select about so many codes each.
+
+        `discards`: whether its campaign does not define, as yet, a field that files name.
+        """
+        chance = Random(f"company of {seed}")
+        varied = reach > 1 and chance.random() < 0.4
+        expect = "" if reach == 1 else chance.choice(["", "", "column", "column" if varied else "number"])
+        company = cls(
+            reaches=tuple(chance.randint(1, 2 * reach - 1) for _ in range(7)) if varied else (reach,),
+            expect=expect,
+            lenient=chance.random() < 0.4,
+            changes_only=chance.random() < 0.15,
+            jobs=JOBS if chance.random() < 0.25 else JOBS[:1],
+            users=chance.choice([0.0, 0.0, 0.0, 0.5]),
+            defines=chance.choice([0.0, 0.5]),
+        )
+        return replace(company, changes_only=company.changes_only and reach == 1 and not discards)
+
+    def reach(self, number):
+        """Return how many codes the value with this number selects."""
+        return self.reaches[number % len(self.reaches)]
+
+    def settings(self, key, form):
+        """Return the jobs of the configuration, as TOML."""
+        expect = {"": "", "number": f"expect = {self.reaches[0]}\n", "column": 'expect = "size"\n'}[self.expect]
+        unique = f"unique = {str(key == 'extended_id').lower()}\n"
+        return "".join(f'[jobs.{job}]\nkey = ["{key}"]\n{unique}{expect}{form}' for job in self.jobs)
