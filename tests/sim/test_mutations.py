@@ -13,12 +13,12 @@ from sim.schedule import Schedule
 TESTING = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
 SCHEDULES_MAX = 2000
 FOUND_BY = {
-    "send before commit": 9,
+    "send before commit": 13,
     "advance the state on sending": 1,
     "take a lost answer for not processed": 9,
     "trust any count of a task": 20,
-    "send newer data before a lost call is surely over": 161,
-    "leave the calls of a dead process": 11,
+    "send newer data before a lost call is surely over": 39,
+    "leave the calls of a dead process": 15,
     "make the delta against what was sent": 1,
     "call a row unchanged for one field": 1,
     "no settle wait": 9,
@@ -31,14 +31,14 @@ FOUND_BY = {
     "a lost call leaves what was known": 105,
     "a late end leaves what was known": 24,
     "one name for proof": 33,
-    "a refusal without words blames the whole call": 11,
-    "a doubt is about one field": 24,
+    "a refusal without words blames the whole call": 13,
+    "a doubt is about one field": 105,
     "a signal is a good end": 1,
     "no count for proof": 20,
     "a failed task is a complete one": 9,
     "a refusal that names a value blames the whole call": 26,
     "what matched nothing is known": 30,
-    "a deadline is a good end": 31,
+    "a deadline is a good end": 46,
 }
 
 
