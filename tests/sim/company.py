@@ -24,10 +24,10 @@ class Company:
     lenient: bool
     """Whether sync calls take any key; else identifiers alone."""
     changes_only: bool
-    """Whether answers count and name only what a call changed: of keys of one code, all fields defined, on fine days.
+    """Whether answers count and name only what a call changed: of keys of one code, if nothing lacks, on fine days.
 
-    The program does not survive more of it yet. A call that is repeated, since its answer was lost or to ask for a field
-    again, changes nothing, and is taken for one of codes that are missing, night after night.
+    The program does not survive more of it yet. A call that is repeated, since its answer was lost, to ask for a field again
+    or for the value that is missing, changes nothing, and is taken for one of codes that are missing, night after night.
     """
     jobs: tuple[str, ...]
     """The jobs whose files come, in turn: of one code space and with the same fields."""
@@ -37,10 +37,10 @@ class Company:
     """How probable it is that a campaign defines, before a night, the field that files have named all along."""
 
     @classmethod
-    def drawn(cls, seed, reach, *, discards):
+    def drawn(cls, seed, reach, *, whole):
         """Return the company of a seed, whose key values select about so many codes each.
 
-        `discards`: whether its campaign does not define, as yet, a field that files name.
+        `whole`: whether every code is there, and every field that files name is defined.
         """
         chance = Random(f"company of {seed}")
         varied = reach > 1 and chance.random() < 0.4
@@ -54,7 +54,7 @@ class Company:
             users=chance.choice([0.0, 0.0, 0.0, 0.5]),
             defines=chance.choice([0.0, 0.5]),
         )
-        return replace(company, changes_only=company.changes_only and reach == 1 and not discards)
+        return replace(company, changes_only=company.changes_only and reach == 1 and whole)
 
     def reach(self, number):
         """Return how many codes the value with this number selects."""

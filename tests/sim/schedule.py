@@ -98,7 +98,7 @@ class Schedule:
         self.life = life
         self.goes_back = life.random() < 0.3  # that files give values back that they gave before
         self.gone = life.choice([0.0, 0.0, 0.3])  # that a night's file lacks a column
-        self.company = Company.drawn(seed, self.reach, discards=self.discards)
+        self.company = Company.drawn(seed, self.reach, whole=not self.discards and not self.missing)
         world = [
             {"extended_id": f"E{n:05d}-{copy}", "case_no": f"K{n:05d}"}
             if self.reach > 1

@@ -35,7 +35,7 @@ FOUND_BY = {
     "a doubt is about one field": 105,
     "a signal is a good end": 1,
     "no count for proof": 20,
-    "a failed task is a complete one": 9,
+    "a failed task is a complete one": 1,
     "a refusal that names a value blames the whole call": 26,
     "what matched nothing is known": 30,
     "a deadline is a good end": 46,
