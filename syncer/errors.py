@@ -31,7 +31,7 @@ a person.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -230,6 +230,18 @@ class LedgerCorruptError(LedgerError):
     code = "ledger-corrupt"
     default_remedy = "put back the newest good backup (syncer ledger restore)"
     default_next = "syncer ledger check"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str | None = None,
+        next: str | None = None,
+        members: Mapping[str, object] | None = None,
+    ) -> None:
+        """``members`` are those of the command's document that are known all the same: what was found."""
+        super().__init__(message, remedy=remedy, next=next)
+        self.members = dict(members or {})
 
 
 class LedgerSchemaError(LedgerError):

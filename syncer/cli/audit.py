@@ -7,7 +7,7 @@ import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from syncer.cli.frame import command, envelope, options, settings, show
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, UsageError
 from syncer.safe.inert import inert
 from syncer.safe.trust import quoted
+
+if TYPE_CHECKING:
+    from syncer.request import HistoryRequest
 
 FORMATS = ("csv", "jsonl", "parquet", "xlsx")
 BINARY = frozenset({"parquet", "xlsx"})
@@ -44,7 +47,10 @@ def audit_group() -> None:
 @where_option
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write this HTML page (0600) as well.")
 def audit_show_command(value: tuple[str, ...], where: tuple[str, ...], out: Path | None) -> None:
-    """Tell the story of one key VALUE (the parts of a composite key one by one), or of all that --where means."""
+    """Tell the story of one key VALUE (the parts of a composite key one by one), or of all that --where means.
+
+    A VALUE that is no key stands for all values that were ever sent it, or have it in their key.
+    """
     from syncer.commands import ledger
     from syncer.process.clock import SystemClock
     from syncer.report import codes, document, story_views
@@ -58,10 +64,8 @@ def audit_show_command(value: tuple[str, ...], where: tuple[str, ...], out: Path
         raise UsageError(
             f"{out} is to be a page: its name ends in .html", next=f"syncer audit show {asked} --out {page}"
         )
-    if out is not None and out.suffix.removeprefix(".").lower() not in PAGES:
-        raise UsageError(f"{out} is to be a page: its name ends in .html", remedy="name the page: --out FILE.html")
     if out is None:
-        stories, count = ledger.audit_show(settings(), value, meant)
+        stories, count = ledger.audit_show(settings(), value, meant, else_said=True)
     else:
         stories, count = ledger.write_stories(settings(), value, meant, out, SystemClock())
     # A value of which nothing was ever sent is an answer, but not the one that was asked for.
@@ -76,7 +80,7 @@ def audit_show_command(value: tuple[str, ...], where: tuple[str, ...], out: Path
             code_uploads=[codes.code_upload_document(one) for story in stories for one in story.uploads],
             stories=[story_views.story_document(story) for story in stories],
         ),
-        lambda: story_views.stories_text(stories, count),
+        lambda: story_views.stories_text(stories, count, () if meant else value),
     )
     sys.exit(exit_code)
 
@@ -124,26 +128,33 @@ def audit_export_command(where: tuple[str, ...], form: str | None, out: Path | N
     from syncer.report.export import write_export
     from syncer.request import HistoryRequest
 
-    form = _export_format(form, out)
     request = HistoryRequest(where=_meant(where), run_id=which.pop("run"), **which)
+    form = _export_format(form, out, request)
     with ledger.audit_export(settings(), request) as (fields, entries):
         count = write_export(entries, fields, form, out)
     if options().json:
         show(envelope("audit export", out=str(out), format=form, entries=count, fields=fields), lambda: "")
 
 
-def _export_format(form: str | None, out: Path | None) -> str:
-    """Return how to write; raise `UsageError` where two wishes contradict each other, or where one cannot be had."""
+def _export_format(form: str | None, out: Path | None, request: HistoryRequest) -> str:
+    """Return how to write; raise `UsageError` where two wishes contradict each other, or where one cannot be had.
+
+    What helps asks for the same history: without its conditions it would be everybody's.
+    """
+    chosen = [f"--where={field}={value}" for field, value in request.where]
+    named = {"since": request.since, "until": request.until, "job": request.job, "run": request.run_id}
+    chosen += [f"--{name}={value}" for name, value in named.items() if value is not None]
+    export = shlex.join(["syncer", "audit", "export", *(["--json"] if options().json else []), *chosen])
     ending = "" if out is None else out.suffix.removeprefix(".").lower()
     found = form or ending or "csv"
     if options().json and out is None:
         words = "--json prints one document, and the history of many values is none"
-        raise UsageError(words, next="syncer audit export --json --out history.csv")
+        raise UsageError(words, next=f"{export} --out history.csv")
     if found not in FORMATS or (ending in NAMED_BY_THEIR_ENDING and ending != found):
         words = f"{out} does not end as a format does ({', '.join(FORMATS)}), or not as the one that is asked for"
-        raise UsageError(words, next=f"syncer audit export --out history.{form or 'csv'}")
+        raise UsageError(words, next=f"{export} --out history.{form or 'csv'}")
     if found in BINARY and out is None:
-        raise UsageError(f"{found} is written to a file alone", next=f"syncer audit export --out history.{found}")
+        raise UsageError(f"{found} is written to a file alone", next=f"{export} --out history.{found}")
     return found
 
 
@@ -234,16 +245,25 @@ def audit_verify_command(seal: str | None, stamp: Path | None, stamp_roots: Path
         words = "a time stamp is checked by the certificates that are trusted"
         raise UsageError(words, next="syncer audit verify --help")
     found = sealing.verify(settings(), seal, stamp, stamp_roots)
+    digest = found.newest.digest if found.newest else None
+    members = {
+        "seal": digest,
+        "faults": found.faults,
+        "unsealed": found.unsealed,
+        "stamped": found.stamped,
+        "stamped_at": found.stamped_at,
+    }
     if found.faults:
         words = "the history is not what was sealed:\n  " + "\n  ".join(found.faults)
         raise LedgerCorruptError(
-            words, remedy="keep the file as it is, and compare it with a backup", next="syncer ledger check"
+            words,
+            remedy="keep the file as it is, and compare it with a backup",
+            next="syncer ledger check",
+            members=members,
         )
-    digest = found.newest.digest if found.newest else None
-    words = f"all is as sealed: {digest}" if digest else "no run has ended yet: there is nothing to verify"
+    words = f"all is as sealed: {digest}" if digest else "nothing is sealed yet: the first run that ends seals all"
     if found.stamped_at is not None:
         words += f"\nthe seal {found.stamped} was there at {found.stamped_at}, as its time stamp says"
     if found.unsealed:
         words += f"\n{found.unsealed:,} rows are not sealed yet: a run is going on, or died, or own codes were uploaded"
-    members = {"stamped": found.stamped, "stamped_at": found.stamped_at}
-    show(envelope("audit verify", seal=digest, faults=[], unsealed=found.unsealed, **members), lambda: words)
+    show(envelope("audit verify", **members), lambda: words)

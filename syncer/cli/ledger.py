@@ -44,7 +44,8 @@ def ledger_check_command() -> None:
 
     problems = ledger.check(settings())
     if problems:
-        raise LedgerCorruptError("the ledger is not whole:\n  " + "\n  ".join(problems))
+        words = "the ledger is not whole:\n  " + "\n  ".join(problems)
+        raise LedgerCorruptError(words, members={"problems": problems})
     show(envelope("ledger check", problems=[]), lambda: "the ledger is whole")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from syncer.commands.ledger import reading_ledger
 from syncer.errors import ConfigError, UsageError
-from syncer.ledger import check
+from syncer.ledger import archives, check
 from syncer.safe.files import Folder
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def browse(settings: Settings, *, port: int, on_ready: Callable[[str], None]) ->
             ) from error
         copy = apart.path / "ledger.db"
         check.backup(path, copy)
+        archives.bring_together(copy, path)
         queries = {name: {"sql": sql} for name, sql in QUERIES.items()}
         service = Datasette(
             [],

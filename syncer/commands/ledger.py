@@ -42,15 +42,17 @@ STORIES_MAX = 100
 
 
 def audit_show(
-    settings: Settings, key: Sequence[str], where: Sequence[tuple[str, str]] = ()
+    settings: Settings, key: Sequence[str], where: Sequence[tuple[str, str]] = (), *, else_said: bool = False
 ) -> tuple[list[Story], int]:
     """Return the stories of the values that are meant, at most `STORIES_MAX` of them, and how many are.
 
     ``key`` is a key value, or several parts of a composite key in any order, or that as it is printed (``A + B``).
     ``where`` means all values that were ever sent so; both together narrow each other down.
+    ``else_said``: a single word that is no key may be what any field was sent, or a part of a key.
     """
+    word = key[0] if else_said and len(key) == 1 and key[0] and not where else None
     with reading_ledger(settings) as ledger:
-        return ledger.stories(_keys_of(key), where, most=STORIES_MAX)
+        return ledger.stories(_keys_of(key), where, most=STORIES_MAX, else_said=word)
 
 
 def _keys_of(key: Sequence[str]) -> list[str]:
@@ -74,7 +76,7 @@ def write_stories(
     """Write the stories of the values that are meant (`audit_show`) as a page; return them."""
     from syncer.report.story_views import stories_html
 
-    found, count = audit_show(settings, key, where)
+    found, count = audit_show(settings, key, where, else_said=True)
     page = stories_html(found, count, asked=_asked(key, where), made_at=utc_text(clock.wall_s()), program=__version__)
     write_page(out, page)
     return found, count
@@ -112,6 +114,9 @@ def audit_export(settings: Settings, request: HistoryRequest) -> Iterator[tuple[
     Raises `UsageError` for a time, a job, a run or a field that there is not.
     """
     since, until = _utc(request.since, "--since"), _utc(request.until, "--until")
+    if since is not None and until is not None and since >= until:
+        words = f"--since {request.since} is not before --until {request.until}: nothing can have changed in between"
+        raise UsageError(words, remedy="exchange the two times")
     request = replace(request, since=since, until=until)
     with reading_ledger(settings) as ledger:
         if request.run_id is not None:

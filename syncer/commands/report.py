@@ -27,7 +27,7 @@ def write_report(settings: Settings, run_ids: Sequence[int], *, last: int, out: 
     trend = status(settings, most=last).runs
     wanted = list(run_ids) or [summary.run.id for summary in trend[:1]]
     details = [run_status(settings, run_id) for run_id in wanted]
-    with Ledger.reading(settings.ledger.url) as ledger:
+    with Ledger.reading(settings.ledger.url, whole=True) as ledger:
         facts = [] if ledger is None else [ledger.night_facts(one.summary.run) for one in details]
         left = [] if ledger is None else ledger.not_through(most=LEFT_MAX)
     data = ReportData(

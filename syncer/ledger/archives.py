@@ -8,6 +8,8 @@ history without one of the archives is refused.
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,6 @@ from syncer.ledger.database import refuse_planted
 from syncer.ledger.schema import append_only_triggers
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -89,12 +90,7 @@ def attach(raw: sqlite3.Connection, path: Path, archives: Sequence[Archive]) -> 
     """Let a connection that reads see the history of the ledger and of `archives` as one. Not within a transaction."""
     if not archives:
         return
-    for number, archive in enumerate(archives, 1):
-        file = path.with_name(archive.file)
-        if not file.is_file():
-            raise LedgerArchiveError(f"the archive {file} of the ledger's old history is not there")
-        refuse_planted(file)
-        raw.execute(f"ATTACH ? AS archive_{number}", (f"{file.absolute().as_uri()}?mode=ro",))
+    _join(raw, path, archives)
     for table, (column, which) in MOVED.items():
         parts, after = list[str](), 0
         for number, archive in enumerate(archives, 1):
@@ -103,6 +99,32 @@ def attach(raw: sqlite3.Connection, path: Path, archives: Sequence[Archive]) -> 
             after = end
         parts.append(f"SELECT * FROM main.{table} WHERE {column} > {after}")
         raw.execute(f"CREATE TEMP VIEW {table} AS {' UNION ALL '.join(parts)}")
+
+
+def bring_together(copy: Path, path: Path) -> None:
+    """Put the history that was moved from a ledger back into a copy of it, for who looks at the copy alone."""
+    with closing(sqlite3.connect(copy.absolute().as_uri(), uri=True, isolation_level=None)) as raw:
+        archives = known(raw.cursor())
+        _join(raw, path, archives)
+        raw.execute("BEGIN")
+        for number, archive in enumerate(archives, 1):
+            for table, (column, which) in MOVED.items():
+                end = (archive.items_to, archive.events_to)[which]
+                raw.execute(
+                    f"INSERT OR IGNORE INTO main.{table} SELECT * FROM archive_{number}.{table} WHERE {column} <= ?",
+                    (end,),
+                )
+        raw.execute("COMMIT")
+
+
+def _join(raw: sqlite3.Connection, path: Path, archives: Sequence[Archive]) -> None:
+    """Let a connection read the archives, too, that lie beside a ledger."""
+    for number, archive in enumerate(archives, 1):
+        file = path.with_name(archive.file)
+        if not file.is_file():
+            raise LedgerArchiveError(f"the archive {file} of the ledger's old history is not there")
+        refuse_planted(file)
+        raw.execute(f"ATTACH ? AS archive_{number}", (f"{file.absolute().as_uri()}?mode=ro",))
 
 
 def take_out(cursor: sqlite3.Cursor, file: str, cut: Cut, at: str) -> tuple[int, int]:

@@ -28,6 +28,17 @@ INSERT OR IGNORE INTO temp.meant SELECT b.space_id, i.key FROM items i JOIN batc
 WHERE i.payload_id IN (SELECT id FROM payloads p WHERE instr(',' || substr(data, 2, length(data) - 2) || ',', ?) > 0
   AND EXISTS (SELECT 1 FROM json_each(p.data) WHERE key = ? AND value = ?))  -- a cell may look like a delimiter
 """
+_SAID_ANYWHERE = """
+INSERT OR IGNORE INTO temp.chosen SELECT b.space_id, i.key FROM items i JOIN batches b ON b.id = i.batch_id
+WHERE i.payload_id IN (SELECT id FROM payloads p WHERE instr(data, ?) > 0
+  AND EXISTS (SELECT 1 FROM json_each(p.data) WHERE value = ?))
+"""
+_OWN_CODES_ANYWHERE = """
+INSERT OR IGNORE INTO temp.chosen SELECT ?1, c.code FROM upload_codes c
+JOIN upload_parts p ON p.id = c.part_id JOIN uploads u ON u.id = p.upload_id
+WHERE EXISTS (SELECT 1 FROM json_each(c.data) WHERE CAST(value AS TEXT) = ?2)
+  OR EXISTS (SELECT 1 FROM json_each(u.defaults) WHERE CAST(value AS TEXT) = ?2)
+"""
 _KEYED = """
 INSERT OR IGNORE INTO temp.meant SELECT b.space_id, i.key FROM items i JOIN batches b ON b.id = i.batch_id
 WHERE i.key = ? AND b.space_id = ?
@@ -84,6 +95,19 @@ def choose_values(connection: Connection, keys: Sequence[str], where: Sequence[t
                CROSS JOIN upload_codes c ON c.code = k.value""",
             (own, listed),
         )
+    return int(cursor.execute("SELECT count(*) FROM temp.chosen").fetchone()[0])
+
+
+def choose_said(connection: Connection, word: str) -> int:
+    """Let ``temp.chosen`` hold the values that have this in their key, or were ever sent it; return how many."""
+    cursor = raw_cursor(connection)
+    _clear(cursor, "chosen")
+    cursor.execute(_SAID_ANYWHERE, (canonical({"": word})[len('{"":') : -1], word))
+    for space_id, key in cursor.execute("SELECT id, key FROM spaces").fetchall():
+        if len(json.loads(key)) > 1:
+            keys = cursor.execute(_KEYED_PARTS, (space_id, word)).fetchall()
+            cursor.executemany("INSERT OR IGNORE INTO temp.chosen VALUES (?, ?)", [(space_id, one) for (one,) in keys])
+    cursor.execute(_OWN_CODES_ANYWHERE, (own_codes_space(connection), word))
     return int(cursor.execute("SELECT count(*) FROM temp.chosen").fetchone()[0])
 
 

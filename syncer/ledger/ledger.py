@@ -442,11 +442,11 @@ class Ledger:
             return audit.history(connection, key)
 
     def stories(
-        self, keys: Sequence[str], where: Sequence[tuple[str, str]], *, most: int
+        self, keys: Sequence[str], where: Sequence[tuple[str, str]], *, most: int, else_said: str | None = None
     ) -> tuple[list[story.Story], int]:
-        """Return the stories of the first values that are meant, and how many are (`chosen.choose_values`)."""
+        """Return the stories of the first values that are meant, and how many are (`story.stories`)."""
         with self.transaction() as connection:
-            return story.stories(connection, keys, where, most=most)
+            return story.stories(connection, keys, where, most=most, else_said=else_said)
 
     def history_fields(self, request: HistoryRequest) -> list[str]:
         """Return the fields that the entries asked for can have."""

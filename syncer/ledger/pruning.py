@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 from syncer.errors import LedgerCorruptError, UsageError
@@ -52,8 +53,8 @@ def prune(ledger: Ledger, *, before: str, at: str) -> Pruned | None:
         raise UsageError(
             words, remedy="begin a new ledger, and keep this one with its archives", next="syncer ledger info"
         )
-    archive = ledger.path.with_name(f"{ledger.path.name}.archive-{len(there) + 1}")
-    _copy(ledger, archive, at)
+    archive = _free_place(ledger, there)
+    check.backup(ledger.path, archive, marked_at=at)
     _verify(ledger.path, [*there, Archive(archive.name, cut.items_to, cut.events_to)], cut)
     with ledger.transaction() as connection:
         items, events = archives.take_out(raw_cursor(connection), archive.name, cut, at)
@@ -63,12 +64,23 @@ def prune(ledger: Ledger, *, before: str, at: str) -> Pruned | None:
     return Pruned(archive, cut.run_id, items, events)
 
 
-def _copy(ledger: Ledger, archive: Path, at: str) -> None:
-    """Copy the ledger; a copy that a killed prune left, and nobody reads, is taken away first."""
-    if os.path.lexists(archive) and is_own_backup(archive, ledger):
-        with Folder.above(archive) as folder:
-            folder.remove(archive.name)
-    check.backup(ledger.path, archive, marked_at=at)
+def _free_place(ledger: Ledger, there: list[Archive]) -> Path:
+    """Return where the next archive goes. A copy that a killed prune left, and nobody reads, is taken away first.
+
+    What another ledger moved stays: that of before a restore may be put back, with its archives.
+    """
+    used = {one.file for one in there}
+    for number in count(1):
+        archive = ledger.path.with_name(f"{ledger.path.name}.archive-{number}")
+        if archive.name in used:
+            continue
+        if not os.path.lexists(archive):
+            break
+        if is_own_backup(archive, ledger):
+            with Folder.above(archive) as folder:
+                folder.remove(archive.name)
+            break
+    return archive
 
 
 def _verify(path: Path, together: list[Archive], cut: Cut) -> None:

@@ -11,7 +11,7 @@ from syncer.errors import LedgerWriteError, UntrustedFileError, UsageError
 from syncer.ledger import check
 from syncer.ledger.identity import identity_of
 from syncer.safe.files import Folder
-from syncer.safe.trust import UntrustedError
+from syncer.safe.trust import UntrustedError, quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ def backup_into(ledger: Ledger, folder: Path, *, keep: int, at: str) -> tuple[Pa
     file, and those that were taken away.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder", next=f"mkdir -p {folder}")
+        raise UsageError(f"{folder} is no folder", next=f"mkdir -p {quoted(folder)}")
     stem = ledger.path.stem
     target = folder / f"{stem}-{re.sub('[-:.]', '', at)}.db"
     check.backup(ledger.path, target, marked_at=at)
@@ -37,7 +37,7 @@ def backup_into(ledger: Ledger, folder: Path, *, keep: int, at: str) -> tuple[Pa
         with Folder.open(folder) as opened:
             mine = [name for name in sorted(opened.names()) if shaped.fullmatch(name)]
             mine = [name for name in mine if is_own_backup(folder / name, ledger)]
-            gone = mine[:-keep]
+            gone = [name for name in mine[:-keep] if name != target.name]  # a clock that went back made it look old
             for name in gone:
                 opened.remove(name)
     except UntrustedError as error:

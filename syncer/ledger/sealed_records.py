@@ -24,6 +24,9 @@ FROM runs r JOIN jobs j ON j.id = r.job_id WHERE r.id = ?
 _GOES_ON = """
 SELECT EXISTS (SELECT 1 FROM runs WHERE ended_at IS NULL) OR EXISTS (SELECT 1 FROM works WHERE ended_at IS NULL)
 """
+_SEALED_ONCE = """
+SELECT count(*) FROM runs r WHERE r.ended_at IS NOT NULL AND EXISTS (SELECT 1 FROM works w WHERE w.run_id = r.id)
+"""
 DENIED: tuple[tuple[str, str], ...] = (
     (
         "batch {0} is {1!r}, but its events do not end so",
@@ -58,6 +61,11 @@ def record(cursor: sqlite3.Cursor, run_id: int) -> str:
 def goes_on(cursor: sqlite3.Cursor) -> bool:
     """Tell whether a run or another work is going on, or died: then rows may wait for their seal."""
     return bool(cursor.execute(_GOES_ON).fetchone()[0])
+
+
+def ended_with_a_seal(cursor: sqlite3.Cursor) -> int:
+    """Return how many runs ended by a program that seals: it is younger than seals that records works."""
+    return int(cursor.execute(_SEALED_ONCE).fetchone()[0])
 
 
 def misfits(cursor: sqlite3.Cursor, sealed: Mapping[int, str]) -> Iterator[str]:

@@ -132,6 +132,8 @@ def _faults(cursor: sqlite3.Cursor, given: str | None) -> Iterator[str]:
         for table, count in _unsealed(cursor, ends).items():
             if count and not table.startswith("upload"):  # own codes wait for the seal of the next run
                 yield f"{table}: {count} rows were added after the newest seal, and no run is going on"
+    if not seen and (ended := sealed_records.ended_with_a_seal(cursor)):
+        yield f"there is no seal, though {ended} runs ended with one: all were taken out"
     if given is not None and given not in seen:
         yield f"the given seal {given} is not in this ledger: its end was cut off, or it is another ledger"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from syncer.ledger import audit, chosen, upload_reads
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.knowledge import Knowledge
-from syncer.mirror.picture import UNHEARD_OF, Picture
+from syncer.mirror.picture import EVERY_FIELD, UNHEARD_OF, Picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -48,6 +48,15 @@ class BatchEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldDoubt:
+    """Why a field is uncertain that was known before. ``at`` None: the moment is not known."""
+
+    field: str
+    cause: str
+    at: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class CodeScan:
     """A scan of one code, with its SCM data at that time. ``at`` is UTC text."""
 
@@ -65,6 +74,8 @@ class Story:
     key: str
     now: Picture
     """What it is known to hold now, open calls and later writes of other spaces taken into account."""
+    doubts: tuple[FieldDoubt, ...]
+    """What made fields uncertain that are so now: the newest cause of each."""
     entries: tuple[HistoryEntry, ...]
     events: tuple[BatchEvent, ...]
     uploads: tuple[CodeUpload, ...]
@@ -75,6 +86,11 @@ _EVENTS = """
 SELECT e.batch_id, e.at, e.run_id, e.event, e.new_state, e.detail, a.reference, a.verdict, a.status_code, a.message
 FROM json_each(?) j CROSS JOIN events e ON e.batch_id = j.value LEFT JOIN attempts a ON a.id = e.attempt_id
 ORDER BY e.id
+"""
+_DOUBTS = """
+SELECT m.key, s.field, s.cause, e.at FROM json_each(?2) j CROSS JOIN mirror m ON m.space_id = ?1 AND m.key = j.value
+JOIN batches b ON b.id = m.batch_id CROSS JOIN stamps s ON s.space_id = ?1 AND s.settled > coalesce(b.settled, 0)
+LEFT JOIN events e ON e.id = s.settled ORDER BY s.settled
 """
 _SCANS = """
 SELECT {column}, uuid, at_us, campaign, scm FROM scans WHERE {column} IN (SELECT value FROM json_each(?))
@@ -88,9 +104,15 @@ def stories(
     where: Sequence[tuple[str, str]],
     *,
     most: int,
+    else_said: str | None = None,
 ) -> tuple[list[Story], int]:
-    """Return the stories of the first values that are meant (`choose_values`), and how many are."""
+    """Return the stories of the first values that are meant (`choose_values`), and how many are.
+
+    ``else_said``: where none is, those are that this word was ever said of (`choose_said`).
+    """
     count = chosen.choose_values(connection, keys, where)
+    if not count and else_said is not None:
+        count = chosen.choose_said(connection, else_said)
     values = chosen.chosen_values(connection, most)
     cursor = raw_cursor(connection)
     columns = {space_id: tuple(json.loads(key)) for space_id, key in cursor.execute("SELECT id, key FROM spaces")}
@@ -99,10 +121,14 @@ def stories(
     own = chosen.own_codes_space(connection)
     pictures: dict[tuple[int, str], Picture] = {}
     scans: dict[tuple[int, str], list[CodeScan]] = {}
+    doubts: dict[tuple[int, str], tuple[FieldDoubt, ...]] = {}
     for space_id in {space_id for space_id, _ in values}:
         of_space = [key for other, key in values if other == space_id]
         view = Knowledge(connection, space_id).view(of_space)
         pictures.update(((space_id, key), view.get(key, UNHEARD_OF)) for key in of_space)
+        for key, causes in _doubts(connection, space_id, of_space).items():
+            named = {field: causes.get(field, causes.get(EVERY_FIELD)) for field in pictures[space_id, key].uncertain}
+            doubts[space_id, key] = tuple(FieldDoubt(field, *why) for field, why in named.items() if why)
         for key, found in _scans(connection, columns.get(space_id, ("extended_id",)), of_space).items():
             scans[space_id, key] = found
     return [
@@ -110,6 +136,7 @@ def stories(
             columns.get(space_id, ("extended_id",)),
             key,
             pictures[space_id, key],
+            doubts.get((space_id, key), ()),
             tuple(histories[space_id, key]),
             tuple(event for entry in histories[space_id, key] for event in events.get(entry.batch_id or 0, ())),
             tuple(upload_reads.history(connection, key)) if space_id == own else (),
@@ -123,6 +150,15 @@ def _events(connection: Connection, batch_ids: Iterable[int | None]) -> dict[int
     found: dict[int, list[BatchEvent]] = {}
     for row in raw_cursor(connection).execute(_EVENTS, (json.dumps(sorted(filter(None, batch_ids))),)):
         found.setdefault(row[0], []).append(BatchEvent(*row))
+    return found
+
+
+def _doubts(connection: Connection, space_id: int, keys: Sequence[str]) -> dict[str, dict[str, tuple[str, str | None]]]:
+    """Return the stamps over each value, by field: the youngest one's cause, and when it came."""
+    found: dict[str, dict[str, tuple[str, str | None]]] = {}
+    parameters = (space_id, json.dumps(list(keys), ensure_ascii=False))
+    for key, field, cause, at in raw_cursor(connection).execute(_DOUBTS, parameters):
+        found.setdefault(key, {})[field] = (cause, at)
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from syncer.errors import GuardError
+from syncer.errors import GuardError, LedgerCorruptError
 from syncer.lifecycle.batch import Bucket
 from syncer.model import KEY_SEPARATOR
 from syncer.process.help import next_of
@@ -121,7 +121,8 @@ def failure_document(command: str, error: SyncerError) -> dict[str, Any]:
     if command in _COUNTED:
         return sync_document(SyncResult(command, error=error))
     head = {"schema": SCHEMA, "command": command, "exit_code": error.status}
-    return {**head, **unknown_members(command), "error": error_document(error)}
+    known = error.members if isinstance(error, LedgerCorruptError) else {}
+    return {**head, **unknown_members(command), **known, "error": error_document(error)}
 
 
 def check_document(findings: Sequence[CheckResult], exit_code: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from syncer.lifecycle.batch import Bucket, Event
 from syncer.report.words import many
 
 if TYPE_CHECKING:
-    from syncer.ledger.story import BatchEvent, Story
+    from syncer.ledger.story import BatchEvent, FieldDoubt, Story
     from syncer.ledger.upload_values import CodeUpload
     from syncer.ledger.values import HistoryEntry
 
@@ -43,7 +43,8 @@ WORDS_OF_EVENT: Mapping[Event, str] = {
 class HeldField:
     """One field of a value as it stands, and where that comes from. None: nothing of ours explains it.
 
-    ``scanned_at`` and ``scanned`` are the newest scan that saw the field, and what it saw.
+    ``scanned_at`` and ``scanned`` are the newest scan that saw the field, and what it saw. ``doubt`` is what made an
+    uncertain one so; None: calls of its own key did.
     """
 
     field: str
@@ -55,6 +56,7 @@ class HeldField:
     answer: str | None
     scanned_at: str | None
     scanned: str | None
+    doubt: FieldDoubt | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def _held(story: Story, field: str, value: str | None) -> HeldField:
         None if entry is None else _answer(story, entry),
         None if scan is None else scan.at,
         None if scan is None else str(scan.scm[field]),
+        next((one for one in story.doubts if one.field == field), None),
     )
 
 
@@ -124,6 +127,7 @@ def moments(story: Story) -> list[Moment]:
     told += [_ended(entry) for entry in story.entries if entry.batch_id in counted and entry.outcome in _OF_THE_VALUE]
     for upload in story.uploads:
         told += _uploaded(upload)
+    told += [Moment(one.at, UNCERTAIN, f"{one.field}: {one.cause}") for one in story.doubts if one.at]
     for scan in story.scans:
         told.append(Moment(scan.at, "scanned", f"{_data(scan.scm)} (campaign {scan.campaign}, scan {scan.uuid})"))
     return sorted(told, key=lambda moment: moment.at)  # stable: what has one time keeps the order in which it was told

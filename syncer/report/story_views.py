@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from syncer.model import KEY_SEPARATOR, shown_key
+from syncer.model import KEY_SEPARATOR, PRINTED_SEPARATOR, shown_key
 from syncer.report.console import cell
 from syncer.report.story import (
     KNOWN,
@@ -20,6 +20,7 @@ from syncer.report.story import (
     values_shown,
 )
 from syncer.report.table import FittedTable
+from syncer.report.words import many
 from syncer.safe.inert import inert
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ STYLES = {"confirmed": "green", "complete": "green", "scanned": "cyan", "planned
 def title_of(story: Story) -> str:
     """Return what a value is called: its columns and its parts."""
     return f"{' + '.join(story.columns)} {shown_key(story.key)}"
+
+
+def is_called(story: Story, asked: str) -> bool:
+    """Tell whether a value has this key, as it is or as it is printed, its parts in any order."""
+    parts = story.key.split(KEY_SEPARATOR)
+    return asked == story.key or sorted(parts) == sorted(asked.split(PRINTED_SEPARATOR))
 
 
 def story_document(story: Story) -> dict[str, Any]:
@@ -65,14 +72,23 @@ def _field_document(held: HeldField) -> dict[str, Any]:
         "answer": held.answer,
         "scanned_at": held.scanned_at,
         "scanned": held.scanned,
+        "doubt": held.doubt.cause if held.doubt else None,
+        "doubted_at": held.doubt.at if held.doubt else None,
     }
 
 
-def stories_text(stories: Sequence[Story], count: int) -> RenderableType:
-    """Return the page of ``audit show``: what each value holds and why, then what happened, oldest first."""
+def stories_text(stories: Sequence[Story], count: int, asked: Sequence[str]) -> RenderableType:
+    """Return the page of ``audit show``: what each value holds and why, then what happened, oldest first.
+
+    ``asked`` are the words of the command line.
+    """
     if not stories:
-        return Text("nothing was ever sent or planned for this value")
+        several = f"; {len(asked)} words are the parts of one key: ask for one value at a time"
+        return Text(f"nothing was ever sent or planned for this value{several if len(asked) > 1 else ''}")
     parts: list[RenderableType] = []
+    if len(asked) == 1 and not any(is_called(story, asked[0]) for story in stories):
+        words = f"no key is {asked[0]}: {many(count, 'value')} were ever sent it, or have it in their key"
+        parts += [Text(inert(words), "dim"), Text("")]
     for story in stories:
         parts += [Text(inert(title_of(story)), "bold"), *_story_text(story), Text("")]
     left = values_shown(len(stories), count)
@@ -116,6 +132,9 @@ def because(held: HeldField) -> str:
         parts.append(f"{held.file}:{held.line}, run {said.run_id}, batch {said.batch_id}")
         parts += [f"task {said.task_id}"] if said.task_id else []
         parts.append(f"{verb} {said.outcome_at[:19].replace('T', ' ')}")
+    if held.doubt is not None:
+        since = "" if held.doubt.at is None else f" since {held.doubt.at[:19].replace('T', ' ')}"
+        parts.append(f"uncertain{since}: {held.doubt.cause}")
     if held.scanned_at is not None:
         differs = "" if held.value in {None, held.scanned} else f", which saw {quoted(held.scanned)}"
         parts.append(f"last scan {held.scanned_at[:19].replace('T', ' ')}{differs}")

@@ -104,6 +104,16 @@ def test_a_composite_key_is_found_by_its_parts_in_any_order_as_printed_and_by_on
         assert document["stories"][0]["columns"] == ["line", "lot"]
 
 
+def test_a_word_that_is_no_key_stands_for_what_was_ever_sent_it_or_has_it_in_its_key(here):
+    for asked, expected in (("L1", ["3 + L1"]), ("C-18", ["K000001", "K000002"]), ("sku1", ["OWNCODE01"])):
+        code, document = show(here, asked)
+        assert (code, keys(document)) == (0, expected), asked
+        assert f"no key is {asked}: {len(expected)} value" in here.run("audit", "show", asked).out
+    assert keys(show(here, "C-17")[1]) == ["C-17"]  # a key is meant first
+    assert show(here, "nothing")[0] == 3
+    assert "2 words are the parts of one key" in here.run("audit", "show", "K000000", "K000001").out
+
+
 def test_a_field_that_nobody_ever_heard_of_is_a_wrong_question(here):
     for command in (("show",), ("export",)):
         done = here.run("audit", *command, "--where", "marked=DE")
@@ -169,6 +179,7 @@ def test_an_export_is_chosen_by_field_time_job_and_run(here):
     assert all(row["outcome_at"] < at for row in before)
     assert here.run("audit", "export", "--job", "karton").code == 2
     assert here.run("audit", "export", "--until", "yesterday").code == 2
+    assert here.run("audit", "export", "--since", "2026-11-21", "--until", "2026-11-20").code == 2
 
 
 def test_every_form_holds_the_same_and_no_cell_is_computed(here):
@@ -195,8 +206,23 @@ def test_a_form_that_is_not_supported_is_refused(here):
         ["--out", "a.xls"], ["--out", "a.txt"], ["--format", "parquet"], ["--format", "csv", "--out", "a.parquet"],
         ["--format", "xlsx", "--out", "a.csv"],
     ):  # fmt: skip
-        assert here.run("audit", "export", *arguments).code == 2, arguments
+        refused = here.run("audit", "export", "--where", "market=FR", "--run", "2", *arguments)
+        assert refused.code == 2, arguments
+        assert "next: syncer audit export --where=market=FR --run=2 --out history." in refused.err
     assert not list(here.folder.glob("a.[ptx]*"))
+
+
+def test_a_field_that_is_uncertain_says_since_when_and_through_which_key(here):
+    """Two keys reach one code: what was known under the one is relied on no more, once the other wrote the field."""
+    header = ["extended_id", "best_before"]
+    assert here.sync(here.write("s.csv", header, [["K000003", "2026-12-31"]]), "--job", "erp", "--approve").code == 0
+    other = here.write("t.csv", ["lot", "line", "best_before"], [["L1", "3", "2027-02-02"]])
+    assert here.sync(other, "--job", "lots", "--approve").code == 0
+    _, document = show(here, "K000003")
+    ((field,), (*_, last)) = document["stories"][0]["fields"], document["stories"][0]["moments"]
+    assert (field["state"], field["doubt"]) == ("uncertain", "written through line + lot")
+    assert (last["what"], last["at"]) == ("uncertain", field["doubted_at"])
+    assert {one["doubt"] for one in show(here, "K000000")[1]["stories"][0]["fields"]} == {None}
 
 
 def test_a_field_called_like_a_column_of_ours_keeps_both(night):

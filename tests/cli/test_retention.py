@@ -78,6 +78,11 @@ def test_what_was_moved_is_still_shown_exported_and_proven(here):
     assert shown(here) == before
     is_whole(here)
     assert here.run("audit", "verify", "--seal", seal).code == 0
+    here.run("report", "1", "--out", "page.html")  # of a run whose values are in the archive
+    assert "counted over the first" not in (here.folder / "page.html").read_text()
+    shutil.copy(path, here.folder / "copy.db")  # as `browse` shows it
+    archives.bring_together(here.folder / "copy.db", path)
+    assert [rows_of(here.folder / "copy.db", table) for table in ("items", "events")] == [items, events]
     # what is known is known as before: nothing is sent again, and what changes is sent
     same = here.sync("d.csv", "--approve")
     assert (same.code, same.document["requests"]["updates"]) == (0, 0)
@@ -99,6 +104,21 @@ def test_history_without_one_of_its_archives_is_refused_and_work_goes_on(here):
     assert here.sync("d.csv", "--approve").code == 0
     (here.folder / "elsewhere").rename(archive)
     is_whole(here)
+
+
+def test_after_a_restore_the_archives_of_the_ledger_before_are_left_alone(here):
+    """A backup of before `prune` has the whole history; what it is to move goes to a file of its own."""
+    assert here.run("ledger", "backup", "copy.db").code == 0
+    assert here.run("ledger", "prune", "--keep", "0m").code == 0
+    before = (here.folder / "syncer.db.archive-1").read_bytes()
+    assert here.run("ledger", "restore", "copy.db").code == 0
+    whole = shown(here)
+    for name in ("syncer.db.archive-2", "syncer.db.archive-3"):
+        assert here.run("ledger", "prune", "--keep", "0m", "--json").document["archive"] == name
+        assert shown(here) == whole
+        is_whole(here)
+        whole = [here.sync(here.write("n.csv", HEADER, [("K000003", name)]), "--approve").code, *shown(here)][1:]
+    assert (here.folder / "syncer.db.archive-1").read_bytes() == before
 
 
 def test_an_archive_that_was_changed_is_found(here):

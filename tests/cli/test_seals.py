@@ -77,6 +77,18 @@ def test_a_cut_end_is_found_by_the_seal_that_was_kept_elsewhere(sealed):
     assert "cut off" in fault
 
 
+def test_a_history_whose_seals_were_all_taken_out_is_found_and_scripts_read_what(sealed, tmp_path):
+    shutil.copy(sealed[0], tmp_path / "syncer.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "syncer.db")) as database, database:
+        database.execute("DROP TRIGGER seals_no_delete")
+        assert database.execute("DELETE FROM seals").rowcount == 3
+    with open_night(tmp_path) as here:
+        for command, member in ((("audit", "verify"), "faults"), (("ledger", "check"), "problems")):
+            done = here.run(*command, "--json")
+            assert done.code == 13
+            assert done.document[member] == ["there is no seal, though 3 runs ended with one: all were taken out"]
+
+
 def test_a_sound_ledger_has_no_faults_however_its_runs_ended(sealed):
     assert faults(sealed[0]) == []
     assert faults(sealed[0], sealed[1]) == []
