@@ -144,17 +144,17 @@ def _export_format(form: str | None, out: Path | None, request: HistoryRequest) 
     chosen = [f"--where={field}={value}" for field, value in request.where]
     named = {"since": request.since, "until": request.until, "job": request.job, "run": request.run_id}
     chosen += [f"--{name}={value}" for name, value in named.items() if value is not None]
-    export = shlex.join(["syncer", "audit", "export", *(["--json"] if options().json else []), *chosen])
+    same = shlex.join([*(["--json"] if options().json else []), *chosen, "--out"])
     ending = "" if out is None else out.suffix.removeprefix(".").lower()
     found = form or ending or "csv"
     if options().json and out is None:
         words = "--json prints one document, and the history of many values is none"
-        raise UsageError(words, next=f"{export} --out history.csv")
+        raise UsageError(words, next=f"syncer audit export {same} history.csv")
     if found not in FORMATS or (ending in NAMED_BY_THEIR_ENDING and ending != found):
         words = f"{out} does not end as a format does ({', '.join(FORMATS)}), or not as the one that is asked for"
-        raise UsageError(words, next=f"{export} --out history.{form or 'csv'}")
+        raise UsageError(words, next=f"syncer audit export {same} history.{form or 'csv'}")
     if found in BINARY and out is None:
-        raise UsageError(f"{found} is written to a file alone", next=f"{export} --out history.{found}")
+        raise UsageError(f"{found} is written to a file alone", next=f"syncer audit export {same} history.{found}")
     return found
 
 
