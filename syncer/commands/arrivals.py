@@ -72,9 +72,11 @@ def _each_group(
 ) -> SyncResult:
     """Wait for the files, and give each group of them a run."""
     groups = arrival.wait()
-    name = "plan" if command is planning.plan else "sync"
+    is_plan = command is planning.plan
+    name = "plan" if is_plan else "sync"
     if not groups:
-        return SyncResult(name, notes=("every file was synced before: there is nothing to do",))
+        nothing = SyncResult(name, notes=("every file was synced before: there is nothing to do",))
+        return nothing if is_plan else _moved(arrival, arrival.synced, nothing)
     results: list[SyncResult] = []
     for files in groups:
         try:
@@ -84,16 +86,22 @@ def _each_group(
             if not results:
                 raise
             result = SyncResult(name, error=error)  # what was done before it is told too
-        ended = result.exit_code in {EXIT_OK, EXIT_NOT_CONFIRMED}
-        if ended and command is not planning.plan:
-            try:
-                arrival.done(files)
-            except OutputError as error:
-                result, ended = replace(result, error=error), False
+        if not is_plan and result.exit_code in {EXIT_OK, EXIT_NOT_CONFIRMED}:
+            result = _moved(arrival, [*files, *arrival.synced], result)
+            arrival.synced = ()
         results.append(result)
-        if not ended:
+        if result.exit_code not in {EXIT_OK, EXIT_NOT_CONFIRMED}:
             break
     return replace(results[-1], before=tuple(results[:-1]))
+
+
+def _moved(arrival: Arrival, files: Sequence[str], result: SyncResult) -> SyncResult:
+    """Move files that are done, also those that a run before this one left; return the result, or what went wrong."""
+    try:
+        arrival.done(files)
+    except OutputError as error:
+        return replace(result, error=error)
+    return result
 
 
 def _done(command: Command, settings: Settings, request: SyncRequest, environment: Environment, job: str) -> SyncResult:

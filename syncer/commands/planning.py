@@ -24,7 +24,7 @@ from syncer.products.check import ProductCheck, by_copy
 from syncer.request import SyncRequest
 from syncer.results import Seconds, SyncResult
 from syncer.runs.inputs import open_inputs
-from syncer.runs.intake import Intake, is_unique, plan_files, shared_field_notes
+from syncer.runs.intake import Intake, is_unique, nights_of, plan_files, shared_field_notes
 from syncer.runs.results_folder import Written, prepare_results
 from syncer.runs.target import require_url
 
@@ -130,6 +130,9 @@ def plan_with(
         age=limits.check_age,
         export=job.export,
     )
+    nights = None
+    if ledger is not None and known is not None:
+        nights = nights_of(ledger, known, job.name, validator.fields, settings.jobs)
     return plan_files(
         sources,
         validator,
@@ -147,5 +150,6 @@ def plan_with(
         declared=declared,
         again=again,
         behind_unsent=behind_unsent,
-        units=[UnitRule(field, rule.codes, rule.same) for field, rule in job.units.items()],
+        nights=nights,
+        units=[UnitRule(field, rule.codes, rule.same, job.export == "changes") for field, rule in job.units.items()],
     )

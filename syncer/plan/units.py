@@ -28,11 +28,15 @@ COUNT, DIFFERENT = "E330", "E331"
 
 @dataclass(frozen=True, slots=True)
 class UnitRule:
-    """What holds for the rows with one value of ``field``: ``codes`` of them (None: any), alike in ``same``."""
+    """What holds for the rows with one value of ``field``: ``codes`` of them (None: any), alike in ``same``.
+
+    ``parts``: the files hold changes, so the rest of a unit may stand in no row; more than ``codes`` is still wrong.
+    """
 
     field: str
     codes: int | None = None
     same: tuple[str, ...] = ()
+    parts: bool = False
 
 
 def require_fields(rules: Sequence[UnitRule], fields: Sequence[str]) -> None:
@@ -95,5 +99,6 @@ def _miscounted(rule: UnitRule, units: Sequence[str], unit_of_code: npt.NDArray[
         place: RejectionCause(
             COUNT, f"{rule.field} {units[place]!r} has {counts[place]} codes, not {rule.codes}", units[place]
         )
-        for place in np.flatnonzero((counts != rule.codes) & (counts > 0)).tolist()
+        for place in np.flatnonzero((counts > rule.codes) | (counts < (1 if rule.parts else rule.codes))).tolist()
+        if counts[place]
     }

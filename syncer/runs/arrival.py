@@ -38,6 +38,8 @@ class Arrival:
     known: Known
     clock: Clock
     interrupt: Interrupt
+    synced: tuple[str, ...] = ()
+    """The files that are there though they were synced before: a run before this one could not move them."""
     _since: dict[SeenFile, float] = field(default_factory=dict)
 
     def wait(self) -> list[tuple[str, ...]]:
@@ -73,9 +75,15 @@ class Arrival:
         there = self._there()
         if not there:
             return None, f"no file matches {self.files.pattern}"
-        ready = [one for one in there if self._is_ready(one.path)]
-        if not ready:
-            return None, f"{there[-1].path} is there, but not its ready mark {self._mark(there[-1].path)}"
+        ready, unready = list[SeenFile](), list[str]()
+        for one in there:
+            if self._is_ready(one.path):
+                ready.append(one)
+            else:
+                unready.append(one.path)
+        unmarked = f"{unready[-1]} is there, but not its ready mark {self._mark(unready[-1])}" if unready else ""
+        if not ready or (unready and self.files.take == "all"):
+            return None, unmarked
         newest = max(ready, key=lambda one: (one.mtime_ns, one.path))
         age_h = (self.clock.wall_s() - newest.mtime_s) / HOUR_S
         if self.files.max_age_h is not None and age_h > self.files.max_age_h:
@@ -93,7 +101,8 @@ class Arrival:
                 return None, f"{one.path} {_WRITTEN}"
         if self.files.take == "all" and self._there() != there:
             return None, f"what matches {self.files.pattern} {_WRITTEN}"
-        return self._new(contents)
+        found, words = self._new(contents)
+        return (None, unmarked) if unready and not found else (found, words)
 
     def _there(self) -> list[SeenFile]:
         """Return the files that match, by name; marks, and what is being written under another name, are none."""
@@ -118,10 +127,12 @@ class Arrival:
     def _new(self, contents: Mapping[SeenFile, str]) -> tuple[list[tuple[str, ...]] | None, str]:
         """Leave out what was synced before: each content once, also within one folder."""
         known = self.known([*contents.values()])
+        self.synced = tuple(one.path for one, content in contents.items() if content in known)
         if all(content in known for content in contents.values()):
             last = [*contents][-1]
             return [], f"{last.path} was synced by run {known[contents[last]]}, and no newer file has come"
         if self.files.take == "all":
+            self.synced = ()  # they go with the other parts
             return [tuple(one.path for one in contents)], ""
         fresh = {content: one.path for one, content in [*contents.items()][::-1] if content not in known}
         return [(path,) for path in sorted(fresh.values())], ""
@@ -136,7 +147,7 @@ class Arrival:
     def done(self, files: Sequence[str]) -> None:
         """Move files, with their ready marks, to where what is done lies; raise `OutputError` if that fails."""
         if self.files.done is not None:
-            self.place.done(files, [self._mark(path) for path in files] if self.files.ready else [])
+            self.place.done({path: self._mark(path) if self.files.ready else None for path in files})
 
 
 def named_files(patterns: Sequence[str], *, several: bool, job: str) -> tuple[str, ...]:

@@ -192,10 +192,12 @@ def plan_files(
     campaign_fields: Sequence[str] = (),
     again: Collection[str] = (),
     behind_unsent: bool = True,
+    nights: Job | None = None,
 ) -> Intake:
     """Read the files and plan what to send; `guards` look at both, and what they find is let through on `approve`.
 
-    ``again`` are fields that values took in this run, and had refused before.
+    ``nights`` is the job whose runs say what is usual (`nights_of`); ``again`` are fields that values took in this run,
+    and had refused before.
     """
     named: set[str] | None = set() if vet is not None and PRODUCT in validator.fields else None
     watch, changes = ColumnWatch(validator.fields), validator.watch()
@@ -217,7 +219,7 @@ def plan_files(
     )
     infos = tuple(replace(source.info, varied=watch.varied()) for source in sources)
     tonight = Tonight(diff, plan, infos, watch)
-    stop = check(guards, tonight, _past(ledger, job, disjoint))
+    stop = check(guards, tonight, _past(ledger, job, nights, disjoint))
     if approve and stop is not None:
         infos = tuple(replace(info, approved=True) for info in infos)
         notes, stop = (*notes, f"approved: {stop.message}"), None
@@ -262,15 +264,34 @@ def asked_fields(
     return found
 
 
-def _past(ledger: Ledger | None, job: Job | None, disjoint: Sequence[str]) -> Past | None:
-    """Return what the guards ask the ledger; None when it knows nothing of the job."""
+def nights_of(ledger: Ledger, known: Job, name: str, fields: Sequence[str], configured: Collection[str]) -> Job | None:
+    """Return the job whose runs say what is usual for the job `name`; None when there is none.
+
+    Its own, once it has some. Else those of a job with the same key and one of its fields that is configured no more:
+    a job that was given another name is the same one. ``known`` is any job of its code space.
+    """
+    alike = [job for job in ledger.jobs() if job.space_id == known.space_id]
+    runs = {job: ledger.past_runs(job, most=1) for job in alike}
+    own = next((job for job in alike if job.name == name), None)
+    if own is not None and runs[own]:
+        return own
+    gone = [
+        job
+        for job in alike
+        if job is not own and job.name not in configured and runs[job] and not {*fields}.isdisjoint(job.fields)
+    ]
+    return max(gone, key=lambda job: runs[job][0].id, default=own)
+
+
+def _past(ledger: Ledger | None, job: Job | None, nights: Job | None, disjoint: Sequence[str]) -> Past | None:
+    """Return what the guards ask the ledger; None when it knows nothing of the job's code space."""
     if ledger is None or job is None:
         return None
     return Past(
-        runs=ledger.past_runs(job, most=PAST_RUNS),
+        runs=() if nights is None else ledger.past_runs(nights, most=PAST_RUNS),
         known=partial(ledger.known_count, job),
         look_up=partial(ledger.known_alike, job),
-        content_runs=partial(ledger.runs_of_content, job),
+        content_runs=partial(ledger.runs_of_content, nights or job),
         held=partial(_held, ledger, job, disjoint),
     )
 

@@ -6,9 +6,12 @@ is moved overwrites nothing. Pipes, links to elsewhere and other things that are
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
+import logging
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,12 +19,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
 from syncer.errors import OutputError
-from syncer.safe.files import PART, Folder
+from syncer.safe.files import PART, Folder, new_file
 from syncer.source.inputs import open_input
 
 if TYPE_CHECKING:
     from syncer.config.job_settings import FilesSettings
 
+log = logging.getLogger(__name__)
 BLOCK_BYTES = 1 << 20
 NAMES_MAX = 1000
 """How many files of one name a folder for what is done may have."""
@@ -76,8 +80,11 @@ class Place(Protocol):
         """Return the SHA-256 of a file's content, in hex. Raises `AwayError`, and `ChangedError`."""
         ...
 
-    def done(self, files: Sequence[str], marks: Sequence[str]) -> None:
-        """Move files, and those of their marks that are there, to where what is done lies; raise `OutputError`."""
+    def done(self, files: Mapping[str, str | None]) -> None:
+        """Move files, with their marks (None: it has none), to where what is done lies; raise `OutputError`.
+
+        A file that was written again since its content was read is the next run's, and stays with its mark.
+        """
         ...
 
 
@@ -91,15 +98,15 @@ class LocalPlace:
         self._pattern = str(folder / str(files.pattern))
         self._done = None if files.done is None else folder / files.done
         self._contents: dict[SeenFile, str] = {}
+        self._read: dict[str, SeenFile] = {}
 
     def look(self) -> list[SeenFile]:
         """Return the plain files that match."""
         found = []
         for path in sorted(glob.glob(self._pattern)):
             with suppress(OSError):
-                stat = os.stat(path)
                 if os.path.isfile(path) and not path.endswith(PART):
-                    found.append(SeenFile(path, stat.st_size, stat.st_mtime_ns, str(stat.st_ino)))
+                    found.append(_seen(path))
         return found
 
     def has(self, path: str) -> bool:
@@ -107,29 +114,35 @@ class LocalPlace:
         return os.path.exists(path)
 
     def content(self, one: SeenFile) -> str:
-        """Read a file once, and remember what it held."""
+        """Read a file once, and remember what it held; raise `ChangedError` if it is not what was seen any more."""
         if one not in self._contents:
             digest = hashlib.sha256()
             with open_input(Path(one.path), one.path) as file:
                 while block := file.read(BLOCK_BYTES):
                     digest.update(block)
+            if _seen(one.path) != one:
+                raise ChangedError(one.path)
             self._contents[one] = digest.hexdigest()
+        self._read[one.path] = one
         return self._contents[one]
 
-    def done(self, files: Sequence[str], marks: Sequence[str]) -> None:
-        """Rename the files into the folder, which is made if there is none."""
+    def done(self, files: Mapping[str, str | None]) -> None:
+        """Rename the files into the folder, which is made if there is none; onto another disk they are copied."""
         if self._done is None:
             return
         target = self._done
         try:
             Folder.open(target, make=True).close() if not target.is_dir() else None
             with Folder.above(target / "x", ours=False) as into:
-                for path in (*files, *marks):
-                    with Folder.above(Path(path), ours=False) as folder:
-                        if path in files or folder.stat(Path(path).name) is not None:
-                            _move(folder, Path(path).name, into)
+                for path, mark in files.items():
+                    if _seen(path) != self._read.get(path):
+                        log.warning("%s was written again since it was read: it stays for the next run", path)
+                        continue
+                    _move(path, into)
+                    if mark is not None and os.path.lexists(mark):
+                        _move(mark, into)
         except OSError as error:
-            raise not_moved(files, str(target), str(error.strerror), None, f"ls -ld {target}") from error
+            raise not_moved([*files], str(target), str(error.strerror), None, f"ls -ld {target}") from error
 
 
 def not_moved(files: Sequence[str], target: str, words: str, remedy: str | None, next: str) -> OutputError:
@@ -153,9 +166,32 @@ def numbered(name: str, number: int) -> str:
     return f"{name}{f'.{number}' if number else ''}"
 
 
-def _move(folder: Folder, name: str, into: Folder) -> None:
-    for number in range(NAMES_MAX):
-        with suppress(FileExistsError):
-            folder.move(name, numbered(name, number), into=into, new=True)
-            return
-    raise FileExistsError(17, f"{NAMES_MAX:,} files are named {name}")
+def _seen(path: str) -> SeenFile:
+    found = os.stat(path)
+    return SeenFile(path, found.st_size, found.st_mtime_ns, str(found.st_ino))
+
+
+def _move(path: str, into: Folder) -> None:
+    name = Path(path).name
+    with Folder.above(Path(path), ours=False) as folder:
+        for number in range(NAMES_MAX):
+            with suppress(FileExistsError):
+                try:
+                    folder.move(name, numbered(name, number), into=into, new=True)
+                except OSError as error:
+                    if error.errno != errno.EXDEV:
+                        raise
+                    _move_by_copy(folder, name, into, numbered(name, number))
+                return
+    raise FileExistsError(errno.EEXIST, f"{NAMES_MAX:,} files are named {name}")
+
+
+def _move_by_copy(folder: Folder, name: str, into: Folder, to: str) -> None:
+    """Move a file to another disk: the copy is whole and durable before the file itself is gone."""
+    with open_input(folder.path / name, name) as file, new_file(into, to) as copy:
+        shutil.copyfileobj(file, copy.file, BLOCK_BYTES)
+        found = os.fstat(file.fileno())
+        copy.file.flush()
+        os.utime(copy.file.fileno(), ns=(found.st_atime_ns, found.st_mtime_ns))
+        copy.keep(new=True)
+    folder.remove(name)

@@ -14,7 +14,7 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -172,12 +172,12 @@ class RemotePlace:
             self._folder = self._stack.enter_context(above.temporary())
         return self._folder
 
-    def done(self, files: Sequence[str], marks: Sequence[str]) -> None:
+    def done(self, files: Mapping[str, str | None]) -> None:
         """Move files that are still what was read; one that was written again since is the next run's."""
         target = ""
         try:
             with self._asked():
-                for url in files:
+                for url, mark in files.items():
                     path = url.removeprefix(self._root)
                     target = self._done_folder(path)
                     found = self._info(path)
@@ -185,13 +185,12 @@ class RemotePlace:
                         log.warning("%s was written again since it was read: it stays for the next run", url)
                         continue
                     self._move(path, target)
-                for mark in marks:
-                    if self._info(mark.removeprefix(self._root)) is not None:
+                    if mark is not None and self._info(mark.removeprefix(self._root)) is not None:
                         self._move(mark.removeprefix(self._root), target)
         except (AwayError, SyncerError) as error:
             words = error.message if isinstance(error, SyncerError) else str(error)
             raise not_moved(
-                files, self._root + target, words, self._system.remedy.format(self._where), "syncer check"
+                [*files], self._root + target, words, self._system.remedy.format(self._where), "syncer check"
             ) from None
 
     def _done_folder(self, path: str) -> str:

@@ -258,6 +258,19 @@ def test_guards_hold_at_any_size_from_a_few_codes_on(night, count):
         assert guards == ["columns", "columns", "changes", "rows"]
 
 
+def test_a_job_of_another_name_keeps_its_nights_and_a_new_job_beside_it_has_none(begun):
+    """The first run of a second job is measured by no other job's nights, in `plan` as in `sync`."""
+    begun.write("few.csv", HEADER, rows(KEYS[:40]))
+    begun.write("none.csv", HEADER, [])
+    for name in ("few.csv", "none.csv"):
+        begun.config(CONFIG + "[jobs.default]\n[jobs.beside]\n")
+        assert begun.run("plan", "--json", name, "--job", "beside").code == 0
+        begun.config(CONFIG + "[jobs.renamed]\n")
+        assert (begun.run("plan", "--json", name).code, begun.sync(name).code) == (4, 4)
+    begun.config(CONFIG + "[jobs.default]\n[jobs.beside]\n")
+    assert begun.sync("few.csv", "--job", "beside").code == 0
+
+
 def test_an_approved_run_says_what_it_let_through(begun):
     begun.write("b.csv", HEADER, rows(KEYS[:20]))
     done = begun.sync("b.csv", "--approve")

@@ -19,6 +19,10 @@ def test_a_case_that_breaks_a_rule_is_rejected_whole_and_mended_rows_are_no_case
         error = here.folder / "out" / "error.csv"
         error.write_text(error.read_text().replace("L2", "L1"))
         assert here.sync("out/error.csv").code == 0
+        here.config('[jobs.erp]\nexport = "changes"\n' + CONFIG)
+        here.write("changes.csv", HEADER, [("K000000", "C0", "L1"), *[(f"K{n:06d}", "C3", "L1") for n in range(8, 12)]])
+        done = here.sync("changes.csv")  # a part of a case is none that broke; one with a code too many is
+        assert (done.code, {one["code"]: one["rows"] for one in done.document["faults"]}) == (3, {"E330": 4})
         here.config(CONFIG.replace("lot", "lott"))
         refused = here.sync("a.csv")
         assert (refused.code, "did you mean 'lot'" in refused.document["error"]["message"]) == (2, True)

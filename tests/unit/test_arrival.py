@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from syncer.errors import ArrivalError, OutputError, SignalError, UsageError
 from syncer.process.signals import Interrupt
 from syncer.runs.arrival import Arrival, named_files
 from syncer.runs.places import LocalPlace
+from syncer.safe.files import Folder
 
 NOW_S = 1_800_000_000
 
@@ -146,17 +148,55 @@ def test_a_file_without_its_mark_is_not_there_and_a_mark_is_no_export(folder, ma
     assert names(arrival(folder, ready=mark).wait()) == [("a.csv",)]
 
 
-def test_done_moves_the_files_and_their_marks_and_overwrites_nothing(folder):
+def test_what_waits_for_its_mark_is_not_arrived_though_all_else_was_synced_and_no_part_goes_without_another(folder):
+    write(folder, "a.csv", "a")
+    write(folder, "a.csv.done")
+    write(folder, "b.csv", "b")
+    for settings in ({}, {"take": "each"}, {"take": "all"}):
+        with pytest.raises(ArrivalError, match=r"b\.csv is there, but not its ready mark"):
+            arrival(folder, ["a"], ready="{name}.done", **settings).wait()
+    assert names(arrival(folder, ready="{name}.done", take="each").wait()) == [("a.csv",)]
+
+
+def moved(waiting):
+    for group in waiting.wait() or [waiting.synced]:
+        waiting.done(group)
+
+
+@pytest.mark.parametrize("other_disk", [False, True])
+def test_done_moves_the_files_and_their_marks_and_overwrites_nothing(folder, monkeypatch, other_disk):
+    rename = Folder.move
+
+    def move(self, name, to, *, into=None, new=False):
+        if other_disk and into is not self:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(self, name, to, into=into, new=new)
+
+    monkeypatch.setattr(Folder, "move", move)
     write(folder, "a.csv", "1")
     write(folder, "a.csv.done")
     waiting = arrival(folder, ready="{name}.done", done="in/done")
-    waiting.done([str(folder / "a.csv")])
+    moved(waiting)
     write(folder, "a.csv", "2")
-    waiting.done([str(folder / "a.csv")])
-    assert sorted(path.name for path in (folder / "done").iterdir()) == ["a.csv", "a.csv.1", "a.csv.done"]
-    assert (folder / "done" / "a.csv").read_text() == "1"
+    write(folder, "a.csv.done")
+    moved(arrival(folder, ["2"], ready="{name}.done", done="in/done"))  # synced, but not moved: the move failed then
+    there = sorted(path.name for path in (folder / "done").iterdir())
+    assert there == ["a.csv", "a.csv.1", "a.csv.done", "a.csv.done.1"]
+    assert [(folder / "done" / name).read_text() for name in there[:2]] == ["1", "2"]
+    assert (folder / "done" / "a.csv").stat().st_mtime == NOW_S - 3600
+    assert [path.name for path in folder.iterdir()] == ["done"]
     with pytest.raises(OutputError, match="cannot be moved"):
         waiting.done([str(folder / "gone.csv")])
+
+
+def test_a_file_that_another_replaced_since_it_was_read_stays_for_the_next_run(folder):
+    write(folder, "a.csv", "1")
+    waiting = arrival(folder, done="in/done")
+    groups = waiting.wait()
+    write(folder, "a.csv", "2", 60)
+    waiting.done(groups[0])
+    assert (folder / "a.csv").read_text() == "2"
+    assert names(arrival(folder, ["1"], done="in/done").wait()) == [("a.csv",)]
 
 
 def test_a_signal_ends_the_wait(folder):
