@@ -42,7 +42,10 @@ CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "E320": ("a value that the map does not have", "add it to jobs.<name>.fields.<key>.map, or set map_else"),
         "E321": ("a value in which extract finds nothing", "correct it, or jobs.<name>.fields.<key>.extract"),
         "E322": ("some columns of a template are blank", "fill them all, or none of them"),
-        "E330": ("a unit with another number of codes", "export it whole, or correct jobs.<name>.units.<key>.codes"),
+        "E330": (
+            "a unit with another number of codes",
+            'export it whole, or correct jobs.<name>.units.<key>.codes; of changes: jobs.<name>.export = "changes"',
+        ),
         "E331": ("rows of one unit that must be alike differ", "leave in each unit what is right"),
     }
 )  # fmt: skip
