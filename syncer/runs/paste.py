@@ -21,7 +21,6 @@ def pasteable(text: str, files: Sequence[str], job: str, *, job_named: bool) -> 
 
 def say_next(error: SyncerError, files: Sequence[str], job: str, *, job_named: bool) -> None:
     """Let an error say what to do about these files, and each guard of it too."""
-    error.message = error.message.replace("jobs.<name>", f"jobs.{job}")
     error.next = pasteable(error.next, files, job, job_named=job_named)
     if error.remedy is not None:
         error.remedy = pasteable(error.remedy, files, job, job_named=job_named)
