@@ -93,7 +93,8 @@ class SyncResult:
     values of earlier runs that ended unmatched or rejected in this one; ``unplanned`` are runs that ended before their
     plan was stored, so that their files have to be synced again. ``earlier_in_doubt`` counts values of earlier runs
     that are still not settled. ``fields`` counts, per field, the values that the plan changes in it; ``waiting`` are
-    wanted values that no plan could take up yet, since an older upload of theirs is open. ``error`` is what stopped
+    wanted values that no plan could take up yet, since an older upload of theirs is open. ``unproven_fields`` are those
+    of which no answer showed that they were taken. ``error`` is what stopped
     the command; None when it came to its end.
     """
 
@@ -107,6 +108,7 @@ class SyncResult:
     seconds: Seconds = Seconds()
     minimum_send_s: float = 0.0
     discarded_fields: tuple[str, ...] = ()
+    unproven_fields: tuple[str, ...] = ()
     rejections: Rejections | tuple[()] = ()
     files: tuple[str, ...] = ()
     samples: tuple[CallSample, ...] = ()
@@ -137,7 +139,7 @@ class SyncResult:
         if self.command == "plan":
             unsettled = 0
         held = self.rows.held if self.command == "plan" else self.waiting
-        of_rows = self.rows.invalid or held or unsettled or self.discarded_fields
+        of_rows = self.rows.invalid or held or unsettled or self.discarded_fields or self.unproven_fields
         of_others = self.earlier_in_doubt or any(self.earlier.values()) or self.unplanned
         return EXIT_NOT_CONFIRMED if of_rows or of_others else EXIT_OK
 

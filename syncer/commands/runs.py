@@ -26,6 +26,7 @@ from syncer.request import SyncRequest
 from syncer.results import SyncResult
 from syncer.runs.expect import Expectations
 from syncer.runs.intake import Intake, is_unique, related, shared_field_notes, waiting_plans
+from syncer.runs.read_back import CodeReader, read_back
 from syncer.runs.results_folder import Written, prepare_results
 from syncer.runs.session import Session, connection_of, reader_of
 from syncer.runs.session import session as open_session
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from syncer.ledger.values import Run
     from syncer.process.clock import Clock
     from syncer.rows.validate import Validator
+    from syncer.runs.summing import ReadBack
     from syncer.source import Source
 
 
@@ -93,11 +95,8 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
                 ledger.store_plan(run, intake.plan, intake.infos, at=utc_text(clock.wall_s()))
                 session.plan_s += clock.monotonic_s() - begun_s
                 environment.on_plan(intake.plan)
-                session.send()
-                if session.error is None and session.takes_again():  # a field is defined by now: its values go tonight
-                    more = planned(session.takes_again())
-                    ledger.store_plan(run, more.plan, more.infos, at=utc_text(clock.wall_s()))
-                    session.send()
+                look = _reading_back(settings, request, environment, ledger, session, started_s, validator.fields)
+                _send(session, ledger, run, planned, look, clock)
         result = with_plan(session.result(SyncResult("sync", notes=notes)), intake, sources, validator)
         written = _written(ledger, run, session, intake, sources, validator)
         return with_results(result, request, environment, job.name, written)
@@ -112,6 +111,24 @@ def _written(
     if intake.stop is not None:
         return Written(intake, sources, validator, unsent="a guard stopped the run: nothing was sent")
     return Written(intake, sources, validator, ledger.planned_outcomes(run.id), session.ended_earlier())
+
+
+def _send(
+    session: Session,
+    ledger: Ledger,
+    run: Run,
+    planned: Callable[[frozenset[str]], Intake],
+    look: Callable[[Run], ReadBack],
+    clock: Clock,
+) -> None:
+    """Send the plan, and read back what no answer named; what values take again is planned, and sent, too."""
+    session.send()
+    session.read_back(look)
+    if session.error is None and session.takes_again():  # a field is defined by now: its values go tonight
+        more = planned(session.takes_again())
+        ledger.store_plan(run, more.plan, more.infos, at=utc_text(clock.wall_s()))
+        session.send()
+        session.read_back(look)
 
 
 def _told(planned: Callable[[], Intake]) -> Intake:
@@ -191,6 +208,7 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
                     session.send()
                     if session.error is not None:
                         break
+                session.read_back(_reading_back(settings, request, environment, ledger, session, started_s, None))
         notes = tuple(
             f"run {one.id} of job {one.job.name} ended before its plan was stored, so nothing of it was sent: "
             f"syncer sync FILE --job {one.job.name}"
@@ -239,6 +257,29 @@ def _session(
         record_end=record_end,
         outside=environment.outside,
     )
+
+
+def _reading_back(
+    settings: Settings,
+    request: SyncRequest,
+    environment: Environment,
+    ledger: Ledger,
+    session: Session,
+    started_s: float,
+    fields: Sequence[str] | None,
+) -> Callable[[Run], ReadBack]:
+    """Return what reads back a few values of a run; ``fields`` are those that rows name, None: what the run sent."""
+    clock = environment.clock
+    seconds = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
+    until_s = None if seconds is None else started_s + seconds
+    reader = CodeReader(settings, clock, environment.interrupt, until_s, *session.reads, environment.outside)
+
+    def look(run: Run) -> ReadBack:
+        job = settings.jobs.get(run.job.name)
+        declared = job.known_fields or () if job is not None else ()
+        return read_back(ledger, run, reader, fields=fields, declared=declared, at=utc_text(clock.wall_s()))
+
+    return look
 
 
 def expectations(settings: Settings) -> Expectations:

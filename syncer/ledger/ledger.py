@@ -33,6 +33,7 @@ from syncer.ledger import (
     rejections,
     seals,
     story,
+    unproven,
     upload_reads,
     uploads,
     works,
@@ -60,7 +61,7 @@ from syncer.safe.trust import quoted
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from sqlalchemy import Connection
 
+    from syncer.ledger.unproven import Unproven, ValuesSeen
     from syncer.ledger.values import Batch, HistoryEntry, Item, Job, Run, SourceRecord
     from syncer.process.clock import Uptime
     from syncer.rejections import Rejection
@@ -245,6 +247,21 @@ class Ledger:
         """Return the fields that a campaign was asked about, and whether it was ever seen to take them."""
         with self.transaction() as connection:
             return proofs.read(connection, campaign)
+
+    def unproven(self, run: Run, fields: Collection[str] | None) -> list[Unproven]:
+        """Return values of a run to be read back, since no answer named their fields (`unproven.unproven`)."""
+        with self.transaction() as connection:
+            return unproven.unproven(connection, run, fields)
+
+    def record_read_back(self, run: Run, seen: Mapping[int | None, ValuesSeen], at: str) -> list[str]:
+        """Record what values showed that were read back; return fields that are taken again (`unproven.record`)."""
+        with self.transaction() as connection:
+            return unproven.record(connection, run, seen, at)
+
+    def forget_proofs(self, campaign: int | None, fields: Collection[str]) -> None:
+        """Forget that a campaign takes fields (`unproven.forget`)."""
+        with self.transaction() as connection:
+            unproven.forget(connection, campaign, fields)
 
     def refusing(self, *, ever: bool = False) -> dict[int | None, frozenset[str]]:
         """Return per campaign the fields that some value did not take when it was last asked (`proofs.refusing`)."""

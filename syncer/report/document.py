@@ -43,6 +43,7 @@ def sync_document(result: SyncResult) -> dict[str, Any]:
         "requests": asdict(result.requests),
         "seconds": {name: round(value, 3) for name, value in asdict(result.seconds).items()},
         "discarded_fields": list(result.discarded_fields),
+        "unproven_fields": list(result.unproven_fields),
         "notes": list(result.notes),
         "earlier_in_doubt": result.earlier_in_doubt,
         "earlier": {bucket.value: result.earlier.get(bucket, 0) for bucket in (Bucket.UNMATCHED, Bucket.REJECTED)},

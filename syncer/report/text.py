@@ -81,6 +81,14 @@ def sync_text(result: SyncResult) -> RenderableType:
                 style="bold yellow",
             )
         )
+    if result.unproven_fields:
+        parts.append(
+            Text(
+                f"! NOT PROVEN: {inert(', '.join(result.unproven_fields))}: the API counted the codes, and no answer "
+                "showed that it took these fields.\n  See the notes; known_fields of the job vouches for them.",
+                style="bold yellow",
+            )
+        )
     if result.earlier_in_doubt:
         parts.append(
             Text(f"! {result.earlier_in_doubt:,} values of earlier runs are still not settled.", style="yellow")

@@ -6,8 +6,6 @@ error, since a configuration can be written without it.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,23 +13,23 @@ from typing import TYPE_CHECKING
 
 from syncer import __version__
 from syncer.api.client import Client
-from syncer.api.code_data import DONE, FAILED, CodeDataClient
+from syncer.api.code_data import CodeDataClient
 from syncer.api.products import list_query
-from syncer.api.storage import StorageHost
 from syncer.errors import SignalError, SyncerError
 from syncer.products.pull import look_up
+from syncer.runs.code_rows import code_rows
 from syncer.runs.outside import REAL, Outside
 from syncer.runs.session import connection_of, reader_over
 
 if TYPE_CHECKING:
     from syncer.api.reading import Reader
+    from syncer.api.storage import StorageHost
     from syncer.config import Settings
     from syncer.process.clock import Clock
     from syncer.process.signals import Interrupt
 
 PATIENCE_S = 60.0
 PRODUCTS_ASKED_MAX = 5
-HEADER_BYTES = 1 << 16
 OWN_COLUMNS = frozenset(
     {
         "extended_id", "serial_number", "brand", "product", "sku", "status", "blacklist_reason", "scm_updated_by",
@@ -69,7 +67,7 @@ def asker(settings: Settings, clock: Clock, interrupt: Interrupt, outside: Outsi
                 )
                 if code is not None:
                     reader = reader_over(CodeDataClient(transport), settings, clock, interrupt, deadline_s=until_s)
-                    fields = _fields_of(reader, _storage(settings), code)
+                    fields = _fields_of(reader, _storage(settings, outside), code)
                     what = ", ".join(fields) if fields else "none"
                     notes.append(f"SCM fields in the code data of {code}: {what}")
         except SignalError:
@@ -81,8 +79,8 @@ def asker(settings: Settings, clock: Clock, interrupt: Interrupt, outside: Outsi
     return ask
 
 
-def _storage(settings: Settings) -> StorageHost:
-    return StorageHost(
+def _storage(settings: Settings, outside: Outside) -> StorageHost:
+    return outside.storage(
         timeout_s=settings.api.timeout_s, user_agent=f"syncer/{__version__}", ca_file=settings.api.ca_file
     )
 
@@ -100,15 +98,5 @@ def _of_products(reader: Reader[Client], products: Sequence[str]) -> Iterator[st
 
 def _fields_of(reader: Reader[CodeDataClient], storage: StorageHost, code: str) -> tuple[str, ...]:
     """Return the SCM fields that stand in the header of one code's data; empty where it cannot be had."""
-    key = reader.ask(lambda client: client.ask({"extended_id": code})).key
-    while True:  # bounded by the reader's deadline
-        state = reader.ask(lambda client: client.document(key)).remote_state
-        if state in DONE or state in FAILED:
-            break
-        reader.pause(reader.poll_s)
-    if state in FAILED:
-        return ()
-    url = reader.ask(lambda client: client.link(key)).url
-    text = storage.start_of(url, size=HEADER_BYTES, valid_s=PATIENCE_S).decode("utf-8-sig", "replace")
-    header = next(csv.reader(io.StringIO(text)), [])
-    return tuple(name for name in header if name and name not in OWN_COLUMNS)
+    found = code_rows(reader, storage, [{"extended_id": code}])[0]
+    return tuple(name for name in found.header if name and name not in OWN_COLUMNS) if found else ()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from syncer.api.client import Client
+    from syncer.api.storage import StorageHost
     from syncer.api.transport import Transport
     from syncer.config import Settings
     from syncer.execute.lanes import Lanes
@@ -26,6 +27,12 @@ def _transport(*arguments: Any, **options: Any) -> Transport:
     from syncer.api.transport import Transport
 
     return Transport(*arguments, **options)
+
+
+def _storage(**options: Any) -> StorageHost:
+    from syncer.api.storage import StorageHost
+
+    return StorageHost(**options)
 
 
 def _lanes(connect: Callable[[], Client], count: int, clock: Clock) -> Lanes:
@@ -52,6 +59,8 @@ class Outside:
 
     transport: Callable[..., Transport] = _transport
     """Makes one connection to the API, from the arguments of `Transport`."""
+    storage: Callable[..., StorageHost] = _storage
+    """Makes what fetches documents from storage, from the arguments of `StorageHost`."""
     lanes: Callable[[Callable[[], Client], int, Clock], Lanes] = _lanes
     """Makes the lanes of an engine: what makes the client of each, how many, and their clock."""
     suffix: Callable[[], str] = lambda: secrets.token_hex(4)

@@ -35,7 +35,7 @@ from syncer.process.clock import Clock, utc_text
 from syncer.process.logs import about
 from syncer.results import Concern, Requests, Seconds, SyncResult
 from syncer.runs.outside import REAL, Outside
-from syncer.runs.summing import added, open_notes, tell
+from syncer.runs.summing import ReadBack, added, open_notes, tell, unproven_notes
 
 C = TypeVar("C", bound="Speaker")
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from syncer.api.answers import Speaker
     from syncer.api.client import Client
+    from syncer.api.reading import RequestCounts
     from syncer.config import Settings
     from syncer.execute.engine import Progress
     from syncer.ledger.endings import EndedValue
@@ -85,6 +86,7 @@ class Session:
         self._clock = clock
         self._target = target
         self._unasked: SyncerError | None = None
+        self._read_back: dict[int, ReadBack] = {}
         self._started_s = started_s
         self._send_s = 0.0
 
@@ -156,6 +158,19 @@ class Session:
         """Take note of fields that rows name, and that the API did not take when it was last asked."""
         self._engine.context.fields.refused.update(fields)
 
+    def read_back(self, look: Callable[[Run], ReadBack]) -> None:
+        """Read back, of each run, a few values whose fields no answer named; nothing is read after a stop."""
+        fields = self._engine.context.fields
+        for run in (self._run, *self._others) if self.error is None else ():
+            found = self._read_back[run.id] = look(run)
+            fields.refused.update(found.refused)
+            fields.saw_taken_again(found.again)
+
+    @property
+    def reads(self) -> tuple[ReadLimiter, RequestCounts]:
+        """The limit for reads that the engine keeps, and the counts of its calls: other readers share both."""
+        return self._engine.context.reads, self._engine.context.counts
+
     def takes_again(self) -> frozenset[str]:
         """Return the fields that a value refused before, and took in this run."""
         return frozenset(self._engine.context.fields.taken_again)
@@ -212,7 +227,12 @@ class Session:
             waiting=sum(map(ledger.waiting, {run.job.space_id for run in (self._run, *self._others)})),
             ledger=identity,
             target=Target(self._target.base_url, identity.company),
-            notes=(*result.notes, *self._target.notes, *open_notes(open_batches, self._clock.wall_s())),
+            notes=(
+                *result.notes,
+                *self._target.notes,
+                *unproven_notes(self._read_back),
+                *open_notes(open_batches, self._clock.wall_s()),
+            ),
             earlier_in_doubt=sum(batch.size for batch in open_batches if batch.run_id not in mine),
             error=self.error,
         )
@@ -231,6 +251,7 @@ class Session:
             async_batches=kinds.get("async", 0),
             requests=Requests(minimum_updates=run.minimum_updates),
             discarded_fields=tuple(sorted({*run.discarded_fields, *fields.refused} - fields.taken_again)),
+            unproven_fields=found.unproven if (found := self._read_back.get(run.id)) else (),
             concerns=tuple(Concern(*concern) for concern in ledger.concerns(run.id)),
             waiting=ledger.waiting(run.job.space_id),
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from syncer.model import RowCounts, shown_key
@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from syncer.ledger.endings import EndedValue
     from syncer.ledger.values import Batch
     from syncer.lifecycle.batch import Bucket
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """What values showed that were read back: fields refused, taken again, and proven by nothing; and why not."""
+
+    refused: frozenset[str] = frozenset()
+    again: frozenset[str] = frozenset()
+    unproven: tuple[str, ...] = ()
+    note: str = ""
 
 
 def added(results: Sequence[SyncResult]) -> SyncResult:
@@ -31,6 +41,7 @@ def added(results: Sequence[SyncResult]) -> SyncResult:
         sync_batches=sum(one.sync_batches for one in results),
         async_batches=sum(one.async_batches for one in results),
         discarded_fields=tuple(sorted({field for one in results for field in one.discarded_fields})),
+        unproven_fields=tuple(sorted({field for one in results for field in one.unproven_fields})),
         runs=tuple(one.run for one in results if one.run is not None),
     )
 
@@ -49,6 +60,16 @@ def tell(ended: Iterable[EndedValue]) -> tuple[dict[Bucket, int], list[Concern]]
         words = f"{message} (planned by run {run_id}: {example.file}:{example.line})"
         concerns.append(Concern(bucket, words, count, shown_key(example.key)))
     return dict(counts), sorted(concerns, key=lambda concern: -concern.values)
+
+
+def unproven_notes(found: Mapping[int, ReadBack]) -> list[str]:
+    """Say, per run, which fields nobody saw taken, why, and what settles it."""
+    return [
+        f"run {run_id}: no answer showed that {', '.join(one.unproven)} is taken: {one.note}. "
+        "The next run looks again; known_fields ([jobs.<name>]) says that the campaign has it"
+        for run_id, one in found.items()
+        if one.unproven
+    ]
 
 
 OPEN_NOTES_MAX = 5

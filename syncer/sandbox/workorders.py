@@ -1,7 +1,8 @@
 """The emulated work orders, and the documents of code data that are made on demand.
 
 Documented: the list of work orders and `codes.csv` inside the zip; the three calls of a code data download. Decided
-here: the path of the zip's download, the members of a document's answer, and the words of states.
+here: the path of the zip's download, the members of a document's answer, the words of states, and that the header of
+code data names all fields of its codes' campaigns.
 """
 
 from __future__ import annotations
@@ -109,7 +110,10 @@ def document_csv(document: Document, orders: WorkOrders, world: World, iso: Call
     order_of = {code: order.id for order in orders.orders.values() for code in order.codes}
     updated_s = {write.code: write.at_s for write in world.journal}
     chosen = [code for code in world.codes if _wanted(code, document.query, order_of, updated_s, iso)]
-    scm = sorted({name for code in chosen for name in code.fields} - _ATTRIBUTES)
+    defined = world.campaigns or {}
+    campaigns = {code.campaign for code in chosen}
+    known = {name for code in chosen for name in code.fields}.union(*(defined.get(one, ()) for one in campaigns))
+    scm = sorted(known - _ATTRIBUTES)
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow((*DOCUMENT_HEADER, *scm))

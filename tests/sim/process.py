@@ -14,7 +14,7 @@ from random import Random
 
 from sim.ledgers import open_in_time, open_ledger
 from sim.promises import ViolationError
-from sim.world import Crash, SimulatedLanes, SimulatedTransport
+from sim.world import Crash, SimulatedLanes, SimulatedStorage, SimulatedTransport
 
 from syncer.commands import planning, runs
 from syncer.commands.abandon import abandon
@@ -94,6 +94,7 @@ class Process:
             outside=Outside(
                 transport=self._transport,
                 lanes=self._make_lanes,
+                storage=lambda **_options: SimulatedStorage(schedule.api),
                 suffix=lambda: f"{suffix.getrandbits(32):08x}",
                 ledger_to_write=lambda settings, at: open_in_time(schedule.database, self.step),
                 ledger_to_read=lambda settings: open_ledger(schedule.database, self.step),

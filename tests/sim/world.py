@@ -22,9 +22,11 @@ from syncer.model import KEY_SEPARATOR
 from syncer.process.clock import Uptime
 from syncer.sandbox.api import ROUTES, Request
 from syncer.sandbox.config import SandboxConfig
+from syncer.sandbox.ingestion import Ingestion
 from syncer.sandbox.limits import Throttle
 from syncer.sandbox.products import COMPANY, Catalogue
 from syncer.sandbox.scm import iso_from
+from syncer.sandbox.workorders import document_csv
 
 SYNC_KEYS = ("extended_id", "serial_number")
 EPOCH_S = 1_795_000_000.0
@@ -120,10 +122,11 @@ class SimulatedApi:
         self.world = SimulatedWorld(codes, campaigns=campaigns, products=None, seed=seed)
         self.catalogue = Catalogue(None, codes)
         self.config = SandboxConfig(task_start_s=0.0, task_run_s=0.0, sync_keys=sync_keys)
+        self.ingestion = Ingestion(self.config, self.world, self.random)
         self.task_s = task_s
         self.requests = deque()
         self.iso = iso_from(0.0)
-        self.url = "http://sim"
+        self.url, self.storage_url = "http://sim", "http://127.0.0.1"
         self.updates = Throttle(10, 1.0)
         self.throttled_by_us = 0
         self.sent = set()
@@ -309,6 +312,19 @@ class SimulatedTransport:
             status_code=status, headers=headers or {}, body=body, failure=failure, sent=sent, fresh_connection=False,
             sent_s=sent_s, answered_s=self.at_s, arrived_by_s=sent_s, answered_wall_s=self.api.clock.wall_s(), timed_out=timed_out,
         )  # fmt: skip
+
+
+class SimulatedStorage:
+    """Where documents of code data lie: they are fetched at once, and without fault."""
+
+    def __init__(self, api):
+        self.api = api
+
+    def start_of(self, url, *, size, valid_s):
+        """Return the first bytes of a document."""
+        orders = self.api.ingestion.work_orders
+        document = orders.documents[url.rpartition("/")[2].partition(".")[0]]
+        return document_csv(document, orders, self.api.world, self.api.iso).encode()[:size]
 
 
 class SimulatedLanes:

@@ -1,0 +1,235 @@
+"""Values whose fields nobody proved: what a count confirmed, and no names ever showed to be taken.
+
+A count says that codes were affected, not that every field was taken. What sync calls do not name is read back: this
+module says which few values to read, and records what was seen. What always holds: reads choose among values that the
+mirror calls known (or refused: they ask whether they are taken by now); a field that was read back and is not there is
+refused for all values of its campaign that were confirmed by counts alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from syncer.ledger import proofs
+from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.knowledge import Knowledge
+from syncer.ledger.mirror import forget_steps
+from syncer.ledger.pictures import intern, payload_texts, read_pictures, told_campaigns
+from syncer.mirror.picture import PRODUCT, campaign_in, not_taken
+from syncer.mirror.words import NOTHING, fields_of, value_of
+from syncer.model import KEY_SEPARATOR, SPECIAL_FIELDS, UNIQUE_KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from syncer.ledger.values import Run
+    from syncer.mirror.picture import Campaigns, Picture
+
+BATCHES_LOOKED_AT = 200
+"""Confirmed batches among which values are chosen, spread over all."""
+OF_A_KIND = 3
+"""Values that are read back for a field of one campaign and product."""
+VALUES_MAX = 20
+"""Values that are read back at all, in one run."""
+TAKERS_MIN = 2
+"""Values that have to hold a field that others of their campaign did not take, before all are asked again."""
+_CONFIRMED = "state IN ('confirmed', 'mismatched') AND NOT split"
+_BATCHES = f"SELECT id, first_item_id, size, kind FROM batches WHERE {{}} = ? AND {_CONFIRMED} ORDER BY id DESC"
+_ITEMS = """
+SELECT i.id, i.key, i.payload_id, i.before_id, b.kind, b.run_id
+FROM json_each(?) j CROSS JOIN items i ON i.id = j.value JOIN batches b ON b.id = i.batch_id
+"""
+_PROBES = f"""
+SELECT i.id FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
+JOIN mirror m ON m.space_id = b.space_id AND m.key = i.key JOIN pictures q ON q.id = -m.picture
+WHERE b.run_id = ? AND b.{_CONFIRMED} AND q.refused <> '[]' LIMIT {BATCHES_LOOKED_AT}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """One value to be read back: its key, the campaign that its product tells, and what it should hold."""
+
+    item_id: int
+    key: str
+    told: int | None
+    product: str | None
+    words: Mapping[str, str]
+    """By field that nobody proved, the value that it was given; none is blank."""
+    unheard_of: bool = False
+    """Whether nothing was known of the value before: its campaign may be another than that of all others."""
+
+
+@dataclass(slots=True)
+class ValuesSeen:
+    """What was read back, of the values of one campaign (None: no product tells it)."""
+
+    taken: set[str] = field(default_factory=set)
+    refused: dict[int, set[str]] = field(default_factory=dict)
+    """By item, fields that its codes do not hold."""
+    accepted: dict[int, set[str]] = field(default_factory=dict)
+    """By item, fields that its codes hold."""
+
+
+def unproven(connection: Connection, run: Run, fields: Collection[str] | None) -> list[Unproven]:
+    """Return values to be read back after a run, the most telling first; none where all fields are proven.
+
+    ``fields`` are those that rows name, and earlier batches are looked at for them, too; None: what the run sent.
+    """
+    campaigns = told_campaigns(connection)
+    names = {run.campaign or proofs.UNKNOWN_CAMPAIGN}
+    if campaigns is not None:
+        rows = raw_cursor(connection).execute("SELECT DISTINCT campaign FROM products WHERE campaign IS NOT NULL")
+        names.update(campaign for (campaign,) in rows.fetchall())
+    taken = {campaign: {name for name, is_taken in proofs.read(connection, campaign).items() if is_taken}
+             for campaign in names}  # fmt: skip
+    asks_of_fresh = run.campaign is None and (len(run.job.key) > 1 or run.job.key[0] not in UNIQUE_KEYS)
+    refusing = bool(proofs.refusing(connection))
+    if fields is not None and not asks_of_fresh and not refusing and all(taken[one] >= set(fields) for one in names):
+        return []
+    chosen = list(_chosen(connection, run, fields, campaigns, taken, refusing=refusing, fresh=asks_of_fresh))
+    return _few(chosen)
+
+
+def _chosen(
+    connection: Connection,
+    run: Run,
+    fields: Collection[str] | None,
+    campaigns: Campaigns | None,
+    taken: Mapping[int, set[str]],
+    *,
+    refusing: bool,
+    fresh: bool,
+) -> Iterator[Unproven]:
+    cursor = raw_cursor(connection)
+    ids = _spread_items(cursor.execute(_BATCHES.format("run_id"), (run.id,)).fetchall())
+    if refusing:
+        ids += [item for (item,) in cursor.execute(_PROBES, (run.id,)).fetchall()]
+    if fields is not None:
+        ids += _spread_items(cursor.execute(_BATCHES.format("job_id"), (run.job.id,)).fetchall())
+    rows = cursor.execute(_ITEMS, (json.dumps(list(dict.fromkeys(ids))),)).fetchall()
+    views = Knowledge(connection, run.job.space_id).view(key for _, key, *_ in rows)
+    texts = payload_texts(connection, {payload for _, _, payload, *_ in rows})
+    before = read_pictures(connection, {number for *_, number, _, _ in rows})
+    for item, key, payload, before_id, kind, run_id in rows:
+        picture, sent = views.get(key), texts[payload]
+        if picture is None:
+            continue
+        told = None if campaigns is None else campaign_in(picture, sent, campaigns)
+        proven = taken.get(told or run.campaign or proofs.UNKNOWN_CAMPAIGN, set())
+        tonights = run_id == run.id
+        is_fresh = fresh and told is None and kind == "async" and tonights and before[before_id].known == NOTHING
+        words = {
+            name: value
+            for name, value in _words(picture, sent, retried=tonights)
+            if (fields is None or name in fields) and (is_fresh or name in picture.refused or name not in proven)
+        }
+        if words:
+            yield Unproven(item, key, told, value_of(picture.known, PRODUCT), words, is_fresh)
+
+
+def _words(picture: Picture, sent: str, *, retried: bool) -> Iterator[tuple[str, str]]:
+    """Yield what a value should hold: what is known, and what was sent once more of fields that it had refused."""
+    for name in fields_of(sent):
+        asks = retried and name in picture.refused
+        value = value_of(picture.known, name) or (value_of(sent, name) if asks else None)
+        if value and name not in SPECIAL_FIELDS:
+            yield name, value
+
+
+def _spread_items(batches: Sequence[tuple[int, int, int, str]]) -> list[int]:
+    """Return the first, middle and last items of some batches, spread over all of them."""
+    step = max(1, -(-len(batches) // BATCHES_LOOKED_AT))
+    found = []
+    for _, first, size, _ in batches[::step]:
+        found += [first, first + size // 2, first + size - 1]
+    return found
+
+
+def _few(found: Sequence[Unproven]) -> list[Unproven]:
+    """Return few of many values: some for each field of each campaign and product, from all over."""
+    asked: Counter[tuple[object, ...]] = Counter()
+    few: list[Unproven] = []
+    for place in _halving(len(found)):
+        one = found[place]
+        kind = (one.told, one.product, one.unheard_of)
+        needed = [name for name in one.words if asked[(*kind, name)] < OF_A_KIND]
+        if needed and len(few) < VALUES_MAX:
+            few.append(one)
+            asked.update((*kind, name) for name in one.words)
+    return few
+
+
+def _halving(count: int) -> Iterator[int]:
+    """Yield the places 0…count-1: the ends first, then what lies half-way between any two, and so on."""
+    seen = set[int]()
+    parts = 1
+    while len(seen) < count:
+        for number in range(parts + 1):
+            place = number * (count - 1) // parts
+            if place not in seen:
+                seen.add(place)
+                yield place
+        parts *= 2
+
+
+def record(connection: Connection, run: Run, seen: Mapping[int | None, ValuesSeen], at: str) -> list[str]:
+    """Record what was read back; return the fields that a value refused before, and holds now."""
+    again, refusing = set[str](), proofs.refusing(connection)
+    for told, one in seen.items():
+        campaign = run.campaign if told is None else told
+        refused = frozenset().union(*one.refused.values()) if one.refused else frozenset()
+        before = proofs.read(connection, campaign)
+        mixed = {name for name in refusing.get(told, ()) if before.get(name)}
+        proofs.revoke(connection, campaign, refused)
+        proofs.record(connection, campaign, {**dict.fromkeys(refused, False), **dict.fromkeys(one.taken, True)}, at)
+        for name in one.taken - refused:
+            takers = {item: {name} for item, names in one.accepted.items() if name in names}
+            if name not in mixed or len(takers) >= TAKERS_MIN:
+                again.update(proofs.taken_again(connection, run.job.space_id, told, takers))
+        proofs.refuse(connection, run.job.space_id, one.refused)
+        known = proofs.read(connection, campaign)
+        _refuse_all(connection, told, {name for name in refused if not known.get(name)})
+    forget_steps(connection)
+    return sorted(again)
+
+
+def _refuse_all(connection: Connection, told: int | None, fields: Collection[str]) -> None:
+    """Let all values of a campaign, which never took some fields, have refused them: counts alone said otherwise."""
+    if not fields:
+        return
+    cursor, campaigns = raw_cursor(connection), told_campaigns(connection)
+    numbers = [number for (number,) in cursor.execute("SELECT DISTINCT picture FROM mirror").fetchall()]
+    chosen = {
+        number: picture
+        for number, picture in read_pictures(connection, numbers).items()
+        if number and not frozenset(fields).isdisjoint(fields_of(picture.known))
+        and (campaigns is None or campaign_in(picture, NOTHING, campaigns) == told)
+    }  # fmt: skip
+    after = {number: not_taken(one, _held(one, fields)) for number, one in chosen.items()}
+    ids = intern(connection, after.values())
+    changes = [(ids[picture], number) for number, picture in after.items()]
+    cursor.executemany("UPDATE mirror SET picture = ? WHERE picture = ?", changes)
+
+
+def _held(picture: Picture, fields: Iterable[str]) -> list[str]:
+    known = fields_of(picture.known)
+    return [name for name in fields if name in known]
+
+
+def forget(connection: Connection, campaign: int | None, fields: Collection[str]) -> None:
+    """Forget that fields were proven: values of which nobody can tell came to them."""
+    statement = "DELETE FROM proofs WHERE campaign = ? AND field = ?"
+    raw_cursor(connection).executemany(statement, [(campaign or proofs.UNKNOWN_CAMPAIGN, name) for name in fields])
+
+
+def codes_query(key: Sequence[str], value: str, campaign: int | None) -> dict[str, str]:
+    """Return the filters of code data that select the codes of one key value (docs/api.md, "Code data download")."""
+    parts = zip(key, value.split(KEY_SEPARATOR), strict=True)
+    query = {name if name in UNIQUE_KEYS else f"scm_{name}": part for name, part in parts}
+    return {**query, **({} if campaign is None else {"campaign": str(campaign)})}
