@@ -420,7 +420,7 @@ class JobSettings:
     known_fields: tuple[str, ...] | None = setting(
         checks.texts,
         None,
-        "the campaign's SCM keys; a mapped key that is not among them is refused, and none of them is asked for by a call",
+        "the campaign's SCM keys; a mapped key that is not among them is refused; no call asks for them",
         example='["intended_market", "production_date"]',
         when="a misspelt field must not be discarded in silence",
     )
