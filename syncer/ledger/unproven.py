@@ -228,8 +228,10 @@ def forget(connection: Connection, campaign: int | None, fields: Collection[str]
     raw_cursor(connection).executemany(statement, [(campaign or proofs.UNKNOWN_CAMPAIGN, name) for name in fields])
 
 
-def codes_query(key: Sequence[str], value: str, campaign: int | None) -> dict[str, str]:
-    """Return the filters of code data that select the codes of one key value (docs/api.md, "Code data download")."""
+def codes_query(key: Sequence[str], value: str) -> dict[str, str]:
+    """Return the filters of code data that select the codes of one key value (docs/api.md, "Code data download").
+
+    The job's campaign is none of them: an upload reaches codes of other campaigns too, and their fields are in question.
+    """
     parts = zip(key, value.split(KEY_SEPARATOR), strict=True)
-    query = {name if name in UNIQUE_KEYS else f"scm_{name}": part for name, part in parts}
-    return {**query, **({} if campaign is None else {"campaign": str(campaign)})}
+    return {name if name in UNIQUE_KEYS else f"scm_{name}": part for name, part in parts}

@@ -117,7 +117,7 @@ def read_back(
 
 
 def _looks(reader: CodeReader, run: Run, chosen: Sequence[Unproven]) -> tuple[list[_Look], str]:
-    queries = [codes_query(run.job.key, one.key, run.campaign) for one in chosen]
+    queries = [codes_query(run.job.key, one.key) for one in chosen]
     found, note = reader.rows(queries)
     return [_compared(run.job.key, one, rows) for one, rows in zip(chosen, found, strict=True)], note
 
