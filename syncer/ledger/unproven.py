@@ -231,7 +231,7 @@ def forget(connection: Connection, campaign: int | None, fields: Collection[str]
 def codes_query(key: Sequence[str], value: str) -> dict[str, str]:
     """Return the filters of code data that select the codes of one key value (docs/api.md, "Code data download").
 
-    The job's campaign is none of them: an upload reaches codes of other campaigns too, and their fields are in question.
+    The job's campaign is none of them: an upload reaches codes of other campaigns, too.
     """
     parts = zip(key, value.split(KEY_SEPARATOR), strict=True)
     return {name if name in UNIQUE_KEYS else f"scm_{name}": part for name, part in parts}
