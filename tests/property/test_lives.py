@@ -113,6 +113,7 @@ class Life:
         self.said = {name: set() for name in JOBS}  # fields that plans of each job ever had
         self.said_by = {}  # by code and field, the key of the newest word
         self.steps_left, self.files, self.last = None, 0, None
+        self.job = None  # each night names its own
 
     def step(self, process, what):
         """A place where the process may die."""

@@ -149,7 +149,7 @@ class Process:
 
     def sync(self, file, **asked):
         """Run ``syncer sync FILE``."""
-        self.run(runs.sync, SyncRequest(files=(file,), job=self.schedule.job, **asked))
+        self.run(runs.sync, SyncRequest(files=(file,), **{"job": self.schedule.job, **asked}))
 
     def resume(self, **asked):
         """Run ``syncer resume``."""
@@ -157,7 +157,7 @@ class Process:
 
     def plan(self, file, **asked):
         """Run ``syncer plan FILE``."""
-        self.run(planning.plan, SyncRequest(files=(file,), job=self.schedule.job, **asked))
+        self.run(planning.plan, SyncRequest(files=(file,), **{"job": self.schedule.job, **asked}))
 
     def abandon(self, batch_ids):
         """Run ``syncer abandon BATCH…``."""
