@@ -10,7 +10,7 @@ from unittest import mock
 from sim.company import LATER, Company
 from sim.episodes import EPISODES
 from sim.ledgers import fresh_database, open_ledger
-from sim.process import Process, settings_of, write_file
+from sim.process import TASK_TIMEOUT_S, Process, settings_of, write_file
 from sim.promises import (
     ViolationError,
     applied_ever,
@@ -30,6 +30,7 @@ from sim.world import KINDS, SYNC_KEYS, Chances, Crash, Fate, SimulatedApi, Virt
 
 from syncer.execute import outcome as outcome_module
 from syncer.plan import batching
+from syncer.process.clock import seconds_between
 from syncer.results import SyncResult
 
 RUNS_MAX = 6
@@ -265,7 +266,12 @@ class Schedule:
         for task in self.api.world.tasks.values():
             task.stuck = False
         self.calmed = True
-        self.clock.now_s += 60.0
+        # What another user's token left open is let go of once it is old enough. How old it is the wall says: when that went
+        # back, it has to come to where it was (open: a wait is as much longer as the clock went back).
+        (newest,) = self.database.execute("SELECT max(changed_at) FROM batches").fetchone()
+        if newest is not None:
+            self.clock.wall_offset_s += max(0.0, -seconds_between(newest, self.clock.wall_s()))
+        self.clock.now_s += TASK_TIMEOUT_S
         for _ in range(4):
             if self.one_run(self.last) == (3 if self.discarded else 0):
                 break
