@@ -99,6 +99,12 @@ class ConfigError(UsageError):
     default_next = "syncer check"
 
 
+class HeaderError(ConfigError):
+    """The configuration does not fit a file's header. `check`, which knows no file, would find nothing."""
+
+    default_next: ClassVar[str] = AGAIN
+
+
 class SourceError(UsageError):
     """A file cannot be read, or its structure is in doubt, so that it is refused whole. Nothing was sent.
 

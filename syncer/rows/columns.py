@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from syncer.config.templates import parse_template
-from syncer.errors import ConfigError, SourceError, did_you_mean
+from syncer.errors import HeaderError, SourceError, did_you_mean
 from syncer.model import FORBIDDEN_DATA, FORBIDDEN_KEYS, SPECIAL_FIELDS, UNIQUE_KEYS
 from syncer.rows.rules import FieldRule, RowRules
 from syncer.rows.transform import Transformation
@@ -44,13 +44,13 @@ class Columns:
 def default_key(header: Sequence[str], file: str, made: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the key column that a header suggests, or one that is ``made`` of its columns.
 
-    Raises `ConfigError` when there is none.
+    Raises `HeaderError` when there is none.
     """
     for name in ("extended_id", "serial_number"):
         if name in header or name in made:
             return (name,)
     _refuse_padded(("extended_id", "serial_number"), header, file)
-    raise ConfigError(
+    raise HeaderError(
         f"{file}: no column is named extended_id or serial_number, so nothing says which column selects codes",
         remedy=f"name it: --key COLUMN, or jobs.<name>.key; the columns are {brief_list(header)}; {_ELSEWHERE}",
     )
@@ -60,7 +60,7 @@ def _refuse_padded(names: Iterable[str], header: Sequence[str], file: str) -> No
     """Refuse a header that has a key's name with white space around it."""
     for text in header:
         if text.strip() in names:
-            raise ConfigError(
+            raise HeaderError(
                 f"{file}: white space stands around the name of the key column, {text!r}",
                 remedy='when cells are filled up with it, it is no content: jobs.<name>.table.trim = "all"',
             )
@@ -77,7 +77,7 @@ def key_columns(rules: RowRules) -> tuple[str, ...]:
 
 
 def read_columns(rules: RowRules, header: Sequence[str], file: str) -> Columns:
-    """Return what a header means; raise `ConfigError` or `SourceError` when it cannot be right."""
+    """Return what a header means; raise `HeaderError` or `SourceError` when it cannot be right."""
     made = {
         scm: Transformation(rule.steps, scm, rule.steps.origin if rule.steps.origin in header else None)
         for scm, rule in rules.fields.items()
@@ -100,9 +100,9 @@ def read_columns(rules: RowRules, header: Sequence[str], file: str) -> Columns:
     faults = [*_two_origins(rules, made, mapping, key_names), *_forbidden(key_names, fields, rules)]
     faults += _rules_of_nothing(rules, [*key_names, *fields, *rules.constants], header)
     if faults:
-        raise ConfigError(f"{file}: " + "; ".join(faults), remedy="map or leave out columns: [jobs.<name>.columns]")
+        raise HeaderError(f"{file}: " + "; ".join(faults), remedy="map or leave out columns: [jobs.<name>.columns]")
     if not fields and not rules.constants:
-        raise ConfigError(
+        raise HeaderError(
             f"{file}: beside the key there is no column to send", remedy="add columns, or map them in config.toml"
         )
     columns = Columns(tuple(keys), tuple(fields[scm] for scm in sorted(fields)), tuple(notes))
@@ -148,7 +148,7 @@ def _key(
         scm, column = name, next((other for other, scm in mapping.items() if scm == name), "")
     if not column:
         _refuse_padded((name,), header, file)
-        raise ConfigError(
+        raise HeaderError(
             f"{file}: the key column {name!r} is not in the header{did_you_mean(name, header)}",
             remedy=f"name the right one: --key COLUMN, or jobs.<name>.key; the columns are {brief_list(header)}; "
             f"{_ELSEWHERE}",

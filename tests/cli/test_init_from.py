@@ -6,6 +6,7 @@ import datetime as dt
 import tomllib
 
 import pytest
+from conftest import codes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reading import parquet, zipped
@@ -146,6 +147,15 @@ def test_what_is_written_for_an_odd_file_reads_all_of_its_rows(tmp_path, what):
         checked = [validator.check(chunk) for source in sources for chunk in source.chunks(validator.wanted)]
     assert (*validator.keys, *validator.fields) == names
     assert sum(len(one.lines) for one in checked) == 5
+
+
+def test_where_no_column_can_be_the_key_the_plan_names_the_way_and_not_a_check_that_finds_nothing(night):
+    with night(codes=codes(2)) as here:
+        (here.folder / "export.csv").write_text("foo,bar\nA-1,x\nA-1,y\nA-3,x\n")
+        assert here.run("init", "--from", "export.csv").code == 0
+        error = here.run("plan", "--json", "--job", "export", "export.csv").document["error"]
+        assert "--key COLUMN" in error["message"]
+        assert error["next"] == "syncer plan --json --job export export.csv"
 
 
 @pytest.mark.parametrize(("data", "way"), [("A1,1\nA2,2\n", "csv.header"), ('[{"extended_id": "A1"}]', "jq")])
