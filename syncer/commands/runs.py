@@ -231,8 +231,6 @@ def _session(
     others: Sequence[Run] = (),
     record_end: bool = True,
 ) -> AbstractContextManager[Session]:
-
-    deadline_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
     connection = connection_of(settings, environment.outside)
     return open_session(
         ledger,
@@ -249,7 +247,7 @@ def _session(
         interrupt=environment.interrupt,
         target=TargetCheck(ledger, reader, connection.base_url, connection.token, approve=request.approve),
         started_s=started_s,
-        deadline_s=None if deadline_s is None else started_s + deadline_s,
+        deadline_s=_until_s(settings, request, started_s),
         observe=environment.on_progress,
         expect=expect,
         jobs=jobs,
@@ -270,8 +268,7 @@ def _reading_back(
 ) -> Callable[[Run], ReadBack]:
     """Return what reads back a few values of a run; ``fields`` are those that rows name, None: what the run sent."""
     clock = environment.clock
-    seconds = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
-    until_s = None if seconds is None else started_s + seconds
+    until_s = _until_s(settings, request, started_s)
     reader = CodeReader(settings, clock, environment.interrupt, until_s, *session.reads, environment.outside)
 
     def look(run: Run) -> ReadBack:
@@ -280,6 +277,12 @@ def _reading_back(
         return read_back(ledger, run, reader, fields=fields, declared=declared, at=utc_text(clock.wall_s()))
 
     return look
+
+
+def _until_s(settings: Settings, request: SyncRequest, started_s: float) -> float | None:
+    """Return the run's deadline on the monotonic clock; None: it has none."""
+    seconds = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
+    return None if seconds is None else started_s + seconds
 
 
 def expectations(settings: Settings) -> Expectations:
