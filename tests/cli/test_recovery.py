@@ -24,9 +24,12 @@ def rows(count, market="DE"):
 
 
 def unsent(here, count=3500):
-    """Leave values of a run unsent, in more batches than are shown: the first call is told that nobody is known."""
+    """Leave values of a run unsent, in more batches than are shown: the first call is told that nobody is known.
+
+    One call at a time: of several in flight any may be the first at the server, and the others would get through.
+    """
     here.write("big.csv", HEADER, [[f"K{number:06d}", f"M{number}"] for number in range(count)])
-    done = here.sync("big.csv", "--approve")
+    done = here.sync("big.csv", "--approve", SYNCER_API__CONCURRENCY="1")
     assert done.code == 12
     return done.document["values"]["unsent"]
 
