@@ -7,6 +7,8 @@ is no failure, but no success either: it counts towards giving up, and its pause
 
 from __future__ import annotations
 
+from syncer.process.times import wait_asked
+
 PAUSE_FIRST_S = 0.25
 PAUSE_MAX_S = 30.0
 
@@ -53,7 +55,7 @@ class Health:
         if now_s >= self._throttled_until_s:  # of calls made at the same time each is told the same
             self._throttles += 1
         self._asked_s = asked_s
-        self.last_failure = f"throttled: the API asks to wait {asked_s:g} s"
+        self.last_failure = f"throttled: the API asks to wait {wait_asked(asked_s)}"
         pause_s = max(asked_s, self._pause_s(self._throttles) if self._throttles > 1 else 0.0)
         pause_s = min(pause_s, self._give_up_after_s)
         self._throttled_until_s = now_s + pause_s

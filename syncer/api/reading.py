@@ -17,6 +17,7 @@ from syncer.api.classify import JUDGED, Verdict
 from syncer.api.health import Health
 from syncer.errors import AGAIN, AccessError, DeadlineError, SignalError, SyncerError, UnreachableError
 from syncer.process.clock import Clock, utc_text
+from syncer.process.times import duration, wait_asked
 
 if TYPE_CHECKING:
     from syncer.api.answers import Answer, Speaker
@@ -104,7 +105,7 @@ class Reader(Generic[C]):
         match answer.verdict:
             case Verdict.NOT_PROCESSED if answer.retry_after_s is not None:
                 self.counts.throttled += 1
-                log.warning("throttled: the API asks to wait %g s", answer.retry_after_s)
+                log.warning("throttled: the API asks to wait %s", wait_asked(answer.retry_after_s))
                 self.limiter.throttled(now_s + self._health.throttled(now_s, answer.retry_after_s))
                 self._stop_if_given_up(now_s)
             case Verdict.DENIED | Verdict.REFUSED:
@@ -133,7 +134,8 @@ class Reader(Generic[C]):
             words = self._health.last_failure
             self._health = Health(self.give_up_after_s)  # who goes on nevertheless waits as long again
             raise UnreachableError(
-                f"the API has failed for {self.give_up_after_s:g} s without one success; the last failure: {words}",
+                f"the API has failed for {duration(self.give_up_after_s)} without one success; "
+                f"the last failure: {words}",
                 remedy="see whether the API answers (syncer check)",
                 next=self.again,
             )

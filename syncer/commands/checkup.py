@@ -35,8 +35,9 @@ from syncer.ledger.identity import identity_of
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.model import Target
-from syncer.process.clock import Clock, seconds_between, utc_text
-from syncer.report.words import many, span
+from syncer.process.clock import Clock, seconds_between
+from syncer.process.times import duration
+from syncer.report.words import many
 from syncer.request import ProductsRequest, ScansRequest, SyncStep, UploadRequest, name_of
 from syncer.results import CheckResult
 from syncer.runs.newest import check_exports
@@ -112,7 +113,7 @@ def _check_wanted(settings: Settings, clock: Clock, max_age_s: float) -> list[Ch
             findings.append(CheckResult(what, "nothing that is not confirmed"))
             continue
         age_s = seconds_between(wanted.since, clock.wall_s())
-        words = f"{many(wanted.values, 'value')} not confirmed, the oldest for {_span_s(age_s)}, since {wanted.since}"
+        words = f"{many(wanted.values, 'value')} not confirmed, the oldest for {duration(age_s)}, since {wanted.since}"
         late = StaleError(f"job {job}: {words}", next="syncer resume") if age_s > max_age_s else None
         findings.append(CheckResult(what, "" if late else words, late))
     return findings
@@ -130,14 +131,10 @@ def _check_age(settings: Settings, job: str, clock: Clock, max_age_s: float) -> 
     if ended is None or ended.ended_at is None:
         return CheckResult(what, "", StaleError(f"no run of job {job} has ever ended well"))
     age_s = seconds_between(ended.ended_at, clock.wall_s())
-    words = f"run {ended.id} ended well {_span_s(age_s)} ago, at {ended.ended_at}"
+    words = f"run {ended.id} ended well {duration(age_s)} ago, at {ended.ended_at}"
     if age_s > max_age_s:
         return CheckResult(what, "", StaleError(f"no run of job {job} has ended well since: {words}"))
     return CheckResult(what, words)
-
-
-def _span_s(age_s: float) -> str:
-    return span(utc_text(0), utc_text(max(age_s, 0)))
 
 
 def _identity(settings: Settings) -> LedgerIdentity | None:

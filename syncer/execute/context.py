@@ -24,6 +24,7 @@ from syncer.execute.sizes import Sizes
 from syncer.process import spans
 from syncer.process.clock import Clock, utc_text
 from syncer.process.logs import about
+from syncer.process.times import wait_asked
 
 if TYPE_CHECKING:
     from syncer.api.limits import ReadLimiter, UpdateLimiter
@@ -243,7 +244,7 @@ class Context:
                 )
             case Verdict.NOT_PROCESSED if answer.retry_after_s is not None:
                 self.counts.throttled += 1
-                log.warning("throttled: the API asks to wait %g s", answer.retry_after_s)
+                log.warning("throttled: the API asks to wait %s", wait_asked(answer.retry_after_s))
                 throttled(now_s + health.throttled(now_s, answer.retry_after_s))
             case _:  # not processed, unknown, or pages of a deployment in place of the API that was there before
                 log.warning("a call failed (%s): %s", answer.verdict, answer.message)

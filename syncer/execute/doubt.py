@@ -18,6 +18,7 @@ from syncer.execute.registry import Doubt
 from syncer.lifecycle.batch import State
 from syncer.model import Kind
 from syncer.process.clock import seconds_between
+from syncer.process.times import duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,7 +136,8 @@ class Doubts:
         if entry.past.is_earlier:
             age_s = seconds_between(context.ledger.first_attempt_at(batch), context.clock.wall_s())
             if age_s > context.settings.task_timeout_s:
-                context.writer.let_go(batch, context.at(), message=f"let go of after {age_s:,.0f} s in doubt: {words}")
+                words = f"let go of after {duration(age_s)} in doubt: {words}"
+                context.writer.let_go(batch, context.at(), message=words)
                 return
         context.registry.leave(batch, words)
 
@@ -182,7 +184,7 @@ class Doubts:
             # tasks are their account's: that none is seen proves nothing
             self._leave(entry, "another account sent it, and only that one sees its tasks")
         elif look.absent and doubt.saw_absence(looked_s, context.settings.settle_s):
-            detail = f"no task with its reference in two looks, {context.settings.settle_s:g} s apart"
+            detail = f"no task with its reference in two looks, {duration(context.settings.settle_s)} apart"
             self._requeue(entry, context.writer.absent(batch, context.at(), detail=detail))
         elif not look.absent and look.verdict is Verdict.OK:
             self._leave(entry, look.message)  # our reference and other data: nobody here can settle that

@@ -24,6 +24,7 @@ from syncer.execute.send import Sender
 from syncer.execute.watch import TaskWatch
 from syncer.lifecycle.batch import State
 from syncer.process.clock import seconds_between
+from syncer.process.times import duration
 
 if TYPE_CHECKING:
     from syncer.process.signals import Interrupt
@@ -163,8 +164,9 @@ class Engine:
         elif self._deadline_s is not None and now_s >= self._deadline_s:
             context.stop = DeadlineError("the deadline came before everything was sent and settled")
         elif (failing := context.given_up(now_s)) is not None:
+            patience = duration(context.settings.give_up_after_s)
             context.stop = UnreachableError(
-                f"the API has failed for {context.settings.give_up_after_s:g} s (api.give_up_after_s) without one "
+                f"the API has failed for {patience} (api.give_up_after_s) without one "
                 f"success, or asks for a longer wait than that; the last failure: {failing.last_failure}"
             )
 

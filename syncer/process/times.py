@@ -1,4 +1,4 @@
-"""One reading of times for every option: an ISO date or time, in UTC unless it names an offset. Pure."""
+"""Times as people read and write them: dates and ages of options, and how long something took or waits. Pure."""
 
 from __future__ import annotations
 
@@ -19,6 +19,23 @@ def parse_age(text: str, option: str) -> float:
     if shaped is None:
         raise UsageError(f"{option} {text!r} is no age, like 90m, 26h or 3d", next=f"syncer check {option} 26h")
     return float(shaped[1]) * _UNITS_S[shaped[2]]
+
+
+def duration(seconds: float) -> str:
+    """Write how long something is, in the two greatest units: `3 d 4 h`, `2 min 5 s`, `0.4 s`; never below 0."""
+    if seconds < _UNITS_S["m"]:
+        return f"{round(max(seconds, 0.0), 1):g} s"
+    units, rest = (("d", _UNITS_S["d"]), ("h", _UNITS_S["h"]), ("min", _UNITS_S["m"]), ("s", 1)), int(seconds)
+    place = next(n for n, (_, size) in enumerate(units) if rest >= size)
+    (unit, size), words = units[place], ""
+    if place + 1 < len(units) and (more := rest % size // units[place + 1][1]):
+        words = f" {more} {units[place + 1][0]}"
+    return f"{rest // size:,} {unit}{words}"
+
+
+def wait_asked(seconds: float) -> str:
+    """Write for how long somebody else asks us to wait: as people read it, and as it was asked."""
+    return duration(seconds) if seconds < _UNITS_S["m"] else f"{duration(seconds)} ({seconds:.0f} s)"
 
 
 def parse_moment(text: str, option: str) -> datetime:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from syncer.model import RowCounts, shown_key
 from syncer.process.clock import seconds_between
+from syncer.process.times import duration
 from syncer.results import Concern, SyncResult
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def open_notes(batches: Sequence[Batch], wall_s: float) -> list[str]:
         age_s = max(0.0, seconds_between(batch.changed_at, wall_s))
         what = f"its task {batch.task_id} has not ended" if batch.task_id else "its answer was lost"
         notes.append(
-            f"batch {batch.id} of run {batch.run_id} ({batch.size:,} values) is {batch.state.value} for {age_s:,.0f} "
-            f"s: {what}. syncer resume looks again; syncer abandon {batch.id} lets go of it"
+            f"batch {batch.id} of run {batch.run_id} ({batch.size:,} values) is {batch.state.value} for "
+            f"{duration(age_s)}: {what}. syncer resume looks again; syncer abandon {batch.id} lets go of it"
         )
     if len(batches) > OPEN_NOTES_MAX:
         notes.append(f"{len(batches) - OPEN_NOTES_MAX:,} more batches are open: syncer status RUN")

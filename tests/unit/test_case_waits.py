@@ -97,7 +97,9 @@ def test_a_list_without_the_tasks_and_without_a_link_to_more_leads_to_their_own_
     assert scene.counts() == {"confirmed": 3}
 
 
-@pytest.mark.parametrize(("asked", "named"), [("86400", "86400 s"), ("30.5", "30.5 s"), ("0", "0 s"), (None, "1 s")])
+@pytest.mark.parametrize(
+    ("asked", "named"), [("2592000", "30 d (2592000 s)"), ("30.5", "30.5 s"), ("0", "0 s"), (None, "1 s")]
+)
 @pytest.mark.parametrize("place", [-1, 0])
 def test_throttling_without_end_ends_the_run_with_the_time_that_was_asked_for(asked, named, place):
     """e3: reads are answered meanwhile, and do not hide that no update is."""
@@ -281,7 +283,7 @@ def test_an_open_batch_is_named_with_its_age_and_the_command_that_lets_go_of_it(
     scene.clock.now_s += DAY_S
     (batch,) = scene.ledger.batches(run_id=scene.run.id)
     (note,) = open_notes([batch], scene.clock.wall_s())
-    assert f"batch {batch.id} of run {scene.run.id} (3 values) is submitted for 86," in note
+    assert f"batch {batch.id} of run {scene.run.id} (3 values) is submitted for 1 d:" in note
     assert batch.task_id in note
     assert f"syncer abandon {batch.id}" in note
     assert len(open_notes([batch] * 9, scene.clock.wall_s())) == 6
