@@ -40,20 +40,12 @@ def _imported(node: ast.AST, modules: Container[str]) -> Iterator[str]:
             yield name if name in modules else node.module
 
 
-def _at_load(tree: ast.Module, *, types: bool) -> Iterator[ast.AST]:
-    """Give the imports that run when a module is loaded; `types`: those that only types need, too."""
-    for node in tree.body:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            yield from node.body if types else ()
-        else:
-            yield node
-
-
-def imports(modules: dict[str, tuple[ast.Module, int]], *, types: bool) -> dict[str, set[str]]:
-    """Return which of its modules each module imports at load; `types`: also for types alone."""
+def imports(modules: dict[str, tuple[ast.Module, int]], *, everywhere: bool) -> dict[str, set[str]]:
+    """Return which of its modules each module imports at load; `everywhere`: also late, in functions, and for types."""
     graph = {}
     for name, (tree, _) in modules.items():
-        asked = {one for node in _at_load(tree, types=types) for one in _imported(node, modules)}
+        nodes = ast.walk(tree) if everywhere else tree.body
+        asked = {one for node in nodes for one in _imported(node, modules)}
         graph[name] = {one for one in asked & modules.keys() if one not in {name, PACKAGE}}
     return graph
 
@@ -130,8 +122,8 @@ def figures(root: Path) -> dict[str, str]:
     return {
         "modules": f"{len(modules)}",
         "modules at the package's root": f"{sum(p.suffix == '.py' for p in (root / PACKAGE).iterdir())}",
-        "circles of imports at load": f"{len(circles(imports(modules, types=False)))}",
-        "circles of imports, types too": f"{len(circles(imports(modules, types=True)))}",
+        "circles of imports at load": f"{len(circles(imports(modules, everywhere=False)))}",
+        "circles of imports, late ones and types too": f"{len(circles(imports(modules, everywhere=True)))}",
         "class names used more than once": f"{sum(count > 1 for count in classes.values())}",
         "mean length of a defined name": f"{sum(map(len, names)) / len(names):.1f}",
         "lines of a module, median and longest": f"{_median(lines)} / {max(lines)}",
@@ -152,5 +144,5 @@ if __name__ == "__main__":
     for words, row in zip(("", "---", *columns[0]), rows, strict=True):
         sys.stdout.write(f"| {words} | {' | '.join(row)} |\n")
     for root in roots:
-        for group in circles(imports(trees(root), types=True)):
+        for group in circles(imports(trees(root), everywhere=True)):
             sys.stdout.write(f"circle in {root.resolve().name}: {', '.join(group)}\n")

@@ -41,7 +41,7 @@ from syncer.report.words import many
 from syncer.request import ProductsRequest, ScansRequest, SyncStep, UploadRequest, name_of
 from syncer.results import CheckResult
 from syncer.runs.newest import check_exports
-from syncer.runs.session import connection_of
+from syncer.runs.readers import connection_of
 from syncer.runs.target import require_company, require_url
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from syncer.lifecycle.part import FINAL
 from syncer.process.clock import Clock, SystemClock, utc_text
 from syncer.process.signals import Interrupt
 from syncer.request import UploadRequest
-from syncer.runs.session import connection_of, reader_over
+from syncer.runs.readers import connection_of, reader_over
 from syncer.runs.target import confirm_target, require_url
 from syncer.safe.files import replacing
 from syncer.safe.formulas import EXTRA_COLUMNS, neutral

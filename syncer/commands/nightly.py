@@ -21,7 +21,7 @@ from syncer.config import Settings, pick_job
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, ConfigError, SignalError, SyncerError, UsageError
 from syncer.request import ProductsRequest, ScansRequest, SyncRequest, SyncStep, UploadRequest, name_of
 from syncer.results import NightResult, StepOutcome, StepResult, SyncResult
-from syncer.runs.session import connection_of
+from syncer.runs.readers import connection_of
 from syncer.safe.urls import is_remote
 
 log = logging.getLogger(__name__)

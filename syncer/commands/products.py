@@ -22,7 +22,7 @@ from syncer.products.pull import look_up, pull_products
 from syncer.report.products import write_products
 from syncer.request import ProductsRequest
 from syncer.results import ProductsPullResult, ProductsView, ProductView, Requests
-from syncer.runs.session import reader_of
+from syncer.runs.readers import reader_of
 from syncer.runs.target import confirm_target, require_url
 
 if TYPE_CHECKING:

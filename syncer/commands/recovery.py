@@ -14,7 +14,7 @@ from syncer.ledger.identity import identity_of
 from syncer.ledger.ledger import Ledger
 from syncer.process.clock import utc_text
 from syncer.results import LedgerInfo
-from syncer.runs.session import reader_of
+from syncer.runs.readers import reader_of
 from syncer.runs.target import TargetCheck
 
 if TYPE_CHECKING:

@@ -27,8 +27,9 @@ from syncer.results import SyncResult
 from syncer.runs.expect import Expectations
 from syncer.runs.intake import Intake, is_unique, related, shared_field_notes, waiting_plans
 from syncer.runs.read_back import CodeReader, read_back
+from syncer.runs.readers import connection_of, reader_of
 from syncer.runs.results_folder import Written, prepare_results
-from syncer.runs.session import Session, connection_of, reader_of
+from syncer.runs.session import Session
 from syncer.runs.session import session as open_session
 from syncer.runs.target import TargetCheck, require_url
 

@@ -30,7 +30,7 @@ from syncer.model import Target
 from syncer.process.clock import Clock, utc_text
 from syncer.products.pull import look_up
 from syncer.request import ScansRequest
-from syncer.runs.session import connection_of, reader_of, reader_over
+from syncer.runs.readers import connection_of, reader_of, reader_over
 from syncer.runs.target import refuse_other_company
 from syncer.scans.columns import microseconds
 from syncer.scans.compare import IDENTIFIERS, Comparison, compare

@@ -8,15 +8,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from syncer.config.checks import is_secret, name_of
-from syncer.config.job_settings import (
-    CsvSettings,
-    FieldSettings,
-    FilesSettings,
-    JobSettings,
-    SourceSettings,
-    TableSettings,
-    UnitSettings,
-)
+from syncer.config.input_settings import CsvSettings, FilesSettings, SourceSettings, TableSettings
+from syncer.config.job_settings import FieldSettings, JobSettings, UnitSettings
 from syncer.config.settings import SECTIONS, Settings
 from syncer.errors import did_you_mean
 from syncer.safe.addresses import holds_secret

@@ -11,15 +11,8 @@ from dataclasses import Field, dataclass, fields
 from typing import Any
 
 from syncer.config.checks import name_of
-from syncer.config.job_settings import (
-    CsvSettings,
-    FieldSettings,
-    FilesSettings,
-    JobSettings,
-    SourceSettings,
-    TableSettings,
-    UnitSettings,
-)
+from syncer.config.input_settings import CsvSettings, FilesSettings, SourceSettings, TableSettings
+from syncer.config.job_settings import FieldSettings, JobSettings, UnitSettings
 from syncer.config.settings import ENVIRONMENT_PREFIX, SECTIONS
 
 GROUPS: tuple[tuple[str, type[Any]], ...] = (

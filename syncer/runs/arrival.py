@@ -18,7 +18,7 @@ from syncer.errors import ArrivalError, UsageError
 from syncer.runs.places import AwayError, ChangedError, Place, SeenFile, mark_of
 
 if TYPE_CHECKING:
-    from syncer.config.job_settings import FilesSettings
+    from syncer.config.input_settings import FilesSettings
     from syncer.process.clock import Clock
     from syncer.process.signals import Interrupt
 

@@ -19,7 +19,7 @@ from syncer.errors import SignalError, SyncerError
 from syncer.products.pull import look_up
 from syncer.runs.code_rows import code_rows
 from syncer.runs.outside import REAL, Outside
-from syncer.runs.session import connection_of, reader_over
+from syncer.runs.readers import connection_of, reader_over
 
 if TYPE_CHECKING:
     from syncer.api.reading import Reader

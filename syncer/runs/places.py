@@ -23,7 +23,7 @@ from syncer.safe.files import PART, Folder, new_file
 from syncer.source.inputs import open_input
 
 if TYPE_CHECKING:
-    from syncer.config.job_settings import FilesSettings
+    from syncer.config.input_settings import FilesSettings
 
 log = logging.getLogger(__name__)
 BLOCK_BYTES = 1 << 20

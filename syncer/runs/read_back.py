@@ -22,7 +22,7 @@ from syncer.ledger.unproven import Unproven, ValuesSeen, codes_query
 from syncer.model import KEY_SEPARATOR
 from syncer.runs.code_rows import CodeRows, code_rows
 from syncer.runs.outside import REAL, Outside
-from syncer.runs.session import connection_of, reader_over
+from syncer.runs.readers import connection_of, reader_over
 from syncer.runs.summing import ReadBack
 
 if TYPE_CHECKING:

@@ -79,7 +79,7 @@ def confirm_target(
 ) -> None:
     """Make sure that a ledger belongs to what it would write to, for what is no run; raises as `TargetCheck`."""
     require_url(identity_of(ledger), settings.api.base_url)
-    from syncer.runs.session import reader_of  # here: a plan, which asks for the URL alone, needs no engine
+    from syncer.runs.readers import reader_of  # here: a plan, which asks for the URL alone, needs no engine
 
     started_s = clock.monotonic_s()
     with closing(reader_of(settings, clock, interrupt, started_s=started_s, deadline_s=deadline_s)) as reader:
@@ -103,7 +103,7 @@ def refuse_other_company(
     require_url(found, settings.api.base_url)
     if found.company is None:
         return
-    from syncer.runs.session import reader_of
+    from syncer.runs.readers import reader_of
 
     started_s = clock.monotonic_s()
     with closing(reader_of(settings, clock, interrupt, started_s=started_s, deadline_s=deadline_s)) as reader:

@@ -578,7 +578,7 @@ BUGS = (
     ),
     Bug(
         "a dead process's calls count as never made",
-        "syncer/ledger/ledger.py",
+        "syncer/ledger/door_writes.py",
         "        found = self.batches(states=[State.SENDING])",
         "        found = self.batches(states=[State.SENDING], most=1)",
         LEDGER,

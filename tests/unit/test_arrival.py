@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from syncer.config.job_settings import FilesSettings
+from syncer.config.input_settings import FilesSettings
 from syncer.errors import ArrivalError, OutputError, SignalError, UsageError
 from syncer.process.signals import Interrupt
 from syncer.runs.arrival import Arrival, named_files

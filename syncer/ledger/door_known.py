@@ -1,0 +1,100 @@
+"""What is known, and what is wanted: the mirror, proofs of fields, and how many codes a key selects. Reads alone."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, select
+
+from syncer.ledger import buckets, known_keys, pictures, proofs, reads, unproven
+from syncer.ledger import schema as t
+from syncer.ledger.door import Door
+from syncer.ledger.knowledge import Knowledge
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from syncer.ledger.unproven import Unproven
+    from syncer.ledger.values import Batch, Job, Run
+
+_REACH = select(t.jobs.c.reach).where(t.jobs.c.id == bindparam("job_id"))
+
+
+class KnownDoor(Door):
+    """What Scantrust is known to hold, and what a plan asks about it."""
+
+    def payload_ids(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return the ledger's ids of payloads, -1 for data it has never seen."""
+        with self.transaction() as connection:
+            return pictures.payload_ids(connection, texts)
+
+    @contextmanager
+    def knowledge(self, space_id: int, *, disjoint: Sequence[str] = ()) -> Iterator[Knowledge]:
+        """Give what is known, open and wanted in a code space, all of one moment.
+
+        ``disjoint`` names jobs that never reach the same codes: what they wrote is another matter.
+        """
+        with self.transaction() as connection:
+            yield Knowledge(connection, space_id, reads.spaces_of(connection, disjoint) - {space_id})
+
+    def proofs(self, campaign: int | None) -> dict[str, bool]:
+        """Return the fields that a campaign was asked about, and whether it was ever seen to take them."""
+        with self.transaction() as connection:
+            return proofs.read(connection, campaign)
+
+    def unproven(self, run: Run, fields: Collection[str] | None) -> list[Unproven]:
+        """Return values of a run to be read back, since no answer named their fields (`unproven.unproven`)."""
+        with self.transaction() as connection:
+            return unproven.unproven(connection, run, fields)
+
+    def refusing(self, *, ever: bool = False) -> dict[int | None, frozenset[str]]:
+        """Return per campaign the fields that some value did not take when it was last asked (`proofs.refusing`)."""
+        with self.transaction() as connection:
+            return proofs.refusing(connection, ever=ever)
+
+    def told_campaigns(self, batch: Batch) -> dict[int, int]:
+        """Return the campaigns of a batch's items, as far as their products tell (`proofs.told`)."""
+        with self.transaction() as connection:
+            return proofs.told(connection, batch.first_item_id, batch.size)
+
+    def waiting(self, space_id: int | None = None) -> int:
+        """Count the values of a code space (None: of all) that wait for a plan, since an older upload was open."""
+        with self.transaction() as connection:
+            return buckets.waiting(connection, space_id)
+
+    def waiting_runs(self) -> list[Run]:
+        """Return, per code space in which values wait or failed, the newest run that wants one."""
+        with self.transaction() as connection:
+            found = [reads.run(connection, run_id) for run_id in buckets.waiting_runs(connection)]
+        return [run for run in found if run is not None]
+
+    def known_count(self, job: Job, most: int | None = None) -> int:
+        """Count the keys of a job's code space of which something is known, up to ``most`` (None: all of them)."""
+        with self.transaction() as connection:
+            return known_keys.known_count(connection, job.space_id, most)
+
+    def known_alike(self, job: Job, folded: str) -> list[str]:
+        """Return known keys that are `folded` up to leading zeros and letter case."""
+        with self.transaction() as connection:
+            return known_keys.known_alike(connection, job.space_id, folded)
+
+    def reach(self, job: Job) -> dict[str, Any]:
+        """Return what was learned about how many codes a value of the job's key selects (`Writer.learn_reach`)."""
+        with self.transaction() as connection:
+            learned: dict[str, Any] = json.loads(connection.execute(_REACH, {"job_id": job.id}).scalar_one())
+            return learned
+
+    def counts_alone(self, job: Job, keys: Sequence[str]) -> dict[str, int]:
+        """Return how many codes values had when a call last carried each of them alone."""
+        with self.transaction() as connection:
+            return buckets.counts_alone(connection, job.key, keys)
+
+    def wanted(self) -> list[buckets.Wanted]:
+        """Return, per job, how many values are wanted and not confirmed, and since when the oldest of them is."""
+        with self.transaction() as connection:
+            return buckets.wanted(connection)
