@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from syncer.commands.ledger import reading_ledger
 from syncer.errors import ConfigError, UsageError
 from syncer.ledger import archives, check
+from syncer.ledger.schema import metadata
 from syncer.safe.files import Folder
 
 if TYPE_CHECKING:
@@ -21,15 +22,25 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 QUERIES = {
-    "failed_runs": "SELECT * FROM v_runs WHERE exit_code NOT IN (0, 3) OR exit_code IS NULL ORDER BY run DESC",
-    "not_confirmed": "SELECT * FROM v_changes WHERE outcome NOT IN ('confirmed', 'mismatched', 'superseded')"
-    " ORDER BY change DESC",
-    "history_of_a_key": "SELECT * FROM v_changes WHERE key = :key ORDER BY change",
-    "what_is_known_of_a_key": "SELECT * FROM v_codes WHERE key = :key",
-    "open_batches": "SELECT * FROM v_batches WHERE NOT split"
-    " AND state IN ('planned', 'sending', 'submitted', 'in_doubt')",
+    "failed_runs": (
+        "Runs that stopped before their end, the newest first",
+        "SELECT * FROM v_runs WHERE exit_code NOT IN (0, 3) OR exit_code IS NULL ORDER BY run DESC",
+    ),
+    "not_confirmed": (
+        "Values that are not confirmed, the newest first",
+        "SELECT * FROM v_changes WHERE outcome NOT IN ('confirmed', 'mismatched', 'superseded') ORDER BY change DESC",
+    ),
+    "history_of_a_key": (
+        "All that was ever sent for one key",
+        "SELECT * FROM v_changes WHERE key = :key ORDER BY change",
+    ),
+    "what_is_known_of_a_key": ("What Scantrust is known to hold for one key", "SELECT * FROM v_codes WHERE key = :key"),
+    "open_batches": (
+        "Batches that have not come to their end",
+        "SELECT * FROM v_batches WHERE NOT split AND state IN ('planned', 'sending', 'submitted', 'in_doubt')",
+    ),
 }
-"""What is asked most; each is one of the views of docs/ledger.md."""
+"""What is asked most, with its title; each is one of the views of docs/ledger.md."""
 ASGI = Callable[..., Any]
 
 
@@ -37,6 +48,7 @@ def browse(settings: Settings, *, port: int, on_ready: Callable[[str], None]) ->
     """Serve a copy of the ledger until the process is asked to stop; ``on_ready`` is told the address."""
     if find_spec("datasette") is None:
         raise ConfigError("browse needs the extra browse", next="pip install 'syncer[browse]'")
+    import rich
     import uvicorn
     from datasette.app import Datasette
 
@@ -53,17 +65,27 @@ def browse(settings: Settings, *, port: int, on_ready: Callable[[str], None]) ->
         copy = apart.path / "ledger.db"
         check.backup(path, copy)
         archives.bring_together(copy, path)
-        queries = {name: {"sql": sql} for name, sql in QUERIES.items()}
         service = Datasette(
             [],
             immutables=[str(copy)],
-            metadata={"title": f"A copy of {path.name}", "databases": {"ledger": {"queries": queries}}},
+            metadata={"title": f"A copy of {path.name}", "databases": {"ledger": _described(path.name)}},
             settings={"allow_download": False, "sql_time_limit_ms": 10_000},
         )
+        rich.reconfigure(quiet=True)  # for each statement that is wrong Datasette prints a trace with all its variables
         own = listening.getsockname()[1]
         app = _only_here(service.app(), [f"{HOST}:{own}", f"localhost:{own}"])
         on_ready(f"http://{HOST}:{own}/ledger")
         uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")).run(sockets=[listening])
+
+
+def _described(name: str) -> dict[str, Any]:
+    """Return what Datasette is told of the copy: its canned queries; tables, which may change, are folded away."""
+    return {
+        "title": f"A copy of {name}",
+        "description": "Queries and views stay as they are. The tables below them are the program's own.",
+        "queries": {name: {"title": title, "sql": sql} for name, (title, sql) in QUERIES.items()},
+        "tables": {table: {"hidden": True} for table in (*metadata.tables, "alembic_version")},
+    }
 
 
 def _only_here(app: ASGI, names: list[str]) -> ASGI:

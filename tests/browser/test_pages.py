@@ -5,25 +5,12 @@ No console error, nothing loaded, no overflow on a telephone, no fault of access
 
 from __future__ import annotations
 
-import os
-import shutil
-
 import pytest
 import three_nights
 from conftest import codes, open_night
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make .venv/.tools")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed: make .venv/.tools")
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine: apt install chromium")
-QUIET = (
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PAGES = ("good", "bad", "terrible", "story")
 VERDICTS = {
     "good": "All is confirmed. Exit code 0.",
@@ -42,34 +29,16 @@ def pages(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser():
-    sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()  # Chromium refuses to be root's otherwise
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=[*QUIET, *sandbox])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def opened(pages, browser):
-    """Open a page as it is seen; what it says on the console and what it asks for is collected."""
-    contexts = []
+def opened(pages, tab):
+    """Open a page as it is seen."""
 
-    def open_page(name, *, width=1000, scheme="light"):
-        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        page.said, page.asked = [], []
-        page.on("console", lambda message: page.said.append(message.text))
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("request", lambda request: page.asked.append(request.url))
+    def open_page(name, **seen):
+        page = tab(**seen)
         page.goto((pages / f"{name}.html").as_uri())
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -1,4 +1,4 @@
-"""``browse``: a copy of the ledger over HTTP, its canned queries, and nobody but this machine."""
+"""``browse``: a copy of the ledger over HTTP for nobody but this machine; tests/browser opens its pages."""
 
 from __future__ import annotations
 
@@ -20,10 +20,6 @@ def test_a_copy_is_served_to_this_machine_alone_and_gone_afterwards(night):
             url = re.search(r"http://\S+", process.stdout.readline())[0]
             with requests.Session() as session:
                 session.trust_env = False
-                page = session.get(url, timeout=20)
-                assert page.status_code == 200
-                for view in ("v_codes", "v_runs", "v_batches", "v_changes", "history_of_a_key"):
-                    assert view in page.text
                 found = session.get(
                     f"{url}/history_of_a_key.json", params={"key": "NOPE0001", "_shape": "array"}, timeout=20
                 )
