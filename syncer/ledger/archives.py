@@ -18,7 +18,7 @@ from syncer.ledger.database import refuse_planted
 from syncer.ledger.schema import append_only_triggers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 MOVED = {"items": ("id", 0), "item_origins": ("item_id", 0), "outcomes": ("item_id", 0), "events": ("id", 1)}
@@ -38,6 +38,15 @@ FROM seals WHERE at <= ? ORDER BY id DESC
 _UNFINISHED = """
 SELECT 1 FROM batches WHERE first_item_id <= ? AND NOT split
 AND (wanted OR state IN ('planned', 'sending', 'submitted', 'in_doubt') OR first_item_id + size - 1 > ?) LIMIT 1
+"""
+
+_BELOW_ALL = -(1 << 63)
+_OF_ITEMS = ("item_origins", "outcomes")
+_STAYED = " AND EXISTS (SELECT 1 FROM main.items i WHERE i.id = a.item_id)"
+_UNEXPLAINED = """
+SELECT m.key, m.batch_id FROM main.mirror m JOIN main.batches b ON b.id = m.batch_id
+WHERE b.first_item_id <= ?
+AND NOT EXISTS (SELECT 1 FROM main.items i WHERE i.batch_id = m.batch_id AND i.key = m.key) LIMIT 1
 """
 
 
@@ -99,6 +108,42 @@ def attach(raw: sqlite3.Connection, path: Path, archives: Sequence[Archive]) -> 
             after = end
         parts.append(f"SELECT * FROM main.{table} WHERE {column} > {after}")
         raw.execute(f"CREATE TEMP VIEW {table} AS {' UNION ALL '.join(parts)}")
+
+
+def misfits(cursor: sqlite3.Cursor) -> Iterator[str]:
+    """Yield where rows that stayed in a ledger differ from what its archives hold, as far as these are attached.
+
+    History is read from the archives; what stayed explains the mirror, and the next plan reads it.
+    """
+    attached = {name for _, name, _ in cursor.execute("PRAGMA database_list")}
+    begins = dict.fromkeys(MOVED, _BELOW_ALL)
+    for number, archive in enumerate(known(cursor), 1):
+        if f"archive_{number}" not in attached:
+            return
+        for table, (column, which) in MOVED.items():
+            end = (archive.items_to, archive.events_to)[which]
+            statements = [_unlike("main", f"archive_{number}", cursor, table, column)]
+            if table in _OF_ITEMS:  # of an item everything stayed, or nothing
+                statements.append(_unlike(f"archive_{number}", "main", cursor, table, column) + _STAYED)
+            for statement in statements:
+                found = cursor.execute(f"{statement} LIMIT 1", (begins[table], end)).fetchone()
+                if found is not None:
+                    yield f"{table} in the ledger are not as in its archive {archive.file}: at {column} {found[0]}"
+            begins[table] = end
+    missing = cursor.execute(_UNEXPLAINED, (begins["items"],)).fetchone()
+    if missing is not None:
+        yield f"an item that explains what is known of {missing[0]!r} was taken out of the ledger: batch {missing[1]}"
+
+
+def _unlike(one: str, other: str, cursor: sqlite3.Cursor, table: str, column: str) -> str:
+    """Return the SELECT of the places, between two, of rows that another database does not hold alike."""
+    columns = cursor.execute(f"PRAGMA main.table_info({table})").fetchall()
+    same = " AND ".join(f"b.{name} = a.{name}" for _, name, _, _, _, in_key in columns if in_key)
+    left, right = (", ".join(f"{alias}.{name}" for _, name, *_ in columns) for alias in "ab")
+    return (
+        f"SELECT a.{column} FROM {one}.{table} a WHERE a.{column} > ? AND a.{column} <= ?"
+        f" AND NOT EXISTS (SELECT 1 FROM {other}.{table} b WHERE {same} AND ({left}) IS ({right}))"
+    )
 
 
 def bring_together(copy: Path, path: Path) -> None:

@@ -186,5 +186,7 @@ def upgrade_ledger(url: str, *, at: str, wait_s: float = 0.0) -> UpgradeResult:
                 if before is None or before < SCHEMA_REVISION:
                     migrate.upgrade(connection)
                 migrate.require_current(connection)
+                if saved is not None:
+                    seals.add_for_old_runs(connection, at)
         lock.ledger_is_whole()
     return UpgradeResult(path, before, SCHEMA_REVISION, saved)

@@ -143,6 +143,7 @@ def _forget(file: Path, shown: Path, at: str) -> Recovery:
             raise LedgerCorruptError(f"{shown} is damaged ({damage})", next="syncer ledger restore --help")
         if found < SCHEMA_REVISION:
             migrate.upgrade(connection)
+            seals.add_for_old_runs(connection, at)
         migrate.require_current(connection)
         return _forget_in(connection, shown, at)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from syncer.ledger import sealed_records
+from syncer.ledger import archives, sealed_records
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.sealed_rows import ABOUT, BEFORE_ALL, TABLES, covered, digest_own_codes, newest_id
 
@@ -80,6 +80,13 @@ def verify(connection: Connection, *, given: str | None = None) -> list[str]:
     return faults if len(faults) <= FAULTS_MAX else [*faults[:FAULTS_MAX], "… and more"]
 
 
+def add_for_old_runs(connection: Connection, at: str) -> None:
+    """Seal runs that ended by a program without seals, one by one, in the caller's transaction: how each ended, too."""
+    query = "SELECT id FROM runs WHERE ended_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM seals) ORDER BY id"
+    for (run_id,) in raw_cursor(connection).execute(query).fetchall():
+        add(connection, run_id, at)
+
+
 def add_what_is_new(connection: Connection, run_id: int, at: str) -> None:
     """Seal what was recorded outside of a run that ends, in the caller's transaction; without it nothing is added."""
     if unsealed(connection):
@@ -128,6 +135,7 @@ def _faults(cursor: sqlite3.Cursor, given: str | None) -> Iterator[str]:
         previous = digest
         seen.add(digest)
     yield from sealed_records.misfits(cursor, newest_of_run)
+    yield from archives.misfits(cursor)
     if seen and ends is not None and not sealed_records.goes_on(cursor):
         for table, count in _unsealed(cursor, ends).items():
             if count and not table.startswith("upload"):  # own codes wait for the seal of the next run
