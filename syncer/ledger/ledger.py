@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from syncer.errors import LedgerError, LedgerUnfinishedError
-from syncer.ledger import archives, check, identity, migrate, uploads
+from syncer.ledger import archives, check, identity, migrate, seals, uploads
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.database import (
     create_file,
