@@ -19,6 +19,8 @@ from syncer.arrow import as_numpy, numbers, texts
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+ANY_JOB = "jobs.<name>"
+"""Stands in messages for the settings of the job that reads a file, by those who do not know which one it is."""
 BLOCK_ROWS = 10_000
 """Rows, or causes, that are objects at one time."""
 
@@ -107,6 +109,13 @@ class Rejections(Sequence[Rejection]):
             np.concatenate([part.cause + begin for part, begin in zip(parts, first, strict=True)]),
             pa.concat_tables([part.causes for part in parts]).combine_chunks(),
         )
+
+    def of_job(self, job: str) -> Rejections:
+        """Return the rows with messages that name the job whose settings help."""
+        place = self.causes.schema.get_field_index("message")
+        messages = pc.replace_substring(self.causes.column(place), ANY_JOB, f"jobs.{job}")
+        causes = self.causes.set_column(place, "message", messages)
+        return Rejections(self.source, self.line, self.key, self.cause, causes)
 
     def in_order(self) -> Rejections:
         """Return the rows in the order of the files and their lines."""

@@ -133,7 +133,7 @@ def plan_with(
     nights = None
     if ledger is not None and known is not None:
         nights = nights_of(ledger, known, job.name, validator.fields, settings.jobs)
-    return plan_files(
+    intake = plan_files(
         sources,
         validator,
         ledger,
@@ -151,5 +151,6 @@ def plan_with(
         again=again,
         behind_unsent=behind_unsent,
         nights=nights,
-        units=[UnitRule(field, rule.codes, rule.same, job.export == "changes") for field, rule in job.units.items()],
+        units=[UnitRule(field, rule.codes, rule.same) for field, rule in job.units.items()],
     )
+    return replace(intake, plan=replace(intake.plan, rejections=intake.plan.rejections.of_job(job.name)))

@@ -134,6 +134,11 @@ def _findings(guards: Guards, tonight: Tonight, past: Past | None) -> Iterator[S
         yield from _changes(guards, tonight, past, full)
 
 
+def holds_changes(guards: Guards, past: Past | None) -> bool:
+    """Tell whether the job's files are known to hold only changes: as it is set, or as most earlier nights were."""
+    return guards.export == "changes" or (past is not None and _repeats(guards, past) is False)
+
+
 def _repeats(guards: Guards, past: Past) -> bool | None:
     """Tell whether the job's files repeat what is known (full exports), as it is set or as most earlier nights were.
 

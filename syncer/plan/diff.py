@@ -107,7 +107,7 @@ class Diff:
         self._book = book or EmptyBook()
         self._deltas = Deltas(records.payloads, ledger_ids, self._book)
         self._merger = Merger(records.payloads)
-        self._conflict = self._find_conflicts()
+        self._conflict = self.groups.differing(records.payload)
         self._older: list[OlderWords] = []
         self._left: list[tuple[WantedBlock, npt.NDArray[np.int32]]] = []
         self.absent: list[pa.LargeStringArray] | None = None
@@ -122,15 +122,6 @@ class Diff:
     def groups(self) -> KeyGroups:
         """The distinct keys of the rows."""
         return self.rows.states.groups
-
-    def _find_conflicts(self) -> npt.NDArray[np.bool_]:
-        conflict = np.zeros(len(self.groups), bool)
-        if len(self.groups) < len(self.records.keys):
-            payload = self.records.payload[self.groups.order]
-            of_leader = np.repeat(self.records.payload[self.groups.leaders], self.groups.sizes())
-            group = np.repeat(np.arange(len(self.groups)), self.groups.sizes())
-            conflict[group[payload != of_leader]] = True
-        return conflict
 
     def see_known(self, block: KnownBlock) -> None:
         """Take a block of the mirror."""

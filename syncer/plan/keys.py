@@ -121,6 +121,15 @@ class KeyGroups:
         groups[self.order] = np.repeat(np.arange(len(self), dtype=np.int32), self.sizes())
         return groups
 
+    def differing(self, payload: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Tell which groups have rows with different payloads."""
+        differing = np.zeros(len(self), bool)
+        if len(self) < len(self.order):
+            sizes = self.sizes()
+            group = np.repeat(np.arange(len(self)), sizes)
+            differing[group[payload[self.order] != np.repeat(payload[self.leaders], sizes)]] = True
+        return differing
+
     def find(self, wanted: pa.LargeStringArray) -> Rows:
         """Return, for each wanted key, its group, or -1 where no row has it. Any number, in any order."""
         found = np.full(len(wanted), -1, np.int64)

@@ -1,7 +1,9 @@
 """Rules across rows: what the codes of one unit (a case, a pallet) have in common, and how many they are. Pure.
 
-What always holds: a unit that breaks a rule is rejected whole, since nobody can tell which of its rows is wrong; rows
-in which the unit's field is left alone belong to none; a code in two units is one key with different data (E210).
+What always holds: a unit that breaks a rule is rejected whole, since nobody can tell which of its rows is wrong; so is
+one of which a row was rejected before, where codes are counted: no unit is sent without one of its codes. Rows in which
+the unit's field is left alone belong to none; a code in two units is one key with different data (E210), and of both
+units the rest is not sent either. Only the files are looked at, never what earlier nights said of a unit.
 """
 
 from __future__ import annotations
@@ -52,18 +54,26 @@ def without_broken(records: Records, rules: Sequence[UnitRule]) -> Records:
     """Return `records` without the rows of units that break a rule; each is rejected with its unit named."""
     if not rules or not len(records.keys):
         return records
-    leaders = group_keys(records.keys).leaders
+    groups = group_keys(records.keys)
+    differing = groups.differing(records.payload)
+    whole, torn = groups.leaders[~differing], differing[groups.of_rows()]
+    lost = "; rows that are rejected for a reason of their own do not count" if _any_lost(records, torn) else ""
     data = [json.loads(text) for text in records.payloads.data]
     causes: list[RejectionCause] = []
     cause = np.full(len(records.keys), -1, np.int64)
     for rule in rules:
         units, unit_of_row = _units(rule.field, data, records.payload)
-        broken = _different(rule, units, data) | _miscounted(rule, units, unit_of_row[leaders])
+        broken = _different(rule, units, data) | _miscounted(rule, units, unit_of_row[whole], unit_of_row, lost)
         which = np.full(len(units) + 1, -1, np.int64)  # the last one is of rows that belong to none
         which[[*broken]] = len(causes) + np.arange(len(broken))
         causes += broken.values()
-        cause = np.where(cause < 0, which[unit_of_row], cause)
+        cause = np.where((cause < 0) & ~torn, which[unit_of_row], cause)
     return without_rows(records, cause, causes) if causes else records
+
+
+def _any_lost(records: Records, torn: npt.NDArray[np.bool_]) -> bool:
+    """Tell whether a unit may lack a code since its row was rejected, or is going to be."""
+    return bool(len(records.rejections) or torn.any())
 
 
 def _units(
@@ -91,14 +101,23 @@ def _different(rule: UnitRule, units: Sequence[str], data: Sequence[Mapping[str,
     return found
 
 
-def _miscounted(rule: UnitRule, units: Sequence[str], unit_of_code: npt.NDArray[np.int64]) -> dict[int, RejectionCause]:
+def _miscounted(
+    rule: UnitRule,
+    units: Sequence[str],
+    unit_of_code: npt.NDArray[np.int64],
+    unit_of_row: npt.NDArray[np.int64],
+    lost: str,
+) -> dict[int, RejectionCause]:
+    """Find units with another number of codes; `unit_of_code` has each code that one set of data is said of."""
     if rule.codes is None:
         return {}
     counts = np.bincount(unit_of_code[unit_of_code >= 0], minlength=len(units))
-    return {
-        place: RejectionCause(
-            COUNT, f"{rule.field} {units[place]!r} has {counts[place]} codes, not {rule.codes}", units[place]
-        )
-        for place in np.flatnonzero((counts > rule.codes) | (counts < (1 if rule.parts else rule.codes))).tolist()
-        if counts[place]
-    }
+    rows = np.bincount(unit_of_row[unit_of_row >= 0], minlength=len(units))
+    least = 1 if rule.parts else rule.codes
+    found = {}
+    for place in np.flatnonzero((rows > 0) & ((counts > rule.codes) | (counts < least))).tolist():
+        words = f"{rule.field} {units[place]!r} has {counts[place]} codes, not {rule.codes}"
+        if counts[place] < rule.codes:
+            words += lost or '; when files hold changes, and so parts of units: jobs.<name>.export = "changes"'
+        found[place] = RejectionCause(COUNT, words, units[place])
+    return found

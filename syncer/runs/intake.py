@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.guards.export import PAST_RUNS, ColumnWatch, Guards, Past, Tonight, check
+from syncer.guards.export import PAST_RUNS, ColumnWatch, Guards, Past, Tonight, check, holds_changes
 from syncer.mirror.picture import PRODUCT
 from syncer.model import SPECIAL_FIELDS, UNIQUE_KEYS, Errand, Mode, Plan, SourceInfo
 from syncer.plan.diff import Diff
@@ -205,7 +205,8 @@ def plan_files(
     notes: tuple[str, ...] = ()
     if vet is not None and named is not None:
         records, notes = check_products(records, vet, named)
-    records = without_broken(records, _unit_rules(units, validator, sources))
+    past = _past(ledger, job, nights, disjoint)
+    records = without_broken(records, _unit_rules(units, validator, sources, parts=holds_changes(guards, past)))
     diff = compare(records, ledger, job, disjoint, behind_unsent=behind_unsent)
     plan = make_plan(
         diff,
@@ -219,19 +220,21 @@ def plan_files(
     )
     infos = tuple(replace(source.info, varied=watch.varied()) for source in sources)
     tonight = Tonight(diff, plan, infos, watch)
-    stop = check(guards, tonight, _past(ledger, job, nights, disjoint))
+    stop = check(guards, tonight, past)
     if approve and stop is not None:
         infos = tuple(replace(info, approved=True) for info in infos)
         notes, stop = (*notes, f"approved: {stop.message}"), None
     return Intake(plan, diff, notes, infos, stop, changes.fields())
 
 
-def _unit_rules(units: Sequence[UnitRule], validator: Validator, sources: Sequence[Source]) -> Sequence[UnitRule]:
-    """Return the rules of units; mended rows are no whole units, and are not counted."""
+def _unit_rules(
+    units: Sequence[UnitRule], validator: Validator, sources: Sequence[Source], *, parts: bool
+) -> Sequence[UnitRule]:
+    """Return the rules of units: of ``parts`` where the files hold changes; mended rows are not counted at all."""
     require_fields(units, validator.fields)
     if all(source.info.is_correction for source in sources):
         return [replace(rule, codes=None) for rule in units]
-    return units
+    return [replace(rule, parts=parts) for rule in units]
 
 
 def asked_fields(

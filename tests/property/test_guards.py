@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, insert
 from syncer.errors import Stop
 from syncer.guards import export
 from syncer.guards import keys as keyguard
-from syncer.guards.export import Guards, Past, _far_fewer, _repeats
+from syncer.guards.export import Guards, Past, _far_fewer, _repeats, holds_changes
 from syncer.ledger import known_keys, schema
 from syncer.model import KEY_SEPARATOR, KnownBlock, PastRun, RowCounts, ValidChunk
 from syncer.plan.diff import ABSENT_MAX, Diff
@@ -196,6 +196,8 @@ def test_a_job_of_changes_is_one_whose_nights_mostly_were_small_and_changed(nigh
     told = [same > changed or 2 * (new + same + changed) >= known for new, changed, same in nights if same + changed]
     expected = None if not told else told.count(True) >= told.count(False)
     assert _repeats(Guards(50, 1), history) is expected
+    assert holds_changes(Guards(50, 1), history) is (expected is False)
+    assert (holds_changes(Guards(50, 1), None), holds_changes(Guards(50, 1, export="changes"), None)) == (False, True)
     assert _repeats(Guards(50, 1, export="changes"), history) is False
     assert _repeats(Guards(50, 1, export="full"), history) is True
 
