@@ -94,8 +94,9 @@ class SyncResult:
     plan was stored, so that their files have to be synced again. ``earlier_in_doubt`` counts values of earlier runs
     that are still not settled. ``fields`` counts, per field, the values that the plan changes in it; ``waiting`` are
     wanted values that no plan could take up yet, since an older upload of theirs is open. ``unproven_fields`` are those
-    of which no answer showed that they were taken. ``error`` is what stopped
-    the command; None when it came to its end.
+    of which no answer showed that they were taken. ``named`` are the files that were to be read (of a query: none),
+    ``files`` what they came to (of a ZIP file: its members). ``error`` is what stopped the command; None when it came
+    to its end.
     """
 
     command: str
@@ -111,6 +112,7 @@ class SyncResult:
     unproven_fields: tuple[str, ...] = ()
     rejections: Rejections | tuple[()] = ()
     files: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
     samples: tuple[CallSample, ...] = ()
     concerns: tuple[Concern, ...] = ()
     changes: tuple[FieldChanges, ...] = ()

@@ -15,7 +15,7 @@ from syncer.ledger.ledger import Ledger
 from syncer.request import SyncRequest
 from syncer.results import SyncResult
 from syncer.runs.arrival import Arrival, named_files, named_remote
-from syncer.runs.paste import say_next
+from syncer.runs.paste import of_job, say_next
 from syncer.runs.places import LocalPlace, Place
 from syncer.runs.remote import RemotePlace
 from syncer.safe.urls import is_remote
@@ -114,7 +114,7 @@ def _done(command: Command, settings: Settings, request: SyncRequest, environmen
         raise
     if result.error is not None:
         say_next(result.error, request.files, job, job_named=named)
-    return result
+    return replace(result, named=request.files, notes=tuple(of_job(note, job) for note in result.notes))
 
 
 def _known(settings: Settings, job: JobSettings) -> Callable[[Sequence[str]], Mapping[str, int]]:

@@ -16,7 +16,6 @@ from syncer.commands.planned import with_plan, with_results
 from syncer.commands.planning import mode_of, opened, plan_with
 from syncer.config import Settings, pick_job
 from syncer.config.jobs import disjoint_jobs
-from syncer.errors import UsageError
 from syncer.execute.context import EngineSettings
 from syncer.ledger.identity import identity_of
 from syncer.process import spans
@@ -32,6 +31,7 @@ from syncer.runs.results_folder import Written, prepare_results
 from syncer.runs.session import Session
 from syncer.runs.session import session as open_session
 from syncer.runs.target import TargetCheck, require_url
+from syncer.runs.unplanned import unplanned_error, unplanned_note
 
 if TYPE_CHECKING:
     from syncer.api.client import Client
@@ -197,12 +197,7 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
             if session.settle():
                 session.confirm_target()
                 if unplanned and not open_runs:
-                    first = unplanned[0]
-                    raise UsageError(
-                        f"run {first.id} ended before its plan was stored, so nothing of it was sent",
-                        remedy="sync its export again",
-                        next=f"syncer status {first.id}",
-                    )
+                    raise unplanned_error(unplanned[0], settings)
                 for planned in waiting_plans(ledger, environment.clock, jobs):
                     if planned:
                         session.take_up(planned)
@@ -210,11 +205,7 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
                     if session.error is not None:
                         break
                 session.read_back(_reading_back(settings, request, environment, ledger, session, started_s, None))
-        notes = tuple(
-            f"run {one.id} of job {one.job.name} ended before its plan was stored, so nothing of it was sent: "
-            f"syncer sync FILE --job {one.job.name}"
-            for one in unplanned
-        )
+        notes = tuple(unplanned_note(one, settings) for one in unplanned)
         return session.result(SyncResult("resume", notes=notes, unplanned=unplanned))
 
 

@@ -77,7 +77,7 @@ def sync_text(result: SyncResult) -> RenderableType:
             Text(
                 f"! DISCARDED by the campaign: {inert(', '.join(result.discarded_fields))}: the API took the codes, "
                 "not these fields.\n  Define them in the campaign and run with --force, or leave their columns out "
-                "([jobs.<name>.columns]).",
+                f"([jobs.{inert(result.run.job.name) if result.run else '<name>'}.columns]).",
                 style="bold yellow",
             )
         )
@@ -190,7 +190,7 @@ def _next(result: SyncResult) -> str:
     elif result.rejections:
         hint = "syncer sync FILE  # when the rows above are corrected: in the source, or in error.csv (--results DIR)"
     job = result.run.job.name
-    return inert(pasteable(hint, result.files, job, job_named=job != DEFAULT_JOB))
+    return inert(pasteable(hint, result.named, job, job_named=job != DEFAULT_JOB))
 
 
 def error_text(error: SyncerError) -> Text:

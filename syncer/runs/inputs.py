@@ -13,6 +13,7 @@ from syncer.rows.columns import default_key, key_columns
 from syncer.rows.rules import FieldRule, RowRules, Steps
 from syncer.rows.validate import Validator
 from syncer.source import CsvForm, Source, TableForm, open_sources
+from syncer.source.unused import unused
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +46,7 @@ def open_inputs(
         if frame is not None:
             from syncer.source.frame import FrameSource
 
-            sources: list[Source] = [FrameSource(*frame, key=columns, table=table)]
+            sources: list[Source] = [FrameSource(*frame, key=columns, table=table, notes=_unused(job, "a DataFrame"))]
         elif files:
             form = CsvForm(**asdict(job.csv))
             with interrupt.at_once():
@@ -61,7 +62,7 @@ def open_inputs(
                     copies=copies,
                 )
         else:
-            sources = [_open_query(job, observe, table)]
+            sources = [_open_query(job, observe, table, columns)]
         for source in sources:
             stack.callback(source.close)
         made = [scm for scm, rule in job.fields.items() if rule.from_ is not None] + [*(job.columns or {}).values()]
@@ -69,7 +70,9 @@ def open_inputs(
         yield sources, Validator.for_sources(rules, sources)
 
 
-def _open_query(job: JobSettings, observe: Callable[[int], None], table: TableForm) -> Source:
+def _open_query(
+    job: JobSettings, observe: Callable[[int], None], table: TableForm, key: tuple[str, ...] | None
+) -> Source:
     if job.source.url is None or job.source.query is None:
         raise UsageError(
             f"no file is named: give one, or - for standard input, or set jobs.{job.name}.files or .source",
@@ -84,8 +87,16 @@ def _open_query(job: JobSettings, observe: Callable[[int], None], table: TableFo
         job=job.name,
         password=None if password is None else password.reveal(),
         observe=observe,
+        key=key,
         table=table,
+        notes=_unused(job, "a query"),
     )
+
+
+def _unused(job: JobSettings, kind: str) -> tuple[str, ...]:
+    """Return what is declared of files, and says nothing of rows that come from none."""
+    form, table = CsvForm(**asdict(job.csv)), TableForm(**asdict(job.table))
+    return unused(job.name, kind, form, table, job.sheet, job.member)
 
 
 def _rules(job: JobSettings, key: tuple[str, ...]) -> RowRules:

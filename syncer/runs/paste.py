@@ -8,19 +8,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from syncer.errors import GuardError, SyncerError
+from syncer.rejections import ANY_JOB
 
 _COMMAND = re.compile(r"\bsyncer (sync|plan) FILE\b(?: --job \S+)?")
 
 
 def pasteable(text: str, files: Sequence[str], job: str, *, job_named: bool) -> str:
-    """Return what is to be done next about these files; ``job_named``: the command line named the job."""
-    given = " ".join(shlex.quote(name) for name in files) + (f" --job {shlex.quote(job)}" if job_named else "")
-    filled = _COMMAND.sub(lambda found: f"syncer {found[1]} {given}", text) if files else text
-    return filled.replace("jobs.<name>", f"jobs.{job}")
+    """Return what to do next about these files (none: a query's rows); ``job_named``: the command named the job."""
+    given = [shlex.quote(name) for name in files] + (["--job", shlex.quote(job)] if job_named else [])
+    return of_job(_COMMAND.sub(lambda found: " ".join(["syncer", found[1], *given]), text), job)
+
+
+def of_job(text: str, job: str) -> str:
+    """Return words about a job's settings with the job's own name in them."""
+    return text.replace(ANY_JOB, f"jobs.{job}")
 
 
 def say_next(error: SyncerError, files: Sequence[str], job: str, *, job_named: bool) -> None:
     """Let an error say what to do about these files, and each guard of it too."""
+    error.message = of_job(error.message, job)
     error.next = pasteable(error.next, files, job, job_named=job_named)
     if error.remedy is not None:
         error.remedy = pasteable(error.remedy, files, job, job_named=job_named)

@@ -22,6 +22,7 @@ from syncer.lifecycle.batch import Bucket
 from syncer.model import KEY_SEPARATOR
 from syncer.plan.diff import Standing
 from syncer.plan.records import key_text
+from syncer.runs.paste import of_job
 from syncer.runs.results_aside import set_aside, write_about
 from syncer.runs.results_form import ResultsWriter, form_of
 from syncer.safe.files import Folder, new_file
@@ -139,7 +140,7 @@ def write_results(folder: Path, about: Mapping[str, Any], written: Written | Non
     """
     try:
         with Folder.open(folder, make=True) as opened:
-            aside = set_aside(opened, FILES, None, ()) if written is None else _write(opened, written)
+            aside = set_aside(opened, FILES, None, ()) if written is None else _write(opened, written, about["job"])
             write_about(opened, {**about, "set_aside": aside})
     except (OSError, SourceError) as error:
         words = error.strerror if isinstance(error, OSError) else error.message
@@ -151,7 +152,7 @@ def write_results(folder: Path, about: Mapping[str, Any], written: Written | Non
     return aside
 
 
-def _write(folder: Folder, written: Written) -> list[str]:
+def _write(folder: Folder, written: Written, job: str) -> list[str]:
     intake, sources, validator = written.intake, written.sources, written.validator
     fates = Fates(intake, written.outcomes, written.unsent)
     header = list(dict.fromkeys(name for source in sources for name in source.header))
@@ -161,7 +162,8 @@ def _write(folder: Folder, written: Written) -> list[str]:
         form = form_of(sources)
         writers = {name: ResultsWriter(part, form, header) for name, part in parts.items()}
         for position, source in enumerate(sources):
-            _write_source(writers, source, validator, fates, intake.plan.rejections.of_source(position), header)
+            rejected = intake.plan.rejections.of_source(position)
+            _write_source(writers, source, validator, fates, rejected, header, job)
         ended = iter(written.ended)
         while block := list(islice(ended, BLOCK_ROWS)):
             rows = [_earlier_row(value, validator, header) for value in block]
@@ -208,6 +210,7 @@ def _write_source(
     fates: Fates,
     rejected: Rejections,
     header: Sequence[str],
+    job: str,
 ) -> None:
     file_name = source.name if source.name == "-" else neutral(inert(source.name))
     for chunk in source.chunks():
@@ -215,7 +218,7 @@ def _write_source(
             known = [dict(zip(source.header, row.cells, strict=False)) for row in chunk.rejections]
             writers["error.csv"].write_rows(
                 [[cells.get(name, "") for name in header] for cells in known],
-                [(file_name, row.line, row.code, neutral(inert(row.message))) for row in chunk.rejections],
+                [(file_name, row.line, row.code, neutral(inert(of_job(row.message, job)))) for row in chunk.rejections],
             )
         number, told = _told(chunk, validator.check(chunk), fates, rejected)
         columns = [chunk.columns.column(name) if name in source.header else None for name in header]

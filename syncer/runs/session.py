@@ -32,6 +32,7 @@ from syncer.process.clock import Clock, utc_text
 from syncer.process.logs import about
 from syncer.results import Concern, Requests, Seconds, SyncResult
 from syncer.runs.outside import REAL, Outside
+from syncer.runs.paste import of_job
 from syncer.runs.summing import ReadBack, added, open_notes, tell, unproven_notes
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ class Session:
                     utc_text(self._clock.wall_s()),
                     state=result.state,
                     exit_code=result.exit_code,
-                    error=result.error.message if result.error else None,
+                    error=of_job(result.error.message, run.job.name) if result.error else None,
                     discarded_fields=result.discarded_fields,
                 )
 

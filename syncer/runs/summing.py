@@ -67,7 +67,7 @@ def unproven_notes(found: Mapping[int, ReadBack]) -> list[str]:
     """Say, per run, which fields nobody saw taken, why, and what settles it."""
     return [
         f"run {run_id}: no answer showed that {', '.join(one.unproven)} is taken: {one.note}. "
-        "The next run looks again; known_fields ([jobs.<name>]) says that the campaign has it"
+        "The next run looks again; known_fields of its job says that the campaign has it"
         for run_id, one in found.items()
         if one.unproven
     ]

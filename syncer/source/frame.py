@@ -34,12 +34,18 @@ class FrameSource:
 
     position = 0
     form_note = ""
-    warnings: tuple[str, ...] = ()
 
     def __init__(
-        self, frame: pd.DataFrame, name: str, *, key: Sequence[str] | None = None, table: TableForm = UNDECLARED
+        self,
+        frame: pd.DataFrame,
+        name: str,
+        *,
+        key: Sequence[str] | None = None,
+        table: TableForm = UNDECLARED,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.name = name
+        self.warnings = notes
         self._table = table
         strangers = [column for column in frame.columns if not isinstance(column, str)]
         if strangers:

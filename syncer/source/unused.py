@@ -13,9 +13,14 @@ _OF_ROWS = ("header_row", "end", "comment")
 """Of ``jobs.<name>.table``: what tells where a table stands among other rows."""
 
 
-def unused(name: str, kind: str, form: CsvForm, table: TableForm, sheet: str | None) -> tuple[str, ...]:
-    """Return a note for every declared setting that does not apply to a kind of source (``name`` is the file's)."""
-    found = []
+def unused(
+    name: str, kind: str, form: CsvForm, table: TableForm, sheet: str | None, member: str | None = None
+) -> tuple[str, ...]:
+    """Return a note for every declared setting that does not apply to a kind of source (``name`` is its own).
+
+    ``member`` is for what is no file, and so no ZIP file either.
+    """
+    found = [] if member is None else ["member"]
     if sheet is not None and kind != WORKBOOK:
         found.append("sheet")
     if kind != TEXT:

@@ -71,8 +71,21 @@ def test_a_run_that_was_never_planned_is_said_and_is_never_0(night):
         assert here.sync("b.csv").code == 2
         done = here.run("resume", "--json")
         assert done.code == 2
-        assert "run 2 ended before its plan was stored" in done.document["error"]["message"]
+        assert done.document["error"]["message"].startswith("run 2 of job default ended before its plan was stored")
+        assert "jobs.default.table.short_rows" in done.document["error"]["message"]
         assert done.document["error"]["next"] == "syncer status 2"
+        here.write("c.csv", ("extended_id", "lot"), [])
+        stopped = here.sync("c.csv")
+        assert stopped.code == 4
+        told = here.run("resume", "--json").document["error"]
+        assert "run 3 of job default was stopped by a guard" in told["message"]
+        assert stopped.document["error"]["message"] in told["message"]
+        assert (told["message"].endswith("syncer sync FILE --job default --approve"), told["next"]) == (
+            True,
+            "syncer status 3",
+        )
+        told = here.run("resume", "--json", SYNCER_JOBS__DEFAULT__FILES__PATTERN="*.csv").document["error"]
+        assert told["next"] == "syncer sync --job default --approve"
 
 
 def test_what_an_earlier_run_planned_and_tonight_ends_is_told_tonight_with_its_line(night):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from syncer.commands import arrivals
+from syncer.commands.environment import Environment
+from syncer.config.building import build
 from syncer.errors import AGAIN, GuardError, SourceError, Stop
 from syncer.process import help as helps
+from syncer.request import SyncRequest
 from syncer.runs.paste import pasteable, say_next
 
 
@@ -15,8 +19,8 @@ def test_files_and_job_stand_in_the_command_as_a_shell_takes_them():
     assert pasteable("syncer sync FILE --job erp", ["a.csv"], "erp", job_named=True) == "syncer sync a.csv --job erp"
 
 
-def test_without_files_the_word_stays():
-    assert pasteable("syncer sync FILE", [], "default", job_named=False) == "syncer sync FILE"
+def test_rows_of_a_query_have_no_file():
+    assert pasteable("syncer sync FILE --approve", [], "erp", job_named=True) == "syncer sync --job erp --approve"
 
 
 def test_an_error_and_each_of_its_guards_say_it():
@@ -38,3 +42,17 @@ def test_the_same_again_is_what_was_typed(monkeypatch):
     helps.remember(["plan", "a b.csv"])
     assert helps.next_of(error) == "syncer plan 'a b.csv'"
     assert list(helps.help_lines(GuardError("stopped")))[1] == "next: syncer sync FILE --approve"
+
+
+def test_every_word_about_a_setting_names_the_job(tmp_path):
+    (tmp_path / "a.csv").write_text('extended_id,lot,n\nK1,x,1\nK2\nK3,="1",2\n' + "K4,x,1\n" * 20)
+    columns = {"extended_id": "extended_id", "lot": "lot"}
+    settings = build(
+        {"jobs": {"erp": {"sheet": "S", "columns": columns}}, "ledger": {"url": f"sqlite:///{tmp_path}/l"}}, []
+    )
+    request = SyncRequest(files=(str(tmp_path / "a.csv"),), results=tmp_path / "out")
+    done = arrivals.plan(settings, request, Environment())
+    said = [*done.notes, *(one.message for one in done.rejections), (tmp_path / "out" / "error.csv").read_text()]
+    assert [one.code for one in done.rejections] == ["E101", "E108"]
+    assert [text for text in said if "<name>" in text] == []
+    assert all("jobs.erp." in one.message for one in done.rejections)

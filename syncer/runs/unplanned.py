@@ -1,0 +1,45 @@
+"""Runs that ended before their plan was stored: why nothing of them was sent, and the command that sends it. Pure.
+
+What always holds: what stopped such a run is named, a guard above all; the ledger knows no file of it, so the command
+names one only where the job finds its files, or its rows, by itself.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from syncer.errors import GuardError, UsageError
+
+if TYPE_CHECKING:
+    from syncer.config import Settings
+    from syncer.ledger.values import Run
+
+
+def unplanned_error(run: Run, settings: Settings) -> UsageError:
+    """Return the error of a run that cannot be resumed."""
+    again, finds = _again(run, settings)
+    remedy = f"sync its export again: {again}"
+    if run.exit_code == GuardError.exit_code:
+        again += " --approve"
+        remedy = f"see what the guard found; when the export is right: {again}"
+    return UsageError(_words(run), remedy=remedy, next=again if finds else f"syncer status {run.id}")
+
+
+def unplanned_note(run: Run, settings: Settings) -> str:
+    """Say the same beside what was resumed."""
+    error = unplanned_error(run, settings)
+    return f"{error.message}; {error.remedy}"
+
+
+def _words(run: Run) -> str:
+    what = "was stopped by a guard" if run.exit_code == GuardError.exit_code else "ended"
+    why = "" if run.error is None else f": {run.error}"
+    return f"run {run.id} of job {run.job.name} {what} before its plan was stored, so nothing of it was sent{why}"
+
+
+def _again(run: Run, settings: Settings) -> tuple[str, bool]:
+    """Return the command that syncs a job's export, and whether the job knows by itself what to read."""
+    job = settings.jobs.get(run.job.name)
+    finds = job is not None and (job.files.pattern is not None or job.source.query is not None)
+    return f"syncer sync{'' if finds else ' FILE'} --job {shlex.quote(run.job.name)}", finds
