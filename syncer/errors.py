@@ -43,6 +43,8 @@ EXIT_OK = 0
 EXIT_NOT_CONFIRMED = 3
 AGAIN = ""
 """As ``next``: the command that failed, once more."""
+ANY_JOB = "jobs.<name>"
+"""Stands in messages for the settings of a job, where nobody knows yet which one it is."""
 
 
 class SyncerError(Exception):

@@ -15,12 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncer.arrow import as_numpy, numbers, texts
+from syncer.errors import ANY_JOB
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-ANY_JOB = "jobs.<name>"
-"""Stands in messages for the settings of the job that reads a file, by those who do not know which one it is."""
 BLOCK_ROWS = 10_000
 """Rows, or causes, that are objects at one time."""
 

@@ -7,8 +7,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
-from syncer.errors import GuardError, SyncerError
-from syncer.rejections import ANY_JOB
+from syncer.errors import ANY_JOB, GuardError, SyncerError
 
 _COMMAND = re.compile(r"\bsyncer (sync|plan) FILE\b(?: --job \S+)?")
 

@@ -106,12 +106,22 @@ def read_only(address: URL, job: str) -> URL:
 
 
 def make_read_only(connection: Connection) -> None:
-    """Let the session write nothing: neither in this transaction, nor after a commit."""
+    """Let the session write nothing, neither in this transaction, nor after a commit; take odd texts of SQLite, too."""
     statement = _READ_ONLY.get(connection.dialect.name)
     if statement is not None:
         connection.exec_driver_sql(statement, execution_options={"stream_results": False})
+    if connection.dialect.name == "sqlite":  # else one text that is no UTF-8 ends the query, and no row is named
+        connection.connection.driver_connection.text_factory = _decoded  # type: ignore[union-attr]
     if connection.dialect.name == "postgresql":
         connection.commit()  # a rollback would undo the setting
+
+
+def _decoded(text: bytes) -> str | bytes:
+    """Return a text of SQLite; as bytes when it is no UTF-8."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text
 
 
 def wrapped(dialect: str, statement: str) -> str:

@@ -1,19 +1,18 @@
 """The rows of a SQL query as chunks of text columns. The one module beside the ledger that speaks SQL.
 
 What always holds: the query is run once, read-only as far as the database can promise it, and its rows are kept in an
-unlinked temporary file, so that every pass sees the same rows; what has no certain text is refused by column and row;
-neither the password nor the address's options ever stand in a name or a message. A line's number is the row's, from 1.
+unlinked temporary file, so that every pass sees the same rows; a column that counts and has no certain texts is refused
+by name and row; neither the password nor the address's options ever stand in a name or a message. A line's number is
+the row's, from 1.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
-import uuid
 from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from syncer.errors import ConfigError, SourceError, SyncerError
@@ -22,18 +21,25 @@ from syncer.safe.files import spool
 from syncer.source.chunks import text_chunk
 from syncer.source.database import Mask, address_of, make_read_only, names_of, read_only, shown_address, wrapped
 from syncer.source.foreign import quiet
+from syncer.source.query_text import DAY, ODD, faults_of, texts_of
 from syncer.source.statement import single_select
 from syncer.source.table import UNDECLARED, TableForm, key_names
-from syncer.source.tables import CHUNK_ROWS, checked_header, finished
+from syncer.source.tables import CHUNK_ROWS, LEAVE_OUT, checked_header, finished
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, CursorResult
 
-_TEXT = "VARCHAR(255)"
-_CASTS = {dt.datetime: "DATE"}
-"""What is asked for instead of a type that is not taken; text by default."""
+_TEXTS = {"mysql": "CHAR", "mariadb": "CHAR", "mssql": "NVARCHAR(MAX)", "oracle": "VARCHAR2(4000)"}
+"""What text of any length is called where it is not TEXT: VARCHAR(255) would cut a longer one without a word."""
 _EXTRAS = {"psycopg": "'syncer[postgresql]'", "psycopg2": "'syncer[psycopg2]'", "duckdb": "'syncer[duckdb]'"}
 """The extra that brings a driver, for those that have one."""
+
+
+class _OddValue(NamedTuple):
+    """The first value of a column that has no certain text: its row and its type."""
+
+    row: int
+    kind: str
 
 
 class QuerySource:
@@ -68,6 +74,7 @@ class QuerySource:
         except ValueError as error:
             raise ConfigError(f"jobs.{job}.source.query {error}") from None
         self._digest, self._size_bytes, self._rows = hashlib.sha256(), 0, 0
+        self._odd: dict[str, _OddValue] = {}
         self._spool: IO[bytes] = spool()
         try:
             with quiet():
@@ -101,6 +108,7 @@ class QuerySource:
         try:
             with engine.connect().execution_options(**options) as connection:  # never committed
                 make_read_only(connection)
+                self._quote = engine.dialect.identifier_preparer.quote
                 result = connection.exec_driver_sql(wrapped(engine.dialect.name, statement))
                 if not result.returns_rows:
                     raise SourceError(
@@ -118,38 +126,39 @@ class QuerySource:
     def _keep(self, header: tuple[str, ...], result: CursorResult[Any], observe: Callable[[int], None]) -> None:
         """Write all rows as text into the temporary file."""
         self._digest.update("\x1f".join(header).encode())
-        texts_and_days = [(str(place), kind) for kind in (pa.string(), pa.bool_()) for place in range(len(header))]
-        schema = pa.schema(texts_and_days)
+        texts_and_marks = [(str(place), kind) for kind in (pa.string(), pa.uint8()) for place in range(len(header))]
+        schema = pa.schema(texts_and_marks)
         with pa.ipc.new_stream(self._spool, schema) as writer:
             while rows := result.fetchmany(CHUNK_ROWS):
                 cells = [[row[place] for row in rows] for place in range(len(header))]
-                columns = [self._texts(name, values, self._rows) for name, values in zip(header, cells, strict=True)]
-                days = [pa.array([isinstance(value, dt.date) for value in values], pa.bool_()) for values in cells]
+                columns, marks = zip(*map(texts_of, cells), strict=True)
+                for name, values, found in zip(header, cells, marks, strict=True):
+                    if name not in self._odd and ODD in found:
+                        row = int(np.argmax(found == ODD))
+                        self._odd[name] = _OddValue(self._rows + row + 1, type(values[row]).__name__)
                 written = "\x1e".join(map("\x1f".join, zip(*columns, strict=True))).encode()
                 self._digest.update(b"\x1e" + written)
                 self._size_bytes += len(written)
                 self._rows += len(rows)
                 writer.write_batch(
                     pa.RecordBatch.from_arrays(
-                        [*(pa.array(column, pa.string()) for column in columns), *days], schema=schema
+                        [*(pa.array(column, pa.string()) for column in columns), *map(pa.array, marks)], schema=schema
                     )
                 )
                 observe(self._rows)
 
-    def _texts(self, name: str, values: list[Any], before: int) -> list[str]:
-        texts: list[str] = []
-        for row, value in enumerate(values, before + 1):
-            text = _text(value)
-            if text is None:
-                kind = type(value)
+    def _refuse_odd(self, names: frozenset[str]) -> None:
+        """Refuse a column that counts and has a value without a certain text."""
+        for name, found in self._odd.items():
+            if name in names:
+                text = "DATE" if found.kind == "datetime" else _TEXTS.get(self._backend, "TEXT")
+                cast = f"CAST({self._quote(name)} AS {text}) AS {self._quote(name)}"
                 raise SourceError(
-                    f"column {name!r} has a value of type {kind.__name__}, whose text is not certain",
+                    f"column {name!r} has a value of type {found.kind}, whose text is not certain",
                     file=self.name,
-                    line=row,
-                    remedy=f"in jobs.{self._job}.source.query: CAST({name} AS {_CASTS.get(kind, _TEXT)}) AS {name}",
+                    line=found.row,
+                    remedy=f"in jobs.{self._job}.source.query: {cast}; {LEAVE_OUT}",
                 )
-            texts.append(text)
-        return texts
 
     @property
     def info(self) -> SourceInfo:
@@ -161,10 +170,11 @@ class QuerySource:
         """Give the rows from the first on; ``wanted`` names the columns to keep (None: all)."""
         if wanted is not None or self._strict is None:
             self._strict = frozenset(self.header if wanted is None else wanted)
+            self._refuse_odd(self._strict)
         keep = [name for name in self.header if wanted is None or name in wanted]
-        yield from finished(self._pass(keep), self, self._table, self._strict, self._keys)
+        yield from finished(self._pass(keep, self._strict), self, self._table, self._strict, self._keys)
 
-    def _pass(self, keep: Sequence[str]) -> Iterator[Chunk]:
+    def _pass(self, keep: Sequence[str], strict: frozenset[str]) -> Iterator[Chunk]:
         at = {name: place for place, name in enumerate(self.header)}
         places = {name: at[name] for name in keep}
         rows = 0
@@ -173,37 +183,15 @@ class QuerySource:
             for batch in reader:
                 lines = range(rows + 1, rows + 1 + batch.num_rows)
                 rows += batch.num_rows
-                marks = {
-                    name: batch.column(place + len(self.header)).to_numpy(zero_copy_only=False)
-                    for name, place in places.items()
-                }
-                days = {name: found for name, found in marks.items() if found.any()}
-                yield text_chunk(
-                    self.position, keep, [batch.column(place) for place in places.values()], lines, days=days
-                )
-
-
-def _text(value: Any) -> str | None:
-    """Return the text of a value; None: it is not certain."""
-    kind = type(value)
-    if kind is str:
-        return str(value)
-    if value is None:
-        return ""
-    if kind in {int, uuid.UUID}:
-        return str(value)
-    if kind is dt.date:
-        return str(value.isoformat())
-    if kind is dt.datetime and value.tzinfo is None and value.time() == dt.time():
-        return str(value.date().isoformat())
-    if kind is Decimal and value.as_tuple().exponent == 0:
-        return str(value)
-    if kind in {bytes, memoryview}:
-        try:
-            return bytes(value).decode()
-        except UnicodeDecodeError:
-            return None
-    return None
+                columns = [batch.column(place) for place in places.values()]
+                days, faults = {}, dict[int, tuple[str, str]]()
+                for name, column in zip(keep, columns, strict=True):
+                    marks = batch.column(places[name] + len(self.header)).to_numpy(zero_copy_only=False)
+                    if (marks == DAY).any():
+                        days[name] = marks == DAY
+                    if name in strict and marks.any():
+                        faults = {**faults_of(name, column, marks), **faults}
+                yield text_chunk(self.position, keep, columns, lines, days=days, faults=faults)
 
 
 def _driver(error: Exception, backend: str) -> str | None:

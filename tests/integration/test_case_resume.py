@@ -79,7 +79,7 @@ def test_a_run_that_was_never_planned_is_said_and_is_never_0(night):
         assert stopped.code == 4
         told = here.run("resume", "--json").document["error"]
         assert "run 3 of job default was stopped by a guard" in told["message"]
-        assert stopped.document["error"]["message"] in told["message"]
+        assert stopped.document["error"]["stops"][0]["message"] in told["message"]
         assert (told["message"].endswith("syncer sync FILE --job default --approve"), told["next"]) == (
             True,
             "syncer status 3",

@@ -166,7 +166,7 @@ CASES = [
     (None, {**ERP, "source.query": "SELECT id, z FROM t"}, "source", {"source.query": "SELECT id, a FROM t"}, ROW),
     (
         None, {**ERP, "source.query": "SELECT id, w FROM t"}, "source.query",
-        "SELECT id, CAST(w AS VARCHAR(255)) AS w FROM t", ["A1/1.5"],
+        "SELECT id, CAST(w AS TEXT) AS w FROM t", ["A1/1.5"],
     ),
     (
         None, {**ERP, "source.url": "postgresql://u:p@ss@host/x", "source.query": "SELECT id, a FROM t"},
