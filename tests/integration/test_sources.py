@@ -144,8 +144,10 @@ def test_a_query_is_synced_when_no_file_is_named_and_its_password_stands_nowhere
         assert again.document["rows"]["unchanged"] == 300
         shown = [here.run(*words, **secret) for words in (["status", "1"], ["audit", "export"], ["check"])]
         assert "sqlite:///erp.db" in shown[1].out
-        spoiled = here.run("sync", "-vv", SYNCER_JOBS__ERP__SOURCE__QUERY="SELECT serial AS extended_id, weight FROM codes", **secret)
-        assert (spoiled.code, "CAST(weight AS" in spoiled.err) == (2, True)
+        spoiled = here.run(
+            "sync", "-vv", SYNCER_JOBS__ERP__SOURCE__QUERY="SELECT serial AS extended_id, weight FROM codes", **secret
+        )
+        assert (spoiled.code, "CAST(weight AS" in spoiled.out) == (2, True)
         missing = here.run("plan", "-vv", "--json", SYNCER_JOBS__ERP__SOURCE__URL=url.replace("erp.db", "none.db"))
         assert missing.code == 2
         for one in (planned, done, again, *shown, spoiled, missing):
