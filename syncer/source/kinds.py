@@ -46,7 +46,10 @@ _STRANGERS = (
     _Stranger(b"ARROW1", "an Arrow (Feather) file", _EXPORT),
     _Stranger(b"ORC", "an ORC file", _EXPORT),
     _Stranger(b"Obj\x01", "an Avro file", _EXPORT),
+    _Stranger(b"PARE", "an encrypted Parquet file", "write it without encryption"),
 )
+_WORDS = (b"ORC", b"PARE")
+"""Beginnings that may be those of a column's name, too."""
 _HTML = re.compile(
     r"\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body|table|meta|style|div)\b", re.IGNORECASE | re.DOTALL
 )
@@ -60,8 +63,7 @@ def refuse_stranger(head: bytes, file: str, *, inside: bool = False) -> None:
     """Raise `SourceError` for a file (or what is packed in one: ``inside``) of a kind that is not read."""
     it = "what is packed in it is" if inside else "it is"
     for stranger in _STRANGERS:
-        # ORC is a word, too: a column may be named for it.
-        if head.startswith(stranger.begins) and (stranger.begins != b"ORC" or b"\0" in head):
+        if head.startswith(stranger.begins) and (stranger.begins not in _WORDS or b"\0" in head):
             raise SourceError(f"{it} {stranger.what}", file=file, remedy=stranger.remedy)
     if head[_TAR_PLACE : _TAR_PLACE + 5] == b"ustar":
         raise SourceError(f"{it} a tar archive", file=file, remedy=_UNPACK)

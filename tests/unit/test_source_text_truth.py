@@ -447,6 +447,7 @@ def tar():
         (tar(), "tar archive"),
         (gzip.compress(tar(), mtime=0), "tar archive"),
         (b"BZh91AY&SY", "bzip2"),
+        (b"PARE\x00\x01", "encrypted Parquet"),
         (b"\xfd7zXZ\x00\x00", "xz"),
         (b"7z\xbc\xaf\x27\x1c", "7z"),
         (b"Rar!\x1a\x07\x00", "RAR"),
