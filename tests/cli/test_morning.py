@@ -119,7 +119,9 @@ def test_a_run_whose_process_died_says_what_helps_and_what_earlier_runs_left(nig
     with night(codes=codes(120)) as here:
         here.box.faults.replace([{"kind": "task_stuck", "on": "async", "nth": 1}])
         rows = [(f"K{n:06d}", "DE") for n in range(110)]
-        assert here.sync(here.write("a.csv", HEADER, rows), "--mode", "async", "--deadline", "1").code == 10
+        first = here.sync(here.write("a.csv", HEADER, rows), "--mode", "async", "--deadline", "1")
+        assert first.code == 10
+        left = len(rows) - first.document["values"]["confirmed"]  # fewer are confirmed where the machine is slow
         with closing(sqlite3.connect(here.folder / "syncer.db")) as database, database:
             database.execute(
                 "INSERT INTO runs SELECT 2, job_id, 'running', 0, started_at, NULL, NULL, NULL, mode, campaign, unique_key,"
@@ -129,8 +131,8 @@ def test_a_run_whose_process_died_says_what_helps_and_what_earlier_runs_left(nig
         page = html.unescape((here.folder / "page.html").read_text())
         assert "The process died before its end." in page
         assert "nothing of it was sent<code>syncer sync FILE --job default</code>" in page
-        # How many it got through within a second, of one canary and the rest, the machine decides.
-        assert "0 values of earlier runs (1) of job default are not through<code>syncer resume --job default" in page
+        told = f"{left} values of earlier runs (1) of job default are not through<code>syncer resume --job default"
+        assert told in page
         assert "Nothing does." not in page
         assert "Rows and values" not in page
         shown = here.run("status", "2").out
