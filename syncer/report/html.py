@@ -10,7 +10,7 @@ import base64
 import hashlib
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -39,14 +39,15 @@ _VERDICTS: Mapping[str, tuple[str, str]] = {
     "dead": (STOPPED, "The process died before its end."),
     "unknown": (LOOK, "Not ended: it is at work on another machine, or it died."),
 }
+_AGAIN = "its task failed, or it was let go of: the next run sends it again, as does syncer resume"
 _OPEN_BUCKETS = (Bucket.IN_DOUBT, Bucket.PENDING, Bucket.UNSENT)
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something that needs a person, and the command that helps."""
+    """What needs a person, and the one command that helps with all of it."""
 
-    words: str
+    words: tuple[str, ...]
     command: str
 
 
@@ -95,7 +96,7 @@ def report_html(data: ReportData) -> str:
     return rendered(
         "report.html.j2",
         nights=[
-            night_of(details, facts, data.updates_per_second, () if place else _of_others(data, details))
+            night_of(details, facts, data.updates_per_second, _left_of(data, details, newest=not place))
             for place, (details, facts) in enumerate(data.details)
         ],
         columns=trend_columns(data.trend, lambda run: _VERDICTS.get(run.state, _VERDICTS["stopped"])[0]),
@@ -117,11 +118,12 @@ def rendered(template: str, **values: Any) -> str:
 def night_of(
     details: RunDetails, facts: NightFacts, updates_per_second: float, left: Sequence[NotThrough] = ()
 ) -> Night:
-    """Return what the page says of one run; ``left`` is what of other runs is not through."""
+    """Return what the page says of one run; ``left`` is what of it, or of runs that no page shows, is not through."""
     run, values = details.summary.run, details.summary.values
     verdict, words = _VERDICTS.get(run.state, _VERDICTS["stopped"])
     rows = [(name, count) for name, count in run.rows.items() if count or name == "read"]
-    needs = (*_needs(details), *_left_needs(left))
+    own = {(one.bucket, one.message) for one in left if one.run_id == run.id}
+    needs = _by_command((*_needs(details, own), *_left_needs([one for one in left if one.run_id != run.id])))
     return Night(
         details,
         facts,
@@ -163,40 +165,51 @@ def _summary(details: RunDetails, needs: int) -> str:
     return f"{words}; {many(needs, 'matter')} for a person." if needs else f"{words}; nothing is left to do."
 
 
-def _needs(details: RunDetails) -> list[Need]:
-    run, needs = details.summary.run, list[Need]()
+def _by_command(needs: Iterable[tuple[str, str]]) -> tuple[Need, ...]:
+    """Put together what one command helps with, in the order in which it was named first."""
+    words = dict[str, list[str]]()
+    for said, command in needs:
+        words.setdefault(command, []).append(said)
+    return tuple(Need(tuple(said), command) for command, said in words.items())
+
+
+def _needs(details: RunDetails, wanted: Container[tuple[Bucket, str | None]]) -> Iterator[tuple[str, str]]:
+    """Yield what of a run needs a person, and the command; ``wanted``: what the next run sends by itself."""
+    run = details.summary.run
     job = shlex.quote(run.job.name)
     if run.state == Life.DEAD:
         words = (
             "the process died" if run.rows else "the process died before its plan was stored: nothing of it was sent"
         )
-        needs.append(Need(words, after_death(run)))
+        yield words, after_death(run)
     if run.error:
         is_open = any(details.summary.values.get(bucket) for bucket in _OPEN_BUCKETS)
-        needs.append(Need(run.error, f"syncer resume --job {job}" if is_open else f"syncer status {run.id}"))
+        yield run.error, f"syncer resume --job {job}" if is_open else f"syncer status {run.id}"
     if run.rows.get("invalid"):
         files = " ".join(shlex.quote(source.name) for source in details.sources) or "FILE"
         words = f"{many(run.rows['invalid'], 'row')} not valid: correct in the source system, or in the error.csv of"
-        needs.append(Need(words, f"syncer plan --job {job} --results rejected {files}"))
+        yield words, f"syncer plan --job {job} --results rejected {files}"
     for concern in details.concerns:
         why = f": {concern.message}" if concern.message else ""
         words = f"{many(concern.values, 'value')} {WORDS[concern.bucket]}{why} (example: {concern.example})"
-        is_open = concern.bucket in _OPEN_BUCKETS
+        again = (concern.bucket, concern.message) in wanted
+        meaning = _AGAIN if again and concern.bucket is Bucket.REJECTED else MEANING.get(concern.bucket)
+        is_open = again or concern.bucket in _OPEN_BUCKETS
         command = f"syncer resume --job {job}" if is_open else f"syncer audit show {shlex.quote(concern.example)}"
-        needs.append(Need(f"{words}. What it means: {MEANING.get(concern.bucket, concern.message)}", command))
+        yield f"{words}. What it means: {meaning or concern.message}", command
     if run.discarded_fields:
         words = f"the API took the codes, but not these fields: {', '.join(run.discarded_fields)}"
-        needs.append(Need(words, "syncer check"))
-    return needs
+        yield words, "syncer check"
 
 
-def _of_others(data: ReportData, details: RunDetails) -> list[NotThrough]:
-    """Return what of other runs than this one, and than those that the page shows, is not through."""
-    shown = {one.summary.run.id for one, _ in data.details} | {details.summary.run.id}
-    return [one for one in data.left if one.run_id not in shown]
+def _left_of(data: ReportData, details: RunDetails, *, newest: bool) -> list[NotThrough]:
+    """Return what of a run is not through; with the newest one stand the runs that the page does not show."""
+    shown = {one.summary.run.id for one, _ in data.details} if newest else set()
+    own = details.summary.run.id
+    return [one for one in data.left if one.run_id == own or (newest and one.run_id not in shown)]
 
 
-def _left_needs(left: Sequence[NotThrough]) -> Iterator[Need]:
+def _left_needs(left: Sequence[NotThrough]) -> Iterator[tuple[str, str]]:
     """Yield what earlier runs left, by job."""
     counts, runs = Counter[str](), dict[str, set[int]]()
     for one in left:
@@ -205,7 +218,7 @@ def _left_needs(left: Sequence[NotThrough]) -> Iterator[Need]:
     for job, count in counts.items():
         named = ", ".join(map(str, sorted(runs[job])))
         words = f"{many(count, 'value')} of earlier runs ({named}) of job {job} are not through"
-        yield Need(words, f"syncer resume --job {shlex.quote(job)}")
+        yield words, f"syncer resume --job {shlex.quote(job)}"
 
 
 def _left_words(one: NotThrough, made_at: str) -> tuple[str, str, str]:

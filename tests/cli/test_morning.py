@@ -130,8 +130,8 @@ def test_a_run_whose_process_died_says_what_helps_and_what_earlier_runs_left(nig
         assert here.run("report", "--out", "page.html").code == 0
         page = html.unescape((here.folder / "page.html").read_text())
         assert "The process died before its end." in page
-        assert "nothing of it was sent<code>syncer sync FILE --job default</code>" in page
-        told = f"{left} values of earlier runs (1) of job default are not through<code>syncer resume --job default"
+        assert "nothing of it was sent</p><code>syncer sync FILE --job default</code>" in page
+        told = f"{left} values of earlier runs (1) of job default are not through</p><code>syncer resume --job default"
         assert told in page
         assert "Nothing does." not in page
         assert "Rows and values" not in page
