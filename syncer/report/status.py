@@ -14,7 +14,7 @@ from syncer.process.owner import Life
 from syncer.report.console import cell
 from syncer.report.document import summary_document
 from syncer.report.table import FittedTable
-from syncer.report.text import STYLES, WORDS, after_death
+from syncer.report.text import STYLES, WORDS, after_death, counts_by_word
 from syncer.report.words import many
 from syncer.safe.inert import inert
 
@@ -64,7 +64,7 @@ def status_text(found: StatusResult) -> RenderableType:
 
 def _run_line(summary: RunSummary) -> tuple[str | Text, ...]:
     run = summary.run
-    others = {WORDS[bucket]: n for bucket, n in summary.values.items() if n and bucket is not Bucket.CONFIRMED}
+    others = {name: n for name, n in counts_by_word(summary).items() if n and name != WORDS[Bucket.CONFIRMED]}
     return (
         str(run.id),
         cell(run.job.name),

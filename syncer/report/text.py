@@ -23,7 +23,7 @@ from syncer.safe.inert import inert, inert_lines
 if TYPE_CHECKING:
     from syncer.errors import SyncerError
     from syncer.ledger.values import Run
-    from syncer.results import CheckResult, Concern, RunDetails, SyncResult
+    from syncer.results import CheckResult, Concern, RunDetails, RunSummary, SyncResult
 
 WORDS: Mapping[Bucket, str] = {
     Bucket.CONFIRMED: "confirmed",
@@ -219,6 +219,12 @@ def check_text(findings: Sequence[CheckResult]) -> RenderableType:
     return table
 
 
+def counts_by_word(summary: RunSummary) -> dict[str, int]:
+    """Return a run's values by the word for where they are: while it is at work, a call's answer is no doubt yet."""
+    words = {**WORDS, Bucket.IN_DOUBT: "under way"} if summary.life is Life.ALIVE else WORDS
+    return {words[bucket]: count for bucket, count in summary.values.items()}
+
+
 def run_text(details: RunDetails) -> RenderableType:
     """Return the page of ``status RUN``."""
     run, summary = details.summary.run, details.summary
@@ -226,10 +232,11 @@ def run_text(details: RunDetails) -> RenderableType:
     for name, value in _run_facts(run, details):
         facts.add_row(name, cell(value))
     facts.add_row("rows", _counts(run.rows, first="read"))
-    facts.add_row("values", _counts({WORDS[bucket]: n for bucket, n in summary.values.items()}, first="confirmed"))
+    facts.add_row("values", _counts(counts_by_word(summary), first="confirmed"))
     parts: list[RenderableType] = [Text(f"run {run.id}: {run.state}", f"bold {STYLES.get(run.state, '')}"), facts]
-    if details.concerns:
-        parts.append(_concerns(details.concerns))
+    going_on = (Bucket.IN_DOUBT, Bucket.PENDING, Bucket.UNSENT) if summary.life is Life.ALIVE else ()
+    if concerns := [one for one in details.concerns if one.bucket not in going_on]:
+        parts.append(_concerns(concerns))
     if run.state == Life.DEAD:
         parts.append(Text(f"its process died\nnext: {after_death(run)}", "yellow"))
     batches = FittedTable("batch", "kind", "state", "values", "attempts", "codes", "task", "changed", "said")

@@ -52,6 +52,7 @@ def test_a_killed_run_is_dead_and_the_next_one_finds_it_so(night):
         runs = wait_for(lambda: [run for run in listed(here)[0] if sum(run["values"].values())])
         assert [run["state"] for run in runs] == ["running"]
         assert listed(here)[1] == []  # the run is the work
+        assert "in doubt" not in here.run("status").out + here.run("status", "1").out  # calls in flight are none
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert [run["state"] for run in listed(here)[0]] == ["dead"]
