@@ -33,11 +33,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from syncer.safe.inert import inert
 from syncer.safe.masking import masked
-from syncer.safe.trust import UntrustedError
+from syncer.safe.trust import UntrustedError, quoted
 
 EXIT_OK = 0
 EXIT_NOT_CONFIRMED = 3
@@ -91,6 +92,15 @@ class UsageError(SyncerError):
     exit_code = 2
     code = "usage"
     default_remedy: ClassVar[str | None] = None
+
+
+def unwritable(path: Path, error: OSError) -> UsageError:
+    """Return the error of a file that was named to be written: the command that helps makes its folder, or shows it."""
+    words = f"{path} cannot be written: {error.strerror or error}"
+    if isinstance(error, FileNotFoundError):
+        return UsageError(words, next=f"mkdir -p {quoted(path.parent)}")
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    return UsageError(words, remedy="make room, give write access, or name another", next=f"ls -ld {quoted(there)}")
 
 
 class ConfigError(UsageError):

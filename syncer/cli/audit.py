@@ -120,7 +120,7 @@ def _meant(where: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     "out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write this file, for its owner alone (0600).",
+    help="Write this file, for its owner alone (0600); -: standard output.",
 )
 def audit_export_command(where: tuple[str, ...], form: str | None, out: Path | None, **which: Any) -> None:
     """Write the history of many values, one column per field, to standard output or to a file."""
@@ -129,6 +129,7 @@ def audit_export_command(where: tuple[str, ...], form: str | None, out: Path | N
     from syncer.request import HistoryRequest
 
     request = HistoryRequest(where=_meant(where), run_id=which.pop("run"), **which)
+    out = None if out == Path("-") else out
     form = _export_format(form, out, request)
     with ledger.audit_export(settings(), request) as (fields, entries):
         count = write_export(entries, fields, form, out)
@@ -266,4 +267,4 @@ def audit_verify_command(seal: str | None, stamp: Path | None, stamp_roots: Path
         words += f"\nthe seal {found.stamped} was there at {found.stamped_at}, as its time stamp says"
     if found.unsealed:
         words += f"\n{found.unsealed:,} rows are not sealed yet: a run is going on, or died, or own codes were uploaded"
-    show(envelope("audit verify", **members), lambda: words)
+    show(envelope("audit verify", **members), lambda: words, of_check=True)

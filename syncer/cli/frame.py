@@ -207,15 +207,16 @@ def settings(*, may_be_missing: bool = False) -> Settings:
     return replace(loaded, ledger=replace(loaded.ledger, lock_wait_s=asked.lock_wait))
 
 
-def show(document: dict[str, Any], text: Callable[[], Any], *, of_work: bool = False) -> None:
+def show(document: dict[str, Any], text: Callable[[], Any], *, of_work: bool = False, of_check: bool = False) -> None:
     """Print a result: as JSON, or as text for people.
 
-    ``of_work``: it tells what a command did, not what it was asked; then ``-q`` prints nothing when all is well.
+    ``of_work``: it tells what a command did, ``of_check``: whether all is well; then ``-q`` prints nothing when it is.
+    Anything else is the answer to a question, which ``-q`` does not take away.
     """
     options().worked |= of_work
     if options().json:
         echo_json(document)
-    elif of_work and options().quiet and document["exit_code"] == 0:
+    elif (of_work or of_check) and options().quiet and document["exit_code"] == 0:
         return
     else:
         from rich.text import Text

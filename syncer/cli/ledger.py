@@ -33,6 +33,7 @@ def ledger_upgrade_command() -> None:
             backup=str(done.backup) if done.backup else None,
         ),
         lambda: f"{inert(str(done.ledger))}: schema {done.before or 'none'} → {done.after}{saved}",
+        of_work=True,
     )
 
 
@@ -46,7 +47,7 @@ def ledger_check_command() -> None:
     if problems:
         words = "the ledger is not whole:\n  " + "\n  ".join(problems)
         raise LedgerCorruptError(words, members={"problems": problems})
-    show(envelope("ledger check", problems=[]), lambda: "the ledger is whole")
+    show(envelope("ledger check", problems=[]), lambda: "the ledger is whole", of_check=True)
 
 
 @command("backup", ledger_group, examples=("syncer ledger backup copy.db", "syncer ledger backup /backup --keep 14"))
@@ -65,10 +66,11 @@ def ledger_backup_command(file: Path, keep: int | None) -> None:
         show(
             envelope("ledger backup", file=str(made), removed=[str(one) for one in gone]),
             lambda: f"the ledger is copied to {inert(str(made))}; older backups removed: {len(gone)}",
+            of_work=True,
         )
         return
     ledger.backup(settings(), file, SystemClock())
-    show(envelope("ledger backup", file=str(file)), lambda: f"the ledger is copied to {inert(str(file))}")
+    show(envelope("ledger backup", file=str(file)), lambda: f"the ledger is copied to {inert(str(file))}", of_work=True)
 
 
 @command("prune", ledger_group, examples=("syncer ledger prune --keep 400d",))
@@ -85,7 +87,8 @@ def ledger_prune_command(keep: str) -> None:
     with environment_of() as environment:
         done = ledger.prune(settings(), parse_age(keep, "--keep"), environment)
     if done is None:
-        show(envelope("ledger prune", archive=None), lambda: "there is no history that is that old and settled")
+        words = "there is no history that is that old and settled"
+        show(envelope("ledger prune", archive=None), lambda: words, of_work=True)
         return
     show(
         envelope("ledger prune", archive=str(done.archive), run=done.run_id, items=done.items, events=done.events),
@@ -93,6 +96,7 @@ def ledger_prune_command(keep: str) -> None:
             f"the history up to run {done.run_id} ({done.items:,} items, {done.events:,} events) is in "
             f"{inert(str(done.archive))} now; keep it beside the ledger"
         ),
+        of_work=True,
     )
 
 
@@ -119,7 +123,7 @@ def ledger_recover_command() -> None:
 
     with environment_of() as environment:
         done = recovery.recover(settings(), environment)
-    show(envelope("ledger recover", **report.recovery_document(done)), lambda: report.recovery_text(done))
+    show(envelope("ledger recover", **report.recovery_document(done)), lambda: report.recovery_text(done), of_work=True)
 
 
 @command("restore", ledger_group, examples=("syncer ledger restore /backup/syncer-2026-11-20.db",))
@@ -131,4 +135,4 @@ def ledger_restore_command(file: Path) -> None:
 
     with environment_of() as environment:
         done = recovery.restore(settings(), file, environment)
-    show(envelope("ledger restore", **report.recovery_document(done)), lambda: report.recovery_text(done))
+    show(envelope("ledger restore", **report.recovery_document(done)), lambda: report.recovery_text(done), of_work=True)

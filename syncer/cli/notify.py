@@ -25,5 +25,6 @@ def notify_test_command() -> None:
     show(
         envelope("notify test", exit_code, told=[{"setting": name, "answered": well} for name, well in told]),
         lambda: "\n".join(f"{name}: {'answered' if well else 'did not answer well'}" for name, well in told),
+        of_work=True,
     )
     sys.exit(exit_code)

@@ -148,6 +148,7 @@ def abandon_command(batches: tuple[int, ...]) -> None:
             "not known. Sync their rows again"
             for batch in gone
         ),
+        of_work=True,
     )
 
 

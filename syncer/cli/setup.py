@@ -46,6 +46,7 @@ def init_command(export: str | None) -> None:
             f"next: {'' if known.api.token else 'put the token into the environment (SYNCER_API__TOKEN), then: '}"
             "syncer check"
         ),
+        of_work=True,
     )
 
 
@@ -62,5 +63,5 @@ def check_command(max_age: str | None) -> None:
     findings = checkup.check(options().config, environ(), Path.cwd(), SystemClock(), max_age_s=age_s)
     failed = [finding for finding in findings if finding.error is not None]
     exit_code = failed[0].error.status if failed and failed[0].error else 0
-    show(document.check_document(findings, exit_code), lambda: text.check_text(findings))
+    show(document.check_document(findings, exit_code), lambda: text.check_text(findings), of_check=True)
     sys.exit(exit_code)

@@ -51,4 +51,5 @@ def workorders_download_command(order: int, out: Path | None) -> None:
     show(
         envelope("workorders download", workorder=order, folder=str(folder), files=[str(file) for file in files]),
         lambda: report.files_text(order, files),
+        of_work=True,
     )

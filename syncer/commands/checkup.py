@@ -6,7 +6,6 @@ Every finding stands alone, so one fault does not hide another, and each fault s
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from contextlib import closing
 from email.utils import parsedate_to_datetime
@@ -151,9 +150,6 @@ def _check_ledger(settings: Settings, clock: Clock) -> CheckResult:
     try:
         ledger = Ledger.open_to_read(settings.ledger.url)
         if ledger is None:
-            if not path.parent.is_dir():
-                words = f"the ledger's folder {path.parent} does not exist"
-                raise LedgerWriteError(words, next=f"mkdir -p {shlex.quote(str(path.parent))}")
             return CheckResult("ledger", f"{path} is not there yet: the first run creates it")
         ledger.close()
         if not os.access(path, os.W_OK):

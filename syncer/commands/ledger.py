@@ -18,7 +18,7 @@ from syncer.commands.environment import Environment
 from syncer.commands.opening import open_to_write
 from syncer.config import Settings, example_text
 from syncer.config.job_settings import KEY_COLUMNS_MAX
-from syncer.errors import LedgerError, UntrustedFileError, UsageError
+from syncer.errors import LedgerError, UntrustedFileError, UsageError, unwritable
 from syncer.ledger.check import backup as copy_to
 from syncer.ledger.database import ledger_path
 from syncer.ledger.ledger import Ledger, upgrade_ledger
@@ -29,7 +29,7 @@ from syncer.model import KEY_SEPARATOR, PRINTED_SEPARATOR
 from syncer.process.clock import Clock, utc_text
 from syncer.process.times import parse_moment
 from syncer.results import InitResult, PackResult
-from syncer.safe.files import NewFile, create_text, replacing
+from syncer.safe.files import Folder, NewFile, create_text, replacing
 from syncer.safe.trust import UntrustedError, quoted
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def prune(settings: Settings, keep_s: float, environment: Environment) -> Pruned
 
 
 def init(settings: Settings, folder: Path, environment: Environment, text: str | None = None) -> InitResult:
-    """Write the configuration file (that was named, else ``config.toml`` in `folder`) and create the ledger.
+    """Write the configuration file (that was named, with its folder; else ``config.toml`` in `folder`), and the ledger.
 
     Neither is ever overwritten. ``text``: what stands in the configuration; None: the example.
     """
@@ -173,15 +173,18 @@ def init(settings: Settings, folder: Path, environment: Environment, text: str |
         raise UsageError(
             f"{config} is there, and is never overwritten", next=f"mv {quoted(config)} {quoted(config)}.old"
         )
-    if not config.parent.is_dir():
-        words = f"the folder of {config} does not exist"
-        raise UsageError(words, next=f"mkdir -p {quoted(config.parent)}")
     wrote_config = not os.path.lexists(config)
+    if not wrote_config and not config.is_file():
+        raise UsageError(f"{config} is there, and no file", remedy="name another", next=f"ls -ld {quoted(config)}")
     if wrote_config:
         try:  # who may write it decides where the token goes; who may read it sees a password that is put there
+            if not config.parent.exists():
+                Folder.open(config.parent, make=True).close()
             create_text(config, example_text() if text is None else text)
         except UntrustedError as error:
             raise UntrustedFileError.of(error) from error
+        except OSError as error:
+            raise unwritable(config, error) from error
     path = ledger_path(settings.ledger.url)
     made_ledger = not path.exists()
     open_to_write(settings, environment.clock).close()
@@ -201,9 +204,7 @@ def written(out: Path) -> Iterator[NewFile]:
         with replacing(out) as part:
             yield part
     except OSError as error:
-        raise UsageError(
-            f"{out} cannot be written: {error.strerror}", remedy="name another file: --out FILE"
-        ) from error
+        raise unwritable(out, error) from error
 
 
 @contextmanager

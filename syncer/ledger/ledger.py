@@ -8,7 +8,7 @@ asked and written stands by subject in ``door_*.py``.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, cast
 
 from syncer.errors import LedgerError, LedgerUnfinishedError
@@ -52,15 +52,13 @@ class Ledger(WritesDoor, KnownDoor, HistoryDoor):
         is another program's, and `LedgerOldError` when it is a backup or an older copy.
         """
         path = ledger_path(url)
-        if not path.parent.is_dir():
-            raise LedgerError(
-                f"the folder of the ledger does not exist: {path.parent}", next=f"mkdir -p {quoted(path.parent)}"
-            )
+        _require_folder(path)
         refuse_planted(path)
         lock = LedgerLock(path, since=at, wait_s=wait_s)
-        try:
+        with ExitStack() as stack:
+            stack.callback(lock.release)
             create_file(path, may_be_empty=not lock.ledger_was_whole)
-            connection = open_engine(path, before_writing=lock.require_held).connect()
+            connection = stack.enter_context(closing(open_engine(path, before_writing=lock.require_held).connect()))
             with transaction(connection):
                 is_new = migrate.revision(connection) is None
                 if is_new:
@@ -69,9 +67,7 @@ class Ledger(WritesDoor, KnownDoor, HistoryDoor):
                 identity.require_in_time(connection, None if is_new else lock.stamp, path)
                 found = identity.read(connection)
             lock.set_stamp(Stamp(found.id, found.position))
-        except BaseException:
-            lock.release()
-            raise
+            stack.pop_all()  # from here on it is the ledger that closes them
         return cls(path, connection, lock)
 
     @classmethod
@@ -82,6 +78,7 @@ class Ledger(WritesDoor, KnownDoor, HistoryDoor):
         the lock does that itself, and is waited for.
         """
         path = ledger_path(url)
+        _require_folder(path)
         for _ in range(UNFINISHED_LOOKS):
             try:
                 return cls._open_to_read(path)
@@ -166,9 +163,18 @@ class Ledger(WritesDoor, KnownDoor, HistoryDoor):
         return uploads.Uploads(self)
 
 
+def _require_folder(path: Path) -> None:
+    """Raise `LedgerError` when the ledger's folder is not there: a misspelt address is no ledger without runs."""
+    if not path.parent.is_dir():
+        raise LedgerError(
+            f"the folder of the ledger does not exist: {path.parent}", next=f"mkdir -p {quoted(path.parent)}"
+        )
+
+
 def upgrade_ledger(url: str, *, at: str, wait_s: float = 0.0) -> UpgradeResult:
     """Run the migrations that a ledger lacks, after a backup beside it; create the ledger where there is none."""
     path = ledger_path(url)
+    _require_folder(path)
     refuse_planted(path)
     with LedgerLock(path, since=at, wait_s=wait_s) as lock:
         create_file(path, may_be_empty=not lock.ledger_was_whole)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,15 +93,14 @@ class ScanLedger:
         refuse_planted(path)
         stamp = read_stamp(path)
         lock = LedgerLock(path.with_name(path.name + ".scans"), since=at, wait_s=wait_s)
-        try:
-            connection = open_engine(path).connect()
+        with ExitStack() as stack:
+            stack.callback(lock.release)
+            connection = stack.enter_context(closing(open_engine(path).connect()))
             with transaction(connection):
                 set_cache(raw_cursor(connection), CACHE_KIB)
                 migrate.require_current(connection)
                 require_in_time(connection, stamp, path)
-        except BaseException:
-            lock.release()
-            raise
+            stack.pop_all()  # from here on it is the ledger that closes them
         return cls(connection, lock)
 
     def __enter__(self) -> ScanLedger:

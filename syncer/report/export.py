@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from syncer.errors import UsageError
+from syncer.errors import UsageError, unwritable
 from syncer.ledger.values import HistoryEntry
 from syncer.model import shown_key
 from syncer.process import streams
@@ -56,7 +56,7 @@ def _target(path: Path | None, form: str) -> Iterator[Any]:
         with replacing(path) as part:
             yield part.file if form in BINARY else part.text()
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}", remedy="name another file") from error
+        raise unwritable(path, error) from error
 
 
 def _write_jsonl(entries: Iterable[HistoryEntry], _fields: Sequence[str], file: IO[str]) -> int:

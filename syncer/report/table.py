@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 GAP = 2
 """Blanks between two columns, and before a value that stands beneath its name."""
+CELL_LINES_MAX = 5
 
 
 class FittedTable:
@@ -90,6 +91,8 @@ def _side_by_side(headings: Sequence[Text] | None, rows: Sequence[Sequence[Text]
 def _fitting(rows: Sequence[Sequence[Text]], width: int) -> list[int] | None:
     """Return a width for each column, none below its longest word; None when the line is too short for that.
 
+    None, too, when a cell would take more than `CELL_LINES_MAX` lines: beneath its name it is read at once.
+
     What is left over goes to the columns that need least first: so most cells stay on one line.
     """
     columns = list(zip(*rows, strict=True))
@@ -103,7 +106,10 @@ def _fitting(rows: Sequence[Sequence[Text]], width: int) -> list[int] | None:
         more = min(needs[place], spare // (len(widths) - done))
         widths[place] += more
         spare -= more
-    return widths
+    long = any(
+        _longest_line(cell) > CELL_LINES_MAX * width for row in rows for cell, width in zip(row, widths, strict=True)
+    )
+    return None if long else widths
 
 
 def _longest_word(cell: Text) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from syncer.errors import UsageError
 from syncer.process.times import parse_moment
+from syncer.safe.trust import quoted
 from syncer.scans.columns import microseconds
 from syncer.scans.pull import iso
 
@@ -20,7 +21,9 @@ def check_request(request: ScansRequest) -> None:
     if request.into_ledger or request.out is None:
         return
     if request.raw_csv and (request.out.is_dir() or not request.out.parent.is_dir()):
-        raise UsageError(f"{request.out} cannot be written: its folder does not exist, or it is one itself")
+        folder = request.out if request.out.is_dir() else request.out.parent
+        words = f"{request.out} cannot be written: its folder does not exist, or it is one itself"
+        raise UsageError(words, next=f"{'ls -ld' if folder.exists() else 'mkdir -p'} {quoted(folder)}")
     if not request.raw_csv and request.out.exists() and not request.out.is_dir():
         raise UsageError(f"{request.out} is a file; scans are written as parts into a folder")
 

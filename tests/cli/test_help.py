@@ -100,7 +100,7 @@ def test_the_audit_tells_a_wrong_question_from_an_empty_answer(night):
         assert here.run("audit", "export", "--since", "2020-01-01T00:00:00+02:00").out.count("\n") == 3
 
 
-def test_an_export_is_written_as_asked_or_refused(night):
+def test_an_export_is_written_as_asked_or_refused_u12(night):
     with night(codes=codes(1)) as here:
         here.write("n.csv", ["extended_id", "market"], [["K000000", "DE"]])
         assert here.sync("n.csv").code == 0
@@ -112,9 +112,14 @@ def test_an_export_is_written_as_asked_or_refused(night):
         done = here.run("audit", "export", "--json", "--out", "b.jsonl")
         assert (done.code, done.document["entries"], done.document["format"]) == (0, 1, "jsonl")
         assert json.loads((here.folder / "b.jsonl").read_text())["key"] == ["K000000"]
+        piped = here.run("audit", "export", "--out", "-", "--format", "jsonl")
+        assert (piped.code, piped.out) == (0, (here.folder / "b.jsonl").read_text())
+        for command in (["report"], ["audit", "show", "K000000"], ["audit", "export", "--format", "csv"]):
+            lost = here.run(*command, "--json", "--out", f"no where/a.{'html' if len(command) < 4 else 'csv'}")
+            assert (lost.code, lost.document["error"]["next"]) == (2, "mkdir -p 'no where'"), command
 
 
-def test_quiet_says_nothing_when_all_is_well_and_everything_when_it_is_not(night):
+def test_quiet_says_nothing_when_all_is_well_and_everything_when_it_is_not_u24(night):
     with night(codes=codes(1)) as here:
         here.write("n.csv", ["extended_id", "market"], [["K000000", "DE"]])
         well = here.run("sync", "-q", "n.csv")
@@ -124,6 +129,9 @@ def test_quiet_says_nothing_when_all_is_well_and_everything_when_it_is_not(night
         assert unwell.code == 3
         assert "NOPE0001" in unwell.out
         assert here.run("status", "-q").out != ""
+        for well in (["init"], ["check"], ["ledger", "check"], ["ledger", "backup", "b.db"], ["audit", "verify"]):
+            done = here.run(*well, "-q")
+            assert (done.code, done.out, done.err) == (0, "", ""), well
 
 
 def test_with_json_logs_every_line_of_standard_error_is_json(night):

@@ -72,8 +72,19 @@ def test_init_writes_the_configuration_that_is_named_and_creates_the_ledger_besi
             "prod.toml", "syncer.db", "syncer.db.lock",
         ]  # fmt: skip
         assert [path.name for path in tmp_path.iterdir()] == ["srv"]
-        missing = here.run("init", "--json", "--config", "nowhere/prod.toml")
-        assert (missing.code, missing.document["error"]["next"]) == (2, f"mkdir -p {tmp_path}/nowhere")
+
+
+def test_init_makes_the_folder_of_the_configuration_and_takes_nothing_else_for_a_file_u6(tmp_path):
+    with open_night(tmp_path) as here:
+        assert here.run("init", "--config", "x/y/prod.toml").code == 0
+        assert (tmp_path / "x" / "y").stat().st_mode & 0o777 == 0o700
+        assert here.run("check", "--config", "x/y/prod.toml").code == 0
+        (tmp_path / "dangling").symlink_to("nowhere")
+        for named in ("x", "dangling", "x/y/prod.toml/c.toml"):
+            done = here.run("init", "--json", "--config", named)
+            assert done.code == 2, named
+            assert done.document["error"]["next"].startswith("ls -ld "), named
+        assert not (tmp_path / "syncer.db").exists()
 
 
 FIRST = {f"K{n:06d}": "DE" for n in range(3)}

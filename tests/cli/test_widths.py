@@ -80,6 +80,15 @@ def test_a_table_that_does_not_fit_is_stacked_under_the_names_of_its_columns():
     assert drawn(table, 39).splitlines()[:3] == ["task", "  0b6d5a5e-7c1f-4a53-9d7c-0b6d5a5e7c1f", "said  accepted"]
 
 
+def test_a_sentence_that_would_stand_in_a_narrow_column_is_stacked():
+    table = FittedTable("why", "for example", "what it means")
+    table.add_row(
+        "no code has this value", "K000300", "the API has no code with this value: correct the key in the source"
+    )
+    assert "what it means  the API has no code" in drawn(table, 36)
+    assert "for example  what it means" in drawn(table, 100)
+
+
 def test_a_word_longer_than_the_terminal_is_folded_and_not_cut():
     table = FittedTable("data")
     table.add_row("x" * 100)

@@ -57,6 +57,7 @@ def state():
     schema.metadata.create_all(engine, tables=[schema.mirror, schema.pictures])
     with engine.connect() as connection:
         yield connection
+    engine.dispose()
 
 
 @given(known=several_keys | composite_keys, wanted=several_keys | composite_keys)

@@ -8,7 +8,8 @@ import pytest
 
 from syncer.commands.checkup import check
 from syncer.config import load_settings
-from syncer.errors import ConfigError
+from syncer.errors import ConfigError, LedgerError
+from syncer.ledger.ledger import Ledger
 from syncer.process.clock import SystemClock
 
 CASES = {
@@ -64,7 +65,12 @@ def test_a_fault_of_the_jobs_is_found_by_loading_and_by_check(text, words, tmp_p
     assert finding.error.message == found.value.message
 
 
-def test_check_says_that_the_folder_of_the_ledger_is_missing(tmp_path):
+def test_check_and_who_only_reads_say_that_the_folder_of_the_ledger_is_missing_u5(tmp_path):
+    with (
+        pytest.raises(LedgerError, match="folder of the ledger does not exist"),
+        Ledger.reading(f"sqlite:///{tmp_path}/nowhere/syncer.db"),
+    ):
+        pass
     environ = {"SYNCER_LEDGER__URL": "sqlite:///nowhere/syncer.db"}
     finding = next(one for one in check(None, environ, tmp_path, SystemClock()) if one.what == "ledger")
     assert finding.error is not None
