@@ -20,10 +20,12 @@ def check_request(request: ScansRequest) -> None:
     filters(request)
     if request.into_ledger or request.out is None:
         return
-    if request.raw_csv and (request.out.is_dir() or not request.out.parent.is_dir()):
-        folder = request.out if request.out.is_dir() else request.out.parent
-        words = f"{request.out} cannot be written: its folder does not exist, or it is one itself"
-        raise UsageError(words, next=f"{'ls -ld' if folder.exists() else 'mkdir -p'} {quoted(folder)}")
+    if request.raw_csv and not request.out.parent.is_dir():
+        words = f"{request.out} cannot be written: its folder does not exist"
+        raise UsageError(words, next=f"mkdir -p {quoted(request.out.parent)}")
+    if request.raw_csv and request.out.is_dir():
+        words = f"{request.out} cannot be written: it is a folder"
+        raise UsageError(words, remedy="name a file in it: --out FILE")
     if not request.raw_csv and request.out.exists() and not request.out.is_dir():
         raise UsageError(f"{request.out} is a file; scans are written as parts into a folder")
 
