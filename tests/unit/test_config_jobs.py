@@ -86,9 +86,9 @@ def test_check_and_who_only_reads_say_that_the_folder_of_the_ledger_is_missing_u
         ("[jobs.x.units.case]\ncodes = 2\n", "'case' is no field that is sent"),
         (
             '[jobs.x.fields.lot]\nfrom = "{Lot}-{case_no}"\n',
-            "the column 'Lot' of jobs.<name>.fields.lot.from is missing",
+            "the column 'Lot' of jobs.x.fields.lot.from is missing",
         ),
-        ('[jobs.x.columns]\nextended_id = "extended_id"\nlott = "lot"\n', "columns of jobs.<name>.columns are missing"),
+        ('[jobs.x.columns]\nextended_id = "extended_id"\nlott = "lot"\n', "columns of jobs.x.columns are missing"),
     ],
 )
 def test_check_looks_at_the_names_in_the_newest_export(tmp_path, settings, words):
