@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from syncer.cli.frame import command, envelope, options, settings, show
+from syncer.cli.frame import PAGES, command, envelope, options, require_ending, settings, show
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, UsageError
 from syncer.safe.inert import inert
-from syncer.safe.trust import quoted
 
 if TYPE_CHECKING:
     from syncer.request import HistoryRequest
@@ -23,7 +22,6 @@ FORMATS = ("csv", "jsonl", "parquet", "xlsx")
 BINARY = frozenset({"parquet", "xlsx"})
 NAMED_BY_THEIR_ENDING = frozenset({*FORMATS, "json", "xls", "tsv", "gz", "zip"})
 """Endings that promise something: a file that has one is written so, or not at all."""
-PAGES = frozenset({"html", "htm"})
 where_option = click.option(
     "--where", multiple=True, metavar="FIELD=VALUE", help="Only values that were ever sent so, or keyed so; repeatable."
 )
@@ -58,12 +56,8 @@ def audit_show_command(value: tuple[str, ...], where: tuple[str, ...], out: Path
     value, meant = tuple(map(_as_text, value)), _meant(where)
     if not value and not meant:
         raise UsageError("whose story? No value is named", next="syncer audit show --help")
-    if out is not None and out.suffix.removeprefix(".").lower() not in PAGES:
-        asked = shlex.join([*value, *(f"--where={field}={word}" for field, word in meant)])
-        page = quoted(out.with_name(f"{out.name}.html"))
-        raise UsageError(
-            f"{out} is to be a page: its name ends in .html", next=f"syncer audit show {asked} --out {page}"
-        )
+    if out is not None:
+        require_ending(out, PAGES, f"syncer audit show {_asked(value, meant)} --out")
     if out is None:
         stories, count = ledger.audit_show(settings(), value, meant, else_said=True)
     else:
@@ -88,6 +82,11 @@ def audit_show_command(value: tuple[str, ...], where: tuple[str, ...], out: Path
 def _as_text(given: str) -> str:
     """Return what the command line gave, as the ledger would hold it: bytes that are no UTF-8 are none of its keys."""
     return os.fsencode(given).decode("utf-8", "replace")
+
+
+def _asked(value: tuple[str, ...], meant: tuple[tuple[str, str], ...]) -> str:
+    """Return what a command was asked about, to be pasted."""
+    return shlex.join([*value, *(f"--where={field}={word}" for field, word in meant)])
 
 
 def _meant(where: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -177,6 +176,7 @@ def audit_pack_command(value: tuple[str, ...], where: tuple[str, ...], out: Path
     value, meant = tuple(map(_as_text, value)), _meant(where)
     if not value and not meant:
         raise UsageError("evidence for what?", next="syncer audit pack --help")
+    require_ending(out, (".zip",), f"syncer audit pack {_asked(value, meant)} --out")
     packed = ledger.audit_pack(settings(), value, meant, out, SystemClock())
     if packed is None:
         show(envelope("audit pack", EXIT_NOT_CONFIRMED, values=0, out=None), lambda: "nothing was ever sent so")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from syncer.errors import UsageError
 from syncer.process import streams
 from syncer.process.signals import Interrupt
 from syncer.safe import exposure
 from syncer.safe.inert import inert_json
 from syncer.safe.masking import TOKEN_VARIABLE, masked
+from syncer.safe.trust import quoted
 
 if TYPE_CHECKING:
     from syncer.codes.drive import Step
@@ -52,6 +54,8 @@ class Options:
     interrupt: Interrupt = field(default_factory=Interrupt)
 
 
+PAGES = (".html", ".htm")
+"""Endings of pages."""
 COMMON_OPTIONS = frozenset({"config", "json", "verbose", "quiet", "log_format", "log_time", "help"})
 """Names of the options that every command has."""
 
@@ -205,6 +209,16 @@ def settings(*, may_be_missing: bool = False) -> Settings:
     if asked.lock_wait is None:
         return loaded
     return replace(loaded, ledger=replace(loaded.ledger, lock_wait_s=asked.lock_wait))
+
+
+def require_ending(out: Path, endings: Sequence[str], again: str) -> None:
+    """Raise `UsageError` for a file whose name promises another kind than is written.
+
+    ``again`` is the command up to the file's name, and the first of ``endings`` what helps adds.
+    """
+    if out.suffix.lower() not in endings:
+        words = f"{out} does not say what is written: its name must end in {endings[0]}"
+        raise UsageError(words, next=f"{again} {quoted(out.with_name(out.name + endings[0]))}")
 
 
 def show(document: dict[str, Any], text: Callable[[], Any], *, of_work: bool = False, of_check: bool = False) -> None:

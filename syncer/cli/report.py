@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
-from syncer.cli.frame import command, envelope, settings, show
+from syncer.cli.frame import PAGES, command, envelope, require_ending, settings, show
 from syncer.safe.inert import inert
+
+LAST = 14
 
 
 @command(
@@ -15,13 +18,19 @@ from syncer.safe.inert import inert
 )
 @click.argument("runs", nargs=-1, type=int, metavar="[RUN...]")
 @click.option(
-    "--last", type=click.IntRange(min=1, max=3660), default=14, show_default=True, help="How many runs the trend shows."
+    "--last",
+    type=click.IntRange(min=1, max=3660),
+    default=LAST,
+    show_default=True,
+    help="How many runs the trend shows.",
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The HTML file to write.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE.html", help="The page to write.")
 def report_command(runs: tuple[int, ...], last: int, out: Path) -> None:
     """Write one self-contained HTML page about RUN... (else the newest run) and the trend of the last ones."""
     from syncer.commands.report import write_report
     from syncer.process.clock import SystemClock
 
+    again = shlex.join(["syncer", "report", *map(str, runs), *([f"--last={last}"] if last != LAST else []), "--out"])
+    require_ending(out, PAGES, again)
     shown = [one.summary.run.id for one in write_report(settings(), runs, last=last, out=out, clock=SystemClock())]
     show(envelope("report", out=str(out), runs=shown), lambda: f"written to {inert(str(out))}", of_work=True)

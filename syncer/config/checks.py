@@ -43,6 +43,13 @@ def text(value: Any) -> str:
     return value
 
 
+def page(value: Any) -> str:
+    """The name of an HTML page, which says that it is one."""
+    if not text(value).lower().endswith((".html", ".htm")):
+        raise ValueError("the name of a page, which ends in .html")
+    return text(value)
+
+
 def count_or_column(value: Any) -> int | str:
     """Take a count, or the name of the column that has it."""
     if isinstance(value, str) and value.isascii() and value.isdigit():  # as the environment has it

@@ -237,7 +237,7 @@ class ReportSettings:
     """The page that is written after every run."""
 
     out: str | None = setting(
-        checks.text,
+        checks.page,
         None,
         "write an HTML report here after every sync, resume and run; relative to the configuration file",
         example='"last-night.html"',

@@ -150,8 +150,20 @@ def test_the_page_is_one_file_that_runs_and_loads_nothing(here):
     assert not re.search(r"<script|<link|<img|\son\w+=|\sstyle=|https?://", page)
     for word in ("The story of case_no = C-17", "K000000", "K000001", "b.csv:2", "&#34;FR&#34;"):
         assert word in page
-    assert here.run("audit", "show", "K000000", "--out", "case.txt").code == 2
-    assert not (here.folder / "case.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "ending"),
+    [("audit show K000000", ".html"), ("report 1 --last=3", ".html"), ("audit pack K000000", ".zip")],
+)
+def test_a_file_whose_name_promises_another_kind_is_refused_with_the_name_that_fits(here, asked, ending):
+    for name in ("night.pdf", "night"):
+        done = here.run(*asked.split(), "--out", name, "--json")
+        assert (done.code, (here.folder / name).exists()) == (2, False)
+        again = done.document["error"]["next"]
+        assert again == f"syncer {asked} --out {name}{ending}"
+    assert here.run(*again.split()[1:]).code == 0
+    assert (here.folder / f"{name}{ending}").exists()
 
 
 def test_an_export_has_a_column_for_each_field_and_what_is_known_of_each_value(here):
