@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from dataclasses import asdict
@@ -242,6 +243,9 @@ def audit_verify_command(seal: str | None, stamp: Path | None, stamp_roots: Path
     from syncer.commands import sealing
     from syncer.errors import LedgerCorruptError
 
+    if seal is not None and re.fullmatch("[0-9a-f]{64}", seal := seal.strip().lower()) is None:
+        words = f"--seal {seal!r} is no seal: that is 64 hexadecimal digits, as syncer audit seal prints them"
+        raise UsageError(words, remedy="copy it whole from where it was kept", next="syncer audit verify --help")
     if (stamp is None) is not (stamp_roots is None):
         words = "a time stamp is checked by the certificates that are trusted"
         raise UsageError(words, next="syncer audit verify --help")

@@ -85,7 +85,7 @@ def ledger_prune_command(keep: str) -> None:
     from syncer.process.times import parse_age
 
     with environment_of() as environment:
-        done = ledger.prune(settings(), parse_age(keep, "--keep"), environment)
+        done = ledger.prune(settings(), parse_age(keep, "--keep", "ledger prune"), environment)
     if done is None:
         words = "there is no history that is that old and settled"
         show(envelope("ledger prune", archive=None), lambda: words, of_work=True)

@@ -59,7 +59,7 @@ def check_command(max_age: str | None) -> None:
     from syncer.process.times import parse_age
     from syncer.report import document, text
 
-    age_s = None if max_age is None else parse_age(max_age, "--max-age")
+    age_s = None if max_age is None else parse_age(max_age, "--max-age", "check")
     findings = checkup.check(options().config, environ(), Path.cwd(), SystemClock(), max_age_s=age_s)
     failed = [finding for finding in findings if finding.error is not None]
     exit_code = failed[0].error.status if failed and failed[0].error else 0

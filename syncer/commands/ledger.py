@@ -6,6 +6,7 @@ They load neither the reader of files nor the API's client, so that they answer 
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -116,7 +117,10 @@ def audit_export(settings: Settings, request: HistoryRequest) -> Iterator[tuple[
     since, until = _utc(request.since, "--since"), _utc(request.until, "--until")
     if since is not None and until is not None and since >= until:
         words = f"--since {request.since} is not before --until {request.until}: nothing can have changed in between"
-        raise UsageError(words, remedy="exchange the two times")
+        exchanged = shlex.join(
+            ["syncer", "audit", "export", "--since", str(request.until), "--until", str(request.since)]
+        )
+        raise UsageError(words, remedy="exchange the two times", next=exchanged)
     request = replace(request, since=since, until=until)
     with reading_ledger(settings) as ledger:
         if request.run_id is not None:

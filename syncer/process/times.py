@@ -13,11 +13,12 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6})?)?\s?
 _UNITS_S = {"m": 60, "h": 3_600, "d": 86_400}
 
 
-def parse_age(text: str, option: str) -> float:
+def parse_age(text: str, option: str, command: str) -> float:
     """Return the seconds of an age like ``90m``, ``26h`` or ``3d``; raise `UsageError` for everything else."""
     shaped = re.fullmatch(r"(\d{1,6})([mhd])", text.strip(), re.ASCII)
     if shaped is None:
-        raise UsageError(f"{option} {text!r} is no age, like 90m, 26h or 3d", next=f"syncer check {option} 26h")
+        words = f"{option} {text!r} is no age, like 90m, 26h or 3d"
+        raise UsageError(words, remedy="take minutes, hours or days", next=f"syncer {command} --help")
     return float(shaped[1]) * _UNITS_S[shaped[2]]
 
 

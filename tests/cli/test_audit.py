@@ -191,7 +191,11 @@ def test_an_export_is_chosen_by_field_time_job_and_run(here):
     assert all(row["outcome_at"] < at for row in before)
     assert here.run("audit", "export", "--job", "karton").code == 2
     assert here.run("audit", "export", "--until", "yesterday").code == 2
-    assert here.run("audit", "export", "--since", "2026-11-21", "--until", "2026-11-20").code == 2
+    reversed_ = here.run("audit", "export", "--since", "2026-11-21", "--until", "2026-11-20")
+    assert (reversed_.code, "next: syncer audit export --since 2026-11-20 --until 2026-11-21" in reversed_.err) == (
+        2,
+        True,
+    )
 
 
 def test_every_form_holds_the_same_and_no_cell_is_computed(here):

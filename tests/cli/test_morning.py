@@ -75,7 +75,7 @@ def test_check_says_when_no_run_has_ended_well_for_too_long(night):
 
 @pytest.mark.parametrize(("text", "seconds"), [("90m", 5400), ("26h", 93_600), ("3d", 259_200)])
 def test_an_age_is_a_number_with_a_unit(text, seconds):
-    assert parse_age(text, "--max-age") == seconds
+    assert parse_age(text, "--max-age", "check") == seconds
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_how_long_something_is_is_written_as_people_do(seconds, words):
 @pytest.mark.parametrize("text", ["", "26", "h", "-1h", "1.5h", "26 h", "1w"])
 def test_what_is_no_age_is_refused(text):
     with pytest.raises(UsageError, match="--max-age"):
-        parse_age(text, "--max-age")
+        parse_age(text, "--max-age", "check")
 
 
 def test_the_page_says_the_verdict_what_helps_and_nothing_that_runs(night):

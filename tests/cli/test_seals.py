@@ -42,6 +42,8 @@ def sealed(tmp_path_factory):
         verified = here.run("audit", "verify", "--json", "--seal", given)
         assert (verified.code, verified.document["faults"]) == (0, [])
         assert here.run("audit", "verify", "--seal", "0" * 64).code == 13
+        assert here.run("audit", "verify", "--seal", given[:40]).code == 2  # half of one proves nothing
+        assert here.run("audit", "verify", "--seal", f" {given.upper()}\n").code == 0
         assert here.run("ledger", "check").code == 0
     return folder / "syncer.db", given
 
