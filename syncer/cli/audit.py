@@ -58,7 +58,7 @@ def audit_show_command(value: tuple[str, ...], where: tuple[str, ...], out: Path
     if not value and not meant:
         raise UsageError("whose story? No value is named", next="syncer audit show --help")
     if out is not None:
-        require_ending(out, PAGES, f"syncer audit show {_asked(value, meant)} --out")
+        require_ending(out, PAGES, f"audit show {_asked(value, meant)}")
     if out is None:
         stories, count = ledger.audit_show(settings(), value, meant, else_said=True)
     else:
@@ -177,7 +177,7 @@ def audit_pack_command(value: tuple[str, ...], where: tuple[str, ...], out: Path
     value, meant = tuple(map(_as_text, value)), _meant(where)
     if not value and not meant:
         raise UsageError("evidence for what?", next="syncer audit pack --help")
-    require_ending(out, (".zip",), f"syncer audit pack {_asked(value, meant)} --out")
+    require_ending(out, (".zip",), f"audit pack {_asked(value, meant)}")
     packed = ledger.audit_pack(settings(), value, meant, out, SystemClock())
     if packed is None:
         show(envelope("audit pack", EXIT_NOT_CONFIRMED, values=0, out=None), lambda: "nothing was ever sent so")

@@ -214,11 +214,11 @@ def settings(*, may_be_missing: bool = False) -> Settings:
 def require_ending(out: Path, endings: Sequence[str], again: str) -> None:
     """Raise `UsageError` for a file whose name promises another kind than is written.
 
-    ``again`` is the command up to the file's name, and the first of ``endings`` what helps adds.
+    ``again`` is the command without ``--out``, and the first of ``endings`` is what helps adds to the name.
     """
     if out.suffix.lower() not in endings:
         words = f"{out} does not say what is written: its name must end in {endings[0]}"
-        raise UsageError(words, next=f"{again} {quoted(out.with_name(out.name + endings[0]))}")
+        raise UsageError(words, next=f"syncer {again} --out {quoted(out.with_name(out.name + endings[0]))}")
 
 
 def show(document: dict[str, Any], text: Callable[[], Any], *, of_work: bool = False, of_check: bool = False) -> None:
