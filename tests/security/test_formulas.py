@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pyarrow as pa
 import pytest
@@ -58,13 +59,19 @@ def test_any_cell_survives_the_way_into_a_results_file_and_back(tmp_path_factory
     source.close()
 
 
+@example([("", '=""')])
 @given(st.lists(st.tuples(likely, likely), min_size=1, max_size=5))
 def test_a_file_that_is_not_ours_is_read_as_it_is(tmp_path_factory, rows):
+    """But for a text that a spreadsheet wraps, ="…": its row is rejected until a setting says what it stands for."""
     rows = [("x", "'=1"), *((f"k{first}", second) for first, second in rows)]  # a row that is blank is none
     path = write_csv(tmp_path_factory.mktemp("own") / "a.csv", ("a", "b"), rows)
     source = open_sources([str(path)], CsvForm(delimiter=",", quote='"'))[0]
-    read = [cell for chunk in source.chunks(["b"]) for cell in chunk.columns.column("b").to_pylist()]
-    assert read == [row[1] for row in rows]
+    chunks = list(source.chunks(["b"]))
+    read = [cell for chunk in chunks for cell in chunk.columns.column("b").to_pylist()]
+    wrapped = {row[1] for row in rows if re.fullmatch('=".*"', row[1], re.DOTALL)}
+    assert read == [row[1] for row in rows if row[1] not in wrapped]
+    rejected = [(one.code, one.cells) for chunk in chunks for one in chunk.rejections]
+    assert rejected == [("E108", (row[1],)) for row in rows if row[1] in wrapped]
     source.close()
 
 
