@@ -23,7 +23,7 @@ RESULT_COLUMNS = frozenset(EXTRA_COLUMNS)
 
 _ELSEWHERE = (
     "when these are not the table's, say where it stands: jobs.<name>.table.header_row, jobs.<name>.sheet, "
-    "jobs.<name>.csv.delimiter"
+    "jobs.<name>.csv.delimiter, widths"
 )
 
 

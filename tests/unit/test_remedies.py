@@ -133,6 +133,7 @@ CASES = [
     (BOOK, {**ID, "table.header_row": 9}, "table.header_row", 1, ROW),
     (NO_NAMES, ID, "csv.header", ["id", "a"], "E122"),
     ("x;y\n" * 60 + "id;a\nA1;x\n", {**ID, "csv.delimiter": ";"}, "table.header_row", 61, ROW),
+    ("extended_id a\n----------- -\nK1          x\nK2          y\n", {}, "csv.widths", [12, 1], ["K1/x", "K2/y"]),
     # columns
     ("id,a,a\nA1,x,y\n", ID, "columns", {"id": "id", "a (column 2)": "a"}, ROW),
     ("id,,a\nA1,y,x\n", ID, "columns", MAPPED["columns"], ROW),
