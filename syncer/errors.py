@@ -358,8 +358,16 @@ def _masked(words: str | None) -> str | None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a question about the known name that is nearest, to stand after a message; empty when none is near."""
+    """Return a question about the known name that is nearest, to stand after a message; empty when none is near.
+
+    Of one that looks the same the characters are told: an ö may be one, or an o with a mark of its own behind it.
+    """
     import difflib
+    import unicodedata
 
     close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    if not close:
+        return ""
+    alike = unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", close[0])
+    told = f" It looks alike, of other characters: {close[0]!a}, not {name!a}" if alike else ""
+    return f" (did you mean {close[0]!r}?{told})"

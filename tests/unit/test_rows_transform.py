@@ -110,7 +110,12 @@ def test_a_value_that_a_step_cannot_take_is_rejected_with_its_code_and_named(ste
 
 def test_an_entry_that_is_near_is_suggested():
     _, valid, _ = check([("K", "Deutschlnd")], f=Steps(map={"Deutschland": "DE"}))
-    assert "did you mean 'Deutschland'" in valid.rejections[0].message
+    assert valid.rejections[0].message.endswith("(did you mean 'Deutschland'?)")
+
+
+def test_an_entry_that_looks_the_same_is_told_by_its_characters():
+    _, valid, _ = check([("K", "O\u0308sterreich")], f=Steps(map={"\u00d6sterreich": "AT"}))
+    assert r"looks alike, of other characters: '\xd6sterreich', not 'O\u0308sterreich'" in valid.rejections[0].message
 
 
 def test_the_type_counts_after_the_steps():
