@@ -41,9 +41,9 @@ def _each(command: Command, settings: Settings, request: SyncRequest, environmen
         if request.files:
             several = job.export == "changes" or job.files.take != "newest"
             named = _named(request, several, job.name, environment, stack)
-            return _done(command, settings, named, environment, job.name)
+            return carry_out(command, settings, named, environment, job.name)
         if job.files.pattern is None:
-            return _done(command, settings, request, environment, job.name)
+            return carry_out(command, settings, request, environment, job.name)
         place: Place
         if is_remote(job.files.pattern):
             place = stack.enter_context(RemotePlace(job.files.pattern, job.files.done, environment.interrupt))
@@ -81,7 +81,7 @@ def _each_group(
     for files in groups:
         try:
             request = replace(request, files=files, copies=arrival.place.copies)
-            result = _done(command, settings, request, environment, arrival.job)
+            result = carry_out(command, settings, request, environment, arrival.job)
         except SyncerError as error:
             if not results:
                 raise
@@ -104,7 +104,9 @@ def _moved(arrival: Arrival, files: Sequence[str], result: SyncResult) -> SyncRe
     return result
 
 
-def _done(command: Command, settings: Settings, request: SyncRequest, environment: Environment, job: str) -> SyncResult:
+def carry_out(
+    command: Command, settings: Settings, request: SyncRequest, environment: Environment, job: str
+) -> SyncResult:
     """Do it; what stops it says what to do about these files."""
     named = request.job is not None
     try:

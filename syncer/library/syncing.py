@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from syncer.commands import planning, runs
+from syncer.commands.arrivals import carry_out
 from syncer.commands.environment import Environment
 from syncer.commands.morning import watched
+from syncer.config import pick_job
 from syncer.library.settings import settings_of
 from syncer.request import SyncRequest
 
@@ -51,10 +53,13 @@ def sync(
         results=None if results is None else Path(results),
     )
     settings, environment = settings_of(config), Environment(frame=frame, frame_name=name)
+    named = pick_job(settings, job).name
     result = (
-        planning.plan(settings, request, environment)
+        carry_out(planning.plan, settings, request, environment, named)
         if dry_run
-        else watched(settings, "sync", lambda _: runs.sync(settings, request, environment), environment.clock)
+        else watched(
+            settings, "sync", lambda _: carry_out(runs.sync, settings, request, environment, named), environment.clock
+        )
     )
     if result.error is not None:
         raise result.error

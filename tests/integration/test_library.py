@@ -122,6 +122,7 @@ def test_a_cell_that_is_no_text_is_refused_with_its_column_and_a_remedy(here, ce
         syncer.sync(rows)
     assert "'intended_market'" in refused.value.message
     assert "dtype=str" in refused.value.remedy
+    assert "[jobs.default.columns]" in refused.value.remedy
     assert "intended_market" not in here.server()["K000001"]
 
 
