@@ -95,8 +95,8 @@ class SyncResult:
     that are still not settled. ``fields`` counts, per field, the values that the plan changes in it; ``waiting`` are
     wanted values that no plan could take up yet, since an older upload of theirs is open. ``unproven_fields`` are those
     of which no answer showed that they were taken. ``named`` are the files that were to be read (of a query: none),
-    ``files`` what they came to (of a ZIP file: its members). ``error`` is what stopped the command; None when it came
-    to its end.
+    ``files`` what they came to (of a ZIP file: its members), for ``job`` (empty: not one alone). ``error`` is what
+    stopped the command; None when it came to its end.
     """
 
     command: str
@@ -113,6 +113,7 @@ class SyncResult:
     rejections: Rejections | tuple[()] = ()
     files: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
+    job: str = ""
     samples: tuple[CallSample, ...] = ()
     concerns: tuple[Concern, ...] = ()
     changes: tuple[FieldChanges, ...] = ()

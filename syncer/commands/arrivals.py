@@ -116,7 +116,7 @@ def carry_out(
         raise
     if result.error is not None:
         say_next(result.error, request.files, job, job_named=named)
-    return replace(result, named=request.files, notes=tuple(of_job(note, job) for note in result.notes))
+    return replace(result, job=job, named=request.files, notes=tuple(of_job(note, job) for note in result.notes))
 
 
 def _known(settings: Settings, job: JobSettings) -> Callable[[Sequence[str]], Mapping[str, int]]:

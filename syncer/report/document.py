@@ -14,6 +14,7 @@ from syncer.process.help import next_of
 from syncer.report.unknown import unknown_members
 from syncer.results import SHOWN_CHANGES_MAX, SHOWN_REJECTIONS_MAX, SyncResult
 from syncer.rows.faults import by_kind
+from syncer.runs.paste import of_job
 
 if TYPE_CHECKING:
     from syncer.errors import SyncerError
@@ -87,6 +88,7 @@ def _fault_document(kind: FaultKind, result: SyncResult) -> dict[str, Any]:
     """Return the rejected rows of one code, counted by value."""
     return {
         "code": kind.code,
+        "remedy": of_job(kind.remedy, result.job),
         "rows": kind.rows,
         "file": result.files[kind.first.source],
         "line": kind.first.line,

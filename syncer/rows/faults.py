@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from syncer.rows.codes import CODES
+
 if TYPE_CHECKING:
     from syncer.rejections import Rejection, Rejections
 
@@ -26,6 +28,7 @@ class FaultKind:
     """The rows that were rejected with one code, most frequent values first; ``others`` have values beyond these."""
 
     code: str
+    remedy: str
     rows: int
     first: Rejection
     values: tuple[FaultyValue, ...]
@@ -39,5 +42,6 @@ def by_kind(rejections: Rejections | tuple[()]) -> tuple[FaultKind, ...]:
     found = []
     for code, rows, first, values in rejections.by_kind(VALUES_SHOWN):
         named = tuple(FaultyValue(value, count, rejections[place]) for value, count, place in values)
-        found.append(FaultKind(code, rows, rejections[first], named, rows - sum(one.rows for one in named)))
+        _, remedy = CODES[code]
+        found.append(FaultKind(code, remedy, rows, rejections[first], named, rows - sum(one.rows for one in named)))
     return tuple(found)

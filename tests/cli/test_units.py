@@ -16,6 +16,7 @@ def test_a_case_that_breaks_a_rule_is_rejected_whole_and_mended_rows_are_no_case
         done = here.sync("a.csv", "--results", "out")
         assert (done.code, done.document["values"]["confirmed"]) == (3, 6)
         assert {one["code"]: one["rows"] for one in done.document["faults"]} == {"E331": 3, "E330": 2}
+        assert done.document["faults"][1]["remedy"].endswith('of changes: jobs.erp.export = "changes"')
         error = here.folder / "out" / "error.csv"
         error.write_text(error.read_text().replace("L2", "L1"))
         assert here.sync("out/error.csv").code == 0
