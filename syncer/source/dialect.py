@@ -128,7 +128,7 @@ def parser_of(
     """Return the strict parser of a file, whose next row stands on `line`."""
     options = row_options(table, dialect.newline)
     if dialect.widths:
-        return FixedParser(dialect.widths, line=line, options=options)
+        return FixedParser(dialect.widths, line=line, options=options, encoding=dialect.encoding)
     return RowParser(
         dialect.delimiter, dialect.quote, name=name, width=width, line=line, escape=dialect.escape, options=options
     )

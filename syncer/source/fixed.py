@@ -1,26 +1,33 @@
 """Rows of columns with fixed widths. A line is a row; the spaces that fill a column up are no part of its cells.
 
-What always holds: a line that goes on behind the last column, or ends within one that is not the last, is rejected;
-one whose trailing blanks were cut off is right.
+Widths count characters. What always holds: a line that goes on behind the last column is rejected; one whose trailing
+blanks were cut off is right. Where nobody can tell which characters stand in which column, the line is rejected too: it
+has a tab, or its writer counted bytes, or places on a screen. That is seen where all lines are of one length but for
+those with letters that take more than one.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from itertools import accumulate
 
 from syncer.source.encodings import NOT_TEXT
 from syncer.source.rows import NOT_ENCODED, NUL, WIDTH, Fault, Row, RowOptions
 
+_COUNTED = "widths count characters; export it in an encoding of one byte each, or with a delimiter"
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 
 
 class FixedParser:
     """Cuts text piece by piece, as `RowParser` does; keeps count of lines."""
 
-    def __init__(self, widths: tuple[int, ...], *, line: int, options: RowOptions) -> None:
+    def __init__(self, widths: tuple[int, ...], *, line: int, options: RowOptions, encoding: str) -> None:
         self.line = line
+        self._encoding = encoding
+        self._cut_off = False
+        """Whether a line of plain letters was shorter than the widths: then lengths tell nothing."""
         self.consumed = 0
         """Characters of the last text that made whole rows."""
         self._ends = list(accumulate(widths))
@@ -52,6 +59,30 @@ class FixedParser:
             return cells, (NOT_ENCODED, "bytes that are not of the file's encoding")
         if "\0" in written:
             return cells, (NUL, "a NUL character")
-        if written[self._ends[-1] :].strip(" "):
-            return cells, (WIDTH, f"the line goes on behind its {self._ends[-1]} characters")
+        if "\t" in written:
+            return cells, (WIDTH, "a tab stands in the line, and nobody can tell for how many characters")
+        width = self._ends[-1]
+        if self._counts_otherwise(written, width):
+            return cells, (
+                WIDTH,
+                f"its bytes or its places on a screen, not its characters, come to {width}: {_COUNTED}",
+            )
+        if written[width:].strip(" "):
+            return cells, (WIDTH, f"the line goes on behind its {width} characters")
         return cells, None
+
+    def _counts_otherwise(self, written: str, width: int) -> bool:
+        """Tell whether who wrote a line counted something else than characters."""
+        if written.isascii():
+            self._cut_off = self._cut_off or len(written) < width
+            return False
+        places = [*map(_places, written)]
+        if sum(places) == width and set(places) != {1}:
+            return not self._cut_off
+        in_bytes = len(written) != width and len(written.encode(self._encoding, "replace")) == width
+        return in_bytes and not self._cut_off
+
+
+def _places(sign: str) -> int:
+    """Return how many places a character takes on a screen."""
+    return 0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in {"W", "F"} else 1

@@ -9,6 +9,8 @@ import tarfile
 from contextlib import closing
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from reading import opened, read, refusal
 
 from syncer.errors import ConfigError
@@ -404,10 +406,37 @@ def test_columns_of_fixed_width_are_cut_where_they_are_said_to_be(tmp_path):
     rows, lines, rejections = read(tmp_path, text(written), form=form)
     assert (rows, lines) == ([("D1", "DE", "first"), ("D2", "FR", ""), ("D3", "Ü", "")], [2, 3, 5])
     assert rejections == []
+    tabs = text("extended_idmarketnote \nD1         D\t   first\nD2         FR         \n")
+    assert [(one.line, one.code) for one in read(tmp_path, tabs, form=form)[2]] == [(2, "E101")]
     long = text("extended_idnote\n" + "D1         x\n" * 30 + "D2         abcdefgh\n")
     assert [(one.line, one.code) for one in read(tmp_path, long, form=CsvForm(widths=(11, 4)))[2]] == [(32, "E101")]
     named = text("D1         DE    x\n")
     assert read(tmp_path, named, form=CsvForm(widths=(11, 6, 5), header=("id", "a", "b")))[0] == [("D1", "DE", "x")]
+
+
+WRITERS = {
+    "characters": len,
+    "bytes": lambda cell: len(cell.encode()),
+    "places": lambda cell: sum(2 if sign > "\u3000" else sign != "\u0308" for sign in cell),
+}
+
+
+@given(
+    cells=st.lists(st.tuples(st.text("aü漢", max_size=3), st.sampled_from(["x", "", "u\u0308", "漢"])), min_size=1),
+    counted=st.sampled_from([*WRITERS]),
+)
+def test_who_counts_bytes_or_places_never_has_letters_in_the_wrong_column(tmp_path_factory, cells, counted):
+    """Lines are of one length for who wrote them; a plain line comes first, as a header does."""
+    width = WRITERS[counted]
+    listed = [(f"D{n}", *row) for n, row in enumerate(cells)]
+    lines = ["".join(cell + " " * (9 - width(cell)) for cell in row) for row in [("id", "a", "b"), *listed]]
+    form = CsvForm(widths=(9,) * 3, max_damaged_percent=100)
+    rows, _, rejections = read(tmp_path_factory.mktemp("w"), "\n".join(lines).encode(), form=form)
+    assert set(rows) <= set(listed)
+    assert len(rows) + len(rejections) == len(listed)
+    if counted == "characters":  # a sign of two places and one of none may come to the same
+        assert all({"漢", "\u0308"} <= set("".join(listed[one.line - 2])) for one in rejections)
+    assert {one.code for one in rejections} <= {"E101"}
 
 
 @pytest.mark.parametrize("width", [3001, 20_000])
