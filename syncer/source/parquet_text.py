@@ -1,11 +1,12 @@
 """From a column of Arrow to texts, when they are certain. Pure.
 
-A timestamp without a zone is a day when it is midnight; bytes are text when they are UTF-8; of a value that is neither
-its row is told.
+A timestamp without a zone is a day when it is midnight; bytes are text when they are UTF-8 without control characters
+(those are numbers, or flags); of a value that is neither its row is told.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 TIME = "E126"
 VALUE_CHARACTERS_SHOWN = 40
+CONTROL = r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]"
+"""In bytes: no text has it. (A NUL is told of in texts, too.)"""
 Faults = dict[int, tuple[str, str]]
 
 
@@ -37,13 +40,16 @@ def certain(kind: Any) -> bool:
     )
 
 
+def _is_string(kind: Any) -> bool:
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
 def is_textual(kind: Any) -> bool:
     """Tell whether values of a type are texts, or bytes that may be one."""
     types = pa.types
     return bool(
-        types.is_string(kind)
-        or types.is_large_string(kind)
-        or types.is_string_view(kind)
+        _is_string(kind)
         or types.is_binary(kind)
         or types.is_large_binary(kind)
         or types.is_fixed_size_binary(kind)
@@ -103,7 +109,7 @@ def _decoded(column: Any) -> tuple[Any, Faults]:
     try:
         text = column.cast(pa.binary()).cast(pa.string())
         text.validate(full=True)
-        return pc.fill_null(text, ""), {}
+        return pc.fill_null(text, ""), {} if _is_string(column.type) else _control_characters(text)
     except pa.ArrowInvalid:
         pass
     texts: list[str] = []
@@ -111,11 +117,20 @@ def _decoded(column: Any) -> tuple[Any, Faults]:
     for row, value in enumerate(column.cast(pa.binary()).to_pylist()):
         try:
             texts.append("" if value is None else value.decode())
+            if not _is_string(column.type) and re.search(CONTROL, texts[-1]):
+                faults[row] = NOT_ENCODED, f"is no text: {texts[-1][:VALUE_CHARACTERS_SHOWN]!r}"
         except UnicodeDecodeError as error:
             texts.append(value.decode("utf-8", "backslashreplace"))
             shown = texts[-1][:VALUE_CHARACTERS_SHOWN]
             faults[row] = NOT_ENCODED, f"is no UTF-8: byte 0x{value[error.start]:02x} in {shown!r}"
     return pa.array(texts, pa.string()), faults
+
+
+def _control_characters(text: Any) -> Faults:
+    """Return the rows of what was bytes whose text has a control character."""
+    rows = np.flatnonzero(pc.fill_null(pc.match_substring_regex(text, CONTROL), False).to_numpy(zero_copy_only=False))
+    shown = (text[int(row)].as_py()[:VALUE_CHARACTERS_SHOWN] for row in rows)
+    return {int(row): (NOT_ENCODED, f"is no text: {one!r}") for row, one in zip(rows, shown, strict=True)}
 
 
 def _days(column: Any) -> tuple[Any, Faults]:

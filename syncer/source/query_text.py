@@ -1,12 +1,14 @@
 """From the values that a database's driver gives to texts, when they are certain. Pure.
 
-A timestamp without a zone is a day when it is midnight; bytes are text when they are UTF-8; of a value that is neither
-its row is told, as in Parquet. A value of another type (a decimal, a float, a truth) makes its column an uncertain one.
+A timestamp without a zone is a day when it is midnight; bytes are text when they are UTF-8 without control characters;
+of a value that is neither its row is told, as in Parquet. A value of another type (a decimal, a float, a truth) makes
+its column an uncertain one.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
 from collections.abc import Sequence
 from decimal import Decimal
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from syncer.source.chunks import NOT_ENCODED
-from syncer.source.parquet_text import TIME, VALUE_CHARACTERS_SHOWN
+from syncer.source.parquet_text import CONTROL, TIME, VALUE_CHARACTERS_SHOWN
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -47,7 +49,8 @@ def _told(value: Any) -> tuple[str, int]:
         return (value.date().isoformat(), DAY) if value.time() == dt.time() else (str(value), MOMENT)
     if kind in {bytes, memoryview, bytearray}:
         try:
-            return bytes(value).decode(), TEXT
+            text = bytes(value).decode()
+            return text, BYTES if re.search(CONTROL, text) else TEXT
         except UnicodeDecodeError:
             return bytes(value).decode("utf-8", "backslashreplace"), BYTES
     return str(value).encode("utf-8", "backslashreplace").decode(), ODD
@@ -61,5 +64,5 @@ def faults_of(name: str, texts: Any, marks: npt.NDArray[np.uint8]) -> dict[int, 
         if marks[row] == MOMENT:
             faults[row] = TIME, f"column {name!r} is {shown}, not a day; give the day alone"
         else:
-            faults[row] = NOT_ENCODED, f"column {name!r} is no UTF-8: {shown!r}"
+            faults[row] = NOT_ENCODED, f"column {name!r} is no text in UTF-8: {shown!r}"
     return faults

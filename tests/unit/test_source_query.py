@@ -86,6 +86,8 @@ DAY = "2026-01-02"
         (dt.datetime.fromisoformat("2026-01-02T00:00+00:00"), (f"{DAY} 00:00:00+00:00", query_text.ODD)),
         (b"K1", ("K1", query_text.TEXT)),
         (memoryview(b"K1"), ("K1", query_text.TEXT)),
+        (b"\x01", ("\x01", query_text.BYTES)),
+        (b"a\tb\n", ("a\tb\n", query_text.TEXT)),
         (b"K\xff", ("K\\xff", query_text.BYTES)),
         (decimal.Decimal(10**20), (str(10**20), query_text.TEXT)),
         (decimal.Decimal("1E+3"), ("1E+3", query_text.ODD)),
@@ -105,7 +107,7 @@ def test_a_time_and_bytes_that_are_no_text_reject_their_row_alone_as_in_parquet(
         (chunk,) = source.chunks()
     assert chunk.columns.to_pylist() == [{"extended_id": "K2", "lot": ""}, {"extended_id": "K3", "lot": "NA"}]
     assert [(one.line, one.code, one.message) for one in chunk.rejections] == [
-        (1, "E106", "column 'lot' is no UTF-8: 'O\\\\xff'")
+        (1, "E106", "column 'lot' is no text in UTF-8: 'O\\\\xff'")
     ]
     moments = {"K1": dt.datetime(2026, 1, 2), "K2": dt.datetime(2026, 1, 2, 3)}  # noqa: DTZ001  as drivers give them
     monkeypatch.setattr(

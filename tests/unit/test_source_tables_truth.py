@@ -68,16 +68,17 @@ def test_cells_are_formed_as_declared(tmp_path, kind):
 def test_days_bytes_and_indexes_of_parquet(tmp_path):
     moments = [dt.datetime.fromisoformat("2026-01-31"), dt.datetime.fromisoformat("2026-01-31T06:00"), None]
     columns = {
-        "extended_id": pa.array([b"K1", b"K2", b"K\xff"]),
+        "extended_id": pa.array([b"K1", b"K2", b"K3"]),
+        "flag": pa.array([b"\t1", None, b"\x01"]),
         "day": pa.array(moments),
         "__index_level_0__": pa.array([0, 1, 2]),
     }
     data = io.BytesIO()
     pq.write_table(pa.table(columns), data)
     with closing(opened(tmp_path, data.getvalue())) as source:
-        assert source.header == ("extended_id", "day")
+        assert source.header == ("extended_id", "flag", "day")
         (chunk,) = source.chunks()
-    assert chunk.columns.to_pylist() == [{"extended_id": "K1", "day": "2026-01-31"}]
+    assert chunk.columns.to_pylist() == [{"extended_id": "K1", "flag": "\t1", "day": "2026-01-31"}]
     assert chunk.days["day"].tolist() == [True]
     assert [(one.line, one.code) for one in chunk.rejections] == [(2, "E126"), (3, "E106")]
 
