@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
-from syncer.errors import GuardError, LedgerWriteError, UntrustedFileError, UsageError
+from syncer.errors import AGAIN, GuardError, LedgerWriteError, UntrustedFileError, UsageError
 from syncer.safe.files import Folder, new_file
 from syncer.safe.trust import UntrustedError
 
@@ -34,7 +34,7 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 def extract(content: bytes, folder: Path, *, bytes_max: int = BYTES_MAX) -> list[Path]:
     """Extract an archive into `folder`, which is made; return the files. Raises `GuardError` and writes nothing."""
     if content.count(_ENTRY) > ENTRIES_MAX:  # before they are read: each takes far more memory than bytes
-        raise GuardError(f"the zip has more than {ENTRIES_MAX} entries", remedy=_LOOK)
+        raise _refused(f"the zip has more than {ENTRIES_MAX} entries")
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             entries = _entries(archive, bytes_max)
@@ -43,42 +43,44 @@ def extract(content: bytes, folder: Path, *, bytes_max: int = BYTES_MAX) -> list
                 raise UsageError(f"{existing[0]} exists; files are never replaced", remedy="name another folder: --out")
             return _write(archive, entries, folder, bytes_max)
     except _DAMAGED as error:
-        raise GuardError(f"the work order's file is no good zip: {error}", remedy=_LOOK) from error
+        raise _refused(f"the work order's file is no good zip: {error}") from error
     except UntrustedError as error:
         raise UntrustedFileError.of(error) from error
     except OSError as error:
         raise LedgerWriteError(f"{folder} cannot be written: {error.strerror}", remedy="name another: --out") from error
 
 
-_LOOK = "look at the work order in the portal; nothing was written"
+def _refused(words: str) -> GuardError:
+    """Return the error of an archive that is not extracted."""
+    return GuardError(words, remedy="look at the work order in the portal; nothing was written", next=AGAIN)
 
 
 def _entries(archive: zipfile.ZipFile, bytes_max: int) -> dict[str, zipfile.ZipInfo]:
     """Return the files of an archive by their safe relative names; raise `GuardError` for one that is not safe."""
     infos = archive.infolist()
     if len(infos) > ENTRIES_MAX:
-        raise GuardError(f"the zip has {len(infos)} entries; at most {ENTRIES_MAX} are taken", remedy=_LOOK)
+        raise _refused(f"the zip has {len(infos)} entries; at most {ENTRIES_MAX} are taken")
     if sum(info.file_size for info in infos) > bytes_max:
-        raise GuardError(f"the zip unpacks to more than {bytes_max} bytes", remedy=_LOOK)
+        raise _refused(f"the zip unpacks to more than {bytes_max} bytes")
     entries: dict[str, zipfile.ZipInfo] = {}
     seen: set[str] = set()
     for info in infos:
         fault = _fault(info)
         if fault is not None:
-            raise GuardError(f"the zip has an entry that is not safe, {info.filename!r}: {fault}", remedy=_LOOK)
+            raise _refused(f"the zip has an entry that is not safe, {info.filename!r}: {fault}")
         if info.is_dir():
             continue
         name = str(PurePosixPath(info.filename))
         if name.lower() in seen:
-            raise GuardError(f"the zip names {info.filename!r} twice", remedy=_LOOK)
+            raise _refused(f"the zip names {info.filename!r} twice")
         seen.add(name.lower())
         entries[name] = info
     if not entries:
-        raise GuardError("the zip holds no file", remedy=_LOOK)
+        raise _refused("the zip holds no file")
     for name in entries:
         both = next((str(above) for above in PurePosixPath(name).parents if str(above).lower() in seen), None)
         if both is not None:
-            raise GuardError(f"the zip has {both!r} as a file and as a folder", remedy=_LOOK)
+            raise _refused(f"the zip has {both!r} as a file and as a folder")
     return entries
 
 
@@ -110,7 +112,7 @@ def _write(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], folder
                 while piece := packed.read(PIECE_BYTES):
                     left -= len(piece)
                     if left < 0:
-                        raise GuardError(f"the zip unpacks to more than {bytes_max} bytes", remedy=_LOOK)
+                        raise _refused(f"the zip unpacks to more than {bytes_max} bytes")
                     part.file.write(piece)
                 part.keep()
         for place, name in enumerate(entries):
