@@ -53,10 +53,12 @@ class UploadRequest:
     """``codes = {file, …}``: asked of ``codes upload``; in a step the file may be a pattern that one file matches.
 
     Of ``codes resume`` too, which names an upload (or none: all that are open) in place of a file. ``part_bytes``
-    None: as large as the API takes.
+    None: as large as the API takes. ``job`` says how a CSV file is written, and which of its columns is which field.
     """
 
     file: str = ""
+    job: str | None = None
+    dry_run: bool = False
     upload_id: int | None = None
     defaults: tuple[str, ...] = ()
     url_prefix: str | None = None

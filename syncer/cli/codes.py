@@ -31,9 +31,13 @@ def _finish(result: CodesResult) -> None:
 _errors = step_option("codes", "errors", type=click.Path(path_type=Path, dir_okay=False))
 
 
-@command("upload", codes_group, examples=("syncer codes upload codes.csv --default activation_status=1",))
+@command(
+    "upload",
+    codes_group,
+    examples=("syncer codes upload codes.csv --default activation_status=1", "syncer codes upload codes.csv --dry-run"),
+)
 @click.argument("file", metavar="FILE", type=click.Path())
-@step_options("codes", "default", "url_prefix", "allow_duplicates", "skip_invalid")
+@step_options("codes", "job", "default", "url_prefix", "allow_duplicates", "skip_invalid")
 @click.option(
     "--max-part-mb",
     type=click.FloatRange(0.0001, 100),
@@ -42,16 +46,19 @@ _errors = step_option("codes", "errors", type=click.Path(path_type=Path, dir_oka
     help="Larger files are split by rows.",
 )
 @_errors
+@click.option("--dry-run", is_flag=True, help="Check FILE alone: nothing is sent or recorded.")
 @deadline_option
 @lock_wait_option
 def upload_command(
     file: str,
+    job: str | None,
     defaults: tuple[str, ...],
     url_prefix: str | None,
     allow_duplicates: bool,
     skip_invalid: bool,
     max_part_mb: float,
     errors: Path | None,
+    dry_run: bool,
     deadline_s: float | None,
 ) -> None:
     """Check FILE (CSV or JSON), upload it, and wait until its codes are created. Run it again to go on."""
@@ -60,6 +67,8 @@ def upload_command(
 
     request = UploadRequest(
         file=file,
+        job=job,
+        dry_run=dry_run,
         defaults=defaults,
         url_prefix=url_prefix,
         allow_duplicates=allow_duplicates,
@@ -70,7 +79,12 @@ def upload_command(
     )
     known = settings()
     with codes_environment() as environment:
-        result = recorded(known, environment.clock, "codes upload", lambda _: codes.upload(known, request, environment))
+        if dry_run:
+            result = codes.look_through(known, request, environment)
+        else:
+            result = recorded(
+                known, environment.clock, "codes upload", lambda _: codes.upload(known, request, environment)
+            )
     _finish(result)
 
 

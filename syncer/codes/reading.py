@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from syncer.codes.rules import REFUSED_NAMES
-from syncer.errors import SourceError
+from syncer.errors import SourceError, did_you_mean
+from syncer.model import SPECIAL_FIELDS
 from syncer.safe.formulas import EXTRA_COLUMNS
 from syncer.source import CsvForm
 from syncer.source.files import InputFile
@@ -80,16 +81,31 @@ class CodesBlock:
         return sink.getvalue()
 
 
-class CodesFile:
-    """One file of own codes, which can be read any number of times."""
+@dataclass(frozen=True, slots=True)
+class CodesForm:
+    """How a file of own codes is written, as a job says it. ``columns``: header → field; None: as they are named.
 
-    def __init__(self, name: str) -> None:
+    ``known_fields``: the fields that there are; None: nobody said.
+    """
+
+    csv: CsvForm = CsvForm(encoding="utf-8")
+    columns: Mapping[str, str] | None = None
+    known_fields: frozenset[str] | None = None
+
+
+class CodesFile:
+    """One file of own codes, which can be read any number of times. JSON names its fields itself."""
+
+    def __init__(self, name: str, form: CodesForm | None = None) -> None:
+        form = form or CodesForm()
         self.name = name
         self.filetype = "json" if name.lower().endswith(".json") else "csv"
         self._json = _JsonFile(name) if self.filetype == "json" else None
-        self._source = None if self._json else CsvSource(0, InputFile(name, None), CsvForm(encoding="utf-8"))
+        self._source = None if self._json else CsvSource(0, InputFile(name, None), form.csv)
+        self._fields: dict[str, str] = {}
         if self._source is not None:
-            _check_names(name, self._source.header)
+            self._fields = _fields_of(name, self._source.header, form.columns)
+            _check_names(name, tuple(self._fields.values()), form.known_fields)
 
     @property
     def header(self) -> bytes:
@@ -102,11 +118,8 @@ class CodesFile:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the CSV header; of JSON: only ``id``, objects name their own."""
-        if self._source is None:
-            return ("id",)
-        # What an error file has beside its rows' own columns is left out: a corrected one can be uploaded as it is.
-        return tuple(name for name in self._source.header if name not in EXTRA_COLUMNS)
+        """The fields that CSV columns hold; of JSON: only ``id``, objects name their own."""
+        return tuple(self._fields.values()) if self._fields else ("id",)
 
     @property
     def identity(self) -> tuple[str, int]:
@@ -122,9 +135,9 @@ class CodesFile:
             assert self._json is not None  # noqa: S101  it is the one or the other
             yield from self._json.blocks()
             return
-        for chunk in self._source.chunks(self.columns):
+        for chunk in self._source.chunks(tuple(self._fields)):
             rejects = tuple(Reject(one.line, one.code, one.message) for one in chunk.rejections)
-            yield CodesBlock(chunk.columns, chunk.lines, rejects)
+            yield CodesBlock(chunk.columns.rename_columns(list(self.columns)), chunk.lines, rejects)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -132,7 +145,22 @@ class CodesFile:
             self._source.close()
 
 
-def _check_names(file: str, names: tuple[str, ...]) -> None:
+def _fields_of(file: str, header: tuple[str, ...], columns: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the field of each column that is read.
+
+    An error file has fields for names, whatever the job calls its columns, and some columns beside them that are left
+    out: a corrected one can be uploaded as it is.
+    """
+    if columns is None or set(EXTRA_COLUMNS) <= set(header):
+        return {name: name for name in header if name not in EXTRA_COLUMNS}
+    for name in columns:
+        if name not in header:
+            words = f"the header has no column {name!r}, which the job maps to {columns[name]}"
+            raise SourceError(f"{words}{did_you_mean(name, header)}", file=file, line=1, remedy=REMEDY)
+    return {name: columns[name] for name in header if name in columns}
+
+
+def _check_names(file: str, names: tuple[str, ...], known: frozenset[str] | None) -> None:
     if "id" not in names:
         near = [name for name in names if name.strip().lower() in {"id", "extended_id"}]
         hint = f"; {near[0]!r} must be written id" if near else ""
@@ -142,6 +170,9 @@ def _check_names(file: str, names: tuple[str, ...]) -> None:
             raise SourceError(
                 f"column {name!r} is not allowed: {REFUSED_NAMES[name]}", file=file, line=1, remedy=REMEDY
             )
+        if known is not None and name not in known | SPECIAL_FIELDS | {"id"}:
+            words = f"column {name!r} is not among the job's known_fields{did_you_mean(name, sorted(known))}"
+            raise SourceError(f"{words}: the API would discard it", file=file, line=1, remedy=REMEDY)
 
 
 class _JsonFile:

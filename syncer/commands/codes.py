@@ -6,7 +6,6 @@ import csv
 import hashlib
 import json
 import os
-import shlex
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -20,12 +19,12 @@ from syncer.api.classify import Verdict
 from syncer.api.ingestion import IngestionClient, work_orders_query
 from syncer.api.storage import StorageHost
 from syncer.codes.archive import extract
-from syncer.codes.checking import check_file
 from syncer.codes.drive import Step, UploadDriver, UploadSettings
 from syncer.codes.parts import PartsWriter, spool_folder, sweep
 from syncer.codes.reading import CodesFile, Reject
 from syncer.codes.rules import PART_BYTES_MAX, fingerprint, parse_defaults
 from syncer.codes.upload_result import CodesResult
+from syncer.commands.codes_file import checked_file, form_of, opened, own_words, read_as
 from syncer.commands.opening import open_to_write
 from syncer.errors import LedgerWriteError, SourceError, SyncerError, UsageError
 from syncer.ledger.identity import identity_of
@@ -75,19 +74,20 @@ def upload(settings: Settings, request: UploadRequest, environment: CodesEnviron
     try:
         return _upload(settings, request, environment)
     except SourceError as error:
-        error.remedy, error.next = _own_words(error, request.file)
+        error.remedy, error.next = own_words(error, request)
         raise
 
 
-def _own_words(error: SourceError, file: str) -> tuple[str | None, str]:
-    """Return what helps with a file of own codes: no job declares how one is written, since it goes out as it is."""
-    remedy = error.remedy or ""
-    if "csv.encoding" in remedy:
-        named = shlex.quote(file)
-        return None, f"iconv -f cp1252 -t utf-8 {named} > codes-utf8.csv && syncer codes upload codes-utf8.csv"
-    if "jobs.<name>" in remedy:
-        return "write it as CSV with commas in UTF-8", error.next
-    return error.remedy, error.next
+def look_through(settings: Settings, request: UploadRequest, environment: CodesEnvironment) -> CodesResult:
+    """Check a file as `upload` does; send and record nothing, and write no file."""
+    try:
+        with Ledger.reading(settings.ledger.url) as ledger, closing(opened(settings, request)) as file:
+            uploads = None if ledger is None else ledger.uploads()
+            checked = checked_file(uploads, file, request, parse_defaults(request.defaults), environment.on_rows)
+    except SourceError as error:
+        error.remedy, error.next = own_words(error, request)
+        raise
+    return CodesResult("codes upload", checked=checked, notes=("nothing was sent: the file was only checked",))
 
 
 def _upload(settings: Settings, request: UploadRequest, environment: CodesEnvironment) -> CodesResult:
@@ -96,7 +96,9 @@ def _upload(settings: Settings, request: UploadRequest, environment: CodesEnviro
     if _error_path(request, request.file).absolute() == Path(request.file).absolute():
         raise UsageError("--errors names the file itself; it would be replaced", remedy="name another: --errors FILE")
     connection_of(settings)  # no token: nothing is recorded
-    mark = fingerprint(_sha256(request.file), defaults, request.url_prefix, allow_duplicates=request.allow_duplicates)
+    form = form_of(settings, request)
+    content = _sha256(request.file) if form is None else f"{_sha256(request.file)} {read_as(form)}"
+    mark = fingerprint(content, defaults, request.url_prefix, allow_duplicates=request.allow_duplicates)
     with _writing(settings, environment) as ledger:
         require_url(identity_of(ledger), settings.api.base_url)
         uploads = ledger.uploads()
@@ -106,7 +108,7 @@ def _upload(settings: Settings, request: UploadRequest, environment: CodesEnviro
             words = "was uploaded before: nothing was sent" if done else "was begun before: it goes on"
             result = CodesResult("codes upload", (earlier,), notes=(f"{request.file} {words} (upload {earlier.id})",))
         else:
-            result = _record(ledger, request, defaults, mark, environment)
+            result = _record(settings, ledger, request, defaults, mark, environment)
         return _drive(settings, ledger, result, request, environment, started_s)
 
 
@@ -197,26 +199,17 @@ def _sha256(name: str) -> str:
 
 
 def _record(
-    ledger: Ledger, request: UploadRequest, defaults: dict[str, object], mark: str, environment: CodesEnvironment
+    settings: Settings,
+    ledger: Ledger,
+    request: UploadRequest,
+    defaults: dict[str, object],
+    mark: str,
+    environment: CodesEnvironment,
 ) -> CodesResult:
     """Check the file; record it with its parts when there is something to upload."""
     uploads = ledger.uploads()
-    products = uploads.product_skus()
-    product = defaults.get("product")
-    if products is not None and product is not None and product not in products:
-        words = f"--default product={product}: the ledger knows no product with this SKU"
-        raise UsageError(
-            words, remedy="look for it among the products (syncer products pull)", next="syncer products list"
-        )
-    file = CodesFile(request.file)
-    try:
-        checked = check_file(
-            file,
-            products=products,
-            known=uploads.known_codes,
-            allow_duplicates=request.allow_duplicates,
-            on_rows=environment.on_rows,
-        )
+    with closing(opened(settings, request)) as file:
+        checked = checked_file(uploads, file, request, defaults, environment.on_rows)
         result = CodesResult("codes upload", checked=checked)
         if checked.rejected:
             result = replace(result, error_file=_write_rejects(request, file, checked.rejects))
@@ -237,8 +230,6 @@ def _record(
         with PartsWriter(file, folder, mark[:16], limit=request.part_bytes or PART_BYTES_MAX) as writer:
             at = utc_text(environment.clock.wall_s())
             recorded = uploads.add(new, writer.rows(checked), lambda: writer.parts, at=at)
-    finally:
-        file.close()
     return replace(result, uploads=(recorded,))
 
 

@@ -14,7 +14,10 @@ from syncer.config.settings import Settings
 from syncer.config.templates import parse_template
 from syncer.errors import ConfigError, did_you_mean
 from syncer.model import FORBIDDEN_DATA, FORBIDDEN_KEYS, SPECIAL_FIELDS, UNIQUE_KEYS
-from syncer.request import SyncStep
+from syncer.request import SyncStep, UploadRequest
+
+OWN_CODE = "id"
+"""The field of files of own codes that names each code (docs/codes.md)."""
 
 
 def pick_job(settings: Settings, name: str | None) -> JobSettings:
@@ -50,6 +53,9 @@ def job_faults(settings: Settings) -> list[str]:
                 faults.append(
                     f"nightly.steps: step {number} names no files, and its job waits for none (files.pattern)"
                 )
+        elif isinstance(step, UploadRequest) and step.job is not None and step.job not in settings.jobs:
+            near = did_you_mean(step.job, settings.jobs)
+            faults.append(f"nightly.steps: step {number} names a job that there is not: {step.job!r}{near}")
     return faults
 
 
@@ -143,7 +149,7 @@ def _faults_of(job: JobSettings) -> list[str]:
             )
         if scm in FORBIDDEN_DATA:
             faults.append(f"{column} cannot be sent: {FORBIDDEN_DATA[scm]}")
-        elif scm in keys or (job.key is None and scm in UNIQUE_KEYS):
+        elif scm in keys or (job.key is None and scm in {*UNIQUE_KEYS, OWN_CODE}):
             continue
         elif scm in UNIQUE_KEYS:
             faults.append(f"{column} cannot be sent: identifiers of codes cannot be changed")

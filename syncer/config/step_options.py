@@ -136,6 +136,7 @@ STEP_KINDS: Mapping[str, StepKind] = {
         "codes upload",
         UploadRequest,
         StepOption("file", PATH, "A path, or a pattern that one file matches.", '"/data/own-*.csv"', needed=True),
+        StepOption("job", TEXT, "The job whose csv, columns and known_fields say how the file is written.", '"own"'),
         StepOption("default", FIELDS, "SCM data for every code.", "{ activation_status = 1 }", member="defaults"),
         StepOption("url_prefix", TEXT, "URL prefix of the work order.", '"https://example.com/q/"'),
         StepOption("allow_duplicates", SWITCH, "Of several lines with one id, take the first.", "true"),

@@ -300,3 +300,31 @@ def test_words_for_people_go_to_standard_output_and_progress_to_standard_error(n
         assert quiet.err == ""
         for arguments in (("codes", "status"), ("codes", "list"), ("workorders", "list")):
             assert here.run(*arguments).code == 0
+
+
+def test_a_job_says_how_a_file_is_written_and_a_dry_run_sends_and_records_nothing(night):
+    with night(codes=()) as here:
+        here.config(
+            '[jobs.default]\ncolumns = { Code = "extended_id", Lot = "lot" }\n[jobs.own]\nknown_fields = ["lot"]\n'
+            'columns = { Serial = "id", Lot = "lot" }\n[jobs.own.csv]\nencoding = "cp1252"\n'
+        )
+        (here.folder / "own.csv").write_bytes("Serial;Lot;Remark\nABCD10001;Mün;x\nshort;L;y\n".encode("cp1252"))
+        upload = ("codes", "upload", "own.csv", "--json")
+        undeclared = here.run(*upload)
+        assert undeclared.code == 2
+        assert undeclared.document["error"]["next"].startswith("iconv -f cp1252 -t utf-8 own.csv > ")
+        looked = here.run(*upload, "--job", "own", "--dry-run")
+        assert (looked.code, looked.document["rows"]["valid"], looked.document["upload"]) == (3, 1, None)
+        assert [one["id"] for one in looked.document["rejected"]] == ["short"]
+        assert not list(here.folder.glob("*.errors.csv"))
+        assert not here.box.requests
+        done = here.run(*upload, "--job", "own", "--skip-invalid")
+        assert (done.code, here.box.code("ABCD10001")["lot"]) == (3, "Mün")
+        mended = here.folder / "own.errors.csv"
+        mended.write_text(mended.read_text().replace("short,", "ABCD10002,"))
+        assert here.run("codes", "upload", mended.name, "--job", "own").code == 0
+        assert here.box.code("ABCD10002")["lot"] == "L"
+        unknown = here.run(*upload, "--job", "own", SYNCER_JOBS__OWN__KNOWN_FIELDS='["lott"]')
+        assert (unknown.code, "known_fields" in unknown.document["error"]["message"]) == (2, True)
+        wrong = here.run(*upload, "--job", "default", SYNCER_JOBS__DEFAULT__CSV__ENCODING="cp1252")
+        assert (wrong.code, "'Code'" in wrong.document["error"]["message"]) == (2, True)

@@ -1,0 +1,84 @@
+"""How a file of own codes is opened and checked, as the command line and a job say it; sends and records nothing."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from syncer.codes.checking import check_file
+from syncer.codes.reading import CodesFile, CodesForm
+from syncer.config.jobs import pick_job
+from syncer.errors import SourceError, UsageError
+from syncer.source import CsvForm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from syncer.codes.checking import Checked
+    from syncer.config import Settings
+    from syncer.ledger.uploads import Uploads
+    from syncer.request import UploadRequest
+
+
+def form_of(settings: Settings, request: UploadRequest) -> CodesForm | None:
+    """Return how the job that was named says the file is written; None: no job was named."""
+    if request.job is None:
+        return None
+    job = pick_job(settings, request.job)
+    csv_form = CsvForm(**{**asdict(job.csv), "encoding": job.csv.encoding or "utf-8"})
+    known = None if job.known_fields is None else frozenset(job.known_fields)
+    return CodesForm(csv_form, job.columns or None, known)
+
+
+def read_as(form: CodesForm) -> str:
+    """Return what of a form decides what a file says: the same bytes read in another way are another file."""
+    return json.dumps([asdict(form.csv), dict(form.columns or {})], sort_keys=True)
+
+
+def opened(settings: Settings, request: UploadRequest) -> CodesFile:
+    """Open the file that is asked for, to be closed by the caller."""
+    form = form_of(settings, request)
+    if form is not None and request.file.lower().endswith(".json"):
+        again = f"syncer codes upload {shlex.quote(request.file)}"
+        raise UsageError("--job says how CSV is written; JSON names its fields itself", next=again)
+    return CodesFile(request.file, form)
+
+
+def checked_file(
+    uploads: Uploads | None,
+    file: CodesFile,
+    request: UploadRequest,
+    defaults: Mapping[str, object],
+    on_rows: Callable[[int], None],
+) -> Checked:
+    """Check a file against the products and the earlier uploads that a ledger knows; None: there is no ledger."""
+    products = None if uploads is None else uploads.product_skus()
+    product = defaults.get("product")
+    if products is not None and product is not None and product not in products:
+        words = f"--default product={product}: the ledger knows no product with this SKU"
+        raise UsageError(
+            words, remedy="look for it among the products (syncer products pull)", next="syncer products list"
+        )
+    return check_file(
+        file,
+        products=products,
+        known=(lambda _: iter(())) if uploads is None else uploads.known_codes,
+        allow_duplicates=request.allow_duplicates,
+        on_rows=on_rows,
+    )
+
+
+def own_words(error: SourceError, request: UploadRequest) -> tuple[str | None, str]:
+    """Return what helps with a file of own codes, which no job need declare."""
+    remedy, named = error.remedy or "", shlex.quote(request.file)
+    if request.job is not None:
+        job = shlex.quote(request.job)
+        return remedy.replace("jobs.<name>", f"jobs.{request.job}") or None, f"syncer codes upload {named} --job {job}"
+    if "csv.encoding" in remedy:
+        once = "or let a job say how such files are written (jobs.own.csv.encoding), and add --job own"
+        return once, f"iconv -f cp1252 -t utf-8 {named} > codes-utf8.csv && syncer codes upload codes-utf8.csv"
+    if "jobs.<name>" in remedy:
+        return "write it as CSV with commas in UTF-8", error.next
+    return error.remedy, error.next
