@@ -60,7 +60,9 @@ class Forks:
         self.free = threading.Lock()
 
     def __enter__(self) -> Forks:
-        environment = {**os.environ, "PYTHONPATH": str(TESTS), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        # The program of these tests' own checkout, or the changed one that is tried, whatever is installed.
+        places = os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"), str(TESTS.parent))))
+        environment = {**os.environ, "PYTHONPATH": places, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         for name in [name for name in environment if name.startswith(("COVERAGE", "COV_"))]:
             del environment[name]  # a process that is killed has nothing to report, and tracing makes each start slow
         self._server = subprocess.Popen(
