@@ -320,14 +320,16 @@ class ArrivalError(SyncerError):
 
 
 class SignalError(SyncerError):
-    """SIGHUP, SIGINT or SIGTERM ended the run; what was in flight is settled or resumable. Status: 128 + its number."""
+    """A signal ended the command; what was in flight is settled or resumable. Status: 128 + the number of the signal.
+
+    The same command goes on, unless ``next`` names another: a run that had begun to send goes on without its file.
+    """
 
     exit_code = 130
     code = "interrupted"
     default_remedy: ClassVar[str | None] = None
-    default_next = "syncer resume"
 
-    def __init__(self, message: str, *, signal_number: int, next: str | None = None) -> None:
+    def __init__(self, message: str, *, signal_number: int, next: str = AGAIN) -> None:
         super().__init__(message, next=next)
         self.signal_number = signal_number
 

@@ -186,7 +186,7 @@ class UploadDriver:
         step = Step(part.number, len(self._upload.parts), "uploading", 0, part.size_bytes)
 
         def on_bytes(count: int) -> None:
-            self._interrupt.check("while a file was uploaded; syncer codes resume goes on")
+            self._interrupt.check("while a file was uploaded", next=f"syncer codes resume {part.upload_id}")
             step.done_bytes += count
             self._on_step(step)
 

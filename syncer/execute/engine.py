@@ -158,9 +158,8 @@ class Engine:
             return
         if self._interrupt.signal_number is not None:
             number = self._interrupt.signal_number
-            context.stop = SignalError(
-                f"stopped by signal {number}; what was under way is recorded", signal_number=number
-            )
+            words = f"stopped by signal {number}; what was under way is recorded"
+            context.stop = SignalError(words, signal_number=number, next="syncer resume")
         elif self._deadline_s is not None and now_s >= self._deadline_s:
             context.stop = DeadlineError("the deadline came before everything was sent and settled")
         elif (failing := context.given_up(now_s)) is not None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from syncer.errors import SignalError
+from syncer.errors import AGAIN, SignalError
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -30,10 +30,11 @@ class Interrupt:
         if again or not self.graceful:
             raise SignalError(f"stopped at once by signal {number}", signal_number=number)
 
-    def check(self, words: str) -> None:
-        """Raise `SignalError` when a signal has arrived; ``words`` say what it ended."""
+    def check(self, words: str, *, next: str = AGAIN) -> None:
+        """Raise `SignalError` when a signal has arrived; ``words`` say what it ended, ``next`` what goes on."""
         if self.signal_number is not None:
-            raise SignalError(f"stopped by signal {self.signal_number} {words}", signal_number=self.signal_number)
+            words = f"stopped by signal {self.signal_number} {words}"
+            raise SignalError(words, signal_number=self.signal_number, next=next)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

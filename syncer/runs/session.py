@@ -92,7 +92,7 @@ class Session:
         try:
             self._target.confirm()
         except (AccessError, UnreachableError, DeadlineError, SignalError) as error:
-            error.next = type(error).default_next
+            error.next = "syncer resume" if isinstance(error, SignalError) else type(error).default_next
             self._unasked = error
         self._engine.context.writer.account = self._target.account
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from syncer.commands import arrivals
 from syncer.commands.environment import Environment
 from syncer.config.building import build
-from syncer.errors import AGAIN, GuardError, SourceError, Stop
+from syncer.errors import AGAIN, GuardError, SignalError, SourceError, Stop
 from syncer.process import help as helps
+from syncer.process.signals import Interrupt
 from syncer.request import SyncRequest
 from syncer.runs.paste import pasteable, say_next
 
@@ -56,3 +59,12 @@ def test_every_word_about_a_setting_names_the_job(tmp_path):
     assert [one.code for one in done.rejections] == ["E101", "E108"]
     assert [text for text in said if "<name>" in text] == []
     assert all("jobs.erp." in one.message for one in done.rejections)
+
+
+def test_a_signal_before_anything_is_sent_leads_back_to_the_same_command_u10():
+    interrupt = Interrupt()
+    with pytest.raises(SignalError, match="stopped at once") as reading:
+        interrupt.arrived(2)
+    with pytest.raises(SignalError, match="while planning") as planning:
+        interrupt.check("while planning; nothing was sent")
+    assert (reading.value.next, planning.value.next) == (AGAIN, AGAIN)
