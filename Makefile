@@ -16,7 +16,8 @@ help: ## Show this help
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name words; do printf '  %-6s  %s\n' "$$name" "$$words"; done
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "syncer needs Python 3.11 or newer (with venv); none was found. Install it, or: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(or $(PYTHON),false) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "syncer needs Python 3.11 or newer, with venv; $(if $(PYTHON),$(PYTHON) is none,none was found). Install it, or: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "· making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 

@@ -61,6 +61,7 @@ def test_every_setting_rejection_code_and_fault_is_documented():
     rejections = (ROOT / "docs" / "rejections.md").read_text(encoding="utf-8")
     for code, (what, remedy) in CODES.items():
         assert f"| {code} | {what} | {remedy} |" in rejections
+        assert f"{code} is used no more" not in rejections
     sandbox = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
     assert {kind for kind in KINDS if f"`{kind}`" in sandbox} == KINDS
 
