@@ -118,6 +118,7 @@ def figures(root: Path) -> dict[str, str]:
     nodes = [node for tree, _ in modules.values() for node in ast.walk(tree)]
     functions = [(node.end_lineno or 0) - node.lineno + 1 for node in nodes if isinstance(node, FUNCTIONS)]
     classes = Counter(node.name for node in nodes if isinstance(node, ast.ClassDef))
+    called = [node.name.strip("_") for node in nodes if isinstance(node, (*FUNCTIONS, ast.ClassDef))]
     names = [name.strip("_") for tree, _ in modules.values() for name in {*defined_names(tree)} if name.strip("_")]
     return {
         "modules": f"{len(modules)}",
@@ -125,7 +126,8 @@ def figures(root: Path) -> dict[str, str]:
         "circles of imports at load": f"{len(circles(imports(modules, everywhere=False)))}",
         "circles of imports, late ones and types too": f"{len(circles(imports(modules, everywhere=True)))}",
         "class names used more than once": f"{sum(count > 1 for count in classes.values())}",
-        "mean length of a defined name": f"{sum(map(len, names)) / len(names):.1f}",
+        "mean length of a defined name (each once a module)": f"{sum(map(len, names)) / len(names):.1f}",
+        "mean length of the names of functions and classes": f"{sum(map(len, called)) / len(called):.1f}",
         "lines of a module, median and longest": f"{_median(lines)} / {max(lines)}",
         "modules over 400 lines": f"{sum(count > LONG_MODULE_LINES for count in lines)}",
         "longest function; over 60 lines": f"{max(functions)}; {sum(n > LONG_FUNCTION_LINES for n in functions)}",

@@ -113,6 +113,13 @@ def test_each_file_of_the_ledger_speaks_one_dialect_of_sql():
     assert sum(dialects == {"builders"} for dialects in spoken.values()) > 5
 
 
+def test_answers_are_typed_and_one_place_outside_the_engine_says_which_are_waited_for():
+    sources = {name: ast.unparse(tree) for name, (tree, _) in trees(ROOT).items()}
+    assert [name for name, text in sources.items() if name.startswith("syncer.api") and "dict[str, Any]" in text] == []
+    waiting = {name for name, text in sources.items() if "Verdict.NOT_PROCESSED" in text}
+    assert waiting == {"syncer.api.classify", "syncer.api.reading", "syncer.execute.context", "syncer.execute.send"}
+
+
 def texts_of_next(tree):
     """The literal texts in what is given as ``next=``, or stands as `default_next`."""
     for node in ast.walk(tree):
