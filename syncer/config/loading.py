@@ -6,15 +6,15 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from syncer.config import access
 from syncer.config.building import build, secret_keys
 from syncer.config.jobs import job_faults
-from syncer.config.settings import ENVIRONMENT_PREFIX, Settings
-from syncer.errors import ConfigError
+from syncer.config.settings import ENVIRONMENT_PREFIX, SECTIONS, Settings
+from syncer.errors import ConfigError, did_you_mean
 from syncer.safe.files import Folder, read_trusted
 from syncer.safe.masking import TOKEN_VARIABLE
 from syncer.safe.trust import UntrustedError, others_may_read, quoted
@@ -39,8 +39,8 @@ def load_settings(
     faults += job_faults(settings)
     if faults:
         faults = [_with_origin(fault, environ) for fault in faults]
-        where = f"{path}: " if path is not None else ""
-        raise ConfigError(where + ("; ".join(faults) if len(faults) == 1 else "\n  - ".join(["", *faults])))
+        where = f"{path}:" if path is not None else ""
+        raise ConfigError(f"{where} {faults[0]}".lstrip() if len(faults) == 1 else "\n  - ".join([where, *faults]))
     settings = replace(settings, path=path)
     token, ca_file = access.find_token(settings, environ, path), access.find_authority(settings, path)
     passwords = {name: access.find_password(job, environ, path) for name, job in settings.jobs.items()}
@@ -109,7 +109,7 @@ def _from_environment(environ: Mapping[str, str], raw: Mapping[str, Any], faults
         if path[0] == "jobs" and len(path) > 1:
             path[1] = job_names.get(path[1], path[1])
         if len(path) < 2:  # noqa: PLR2004
-            faults.append(f"unknown environment variable {name}")
+            faults.append(f"unknown environment variable {name}{did_you_mean(name, _variables())}")
             continue
         here = found
         for part in path[:-1]:
@@ -127,8 +127,15 @@ def _with_origin(fault: str, environ: Mapping[str, str]) -> str:
             continue
         of_it = re.search(rf"(?<![\w.]){re.escape(key)}(?![\w.])", fault.lower())
         if of_it or (unknown and key.startswith(f"{unknown[1].lower()}.")):
-            return f"{fault} (the environment says so: {name})"
+            meant = did_you_mean(name, _variables()) if unknown and "did you mean" not in fault else ""
+            return f"{fault} (the environment says so: {name}){meant}"
     return fault
+
+
+def _variables() -> list[str]:
+    """Return the names of the environment's variables that a misspelt one can have meant."""
+    settings = (f"{section}__{one.name}" for section, kind in SECTIONS.items() for one in fields(kind))
+    return [CONFIG_VARIABLE, TOKEN_VARIABLE, *(ENVIRONMENT_PREFIX + name.upper() for name in settings)]
 
 
 def _value_of(text: str) -> Any:

@@ -94,6 +94,16 @@ def test_all_faults_are_reported_at_once(tmp_path):
 
 def test_an_unknown_environment_variable_is_named(tmp_path):
     assert "SYNCER_TYPO" in fault(tmp_path, "", {"SYNCER_TYPO": "1"})
+    for meant, written in (
+        ("SYNCER_API__TOKEN", ("SYNCER_API_TOKEN", "SYNCER_API__TOKN", "SYNCER_TOKEN")),
+        ("SYNCER_LEDGER__URL", ("SYNCER_LEDGER_URL",)),
+        ("SYNCER_API__BASE_URL", ("SYNCER_API_BASE_URL", "SYNCER_API__BASEURL")),
+        ("SYNCER_CONFIG", ("SYNCER_CONF",)),
+    ):
+        for name in written:
+            assert meant in fault(tmp_path, "", {name: "1"}).partition("did you mean")[2].replace("base_url", meant), (
+                name
+            )
 
 
 def test_the_token_never_comes_from_the_file_and_is_never_shown(tmp_path):
