@@ -70,16 +70,12 @@ def _free_place(ledger: Ledger, there: list[Archive]) -> Path:
     What another ledger moved stays: that of before a restore may be put back, with its archives.
     """
     used = {one.file for one in there}
-    for number in count(1):
-        archive = ledger.path.with_name(f"{ledger.path.name}.archive-{number}")
-        if archive.name in used:
-            continue
-        if not os.path.lexists(archive):
-            break
-        if is_own_backup(archive, ledger):
-            with Folder.above(archive) as folder:
-                folder.remove(archive.name)
-            break
+    names = (f"{ledger.path.name}.archive-{number}" for number in count(1))
+    places = (ledger.path.with_name(name) for name in names if name not in used)
+    archive = next(place for place in places if not os.path.lexists(place) or is_own_backup(place, ledger))
+    if os.path.lexists(archive):
+        with Folder.above(archive) as folder:
+            folder.remove(archive.name)
     return archive
 
 

@@ -63,8 +63,7 @@ class KeyColumn:
         """Append texts, of which none is null."""
         _, offset_buffer, data_buffer = keys.buffers()
         offsets = np.frombuffer(offset_buffer, np.int64)[keys.offset : keys.offset + len(keys) + 1]
-        if data_buffer is not None:
-            self._text.add(np.frombuffer(data_buffer, np.uint8)[offsets[0] : offsets[-1]])
+        self._text.add(np.frombuffer(data_buffer or b"", np.uint8)[offsets[0] : offsets[-1]])
         self._ends.add(offsets[1:] + (self._bytes - offsets[0]))
         self._bytes += int(offsets[-1] - offsets[0])
 

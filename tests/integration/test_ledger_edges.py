@@ -14,12 +14,12 @@ from sim.scenes import SOURCE, K, Scene, singles
 from sqlalchemy import insert
 
 from syncer.arrow import texts
-from syncer.errors import LedgerCorruptError, UntrustedFileError, UsageError
-from syncer.ledger import archives, night, pruning, story
+from syncer.errors import LedgerCorruptError, StaleStateError, UntrustedFileError, UsageError
+from syncer.ledger import archives, ingested, night, pruning, recovery, story
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.chosen import choose_values
-from syncer.ledger.crossing import Space, _moved
+from syncer.ledger.crossing import Space, _moved, spaces_of_fields
 from syncer.ledger.database import open_engine, roll_back
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.lock import Holder, LedgerLock, holder, lock_path
@@ -28,7 +28,8 @@ from syncer.ledger.pictures import intern
 from syncer.ledger.rotation import backup_into
 from syncer.ledger.splitting import Piece
 from syncer.ledger.story import stories
-from syncer.mirror.picture import Picture, may_move
+from syncer.mirror.picture import EVERY_FIELD, Picture, may_move
+from syncer.mirror.words import canonical
 from syncer.model import KEY_SEPARATOR, Kind
 from syncer.plan.columns import Column, KeyColumn
 from syncer.rejections import Rejection, Rejections
@@ -305,3 +306,53 @@ def test_what_waits_is_counted_by_the_space_in_which_it_waits():
     plan = plan_of(K[:1], key=scene.key, varying=[-1], fields=("m",), payloads=['{"m":"1"}'], held=K[1:3])
     scene.ledger.store_plan(scene.run, plan, [SOURCE], at=AT)
     assert [scene.ledger.waiting(space) for space in (None, scene.run.job.space_id, 99)] == [2, 2, 0]
+
+
+def test_a_plan_is_not_stored_for_a_run_that_ended_meanwhile():
+    """Another process took it for dead and sealed it: what is planned for it now would be in no seal."""
+    scene = Scene(singles(1))
+    ended = replace(scene.run, ended_at=AT)
+    plan = plan_of(K[:1], key=scene.key, varying=[-1], fields=("m",), payloads=['{"m":"1"}'])
+    with pytest.raises(StaleStateError, match="ended in the ledger while it was planned"):
+        scene.ledger.store_plan(ended, plan, [SOURCE], at=AT)
+    assert scene.ledger.batches(run_id=scene.run.id) == []
+    assert scene.ledger.waiting(None) == 0
+
+
+def test_a_ledger_grows_older_with_every_run_also_where_nobody_else_may_write_to_it(ledger):
+    with closing(sqlite3.connect(ledger.path)) as raw:
+        for place in range(3):
+            assert raw.execute("SELECT position FROM ledger").fetchone() == (place,)
+            ledger.advance()
+
+
+def test_a_ledger_that_never_had_a_run_can_be_told_to_believe_nothing(ledger):
+    done = recovery.forget(ledger, at=AT)
+    assert done.old_id != done.new_id
+    assert (done.unsent, done.let_go) == ((), ())
+
+
+def test_archives_that_are_not_there_are_compared_with_nothing(ledger, monkeypatch):
+    """What was moved to them is missing then, and told as that; what stayed cannot differ from it."""
+    monkeypatch.setattr(archives, "known", lambda cursor: [object()])
+    with ledger.transaction() as connection:
+        assert [*archives.misfits(raw_cursor(connection))] == []
+
+
+def test_values_are_chosen_by_the_id_of_an_own_code_too(ledger):
+    with closing(open_engine(ledger.path).connect()) as connection:  # never committed: a code of no upload
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+        connection.exec_driver_sql("INSERT INTO upload_codes (code, part_id, line, data) VALUES ('X1', 1, 2, '{}')")
+        assert [choose_values(connection, [], [("id", code)]) for code in ("X1", "X2")] == [1, 0]
+
+
+@pytest.mark.parametrize(("data", "all_doubted"), [({"lot": "L1", "m": "1"}, True), ({"m": "1"}, False)])
+def test_own_codes_that_come_under_parts_of_a_composite_key_make_its_values_uncertain(data, all_doubted):
+    scene = Scene([{"extended_id": "E1", "lot": "L1", "size": "S"}], key=("lot", "size"), unique=False)
+    scene.plan(([f"L1{KEY_SEPARATOR}S"], 0))
+    assert scene.engine.send() is None
+    with scene.ledger.transaction() as connection:
+        space = next(one for one in spaces_of_fields(raw_cursor(connection)).values())
+        ingested._doubt_other(connection, space, None, {canonical(data)}, may_overwrite=False)
+        fields = [field for (field,) in connection.exec_driver_sql("SELECT field FROM stamps")]
+    assert fields == ([EVERY_FIELD] if all_doubted else [])

@@ -13,17 +13,18 @@ from syncer.plan.canary import VALUES, Question, canary
 from syncer.plan.payloads import Payloads
 
 DATA = ['{"lot":"1"}', '{"market":"DE"}', '{"lot":"1","market":"DE"}', '{"size":"3"}']
+OF_PRODUCTS = [f'{{"lot":"1","product":"P{number}"}}' for number in range(3)]
 
 
 def asked(payload, own, mode, unproven):
     payload = np.array(payload, np.int32)
     batches = batch(payload, mode)
     payloads, mine = Payloads(), np.array(own, bool)
-    for text in DATA:
+    for text in DATA + OF_PRODUCTS:
         payloads.number(text)
     places = canary(payload, batches, payloads, [Question(mine, mine, frozenset(unproven))])
     sync = set(batches.order[np.repeat(~batches.is_async, batches.sizes)].tolist())
-    return places.tolist(), {field for place in sync for field in DATA[payload[place]].split('"')[1::4]}
+    return places.tolist(), {field for place in sync for field in payloads.data[payload[place]].split('"')[1::4]}
 
 
 @given(
@@ -52,3 +53,15 @@ def test_those_who_ask_are_spread_from_the_first_value_to_the_last(count):
     assert max(np.diff(places)) <= count / (VALUES - 1) + 1
     few, _ = asked([0] * count, [place > count - 4 for place in range(count)], Mode.ASYNC, {"lot"})
     assert few == [count - 3, count - 2, count - 1]
+
+
+def test_one_value_of_each_product_asks_beside_those_that_are_spread():
+    """Codes of several campaigns may stand in one file: their products tell them apart, however few there are."""
+    payload = [len(DATA)] * 5000
+    rare = {2500: len(DATA) + 1, 2503: len(DATA) + 1, 4001: len(DATA) + 2}
+    for place, number in rare.items():
+        payload[place] = number
+    places, _ = asked(payload, [True] * len(payload), Mode.ASYNC, {"lot"})
+    assert VALUES < len(places) <= VALUES + len(OF_PRODUCTS)
+    assert {2500, 4001} <= {*places}
+    assert {payload[place] for place in places} == {len(DATA), *rare.values()}

@@ -7,6 +7,7 @@ import json
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from syncer.mirror.elsewhere import OpenElsewhere
 from syncer.mirror.picture import (
     ABSENT,
     EVERY_FIELD,
@@ -177,3 +178,19 @@ def test_what_travels_together_and_what_moves_a_code_in_the_plainest_cases():
     assert moved == Picture(of({"product": "B"}), ("activation_status", "blacklist_reason", "lot"))
     assert doubted(known, of({"product": "B"})) == Picture(uncertain=tuple(sorted(json.loads(known.known))))
     assert doubted(known, of({"lot": "2"})).uncertain == ("lot",)
+
+
+ages = st.dictionaries(st.sampled_from(["m", "lot", "case", "id"]), st.integers(0, 3), min_size=1)
+
+
+@given(ages, ages, st.sampled_from([["case"], ["id"], ["case", "lot"]]), st.sampled_from([["id"], ["case"]]))
+def test_a_newer_word_waits_for_an_older_one_that_may_reach_its_codes(theirs, words, their_key, own_key):
+    """Both write the field, or one of them writes what the other reaches codes by: then nobody knows which codes."""
+    other = OpenElsewhere(theirs, frozenset(their_key), "", frozenset())
+    expected = any(
+        age > theirs_age
+        for name, age in words.items()
+        for their_name, theirs_age in theirs.items()
+        if name == their_name or name in their_key or their_name in own_key
+    )
+    assert other.holds(own_key, words) is expected

@@ -227,6 +227,11 @@ def test_payload_numbers_follow_the_first_appearance():
     field = pa.array(["b", "a", "b", None]).dictionary_encode()
     assert payloads.encode(("f",), (field,), 4).tolist() == [0, 1, 0, 2]
     assert payloads.data == ['{"f":"b"}', '{"f":"a"}', "{}"]
+    assert payloads.encode(("f",), (field[:0],), 0).tolist() == []
+    other = payloads.number('{"g":"1"}')
+    assert payloads.encode(("f",), (pa.array(["c", "a"]).dictionary_encode(),), 2).tolist() == [other + 1, 1]
+    named = payloads.named()
+    assert [named.lists[number] for number in named.of] == [("f",), ("f",), (), ("g",), ("f",)]
 
 
 @given(said=st.dictionaries(st.text(max_size=3), st.text(max_size=5), max_size=4))
