@@ -8,12 +8,13 @@ import io
 from contextlib import closing
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sampling import examples
 
 from syncer.errors import SourceError
 from syncer.source import CsvForm, files, open_sources, textblocks
+from syncer.source.table import total
 
 # U+FDD0 is kept free by Unicode: the program writes it for a byte that is not text, and rejects its row.
 alphabet = st.characters(codec="utf-8", exclude_characters="\0\ufdd0") | st.sampled_from(list(",;\t|\"'\n\r a0Z é"))
@@ -47,8 +48,9 @@ def test_any_table_comes_back_exactly_with_its_lines(how, width, data, delimiter
     table = data.draw(st.lists(st.tuples(*[cells] * width), max_size=8))
     if quoting == csv.QUOTE_MINIMAL:  # the writer of Python 3.11 leaves a bare CR or LF that is not its own unquoted
         table = [tuple(cell.replace("\r", "").replace("\n", "") for cell in row) for row in table]
-    # A row without content is none; of one column it is, where it is quoted.
+    # A row without content is none; of one column it is, where it is quoted. A last row that is a total is rejected.
     table = [row for row in table if any(row) or (width == 1 and quoting == csv.QUOTE_ALL)]
+    assume(not table or total(0, 0, table[-1]) is None)
     header = tuple(f"c{n}" for n in range(width))
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, lineterminator=ending, quoting=quoting)
