@@ -302,6 +302,14 @@ class Items:
 
         return [str(key) for key in self.texts.take(numbers(self.rows[begin:end])).to_pylist()]
 
+    def taken(self, places: npt.NDArray[np.int64] | npt.NDArray[np.int32] | Sequence[int]) -> Items:
+        """Return the items at some places, in this order."""
+        import numpy as np
+
+        chosen = np.asarray(places, np.int64)
+        line, before = self.line[chosen], self.before[chosen]
+        return Items(self.texts, self.rows[chosen], self.payload[chosen], self.source[chosen], line, before)
+
 
 @dataclass(frozen=True, slots=True)
 class Origins:
@@ -345,6 +353,7 @@ class Plan:
     ``payloads[n]`` is the canonical JSON of payload *n*. ``rejections`` are in the order of the files and lines.
     ``known_keys`` counts keys of which the mirror knows a field; ``overwritten`` those of them whose known value of
     some field gives way to another. ``wishes`` are the whole wanted data of held values: they wait for a later plan.
+    ``untaken`` is what is wanted and left out of ``items``, since the API did not take it when it was last sent.
     ``errand_of[b]`` numbers ``errands``, of which the first is the run's own (None: no run has this plan). ``changes``
     counts, per field, the values that change in it; ``minimum_updates`` is the least number of calls that can carry the
     items.
@@ -360,6 +369,7 @@ class Plan:
     rejections: Rejections
     known_keys: int
     wishes: Items
+    untaken: Items
     origins: Origins
     errands: tuple[Errand | None, ...]
     errand_of: npt.NDArray[np.int64]

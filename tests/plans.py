@@ -27,7 +27,7 @@ def plan_of(keys, *, sizes=None, varying=None, payloads=('{"f":"1"}',), order=No
     return Plan(
         key=key, fields=fields, mode=Mode.AUTO, rows=RowCounts(read=len(keys) + len(held), new=len(keys), held=len(held)),
         payloads=list(payloads), items=items_of(keys, order=order),
-        batches=batches, rejections=(), known_keys=0, wishes=items_of(list(held)),
+        batches=batches, rejections=(), known_keys=0, wishes=items_of(list(held)), untaken=items_of([]),
         origins=Origins(EMPTY, EMPTY, EMPTY, EMPTY, ()), errands=(None,), errand_of=np.zeros(len(sizes), np.int64),
         changes={}, overwritten=0, minimum_updates=len(sizes),
     )  # fmt: skip

@@ -10,11 +10,12 @@ they exist in memory alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from syncer.ledger import proofs, untaken
 from syncer.ledger.bulk import key_blocks, key_look_ups, raw_cursor, state_blocks
 from syncer.ledger.elsewhere import open_elsewhere
 from syncer.ledger.mirror import FieldStamp, stamps_of, under_stamps
@@ -59,6 +60,7 @@ class Knowledge:
         self._parts: dict[int, str] = {}
         self.moves = moves_of(connection)
         self.campaigns = told_campaigns(connection)
+        self.taken = proofs.taken(connection)
 
     # ── known ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -248,6 +250,16 @@ class Knowledge:
             keys, ids, sources, lines = zip(*rows, strict=True)
             columns = (np.array(ids, np.int64), np.array(sources, np.int64), np.array(lines, np.int64))
             yield WantedBlock(as_texts(keys), *columns, errand)
+
+    def untaken(self, fields: Collection[str]) -> Iterator[WantedBlock]:
+        """Stream a few values that did not take some fields: one of them has to ask whether they are taken by now."""
+        from syncer.arrow import texts as as_texts
+
+        for key, word, errand in untaken.examples(self._connection, self._space_id, fields, self.campaigns):
+            import numpy as np
+
+            part, source, line = (np.array([n]) for n in (self._part(word.text), word.source_id, word.line))
+            yield WantedBlock(as_texts([key]), part, source, line, errand)
 
     def _part(self, text: str) -> int:
         number = -1 - len(self._parts)

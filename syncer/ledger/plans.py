@@ -17,8 +17,9 @@ from syncer.errors import StaleStateError
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import BLOCK_ROWS, index_afterwards, insert_rows
 from syncer.ledger.pictures import payload_ids
-from syncer.ledger.reads import WISH, batch_of
+from syncer.ledger.reads import WISH, batch, batch_of
 from syncer.ledger.transitions import change_state
+from syncer.ledger.untaken import is_said
 from syncer.lifecycle.batch import Event, State
 from syncer.mirror.words import fields_of, fingerprint
 from syncer.model import Errand, Kind
@@ -94,7 +95,8 @@ def store_plan(connection: Connection, run: Run, plan: Plan, source_ids: Sequenc
     first_item = _next_id(connection, t.items)
     _store_batches(connection, run, plan, ids, first_batch, first_item, at)
     _store_items(connection, plan, ids, sources, first_batch, first_item)
-    _store_wishes(connection, run, plan, ids, sources, at)
+    _store_wishes(connection, run, plan, plan.wishes, ids, sources, at)
+    _store_untaken(connection, run, plan, ids, sources, at)
     rows, minimum = _row_counts(plan), plan.minimum_updates
     if run.planned:  # its files were read and counted before: this plan adds to it
         rows, minimum = run.rows, run.minimum_updates + minimum
@@ -128,6 +130,7 @@ def _store_payloads(connection: Connection, plan: Plan) -> npt.NDArray[np.int64]
     is_used = np.zeros(len(plan.payloads), bool)
     is_used[plan.items.payload] = True
     is_used[plan.wishes.payload] = True
+    is_used[plan.untaken.payload] = True
     used = np.flatnonzero(is_used)
     ids[used] = payload_ids(connection, [plan.payloads[n] for n in used.tolist()])
     missing = used[ids[used] < 0]
@@ -185,12 +188,18 @@ def _store_batches(
 
 
 def _store_wishes(
-    connection: Connection, run: Run, plan: Plan, ids: npt.NDArray[np.int64], sources: npt.NDArray[np.int64], at: str
-) -> None:
-    """Keep what is wanted for held values, whole: a later plan takes it up, with or without its file."""
-    count = len(plan.wishes)
+    connection: Connection,
+    run: Run,
+    plan: Plan,
+    wishes: Items,
+    ids: npt.NDArray[np.int64],
+    sources: npt.NDArray[np.int64],
+    at: str,
+) -> int | None:
+    """Keep what is wanted for some values: a later plan takes it up, with or without its file. Returns the batch."""
+    count = len(wishes)
     if not count:
-        return
+        return None
     batch_id, first = _next_id(connection, t.batches), _next_id(connection, t.items)
     own = plan.errands[0] or Errand(run.job.id, run.campaign, run.unique)
     wish = (WISH, State.PLANNED.value, own.campaign, own.unique, None, 0, first, count, at)
@@ -199,9 +208,23 @@ def _store_wishes(
         connection,
         "items",
         _ITEM_COLUMNS,
-        _item_rows(plan.wishes, ids, sources, first, lambda places: [batch_id] * len(places)),
+        _item_rows(wishes, ids, sources, first, lambda places: [batch_id] * len(places)),
     )
-    _store_origins(connection, plan, plan.wishes, first)
+    _store_origins(connection, plan, wishes, first)
+    return batch_id
+
+
+def _store_untaken(
+    connection: Connection, run: Run, plan: Plan, ids: npt.NDArray[np.int64], sources: npt.NDArray[np.int64], at: str
+) -> None:
+    """Keep in the history what is wanted and is in no call, since it was not taken: what was not said before."""
+    items, space_id = plan.untaken, run.job.space_id
+    pairs = enumerate(zip(items.keys(0, len(items)), items.payload.tolist(), strict=True))
+    new = [n for n, (key, payload) in pairs if not is_said(connection, space_id, key, plan.payloads[payload])]
+    batch_id = _store_wishes(connection, run, plan, items.taken(new), ids, sources, at)
+    if batch_id is not None:
+        detail = "not sent: the campaign does not take these fields"
+        change_state(connection, batch(connection, batch_id), Event.REPLANNED, run_id=run.id, at=at, detail=detail)
 
 
 def _store_origins(connection: Connection, plan: Plan, items: Items, first_item: int) -> None:

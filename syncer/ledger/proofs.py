@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.crossing import stamp
 from syncer.ledger.pictures import intern, payload_texts, read_pictures, told_campaigns
+from syncer.ledger.untaken import want_again
 from syncer.mirror.picture import asked_again, campaign_in, not_taken
 from syncer.mirror.words import NOTHING
 
@@ -45,6 +46,12 @@ def read(connection: Connection, campaign: int | None) -> dict[str, bool]:
     statement = "SELECT field, taken FROM proofs WHERE campaign = ?"
     rows = raw_cursor(connection).execute(statement, (campaign or UNKNOWN_CAMPAIGN,)).fetchall()
     return {field: bool(taken) for field, taken in rows}
+
+
+def taken(connection: Connection) -> frozenset[str]:
+    """Return the fields that any campaign was seen to take."""
+    rows = raw_cursor(connection).execute("SELECT DISTINCT field FROM proofs WHERE taken").fetchall()
+    return frozenset(field for (field,) in rows)
 
 
 def record(connection: Connection, campaign: int | None, seen: Mapping[str, bool], at: str) -> None:
@@ -101,9 +108,9 @@ def revoke(connection: Connection, campaign: int | None, fields: Collection[str]
 
 
 def taken_again(
-    connection: Connection, space_id: int, campaign: int | None, by_item: Mapping[int, Collection[str]]
+    connection: Connection, space_id: int, campaign: int | None, by_item: Mapping[int, Collection[str]], at: str
 ) -> list[str]:
-    """Ask for fields again, in the whole campaign, that a value refused before, and takes now; return them.
+    """Want fields again, in the whole campaign, that a value refused before, and takes now; return them.
 
     ``by_item`` are the fields taken; ``campaign`` None: no product tells it. To be called before the confirmation of
     the values is applied.
@@ -123,7 +130,10 @@ def taken_again(
         }
         after = {number: asked_again(picture, again) for number, picture in found.items()}
         ids = intern(connection, after.values())
-        changes = [(ids[after[number]], number) for number, picture in found.items() if after[number] != picture]
+        changed = {number: picture for number, picture in found.items() if after[number] != picture}
+        refused = {number: frozenset(again).intersection(picture.refused) for number, picture in changed.items()}
+        want_again(connection, refused, at)
+        changes = [(ids[after[number]], number) for number in changed]
         cursor.executemany("UPDATE mirror SET picture = ? WHERE picture = ?", changes)
     return again
 

@@ -191,7 +191,7 @@ def record(connection: Connection, run: Run, seen: Mapping[int | None, ValuesSee
         for name in one.taken - refused:
             takers = {item: {name} for item, names in one.accepted.items() if name in names}
             if name not in mixed or len(takers) >= TAKERS_MIN:
-                again.update(proofs.taken_again(connection, run.job.space_id, told, takers))
+                again.update(proofs.taken_again(connection, run.job.space_id, told, takers, at))
         proofs.refuse(connection, run.job.space_id, one.refused)
         known = proofs.read(connection, campaign)
         _refuse_all(connection, told, {name for name in refused if not known.get(name)})

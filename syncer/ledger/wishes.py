@@ -1,4 +1,4 @@
-"""Words that stay wanted though no row says them anew: of values that a late end of a call made uncertain.
+"""Words that stay wanted though no row says them anew: a late end made them uncertain, or a campaign takes them now.
 
 A call that was let go of may land after newer data was confirmed, and nobody sees what it left behind; so may an upload
 of own codes. What was known until then is what is wanted, so it is kept as a wish: the next plan sends it again.
@@ -35,11 +35,15 @@ VALUES (?, ?, ?, 'wish', 0, ?, ?, ?, ?, ?, ?) RETURNING id
 
 
 class KnownWord(NamedTuple):
-    """What is known of a key value, as a canonical text, and the batch that was confirmed for it last."""
+    """What is known of a key value, as a canonical text, and the batch that was confirmed for it last.
+
+    ``origin`` is the source and line of the word; None: those of the batch's item.
+    """
 
     key: str
     text: str
     batch_id: int
+    origin: tuple[int, int] | None = None
 
 
 # Whose errand a word was, and where its item came from.
@@ -57,7 +61,7 @@ def keep_wanting(connection: Connection, words: Sequence[KnownWord], at: str) ->
         row = cursor.execute(_OF_BATCH, (word.batch_id, word.key)).fetchone()
         if row is not None:
             *errand, source_id, line = row
-            wishes.setdefault(tuple(errand), []).append((word.key, word.text, source_id, line))
+            wishes.setdefault(tuple(errand), []).append((word.key, word.text, *(word.origin or (source_id, line))))
     for errand, kept in wishes.items():
         _wish(connection, errand, kept, at)
 

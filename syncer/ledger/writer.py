@@ -146,7 +146,7 @@ class Writer:
                 if proofs.revoke(self._connection, campaign, fields.refused):
                     mirror.forget_steps(self._connection)
                 proofs.record(self._connection, campaign, fields.taken, at)
-                again.update(proofs.taken_again(self._connection, batch.space_id, told, fields.accepted))
+                again.update(proofs.taken_again(self._connection, batch.space_id, told, fields.accepted, at))
         return sorted(again)
 
     def miscounted(

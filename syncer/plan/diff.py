@@ -7,7 +7,7 @@ order; then `settle`, once; then everything else may be asked.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -38,6 +38,8 @@ NOT_TOLD = -1
 """In place of a campaign: the data names no product."""
 TONIGHT = np.iinfo(np.int64).max
 """In place of the source of a word that a row names: no other is newer."""
+PROBES_MIXED = 2
+"""Keys that ask for a field of one campaign, where some values take it: one more proves nothing of the others."""
 LINES_NAMED_MAX = 10
 """Lines that one message names before it says how many more there are."""
 
@@ -66,6 +68,10 @@ class Side:
         self.overwrites: npt.NDArray[np.bool_] = empty.astype(bool)
         self.known: npt.NDArray[np.bool_] = self.overwrites
         self.absent: npt.NDArray[np.bool_] = self.overwrites
+        self.left_out: npt.NDArray[np.int32] = empty
+        """Per group, the number of the payload that is wanted and was not taken; `SAME`: none. Empty: of no group."""
+        self.probes = np.zeros(0, np.int64)
+        """Groups whose whole wanted data is sent, to ask whether fields are taken by now."""
         self.origins: Origins  # set when the comparison is settled
         self.campaign: npt.NDArray[np.int32] = np.zeros(len(self.states.groups), np.int32)
         """Per group, the campaign that its product tells; 0: none does, or it makes no difference."""
@@ -115,8 +121,6 @@ class Diff:
         self._absent_keys = 0
         self._elsewhere: list[OpenElsewhere] = []
         self._own_key: Sequence[str] = ()
-        self.probes = np.zeros(0, np.int64)
-        """Keys whose whole rows are sent to ask whether fields are taken by now, one per field."""
 
     @property
     def groups(self) -> KeyGroups:
@@ -180,13 +184,13 @@ class Diff:
         self.rows.origins = self._merger.lay_over(OlderWords.joined(self._older), self.rows.wanted)
         self._hold(self.rows, np.full(len(self.groups), TONIGHT, np.int64))
         self.rows.judge(self._deltas, self._book)
-        self._choose_probes()
         self._tell_campaigns(self.rows)
         if self.carried is not None:
             self.carried.origins = self._merger.lay_over(self.carried.older, self.carried.wanted)
             self._hold(self.carried, self.carried.source_id)
             self.carried.judge(self._deltas, self._book)
             self._tell_campaigns(self.carried)
+        self._choose_probes()
 
     def _hold(self, side: Side, source_id: npt.NDArray[np.int64]) -> None:
         """Hold the keys whose words may meet older ones that another code space has open; no word holds nothing."""
@@ -223,13 +227,23 @@ class Diff:
         return newer
 
     def _choose_probes(self) -> None:
-        """Choose one key per field that was not taken: its whole row is sent, to ask whether it is taken by now."""
+        """Note what was not taken, and choose a few keys per campaign and field: they ask whether it is by now."""
         if not self._deltas.refused:
             return
-        pairs = (self.rows.states.picture.astype(np.int64) << 32) | self.rows.wanted
-        free = ~self.rows.states.held & ~self._conflict
-        for pair in set(self._deltas.refused.values()):
-            self.probes = np.union1d(self.probes, np.flatnonzero((pairs == pair) & free)[:1])
+        asked = Counter[tuple[int, str]]()
+        for side in (self.rows, self.carried) if self.carried is not None else (self.rows,):
+            side.left_out = self._deltas.left_out(side.states.picture, side.wanted)
+            free = (side.left_out != SAME) & ~side.states.held
+            if side is self.rows:
+                free &= ~self._conflict
+            for field, refusing in self._deltas.refusing(side.states.picture, self._deltas.refused).items():
+                asks = free & np.isin(side.states.picture, refusing)
+                asks &= self.records.payloads.named().any_of([field])[side.wanted]
+                for campaign in np.unique(side.campaign[asks]).tolist():
+                    most = PROBES_MIXED if field in self._book.taken else 1
+                    places = np.flatnonzero(asks & (side.campaign == campaign))[: most - asked[campaign, field]]
+                    asked[campaign, field] += len(places)
+                    side.probes = np.union1d(side.probes, places)
 
     def _tell_campaigns(self, side: Side) -> None:
         """Work out of which campaign each key is: its product tells, the one that is wanted or the one that it has."""

@@ -96,8 +96,8 @@ def make_plan(
     items = _reordered(sides.items, order)
     apart = sides.apart if order is None else sides.apart[order]
     campaign = sides.campaign if order is None else sides.campaign[order]
-    if mode is not Mode.SYNC and len(key) == 1 and len(diff.probes):
-        apart = np.where(np.isin(items.rows, diff.groups.leaders[diff.probes]) & (apart <= OWN_MOST), ASKING, apart)
+    if mode is not Mode.SYNC and len(key) == 1 and len(sides.probes):
+        apart = np.where(np.isin(items.rows, sides.probes) & (apart <= OWN_MOST), ASKING, apart)
     if mode is not Mode.SYNC and len(key) == 1:
         apart = _each_asking(apart, campaign, items, asked, diff.records.payloads)
     batches, errand_of, minimum = _batched(items, apart, len(key), mode)
@@ -121,6 +121,7 @@ def make_plan(
         rejections=Rejections.together([diff.records.rejections, conflicts]).in_order(),
         known_keys=diff.known_keys,
         wishes=sides.wishes,
+        untaken=sides.untaken,
         origins=sides.origins,
         errands=sides.errands,
         errand_of=errand_of,
@@ -163,10 +164,9 @@ class _Sides:
             blank = diff.records.payloads.known_number(NOTHING)  # a row that says nothing has nothing to send
             wanted |= (verdicts == Standing.UNCHANGED) & (rows.wanted != (NO_PAYLOAD if blank is None else blank))
         sent = rows.send if send is Send.CHANGES else rows.wanted
-        if len(diff.probes):
-            wanted[diff.probes] = True
-            sent = sent.copy()
-            sent[diff.probes] = rows.wanted[diff.probes]
+        if len(rows.probes):
+            wanted[rows.probes] = True
+            sent = _with_whole(sent, rows)
         records = diff.records
         self.texts = records.keys if carried is None else pa.concat_arrays([records.keys, carried.keys])
         self._records = records
@@ -174,12 +174,22 @@ class _Sides:
         self.errands: tuple[Errand | None, ...] = (own,)
         items, self.apart, self.campaign = self._of_rows(diff, _places(wanted), sent)
         wishes, *_ = self._of_rows(diff, _places(verdicts == Standing.HELD), rows.wanted)
+        self.probes = diff.groups.leaders[rows.probes].astype(np.int64)
+        left_out = rows.left_out != SAME if len(rows.left_out) else np.zeros(len(verdicts), bool)
+        left_out &= (verdicts != Standing.HELD) & (verdicts != Standing.CONFLICT)
+        self.untaken, *_ = self._of_rows(diff, _places(left_out), rows.left_out)
         origins = [_placed(rows.origins, rows, 0)]
         if carried is not None:
             self.errands += tuple(errand for errand in carried.errands if errand != own)
             held = carried.states.held
-            groups = _places(~held & (carried.send != SAME))
-            more, apart = self._of_carried(carried, groups, carried.send)
+            probing = np.isin(np.arange(len(held)), carried.probes)
+            groups = _places(~held & ((carried.send != SAME) | probing))
+            more, apart = self._of_carried(carried, groups, _with_whole(carried.send, carried))
+            leaders = carried.states.groups.leaders[carried.probes] + self._beyond
+            self.probes = np.concatenate([self.probes, leaders])
+            if len(carried.left_out):
+                left = _places((carried.left_out != SAME) & ~held)
+                self.untaken = _joined(self.untaken, self._of_carried(carried, left, carried.left_out)[0])
             items, self.apart = _joined(items, more), np.concatenate([self.apart, apart])
             self.campaign = np.concatenate([self.campaign, carried.campaign[groups]])
             wishes = _joined(wishes, self._of_carried(carried, _places(held), carried.wanted)[0])
@@ -214,6 +224,14 @@ class _Sides:
         items = Items(self.texts, rows, payload[groups], source, carried.line[groups], before)
         errand = np.array([self.errands.index(one) for one in carried.errands], np.int64)[carried.errand[groups]]
         return items, (2 * errand + carried.absent[groups]).astype(np.int16)
+
+
+def _with_whole(sent: npt.NDArray[np.int32], side: Side) -> npt.NDArray[np.int32]:
+    """Return what is sent of each group: all that is wanted, of those that ask whether fields are taken by now."""
+    if len(side.probes):
+        sent = sent.copy()
+        sent[side.probes] = side.wanted[side.probes]
+    return sent
 
 
 def _places(chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
@@ -279,8 +297,7 @@ def _changes(payload: npt.NDArray[np.int32], payloads: Payloads) -> dict[str, in
 def _reordered(items: Items, order: npt.NDArray[np.int64] | npt.NDArray[np.int32] | None) -> Items:
     if order is None or (len(order) == len(items) and (order[1:] > order[:-1]).all()):  # as they are
         return items
-    columns = ("rows", "payload", "source", "line", "before")
-    return Items(items.texts, *(getattr(items, name)[order] for name in columns))
+    return items.taken(order)
 
 
 def _key_codes(keys: pa.LargeStringArray, columns: int) -> list[npt.NDArray[np.int64]]:

@@ -14,7 +14,7 @@ import numpy as np
 from syncer.arrow import as_numpy
 from syncer.arrow import numbers as as_arrow
 from syncer.mirror.picture import UNHEARD_OF, Campaigns, Moves, Picture, delta, may_move, overwrites, refused_words
-from syncer.mirror.words import NOTHING, missing_words
+from syncer.mirror.words import NOTHING, missing_words, only
 from syncer.plan.keys import KeyGroups, group_keys
 
 if TYPE_CHECKING:
@@ -38,13 +38,15 @@ _BITS = np.int64(32)
 class PictureBook(Protocol):
     """What the planner asks the ledger: pictures by their numbers, and what products tell of campaigns.
 
-    ``campaigns`` None: that makes no difference, since no two are known.
+    ``campaigns`` None: that makes no difference, since no two are known. ``taken``: fields that some value took.
     """
 
     @property
     def moves(self) -> Moves: ...
     @property
     def campaigns(self) -> Campaigns | None: ...
+    @property
+    def taken(self) -> frozenset[str]: ...
 
     def pictures(self, numbers: Iterable[int]) -> Mapping[int, Picture]: ...
 
@@ -57,6 +59,7 @@ class EmptyBook:
 
     moves = staticmethod(may_move)
     campaigns = None
+    taken = frozenset[str]()
 
     def pictures(self, numbers: Iterable[int]) -> Mapping[int, Picture]:
         """See `PictureBook`."""
@@ -121,6 +124,25 @@ class Deltas:
             part = slice(begin, begin + KEYS_PER_STEP)
             self._judge(pictures[part], wanted[part], send[part], over[part])
         return send, over
+
+    def refusing(self, pictures: Numbers, fields: Iterable[str]) -> dict[str, list[int]]:
+        """Return, by field, the numbers of those pictures whose values did not take it when it was last sent."""
+        found = self._book.pictures(np.unique(pictures[pictures < 0]).tolist())
+        return {name: [number for number, picture in found.items() if name in picture.refused] for name in fields}
+
+    def left_out(self, pictures: Numbers, wanted: Numbers) -> Numbers:
+        """Return per key the number of what is wanted and left out, since it was not taken (`SAME`: nothing)."""
+        left = np.full(len(wanted), SAME, np.int32)
+        found = self._book.pictures(np.unique(pictures[pictures < 0]).tolist())
+        rows = np.flatnonzero(np.isin(pictures, [number for number, picture in found.items() if picture.refused]))
+        pairs = (pictures[rows].astype(np.int64) << _BITS) | wanted[rows]
+        distinct, of_row = np.unique(pairs, return_inverse=True)
+        numbers = []
+        for pair in distinct.tolist():
+            text = only(self._payloads.data[pair & 0xFFFFFFFF], found[pair >> 32].refused)
+            numbers.append(SAME if text == NOTHING else self._payloads.number(text))
+        left[rows] = np.array(numbers, np.int32)[of_row]
+        return left
 
     def _judge(self, pictures: Numbers, wanted: Numbers, send: Numbers, over: npt.NDArray[np.bool_]) -> None:
         ids = self._ledger_ids

@@ -111,8 +111,11 @@ def compare(
     disjoint: Sequence[str] = (),
     *,
     behind_unsent: bool = True,
+    fields: Collection[str] = (),
 ) -> Diff:
     """Compare the records with what the ledger knows of the job's code space; without a ledger or a job, nothing.
+
+    ``fields`` are those that the files may name: what was not taken of them is asked for again, by a value at least.
 
     ``disjoint`` names jobs that never reach the same codes, though they write the same fields. ``behind_unsent``: what
     jobs with another key left unsent holds newer words, too.
@@ -130,6 +133,8 @@ def compare(
         diff.see_elsewhere(knowledge.elsewhere(unsent=behind_unsent), job.key)
         for wanted in knowledge.wanted():
             diff.see_wanted(wanted, knowledge.texts)
+        for asking in knowledge.untaken(fields):
+            diff.see_wanted(asking, knowledge.texts)
         carried = diff.carry()
         if carried is not None:
             for block in knowledge.known(carried.keys):
@@ -207,7 +212,7 @@ def plan_files(
         records, notes = check_products(records, vet, named)
     past = _past(ledger, job, nights, disjoint)
     records = without_broken(records, _unit_rules(units, validator, sources, parts=holds_changes(guards, past)))
-    diff = compare(records, ledger, job, disjoint, behind_unsent=behind_unsent)
+    diff = compare(records, ledger, job, disjoint, behind_unsent=behind_unsent, fields=validator.fields)
     plan = make_plan(
         diff,
         key=validator.keys,

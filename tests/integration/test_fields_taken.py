@@ -38,6 +38,29 @@ def test_a_field_that_is_not_taken_is_told_every_night_and_sent_once_it_is_defin
         assert (done.code, done.document["requests"]["updates"], done.document["rows"]["unchanged"]) == (0, 0, count)
 
 
+@pytest.mark.parametrize("key", ["extended_id", "case_no"])
+def test_what_earlier_files_named_is_sent_once_the_field_is_defined_though_no_later_file_names_it(tmp_path, key):
+    """Files of changes: each value goes with its newest word, of whatever night; until then no night ends with 0."""
+    box = codes(5) if key == "extended_id" else [{"extended_id": f"E{n}", "case_no": f"K{n:06d}"} for n in range(5)]
+    with open_night(tmp_path, codes=tuple(box), campaigns={1: frozenset({"market", "case_no"})}) as here:
+        here.config(f'[jobs.erp]\nkey = "{key}"\nexport = "changes"\n[limits]\ncheck_keys = false\n')
+        header = [key, "market", "pallet"]
+        nights = [rows(4), rows(1, "P2"), [["K000004", "DE", ""]]]
+        for number, night in enumerate(nights):
+            done = here.sync(here.write(f"{number}.csv", header, night))
+            assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"]), number
+        assert set(held(here)) == {None}
+        here.box.world.campaigns[1] |= {"pallet"}
+        done = here.sync(here.write("last.csv", [key, "market"], [["K000004", "FR"]]))
+        assert (done.code, held(here)) == (0, [None] * 5)  # it is mapped no more, so nobody wants it
+        done = here.sync(here.write("again.csv", header, [["K000004", "IT", ""]]))
+        assert (done.code, done.document["discarded_fields"]) == (0, [])
+        assert held(here) == ["P2", "P1", "P1", "P1", None]
+        shown = here.run("audit", "show", "K000000", "--json").document["items"]
+        assert [item["line"] for item in shown if item["data"].get("pallet") == "P2"], shown
+        assert here.run("ledger", "check").code == 0
+
+
 def test_a_run_that_died_before_it_could_say_so_is_told_of_by_the_one_that_resumes_it(tmp_path):
     with open_night(tmp_path, codes=codes(3), campaigns={1: frozenset({"market"})}) as here:
         assert here.sync(here.write("a.csv", HEADER, rows(3))).code == 3
@@ -123,9 +146,10 @@ def test_codes_never_heard_of_ask_though_the_field_was_taken_by_all_before(tmp_p
         new = here.write("b.csv", HEADER, rows(400)[200:])
         done = here.sync(new, "--mode", "async", **GUARDS_OFF)
         assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])
-        # What was believed by a count is uncertain now, and is asked by names; it holds.
+        # What was believed by a count is uncertain now, and is asked by names; it holds. The others still lack the field.
         again = here.sync(here.write("c.csv", HEADER, rows(200)), "--mode", "async", "--approve")
-        assert (again.code, again.document["rows"]["unchanged"]) == (0, 50)
+        assert (again.code, again.document["rows"]["unchanged"]) == (3, 50)
+        assert again.document["discarded_fields"] == ["pallet"]
         assert here.sync("c.csv", "--mode", "async", "--approve").document["rows"]["unchanged"] == 200
 
 

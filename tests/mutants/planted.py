@@ -22,6 +22,7 @@ ROWS = "tests/unit/test_validate_rows.py"
 LIMITS = "tests/unit/test_api_limits.py"
 MIRROR = "tests/property/test_mirror.py"
 SLIPS = "tests/unit/test_engine_slips.py"
+TAKEN = "tests/integration/test_fields_taken.py"
 EDGES = "tests/integration/test_ledger_edges.py"
 
 
@@ -681,5 +682,26 @@ BUGS = (
         "or unsettled or self.discarded_fields",
         "or unsettled",
         f"{PLANTED}::test_each_thing_that_is_left_makes_exit_3_by_itself",
+    ),
+    Bug(
+        "what a campaign did not take is not wanted once it does",
+        "syncer/ledger/proofs.py",
+        "        want_again(connection, refused, at)\n",
+        "",
+        f"{TAKEN}::test_what_earlier_files_named_is_sent_once_the_field_is_defined_though_no_later_file_names_it",
+    ),
+    Bug(
+        "a newer word for a field that is not taken is forgotten",
+        "syncer/ledger/plans.py",
+        "if not is_said(connection, space_id, key, plan.payloads[payload])]",
+        "if not key]",
+        f"{TAKEN}::test_what_earlier_files_named_is_sent_once_the_field_is_defined_though_no_later_file_names_it",
+    ),
+    Bug(
+        "a field is asked for only by values that tonight's file names",
+        "syncer/runs/intake.py",
+        "for asking in knowledge.untaken(fields):",
+        "for asking in knowledge.untaken(()):",
+        f"{TAKEN}::test_what_earlier_files_named_is_sent_once_the_field_is_defined_though_no_later_file_names_it",
     ),
 )

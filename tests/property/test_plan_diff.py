@@ -57,6 +57,7 @@ class Book:
 
     moves = staticmethod(may_move)
     campaigns = None
+    taken = frozenset()
 
     def __init__(self, known, wanted):
         plain = {p.known for p in known.values() if p.is_plain and p.known != "{}"}
@@ -121,7 +122,7 @@ def test_every_field_is_judged_as_a_dictionary_would_and_the_buckets_sum(part, k
     older = {}
     for key, said, _ in sorted(wanted, key=lambda word: word[2]):
         older[key] = {**older.get(key, {}), **said}
-    expected, sent, waiting = {}, {}, {}
+    expected, sent, waiting, left_out = {}, {}, {}, {}
     for key in given_data.keys() | older.keys():
         row = [json.loads(text) for text in given_data.get(key, ())]
         picture = known.get(key, Picture())
@@ -144,14 +145,23 @@ def test_every_field_is_judged_as_a_dictionary_would_and_the_buckets_sum(part, k
                 sent[key] = whole
         elif unknown:
             sent[key] = unknown
-    # One key per field that was not taken asks again, with its whole row.
-    refused = {field for key in expected for field in known.get(key, Picture()).refused}
-    probes = {diff.records.keys[int(diff.groups.leaders[group])].as_py() for group in diff.probes.tolist()}
-    assert len(probes) <= len(refused)
-    for key in probes:
-        assert expected[key] not in {Standing.HELD, Standing.CONFLICT}
-        sent[key] = {**older.get(key, {}), **json.loads(next(iter(given_data[key])))}
-        assert set(known[key].refused) & sent[key].keys()
+    # One key per field that was not taken asks again, with all that is wanted of it: of the rows, else of older words.
+    sides = [side for side in (diff.rows, diff.carried) if side is not None]
+    probes = {
+        side.keys[int(side.states.groups.leaders[group])].as_py() for side in sides for group in side.probes.tolist()
+    }
+    free = {}
+    for key, picture in known.items():
+        row = given_data.get(key, ())
+        whole = {**older.get(key, {}), **(json.loads(next(iter(row))) if len(row) == 1 else {})}
+        left = {field: word for field, word in whole.items() if field in picture.refused}
+        if left and key not in held:
+            free[key], left_out[key] = whole, left
+    assert {f for key in free for f in left_out[key]} == {f for key in probes for f in left_out[key]}
+    assert len(probes) <= len({f for key in probes for f in left_out[key]})
+    sent.update({key: free[key] for key in probes})
+    told = as_sent(plan.untaken, plan)
+    assert told == left_out
     judged = {
         diff.records.keys[int(leader)].as_py(): Standing(v)
         for leader, v in zip(diff.groups.leaders, diff.verdicts(), strict=True)

@@ -302,11 +302,7 @@ class Schedule:
 
         Of keys of many codes it is left out: the program takes their counts for proof that a field was taken.
         """
-        asked = self.newest if self.unique else {}
-        return {
-            key: {name: value for name, value in row.items() if name != LATER or key in asked}
-            for key, row in self.rows.items()
-        }
+        return self.rows
 
     def held(self):
         """What the server holds for every key value: the fields of each of its codes."""
