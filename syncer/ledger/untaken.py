@@ -87,7 +87,7 @@ def want_again(connection: Connection, pictures: Mapping[int, Collection[str]], 
     keep_wanting(connection, words, at)
 
 
-class Example(NamedTuple):
+class AskingValue(NamedTuple):
     """A value that did not take a field, with the newest word for it and whose errand that was."""
 
     key: str
@@ -97,17 +97,17 @@ class Example(NamedTuple):
 
 def examples(
     connection: Connection, space_id: int, fields: Collection[str], campaigns: Campaigns | None
-) -> list[Example]:
+) -> list[AskingValue]:
     """Return a few values of a space that did not take some fields: so many for each field and campaign."""
     cursor, asked = raw_cursor(connection), Counter[tuple[int | None, str]]()
     numbers = [number for (number,) in cursor.execute(_REFUSING).fetchall()]
-    found: list[Example] = []
+    found: list[AskingValue] = []
     for number, picture in sorted(read_pictures(connection, numbers).items()):
         told = None if campaigns is None else campaign_in(picture, NOTHING, campaigns)
         wanted = [name for name in picture.refused if name in fields and asked[told, name] < EXAMPLES]
         for (key,) in cursor.execute(_SOME_OF, (space_id, number, EXAMPLES)).fetchall() if wanted else ():
             for name, word in newest_words(connection, space_id, key, wanted).items():
                 job_id, campaign, unique = cursor.execute(_ERRAND, (word.batch_id,)).fetchone()
-                found.append(Example(key, word, Errand(job_id, campaign, bool(unique))))
+                found.append(AskingValue(key, word, Errand(job_id, campaign, bool(unique))))
                 asked[told, name] += 1
     return found

@@ -56,8 +56,11 @@ def test_what_earlier_files_named_is_sent_once_the_field_is_defined_though_no_la
         done = here.sync(here.write("again.csv", header, [["K000004", "IT", ""]]))
         assert (done.code, done.document["discarded_fields"]) == (0, [])
         assert held(here) == ["P2", "P1", "P1", "P1", None]
-        shown = here.run("audit", "show", "K000000", "--json").document["items"]
-        assert [item["line"] for item in shown if item["data"].get("pallet") == "P2"], shown
+        origin = """SELECT s.name, i.line FROM items i JOIN batches b ON b.id = i.batch_id JOIN sources s ON s.id = i.source_id
+            JOIN payloads p ON p.id = i.payload_id
+            WHERE i.key = 'K000000' AND p.data LIKE '%P2%' AND b.state = 'confirmed' ORDER BY i.id DESC LIMIT 1"""
+        with closing(sqlite3.connect(tmp_path / "syncer.db")) as ledger:
+            assert ledger.execute(origin).fetchone() == ("1.csv", 2)
         assert here.run("ledger", "check").code == 0
 
 
