@@ -298,11 +298,13 @@ class Schedule:
         return {key: {name: row[name] for name in row if name in fields} for key, row in self.asked_rows().items()}
 
     def asked_rows(self):
-        """Return what files wanted. That a field was discarded was told (3): it is wanted again once a row says it.
+        """Return what files wanted. That a field was discarded was told (3): it is wanted again once it is defined.
 
         Of keys of many codes it is left out: the program takes their counts for proof that a field was taken.
         """
-        return self.rows
+        if self.unique:
+            return self.rows
+        return {key: {name: row[name] for name in row if name != LATER} for key, row in self.rows.items()}
 
     def held(self):
         """What the server holds for every key value: the fields of each of its codes."""
