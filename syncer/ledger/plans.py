@@ -19,7 +19,7 @@ from syncer.ledger.bulk import BLOCK_ROWS, index_afterwards, insert_rows
 from syncer.ledger.pictures import payload_ids
 from syncer.ledger.reads import WISH, batch, batch_of
 from syncer.ledger.transitions import change_state
-from syncer.ledger.untaken import is_said
+from syncer.ledger.untaken import not_said
 from syncer.lifecycle.batch import Event, State
 from syncer.mirror.words import fields_of, fingerprint
 from syncer.model import Errand, Kind
@@ -219,8 +219,11 @@ def _store_untaken(
 ) -> None:
     """Keep in the history what is wanted and is in no call, since it was not taken: what was not said before."""
     items, space_id = plan.untaken, run.job.space_id
-    pairs = enumerate(zip(items.keys(0, len(items)), items.payload.tolist(), strict=True))
-    new = [n for n, (key, payload) in pairs if not is_said(connection, space_id, key, plan.payloads[payload])]
+    new: list[int] = []
+    for begin in range(0, len(items), BLOCK_ROWS):
+        texts = [plan.payloads[number] for number in items.payload[begin : begin + BLOCK_ROWS].tolist()]
+        keys = items.keys(begin, begin + BLOCK_ROWS)
+        new += [begin + place for place in not_said(connection, space_id, keys, texts)]
     batch_id = _store_wishes(connection, run, plan, items.taken(new), ids, sources, at)
     if batch_id is not None:
         detail = "not sent: the campaign does not take these fields"

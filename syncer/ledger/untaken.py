@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import raw_cursor
@@ -19,7 +20,7 @@ from syncer.mirror.words import NOTHING, fields_of, only
 from syncer.model import Errand
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -29,11 +30,20 @@ _ITEMS = """
 SELECT i.id, i.batch_id, i.source_id, i.line, i.payload_id FROM items i JOIN batches b ON b.id = i.batch_id
 WHERE i.key = ?2 AND b.space_id = ?1 ORDER BY i.source_id DESC, i.id DESC
 """
+_NEWEST = """
+SELECT j.value, i.id, i.batch_id, max(i.source_id), i.line, i.payload_id
+FROM json_each(?2) j CROSS JOIN items i ON i.key = j.value JOIN batches b ON b.id = i.batch_id
+WHERE b.space_id = ?1 GROUP BY j.value
+"""
+"""With ``max``, SQLite takes the other columns from the row that has the greatest."""
+_NOTHING = (0, 0, 0, 0, 0)
+_MERGED = "SELECT DISTINCT item_id FROM item_origins WHERE item_id IN (SELECT value FROM json_each(?))"
 _ORIGINS = "SELECT source_id, line, fields FROM item_origins WHERE item_id = ?"
 _HOLDERS = "SELECT space_id, key, picture FROM mirror WHERE picture IN (SELECT value FROM json_each(?))"
 _REFUSING = "SELECT -id FROM pictures WHERE refused <> '[]'"
 _SOME_OF = "SELECT key FROM mirror WHERE space_id = ? AND picture = ? LIMIT ?"
 _ERRAND = "SELECT job_id, campaign, unique_key FROM batches WHERE id = ?"
+BLOCK_VALUES = 10_000
 EXAMPLES = 2
 """Values that may ask for a field of one campaign, where tonight's rows do not."""
 
@@ -47,8 +57,42 @@ class Word(NamedTuple):
     line: int
 
 
-def newest_words(connection: Connection, space_id: int, key: str, fields: Collection[str]) -> dict[str, Word]:
-    """Return, by field, what was last said of a value; nothing of a field that no item names."""
+class Asked(NamedTuple):
+    """A value, and the fields whose newest words are asked for."""
+
+    key: str
+    fields: frozenset[str]
+
+
+def newest_words(connection: Connection, space_id: int, asked: Iterable[Asked]) -> Iterator[dict[str, Word]]:
+    """Yield for each value, by field, what was last said of it; nothing of a field that no item names.
+
+    Most values were never merged of several rows, and their newest item names all: these are read many at a time.
+    """
+    cursor, rest = raw_cursor(connection), iter(asked)
+    while block := [*islice(rest, BLOCK_VALUES)]:
+        keys = json.dumps([one.key for one in block], ensure_ascii=False)
+        newest = {key: row for key, *row in cursor.execute(_NEWEST, (space_id, keys)).fetchall()}
+        items = json.dumps([item_id for item_id, *_ in newest.values()])
+        merged = {item_id for (item_id,) in cursor.execute(_MERGED, (items,)).fetchall()}
+        texts = payload_texts(connection, {payload_id for *_, payload_id in newest.values()})
+        words: dict[tuple[int, frozenset[str]], dict[str, str]] = {}
+        for key, fields in block:
+            item_id, batch_id, source_id, line, payload_id = newest.get(key, _NOTHING)
+            said = words.get((payload_id, fields))
+            if said is None:
+                text = texts.get(payload_id, NOTHING)
+                said = words[payload_id, fields] = {
+                    name: only(text, [name]) for name in fields_of(text) if name in fields
+                }
+            if item_id in merged or len(said) < len(fields):
+                yield _of_all_items(connection, space_id, key, fields)
+            else:
+                yield {name: Word(text, batch_id, source_id, line) for name, text in said.items()}
+
+
+def _of_all_items(connection: Connection, space_id: int, key: str, fields: frozenset[str]) -> dict[str, Word]:
+    """Return the newest words of one value, of whichever items name them."""
     cursor, found = raw_cursor(connection), dict[str, Word]()
     rows = cursor.execute(_ITEMS, (space_id, key)).fetchall()
     for item_id, batch_id, source_id, line, payload_id in rows:
@@ -57,18 +101,24 @@ def newest_words(connection: Connection, space_id: int, key: str, fields: Collec
         text = payload_texts(connection, [payload_id])[payload_id]
         older = {name: (source, at) for source, at, names in cursor.execute(_ORIGINS, (item_id,)).fetchall()
                  for name in json.loads(names)}  # fmt: skip
-        for name in {*fields}.intersection(fields_of(text)):
+        for name in fields.intersection(fields_of(text)):
             source, at = older.get(name, (source_id, line))
             if name not in found or source > found[name].source_id:
                 found[name] = Word(only(text, [name]), batch_id, source, at)
     return found
 
 
-def is_said(connection: Connection, space_id: int, key: str, text: str) -> bool:
-    """Tell whether each field of a text was last said to be what it says."""
-    fields = fields_of(text)
-    found = newest_words(connection, space_id, key, fields)
-    return all(name in found and found[name].text == only(text, [name]) for name in fields)
+def not_said(connection: Connection, space_id: int, keys: Sequence[str], texts: Sequence[str]) -> list[int]:
+    """Return the places of those values of which a field was last said to be something else, or nothing."""
+    fields = {text: frozenset(fields_of(text)) for text in {*texts}}
+    wanted = {text: {name: only(text, [name]) for name in names} for text, names in fields.items()}
+    asked = (Asked(key, fields[text]) for key, text in zip(keys, texts, strict=True))
+    newest = zip(texts, newest_words(connection, space_id, asked), strict=True)
+    return [
+        place
+        for place, (text, found) in enumerate(newest)
+        if wanted[text] != {name: word.text for name, word in found.items()}
+    ]
 
 
 def want_again(connection: Connection, pictures: Mapping[int, Collection[str]], at: str) -> None:
@@ -78,12 +128,11 @@ def want_again(connection: Connection, pictures: Mapping[int, Collection[str]], 
     """
     cursor = raw_cursor(connection)
     values = cursor.execute(_HOLDERS, (json.dumps(list(pictures)),)).fetchall()
-    found = (
-        (key, word)
-        for space_id, key, picture in values
-        for word in newest_words(connection, space_id, key, pictures[picture]).values()
-    )
-    words = [KnownWord(key, word.text, word.batch_id, (word.source_id, word.line)) for key, word in found]
+    words: list[KnownWord] = []
+    for space_id, group in groupby(sorted(values), lambda value: value[0]):
+        asked = [Asked(key, frozenset(pictures[picture])) for _, key, picture in group]
+        for (key, _), found in zip(asked, newest_words(connection, space_id, asked), strict=True):
+            words += [KnownWord(key, one.text, one.batch_id, (one.source_id, one.line)) for one in found.values()]
     keep_wanting(connection, words, at)
 
 
@@ -104,9 +153,11 @@ def examples(
     found: list[AskingValue] = []
     for number, picture in sorted(read_pictures(connection, numbers).items()):
         told = None if campaigns is None else campaign_in(picture, NOTHING, campaigns)
-        wanted = [name for name in picture.refused if name in fields and asked[told, name] < EXAMPLES]
-        for (key,) in cursor.execute(_SOME_OF, (space_id, number, EXAMPLES)).fetchall() if wanted else ():
-            for name, word in newest_words(connection, space_id, key, wanted).items():
+        wanted = frozenset(name for name in picture.refused if name in fields and asked[told, name] < EXAMPLES)
+        some = cursor.execute(_SOME_OF, (space_id, number, EXAMPLES)).fetchall() if wanted else []
+        askers = [Asked(key, wanted) for (key,) in some]
+        for (key, _), words in zip(askers, newest_words(connection, space_id, askers), strict=True):
+            for name, word in words.items():
                 job_id, campaign, unique = cursor.execute(_ERRAND, (word.batch_id,)).fetchone()
                 found.append(AskingValue(key, word, Errand(job_id, campaign, bool(unique))))
                 asked[told, name] += 1

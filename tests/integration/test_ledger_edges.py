@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +16,7 @@ from sqlalchemy import insert
 
 from syncer.arrow import texts
 from syncer.errors import LedgerCorruptError, StaleStateError, UntrustedFileError, UsageError
-from syncer.ledger import archives, ingested, night, pruning, recovery, story
+from syncer.ledger import archives, ingested, night, pruning, recovery, story, untaken
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.chosen import choose_values
@@ -356,3 +357,27 @@ def test_own_codes_that_come_under_parts_of_a_composite_key_make_its_values_unce
         ingested._doubt_other(connection, space, None, {canonical(data)}, may_overwrite=False)
         fields = [field for (field,) in connection.exec_driver_sql("SELECT field FROM stamps")]
     assert fields == ([EVERY_FIELD] if all_doubted else [])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_was_last_said_of_many_values_is_what_all_their_items_say(seed, monkeypatch):
+    monkeypatch.setattr(untaken, "BLOCK_VALUES", 2)
+    chance, scene = random.Random(seed), Scene(singles(6))
+    said = {key: {} for key in K}
+    for _ in range(4):
+        scene.begin()
+        night = {key: {name: chance.choice("12") for name in chance.sample(["m", "s"], 1 + chance.randrange(2))}
+                 for key in chance.sample(K, 3)}  # fmt: skip
+        for key, words in night.items():
+            plan = plan_of([key], key=scene.key, varying=[-1], fields=("m", "s"), payloads=[canonical(words)])
+            scene.ledger.store_plan(scene.run, plan, [SOURCE], at=AT)
+            said[key] |= words
+    asked = [untaken.Asked(key, frozenset(names)) for key in [*K, "nobody"] for names in (["m"], ["s"], ["m", "s"])]
+    with scene.ledger.transaction() as connection:
+        found = [*untaken.newest_words(connection, scene.run.job.space_id, asked)]
+        texts = [canonical({"m": "1"})] * len(K)
+        other = untaken.not_said(connection, scene.run.job.space_id, K, texts)
+    for (key, names), words in zip(asked, found, strict=True):
+        expected = {name: canonical({name: value}) for name, value in said.get(key, {}).items() if name in names}
+        assert {name: word.text for name, word in words.items()} == expected
+    assert other == [place for place, key in enumerate(K) if said[key].get("m") != "1"]

@@ -693,8 +693,8 @@ BUGS = (
     Bug(
         "a newer word for a field that is not taken is forgotten",
         "syncer/ledger/plans.py",
-        "if not is_said(connection, space_id, key, plan.payloads[payload])]",
-        "if not key]",
+        "place in not_said(connection, space_id, keys, texts)]",
+        "place in ()]",
         f"{TAKEN}::test_what_earlier_files_named_is_sent_once_the_field_is_defined_though_no_later_file_names_it",
     ),
     Bug(
