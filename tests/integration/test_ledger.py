@@ -240,7 +240,7 @@ def test_one_writer_at_a_time_and_a_dead_owner_leaves_no_lock(tmp_path):
     ready, leave = context.Event(), context.Event()
     owner = context.Process(target=hold, args=(tmp_path / "l.db", ready, leave))
     owner.start()
-    assert ready.wait(20)
+    assert ready.wait(60)
     with pytest.raises(LedgerBusyError, match=str(owner.pid)):
         Ledger.open_to_write(f"sqlite:///{tmp_path}/l.db", at=AT)
     with Ledger.open_to_read(f"sqlite:///{tmp_path}/l.db") as reader:

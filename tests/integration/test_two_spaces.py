@@ -143,7 +143,10 @@ def test_an_older_upload_by_another_key_that_is_still_open_holds_the_rows_it_may
         rows = [[f"K{n:06d}", "S-1", "C1" if n < 3 else "C2"] for n in range(6)]
         assert erp(here, rows).code == 0
         here.box.faults.replace([{"kind": "task_stuck", "on": "async", "nth": 1}])
-        assert karton(here, [["C1", "S-77"]], "--mode", "async", "--deadline", "1").code in {3, 10}
+        for _ in range(10):  # within a second, a slow machine does not always get so far
+            assert karton(here, [["C1", "S-77"]], "--mode", "async", "--deadline", "1").code in {3, 10}
+            if here.box.world.tasks:
+                break
         here.box.faults.replace([])
         newer = [[key, "S-9", case] for key, _, case in rows]
         done = erp(here, newer, "--deadline", "2", "--approve")

@@ -49,7 +49,7 @@ def ledger(tmp_path_factory):
         first = [[f"K{n:06d}", "DE", "S1"] for n in range(120)]
         here.sync(here.write("a.csv", HEADER, [*first, ["NOPE0001", "FR", ""], ["", "IT", ""]]), "--job", "a")
         here.box.faults.replace([{"kind": "status", "status_code": 429, "on": "any", "every": 1}])
-        here.sync(here.write("b.csv", HEADER, [["K000000", "FR", "S2"]]), "--job", "a", "--deadline", "0.5")
+        here.sync(here.write("b.csv", HEADER, [["K000000", "FR", "S2"]]), "--job", "a", "--deadline", "2")
         here.box.faults.replace([{"kind": "drop_after", "on": "sync", "nth": 1}])
         here.sync(here.write("c.csv", HEADER, [["K000000", "", "S3"], ["K000001", "IT", "S4"]]), "--job", "b")
         here.box.faults.replace([{"kind": "task_fail", "on": "async", "nth": 1}])
