@@ -100,3 +100,15 @@ def test_keys_of_two_columns_are_read_back_by_both(night):
         assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])
         done = here.sync(here.write("b.csv", ("case_no", "lot", "market"), [(*one, "FR") for one in pairs]))
         assert (done.code, done.document["unproven_fields"]) == (0, [])
+
+
+def test_what_a_job_confirmed_under_another_key_is_not_looked_for_under_its_new_one(cases):
+    """The key of a job may change: what it sent before stands in another code space, with a story of its own."""
+    with cases() as here:
+        here.config('[limits]\ncheck_keys = false\n[jobs.cases]\nkey = "extended_id"\n')
+        singles = [(code["extended_id"], "DE") for code in world(range(30))]
+        assert here.sync(here.write("singles.csv", ("extended_id", "market"), singles)).code == 0
+        config(here)
+        done = here.sync(here.write("a.csv", HEADER[:2], [row[:2] for row in rows(range(30), "FR")]), "--approve")
+        assert (done.code, done.document["unproven_fields"]) == (0, [])
+        assert {code["market"] for code in here.box.codes()} == {"FR"}

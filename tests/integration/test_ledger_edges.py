@@ -16,7 +16,7 @@ from sqlalchemy import insert
 
 from syncer.arrow import texts
 from syncer.errors import LedgerCorruptError, StaleStateError, UntrustedFileError, UsageError
-from syncer.ledger import archives, ingested, night, pruning, recovery, story, untaken
+from syncer.ledger import archives, ingested, night, pictures, pruning, recovery, story, untaken
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.chosen import choose_values
@@ -30,7 +30,7 @@ from syncer.ledger.rotation import backup_into
 from syncer.ledger.splitting import Piece
 from syncer.ledger.story import stories
 from syncer.mirror.picture import EVERY_FIELD, Picture, may_move
-from syncer.mirror.words import canonical
+from syncer.mirror.words import canonical, fingerprint
 from syncer.model import KEY_SEPARATOR, Kind
 from syncer.plan.columns import Column, KeyColumn
 from syncer.rejections import Rejection, Rejections
@@ -381,3 +381,17 @@ def test_what_was_last_said_of_many_values_is_what_all_their_items_say(seed, mon
         expected = {name: canonical({name: value}) for name, value in said.get(key, {}).items() if name in names}
         assert {name: word.text for name, word in words.items()} == expected
     assert other == [place for place, key in enumerate(K) if said[key].get("m") != "1"]
+
+
+@pytest.mark.parametrize("scanned", [True, False])
+def test_many_texts_that_lie_together_are_read_as_one_stretch_and_are_the_same(scanned, monkeypatch, ledger):
+    monkeypatch.setattr(pictures, "SCAN_FROM_IDS", 3 if scanned else 1000)
+    data = [canonical({"m": str(n)}) for n in range(9)]
+    with ledger.transaction() as connection:
+        ids = pictures.payload_ids(connection, data)
+        for number, text in zip(ids, data, strict=True):
+            if number < 0:
+                cursor = raw_cursor(connection)
+                cursor.execute("INSERT INTO payloads (data, fingerprint) VALUES (?, ?)", (text, fingerprint(text)))
+        wanted = [int(number) for number in pictures.payload_ids(connection, data)][1:8]
+        assert pictures.payload_texts(connection, wanted) == dict(zip(wanted, data[1:8], strict=True))

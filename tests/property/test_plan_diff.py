@@ -238,6 +238,7 @@ def test_payload_numbers_follow_the_first_appearance():
     assert payloads.encode(("f",), (field,), 4).tolist() == [0, 1, 0, 2]
     assert payloads.data == ['{"f":"b"}', '{"f":"a"}', "{}"]
     assert payloads.encode(("f",), (field[:0],), 0).tolist() == []
+    assert payloads.encode((), (), 2).tolist() == [2, 2]
     other = payloads.number('{"g":"1"}')
     assert payloads.encode(("f",), (pa.array(["c", "a"]).dictionary_encode(),), 2).tolist() == [other + 1, 1]
     named = payloads.named()
