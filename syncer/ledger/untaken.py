@@ -57,14 +57,14 @@ class Word(NamedTuple):
     line: int
 
 
-class Asked(NamedTuple):
+class AskedValue(NamedTuple):
     """A value, and the fields whose newest words are asked for."""
 
     key: str
     fields: frozenset[str]
 
 
-def newest_words(connection: Connection, space_id: int, asked: Iterable[Asked]) -> Iterator[dict[str, Word]]:
+def newest_words(connection: Connection, space_id: int, asked: Iterable[AskedValue]) -> Iterator[dict[str, Word]]:
     """Yield for each value, by field, what was last said of it; nothing of a field that no item names.
 
     Most values were never merged of several rows, and their newest item names all: these are read many at a time.
@@ -112,7 +112,7 @@ def not_said(connection: Connection, space_id: int, keys: Sequence[str], texts: 
     """Return the places of those values of which a field was last said to be something else, or nothing."""
     fields = {text: frozenset(fields_of(text)) for text in {*texts}}
     wanted = {text: {name: only(text, [name]) for name in names} for text, names in fields.items()}
-    asked = (Asked(key, fields[text]) for key, text in zip(keys, texts, strict=True))
+    asked = (AskedValue(key, fields[text]) for key, text in zip(keys, texts, strict=True))
     newest = zip(texts, newest_words(connection, space_id, asked), strict=True)
     return [
         place
@@ -130,7 +130,7 @@ def want_again(connection: Connection, pictures: Mapping[int, Collection[str]], 
     values = cursor.execute(_HOLDERS, (json.dumps(list(pictures)),)).fetchall()
     words: list[KnownWord] = []
     for space_id, group in groupby(sorted(values), lambda value: value[0]):
-        asked = [Asked(key, frozenset(pictures[picture])) for _, key, picture in group]
+        asked = [AskedValue(key, frozenset(pictures[picture])) for _, key, picture in group]
         for (key, _), found in zip(asked, newest_words(connection, space_id, asked), strict=True):
             words += [KnownWord(key, one.text, one.batch_id, (one.source_id, one.line)) for one in found.values()]
     keep_wanting(connection, words, at)
@@ -155,7 +155,7 @@ def examples(
         told = None if campaigns is None else campaign_in(picture, NOTHING, campaigns)
         wanted = frozenset(name for name in picture.refused if name in fields and asked[told, name] < EXAMPLES)
         some = cursor.execute(_SOME_OF, (space_id, number, EXAMPLES)).fetchall() if wanted else []
-        askers = [Asked(key, wanted) for (key,) in some]
+        askers = [AskedValue(key, wanted) for (key,) in some]
         for (key, _), words in zip(askers, newest_words(connection, space_id, askers), strict=True):
             for name, word in words.items():
                 job_id, campaign, unique = cursor.execute(_ERRAND, (word.batch_id,)).fetchone()

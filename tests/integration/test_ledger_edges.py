@@ -372,7 +372,9 @@ def test_what_was_last_said_of_many_values_is_what_all_their_items_say(seed, mon
             plan = plan_of([key], key=scene.key, varying=[-1], fields=("m", "s"), payloads=[canonical(words)])
             scene.ledger.store_plan(scene.run, plan, [SOURCE], at=AT)
             said[key] |= words
-    asked = [untaken.Asked(key, frozenset(names)) for key in [*K, "nobody"] for names in (["m"], ["s"], ["m", "s"])]
+    asked = [
+        untaken.AskedValue(key, frozenset(names)) for key in [*K, "nobody"] for names in (["m"], ["s"], ["m", "s"])
+    ]
     with scene.ledger.transaction() as connection:
         found = [*untaken.newest_words(connection, scene.run.job.space_id, asked)]
         texts = [canonical({"m": "1"})] * len(K)
