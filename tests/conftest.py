@@ -234,8 +234,8 @@ def shared_forks() -> Forks:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return in how many processes `-n auto` runs the tests: some of them always wait, so one more than processors."""
-    return (os.cpu_count() or 1) + 1
+    """Return in how many processes `-n auto` runs the tests: half of their time they wait, so two for each processor."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_unconfigure() -> None:
