@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from syncer.mirror.picture import (
     UNHEARD_OF,
     Picture,
     asked_again,
+    campaign_in,
     confirmed,
     delta,
     doubted,
@@ -194,3 +196,18 @@ def test_a_newer_word_waits_for_an_older_one_that_may_reach_its_codes(theirs, wo
         if name == their_name or name in their_key or their_name in own_key
     )
     assert other.holds(own_key, words) is expected
+
+
+@pytest.mark.parametrize(
+    ("known", "sent", "campaign"),
+    [
+        ({"product": "A"}, {"m": "1"}, 1),
+        ({"product": "A"}, {"product": "B"}, 2),
+        ({"product": "A"}, {"product": "of nobody"}, None),
+        ({"m": "1"}, {"product": "B", "m": "2"}, 2),
+        ({"m": "A"}, {"m": '"product":"B'}, None),
+        ({}, {}, None),
+    ],
+)
+def test_the_product_that_a_code_gets_or_has_tells_its_campaign(known, sent, campaign):
+    assert campaign_in(Picture(canonical(known)), canonical(sent), {"A": 1, "B": 2}.get) == campaign
