@@ -3,6 +3,8 @@
 A field that was not taken is left out of deltas, so newer words for it are in no call. What always holds: the newest
 word of every value for such a field stands in an item with its file and line, in a batch that was sent or in a wish
 that no plan takes up; a word that stands there already is not stored again. Of two words the greater source is newer.
+A word counts only as long as nothing of ours may have written the field since: what a stamp is younger than was perhaps
+overwritten by another key, by an upload, or in the time that a ledger which was put back has lost.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.mirror import stamps_of
 from syncer.ledger.pictures import payload_texts, read_pictures
 from syncer.ledger.wishes import KnownWord, keep_wanting
-from syncer.mirror.picture import campaign_in
+from syncer.mirror.picture import EVERY_FIELD, campaign_in
 from syncer.mirror.words import NOTHING, fields_of, only
 from syncer.model import Errand
 
@@ -43,6 +46,7 @@ _HOLDERS = "SELECT space_id, key, picture FROM mirror WHERE picture IN (SELECT v
 _REFUSING = "SELECT -id FROM pictures WHERE refused <> '[]'"
 _SOME_OF = "SELECT key FROM mirror WHERE space_id = ? AND picture = ? LIMIT ?"
 _ERRAND = "SELECT job_id, campaign, unique_key FROM batches WHERE id = ?"
+_SETTLED = "SELECT coalesce(settled, 0) FROM batches WHERE id = ?"
 BLOCK_VALUES = 10_000
 EXAMPLES = 2
 """Values that may ask for a field of one campaign, where tonight's rows do not."""
@@ -69,7 +73,7 @@ def newest_words(connection: Connection, space_id: int, asked: Iterable[AskedVal
 
     Most values were never merged of several rows, and their newest item names all: these are read many at a time.
     """
-    cursor, rest = raw_cursor(connection), iter(asked)
+    cursor, rest, overwritten = raw_cursor(connection), iter(asked), _Overwritten(connection, space_id)
     while block := [*islice(rest, BLOCK_VALUES)]:
         keys = json.dumps([one.key for one in block], ensure_ascii=False)
         newest = {key: row for key, *row in cursor.execute(_NEWEST, (space_id, keys)).fetchall()}
@@ -86,9 +90,33 @@ def newest_words(connection: Connection, space_id: int, asked: Iterable[AskedVal
                     name: only(text, [name]) for name in fields_of(text) if name in fields
                 }
             if item_id in merged or len(said) < len(fields):
-                yield _of_all_items(connection, space_id, key, fields)
+                found = _of_all_items(connection, space_id, key, fields)
             else:
-                yield {name: Word(text, batch_id, source_id, line) for name, text in said.items()}
+                found = {name: Word(text, batch_id, source_id, line) for name, text in said.items()}
+            yield {name: word for name, word in found.items() if not overwritten.may_be(name, word.batch_id)}
+
+
+class _Overwritten:
+    """Which words of a space are older than a stamp of their field."""
+
+    def __init__(self, connection: Connection, space_id: int) -> None:
+        self._cursor = raw_cursor(connection)
+        self._newest: dict[str, int] = {}
+        for stamp in stamps_of(connection, space_id):
+            if not stamp.counted:  # that one tells of a field that was believed to be taken: nobody wrote it
+                self._newest.setdefault(stamp.field, stamp.settled)
+        self._places: dict[int, int] = {}
+
+    def may_be(self, field: str, batch_id: int) -> bool:
+        """Tell whether a field may have been written since a batch was settled."""
+        newest = max(self._newest.get(name, 0) for name in (field, EVERY_FIELD))
+        return newest > 0 and newest > self._place(batch_id)
+
+    def _place(self, batch_id: int) -> int:
+        place = self._places.get(batch_id)
+        if place is None:
+            place = self._places[batch_id] = self._cursor.execute(_SETTLED, (batch_id,)).fetchone()[0]
+        return place
 
 
 def _of_all_items(connection: Connection, space_id: int, key: str, fields: frozenset[str]) -> dict[str, Word]:
@@ -153,7 +181,8 @@ def examples(
     found: list[AskingValue] = []
     for number, picture in sorted(read_pictures(connection, numbers).items()):
         told = None if campaigns is None else campaign_in(picture, NOTHING, campaigns)
-        wanted = frozenset(name for name in picture.refused if name in fields and asked[told, name] < EXAMPLES)
+        lacking = {*picture.refused}.difference(picture.uncertain)
+        wanted = frozenset(name for name in lacking if name in fields and asked[told, name] < EXAMPLES)
         some = cursor.execute(_SOME_OF, (space_id, number, EXAMPLES)).fetchall() if wanted else []
         askers = [AskedValue(key, wanted) for (key,) in some]
         for (key, _), words in zip(askers, newest_words(connection, space_id, askers), strict=True):

@@ -45,7 +45,11 @@ def test_what_earlier_files_named_is_sent_once_the_field_is_defined_though_no_la
     with open_night(tmp_path, codes=tuple(box), campaigns={1: frozenset({"market", "case_no"})}) as here:
         here.config(f'[jobs.erp]\nkey = "{key}"\nexport = "changes"\n[limits]\ncheck_keys = false\n')
         header = [key, "market", "pallet"]
-        nights = [rows(4), rows(1, "P2"), [["K000004", "DE", ""]]]
+        nights = [
+            rows(4),
+            rows(2, "P2"),
+            [["K000004", "DE", ""]],
+        ]  # of those with P2 one asks, and the other is in no call
         for number, night in enumerate(nights):
             done = here.sync(here.write(f"{number}.csv", header, night))
             assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"]), number
@@ -55,12 +59,12 @@ def test_what_earlier_files_named_is_sent_once_the_field_is_defined_though_no_la
         assert (done.code, held(here)) == (0, [None] * 5)  # it is mapped no more, so nobody wants it
         done = here.sync(here.write("again.csv", header, [["K000004", "IT", ""]]))
         assert (done.code, done.document["discarded_fields"]) == (0, [])
-        assert held(here) == ["P2", "P1", "P1", "P1", None]
+        assert held(here) == ["P2", "P2", "P1", "P1", None]
         origin = """SELECT s.name, i.line FROM items i JOIN batches b ON b.id = i.batch_id JOIN sources s ON s.id = i.source_id
             JOIN payloads p ON p.id = i.payload_id
-            WHERE i.key = 'K000000' AND p.data LIKE '%P2%' AND b.state = 'confirmed' ORDER BY i.id DESC LIMIT 1"""
+            WHERE i.key = 'K000001' AND p.data LIKE '%P2%' AND b.state = 'confirmed' ORDER BY i.id DESC LIMIT 1"""
         with closing(sqlite3.connect(tmp_path / "syncer.db")) as ledger:
-            assert ledger.execute(origin).fetchone() == ("1.csv", 2)
+            assert ledger.execute(origin).fetchone() == ("1.csv", 3)
         assert here.run("ledger", "check").code == 0
 
 
@@ -202,3 +206,46 @@ def test_a_campaign_that_takes_a_field_no_more_is_noticed_though_counts_were_bel
         here.box.world.campaigns[1] = frozenset({"market"})
         done = here.sync(here.write("b.csv", HEADER, rows(300, "P2")), "--mode", "async", **GUARDS_OFF)
         assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])
+
+
+CHANGES = '[limits]\nmax_changed_percent = 0\ncheck_keys = false\n[jobs.erp]\nkey = "extended_id"\nexport = "changes"\n'
+LATER = frozenset({"market", "pallet", "case_no"})
+
+
+def two_values(here, pallet):
+    """Let the file of changes of job erp name two codes, with the pallet of the first one."""
+    rows = [["K000000", "DE", pallet, "C1"], ["K000001", "DE", "", "C2"]]
+    return here.write(f"{pallet}.csv", [*HEADER, "case_no"], rows)
+
+
+def other_night(here):
+    """Sync a file that names neither pallet."""
+    rows = [["K000001", "FR", "", "C2"]]
+    return here.sync("--job", "erp", here.write("other.csv", [*HEADER, "case_no"], rows), "--approve")
+
+
+def test_a_word_from_before_a_ledger_was_put_back_is_not_sent_once_its_field_is_defined(tmp_path):
+    """In the time that the ledger has lost, the field was defined and a newer word was sent."""
+    with open_night(tmp_path, codes=codes(2), campaigns={1: LATER - {"pallet"}}) as here:
+        here.config(CHANGES)
+        assert here.sync("--job", "erp", two_values(here, "P1")).code == 3
+        assert here.run("ledger", "backup", "copy.db").code == 0
+        here.box.world.campaigns[1] = LATER
+        assert here.sync("--job", "erp", two_values(here, "P2"), "--approve").code == 0
+        assert here.run("ledger", "restore", "copy.db").code == 0
+        assert other_night(here).code == 0
+        assert held(here) == ["P2", None]
+
+
+def test_a_word_that_another_key_has_overwritten_is_not_sent_once_its_field_is_defined(tmp_path):
+    with open_night(tmp_path, codes=[{**one, "case_no": f"C{n + 1}"} for n, one in enumerate(codes(2))],
+                    campaigns={1: LATER - {"pallet"}}) as here:  # fmt: skip
+        here.config(f'{CHANGES}[jobs.cases]\nkey = "case_no"\nexport = "changes"\nexpect = 1\n')
+        file = two_values(here, "P1")
+        assert here.sync("--job", "erp", file).code == 3
+        here.box.world.campaigns[1] = LATER
+        newer = here.write("cases.csv", ["case_no", "pallet"], [["C1", "P9"]])
+        done = here.sync("--job", "cases", newer, "--approve")
+        assert held(here)[0] == "P9", done
+        assert other_night(here).code == 0
+        assert held(here)[0] == "P9"

@@ -698,6 +698,13 @@ BUGS = (
         f"{TAKEN}::test_what_earlier_files_named_is_sent_once_the_field_is_defined_though_no_later_file_names_it",
     ),
     Bug(
+        "a word that may have been overwritten since is sent once its field is taken",
+        "syncer/ledger/untaken.py",
+        "return newest > 0 and newest > self._place(batch_id)",
+        "return False",
+        f"{TAKEN}::test_a_word_from_before_a_ledger_was_put_back_is_not_sent_once_its_field_is_defined",
+    ),
+    Bug(
         "a field is asked for only by values that tonight's file names",
         "syncer/runs/intake.py",
         "for asking in knowledge.untaken(fields):",
