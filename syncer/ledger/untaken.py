@@ -44,10 +44,10 @@ _MERGED = "SELECT DISTINCT item_id FROM item_origins WHERE item_id IN (SELECT va
 _ORIGINS = "SELECT source_id, line, fields FROM item_origins WHERE item_id = ?"
 _HOLDERS = "SELECT space_id, key, picture FROM mirror WHERE picture IN (SELECT value FROM json_each(?))"
 _REFUSING = "SELECT -id FROM pictures WHERE refused <> '[]'"
-_SOME_OF = "SELECT key FROM mirror WHERE space_id = ? AND picture = ? LIMIT ?"
+_HOLDERS_OF = "SELECT key, picture FROM mirror WHERE space_id = ? AND picture IN (SELECT value FROM json_each(?))"
 _ERRAND = "SELECT job_id, campaign, unique_key FROM batches WHERE id = ?"
 _SETTLED = "SELECT coalesce(settled, 0) FROM batches WHERE id = ?"
-BLOCK_VALUES = 10_000
+BLOCK_VALUES, LOOKED_AT_FIRST = 10_000, 100
 EXAMPLES = 2
 """Values that may ask for a field of one campaign, where tonight's rows do not."""
 
@@ -176,18 +176,31 @@ def examples(
     connection: Connection, space_id: int, fields: Collection[str], campaigns: Campaigns | None
 ) -> list[AskingValue]:
     """Return a few values of a space that did not take some fields: so many for each field and campaign."""
-    cursor, asked = raw_cursor(connection), Counter[tuple[int | None, str]]()
-    numbers = [number for (number,) in cursor.execute(_REFUSING).fetchall()]
-    found: list[AskingValue] = []
-    for number, picture in sorted(read_pictures(connection, numbers).items()):
-        told = None if campaigns is None else campaign_in(picture, NOTHING, campaigns)
-        lacking = {*picture.refused}.difference(picture.uncertain)
-        wanted = frozenset(name for name in lacking if name in fields and asked[told, name] < EXAMPLES)
-        some = cursor.execute(_SOME_OF, (space_id, number, EXAMPLES)).fetchall() if wanted else []
-        askers = [AskedValue(key, wanted) for (key,) in some]
-        for (key, _), words in zip(askers, newest_words(connection, space_id, askers), strict=True):
-            for name, word in words.items():
-                job_id, campaign, unique = cursor.execute(_ERRAND, (word.batch_id,)).fetchone()
-                found.append(AskingValue(key, word, Errand(job_id, campaign, bool(unique))))
-                asked[told, name] += 1
+    lacking = _lacking(connection, fields, campaigns)
+    if not lacking:
+        return []
+    # Most pictures may be nobody's any more, so the values are read once, for all pictures.
+    holders = raw_cursor(connection).execute(_HOLDERS_OF, (space_id, json.dumps([*lacking])))
+    sought = {(told, name) for told, names in lacking.values() for name in names}
+    cursor, asked, found, size = raw_cursor(connection), Counter[tuple[int | None, str]](), [], LOOKED_AT_FIRST
+    while any(asked[one] < EXAMPLES for one in sought) and (block := holders.fetchmany(size)):
+        size, askers = BLOCK_VALUES, [AskedValue(key, lacking[picture][1]) for key, picture in block]
+        for (key, picture), words in zip(block, newest_words(connection, space_id, askers), strict=True):
+            for name in [name for name in words if asked[lacking[picture][0], name] < EXAMPLES]:
+                job_id, campaign, unique = cursor.execute(_ERRAND, (words[name].batch_id,)).fetchone()
+                found.append(AskingValue(key, words[name], Errand(job_id, campaign, bool(unique))))
+                asked[lacking[picture][0], name] += 1
+    return found
+
+
+def _lacking(
+    connection: Connection, fields: Collection[str], campaigns: Campaigns | None
+) -> dict[int, tuple[int | None, frozenset[str]]]:
+    """Return, by the number of a picture, its campaign and those of some fields that its values did not take."""
+    numbers = [number for (number,) in raw_cursor(connection).execute(_REFUSING).fetchall()]
+    found = {}
+    for number, picture in read_pictures(connection, numbers).items():
+        names = frozenset(fields).intersection(picture.refused).difference(picture.uncertain)
+        if names:
+            found[number] = (None if campaigns is None else campaign_in(picture, NOTHING, campaigns), names)
     return found

@@ -397,3 +397,15 @@ def test_many_texts_that_lie_together_are_read_as_one_stretch_and_are_the_same(s
                 cursor.execute("INSERT INTO payloads (data, fingerprint) VALUES (?, ?)", (text, fingerprint(text)))
         wanted = [int(number) for number in pictures.payload_ids(connection, data)][1:8]
         assert pictures.payload_texts(connection, wanted) == dict(zip(wanted, data[1:8], strict=True))
+
+
+def test_pictures_that_nobody_has_any_more_are_not_looked_for_one_by_one(ledger):
+    """Of a field that was taken later each distinct set of data has left one; a night would read all values for each."""
+    space = ledger.ensure_job("job", ("extended_id",)).space_id
+    said = []
+    with ledger.transaction() as connection:
+        intern(connection, [Picture(canonical({"m": str(n)}), (), ("lot",)) for n in range(20)])
+        connection.connection.driver_connection.set_trace_callback(said.append)
+        assert untaken.examples(connection, space, ["lot"], None) == []
+        connection.connection.driver_connection.set_trace_callback(None)
+    assert sum("FROM mirror" in statement for statement in said) == 1
