@@ -49,6 +49,8 @@ def contradicted(values, codes, wanted):
 
 @example(keys=["a", "b"], named={"a", "b"}, codes=3, unique=True, expected=None)
 @example(keys=["a", "b"], named={"a"}, codes=2, unique=True, expected=None)
+@example(keys=["a", "b"], named={"a"}, codes=1, unique=False, expected=None)
+@example(keys=["a", "b"], named={"a"}, codes=2, unique=False, expected=4)
 @given(
     keys=st.lists(st.sampled_from("abcd"), min_size=1, max_size=4, unique=True),
     named=st.none() | st.sets(st.sampled_from("abcde")),
