@@ -6,8 +6,9 @@ import csv
 import json
 import os
 import signal
-import time
 from pathlib import Path
+
+from listeners import wait_for
 
 HEADER = ("id", "product", "pallet_number")
 ROWS = [(f"ABCD{n:05d}", "sku1", f"pal{n % 7}") for n in range(200)]
@@ -16,13 +17,6 @@ ROWS = [(f"ABCD{n:05d}", "sku1", f"pal{n % 7}") for n in range(200)]
 def rows_of(path):
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def wait_for(condition, seconds=20.0):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it never happened"
-        time.sleep(0.01)
 
 
 def test_0_a_file_becomes_codes_and_the_same_command_again_sends_nothing(night):

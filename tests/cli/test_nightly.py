@@ -7,13 +7,13 @@ import json
 import os
 import re
 import signal
-import time
 import tomllib
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from conftest import TOKEN, codes
+from listeners import wait_for
 from scan_tools import SCANS_END, everything, uuids
 
 from syncer.api.client import SCM_PERMISSIONS
@@ -133,9 +133,7 @@ def test_a_signal_ends_the_night_and_the_next_one_goes_on(night, on_failure):
         here.write("night-1.csv", ("extended_id", "lot"), [("K000000", "L")])
         here.config(f'[nightly]\non_failure = "{on_failure}"\n{STEPS}\n')
         process = here.start("run", "--json")
-        until = time.monotonic() + 20
-        while not here.box.requests and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_for(lambda: here.box.requests)
         os.kill(process.pid, signal.SIGTERM)
         out, err = process.communicate(timeout=30)
         document = json.loads(out)
@@ -265,9 +263,7 @@ def test_a_signal_while_scans_are_pulled_ends_the_night_and_the_next_goes_on(nig
     with night(scans=30, scans_end=SCANS_END, products=("SAMPLE",), latency_s=0.3) as here:
         here.config(f'[scans]\npage_rows = 2\n[nightly]\non_failure = "continue"\n{SCANS}\n')
         process = here.start("run", "--json")
-        until = time.monotonic() + 30
-        while not here.box.calls("scans") and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_for(lambda: here.box.calls("scans"))
         os.kill(process.pid, signal.SIGTERM)
         out, err = process.communicate(timeout=30)
         document = json.loads(out)

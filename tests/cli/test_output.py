@@ -9,11 +9,11 @@ import json
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from conftest import TOKEN, codes
+from listeners import wait_for
 
 HEADER = ("extended_id", "intended_market")
 ROWS = [(f"K{n:06d}", "DE" if n < 150 else f"x{n}") for n in range(250)]
@@ -83,9 +83,7 @@ def test_the_token_stands_in_no_process_list(night):
     with night(codes=codes(250), latency_s=0.5) as here:
         here.write("a.csv", HEADER, ROWS)
         process = here.start("sync", "a.csv")
-        until = time.monotonic() + 10
-        while not here.box.requests and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_for(lambda: here.box.requests)
         assert TOKEN.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
         process.communicate(timeout=30)
         assert process.returncode == 0

@@ -8,12 +8,12 @@ import json
 import os
 import signal
 import sqlite3
-import time
 from contextlib import closing
 
 import pyarrow.parquet as pq
 import pytest
 from conftest import TOKEN, codes
+from listeners import wait_for
 from sampling import sample
 
 from syncer.ledger.ledger import Ledger
@@ -25,13 +25,6 @@ PRODUCTS = (
 )
 OLD = {"sku": "old", "is_archived": True}
 EVERY = {"kind": "status", "on": "products", "every": 1}
-
-
-def wait_for(condition, seconds=20.0):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it never happened"
-        time.sleep(0.01)
 
 
 def kept(here):

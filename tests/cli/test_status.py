@@ -45,16 +45,17 @@ def test_every_kind_of_work_is_told_and_a_night_with_its_steps(night):
 
 
 def test_a_killed_run_is_dead_and_the_next_one_finds_it_so(night):
-    with night(codes=codes(300), latency_s=0.3) as here:
+    with night(codes=codes(300), faults=({"kind": "hang", "on": "sync", "nth": 3, "seconds": 60},)) as here:
         here.write("a.csv", HEADER, [(f"K{n:06d}", f"M{n}") for n in range(300)])
         assert here.run("init").code == 0
-        process = here.start("sync", "a.csv", SYNCER_API__UPDATES_PER_SECOND="2", SYNCER_API__CONCURRENCY="1")
+        process = here.start("sync", "a.csv", SYNCER_API__TIMEOUT_S="60", SYNCER_API__CONCURRENCY="1")
         runs = wait_for(lambda: [run for run in listed(here)[0] if sum(run["values"].values())])
         assert [run["state"] for run in runs] == ["running"]
         assert listed(here)[1] == []  # the run is the work
         assert "in doubt" not in here.run("status").out + here.run("status", "1").out  # calls in flight are none
         process.send_signal(signal.SIGKILL)
         process.communicate()
+        here.box.faults.replace([])
         assert [run["state"] for run in listed(here)[0]] == ["dead"]
         said = here.run("status").out
         assert "dead" in said

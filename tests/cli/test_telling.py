@@ -44,10 +44,12 @@ def test_nights_that_fail_are_killed_never_start_and_recover(night):
         here.box.faults.replace([])
         # a night that is killed: no ping says that it ended; N tells it once
         server.told.clear()
-        process = here.start("run", SYNCER_API__UPDATES_PER_SECOND="1", SYNCER_API__CONCURRENCY="1")
-        wait_for(lambda: here.run("status", "--json").document["works"][0]["kind"] == "sync" or sent(here))
+        here.box.faults.replace([{"kind": "hang", "on": "sync", "every": 1, "seconds": 60}])
+        process = here.start("run", SYNCER_API__TIMEOUT_S="60")
+        wait_for(lambda: sent(here))
         process.send_signal(signal.SIGKILL)
         process.communicate()
+        here.box.faults.replace([])
         assert hooks(server.told)[0] == [("GET", "/ping/start")]
         pings, documents = told("run", code=0)
         assert pings == ["/ping/start", "/ping/0"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import time
 
 from conftest import codes
+from listeners import wait_for
 
 
 def market_rows(count, markets=3):
@@ -306,14 +306,13 @@ def test_resume_finishes_the_last_run_that_has_a_plan(night):
 
 
 def test_a_run_that_died_is_recorded_as_stopped(night):
-    with night(codes=codes(250), latency_s=0.5) as here:
+    with night(codes=codes(250), faults=({"kind": "hang", "on": "sync", "every": 1, "seconds": 30},)) as here:
         here.write("a.csv", ("extended_id", "lot"), [(f"K{n:06d}", f"L{n}") for n in range(250)])
         process = here.start("sync", "a.csv")
-        until = time.monotonic() + 20
-        while not here.box.requests and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_for(lambda: here.box.calls("sync"))
         process.kill()
         process.communicate()
+        here.box.faults.replace([])
         here.sync("a.csv")
         runs = here.run("status", "--json").document["runs"]
         assert [run["state"] for run in runs] == ["complete", "stopped"]
