@@ -123,7 +123,7 @@ class Writer:
         with self.together():
             self._end_attempt(attempt_id, CallEnd.APPLIED, at)
             changed = self._change(
-                batch, Event.ALL_APPLIED, at, attempt_id, f"{codes_affected} codes", codes_affected=codes_affected
+                batch, Event.ALL_APPLIED, at, attempt_id, _codes(codes_affected), codes_affected=codes_affected
             )
             self._step(MirrorStep.CONFIRMED, changed, refused)
             return changed
@@ -173,7 +173,7 @@ class Writer:
                 Event.MISCOUNTED,
                 at,
                 attempt_id,
-                f"{codes_affected} codes",
+                _codes(codes_affected),
                 codes_affected=codes_affected,
                 unmatched=len(unmatched),
                 message=message,
@@ -358,3 +358,7 @@ class Writer:
         for child in children:
             self.on_change(child)
         return children
+
+
+def _codes(count: int) -> str:
+    return f"{count} {'code' if count == 1 else 'codes'}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from conftest import codes
 
-
 ROUNDS = 4
 """A busy machine delays calls as a network does, and only ever adds refusals: the least of some rounds is the program's."""
 
