@@ -118,7 +118,9 @@ def _answer(story: Story, entry: HistoryEntry) -> str | None:
 
 def moments(story: Story) -> list[Moment]:
     """Return what happened to a value, in the order of time."""
-    told = [_planned(entry) for entry in story.entries]
+    # One that goes on in a smaller batch was planned once.
+    planned = {(one.run_id, one.file, one.line, one.data): one for one in reversed(story.entries)}
+    told = [_planned(entry) for entry in reversed(planned.values())]
     told += [
         Moment(event.at, WORDS_OF_EVENT[Event(event.event)], _event_words(event), event.run_id, event.batch_id)
         for event in story.events

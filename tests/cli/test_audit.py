@@ -247,3 +247,16 @@ def test_a_field_called_like_a_column_of_ours_keeps_both(night):
         place.sync(place.write("a.csv", ["extended_id", "kind", "line"], [["K000000", "x", "y"]]))
         (row,) = rows(place)
         assert (row["kind"], row["data.kind"], row["line"], row["data.line"]) == ("sync", "x", "2", "y")
+
+
+def test_a_value_that_goes_on_in_smaller_batches_was_planned_once(night):
+    with night(codes=codes(1400)) as here:
+        rows = [(f"K{n:06d}", "DE" if n < 1300 else f"M{n}") for n in range(1400)]
+        assert here.sync(here.write("a.csv", ("extended_id", "lot"), [*rows, ("NOPE0001", "DE")])).code == 3
+        found = []
+        for key in ("K000001", "K000700", "K001299"):
+            (story,) = show(here, key)[1]["stories"]
+            found.append([one["what"] for one in story["moments"]])
+            assert found[-1].count("planned") == 1
+            assert found[-1][-1] == "confirmed"
+        assert max(said.count("sent") for said in found) > 1
