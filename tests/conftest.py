@@ -238,10 +238,14 @@ def pytest_xdist_auto_num_workers() -> int:
     return 2 * (os.cpu_count() or 1)
 
 
-def pytest_unconfigure() -> None:
-    """Let that process end."""
-    _shared.close()
-    shared_forks.cache_clear()
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtestloop() -> Iterator[None]:
+    """Let that process end after the last test: what its forks have seen is saved before the coverage is put together."""
+    try:
+        return (yield)
+    finally:
+        _shared.close()
+        shared_forks.cache_clear()
 
 
 @pytest.fixture

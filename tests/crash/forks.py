@@ -4,6 +4,9 @@ A server process imports the program once; every run is a fork of it: a process 
 its own SQLite connection and real HTTP. A run may be given a trap (traps.py), which counts the places that a run passes
 and ends or disturbs the process at the n-th of them.
 
+All that the program may load is loaded before the first fork, and what is loaded is left out of the collection of
+garbage: a fork that looked through it would copy it.
+
 What a fork cannot show is the start of the interpreter itself: what is read from the environment then (`AT_START`), and
 what is loaded when. Whoever tests that starts a process of its own.
 """
@@ -11,10 +14,13 @@ what is loaded when. Whoever tests that starts a process of its own.
 from __future__ import annotations
 
 import contextlib
-import functools
+import gc
+import importlib
 import json
+import marshal
 import mmap
 import os
+import pkgutil
 import signal
 import sqlite3
 import struct
@@ -37,6 +43,8 @@ TESTS = Path(__file__).resolve().parent.parent
 AT_START = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "OPENBLAS_", "OMP_")
 """What an interpreter, or a library that it has loaded, reads from the environment once."""
 RUN_S_MAX = 120
+MEASURED_BY = "TESTS_MEASURED_BY"
+"""The variable in which the server is told how the coverage is measured, if it is: what is loaded counts, too."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,7 @@ class Forks:
         # The program of these tests' own checkout, or the changed one that is tried, whatever is installed.
         places = os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"), str(TESTS.parent))))
         environment = {**os.environ, "PYTHONPATH": places, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        environment[MEASURED_BY] = environment.get("COVERAGE_PROCESS_CONFIG", "")
         for name in [name for name in environment if name.startswith(("COVERAGE", "COV_"))]:
             del environment[name]  # a process that is killed has nothing to report, and tracing makes each start slow
         self._server = subprocess.Popen(
@@ -104,41 +113,52 @@ class Forks:
 
 def serve() -> None:
     """Fork a run for every line of standard input; answer with what became of it."""
-    import alembic.command
-    import alembic.context  # noqa: F401
-    import pandas  # noqa: F401
-    import pyarrow.csv  # noqa: F401
-    import requests  # noqa: F401
-
-    import syncer.cli
-    import syncer.commands.runs
-    import syncer.ledger.migrate
-    import syncer.report.document
-    import syncer.report.progress
-    import syncer.report.text
-
+    config = os.environ.pop(MEASURED_BY, "")
+    measuring = _measuring(config) if config else None
+    migrate = _load_all(measuring)
     passed = mmap.mmap(-1, 8)
     tables_at_once = _what_migrations_make()
     with tempfile.TemporaryDirectory() as kept:
         streams = [Path(kept) / "out", Path(kept) / "err"]
+        seen = Path(kept) / "seen"
+        gc.collect()
+        gc.freeze()
         for line in sys.stdin.buffer:
             request = json.loads(line)
             passed[:8] = struct.pack("q", 0)
-            for path in streams:
+            for path in (*streams, seen):
                 path.write_bytes(b"")
-            config = request["variables"].get("COVERAGE_PROCESS_CONFIG") if request["measured"] else None
-            measuring = _measuring(config) if config else None
             child = os.fork()
             if child == 0:
                 if request["trap"] is None:
-                    syncer.ledger.migrate.upgrade = tables_at_once
-                _become(request, streams, passed, measuring)
+                    migrate.upgrade = tables_at_once
+                _become(request, streams, passed, measuring if request["measured"] else None, seen)
             _, status = os.waitpid(child, 0)
             out, err = (path.read_text(encoding="utf-8") for path in streams)
             number = struct.unpack("q", passed[:8])[0]
             answer = {"code": os.waitstatus_to_exitcode(status), "passed": number, "out": out, "err": err}
             sys.stdout.write(json.dumps(answer) + "\n")
             sys.stdout.flush()
+            if measuring is not None:
+                _take_up(measuring, seen.read_bytes())
+    if measuring is not None:
+        measuring.save()
+
+
+def _load_all(measuring: Coverage | None) -> Any:
+    """Load all that a run may load, measured where that is asked for; return the module of the migrations."""
+    for name in ("alembic.command", "alembic.context", "pandas", "pyarrow.csv", "requests"):
+        importlib.import_module(name)
+    if measuring is not None:
+        measuring.start()
+    import syncer
+
+    for found in pkgutil.walk_packages(syncer.__path__, "syncer."):
+        if not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+    if measuring is not None:
+        measuring.stop()
+    return importlib.import_module("syncer.ledger.migrate")
 
 
 def _what_migrations_make() -> Callable[[Connection], None]:
@@ -172,9 +192,8 @@ def _what_migrations_make() -> Callable[[Connection], None]:
     return upgrade
 
 
-@functools.cache
 def _measuring(config: str) -> Coverage:
-    """Return what measures a run, ready to start in its fork: to make it takes longer than most runs do.
+    """Return what measures the runs, ready to start in a fork: to make it takes longer than most runs do.
 
     It looks at the package alone, and for no file that a run never loads: pytest's own process does that once.
     """
@@ -185,12 +204,31 @@ def _measuring(config: str) -> Coverage:
     measuring.set_option("run:include", [f"{TESTS.parent / 'syncer'}/*"])
     measuring.set_option("run:patch", [])
     measuring.set_option("run:disable_warnings", ["no-data-collected", "module-not-measured", "module-not-imported"])
-    measuring.start()
-    measuring.stop()
     return measuring
 
 
-def _become(request: dict[str, Any], streams: list[Path], passed: mmap.mmap, measuring: Coverage | None) -> None:
+def _what_was_seen(measuring: Coverage) -> dict[str, set[Any]]:
+    """Return what was measured and not yet saved: of each file, the lines or the ways from line to line.
+
+    Coverage has no public name for it; a fork that saved a file of its own took four times as long as one that hands
+    this to the server, which saves once.
+    """
+    collector: Any = measuring._collector
+    seen: dict[str, set[Any]] = collector.data
+    return seen
+
+
+def _take_up(measuring: Coverage, written: bytes) -> None:
+    """Add what a fork has seen; one that was killed has written nothing."""
+    if written:
+        all_seen = _what_was_seen(measuring)
+        for name, seen in marshal.loads(written).items():
+            all_seen.setdefault(name, set()).update(seen)
+
+
+def _become(
+    request: dict[str, Any], streams: list[Path], passed: mmap.mmap, measuring: Coverage | None, seen: Path
+) -> None:
     """Be the program, in this forked process; never return."""
     code: Any = 70
     try:
@@ -207,6 +245,8 @@ def _become(request: dict[str, Any], streams: list[Path], passed: mmap.mmap, mea
         os.environ.update(request["variables"])
         time.tzset()
         if measuring is not None:
+            for earlier in _what_was_seen(measuring).values():
+                earlier.clear()
             measuring.start()
         sys.argv = ["syncer", *request["arguments"]]
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -226,7 +266,9 @@ def _become(request: dict[str, Any], streams: list[Path], passed: mmap.mmap, mea
             sys.stderr.flush()
             if measuring is not None:
                 measuring.stop()
-                measuring.save()
+                seen.write_bytes(
+                    marshal.dumps({name: each for name, each in _what_was_seen(measuring).items() if each})
+                )
         os._exit(code)
 
 
