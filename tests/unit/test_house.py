@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 import shutil
@@ -14,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from syncer.config.settings import ENVIRONMENT_PREFIX
-from tools.figures import circles, imports, trees
+from tools import figures
+from tools.figures import circles, imports
 
 ROOT = Path(__file__).parents[2]
+trees = functools.cache(figures.trees)
 LONG_MODULES = ["syncer.ledger.schema", "syncer.source.rows"]
 """Modules of over 400 lines, and why they stay whole: docs/decisions.md, 15."""
 HEAVY = {"pandas", "pyarrow", "numpy", "sqlalchemy", "alembic", "requests", "rich", "msgspec"}

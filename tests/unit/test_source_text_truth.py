@@ -141,7 +141,7 @@ def test_a_byte_that_is_not_of_the_encoding_rejects_its_row_alone(tmp_path):
 
 
 def test_the_only_text_beyond_ascii_may_stand_far_behind_the_wrong_byte(tmp_path):
-    data = text(HEAD) + b"D1,Orl\xe9ans\n" + b"D2,x\n" * 400_000 + text("D3,Zürich\n")
+    data = text(HEAD) + b"D1,Orl\xe9ans\n" + (b"D2," + b"x" * 96 + b"\n") * 20_000 + text("D3,Zürich\n")
     for packed in (data, gzip.compress(data, 1)):
         rows, _, rejections = read(tmp_path, packed)
         assert rows[-1] == ("D3", "Zürich")
@@ -270,12 +270,12 @@ def test_where_the_table_ends_and_what_is_no_row_can_be_said(tmp_path, form, fou
 @pytest.mark.parametrize(
     "form", [{"skip": ("Page *",)}, {"end": ("Page 9*",), "skip": ("Page *",)}, {"comment": "Page"}]
 )
-def test_rows_that_are_left_out_are_found_among_a_million_plain_ones(tmp_path, form):
-    rows = [f"K{number},{number % 7}\n" for number in range(200_000)]
-    for number in (0, 70_000, 150_000):
+def test_rows_that_are_left_out_are_found_among_megabytes_of_plain_ones(tmp_path, form):
+    rows = [f"K{number},{number % 7:096}\n" for number in range(20_000)]
+    for number in (0, 7_000, 15_000):
         rows[number] = f"Page {number},of 3\n"
     found, lines, rejections = read(tmp_path, text(HEAD + "".join(rows)), table=TableForm(**form))
-    assert (len(found), len(set(lines)), rejections) == (199_997, 199_997, [])
+    assert (len(found), len(set(lines)), rejections) == (19_997, 19_997, [])
     assert not any(key.startswith("Page") for key, _ in found)
 
 
