@@ -10,7 +10,7 @@ field. Pure: the ledger stores pictures, the plan compares with them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from syncer.mirror.words import NOTHING, field_of, fields_of, laid_over, missing_words, only, text_of, value_of, without
@@ -72,9 +72,13 @@ def campaign_in(picture: Picture, sent: str, campaigns: Campaigns) -> int | None
     return campaigns(product) if product else None
 
 
-def delta(picture: Picture, wanted: str, moves: Moves = may_move) -> str:
-    """Return what of `wanted` has to be sent: `NOTHING` when each of its fields is known and equal."""
-    missing = missing_words(picture.known, wanted)
+def delta(picture: Picture, wanted: str, moves: Moves = may_move, *, missing: Sequence[str] | None = None) -> str:
+    """Return what of `wanted` has to be sent: `NOTHING` when each of its fields is known and equal.
+
+    ``missing`` are the words of `wanted` that are not known, where somebody has looked already.
+    """
+    if missing is None:
+        missing = missing_words(picture.known, wanted)
     if picture.refused:
         missing = [word for word in missing if field_of(word) not in picture.refused]
     if not missing:
@@ -142,9 +146,9 @@ def _sorted(fields: Iterable[str]) -> list[str]:
     return sorted({*fields})
 
 
-def overwrites(picture: Picture, sent: str) -> bool:
-    """Tell whether data gives another value to a field that is known: what is uncertain or unheard of is no change."""
+def overwrites(picture: Picture, missing: Sequence[str]) -> bool:
+    """Tell whether words that are not known are about a field that is: what is uncertain or unheard of is no change."""
     if picture.known == NOTHING:
         return False
     fields = {*fields_of(picture.known)}
-    return any(field_of(word) in fields for word in missing_words(picture.known, sent))
+    return any(field_of(word) in fields for word in missing)

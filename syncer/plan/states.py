@@ -188,12 +188,13 @@ class Deltas:
         pictures = self._book.pictures([number for number in numbers if number < 0])
         for place, pair in enumerate(pairs.tolist()):
             number, wanted = pair >> 32, payloads.data[pair & 0xFFFFFFFF]
-            if number > 0 and not missing_words(texts[number], wanted):  # as most are; what follows takes longer
+            missing = missing_words(texts[number] if number > 0 else pictures[number].known, wanted)
+            if number > 0 and not missing:  # as most are; what follows takes longer
                 continue
             picture = Picture(texts[number]) if number > 0 else pictures[number]
             for field in refused_words(picture, wanted):
                 self.refused.setdefault(field, pair)
-            text = delta(picture, wanted, moves)
+            text = delta(picture, wanted, moves, missing=missing)
             if text != NOTHING:
-                send[place], over[place] = payloads.number(text), overwrites(picture, text)
+                send[place], over[place] = payloads.number(text), overwrites(picture, missing)
         return send, over

@@ -97,8 +97,9 @@ def test_a_delta_is_what_is_not_known_and_equal_with_what_belongs_to_it(picture,
             sent |= PAIRED & set(wanted)
     expected = of({name: wanted[name] for name in sent})
     assert delta(picture, of(wanted), lambda old, new: moving) == expected
-    over = any(name in known and known[name] != wanted[name] for name in sent)
-    assert overwrites(picture, expected) is over
+    words = missing_words(picture.known, of(wanted))
+    assert delta(picture, of(wanted), lambda old, new: moving, missing=words) == expected
+    assert overwrites(picture, words) is any(name in known and known[name] != wanted[name] for name in sent)
     assert refused_words(picture, of(wanted)) == sorted(set(wanted) & set(picture.refused))
 
 

@@ -93,10 +93,10 @@ def take_for_done(connection, step, spans):
     _apply(connection, MirrorStep.CONFIRMED, spans)
 
 
-def one_field_will_do(picture, wanted, moves):
+def one_field_will_do(picture, wanted, moves, *, missing):
     """A row is unchanged when one of its fields is known and equal."""
-    missing = delta(picture, wanted, moves)
-    return missing if len(fields_of(missing)) == len(fields_of(wanted)) else NOTHING
+    sent = delta(picture, wanted, moves, missing=missing)
+    return sent if len(fields_of(sent)) == len(fields_of(wanted)) else NOTHING
 
 
 def forget_doubts(self, run_id, *, at, uptime):
