@@ -211,4 +211,5 @@ def test_a_newer_word_waits_for_an_older_one_that_may_reach_its_codes(theirs, wo
     ],
 )
 def test_the_product_that_a_code_gets_or_has_tells_its_campaign(known, sent, campaign):
-    assert campaign_in(Picture(canonical(known)), canonical(sent), {"A": 1, "B": 2}.get) == campaign
+    campaigns = {"A": 1, "B": 2, None: 3, "": 4}  # nobody may ask for the campaign of no product
+    assert campaign_in(Picture(canonical(known)), canonical(sent), campaigns.get) == campaign
