@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from syncer.cli.frame import command, envelope, environ, environment_of, options, settings, show
+from syncer.process.help import configured
 from syncer.safe.inert import inert
 
 
@@ -44,7 +45,7 @@ def init_command(export: str | None) -> None:
             f"{inert(str(done.config))}: {'written' if done.wrote_config else 'was there, left as it is'}\n"
             f"{inert(str(done.ledger))}: {'created' if done.made_ledger else 'was there, left as it is'}\n"
             f"next: {'' if known.api.token else 'put the token into the environment (SYNCER_API__TOKEN), then: '}"
-            "syncer check"
+            f"{configured('syncer check')}"
         ),
         of_work=True,
     )

@@ -15,7 +15,7 @@ from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, ConfigError, SyncerError,
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.works import Work, WorkLog
 from syncer.process.clock import Clock, utc_text
-from syncer.process.help import next_of
+from syncer.process.help import configured, next_of
 from syncer.process.owner import Life, life_of, this_process
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Teller:
     def ping(self, what: str) -> None:
         """Tell a service that waits for it that the work begins (``start``), or how it ended."""
         if self._hooks is not None and self._notify.ping_url is not None:
-            self._hooks.ping(f"{self._notify.ping_url.reveal()}/{what}")
+            self._hooks.ping(_under(self._notify.ping_url.reveal(), what))
 
     def tell_of_the_dead(self) -> None:
         """Tell once of one before that died without a word, and record it so."""
@@ -71,7 +71,7 @@ class Teller:
         if died is not None:
             WorkLog(self._settings.ledger.url).mark_dead(died, self._began)
             words = f"the {died.kind} that began at {died.started_at} died without recording an end"
-            self._send(message_of(died.kind, EXIT_DIED, words, "syncer status", None, None))
+            self._send(message_of(died.kind, EXIT_DIED, words, configured("syncer status"), None, None))
 
     def tell(self, exit_code: int, error: SyncerError | None) -> None:
         """Tell how the work ended, when the one before ended in another way."""
@@ -86,7 +86,7 @@ class Teller:
             words = "finished, but some rows are not confirmed"
         else:
             words = f"ended with exit code {exit_code}"
-        looked_at = f"syncer status {run.id} --rows" if run else "syncer status"
+        looked_at = configured(f"syncer status {run.id} --rows" if run else "syncer status")
         helps = looked_at if error is None else next_of(error) or looked_at
         self._send(message_of(self._command, exit_code, words, helps, run, seal))
 
@@ -133,6 +133,12 @@ class Teller:
             return None, None
         run = next((one for one in newest if (one.ended_at or one.started_at) >= self._began), None)
         return run, None if seal is None else seal.digest
+
+
+def _under(url: str, what: str) -> str:
+    """Return the address of something under another one, whose query stays."""
+    path, mark, query = url.partition("?")
+    return f"{path.rstrip('/')}/{what}{mark}{query}"
 
 
 def message_of(

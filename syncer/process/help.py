@@ -6,12 +6,14 @@ failed, as it was typed: a fact of this process, like its id.
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Iterator, Sequence
 
 from syncer.errors import SyncerError
+from syncer.safe.inert import pasted
 
 _typed: list[str] = []
+_PROGRAM = re.compile(r"\Asyncer(?= )")
 
 
 def remember(arguments: Sequence[str]) -> None:
@@ -21,8 +23,27 @@ def remember(arguments: Sequence[str]) -> None:
 
 def next_of(error: SyncerError) -> str | None:
     """Return the command that helps; None: the same again, where nothing was typed (a notebook)."""
-    again = shlex.join(["syncer", *_typed]) if _typed else None
-    return error.next or again
+    again = pasted(["syncer", *_typed]) if _typed else None
+    return configured(error.next) if error.next else again
+
+
+def configured(command: str) -> str:
+    """Return a command with the configuration that the one that was typed named: without it, another would be read."""
+    named = _configuration()
+    if named is None or "--config" in command:
+        return command
+    return _PROGRAM.sub(lambda found: f"{found[0]} {pasted(['--config', named])}", command)
+
+
+def _configuration() -> str | None:
+    for place, argument in enumerate(_typed):
+        if argument == "--":
+            break
+        if argument == "--config":
+            return _typed[place + 1] if place + 1 < len(_typed) else None
+        if argument.startswith("--config="):
+            return argument.partition("=")[2]
+    return None
 
 
 def help_lines(error: SyncerError) -> Iterator[str]:

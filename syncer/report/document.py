@@ -205,5 +205,5 @@ def error_document(error: SyncerError) -> dict[str, Any]:
     """Return what happened and what to do next; of the guards against a bad export, also what each found."""
     document: dict[str, Any] = {"code": error.code, "message": error.words, "next": next_of(error)}
     if isinstance(error, GuardError) and error.stops:
-        document["stops"] = [{**asdict(stop), "next": error.next} for stop in error.stops]
+        document["stops"] = [{**asdict(stop), "next": document["next"]} for stop in error.stops]
     return document

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from syncer.lifecycle.batch import State
 from syncer.model import KEY_SEPARATOR, Target, shown_key
+from syncer.process.help import configured
 from syncer.report.document import target_document
 from syncer.report.words import many
 from syncer.safe.inert import inert
@@ -85,7 +86,7 @@ def recovery_text(done: Recovery) -> str:
     if done.open_uploads:
         numbers = ", ".join(map(str, done.open_uploads))
         lines.append(f"uploads of own codes that were open then: {numbers}; see: syncer codes list")
-    lines.append("next: syncer sync FILE, with the newest full export")
+    lines.append(f"next: {configured('syncer sync FILE')}, with the newest full export")
     return "\n".join(lines)
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from syncer.process.help import help_lines
+from syncer.process.help import configured, help_lines
 from syncer.report.console import cell
 from syncer.report.document import SCHEMA, error_document
 from syncer.report.table import FittedTable
+from syncer.safe.inert import pasted
 from syncer.scans.pull import iso
 
 if TYPE_CHECKING:
@@ -151,6 +152,6 @@ def compare_text(result: Comparison) -> RenderableType:
         parts.append(table)
         if result.disagree > SHOWN_ROWS:
             parts.append(Text(f"… and {result.disagree - SHOWN_ROWS:,} more"))
-        parts.append(Text(f"next: syncer audit show {result.disagreements[0].key}"))
+        parts.append(Text(f"next: {configured(pasted(['syncer', 'audit', 'show', result.disagreements[0].key]))}"))
     parts += [Text(f"not compared: {name}: {why}") for name, why in sorted(result.not_compared.items())]
     return Group(*parts)

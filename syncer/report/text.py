@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from syncer.lifecycle.batch import OPEN, Bucket
-from syncer.process.help import help_lines
+from syncer.process.help import configured, help_lines
 from syncer.process.owner import Life
 from syncer.report.console import cell
 from syncer.report.rows import changes_text, differences_text, rejections_text
@@ -190,7 +190,7 @@ def _next(result: SyncResult) -> str:
     elif result.rejections:
         hint = "syncer sync FILE  # when the rows above are corrected: in the source, or in error.csv (--results DIR)"
     job = result.run.job.name
-    return inert(pasteable(hint, result.named, job, job_named=job != DEFAULT_JOB))
+    return inert(configured(pasteable(hint, result.named, job, job_named=job != DEFAULT_JOB)))
 
 
 def error_text(error: SyncerError) -> Text:
@@ -270,7 +270,7 @@ def run_text(details: RunDetails) -> RenderableType:
 def after_death(run: Run) -> str:
     """Return the command that helps when a run's process died: without a plan, nothing of it can be resumed."""
     job = shlex.quote(inert(run.job.name))
-    return f"syncer resume --job {job}" if run.rows else f"syncer sync FILE --job {job}"
+    return configured(f"syncer resume --job {job}" if run.rows else f"syncer sync FILE --job {job}")
 
 
 def _run_facts(run: Run, details: RunDetails) -> list[tuple[str, str]]:

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from syncer.errors import ANY_JOB, GuardError, SyncerError
+from syncer.safe.inert import pasted
 
 _COMMAND = re.compile(r"\bsyncer (sync|plan) FILE\b(?: --job \S+)?")
 
 
 def pasteable(text: str, files: Sequence[str], job: str, *, job_named: bool) -> str:
     """Return what to do next about these files (none: a query's rows); ``job_named``: the command named the job."""
-    given = [shlex.quote(name) for name in files] + (["--job", shlex.quote(job)] if job_named else [])
+    given = [pasted([name]) for name in files] + (["--job", shlex.quote(job)] if job_named else [])
     return of_job(_COMMAND.sub(lambda found: " ".join(["syncer", found[1], *given]), text), job)
 
 

@@ -7,6 +7,7 @@ that turns the direction of writing; it is written out instead (``\x1b``, ``\n``
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 
 # C0, DEL, C1 (U+009B is a terminal's CSI), line separators, invisible marks that turn the direction, lone surrogates.
@@ -42,6 +43,24 @@ def inert_lines(text: str) -> str:
 def inert_json(document: str) -> str:
     """Return the same JSON document with the active characters of its strings as escapes."""
     return _NOT_NEWLINE.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+
+
+def pasted(arguments: Sequence[str]) -> str:
+    """Return a command as it can be pasted into a shell; characters that a terminal obeys stand in ``$'…'``."""
+    return " ".join(map(_shell_word, arguments))
+
+
+def _shell_word(text: str) -> str:
+    if not _ANY.search(text):
+        return shlex.quote(text)
+    signs = [sign if sign.isprintable() and sign not in "\\'" else _octets(sign) for sign in text]
+    return "$'" + "".join(signs) + "'"
+
+
+def _octets(sign: str) -> str:
+    """Return a character as its bytes, as a shell reads them; of a file's name that is no text, the byte it has."""
+    escaped = "\udc80" <= sign <= "\udcff"
+    return "".join(f"\\x{octet:02x}" for octet in sign.encode("utf-8", "surrogateescape" if escaped else "replace"))
 
 
 def _written_out(found: re.Match[str]) -> str:

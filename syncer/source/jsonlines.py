@@ -8,7 +8,6 @@ is rejected with its line. The columns are the members of the first `NAMES_LINES
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ import pyarrow as pa
 from syncer.errors import SourceError
 from syncer.model import Chunk, Dialect, SourceInfo
 from syncer.rejections import Rejection
+from syncer.safe.inert import pasted
 from syncer.source.chunks import text_chunk
 from syncer.source.encodings import NOT_TEXT
 from syncer.source.files import InputFile, utf8_blocks
@@ -145,7 +145,7 @@ class JsonLinesSource:
             if len(rest) > LINE_BYTES_MAX:
                 raise SourceError(
                     f"a line is longer than {LINE_BYTES_MAX >> 20} MB: is it one object a line?",
-                    file=self.name, line=line + len(whole) + 1, next=f"jq -c . {shlex.quote(self.name)} > lines.jsonl",
+                    file=self.name, line=line + len(whole) + 1, next=f"jq -c . {pasted([self.name])} > lines.jsonl",
                 )  # fmt: skip
             for text in whole:
                 line += 1

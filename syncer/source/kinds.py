@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import NamedTuple
 
 from syncer.errors import SourceError
+from syncer.safe.inert import pasted
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -74,7 +74,7 @@ def refuse_stranger(head: bytes, file: str, *, inside: bool = False) -> None:
         what = "an XML spreadsheet of 2003" if _XML_2003 in text else "an XML document"
         raise SourceError(f"{it} {what}", file=file, remedy=AS_XLSX)
     if _ARRAY.match(text):
-        one_a_line = f"jq -c '.[]' {shlex.quote(file)} > lines.jsonl"
+        one_a_line = f"jq -c '.[]' {pasted([file])} > lines.jsonl"
         raise SourceError(
             f"{it} a JSON array", file=file, remedy="write one object a line (JSON lines)", next=one_a_line
         )

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import subprocess
 from contextlib import redirect_stderr
 from unittest.mock import patch
 
@@ -18,7 +19,7 @@ from rich.text import Text
 
 from syncer.process import logs
 from syncer.report.console import InertConsole
-from syncer.safe.inert import inert, inert_json, inert_lines
+from syncer.safe.inert import inert, inert_json, inert_lines, pasted
 
 ESCAPES = ("\x1b", "\x9b", "\x07", "\x08", "\x7f", "\x85", "\u2028", "\u202e", "\u2066", "\x00", "\x0b")
 ACTIVE = {
@@ -164,3 +165,11 @@ def test_data_on_a_terminal_is_inert_too(night, form):
             assert not set(seen) & ACTIVE - {"\n", "\r"}, seen
         piped = here.run("products", "pull", "--format", "csv").out
         assert "\x1b[31m" in piped  # data for a program stays as it is
+
+
+def test_a_command_with_an_odd_name_can_be_pasted():
+    names = ["a b'c", "a\nb\x1b[31m'\\x<b>ü.csv", "\udcff\u2028.csv"]
+    command = pasted(["printf", "%s/", *names])
+    assert inert(command) == command
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=True)
+    assert done.stdout == b"".join(os.fsencode(name) + b"/" for name in names)
