@@ -264,6 +264,11 @@ class ProductsPullResult:
     """None, always: a pull that something stops raises, and keeps nothing."""
 
     @property
+    def came_to(self) -> dict[str, int]:
+        """The products of the list, and what was different from the copy."""
+        return {"products": self.pull.products, "new": self.new, "gone": self.gone}
+
+    @property
     def exit_code(self) -> int:
         """0: a pull that returns has read everything."""
         return EXIT_OK

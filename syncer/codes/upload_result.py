@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, SyncerError
+from syncer.lifecycle.part import fate
 
 if TYPE_CHECKING:
     from syncer.codes.checking import Checked
@@ -24,6 +26,15 @@ class CodesResult:
     error_file: Path | None = None
     notes: tuple[str, ...] = ()
     error: SyncerError | None = None
+
+    @property
+    def came_to(self) -> Counter[str]:
+        """The codes of its uploads, by where they are now."""
+        counts: Counter[str] = Counter()
+        for upload in self.uploads:
+            for part in upload.parts:
+                counts[fate(part.state)] += part.codes
+        return counts
 
     @property
     def exit_code(self) -> int:

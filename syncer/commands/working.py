@@ -72,9 +72,7 @@ def recorded(
 
 
 def _counts(result: Outcome) -> dict[str, int]:
-    """Return the calls that a command made, by kind; of a night they are its steps'."""
-    calls = getattr(result, "requests", None)
-    if not isinstance(calls, Requests):
-        return {}
-    names = ("updates", "reads", "throttled", "retries")
-    return {name: getattr(calls, name) for name in names}
+    """Return the calls that a command made, by kind, and what it came to; of a night they are its steps'."""
+    calls, came_to = getattr(result, "requests", None), getattr(result, "came_to", {})
+    names = ("updates", "reads", "throttled", "retries") if isinstance(calls, Requests) else ()
+    return {**{name: getattr(calls, name) for name in names}, **came_to}

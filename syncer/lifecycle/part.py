@@ -111,6 +111,11 @@ NOTHING_CREATED: frozenset[PartState] = frozenset({PartState.FAILED, PartState.R
 """Final states in which the part's codes do not exist: they may be uploaded again."""
 
 
+def fate(state: PartState) -> str:
+    """Return what became of a part's codes: ``created``, ``not_created`` or ``open``."""
+    return "not_created" if state in NOTHING_CREATED else "created" if state in FINAL else "open"
+
+
 def after(state: PartState, event: PartEvent) -> PartState:
     """Return the state that follows; raise `IllegalTransitionError` and change nothing when there is none."""
     return follow(TRANSITIONS, state, event)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from syncer.lifecycle.part import FINAL, NOTHING_CREATED, PartState
+from syncer.lifecycle.part import NOTHING_CREATED, PartState, fate
+from syncer.process.help import configured
 from syncer.report.console import cell
 from syncer.report.document import SCHEMA, error_document
 from syncer.report.table import FittedTable
@@ -65,8 +66,7 @@ def code_counts(uploads: Sequence[Upload]) -> Counter[str]:
     counts = Counter({"created": 0, "not_created": 0, "open": 0})
     for one in uploads:
         for part in one.parts:
-            name = "not_created" if part.state in NOTHING_CREATED else "open" if part.state not in FINAL else "created"
-            counts[name] += part.codes
+            counts[fate(part.state)] += part.codes
     return counts
 
 
@@ -107,7 +107,7 @@ def result_text(result: CodesResult) -> RenderableType:
     if result.error is not None:
         parts.append(error_text(result.error))
     elif any(one.open for one in result.uploads):
-        parts.append(Text("next: syncer codes resume", "bold"))
+        parts.append(Text(f"next: {configured('syncer codes resume')}", "bold"))
     elif any(part.state is PartState.COMPLETE for one in result.uploads for part in one.parts):
         parts.append(
             Text("the codes' file with URLs: syncer workorders list, then: syncer workorders download ID", "dim")

@@ -19,7 +19,7 @@ from syncer.report.words import many
 from syncer.safe.inert import inert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from syncer.ledger.buckets import RefusedRow
     from syncer.results import RefusedRows, RunSummary, StatusResult, WorkSummary
@@ -28,6 +28,13 @@ ALIKE_MAX = 20
 """Rows that are refused for the same reason, and listed; ``--json`` lists all that the ledger keeps."""
 LIFE_WORDS = {Life.ALIVE: "running", Life.DEAD: "dead", Life.UNKNOWN: "unknown"}
 """``unknown``: it runs, or ran, on another machine."""
+
+
+CAME_TO = {
+    "products": "products", "new": "new", "gone": "gone", "scans": "scans", "missing": "missing", "lines": "lines",
+    "broken": "broken", "created": "created", "not_created": "not created", "open": "open",
+}  # fmt: skip
+"""What works other than runs come to, in words."""
 
 
 def status_document(found: StatusResult) -> dict[str, Any]:
@@ -88,8 +95,13 @@ def _work_line(summary: WorkSummary) -> tuple[str | Text, ...]:
         "" if work.exit_code is None else str(work.exit_code),
         "",
         "",
-        cell(work.error or ""),
+        cell(work.error or _came_to(work.counts)),
     )
+
+
+def _came_to(counts: Mapping[str, int]) -> str:
+    """Return what a pull or an upload came to; its calls are counted in the document alone."""
+    return ", ".join(f"{counts[name]:,} {words}" for name, words in CAME_TO.items() if counts.get(name))
 
 
 def _moment(at: str) -> str:

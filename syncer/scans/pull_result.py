@@ -22,6 +22,11 @@ class ScansPullResult:
     error: SyncerError | None = None
 
     @property
+    def came_to(self) -> dict[str, int]:
+        """The scans that were new, and those that the API counted and never showed."""
+        return {"scans": self.counts.delivered, "missing": self.counts.missing}
+
+    @property
     def exit_code(self) -> int:
         """The exit code of the contract: 3 when the API counted scans that it never showed."""
         if self.error is not None:
@@ -41,6 +46,11 @@ class RawResult:
     seconds: float
     error: SyncerError | None = None
     """None, always: what stops it raises, and nothing is kept."""
+
+    @property
+    def came_to(self) -> dict[str, int]:
+        """The lines that were written, and those of them that are broken."""
+        return {"lines": self.lines, "broken": self.broken}
 
     @property
     def exit_code(self) -> int:

@@ -39,8 +39,17 @@ def test_every_kind_of_work_is_told_and_a_night_with_its_steps(night):
         assert "scans pull" in {kind for kind, _, _ in told}
         (one,) = (work for work in works if work["kind"] == "run")
         assert [work["kind"] for work in works if work["parent_id"] == one["id"]] == ["products"]  # the other is run 1
+        pulled = next(work["counts"] for work in works if work["kind"] == "products pull")
+        assert pulled["products"] >= 1
+        assert pulled["reads"] >= 1
         text = here.run("status").out
-        for words in ("(night)", "(night: products)", "(products pull)", "missing.csv"):
+        for words in (
+            "(night)",
+            "(night: products)",
+            "(products pull)",
+            "missing.csv",
+            f"{pulled['products']} products",
+        ):
             assert words in text
 
 
