@@ -8,6 +8,7 @@ module loads nothing heavy, and it knows no command.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from syncer.errors import UsageError
 from syncer.process import streams
 from syncer.process.signals import Interrupt
 from syncer.safe import exposure
-from syncer.safe.inert import inert_json
+from syncer.safe.inert import inert, inert_json
 from syncer.safe.masking import TOKEN_VARIABLE, masked
 from syncer.safe.trust import quoted
 
@@ -128,10 +129,29 @@ lock_wait_option = click.option(
 """Of every command that needs the ledger's lock."""
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What stands in an argument for a byte that is no text."""
+NUMBER_MAX = 2**63 - 1
+"""What a column of the ledger holds at most."""
+
+
 class _Command(click.Command):
     """A command whose help shows its own options first, then examples, then what every command has."""
 
     examples: tuple[str, ...] = ()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the arguments; refuse numbers and texts that no ledger can hold. A file's name need be no text."""
+        rest = super().parse_args(ctx, args)
+        for parameter in self.get_params(ctx):
+            value = ctx.params.get(parameter.name or "")
+            is_text = isinstance(parameter.type, click.types.StringParamType)
+            for one in value if isinstance(value, tuple) else (value,):
+                if isinstance(one, int) and abs(one) > NUMBER_MAX:
+                    raise click.UsageError(f"{one} is larger than any number here.", ctx)
+                if is_text and isinstance(one, str) and not one.isascii() and _SURROGATE.search(one):
+                    raise click.UsageError(f"{inert(one)!r} is no text in UTF-8.", ctx)
+        return rest
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command, and remember its name for whatever becomes of it."""

@@ -87,6 +87,22 @@ def test_what_is_no_time_is_refused_by_name(text):
         parse_moment(text, "--since")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status", "9" * 20),
+        ("abandon", "1", "9" * 20),
+        ("status", "--last", "9" * 20),
+        ("audit", "show", "\udcff"),
+        ("sync", "--job", "\udcff", "n.csv"),
+    ],
+)
+def test_what_no_ledger_can_hold_is_refused_as_it_is_typed(words):
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 2
+    assert "larger than any number" in done.output or "no text in UTF-8" in done.output
+
+
 def test_the_audit_tells_a_wrong_question_from_an_empty_answer(night):
     with night(codes=codes(2)) as here:
         here.write("n.csv", ["extended_id", "market"], [["K000000", "DE"], ["K000001", "FR"]])
