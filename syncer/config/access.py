@@ -16,6 +16,9 @@ from syncer.safe.files import read_trusted
 from syncer.safe.masking import TOKEN_VARIABLE, Secret, remember
 from syncer.safe.trust import UntrustedError
 
+_MARK = "\ufeff"
+"""What Windows' editor writes before a text."""
+
 
 def _beside(path: Path | None, name: str) -> Path:
     """Return a file that the configuration names: relative to the configuration file, or to the working folder."""
@@ -112,7 +115,7 @@ def find_password(job: JobSettings, environ: Mapping[str, str], path: Path | Non
 
 
 def _token(text: str, place: str) -> Secret:
-    token = text.strip().removeprefix("UAT ").strip()
+    token = text.removeprefix(_MARK).strip().removeprefix("UAT ").strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigError(f"what stands in {place} is not a token: one word of letters, digits and signs")
     if token[0] == token[-1] and token[0] in "\"'":
