@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from datetime import datetime
 from typing import Any
 
 from syncer.config.checks import is_secret, name_of
@@ -17,6 +18,7 @@ from syncer.safe.masking import TOKEN_VARIABLE
 
 _URL_PASSWORD = re.compile(r"://[^/]*@")
 _JOB_TABLES = ("csv", "table", "source", "files", "units", "fields")
+_DATE_PART = re.compile("%([A-Za-z%])")
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
@@ -103,12 +105,22 @@ def _field(where: str, table: Any, faults: list[str]) -> FieldSettings:
         faults.append(f"{where}.map has two entries that differ in letter case alone, which upper or lower takes away")
     if rule.type == "choice" and not rule.choices:
         faults.append(f"{where}.choices is missing: a choice needs a list of them")
-    for form in rule.formats:
-        if not all(part in form for part in ("%d", "%m")) and "%j" not in form:
-            faults.append(f"{where}.formats: {form!r} must name day and month, like %d.%m.%Y")
-        elif "%Y" not in form and "%y" not in form:
-            faults.append(f"{where}.formats: {form!r} must name the year, like %d.%m.%Y")
+    faults.extend(f"{where}.formats: {form!r} {words}" for form in rule.formats if (words := _date_fault(form)))
     return rule
+
+
+def _date_fault(form: str) -> str:
+    """Return what is wrong with a format of dates: what it does not name would be made up; empty: nothing is."""
+    parts = set(_DATE_PART.findall(form))
+    day = parts & {"d", "j"} and parts & {"m", "b", "B", "j"}
+    if not (day and parts & {"Y", "y"}) and not parts >= {"G", "V", "u"}:
+        return "must name day, month and year, like %d.%m.%Y or %d-%b-%y"
+    try:
+        datetime.strptime("", form)  # noqa: DTZ007  a calendar day
+    except ValueError as error:
+        # A format that can be read says that nothing does not fit it; one that cannot, what is bad in it.
+        return "" if "does not match" in str(error) else f"is no format of strptime: {error}"
+    return ""
 
 
 def _cased(rule: FieldSettings, key: str) -> str:

@@ -23,6 +23,7 @@ from syncer.model import Change, Chunk, ValidChunk
 from syncer.rejections import RejectionCause, Rejections, shown_cells
 from syncer.rows.changes import ChangeWatch
 from syncer.rows.columns import read_columns
+from syncer.rows.headers import HEADER_AGAIN, WORDS, rows_of_names
 from syncer.rows.noting import Notes
 from syncer.rows.rules import FieldRule, RowRules
 from syncer.rows.transform import HALF_BLANK, Made, Transformation, merged
@@ -107,6 +108,7 @@ class Validator:
         faults = Notes(rows)
         changes: list[Change] = []
         keys = [self._key(one, chunk, faults, changes) for one in self._keys]
+        faults.note_alike(rows_of_names(chunk.columns, self.wanted), HEADER_AGAIN, WORDS)
         self._check_keys(keys, faults)
         encoded: dict[str, pa.DictionaryArray] = {}
         arrays = [self._field(scm, chunk, encoded, faults, changes) for scm in self.fields]
@@ -368,7 +370,7 @@ def _reason(cell: str) -> tuple[str | None, str | None, str]:
 
 
 def _date(cell: str, *, formats: Sequence[str]) -> tuple[str | None, str | None, str]:
-    written = cell.strip()
+    written, days = cell.strip(), dict[str, None]()
     for form in formats:
         try:
             day = datetime.strptime(written, form)  # noqa: DTZ007  a calendar day
@@ -378,8 +380,11 @@ def _date(cell: str, *, formats: Sequence[str]) -> tuple[str | None, str | None,
             continue
         # Where figures follow one another, a lost zero would make another day: 1122026 is 11.2. or 1.12.2026.
         if _FIGURES_ALONE.search(form) is None or day.strftime(form) == written:
-            return day.date().isoformat(), None, ""
-    return None, "E303", f"{cell!r} is not a date like {' or '.join(formats)}"
+            days[day.date().isoformat()] = None
+    if len(days) == 1:
+        return next(iter(days)), None, ""
+    words = f"may be {' or '.join(days)}" if days else f"is not a date like {' or '.join(formats)}"
+    return None, "E303", f"{cell!r} {words}"
 
 
 def _integer(cell: str) -> tuple[str | None, str | None, str]:

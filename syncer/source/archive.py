@@ -165,8 +165,9 @@ def members_of(name: str, handle: IO[bytes], pattern: str) -> list[str]:
         raise damaged(name, str(error)) from None
     found = sorted(one for one in names if fnmatchcase(one, pattern) or fnmatchcase(one.rpartition("/")[2], pattern))
     if not found or len(set(found)) < len(found):
-        what = "two files of one name" if found else f"no file like {pattern!r} (jobs.<name>.member)"
-        raise SourceError(f"there is {what} in the ZIP file ({_listed(names)})", file=name, remedy=_NAME_MEMBERS)
+        what = "are two files of one name" if found else f"is no file like {pattern!r} (jobs.<name>.member)"
+        remedy = _UNPACK if found else _NAME_MEMBERS
+        raise SourceError(f"there {what} in the ZIP file ({_listed(names)})", file=name, remedy=remedy)
     return found
 
 
@@ -181,11 +182,12 @@ def _listed(names: list[str]) -> str:
 def _chosen(name: str, archive: zipfile.ZipFile, wanted: str | None) -> zipfile.ZipInfo:
     members = [one for one in _contents(archive) if wanted in {None, one.filename}]
     if len(members) != 1:
-        what = f"several files ({_listed([one.filename for one in members])})" if members else "no file"
+        names = [one.filename for one in members]
+        what = f"are several files ({_listed(names)})" if names else "is no file"
         raise SourceError(
-            f"there is {what} in the ZIP file; there must be one, or it must be said which count",
+            f"there {what} in the ZIP file; there must be one, or it must be said which count",
             file=name,
-            remedy=_NAME_MEMBERS if members else _UNPACK,
+            remedy=_NAME_MEMBERS if len(set(names)) > 1 else _UNPACK,
         )
     if members[0].flag_bits & 1:
         raise SourceError(

@@ -6,6 +6,7 @@ every refusal names the setting that decides.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from itertools import islice, pairwise
 
 from syncer.errors import SourceError
 from syncer.model import Dialect
+from syncer.source.encodings import NOT_TEXT, encoding_advice
 from syncer.source.fixed import FixedParser
 from syncer.source.rows import Row, RowOptions, RowParser
 from syncer.source.table import UNDECLARED, Fate, Marks, TableForm, holds_key
@@ -24,6 +26,8 @@ SPACE = " "
 """A delimiter only where it is declared; a header of one column with a space in it is looked at twice."""
 QUOTE, APOSTROPHE, BACKSLASH = '"', "'", "\\"
 SAMPLE_ROWS = 200
+SHOWN_MAX = 12
+"""Names of a header that a remedy repeats."""
 POSSIBLE = 0.5
 """The share of sampled rows that must have the header's width for a delimiter to be possible."""
 NEWLINES = {"crlf": "\r\n", "lf": "\n", "cr": "\r", "any": ""}
@@ -60,6 +64,8 @@ class _Score:
     share: float
     wrong: str = ""
     """What is wrong with the first row that has another width."""
+    behind: bool = False
+    """Whether every row has one cell more than the header, a blank one at its end."""
 
 
 def detect(
@@ -86,10 +92,10 @@ def detect(
     delimiter = form.delimiter or _delimiter(sample, "").delimiter
     escape = _escape(sample, delimiter) if form.escape is None else form.escape
     if form.delimiter is not None:
-        _refuse_widths(sample, _score(sample, delimiter, escape))
+        _refuse_widths(sample, _score(sample, delimiter, escape), encoding)
         return Dialect(encoding, delimiter, quote, escape, newline=newline)
     score = _delimiter(sample, escape)
-    _refuse_widths(sample, score)
+    _refuse_widths(sample, score, encoding)
     evidence = score.rows * (score.width - 1)
     sure = round(score.share * (1 - 1 / (2 + evidence)), 3)
     return Dialect(encoding, score.delimiter, quote, escape, sure, newline)
@@ -115,6 +121,7 @@ def row_options(table: TableForm, newline: str) -> RowOptions:
     return RowOptions(
         padded=table.trims,
         wrapped=bool(table.unwrap),
+        verbatim=table.unwrap is False,
         short=table.short_rows == "fill",
         blanks="" in table.end,
         comment=table.comment or "",
@@ -200,7 +207,12 @@ def _score(sample: _Sample, delimiter: str, escape: str) -> _Score:
     bad = [row for row in others if row.fault or len(row.cells) > width or (len(row.cells) < width and not short)]
     wrong = f"row {others.index(bad[0]) + 1}: {(bad[0].fault or ('', f'{len(bad[0].cells)} cells'))[1]}" if bad else ""
     right = len(others) - len(bad)
-    return _Score(delimiter, width, right, right / len(others) if others else 1.0, wrong)
+    behind = (
+        form.header is None
+        and bool(others)
+        and all(row.fault is None and len(row.cells) == width + 1 and not row.cells[-1] for row in others)
+    )
+    return _Score(delimiter, width, right, right / len(others) if others else 1.0, wrong, behind)
 
 
 def _delimiter(sample: _Sample, escape: str) -> _Score:
@@ -277,9 +289,19 @@ def _cuts(lines: Sequence[str]) -> list[int]:
     return [*(end - begin for begin, end in pairwise(begins)), max(map(len, lines)) - begins[-1]]
 
 
-def _refuse_widths(sample: _Sample, score: _Score) -> None:
+def _refuse_widths(sample: _Sample, score: _Score, encoding: str) -> None:
     if score.share >= POSSIBLE:
         return
+    if NOT_TEXT in sample.text:
+        raise sample.refusal("most of its rows have bytes that are not of its encoding", encoding_advice(encoding))
+    if score.behind:
+        cells = sample.rows(score.delimiter, "")[0].cells
+        shown = [json.dumps(name, ensure_ascii=False) for name in cells] if len(cells) <= SHOWN_MAX else ['"…"']
+        names = ", ".join([*shown, '""'])
+        raise sample.refusal(
+            "its rows end with a delimiter more than the header has",
+            f"correct the export; or jobs.<name>.csv.header = [{names}] and jobs.<name>.csv.skip_lines = {sample.line}",
+        )
     raise sample.refusal(
         f"separated by {named(score.delimiter)}, the header has {score.width} columns, but most "
         f"rows have another number or are damaged; {score.wrong}",

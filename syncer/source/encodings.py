@@ -33,10 +33,20 @@ _WITH_BOM = {
 }
 _IN_NEED_OF_BOM = {"utf-16", "utf-32"}
 _OTHERS = "cp850 (DOS), mac_roman, cp1250, cp1251, shift_jis, gb18030 (whoever writes the file knows it)"
+_RIGHT, _WRONG = re.compile(f"[^\0-\x7f{NOT_TEXT}]+"), re.compile(f"{NOT_TEXT}+")
 SAMPLE_BYTES = 1 << 20
 """Bytes that are looked at to tell whether an encoding is likely."""
+_WIDER = {
+    "iso8859-1": "cp1252", "iso8859-15": "cp1252", "iso8859-2": "cp1250", "iso8859-5": "cp1251", "iso8859-7": "cp1253",
+    "iso8859-9": "cp1254", "shift_jis": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949",
+}  # fmt: skip
+"""What programs write in truth where an encoding is named: the same letters, and more of them."""
 _NEL = "\x85"
 """The line end of mainframes."""
+_SHIFTED = re.compile(rb"\x1b(?:\$[@AB()]|\([IJ])")
+"""What ISO-2022 writes before East Asian letters, which are then bytes that ASCII has too."""
+_CONTROLS = re.compile("[\x80-\x9f]")
+"""What no text in an ISO encoding of one byte holds: there cp1252 has € and typographic quotes."""
 
 
 def _keep_place(error: UnicodeError) -> tuple[str, int]:
@@ -88,10 +98,15 @@ def _byte_order(sample: bytes) -> str:
     return "utf-16-be" if sample[::2].count(0) > sample[1::2].count(0) else "utf-16-le"
 
 
-def has_text_beyond_ascii(blocks: Iterator[bytes]) -> bool:
-    """Tell whether any sequence of UTF-8 of several bytes stands in a file, whatever else does."""
+def count_beyond_ascii(blocks: Iterator[bytes]) -> tuple[int, int]:
+    """Count in a file the runs of letters that are UTF-8 beyond ASCII, and those of bytes that are no UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")("syncer-not-text")
-    return any(not block.isascii() and not decoder.decode(block).replace(NOT_TEXT, "").isascii() for block in blocks)
+    right = wrong = 0
+    for block in blocks:
+        text = "" if block.isascii() else decoder.decode(block)
+        right += len(_RIGHT.findall(text))
+        wrong += len(_WRONG.findall(text))
+    return right, wrong
 
 
 _TOUCHING = frozenset("’‘“”„‚«»‹›–—…´·²³™®©°")
@@ -137,21 +152,40 @@ class Decoder:
         self._plain = self._encoding == "utf-8"
         self._utf8: codecs.IncrementalDecoder | None = None
         self._beyond_ascii = False
+        self._right = 0
+        """Runs of letters that are UTF-8, as far as they had to be counted."""
         if _has_one_byte_a_character(self._encoding) and not self._nel:
             self._utf8 = codecs.getincrementaldecoder("utf-8")("strict")
 
     def decode(self, block: bytes, *, final: bool) -> bytes:
         """Return a block as UTF-8. Raises `SourceError` with the line when the file cannot be of its encoding."""
+        if self._encoding == "utf-8" and b"\x1b" in block:
+            self._refuse_shifted(block)
         if self._plain and block.isascii():  # as most blocks are: decoding it would give the same bytes again
             self._lines += block.count(b"\n")
             return block
         if self._utf8 is not None:
             self._look_for_utf8(self._utf8, block, final)
         text = self._text(block, final)
-        encoded = (text.replace(_NEL, "\n") if self._nel else text).encode()
+        if self._nel:
+            text = text.replace(_NEL, "\n")
+        elif self._encoding.startswith("iso8859") and not block.isascii():
+            text = _CONTROLS.sub(NOT_TEXT, text)
+        encoded = text.encode()
         self._plain = self._encoding == "utf-8" and not (self._lenient or self._strict).getstate()[0]
         self._lines += encoded.count(b"\n")
         return encoded
+
+    def _refuse_shifted(self, block: bytes) -> None:
+        """Refuse what would be sent as ``ESC$B…`` although it means East Asian letters."""
+        found = _SHIFTED.search(block)
+        if found is not None:
+            raise SourceError(
+                "it has the signs by which ISO-2022 changes its letters",
+                file=self._file,
+                line=self._lines + block.count(b"\n", 0, found.start()),
+                remedy='declare how the file is written, for example: jobs.<name>.csv.encoding = "iso2022_jp"',
+            )
 
     def _look_for_utf8(self, decoder: codecs.IncrementalDecoder, block: bytes, final: bool) -> None:
         """Refuse a file whose bytes are UTF-8 to its end, though something else is declared."""
@@ -186,17 +220,23 @@ class Decoder:
         return self._lenient.decode(block, final)
 
     def _is_contained(self) -> bool:
-        """Tell whether a byte that is wrong is surely the only one: the rest of the file is of its encoding."""
+        """Tell whether bytes that are wrong are exceptions, and the rest of the file surely is of its encoding.
+
+        Of another encoding some letters are UTF-8 by chance (鹿 of GBK is ¹), but most are not.
+        """
         if self._encoding == "utf-8":
-            return has_text_beyond_ascii(self._again())
+            self._right, wrong = count_beyond_ascii(self._again())
+            return self._right >= max(wrong, 1)
         return _has_one_byte_a_character(self._encoding)
 
     def _refusal(self, error: UnicodeDecodeError) -> SourceError:
         before = bytes(error.object[: error.start])
-        if reads_as_western(bytes(error.object[:SAMPLE_BYTES])):
+        if self._encoding.startswith(("utf-16", "utf-32")):
+            advice = "copy the file again: it may be cut, or put together of two"
+        elif not self._right and reads_as_western(bytes(error.object[:SAMPLE_BYTES])):
             advice = 'declare how the file is written, for example: jobs.<name>.csv.encoding = "cp1252"'
         else:
-            advice = f"declare how the file is written: jobs.<name>.csv.encoding, for example {_OTHERS}"
+            advice = encoding_advice()
         return SourceError(
             f"byte 0x{error.object[error.start]:02x} is not {self._encoding}",
             file=self._file,
@@ -204,6 +244,14 @@ class Decoder:
             column=len(before) - (before.rfind(b"\n") + 1) + 1,
             remedy=advice,
         )
+
+
+def encoding_advice(encoding: str = "utf-8") -> str:
+    """Return what to declare when a file is not written as it was read."""
+    windows = _WIDER.get(codecs.lookup(encoding).name)
+    if windows is not None:
+        return f'declare how the file is written, for example: jobs.<name>.csv.encoding = "{windows}"'
+    return f"declare how the file is written: jobs.<name>.csv.encoding, for example {_OTHERS}"
 
 
 def _has_one_byte_a_character(encoding: str) -> bool:

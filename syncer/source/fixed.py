@@ -37,19 +37,28 @@ class FixedParser:
     def rows(self, text: str, *, final: bool, give_up: bool = False) -> Iterator[Row]:
         """Give the whole rows of `text`; unless ``final``, its last line may be cut and is left unconsumed."""
         self.consumed = place = 0
+        held: Row | None = None  # the last row may be a total: it is given with the end of the text
+        line = self.line
         while place < len(text):
             newline = _NEWLINE.search(text, place)
             cut = newline is None or (newline.end() == len(text) and newline[0] == "\r")
             if cut and not (final or give_up):
-                return
-            end, stop = (newline.start(), newline.end()) if newline is not None else (len(text), len(text))
-            written = text[place:end]
-            row = Row(self.line, *self._cells(written))
-            self.consumed = place = stop
-            self.line += 1
+                break
+            begin, end = place, newline.start() if newline is not None else len(text)
+            place = newline.end() if newline is not None else len(text)
+            written = text[begin:end]
             is_comment = bool(self._options.comment) and written.startswith(self._options.comment)
             if not is_comment and (written.strip() or self._options.blanks):
-                yield row
+                if held is not None:
+                    self.consumed, self.line = begin, line
+                    yield held
+                held = Row(line, *self._cells(written))
+            line += 1
+            if held is None:
+                self.consumed, self.line = place, line
+        if held is not None and (final or give_up):
+            self.consumed, self.line = place, line
+            yield held
 
     def _cells(self, written: str) -> tuple[list[str], Fault | None]:
         cells = [written[begin:end].strip(" ") for begin, end in zip(self._begins, self._ends, strict=True)]

@@ -14,10 +14,11 @@ from syncer.errors import SourceError
 from syncer.model import Dialect
 from syncer.safe.inert import QUOTED_MAX, brief
 from syncer.source.dialect import CsvForm, detect, first_rows, parser_of
+from syncer.source.encodings import encoding_advice
 from syncer.source.names import column_names
-from syncer.source.rows import Row, count_lines
+from syncer.source.rows import NOT_ENCODED, Row, count_lines
 from syncer.source.start import find_start
-from syncer.source.table import UNDECLARED, TableForm
+from syncer.source.table import MARK, UNDECLARED, TableForm
 
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 _SEPARATOR_LINE = re.compile(r'"?sep=(?P<delimiter>[^\r\n"]{1,8})"?(?:\r\n|\n|\r)', re.IGNORECASE)
@@ -82,6 +83,7 @@ def read_head(
         names, used = form.header, 0
     else:
         names, used, line = _first_row(body, dialect, table, name=name, line=line, final=final)
+        names = (names[0].lstrip(MARK), *names[1:])
         _refuse_row(names, first_rows(body, dialect, table, final=final)[1:], name=name, line=line)
     width = len(names)
     before, behind = (False, False) if by_place else _nameless_edges(names)
@@ -133,7 +135,9 @@ def _first_row(
             f"the header is damaged: {row.fault[1]}",
             file=name,
             line=row.line,
-            remedy="correct it, or declare how cells are quoted: jobs.<name>.csv.quote, escape",
+            remedy=encoding_advice(dialect.encoding)
+            if row.fault[0] == NOT_ENCODED
+            else "correct it, or declare how cells are quoted: jobs.<name>.csv.quote, escape",
         )
     return tuple(row.cells), parser.consumed, row.line
 

@@ -119,7 +119,7 @@ class CsvSource:
         if wanted is not None or self._strict is None:
             self._strict = frozenset(keep)
         reader = TextReader(self, keep, self._strict)
-        tally = DamageCount(self.name, self.form.max_damaged_percent)
+        tally = DamageCount(self.name, self.form.max_damaged_percent, self.dialect.encoding)
         for chunk in self._pass(reader):
             tally.add(len(chunk.lines), chunk.rejections)
             yield chunk

@@ -81,12 +81,14 @@ class _Pending(NamedTuple):
 class RowOptions(NamedTuple):
     """What a job declares of rows beside the form of its file, as ``jobs.<name>.table`` says it.
 
-    ``padded``: spaces around a quoted cell are no part of it. ``wrapped``: neither is ``=`` before its quote.
+    ``padded``: spaces around a quoted cell are no part of it. ``wrapped``: neither is ``=`` before its quote;
+    ``verbatim``: a cell ``="…"`` is text as it stands.
     ``short``: a row that ends early has blanks at its end. ``blanks``: blank lines are rows, since one ends the table.
     """
 
     padded: bool = False
     wrapped: bool = False
+    verbatim: bool = False
     short: bool = False
     blanks: bool = False
     comment: str = ""
@@ -192,7 +194,7 @@ class RowParser:
                     pending.append(_Pending(Row(line, read.cells, read.fault), place, lines, separators))
                     behind += separators
                     # What damage behind the last row could not put in doubt any more is given.
-                    while pending and (behind - pending[0].separators >= EVIDENCE or self._width in {None, 1}):
+                    while pending and self._is_sure(pending, behind):
                         behind -= pending[0].separators
                         rows.append(pending.popleft().row)
             line += count_lines(text, place, end)
@@ -204,6 +206,12 @@ class RowParser:
         if final:
             self.consumed, self.line = place, line
             yield from (waiting.row for waiting in pending)
+
+    def _is_sure(self, pending: deque[_Pending], behind: int) -> bool:
+        """Tell whether the oldest pending row can be given; of one column the last is kept: it may be a total."""
+        if self._width == 1:
+            return len(pending) > 1
+        return self._width is None or behind - pending[0].separators >= EVIDENCE
 
     def _skip(self, text: str, place: int, *, final: bool) -> int | None:
         """Return where the text goes on behind what is no row at `place`: a comment, blank lines; None: it is cut."""
@@ -307,9 +315,11 @@ class RowParser:
         newline = _NEWLINE.search(text, place)
         return _RowReading(cells, len(text) if newline is None else newline.end(), (WIDTH, "more cells than a row has"))
 
-    def _stray(self, cell: str, column: int) -> Fault:
+    def _stray(self, cell: str, column: int) -> Fault | None:
         """Return what is wrong with a cell that has a quote in it and does not begin with one."""
         if cell.startswith("=" + self._quote):
+            if self._options.verbatim and cell.find(self._quote, 2) == len(cell) - 1:
+                return None
             how = 'is written as ="…"; when it stands for the text in it: jobs.<name>.table.unwrap = true'
             return FORMULA_TEXT, f"column {column} {how}"
         if cell.lstrip().startswith(self._quote):

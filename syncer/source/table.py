@@ -21,20 +21,27 @@ HEADER_ROWS_MAX = 50
 """Rows among which the header is looked for."""
 MARK = "\ufeff"
 _SUMS = (
-    "total|totals|total general|total général|total geral|sum|summe|gesamt|gesamtsumme|insgesamt|somme|suma|totale|"
-    "totaal|razem|celkem|summa|toplam|итого|всего|合計|合计|总计|總計|σ|∑"
+    "total|totals|total general|total général|total geral|sum|sum total|summe|gesamt|gesamtsumme|insgesamt|ergebnis|"
+    "gesamtergebnis|zwischensumme|somme|suma|suma końcowa|totale|totaal|eindtotaal|razem|celkem|součet|celkový součet|"
+    "summa|yhteensä|összesen|végösszeg|toplam|genel toplam|итого|итог|общий итог|всего|合計|総計|小計|集計|合计|总计|"
+    "小计|汇总|總計|小計|합계|총합계|요약|σ|∑"
 )
 _COUNTED = "rows?|records?|row\\(s\\)|record\\(s\\)|codes?|items?|zeilen?|datensätze?|lignes?|filas?|righe"
+_DONE = "affected|selected|returned|in set|exported|processed|written|fetched|unloaded|ausgewählt"
 _TOTAL = re.compile(
     rf"[*=#<\[( -]*+(?:(?:(?:grand|sub)[ -]?)?(?:{_SUMS})(?:\s(?:{_COUNTED}))?"
     rf"|(?:count|number of (?:{_COUNTED})|anzahl|(?:{_COUNTED}))(?=\s*+[:=])"
     r"|eof|end of (?:report|file|list|data|export))"
     r"(?:\s*+[:=][\d.,' ]*+|\s++[\d.,' ]*+)?+[*=#>\]) -]*+"
-    rf"|\(?\d[\d.,']*\s(?:{_COUNTED})(?:\s(?:affected|selected|returned|in set|exported|ausgewählt))?.?\)?"
-    r"|[*=#<\[( -]++(?:end|ende|fin)\s*+[*=#>\]) -]++|\*{2,}|={2,}|-{2,}",
+    rf"|\(?\d[\d.,']*\s(?:{_COUNTED})(?:\s(?:{_DONE}))?.?\)?|(?:{_DONE})\s\d[\d.,']*\s(?:{_COUNTED}).?"
+    r"|[*=#<\[( -]++(?:end|ende|fin)\s*+[*=#>\]) -]++|(?:\*{2,}|={2,}|-{2,}|#{2,})(?:.*(?:\*{2,}|={2,}|-{2,}|#{2,}))?",
     re.IGNORECASE,
 )
 """What a last row begins with that counts, sums up or closes the table, and is no code."""
+
+
+_END_ALONE = re.compile("end|ende|fin|fine|koniec|trailer|footer|trl|конец|结束|終了|끝", re.IGNORECASE)
+"""What alone closes a table when nothing stands beside it: a key could be called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +128,28 @@ def first_content(cells: Sequence[str]) -> str:
     return next((text for cell in cells if (text := cell.strip())), "")
 
 
-def total(position: int, line: int, cells: Sequence[str]) -> Rejection | None:
-    """Return the rejection of a source's last row when it looks like a total under the others."""
+def total(position: int, line: int, cells: Sequence[str], before: Sequence[str] = ()) -> Rejection | None:
+    """Return the rejection of a source's last row when it looks like a total under the others.
+
+    ``before``: the cells of the row above it.
+    """
     first = first_content(cells)
-    if _TOTAL.fullmatch(first) is None:
+    if _TOTAL.fullmatch(first) is None and not (_stands_alone(cells) and _closes(first, line, before)):
         return None
     words = f"the last row begins with {brief(first)!r}: a total, or the end of a list, is no code"
     return Rejection(position, line, TOTAL, words, cells=tuple(cells))
+
+
+def _stands_alone(cells: Sequence[str]) -> bool:
+    return len(cells) > 1 and sum(bool(cell.strip()) for cell in cells) == 1
+
+
+def _closes(first: str, line: int, before: Sequence[str]) -> bool:
+    """Tell whether the only content of a last row is a trailer's: a word for the end, or how many rows there were."""
+    if _END_ALONE.fullmatch(first):
+        return True
+    counted = first.isascii() and first.isdigit() and len(first) <= len(str(line)) and line - 2 <= int(first) <= line
+    return counted and not first_content(before).isdigit()
 
 
 def refuse_repeated(file: str, line: int, how: str) -> SourceError:

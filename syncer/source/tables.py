@@ -109,8 +109,9 @@ def finished(
         return
     last = len(held.lines) - 1
     if last >= 0 and not any(one.line > held.lines[last] for one in held.rejections):
-        shown = [held.columns.column(name)[last].as_py() for name in held.columns.schema.names if name in strict]
-        fault = total(held.source, int(held.lines[last]), shown)
+        columns = [held.columns.column(name) for name in held.columns.schema.names if name in strict]
+        shown, above = ([column[row].as_py() for column in columns if row >= 0] for row in (last, last - 1))
+        fault = total(held.source, int(held.lines[last]), shown, above)
         held = without(held, {} if fault is None else {last: (fault.code, fault.message)})
     yield held
 

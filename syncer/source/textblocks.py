@@ -194,7 +194,8 @@ class TextReader:
         if final:
             self._ended = not text or text[-1] in "\r\n"
         if (final or self.ended_table) and rows and not any(row.line > rows[-1].line for row in rejections):
-            fault_of_last = total(self._source.position, rows[-1].line, rows[-1].cells)
+            above = rows[-2].cells if len(rows) > 1 else ()
+            fault_of_last = total(self._source.position, rows[-1].line, rows[-1].cells, above)
             if fault_of_last is not None:
                 rejections.append(fault_of_last)
                 rows.pop()

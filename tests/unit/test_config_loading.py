@@ -10,6 +10,7 @@ from dataclasses import fields, replace
 import pytest
 
 from syncer.config import SECTIONS, Settings, example_text, load_settings, pick_job
+from syncer.config.building import build
 from syncer.config.checks import name_of
 from syncer.config.describing import GROUPS, describe, example_configuration
 from syncer.errors import ConfigError
@@ -69,7 +70,10 @@ def test_the_file_is_the_named_one_or_the_variables_or_the_folders(tmp_path):
         ("[jobs.a]\nkey = ['a','b']\nmode = 'sync'\n", "several key columns need async calls"),
         ("[jobs.a]\nkey = ['a','b','c','d','e','f']\n", "at most 5"),
         ("[jobs.'a b']\n", "a job's name is made of"),
-        ("[jobs.a.fields.d]\ntype = 'date'\nformats = ['%H']\n", "must name day and month"),
+        ("[jobs.a.fields.d]\ntype = 'date'\nformats = ['%H']\n", "must name day, month and year"),
+        ("[jobs.a.fields.d]\ntype = 'date'\nformats = ['%m.%Y']\n", "must name day, month and year"),
+        ("[jobs.a.fields.d]\ntype = 'date'\nformats = ['%Y%%m%d']\n", "must name day, month and year"),
+        ("[jobs.a.fields.d]\ntype = 'date'\nformats = ['%d.%m.%Y %Q']\n", "is no format of strptime"),
         ("[jobs.a.fields.d]\ntype = 'choice'\n", "choices is missing"),
         ("[jobs.a.csv]\ndelimiter = ''\n", "1 to 8 characters"),
         ("[jobs.a.csv]\nquote = ';;'\n", "one character"),
@@ -85,6 +89,31 @@ def test_every_fault_is_named_with_its_key(tmp_path, text, words):
     message = fault(tmp_path, text)
     assert words in message
     assert "config.toml" in message
+
+
+HOOK = "https://prod-12.westeurope.logic.example.com:443/workflows/a1/invoke?api-version=1&sp=%2Ftriggers&sig=x-Y_z"
+
+
+@pytest.mark.parametrize("url", [HOOK, "https://hc.example.com/key/night?create=1", "http://127.0.0.1:9/hooks/T0"])
+def test_the_address_of_a_hook_may_have_a_query(tmp_path, url):
+    notify = load(tmp_path, f"[notify]\nwebhook_url = '{url}'\n").notify
+    assert notify.webhook_url.reveal() == url
+
+
+@pytest.mark.parametrize(
+    "url", ["https://user:pw@h.example/x", "http://h.example/x", "ftp://h/x", "https://h.example/x#y", "https://h /x"]
+)
+def test_the_address_of_a_hook_is_refused_without_being_shown(tmp_path, url):
+    message = fault(tmp_path, f"[notify]\nwebhook_url = '{url}'\n")
+    assert "notify.webhook_url is not shown, but must be an" in message
+    assert url not in message
+
+
+def test_a_day_may_be_named_in_several_ways(tmp_path):
+    formats = ["%d-%b-%y", "%d. %B %Y", "%Y-%j", "%G-W%V-%u"]
+    faults = []
+    build({"jobs": {"a": {"fields": {"d": {"type": "date", "formats": formats}}}}}, faults)
+    assert faults == []
 
 
 def test_all_faults_are_reported_at_once(tmp_path):

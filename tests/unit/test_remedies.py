@@ -82,7 +82,9 @@ CASES = [
     (b"\xff\xfe" + UTF16, {**ID, "csv.encoding": "utf-32"}, "csv.encoding", "utf-16", ROW),
     ("id,a\x85A1,x\x85".encode("cp037"), {**ID, "csv.encoding": "latin-1"}, "csv.encoding", "cp037", ROW),
     ("id,a\x85A1,x\x85".encode("cp1026"), {**ID, "csv.encoding": "latin-1"}, "csv.encoding", "cp1026", ROW),
+    ("id,a\nA1,東京\n".encode("iso2022_jp"), ID, "csv.encoding", TOLD, ["A1/東京"]),
     # delimiters, quotes, line ends
+    ("id,a\nA1,x,\nA2,y,\n", ID, "csv", {"csv.header": ["id", "a", ""], "csv.skip_lines": 1}, ["A1/x", "A2/y"]),
     ("id;a,b\nA1;2,3\n", ID, "csv.delimiter", ";", ["A1/2,3"]),
     ("id;a,b\nA1;2,3\n", {"key": "id;a"}, "csv.delimiter", TOLD, ["A1;2/3"]),
     ("id;a,b\nA1;2,3\n", {"key": "id;a"}, "csv.delimiter", ",", ["A1;2/3"]),

@@ -302,6 +302,17 @@ def test_where_the_table_ends_and_what_is_no_row_can_be_said(tmp_path, form, lin
     assert read(tmp_path, saved(book(*ROWS)), table=TableForm(**form))[1] == lines
 
 
+@pytest.mark.parametrize(("reference", "codes"), [("B2:B4", ["E125", "E125"]), ("B2", []), ("A1:B2", [])])
+def test_what_a_formula_of_an_array_gives_is_no_number_that_somebody_typed(tmp_path, reference, codes):
+    data = saved(book(HEAD, ["K1", "f", "x"], ["K2", 0, "x"], ["K3", 0, "x"], ["K4", 0, "x"]))
+    formula = f'<c r="B2"><f t="array" ref="{reference}">A1:A3</f><v>5</v></c>'
+    data = edited(data, SHEET, lambda text: re.sub(r'<c r="B2".*?</c>', formula, text))
+    assert 'fullCalcOnLoad="1"' in members_of(data)["xl/workbook.xml"]
+    rows, _, rejections = read(tmp_path, data)
+    assert rows[-1] == ("K4", "0", "x")
+    assert [one.code for one in rejections] == codes
+
+
 def test_a_total_at_the_end_is_rejected_and_a_header_that_stands_again_refused_with_a_way(tmp_path):
     _, lines, rejections = read(tmp_path, saved(book(HEAD, ["K1", "d", "x"], ["Total", None, 1])))
     assert lines == [2]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import re
+import tomllib
 from contextlib import closing
 
 import pytest
@@ -90,7 +92,7 @@ def test_cp1252_is_declared_never_guessed(tmp_path):
         ("id;\nA1;x\nA2;\n", None, None),
         ("id;;price\nA1;;2\n", "has no name", "header_row"),
         ("id;id\nA1;2\n", "twice", "header"),
-        ("id;price\nA1;2;\nA2;3;\nA3;4;\n", "most rows have another number", "header"),
+        ("id;price\nA1;2;\nA2;3;\nA3;4;\n", "a delimiter more than the header", "header"),
         ("id;name\n'A1';'x'\n'A2';'y'\n", "apostrophes", "quote"),
         ('id;name\n"A1";"C:\\"\n"A2";"\\"x\\""\n', "backslash", "escape"),
         ("id;price\nA1;2\nA1;3;4\nA2;3;4\nA3;3;4\n", "most rows", "delimiter"),
@@ -170,6 +172,15 @@ def test_lines_behind_a_damaged_quote_are_no_rows_until_enough_of_them_parse(tmp
     assert taken == [(str(n), "x") for n in range(2, 30)]
     assert rejected == [(2, "E102"), (3, "E104"), (4, "E104"), (5, "E104")]
     assert refusal(tmp_path, 'id,note\n1,2\n3,"4\n' + "x\n" * (rows.RESYNC_LINES_MAX + 1)).remedy
+
+
+def test_a_delimiter_too_many_behind_every_row_is_refused_with_settings_that_read_it(tmp_path):
+    data = 'id;"pr""ice"\r\nA1;1,50;\r\nA2;2,00;\r\n'
+    error = refusal(tmp_path, data)
+    settings = tomllib.loads("\n".join(re.findall(r"csv\.(\w+ = (?:\[.*?\]|\d+))", error.remedy)))
+    form = CsvForm(header=tuple(settings["header"]), skip_lines=settings["skip_lines"])
+    source, taken, _ = read(tmp_path, data, form)
+    assert (source.header, taken) == (("id", 'pr"ice'), TABLE)
 
 
 def test_totals_under_the_rows_are_rejected(tmp_path):

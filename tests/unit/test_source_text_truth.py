@@ -123,6 +123,32 @@ def test_an_encoding_that_would_make_other_letters_is_not_advised(tmp_path, enco
     assert read(tmp_path, data, form=CsvForm(encoding=encoding))[0] == [("A1", word)]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "written", "right"),
+    [
+        ("utf-8", "東京".encode("iso2022_jp"), "iso2022_jp"),
+        ("gb2312", "镕".encode("gbk"), "gb18030"),
+        ("shift_jis", "①髙".encode("cp932"), "cp932"),
+        ("latin-1", b"5 \x80", "cp1252"),
+        ("iso8859-2", b"\x8cl", "cp1250"),
+    ],
+)
+def test_signs_that_no_text_of_the_encoding_has_are_refused_with_the_one_that_has_them(
+    tmp_path, encoding, written, right
+):
+    data = text(HEAD) + b"D1," + written + b"\n"
+    error = refusal(tmp_path, data, form=CsvForm(encoding=encoding))
+    assert f'encoding = "{right}"' in error.remedy
+    assert read(tmp_path, data, form=CsvForm(encoding=right))[0] == [("D1", written.decode(right))]
+
+
+def test_letters_that_are_utf_8_by_chance_do_not_make_a_file_utf_8(tmp_path):
+    data = "extended_id,防伪\nD1,中国\nD2,鹿\nD3,香港\n".encode("gbk")
+    for of_whom in (data, data + text("D4,x\n" * 40)):
+        assert "gb18030" in refusal(tmp_path, of_whom).remedy
+    assert read(tmp_path, data, form=CsvForm(encoding="gb18030"))[0][1] == ("D2", "鹿")
+
+
 @pytest.mark.parametrize("encoding", ["utf-32", "utf-32-le", "utf-32-be"])
 def test_four_bytes_a_character_are_known_by_their_mark(tmp_path, encoding):
     mark = {"utf-32-le": codecs.BOM_UTF32_LE, "utf-32-be": codecs.BOM_UTF32_BE}.get(encoding, b"")
@@ -190,6 +216,10 @@ def test_two_bytes_a_character_without_a_mark_are_refused_with_their_order(tmp_p
         assert f'encoding = "{right}"' in error.remedy
     assert read(tmp_path, data, form=CsvForm(encoding=right))[0] == [("D1", "x")]
     assert read(tmp_path, text(HEAD + "D1,x\n", "utf-16"), form=CsvForm(encoding="utf-16"))[0] == [("D1", "x")]
+
+
+def test_a_text_of_two_bytes_a_character_that_is_cut_is_not_advised_to_be_another(tmp_path):
+    assert "copy" in refusal(tmp_path, text("\ufeff" + HEAD + "D1,x\n", "utf-16-le") + b"A").remedy
 
 
 def test_a_file_that_is_filled_up_with_nothing_is_no_utf_16(tmp_path):
@@ -295,6 +325,7 @@ def test_rows_of_separators_alone_are_none(tmp_path):
 
 TOTALS = [
     "Total", "Total: 12", "Grand total", "Summe", "gesamt 4.711,00", "*** Total ***", "Итого", "合計", "Total général",
+    "Ergebnis", "--- Ende der Liste ---", "TRAILER", "Ende", "Processed 3 rows", "1", "汇总",
     "Insgesamt", "3 rows", "(3 rows affected)", "3 record(s) selected.", "Total rows: 3", "Anzahl: 3", "Count: 3", "EOF",
     "-- END --", "<Ende>", "End of report", "***", "-----",
 ]  # fmt: skip
@@ -314,7 +345,35 @@ def test_a_total_at_the_end_is_rejected_and_can_be_declared(tmp_path, word):
         assert read(tmp_path, data, table=TableForm(end=(word[:2] + "*",))) == ([("D1", "x")], [2], [])
 
 
+def test_the_last_row_is_looked_at_where_each_line_is_a_row(tmp_path):
+    fixed = text("extended_idlot\nA1         001\nTotal      1  \n")
+    rows, _, rejections = read(tmp_path, fixed, form=CsvForm(widths=(11, 3)))
+    assert (rows, [(one.line, one.code) for one in rejections]) == ([("A1", "001")], [(3, "E105")])
+    rows, _, rejections = read(tmp_path, text("extended_id\nA1\nA2\nTotal\n"))
+    assert (rows, [(one.line, one.code) for one in rejections]) == ([("A1",), ("A2",)], [(4, "E105")])
+    numbered = text("extended_id,lot\n" + "".join(f"{n},\n" for n in range(1, 5)))
+    assert len(read(tmp_path, numbered)[0]) == 4  # the last key is no count of rows
+
+
+@pytest.mark.parametrize("again", ["EXTENDED_ID,Lot", "lot,extended_id"])
+def test_a_header_that_stands_again_in_other_letters_is_no_key(tmp_path, again):
+    data = text(f"extended_id,lot\nA1,1\n{again}\nA2,lot\n")
+    assert keys(tmp_path, data) == (["A1", "A2"], [(3, "E109")])
+    assert keys(tmp_path, data, table=TableForm(skip=(again.split(",")[0],))) == (["A1", "A2"], [])
+
+
 # cells
+
+
+def test_a_text_written_as_a_formula_is_sent_as_it_stands_when_that_is_said(tmp_path):
+    data = text('extended_id,note\n="001",="a"\nD2,="b"c"\n')
+    rows, _, rejections = read(tmp_path, data, table=TableForm(unwrap=False))
+    assert (rows, [one.line for one in rejections]) == ([('="001"', '="a"')], [3])
+
+
+def test_two_marks_before_a_file_are_no_part_of_a_name(tmp_path):
+    with closing(opened(tmp_path, text("\ufeff\ufeffextended_id,note\nD1,x\n"))) as source:
+        assert source.header == ("extended_id", "note")
 
 
 def test_spaces_around_quotes_are_no_content_when_that_is_said(tmp_path):

@@ -116,6 +116,17 @@ def test_statuses_reasons_and_dates_are_normalised():
     assert all(part in valid.rejections[0].message for part in ("'sold'", "'11'", "'x'"))  # every fault of the row
 
 
+def test_a_date_that_two_formats_read_as_two_days_is_neither():
+    both = FieldRule(type="date", formats=("%d/%m/%Y", "%m/%d/%Y", "%d-%b-%y"))
+    cells = ["03/04/2026", "13/04/2026", "04/13/2026", "04/04/2026", "05-MAR-26"]
+    data, rejected, valid = check(
+        [(f"K{n}", cell) for n, cell in enumerate(cells)], ("extended_id", "d"), fields={"d": both}
+    )
+    assert [row["d"] for row in data] == ["2026-04-13", "2026-04-13", "2026-04-04", "2026-03-05"]
+    assert rejected == [(2, "E303")]
+    assert "2026-04-03 or 2026-03-04" in valid.rejections[0].message
+
+
 def test_text_is_left_exactly_as_it_is():
     cells = ["007", "NA", " x ", "1E5", "null", "=1"]
     assert check([(f"K{n}", cell) for n, cell in enumerate(cells)])[0] == [{"f": cell} for cell in cells]

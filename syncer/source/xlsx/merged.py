@@ -65,7 +65,7 @@ class Merges:
                 raise XmlError("it has too many merged cells")
             left, top, right, bottom = found.groups()
             if int(top) < int(bottom):
-                ranges.append((_Range(int(top), int(bottom), _number(left)), _number(right)))
+                ranges.append((_Range(int(top), int(bottom), column_number(left)), column_number(right)))
         self._ranges = sorted(ranges)
         self._of_column: dict[int, tuple[list[int], list[_Range]]] = {}
         self._content: dict[_Range, str | CellFault] = {}
@@ -102,7 +102,8 @@ class Merges:
         return self._content[one]
 
 
-def _number(letters: bytes) -> int:
+def column_number(letters: bytes) -> int:
+    """Return the number of a column from its letters: 28 of AB."""
     number = 0
     for letter in letters.decode().upper():
         number = number * 26 + ord(letter) - ord("A") + 1

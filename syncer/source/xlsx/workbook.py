@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
 
 from syncer.errors import SourceError, did_you_mean
+from syncer.source.xlsx.arrays import ArrayScan
 from syncer.source.xlsx.cells import Cell, CellFault, CellReading
 from syncer.source.xlsx.formats import GENERAL, NumberFormat, NumberKind, read_formats
 from syncer.source.xlsx.merged import MergeScan
@@ -229,6 +230,7 @@ class _SheetReader:
         self._text: str | None = None
         self._pieces: list[str] | None = None
         self._formula = False
+        self._arrays = ArrayScan()
 
     def start(self, tag: str, attributes: Attributes) -> None:
         if tag == "c" and self._in_row:
@@ -237,6 +239,8 @@ class _SheetReader:
             self.events.listen()
         elif tag == "f":
             self._formula = True
+            if attributes.get("t") in {"array", "dataTable"}:
+                self._arrays.add(attributes.get("ref", ""))
         elif tag == "is":
             self._pieces = []
         elif tag == "rPh":
@@ -245,6 +249,7 @@ class _SheetReader:
             number = attributes.get("r")
             self._line = self._line + 1 if number is None else int(number[:9])
             self._in_row, self._cells, self._column, self._count = True, [], 0, 0
+            self._arrays.start_row(self._line)
         else:
             self._strangers += 1
             if self._strangers > STRANGERS_MAX:
@@ -284,7 +289,8 @@ class _SheetReader:
                 self._text = "".join(self._pieces)
             self._pieces = None
             if self._text is not None or self._formula:  # else it has a format alone
-                self._cells.append(Cell(self._column, self._kind, self._text, self._style, self._formula))
+                formula = self._formula or self._arrays.reach(self._column)
+                self._cells.append(Cell(self._column, self._kind, self._text, self._style, formula))
         elif tag == "rPh":
             self._guide = False
         elif tag == "row":
