@@ -18,7 +18,7 @@ from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.mirror import forget_steps
 from syncer.ledger.pictures import intern, payload_texts, read_pictures, told_campaigns
-from syncer.mirror.picture import PRODUCT, campaign_in, not_taken
+from syncer.mirror.picture import PRODUCT, UNHEARD_OF, campaign_in, not_taken
 from syncer.mirror.words import NOTHING, fields_of, value_of
 from syncer.model import KEY_SEPARATOR, SPECIAL_FIELDS, UNIQUE_KEYS
 
@@ -117,9 +117,7 @@ def _chosen(
     texts = payload_texts(connection, {payload for _, _, payload, *_ in rows})
     before = read_pictures(connection, {number for *_, number, _, _ in rows})
     for item, key, payload, before_id, kind, run_id in rows:
-        picture, sent = views.get(key), texts[payload]
-        if picture is None:
-            continue
+        picture, sent = views.get(key, UNHEARD_OF), texts[payload]
         told = None if campaigns is None else campaign_in(picture, sent, campaigns)
         proven = taken.get(told or run.campaign or proofs.UNKNOWN_CAMPAIGN, set())
         tonights = run_id == run.id

@@ -16,11 +16,11 @@ from sqlalchemy import insert
 
 from syncer.arrow import texts
 from syncer.errors import LedgerCorruptError, StaleStateError, UntrustedFileError, UsageError
-from syncer.ledger import archives, ingested, night, pictures, pruning, recovery, story, untaken
+from syncer.ledger import archives, ingested, night, pictures, proofs, pruning, recovery, story, unproven, untaken
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.chosen import choose_values
-from syncer.ledger.crossing import Space, _moved, spaces_of_fields
+from syncer.ledger.crossing import Space, _moved, spaces_of_fields, stamp
 from syncer.ledger.database import open_engine, roll_back
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.lock import Holder, LedgerLock, holder, lock_path
@@ -383,6 +383,22 @@ def test_what_was_last_said_of_many_values_is_what_all_their_items_say(seed, mon
         expected = {name: canonical({name: value}) for name, value in said.get(key, {}).items() if name in names}
         assert {name: word.text for name, word in words.items()} == expected
     assert other == [place for place, key in enumerate(K) if said[key].get("m") != "1"]
+    with scene.ledger.transaction() as connection:  # all was said before another key wrote one of the fields
+        stamp(raw_cursor(connection), scene.run.job.space_id, "s", "", 1_000, "another key wrote it")
+        under = [*untaken.newest_words(connection, scene.run.job.space_id, asked)]
+    assert under == [{name: word for name, word in words.items() if name != "s"} for words in found]
+
+
+def test_where_a_campaign_takes_a_field_of_some_values_alone_one_that_holds_it_asks_for_no_other():
+    scene = sent()
+    (batch,) = scene.ledger.batches(run_id=scene.run.id)
+    first, second = batch.first_item_id, batch.first_item_id + 1
+    with scene.ledger.transaction() as connection:
+        proofs.refuse(connection, scene.run.job.space_id, {first: {"m"}, second: {"m"}})
+        for accepted, asked in (({first}, []), ({first, second}, ["m"])):
+            seen = unproven.ValuesSeen(taken={"m"}, accepted={item: {"m"} for item in accepted})
+            assert unproven.record(connection, scene.run, {None: seen}, AT) == asked
+            assert proofs.refusing(connection) == ({} if asked else {None: {"m"}})
 
 
 @pytest.mark.parametrize("scanned", [True, False])

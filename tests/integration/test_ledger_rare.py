@@ -140,15 +140,6 @@ def test_a_ledger_that_does_not_say_whose_it_is_is_damaged(tmp_path):
             identity.read(connection)
 
 
-def test_a_ledger_without_a_lock_of_its_own_moves_on_in_time_all_the_same():
-    scene = Scene(singles(1))  # the simulator's: one thread, no lock
-    with scene.ledger.transaction() as connection:
-        before = identity.read(connection).position
-    scene.ledger.advance()
-    with scene.ledger.transaction() as connection:
-        assert identity.read(connection).position == before + 1
-
-
 def test_a_folder_that_others_may_write_to_gets_no_ledger_and_no_backup(ledger, tmp_path):
     shared = tmp_path / "shared"
     shared.mkdir()

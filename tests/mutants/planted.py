@@ -233,6 +233,13 @@ BUGS = (
         CORNERS,
     ),
     Bug(
+        "a value that stands aside is taken in hand anew",
+        "syncer/execute/send.py",
+        "                if batch not in context.registry:",
+        "                if batch.id:",
+        f"{SCENES}::test_a_value_that_stands_aside_is_not_taken_in_hand_anew_when_more_of_the_plan_is_read",
+    ),
+    Bug(
         "a single value is blamed at once",
         "syncer/execute/refusals.py",
         "        if self._in_a_row == 1 and self._is_open_since(entry):",

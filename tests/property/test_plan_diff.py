@@ -9,10 +9,11 @@ import pyarrow as pa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from syncer.mirror.elsewhere import OpenElsewhere
 from syncer.mirror.picture import Picture, may_move
 from syncer.mirror.words import canonical, fingerprint
 from syncer.model import Errand, KnownBlock, Mode, ValidChunk, WantedBlock
-from syncer.plan.diff import CONFLICT_CODE, Diff, Standing
+from syncer.plan.diff import CONFLICT_CODE, TONIGHT, Diff, Standing
 from syncer.plan.payloads import Payloads
 from syncer.plan.planner import Send, make_plan
 from syncer.plan.records import Gatherer
@@ -69,13 +70,15 @@ class Book:
             self.numbers[picture] = self.ids[picture.known] if is_payload else -number
 
     def pictures(self, numbers):
-        return {number: picture for picture, number in self.numbers.items() if number in set(numbers)}
+        asked = set(numbers)
+        found = {number: picture for picture, number in self.numbers.items() if number in asked}
+        return {0: Picture(), **found} if 0 in asked else found
 
     def texts(self, ids):
         return {number: self.words[number] for number in ids}
 
 
-def make(part, known, held, wanted, *, send=Send.CHANGES):
+def make(part, known, held, wanted, *, send=Send.CHANGES, elsewhere=()):
     gatherer = Gatherer(("a", "b"))
     half = len(part) // 2
     gatherer.add(chunk(0, part[:half], 2))
@@ -96,6 +99,7 @@ def make(part, known, held, wanted, *, send=Send.CHANGES):
     if carried is not None:
         carried.states.see_known(mirror)
         carried.states.see_open(large(held))
+    diff.see_elsewhere(elsewhere, ("k",))
     diff.settle()
     plan = make_plan(diff, key=("k",), fields=("a", "b"), mode=Mode.AUTO, names=["f", "g"], send=send)
     return plan, diff
@@ -195,6 +199,56 @@ def check_origins(plan, diff, given_data, wanted):
                 assert origins.get((key, field), -1 if of_row else -int(items.source[place])) == (
                     -1 if of_row else max(said)
                 )
+
+
+elsewhere = st.lists(
+    st.builds(
+        OpenElsewhere,
+        st.dictionaries(st.sampled_from(["a", "b", "c", "k"]), st.integers(0, 5), min_size=1, max_size=2),
+        st.frozensets(st.sampled_from(["a", "c", "z"]), max_size=2), st.sampled_from(["", "a"]),
+        st.frozensets(st.sampled_from(["x", "y"]), max_size=1),
+    ),
+    max_size=2,
+)  # fmt: skip
+
+
+@example(  # of three values tonight's words are newer than what another key has open; of two of them not for that field
+    part=[("K1", "x", None), ("K2", "x", None), ("K3", "x", "y")],
+    known={},
+    wanted=[("K1", {"b": "x"}, 1), ("K2", {"b": "x"}, 4), ("K4", {"b": "y"}, 3), ("K4", {"c": "y"}, 1)],
+    elsewhere=[OpenElsewhere({"b": 2}, frozenset({"z"}), "", frozenset())],
+)
+@example(  # a link tells which codes are meant: by what they hold, where nobody knows that, and by what they are given
+    part=[("K1", None, "x"), ("K2", None, "x"), ("K3", None, "x"), ("K4", "y", "x"), ("K5", None, None)],
+    known={"K1": Picture('{"a":"x"}'), "K2": Picture('{"a":"y"}'), "K4": Picture('{"a":"x"}')},
+    wanted=[],
+    elsewhere=[OpenElsewhere({"b": 0}, frozenset({"a"}), "a", frozenset({"y"}))],
+)
+@given(part=rows, known=states, wanted=words, elsewhere=elsewhere)
+def test_words_wait_as_long_as_another_key_has_older_ones_that_may_meet_them(part, known, wanted, elsewhere):
+    plan, _ = make(part, known, set(), wanted, elsewhere=elsewhere)
+    said = {}
+    for key, *row in part:
+        said.setdefault(key, set()).add(canonical(data_of(row)))
+    waiting = {}
+    for key in {*said, *(key for key, *_ in wanted)}:
+        row = json.loads(next(iter(said[key]))) if len(said.get(key, ())) == 1 else None
+        older = sorted((source, data) for name, data, source in wanted if name == key)
+        if row is None and not older:
+            continue
+        whole, sources = {}, {}
+        for source, data in [*older, (TONIGHT, row or {})]:
+            whole |= data
+            sources |= dict.fromkeys(data, source)
+        holds = json.loads(known.get(key, Picture()).known)
+        for one in elsewhere:
+            meets = (
+                not one.by or not {holds.get(one.by), whole.get(one.by)}.isdisjoint(one.values) or one.by not in holds
+            )
+            if whole and meets and one.holds(("k",), sources):
+                waiting[key] = whole
+    assert as_sent(plan.wishes, plan) == waiting
+    assert not as_sent(plan.items, plan).keys() & waiting.keys()
 
 
 @given(known=states, wanted=words)

@@ -14,6 +14,7 @@ from plans import plan_of
 from sim.scenes import ASYNC, SETTINGS, SOURCE, SYNC, TASKS, K, Scene, honest, singles
 
 from syncer.errors import GuardError, SignalError, UnreachableError
+from syncer.execute import send
 from syncer.execute.lanes import ThreadLanes
 from syncer.lifecycle.batch import State
 from syncer.model import KEY_SEPARATOR
@@ -286,6 +287,25 @@ def test_a_single_value_that_is_refused_first_waits_for_others_to_get_through_be
     assert sent[-1] == "rejected"
     # K0 was sent twice, the second time after a call without values: the others had begun before its refusal.
     assert scene.lanes.transport.paths.count(SYNC) == 6
+
+
+@pytest.mark.parametrize("others", range(4, 8))
+def test_a_value_that_stands_aside_is_not_taken_in_hand_anew_when_more_of_the_plan_is_read(others, monkeypatch):
+    """The part that carries it is younger than all batches of the plan, and the next page names it, too."""
+    monkeypatch.setattr(send, "FEED_BATCHES", 1)
+    calls = []
+
+    def script(transport, path, really):
+        if path != SYNC or b'"K0"' not in transport.body:
+            return really()
+        calls.append(transport.body)
+        return transport.answer(403, b"<html><title>Blocked</title></html>")
+
+    scene = Scene(singles(others + 2), script=script)
+    scene.plan((K[:2], -1), *(([f"K{n}"], -1) for n in range(2, others + 2)))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": others + 1, "rejected": 1}
+    assert len(calls) == 3  # with its neighbour, alone, and once more when others had got through
 
 
 def test_an_answer_that_contradicts_itself_about_one_value_leaves_it_unmatched_and_uncertain():
