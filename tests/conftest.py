@@ -30,7 +30,11 @@ from syncer.sandbox import Sandbox, SandboxConfig
 hypothesis_settings.register_profile("default", deadline=None, max_examples=sampling.examples(100))
 # Of a test that looks for a bug put in on purpose (tests/mutants), only whether it fails is asked: nothing is shrunk.
 hypothesis_settings.register_profile(
-    "of a change", deadline=None, max_examples=100, database=None, phases=(Phase.explicit, Phase.generate)
+    "of a change",
+    deadline=None,
+    max_examples=min(100, sampling.examples(100)),
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
 )
 hypothesis_settings.load_profile("of a change" if os.environ.get("TESTS_OF_A_CHANGE") else "default")
 

@@ -21,8 +21,10 @@ T = TypeVar("T")
 
 WHOLE = os.environ.get("TESTS_WHOLE", "") not in {"", "0"}
 """Whether everything is tried."""
+SCARCE = "TESTS_SCARCE"
+"""The variable that asks for few examples: what these find no other commit's draw will miss (`make mutate`)."""
 EXAMPLES_FACTOR = 10
-"""How many times more examples Hypothesis draws then."""
+"""How many times more examples Hypothesis draws where everything is tried, and how many times fewer where few are."""
 
 
 @cache
@@ -73,6 +75,8 @@ def parts(count: int) -> range:
 
 def examples(count: int) -> int:
     """Return how many examples Hypothesis shall draw where ``count`` do for every commit."""
+    if os.environ.get(SCARCE):
+        return max(1, count // EXAMPLES_FACTOR)
     return count * EXAMPLES_FACTOR if WHOLE else count
 
 

@@ -130,6 +130,8 @@ def open_workshop() -> Iterator[Workshop]:
 
 def serve() -> None:
     """Fork a judgement for every line of standard input; answer with pytest's exit code."""
+    import hypothesis.strategies  # noqa: F401
+    import pyarrow.compute  # noqa: F401
     import pytest
     import sqlalchemy.dialects.sqlite  # noqa: F401
 

@@ -55,7 +55,7 @@ def mutants_of(file: str, text: str) -> tuple[Mutant, ...]:
         place = positions[node]
         begin, end = (starts[at.line - 1] + at.column for at in (place.start, place.end))
         mutated = text[:begin] + code_for(changed).strip() + text[end:]
-        if mutated == text or not _compiles(mutated):
+        if mutated == text:
             continue
         number = place.start.line
         first = starts[number - 1]
@@ -71,14 +71,6 @@ def _named_apart(mutants: list[Mutant]) -> Iterator[Mutant]:
     for mutant in mutants:
         seen[mutant.name] = times = seen.get(mutant.name, 0) + 1
         yield mutant if times == 1 else Mutant(mutant.file, mutant.line, f"{mutant.name} (place {times})", mutant.text)
-
-
-def _compiles(text: str) -> bool:
-    try:
-        compile(text, "mutant", "exec")
-    except SyntaxError:
-        return False
-    return True
 
 
 class _Collector(cst.CSTVisitor):

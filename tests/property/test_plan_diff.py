@@ -224,6 +224,18 @@ elsewhere = st.lists(
     wanted=[],
     elsewhere=[OpenElsewhere({"b": 0}, frozenset({"a"}), "a", frozenset({"y"}))],
 )
+@example(  # whoever writes this key's own column moves codes: newer words of any field wait, and older ones do not
+    part=[("K1", "x", None)],
+    known={},
+    wanted=[("K2", {"a": "x"}, 1), ("K3", {"a": "x"}, 2)],
+    elsewhere=[OpenElsewhere({"k": 1}, frozenset({"z"}), "", frozenset())],
+)
+@example(  # so do words that move codes to another value of the other key
+    part=[("K1", "x", None), ("K2", None, "x")],
+    known={},
+    wanted=[("K3", {"a": "x"}, 1), ("K4", {"a": "x"}, 3), ("K4", {"b": "x"}, 2)],
+    elsewhere=[OpenElsewhere({"c": 1, "d": 2}, frozenset({"a"}), "", frozenset())],
+)
 @given(part=rows, known=states, wanted=words, elsewhere=elsewhere)
 def test_words_wait_as_long_as_another_key_has_older_ones_that_may_meet_them(part, known, wanted, elsewhere):
     plan, _ = make(part, known, set(), wanted, elsewhere=elsewhere)
