@@ -289,6 +289,25 @@ def test_a_single_value_that_is_refused_first_waits_for_others_to_get_through_be
     assert scene.lanes.transport.paths.count(SYNC) == 6
 
 
+@pytest.mark.parametrize("status", [None, 503])
+def test_a_call_without_values_that_tells_nothing_is_made_again_before_anybody_is_blamed(status):
+    asked = []
+
+    def script(transport, path, really):
+        if path != SYNC:
+            return really()
+        if b'"K0"' in transport.body:
+            return transport.answer(403, b"<html><title>Blocked</title></html>")
+        asked.append(scene.counts())
+        return transport.answer(status, b"") if len(asked) == 1 else really()
+
+    scene = Scene(singles(1), script=script)
+    scene.plan((K[:1], -1))
+    assert scene.engine.send() is None
+    assert asked == [{"unsent": 1}] * 2
+    assert scene.counts() == {"rejected": 1}
+
+
 @pytest.mark.parametrize("others", range(4, 8))
 def test_a_value_that_stands_aside_is_not_taken_in_hand_anew_when_more_of_the_plan_is_read(others, monkeypatch):
     """The part that carries it is younger than all batches of the plan, and the next page names it, too."""
