@@ -19,6 +19,7 @@ BATCHING = "tests/property/test_plan_batching.py"
 DIFF = "tests/property/test_plan_diff.py"
 RECONCILE = "tests/property/test_reconcile.py"
 ROWS = "tests/unit/test_validate_rows.py"
+TRUTH = "tests/unit/test_rows_truth.py"
 LIMITS = "tests/unit/test_api_limits.py"
 MIRROR = "tests/property/test_mirror.py"
 SLIPS = "tests/unit/test_engine_slips.py"
@@ -96,6 +97,20 @@ BUGS = (
         "verdicts[self._conflict] = Standing.NEW",
         DIFF,
     ),
+    Bug(
+        "a date of a workbook is read by the formats of texts",
+        "syncer/rows/validate.py",
+        '            value = _text if rule.type == "date" else value_rule',
+        "            value = value_rule",
+        f"{TRUTH}::test_a_native_date_is_its_day_whatever_formats_texts_have",
+    ),
+    Bug(
+        "the mark between two files that were put together is sent",
+        "syncer/rows/validate.py",
+        "        if cell.startswith(_MARK):",
+        "        if cell == _MARK:",
+        f"{TRUTH}::test_a_field_that_begins_with_the_mark_of_a_file_is_rejected",
+    ),
     # ── plan ─────────────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(
         "a composite call carries 1,001 values",
@@ -167,6 +182,34 @@ BUGS = (
         "    return places[:most]",
         "tests/property/test_canary.py",
     ),
+    Bug(
+        "older words count as tonight's where another key has some open",
+        "syncer/plan/diff.py",
+        "one.holds(self._own_key, own | words)",
+        "one.holds(self._own_key, own)",
+        f"{DIFF}::test_words_wait_as_long_as_another_key_has_older_ones_that_may_meet_them",
+    ),
+    Bug(
+        "what moves a code to a value that is open elsewhere is sent",
+        "syncer/plan/diff.py",
+        "meets &= np.isin(side.states.picture, linked) | np.isin(side.wanted, into)",
+        "meets &= np.isin(side.states.picture, linked)",
+        f"{DIFF}::test_words_wait_as_long_as_another_key_has_older_ones_that_may_meet_them",
+    ),
+    Bug(
+        "carried words overtake older ones of another key",
+        "syncer/plan/diff.py",
+        "self._hold(self.carried, self.carried.source_id)",
+        "self._hold(self.carried, np.zeros_like(self.carried.source_id))",
+        f"{DIFF}::test_words_wait_as_long_as_another_key_has_older_ones_that_may_meet_them",
+    ),
+    Bug(
+        "who writes this key's own column is not waited for",
+        "syncer/mirror/elsewhere.py",
+        "any(newest > self.fields[field] for field in own_key if field in self.fields)",
+        "any(newest < 0 for field in own_key if field in self.fields)",
+        f"{DIFF}::test_words_wait_as_long_as_another_key_has_older_ones_that_may_meet_them",
+    ),
     # ── what is known ────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(
         "a doubt leaves what was known",
@@ -223,7 +266,7 @@ BUGS = (
         "syncer/execute/doubt.py",
         "dict(details.scm_data)) == sent:",
         "dict(details.scm_data)) != {}:",
-        f"{CORNERS}::test_a_task_of_our_reference_with_other_details_stays_in_doubt",
+        f"{CORNERS}::test_a_task_of_our_reference_with_other_details_stays_in_doubt_for_the_time_of_a_task",
     ),
     Bug(
         "somebody else's task is looked into",
@@ -547,6 +590,48 @@ BUGS = (
         "run.rows, minimum",
         EDGES,
     ),
+    Bug(
+        "losses while the API is down use up tries",
+        "syncer/execute/doubt.py",
+        "past.losses += context.successes > past.losses_seen",
+        "past.losses += 1",
+        f"{CORNERS}::test_a_batch_whose_answers_are_lost_again_and_again_is_left_to_the_next_run",
+    ),
+    Bug(
+        "a young call in doubt is let go of",
+        "syncer/execute/doubt.py",
+        "            if age_s > context.settings.task_timeout_s:",
+        "            if age_s >= 0:",
+        f"{CORNERS}::test_a_task_of_our_reference_with_other_details_stays_in_doubt_for_the_time_of_a_task",
+    ),
+    Bug(
+        "what was let go of has ended when a list does not show it",
+        "syncer/execute/let_go.py",
+        "                entry.watched.missed += 1",
+        '                self._end(entry, "")',
+        f"{SCENES}::test_a_task_that_ends_after_it_was_let_go_of_is_seen_to_have_ended_and_its_fields_are_sent_again",
+    ),
+    Bug(
+        "what was let go of is gone though another account sent it",
+        "syncer/execute/let_go.py",
+        "return unsettled == 0 and not self._is_anothers(batch)",
+        "return unsettled == 0",
+        f"{SCENES}::test_what_was_let_go_of_is_gone_only_when_nothing_can_come_any_more",
+    ),
+    Bug(
+        "what was let go of is gone though its call may still arrive",
+        "syncer/execute/let_go.py",
+        "return unsettled == 0 and not self._is_anothers(batch)",
+        "return not self._is_anothers(batch)",
+        f"{SCENES}::test_what_was_let_go_of_is_gone_only_when_nothing_can_come_any_more",
+    ),
+    Bug(
+        "a job that the reach guard holds back is no error",
+        "syncer/execute/engine.py",
+        "return self._run() or self._held_back",
+        "return self._run()",
+        f"{SCENES}::test_a_job_that_the_reach_guard_has_stopped_is_left_alone_while_another_job_goes_on",
+    ),
     # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(
         "eleven calls fit in a second",
@@ -568,6 +653,13 @@ BUGS = (
         "for at_s in sorted(started_s)[-self._places :]:",
         "for at_s in sorted(started_s)[: -self._places]:",
         LIMITS,
+    ),
+    Bug(
+        "an answer moves its call back in time",
+        "syncer/api/limits.py",
+        "(ticket, max(arrived_s, arrived_by_s))",
+        "(ticket, arrived_by_s)",
+        f"{LIMITS}::test_an_answer_never_moves_a_window_back",
     ),
     # ── ledger ───────────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(
@@ -667,6 +759,13 @@ BUGS = (
         "number[~refused] = len(told) + of_rest",
         "number[~refused] = of_rest",
         "tests/cli/test_results_folder.py",
+    ),
+    Bug(
+        "one value that holds a field asks all others of a mixed campaign",
+        "syncer/ledger/unproven.py",
+        "len(takers) >= TAKERS_MIN",
+        "len(takers) >= 1",
+        f"{EDGES}::test_where_a_campaign_takes_a_field_of_some_values_alone_one_that_holds_it_asks_for_no_other",
     ),
     # ── what is told ─────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(

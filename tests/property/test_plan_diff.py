@@ -257,7 +257,10 @@ def test_words_wait_as_long_as_another_key_has_older_ones_that_may_meet_them(par
             meets = (
                 not one.by or not {holds.get(one.by), whole.get(one.by)}.isdisjoint(one.values) or one.by not in holds
             )
-            if whole and meets and one.holds(("k",), sources):
+            pairs = [(source, one.fields[name]) for name, source in sources.items() if name in one.fields]
+            pairs += [(source, min(one.fields.values())) for name, source in sources.items() if name in one.key]
+            pairs += [(source, one.fields["k"]) for source in sources.values() if "k" in one.fields]
+            if meets and any(source > bound for source, bound in pairs):
                 waiting[key] = whole
     assert as_sent(plan.wishes, plan) == waiting
     assert not as_sent(plan.items, plan).keys() & waiting.keys()

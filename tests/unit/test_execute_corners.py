@@ -83,7 +83,7 @@ def lost_once(then):
     return script
 
 
-def test_a_task_of_our_reference_with_other_details_stays_in_doubt():
+def test_a_task_of_our_reference_with_other_details_stays_in_doubt_for_the_time_of_a_task():
     def other(transport, path, really):
         reply = really()
         if path.startswith(TASKS) and path != TASKS:
@@ -97,6 +97,11 @@ def test_a_task_of_our_reference_with_other_details_stays_in_doubt():
     assert scene.engine.send() is None
     assert scene.counts() == {"in_doubt": 3}
     assert scene.lanes.transport.paths.count(ASYNC) == 1
+    planned, sent_s = scene.run, scene.clock.now_s
+    for later_s, state in ((SETTINGS.task_timeout_s / 2, State.IN_DOUBT), (SETTINGS.task_timeout_s, State.ABANDONED)):
+        scene.clock.now_s = sent_s + later_s
+        assert scene.begin().settle() is None
+        assert [batch.state for batch in scene.ledger.batches(run_id=planned.id)] == [state]
 
 
 @pytest.mark.parametrize(
