@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from syncer.errors import IllegalTransitionError
-from syncer.lifecycle.part import FINAL, NOTHING_CREATED, TRANSITIONS, PartEvent, PartState, after, mermaid
+from syncer.lifecycle.part import FINAL, NOTHING_CREATED, TRANSITIONS, PartEvent, PartState, after, fate, mermaid
 
 
 def reachable(begin, avoid=frozenset()):
@@ -45,6 +45,11 @@ def test_once_processing_was_asked_for_no_other_record_is_taken_unless_the_api_f
 def test_codes_can_be_uploaded_again_only_from_ends_in_which_none_exists():
     assert NOTHING_CREATED < FINAL
     assert {PartState.COMPLETE} == FINAL - NOTHING_CREATED
+
+
+def test_codes_are_created_or_not_at_the_end_and_open_until_then():
+    ends = {PartState.COMPLETE: "created", PartState.FAILED: "not_created", PartState.REFUSED: "not_created"}
+    assert {state: fate(state) for state in PartState} == dict.fromkeys(PartState, "open") | ends
 
 
 def test_the_document_draws_the_life_as_it_is():
