@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import functools
 import json
 import os
 import pty
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import sampling
-from crash.forks import AT_START, Forks
+from crash.forks import AT_START, Forks, end_shared_forks, shared_forks
 from hypothesis import Phase
 from hypothesis import settings as hypothesis_settings
 
@@ -227,15 +226,6 @@ def night(tmp_path: Path) -> Iterator[OpenNight]:
     return begin
 
 
-_shared = contextlib.ExitStack()
-
-
-@functools.cache
-def shared_forks() -> Forks:
-    """Return the one process, of each process of pytest, whose forks the runs of the program are."""
-    return _shared.enter_context(Forks())
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return in how many processes `-n auto` runs the tests: half of their time they wait, so two for each processor."""
@@ -248,8 +238,7 @@ def pytest_runtestloop() -> Iterator[None]:
     try:
         return (yield)
     finally:
-        _shared.close()
-        shared_forks.cache_clear()
+        end_shared_forks()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ what is loaded when. Whoever tests that starts a process of its own.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import importlib
 import json
@@ -109,6 +110,24 @@ class Forks:
         self._server.stdin.write(json.dumps(request).encode() + b"\n")
         self._server.stdin.flush()
         return Ended(**json.loads(self._server.stdout.readline()))
+
+
+_shared = contextlib.ExitStack()
+
+
+@functools.cache
+def shared_forks() -> Forks:
+    """Return the one server, of each process of pytest, whose forks the runs of the program are.
+
+    It stands here and not in conftest.py: pytest loads that file for itself, and tests that import from it load it again.
+    """
+    return _shared.enter_context(Forks())
+
+
+def end_shared_forks() -> None:
+    """Let that server save what was measured, and end."""
+    _shared.close()
+    shared_forks.cache_clear()
 
 
 def serve() -> None:
