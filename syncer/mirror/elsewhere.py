@@ -34,5 +34,5 @@ class OpenElsewhere:
         moving = [source for field, source in words.items() if field in self.key]  # it may reach other codes then
         if moving and max(moving) > min(self.fields.values()):
             return True
-        newest = max(words.values(), default=0)
-        return any(newest > self.fields[field] for field in own_key if field in self.fields)
+        meeting = [self.fields[field] for field in own_key if field in self.fields]
+        return any(source > open_since for source in words.values() for open_since in meeting)

@@ -388,7 +388,7 @@ def test_a_task_that_lands_after_newer_data_makes_that_uncertain_and_wanted_agai
     scene.engine.send()
     let_go(scene, scene.ledger.batches(run_id=planned.id)[0])
     scene.begin()
-    scene.plan((K[:3], -1))
+    scene.plan(([*reversed(K[:3])], -1))
     assert scene.engine.send() is None
     assert known(scene) == dict.fromkeys(K[:3], '{"m":"1"}')
     for task in scene.api.world.tasks.values():
@@ -399,6 +399,9 @@ def test_a_task_that_lands_after_newer_data_makes_that_uncertain_and_wanted_agai
     assert scene.ledger.batches(run_id=planned.id)[0].state is State.ENDED_LATE
     assert known(scene) == dict.fromkeys(K[:3], '["m"]')
     assert scene.ledger.waiting() == 3
+    lines = "SELECT i.key, i.line FROM items i JOIN batches b ON b.id = i.batch_id WHERE b.kind = 'wish'"
+    with scene.ledger.transaction() as connection:  # of the newer words, which are wanted, and not of the old task's
+        assert dict(connection.exec_driver_sql(lines).fetchall()) == {"K2": 2, "K1": 3, "K0": 4}
 
 
 def test_each_call_bears_the_campaign_that_it_was_planned_with_and_none_where_there_was_none():
