@@ -24,6 +24,7 @@ from syncer.ledger import identity, pictures, recovery
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.check import backup
 from syncer.ledger.database import create_file, open_engine, refuse_planted
+from syncer.ledger.elsewhere import open_elsewhere
 from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.lock import LedgerLock
@@ -201,6 +202,26 @@ def two_jobs(here, *, key='["case_no", "line"]', more='line = "line"', send="cha
         return here.sync("--job", "karton", here.write("karton.csv", header, rows), "--approve")
 
     return erp, karton
+
+
+def test_what_another_key_has_open_is_as_old_as_its_oldest_word_and_older_than_all_once_it_is_under_way():
+    scene = Scene(singles(3))
+    plan = plan_of(
+        K[:2], sizes=[1, 1], varying=[-1, -1], key=scene.key, fields=("m",), payloads=['{"m":"1"}', '{"m":"2"}']
+    )
+    items = replace(plan.items, payload=np.array([0, 1], np.int32), source=np.array([0, 1], np.int32))
+    sources = [SOURCE, replace(SOURCE, name="b.csv", sha256="1" * 64)]
+    scene.ledger.store_plan(scene.run, replace(plan, items=items), sources, at=AT)
+    cases = scene.ledger.ensure_job("cases", ("case_no",)).space_id
+
+    def found(*, unsent):
+        with scene.ledger.transaction() as connection:
+            return [one.fields for one in open_elsewhere(connection, cases, frozenset(), unsent=unsent)]
+
+    assert (found(unsent=True), found(unsent=False)) == ([{"m": 1}], [])
+    _, newer = scene.ledger.batches(run_id=scene.run.id)
+    scene.context.writer.start(newer, "r1", AT)
+    assert (found(unsent=True), found(unsent=False)) == ([{"m": 0}], [{"m": 0}])
 
 
 def test_a_code_that_comes_under_a_pair_makes_all_pairs_uncertain(tmp_path):

@@ -24,12 +24,16 @@ def main(files: list[str]) -> int:
         for file in files or SUBJECTS:
             begun_s = time.monotonic()
             mutants = mutants_of(file, (ROOT / file).read_text(encoding="utf-8"))
-            survived = [one for one in mutants if not workshop.judge({one.file: one.text}, SUBJECTS[file]).found]
-            new = [one for one in survived if one.name not in listed.get(file, ())]
-            for one in new:
-                print(f"{file}:{one.line}: {one.name}", flush=True)
-            unlisted += len(new)
-            rows.append((file, len(mutants), len(survived), len(new), time.monotonic() - begun_s))
+            survived = new = 0
+            for one in mutants:
+                if workshop.judge({one.file: one.text}, SUBJECTS[file]).found:
+                    continue
+                survived += 1
+                if one.name not in listed.get(file, ()):
+                    new += 1
+                    print(f"{file}:{one.line}: {one.name}", flush=True)
+            unlisted += new
+            rows.append((file, len(mutants), survived, new, time.monotonic() - begun_s))
     print(f"\n{'file':<30} {'mutants':>8} {'survive':>8} {'unlisted':>8} {'seconds':>8}")
     for file, count, survived_count, new_count, seconds in rows:
         print(f"{file:<30} {count:>8} {survived_count:>8} {new_count:>8} {seconds:>8.0f}")

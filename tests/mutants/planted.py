@@ -774,6 +774,20 @@ BUGS = (
         "SELECT i.key, m.picture, i.payload_id, i.source_id, i.line FROM items i",
         f"{SCENES}::test_a_task_that_lands_after_newer_data_makes_that_uncertain_and_wanted_again",
     ),
+    Bug(
+        "newer words of a key are waited for in place of its oldest",
+        "syncer/ledger/elsewhere.py",
+        "oldest[field] = min(oldest.get(field, source), source)",
+        "oldest[field] = max(oldest.get(field, source), source)",
+        f"{RARE}::test_what_another_key_has_open_is_as_old_as_its_oldest_word_and_older_than_all_once_it_is_under_way",
+    ),
+    Bug(
+        "a call that is under way is as old as its file",
+        "syncer/ledger/elsewhere.py",
+        "THEN 0 ELSE i.source_id END) {_OTHERS} GROUP",
+        "THEN i.source_id ELSE i.source_id END) {_OTHERS} GROUP",
+        f"{RARE}::test_what_another_key_has_open_is_as_old_as_its_oldest_word_and_older_than_all_once_it_is_under_way",
+    ),
     # ── what is told ─────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(
         '"earlier in doubt" does not make exit 3',
