@@ -16,7 +16,19 @@ from sqlalchemy import insert
 
 from syncer.arrow import texts
 from syncer.errors import LedgerCorruptError, StaleStateError, UntrustedFileError, UsageError
-from syncer.ledger import archives, ingested, night, pictures, proofs, pruning, recovery, story, unproven, untaken
+from syncer.ledger import (
+    archives,
+    endings,
+    ingested,
+    night,
+    pictures,
+    proofs,
+    pruning,
+    recovery,
+    story,
+    unproven,
+    untaken,
+)
 from syncer.ledger import schema as t
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.chosen import choose_values
@@ -300,6 +312,24 @@ def test_what_may_have_been_applied_is_known_no_longer_and_what_did_not_end_for_
         assert connection.exec_driver_sql(view).fetchall() == [(0, '["m"]')]
         wanted = connection.exec_driver_sql("SELECT wanted FROM batches WHERE id = ?", (batch.id,)).scalar_one()
         assert bool(wanted) is (how != "refused")
+
+
+def test_what_a_failed_task_left_is_told_until_a_newer_plan_takes_it_over():
+    scene = Scene(singles(3))
+    scene.plan((K[:3], 0))
+    (batch,) = scene.ledger.batches(run_id=scene.run.id)
+    writer = scene.context.writer
+    started, attempt_id = writer.start(batch, "r1", AT)
+    writer.task_failed(writer.accepted(started, attempt_id, "task-1", AT), AT, message="no")
+
+    def told():
+        with scene.ledger.transaction() as connection:
+            return [one.key for one in endings.ended_since(connection, 0, [])]
+
+    assert told() == K[:3]
+    scene.begin()
+    scene.plan((K[:3], -1))
+    assert told() == []
 
 
 def test_what_waits_is_counted_by_the_space_in_which_it_waits():

@@ -790,6 +790,13 @@ BUGS = (
     ),
     # ── what is told ─────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(
+        "what a newer plan took over is told once more by the run that failed",
+        "syncer/ledger/endings.py",
+        "(b.state <> 'failed' OR b.wanted)",
+        "(b.state <> 'x' OR b.wanted)",
+        f"{EDGES}::test_what_a_failed_task_left_is_told_until_a_newer_plan_takes_it_over",
+    ),
+    Bug(
         '"earlier in doubt" does not make exit 3',
         "syncer/results.py",
         "of_others = self.earlier_in_doubt or any(",
