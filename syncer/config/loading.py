@@ -101,13 +101,18 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _from_environment(environ: Mapping[str, str], raw: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:
     """Return the settings that stand in the environment, shaped like the file's."""
     found: dict[str, Any] = {}
-    job_names = {name.lower(): name for name in raw.get("jobs", {}) if isinstance(name, str)}
+    job_names: dict[str, list[str]] = {}
+    for name in raw.get("jobs", {}):
+        job_names.setdefault(_in_environment(name), []).append(name)
     for name, text in sorted(environ.items()):
         if not name.startswith(ENVIRONMENT_PREFIX) or name in {CONFIG_VARIABLE, TOKEN_VARIABLE}:
             continue
         path = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
         if path[0] == "jobs" and len(path) > 1:
-            path[1] = job_names.get(path[1], path[1])
+            meant = job_names.get(_in_environment(path[1]), [path[1]])
+            if len(meant) > 1:
+                faults.append(f"{name} may mean each of the jobs {', '.join(meant)}: give them names of their own")
+            path[1] = meant[0]
         if len(path) < 2:  # noqa: PLR2004
             faults.append(f"unknown environment variable {name}{did_you_mean(name, _variables())}")
             continue
@@ -116,6 +121,11 @@ def _from_environment(environ: Mapping[str, str], raw: Mapping[str, Any], faults
             here = here.setdefault(part, {})
         here[path[-1]] = _value_of(text)
     return found
+
+
+def _in_environment(job: str) -> str:
+    """Return a job's name without what the name of a variable cannot tell: letter case, and a hyphen from a line."""
+    return job.lower().replace("-", "_")
 
 
 def _with_origin(fault: str, environ: Mapping[str, str]) -> str:

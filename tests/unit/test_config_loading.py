@@ -46,6 +46,14 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_pa
     assert (settings.jobs["Erp"].mode, settings.jobs["Erp"].key) == ("async", ("a", "b"))
 
 
+def test_a_variable_means_one_job_or_none(tmp_path):
+    environ = {"SYNCER_JOBS__LINE_2__MODE": "async"}
+    assert load(tmp_path, "[jobs.Line-2]\nmode = 'sync'\n", environ).jobs["Line-2"].mode == "async"
+    for other in ("Line_2", "line-2"):
+        words = fault(tmp_path, f"[jobs.Line-2]\nmode = 'sync'\n[jobs.{other}]\nmode = 'sync'\n", environ)
+        assert f"SYNCER_JOBS__LINE_2__MODE may mean each of the jobs Line-2, {other}" in words
+
+
 def test_the_file_is_the_named_one_or_the_variables_or_the_folders(tmp_path):
     other = tmp_path / "other.toml"
     other.write_text("[api]\npoll_s = 11\n")
