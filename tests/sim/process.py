@@ -85,6 +85,7 @@ class Process:
         self.steps = 0
         self.began_s = self.clock.now_s
         self.code, self.died, self.result, self.error = None, "", None, None
+        self.job = None
         self.interrupt = Interrupt(graceful=True)
         self.lanes = []
         suffix = Random(schedule.random.random())
@@ -149,6 +150,7 @@ class Process:
 
     def sync(self, file, **asked):
         """Run ``syncer sync FILE``."""
+        self.job = asked.get("job", self.schedule.job)
         self.run(runs.sync, SyncRequest(files=(file,), **{"job": self.schedule.job, **asked}))
 
     def resume(self, **asked):

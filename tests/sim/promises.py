@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+from sim.company import LATER
+from sim.truth import THEIRS
+
 from syncer.ledger.knowledge import Knowledge
 
 
@@ -20,29 +23,23 @@ def check_run(ledger, run, *, thorough):
         raise ViolationError(f"ledger: {problems}")
 
 
-def check_known(ledger, held, let_go, keys=()):
+def check_known(ledger, truth, spaces, keys=()):
     """What holds whenever a process is gone, however it went: whatever the mirror calls known is so.
 
-    Of `keys` no code may be there: of them nothing is known. Stamps and open batches are laid over it, as the plan does. A field that the campaign discards is believed as yet; so
-    is what a task that was let go of may have overwritten since the last look at it.
+    Of `keys` no code may be there: of them nothing is known. Stamps and open batches are laid over it, as the plan does. A
+    field that the campaign discards is believed as yet; so is what a task that was let go of may have overwritten since the
+    last look at it.
     """
     moment = ledger.connection.begin()
-    pictures = Knowledge(ledger.connection, 1).view({*held, *keys})
+    numbers = [number for (number,) in ledger.connection.exec_driver_sql("SELECT id FROM spaces").fetchall()]
+    apart = frozenset(numbers) if any(space.apart for space in spaces.all) else frozenset()
+    for number in numbers:
+        for key, picture in Knowledge(ledger.connection, number, apart - {number}).view({*truth.held, *keys}).items():
+            known = {name: value for name, value in json.loads(picture.known).items() if name != LATER}
+            lacking = truth.lacking(key, known, newest=False)
+            if lacking is not None:
+                raise ViolationError(f"{key} is known as {known}, the server holds {lacking}")
     moment.rollback()  # a commit would be a step at which the process may die
-    for key, picture in pictures.items():
-        known = {} if key in let_go else json.loads(picture.known)
-        for name in {"m", "s"} & known.keys():
-            if any(code.get(name) != known[name] for code in held.get(key, [{}])):
-                raise ViolationError(f"{key} is known as {known}, the server holds {held.get(key)}")
-
-
-def applied_ever(world, key, field):
-    """Return every value of a field that the server ever wrote, by key value."""
-    ever = {}
-    for write in world.journal:
-        if write.field == field:
-            ever.setdefault(world.codes[write.code].fields[key], set()).add(write.new)
-    return ever
 
 
 def let_go_tasks(database, world):
@@ -67,7 +64,7 @@ def check_server(world, let_go=frozenset(), *, ordered=True):
         raise ViolationError(f"{violations[:3]}")
     newest = {}
     for write in world.journal:
-        if write.field not in {"m", "s"} or write.cause.removeprefix("task ") in let_go:
+        if write.field not in {"m", "s"} or write.cause.removeprefix("task ") in {THEIRS, *let_go}:
             continue
         if ordered and write.new < newest.get((write.code, write.field), ""):
             raise ViolationError(f"{write.new} landed over {newest[write.code, write.field]} on code {write.code}")
@@ -101,13 +98,22 @@ def told_keys(database):
     return {key for (key,) in rows}
 
 
-def check_promise(database, held, wanted, fields, uncertain):
-    """What a run that says 0 promises: the server holds the newest word of every value whose end was not told."""
-    excused = uncertain | told_keys(database)
-    for key in wanted.keys() - excused:
-        word = {name: value for name, value in wanted[key].items() if name in fields}
-        if any(not word.items() <= code.items() for code in held.get(key, [{}])):
-            raise ViolationError(f"a run said 0; {key} is wanted as {word}, the server holds {held.get(key)}")
+def late_keys(database):
+    """Return the key values of the calls that were let go of, and ended after that."""
+    query = "SELECT i.key FROM items i JOIN batches b ON b.id = i.batch_id WHERE b.state = 'ended_late'"
+    return {key for (key,) in database.execute(query)}
+
+
+def check_promise(database, truth, wanted, concerns):
+    """What a run that says 0 promises: the server holds the newest word of every value whose end was not told.
+
+    `concerns` tells of a key value and a field whether the run has to do with it.
+    """
+    for key in wanted.keys() - told_keys(database):
+        word = {name: value for name, value in wanted[key].items() if concerns(key, name)}
+        lacking = truth.lacking(key, word)
+        if lacking is not None:
+            raise ViolationError(f"a run said 0; {key} is wanted as {word}, the server holds {lacking}")
 
 
 def check_blame(database, poisoned):
@@ -128,12 +134,11 @@ def check_reach(applied_ever, asked):
             raise ViolationError(f"{key} was written as {sorted(stray)}, which no file asked for")
 
 
-def check_nothing_lost(database, held, wanted, uncertain=frozenset(), poisoned=frozenset()):
+def check_nothing_lost(database, truth, wanted, poisoned=frozenset()):
     """The last word about every value that was ever planned: applied, or refused and said so; never forgotten.
 
-    `held` gives what the server holds for a key value (the fields of each code), `wanted` the newest words of the files
-    whose plans were stored; of `uncertain` key values nobody knows what a task that was let go of wrote, and when. What
-    was told as unmatched is wanted no more.
+    `truth` is what the server holds, `wanted` are the newest words of the files whose plans were stored. What was told as
+    unmatched is wanted no more.
     """
     rows = database.execute(
         f"""SELECT i.key, b.state, o.bucket FROM items i JOIN batches b ON b.id = i.batch_id
@@ -146,9 +151,9 @@ def check_nothing_lost(database, held, wanted, uncertain=frozenset(), poisoned=f
             continue
         if state in {"planned", "sending", "submitted", "in_doubt", "failed"}:
             raise ViolationError(f"{key} is still {state}")
-        lacking = [code for code in held.get(key, [{}]) if not wanted.get(key, {}).items() <= code.items()]
-        if bucket is None and state != "rejected" and key not in uncertain and lacking:
-            raise ViolationError(f"{key} is wanted as {wanted.get(key)} and {state}, the server holds {lacking[0]}")
+        lacking = truth.lacking(key, wanted.get(key, {}))
+        if bucket is None and state != "rejected" and lacking is not None:
+            raise ViolationError(f"{key} is wanted as {wanted.get(key)} and {state}, the server holds {lacking}")
 
 
 def check_history(database, sent):

@@ -10,10 +10,10 @@ from unittest import mock
 from sim.company import LATER, Company
 from sim.episodes import EPISODES
 from sim.ledgers import fresh_database, open_ledger
+from sim.others import Others
 from sim.process import TASK_TIMEOUT_S, Process, settings_of, write_file
 from sim.promises import (
     ViolationError,
-    applied_ever,
     check_blame,
     check_history,
     check_known,
@@ -22,10 +22,13 @@ from sim.promises import (
     check_reach,
     check_run,
     check_server,
+    late_keys,
     let_go_keys,
     let_go_tasks,
 )
+from sim.spaces import LINK, MAIN, Space, Spaces, named
 from sim.trouble import Poison, Spell
+from sim.truth import Truth, written
 from sim.world import KINDS, SYNC_KEYS, Chances, Crash, Fate, SimulatedApi, VirtualClock
 
 from syncer.execute import outcome as outcome_module
@@ -100,10 +103,16 @@ class Schedule:
         self.goes_back = life.random() < 0.3  # that files give values back that they gave before
         self.gone = life.choice([0.0, 0.0, 0.3])  # that a night's file lacks a column
         self.company = Company.drawn(seed, self.reach, whole=not self.discards and not self.missing)
+        values = tuple(f"K{n:05d}" for n in range(self.codes))
+        main = Space((self.key,), dict.fromkeys(self.company.jobs, (self.key,)), self.unique, values)
+        several = self.key == MAIN and not self.discards and not self.company.changes_only
+        self.spaces = Spaces.drawn(seed, main, self.codes, several=several)
+        if any(not space.unique for space in self.spaces.all):
+            self.chances.wrong_count = self.chances.no_items = 0.0
         world = [
             {"extended_id": f"E{n:05d}-{copy}", "case_no": f"K{n:05d}"}
             if self.reach > 1
-            else {"extended_id": f"K{n:05d}"}
+            else {"extended_id": f"K{n:05d}", **(named(n) if self.spaces.several else {})}
             for n in range(self.codes)
             for copy in range(self.company.reach(n))
             if n not in self.missing
@@ -124,7 +133,9 @@ class Schedule:
             sync_keys=None if self.company.lenient else SYNC_KEYS,
         )
         self.api.world.changes_only = self.company.changes_only
-        self.job = self.company.jobs[0] if len(self.company.jobs) > 1 else None
+        self.others = Others(seed)
+        self.job = self.company.jobs[0]
+        self.jobs = Random(f"jobs of {seed}")
         self.api.spell = Spell.drawn(trouble, self.clock.now_s)
         self.api.poison = Poison.drawn(trouble, [f"K{n:05d}" for n in range(self.codes)])
         self.database = fresh_database()
@@ -141,10 +152,11 @@ class Schedule:
         self.version = 0
         self.calmed = False
         self.exported = {}  # by the ERP, whether or not the program ever saw it
-        self.rows, self.newest = {}, {}  # of the plans that were stored; of the newest of them
+        self.rows = {}  # the newest words of the files whose plans were stored
+        self.spoken, self.said = {}, {}  # by code and field, the key of the newest word; by job, the fields it wrote
         self.last = {}
         self.asked = {"m": {}, "s": {}}
-        self.settings = settings_of(self.company.settings(self.key, FORM))
+        self.settings = settings_of(self.company.settings(self.key, FORM) + self.spaces.settings(FORM))
         self.files, self.path, self.stored = {}, "", 0
         self.discarded = False
         self.hanging = False
@@ -155,6 +167,7 @@ class Schedule:
             jump_s = self.random.choice([-86_400.0, -3600.0, -5.0, 40.0, 7200.0, 86_400.0])
             if self.fate.strikes(f"the wall clock jumps by {jump_s:g} s"):
                 self.clock.wall_offset_s += jump_s
+        self.others.turn(self.api, self.clock.now_s)
         sent = process.interrupt.signal_number is not None
         if self.random.random() < self.chances.signal and not sent and self.fate.strikes(f"signal: {what}"):
             process.interrupt.arrived(15)
@@ -177,8 +190,12 @@ class Schedule:
         groups = self.random.choice([1, 3, 50])
         columns = [name for name in ("m", "s") if self.random.random() >= self.gone] or ["m"]
         rows, life = {}, self.life
-        for n in range(self.codes):
-            key, row = f"K{n:05d}", {}
+        self.job = self.company.jobs[self.version % len(self.company.jobs)]
+        if self.spaces.several and self.jobs.random() < 0.5:
+            self.job = self.jobs.choice([job for space in self.spaces.all[1:] for job in space.jobs])
+        space = self.spaces.of(self.job)
+        for n, key in enumerate(space.values):
+            row = {}
             for name in columns:
                 changed = self.random.random() < self.random.choice([0.05, 1.0])
                 old = self.exported.get(key, {}).get(name)
@@ -189,22 +206,24 @@ class Schedule:
             if row and self.random.random() < self.present:
                 rows[key] = row
         if not rows:  # an export without a row is no export, and is refused
-            rows["K00000"] = {columns[0]: f"{self.version:04d}-{columns[0]}0"}
+            rows[space.values[0]] = {columns[0]: f"{self.version:04d}-{columns[0]}0"}
         self.last = rows
-        if len(self.company.jobs) > 1:
-            self.job = self.company.jobs[self.version % len(self.company.jobs)]
+        if space.columns == (MAIN,) and self.jobs.random() < self.spaces.link:
+            columns = [*columns, LINK]
+            for key, row in rows.items():
+                row[LINK] = named(int(key[1:]))[LINK]
         if self.discards:
             columns = [*columns, LATER]
             for row in rows.values():
                 row[LATER] = f"{self.version:04d}"
         sized = self.company.expect == "column"
-        header = [self.key, *columns, *(["size"] if sized else [])]
+        header = [*space.jobs[self.job], *columns, *(["size"] if sized else [])]
         cells = [
-            [key, *(row.get(name) for name in columns), *([str(self.company.reach(int(key[1:])))] if sized else [])]
+            [*space.cells(self.job, key), *(row.get(name) for name in columns), *([str(self.company.reach(int(key[1:])))] if sized else [])]
             for key, row in rows.items()
         ]
         name = f"night-{self.version}.csv"
-        self.files[name] = rows
+        self.files[name] = (self.job, rows)
         self.path = write_file(name, header, cells)
         merge(self.exported, rows)
         for key, row in rows.items():
@@ -249,14 +268,14 @@ class Schedule:
     def forget(self):
         """The ledger was put back: what was wanted and never sent is dropped, and what it sent since, it never knew."""
         newest = "SELECT coalesce(max(id), 0) FROM sources"
-        self.stored, self.rows, self.newest = self.database.execute(newest).fetchone()[0], {}, {}
+        self.stored, self.rows, self.spoken = self.database.execute(newest).fetchone()[0], {}, {}
         self.api.sent.clear()
 
     def clear_up(self):
         """From now on nothing goes wrong with a call or a process."""
         for kind in Chances.__dataclass_fields__:
             setattr(self.chances, kind, 0.0)
-        self.hasty = self.abandons = 0.0
+        self.hasty = self.abandons = self.others.often = 0.0
         self.api.spell = None
 
     def calm(self):
@@ -280,12 +299,9 @@ class Schedule:
                 raise ViolationError("not everything is confirmed after the faults ended")
         self.clock.now_s += 60.0
         self.api.advance(self.clock.now_s)
-        check_server(self.api.world, let_go_tasks(self.database, self.api.world), ordered=not self.goes_back)
-        for name, asked in self.asked.items():
-            check_reach(applied_ever(self.api.world, self.key, name), asked)
-        check_nothing_lost(
-            self.database, self.held(), self.rows_taken(), let_go_keys(self.database), self.api.poison.keys
-        )
+        check_server(self.api.world, let_go_tasks(self.database, self.api.world), ordered=not self.goes_back and not self.spaces.several)
+        check_reach(written(self.api.world), self.asked_of_codes())
+        check_nothing_lost(self.database, self.truth(), self.rows_taken(), self.api.poison.keys)
         check_history(self.database, self.api.sent)
 
     def fields_taken(self):
@@ -306,12 +322,24 @@ class Schedule:
             return self.rows
         return {key: {name: row[name] for name in row if name != LATER} for key, row in self.rows.items()}
 
-    def held(self):
-        """What the server holds for every key value: the fields of each of its codes."""
-        held = {}
-        for code in self.api.world.codes:
-            held.setdefault(code.fields[self.key], []).append(code.fields)
-        return held
+    def truth(self):
+        """Return what the server holds."""
+        let_go, late = let_go_keys(self.database), late_keys(self.database)
+        return Truth(self.api.world, self.spaces, self.spoken, let_go, late)
+
+    def asked_of_codes(self):
+        """Return every value that a file ever gave, by code and field."""
+        held, asked = self.truth().held, {}
+        for name, by_key in self.asked.items():
+            for key, values in by_key.items():
+                for code in held.get(key, ()):
+                    asked.setdefault((code.number, name), set()).update(values)
+        return asked
+
+    def concerns(self, key, name):
+        """Tell whether a `sync` of the last file's job has to do with a field of a key value."""
+        own = self.spaces.of(self.job)
+        return key in own.values or (not own.apart and name in self.said.get(self.job, ()))
 
     def one_run(self, rows, *, resume=False):
         """Run the program once, on a file or to `resume`; return its exit code, None when it died."""
@@ -338,6 +366,7 @@ class Schedule:
             else f"exit {process.code}" + (f": {process.error}" if process.error else "")
         )
         self.outcome.trace.append(f"{self.clock.now_s:.3f} {ended}")
+        self.others.turn(self.api, self.clock.now_s, times=10)
         if process.died:
             self.outcome.crashes += 1
             self.clock.now_s += self.random.choice([0.0, 1.0, 100.0])
@@ -363,20 +392,26 @@ class Schedule:
             if process.code not in {0, None}:
                 raise ViolationError(f"what is open cannot be let go of: {process.error}")
 
+    def note(self, job, rows):
+        """Take note of a file whose plan was stored: its words are the newest now."""
+        held = self.truth().held
+        merge(self.rows, rows)
+        for key, row in rows.items():
+            self.said.setdefault(job, set()).update(row)
+            self.spoken.update(((code.number, name), key) for code in held.get(key, ()) for name in row)
+
     def take_stock(self, process, *, alone):
         """Look at the ledger and the server after a process, however it went."""
         for source, name in self.database.execute(
             "SELECT id, name FROM sources WHERE id > ?", (self.stored,)
         ).fetchall():
             self.stored = source
-            self.newest = self.files[Path(name).name]
-            merge(self.rows, self.newest)
-        ledger = open_ledger(self.database, lambda what: None)
-        check_known(ledger, self.held(), let_go_keys(self.database), self.rows)
+            self.note(*self.files[Path(name).name])
+        ledger, truth = open_ledger(self.database, lambda what: None), self.truth()
+        check_known(ledger, truth, self.spaces, self.rows)
         check_blame(self.database, self.api.poison.keys)
-        if process.code == 0 and alone:
-            fields = {"m", "s", LATER}  # what is not taken ends with 3
-            check_promise(self.database, self.held(), self.asked_rows(), fields, let_go_keys(self.database))
+        if process.code == 0 and alone:  # what is not taken ends with 3
+            check_promise(self.database, truth, self.asked_rows(), self.concerns if process.job else lambda *_: True)
         result = process.result
         if isinstance(result, SyncResult) and result.run is not None:
             self.outcome.calls += result.requests.updates

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from sim.truth import THEIRS
+
 from syncer.sandbox.world import World
 
 UPLOADS = "/api/v2/scm/upload/"
@@ -90,6 +92,15 @@ class SimulatedWorld(World):
         self.user, self.owners = 0, {}
         """Who calls now, and who made each task: nobody else sees it."""
         self.changes_only = False
+        self.theirs = set()
+        """The fields (code and name) that were written by somebody else last."""
+
+    def write(self, number, data, *, at_s, cause):
+        """See `World`; and take note of whose writes they are."""
+        taken = super().write(number, data, at_s=at_s, cause=cause)
+        fields = {(number, name) for name in taken}
+        (self.theirs.update if cause == THEIRS else self.theirs.difference_update)(fields)
+        return taken
 
     def changed_since(self, place):
         """Return what was written since then, and was not so before: codes with their fields."""

@@ -183,7 +183,7 @@ def values_of(upload):
                 if word[0] != upload["data_key"]:
                     yield item[upload["data_key"]], word
     else:  # of several columns, one varies at most
-        for values in itertools.product(*upload["constraints"].values()):
+        for values in itertools.product(*(values for _, values in sorted(upload["constraints"].items()))):
             for word in upload["scm_data"].items():
                 yield KEY_SEPARATOR.join(values), word
 

@@ -1,0 +1,102 @@
+"""Code spaces: the keys by which files name codes. Most companies have one; some name the same codes by two.
+
+What always holds: a code's key values never change; a space's key values are no other's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from syncer.model import KEY_SEPARATOR
+
+MAIN = "extended_id"
+LINK = "case_no"
+CASE, LOT = 4, 7
+"""How many codes a case has, and a lot."""
+
+
+def named(number):
+    """Return by what else the code with a number can be named."""
+    return {
+        "serial_number": f"S{number:05d}",
+        LINK: f"C{number // CASE:04d}",
+        "lot": f"L{number // LOT}",
+        "box": f"B{number % LOT}",
+    }
+
+
+@dataclass(frozen=True)
+class Space:
+    """A set of key columns, with the jobs whose files name codes by it."""
+
+    columns: tuple[str, ...]
+    """In the order of their names, as the ledger joins their values."""
+    jobs: dict[str, tuple[str, ...]]
+    """Each job's key columns, in its own order."""
+    unique: bool
+    values: tuple[str, ...]
+    """Of codes, as the ledger writes them: what files name."""
+    apart: bool = False
+    """Whether it is declared never to reach the codes of the others."""
+
+    def value_of(self, fields):
+        """Return the key value of a code; None when it has none."""
+        cells = [fields.get(name) for name in self.columns]
+        return None if None in cells else KEY_SEPARATOR.join(cells)
+
+    def cells(self, job, value):
+        """Return the cells of a key value in the order of a job's columns."""
+        by_name = dict(zip(self.columns, value.split(KEY_SEPARATOR), strict=True))
+        return [by_name[name] for name in self.jobs[job]]
+
+
+@dataclass(frozen=True)
+class Spaces:
+    """All code spaces of a schedule's company: the first is the main one."""
+
+    all: tuple[Space, ...]
+    link: float = 0.0
+    """How probable it is that a night's file tells the case of each code."""
+
+    @classmethod
+    def drawn(cls, seed, main, codes, *, several):
+        """Return the spaces of a seed; ``several``: whether there can be more than the main one."""
+        chance = Random(f"spaces of {seed}")
+        if chance.random() >= 0.35 or not several:
+            return cls((main,))
+        kind, link, apart = chance.choice(["cases", "cases", "serials", "boxes"]), 0.0, False
+        numbers = range(codes)
+        if kind == "cases":
+            link = chance.choice([0.0, 0.5, 1.0, 1.0])
+            apart = codes > CASE and chance.random() < 0.2
+            keys = {"by_case": (LINK,)}
+        elif kind == "serials":
+            keys = {"by_serial": ("serial_number",)}
+        else:
+            keys = {"by_box": ("lot", "box"), "by_lot": ("box", "lot")}
+        if apart:
+            main = Space(main.columns, main.jobs, main.unique, tuple(main.values[n] for n in numbers if n // CASE % 2), True)
+            numbers = [n for n in numbers if n // CASE % 2 == 0]
+        columns = tuple(sorted(next(iter(keys.values()))))
+        other = Space(columns, keys, kind != "cases", (), apart)
+        values = tuple(dict.fromkeys(other.value_of(named(n)) for n in numbers))
+        return cls((main, Space(columns, keys, kind != "cases", values, apart)), link)
+
+    @property
+    def several(self):
+        """Whether there is more than the main one."""
+        return len(self.all) > 1
+
+    def settings(self, form):
+        """Return the jobs of all spaces but the main one, as TOML."""
+        text = ""
+        for space in self.all[1:]:
+            apart = f"disjoint = {[*self.all[0].jobs]!r}\n" if space.apart else ""
+            for job, key in space.jobs.items():
+                text += f"[jobs.{job}]\nkey = {[*key]!r}\nunique = {str(space.unique).lower()}\n{apart}{form}"
+        return text
+
+    def of(self, job):
+        """Return the space of a job."""
+        return next(space for space in self.all if job in space.jobs)

@@ -1,0 +1,60 @@
+"""What the server holds, by the key values that the program uses, and what of it the program answers for.
+
+Three things are excused, code by code. What somebody else wrote last (in the portal, with a phone) nobody can know who
+reads no code back. What a call wrote that was let go of may land at any time, until it was seen to end. And when it ends
+late, over what another key wrote, that is uncertain and no wish: the runs that knew it open have told of it.
+"""
+
+from __future__ import annotations
+
+THEIRS = "somebody else"
+"""The cause of a write that is not ours, in the server's journal."""
+
+
+class Truth:
+    """The codes of the server by key value, as they are now."""
+
+    def __init__(self, world, spaces, spoken, let_go, late):
+        """``spoken``: by code and field, the key value of its newest word.
+
+        ``let_go``, ``late``: key values of calls that were let go of; and of those that ended after that.
+        """
+        self._theirs, self._spoken, self._let_go, self._late = world.theirs, spoken, let_go, late
+        self.held = {}
+        for space in spaces.all:
+            for code in world.codes:
+                self.held.setdefault(space.value_of(code.fields), []).append(code)
+        self.held.pop(None, None)
+        self._uncertain, self._overwritten = self._numbers(let_go), self._numbers(late)
+
+    def _numbers(self, keys):
+        return {code.number for key in keys for code in self.held.get(key, ())}
+
+    def lacking(self, key, words, *, newest=True):
+        """Return the fields of the first code of a key value that does not hold its words; None: all do.
+
+        ``newest``: a word counts where no other key value of the code has a newer one, and no call of another that ended
+        late went over it. Of a key value without a code nothing is held.
+        """
+        codes = self.held.get(key)
+        if codes is None:
+            return {} if words and key not in self._let_go else None
+        for code in codes:
+            over = newest and key not in self._late and code.number in self._overwritten
+            if over or code.number in self._uncertain:
+                continue
+            for name, value in words.items():
+                place = (code.number, name)
+                counts = place not in self._theirs and (not newest or self._spoken.get(place, key) == key)
+                if counts and code.fields.get(name, "") != value:
+                    return code.fields
+        return None
+
+
+def written(world):
+    """Return every value of a field that we ever wrote: by code and field."""
+    ever = {}
+    for write in world.journal:
+        if write.cause != THEIRS:
+            ever.setdefault((write.code, write.field), set()).add(write.new)
+    return ever
