@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from unittest import mock
 
+import numpy as np
+
+from syncer.commands import runs as runs_module
 from syncer.errors import DeadlineError, SignalError
 from syncer.execute import send as send_module
 from syncer.execute import watch as watch_module
@@ -12,10 +15,13 @@ from syncer.execute.reconcile import ALL_APPLIED, judge_count, judge_named
 from syncer.execute.refusals import Refusals
 from syncer.execute.watch import TaskWatch
 from syncer.ledger import mirror as mirror_module
+from syncer.ledger import writer as writer_module
+from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.mirror import MirrorStep
 from syncer.ledger.writer import Writer
 from syncer.mirror.picture import confirmed, doubted
 from syncer.mirror.words import text_of, words_of
+from syncer.plan.merging import Merger
 from syncer.results import SyncResult
 
 _step = Writer._step
@@ -62,6 +68,28 @@ def doubt_of_one_field(before, sent, moves):
     return doubted(before, text_of(words_of(sent)[:1]), moves)
 
 
+def multiple_for_proof(values, codes_affected, *, unique, expected):
+    """A count that is a whole multiple of the values shows that each selected as many codes."""
+    if codes_affected and not unique and codes_affected % values == 0:
+        return ALL_APPLIED
+    return judge_count(values, codes_affected, unique=unique, expected=expected)
+
+
+def newer_row_alone(self, older, newer):
+    """What an earlier file said of a value is forgotten as soon as a newer one names the value."""
+    return np.ones(len(older), bool)
+
+
+def own_job_alone(jobs, job, fields):
+    """A run sees to what its own job left open, not to other jobs of the same codes."""
+    return [job.id]
+
+
+def product_moves_nothing(connection):
+    """Whatever product a code gets, its fields stay what they were."""
+    return lambda old, new: False
+
+
 def ends_well_for(*kinds):
     """Take a run that was stopped by one of these for one that is done."""
     return property(lambda self: 0 if isinstance(self.error, kinds) else _exit_code(self))
@@ -80,6 +108,15 @@ BUGS = {
         "_NEXT",
         {MirrorStep.CONFIRMED: confirmed, MirrorStep.DOUBTED: doubt_of_one_field},
     ),
+    "a whole multiple for proof": (watch_module, "judge_count", multiple_for_proof),
+    "forget wanted fields": (Merger, "covered", newer_row_alone),
+    "call unchanged what may still be on its way": (Knowledge, "open_keys", lambda self: iter(())),
+    "see to the own job alone": (runs_module, "related", own_job_alone),
+    "a write through one key is about that key alone": (writer_module, "spread", lambda connection, spans: False),
+    "confirm over what another key wrote": (mirror_module, "under_stamps", lambda picture, stamps, later: picture),
+    "newer words do not wait for another key's": (Knowledge, "elsewhere", lambda self, *, unsent: []),
+    "older words of another key wait": (runs_module, "_send_older", lambda *_: True),
+    "a product moves nothing": (mirror_module, "moves_of", product_moves_nothing),
     "what matched nothing is known": (mirror_module, "mark_absent", nothing),
     "a deadline is a good end": (SyncResult, "exit_code", ends_well_for(DeadlineError)),
     "a signal is a good end": (SyncResult, "exit_code", ends_well_for(SignalError)),

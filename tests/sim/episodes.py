@@ -1,4 +1,4 @@
-"""What happens to a ledger between two nights: it meets another server or company, or a backup is put in its place.
+"""What happens to a ledger between two nights: it meets another server or company, an older copy, or a twin.
 
 What always holds: nothing is sent by a run that is refused; a ledger that is put back is noticed before anything is sent.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sim.ledgers import open_ledger, overwrite
-from sim.process import Process
+from sim.ledgers import copy_of, open_ledger, overwrite
+from sim.process import TASK_TIMEOUT_S, Process
 from sim.promises import ViolationError
+from sim.world import LATE_MAX_S
 
 from syncer.ledger import recovery
 from syncer.ledger.identity import identity_of
@@ -65,11 +66,37 @@ def put_back(schedule):
     overwrite(schedule.database, saved)
     if identity(schedule).position < position:
         refused(schedule, schedule.settings, OLD, "an older copy was not noticed")
+    way_back(schedule)
+
+
+def way_back(schedule):
+    """Do what ``ledger recover`` does: everything is uncertain, nothing is wanted."""
     ledger = open_ledger(schedule.database, lambda what: None)
     done = recovery.forget(ledger, at=utc_text(schedule.clock.wall_s()))
     ledger.close()
     schedule.database.stamp = Stamp(done.new_id, done.position)
     schedule.forget()
+
+
+def twin(schedule):
+    """A copy of the ledger is used on another machine, then the first goes on: it notices, if the other made a task.
+
+    Of sync calls nothing is left that it could notice; somebody tells of the twin then, and the way back is the same.
+    """
+    own, world = schedule.database, schedule.api.world
+    if not schedule.fate.strikes("a copy of the ledger is used on another machine"):
+        return
+    schedule.database, before = copy_of(own), {*world.tasks}
+    Process(schedule, schedule.settings).sync(schedule.path)
+    schedule.database = own
+    for task in world.tasks.values():
+        task.stuck = False
+    schedule.clock.now_s += LATE_MAX_S + TASK_TIMEOUT_S  # what was on its way has landed, lists of tasks lag no more
+    schedule.api.advance(schedule.clock.now_s)
+    made = [task for number, task in world.tasks.items() if number not in before]
+    if any(not task.forgotten and world.odd.get(task.id) != "address" for task in made):
+        refused(schedule, schedule.settings, OLD, "a twin was not noticed")
+    way_back(schedule)
 
 
 EPISODES = (another_target, another_company, put_back)

@@ -60,6 +60,14 @@ def overwrite(database, saved):
         copy.backup(database)
 
 
+def copy_of(database):
+    """Return a copy of a ledger, as another machine has it that got its files."""
+    copy = fresh_database()
+    overwrite(copy, database.serialize())
+    copy.stamp = database.stamp
+    return copy
+
+
 class MemoryLock:
     """Stands for the lock file of a ledger in memory: it keeps the stamp; whom it lets in, the schedule decides."""
 

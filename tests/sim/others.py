@@ -20,13 +20,16 @@ class Others:
         self.written = 0
 
     def turn(self, api, now_s, *, times=1):
-        """Let somebody write, perhaps: a value of their own, one that a file may have, or none at all."""
+        """Let somebody write, perhaps: a value of their own, or one that a file may have.
+
+        Nobody clears a field: who then reads it back cannot tell that from a field that was not taken.
+        """
         world = api.world
         if not world.codes or self.random.random() >= self.often * times:
             return
         number, name = self.random.randrange(len(world.codes)), self.random.choice(["m", "s"])
         self.written += 1
-        value = self.random.choice([f"theirs-{self.written}", f"0001-{name}0", ""])
+        value = self.random.choice([f"theirs-{self.written}", f"theirs-{self.written}", f"0001-{name}0"])
         if api.fate.strikes(f"somebody else writes {name}={value!r} to code {number}"):
             api.advance(now_s)
             world.write(number, {name: value}, at_s=now_s, cause=THEIRS)

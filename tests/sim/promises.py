@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from sim.company import LATER
+from sim.products import MOVED
 from sim.truth import THEIRS
 
 from syncer.ledger.knowledge import Knowledge
@@ -64,7 +65,7 @@ def check_server(world, let_go=frozenset(), *, ordered=True):
         raise ViolationError(f"{violations[:3]}")
     newest = {}
     for write in world.journal:
-        if write.field not in {"m", "s"} or write.cause.removeprefix("task ") in {THEIRS, *let_go}:
+        if write.field not in {"m", "s"} or write.cause.removeprefix("task ") in {THEIRS, MOVED, *let_go}:
             continue
         if ordered and write.new < newest.get((write.code, write.field), ""):
             raise ViolationError(f"{write.new} landed over {newest[write.code, write.field]} on code {write.code}")

@@ -7,11 +7,13 @@ from pathlib import Path
 from random import Random
 from unittest import mock
 
+from sim import exports
 from sim.company import LATER, Company
-from sim.episodes import EPISODES
+from sim.episodes import EPISODES, twin
 from sim.ledgers import fresh_database, open_ledger
 from sim.others import Others
-from sim.process import TASK_TIMEOUT_S, Process, settings_of, write_file
+from sim.process import TASK_TIMEOUT_S, Process, settings_of
+from sim.products import Products, catalogue
 from sim.promises import (
     ViolationError,
     check_blame,
@@ -26,7 +28,7 @@ from sim.promises import (
     let_go_keys,
     let_go_tasks,
 )
-from sim.spaces import LINK, MAIN, Space, Spaces, named
+from sim.spaces import MAIN, Space, Spaces, named
 from sim.trouble import Poison, Spell
 from sim.truth import Truth, written
 from sim.world import KINDS, SYNC_KEYS, Chances, Crash, Fate, SimulatedApi, VirtualClock
@@ -35,6 +37,7 @@ from syncer.execute import outcome as outcome_module
 from syncer.plan import batching
 from syncer.process.clock import seconds_between
 from syncer.results import SyncResult
+from syncer.sandbox.products import Catalogue
 
 RUNS_MAX = 6
 CODES = {None, 0, 2, 3, 5, 10, 12, 143}
@@ -57,12 +60,6 @@ class Outcome:
     struck: list[str] = field(default_factory=list)
     digest: str = ""
     """Of every request and answer, in order."""
-
-
-def merge(wanted, rows):
-    """Lay rows over what was said before, field by field: the newest word counts."""
-    for key, row in rows.items():
-        wanted[key] = {**wanted.get(key, {}), **row}
 
 
 class Schedule:
@@ -134,6 +131,10 @@ class Schedule:
         )
         self.api.world.changes_only = self.company.changes_only
         self.others = Others(seed)
+        possible = not self.discards and not self.company.changes_only
+        self.products = Products.drawn(seed, possible=possible)
+        if self.products.named:
+            self.api.catalogue, self.api.world.stays = Catalogue(catalogue(), world), self.products.stays
         self.job = self.company.jobs[0]
         self.jobs = Random(f"jobs of {seed}")
         self.api.spell = Spell.drawn(trouble, self.clock.now_s)
@@ -143,9 +144,11 @@ class Schedule:
         self.episodes = self.fateful.choice(
             [0.0, 0.0, 0.0, 0.7]
         )  # that something befalls the ledger between two nights
+        self.twins = Random(f"twins of {seed}")
+        self.often_twins = self.twins.choice([0.0] * 7 + [0.6])
         if self.company.changes_only:
             self.clear_up()
-            self.episodes = 0.0
+            self.episodes = self.often_twins = 0.0
         self.outcome = Outcome(struck=self.fate.struck)
         self.hurry = self.random.choice([0.1, 0.3, 0.8])  # that a newer file comes before the last one is settled
         self.present = self.random.choice([0.1, 0.5, 0.95, 1.0])  # of the rows, in each night's file
@@ -156,7 +159,9 @@ class Schedule:
         self.spoken, self.said = {}, {}  # by code and field, the key of the newest word; by job, the fields it wrote
         self.last = {}
         self.asked = {"m": {}, "s": {}}
-        self.settings = settings_of(self.company.settings(self.key, FORM) + self.spaces.settings(FORM))
+        self.settings = settings_of(
+            self.company.settings(self.key, FORM) + self.spaces.settings(FORM) + self.products.settings()
+        )
         self.files, self.path, self.stored = {}, "", 0
         self.discarded = False
         self.hanging = False
@@ -185,51 +190,8 @@ class Schedule:
         self.hanging = False
 
     def new_file(self):
-        """Write the next night's export: some values change, a few rows come or go, cells are blank, columns missing."""
-        self.version += 1
-        groups = self.random.choice([1, 3, 50])
-        columns = [name for name in ("m", "s") if self.random.random() >= self.gone] or ["m"]
-        rows, life = {}, self.life
-        self.job = self.company.jobs[self.version % len(self.company.jobs)]
-        if self.spaces.several and self.jobs.random() < 0.5:
-            self.job = self.jobs.choice([job for space in self.spaces.all[1:] for job in space.jobs])
-        space = self.spaces.of(self.job)
-        for n, key in enumerate(space.values):
-            row = {}
-            for name in columns:
-                changed = self.random.random() < self.random.choice([0.05, 1.0])
-                old = self.exported.get(key, {}).get(name)
-                if self.random.random() >= self.blanks:
-                    row[name] = old if old and not changed else f"{self.version:04d}-{name}{n % groups}"
-                    if changed and self.goes_back and life.random() < 0.5:
-                        row[name] = life.choice(sorted(self.asked[name].get(key, {row[name]})))
-            if row and self.random.random() < self.present:
-                rows[key] = row
-        if not rows:  # an export without a row is no export, and is refused
-            rows[space.values[0]] = {columns[0]: f"{self.version:04d}-{columns[0]}0"}
-        self.last = rows
-        if space.columns == (MAIN,) and self.jobs.random() < self.spaces.link:
-            columns = [*columns, LINK]
-            for key, row in rows.items():
-                row[LINK] = named(int(key[1:]))[LINK]
-        if self.discards:
-            columns = [*columns, LATER]
-            for row in rows.values():
-                row[LATER] = f"{self.version:04d}"
-        sized = self.company.expect == "column"
-        header = [*space.jobs[self.job], *columns, *(["size"] if sized else [])]
-        cells = [
-            [*space.cells(self.job, key), *(row.get(name) for name in columns), *([str(self.company.reach(int(key[1:])))] if sized else [])]
-            for key, row in rows.items()
-        ]
-        name = f"night-{self.version}.csv"
-        self.files[name] = (self.job, rows)
-        self.path = write_file(name, header, cells)
-        merge(self.exported, rows)
-        for key, row in rows.items():
-            for name, value in row.items():
-                self.asked.setdefault(name, {}).setdefault(key, set()).add(value)
-        return rows
+        """Write the next night's export; return its rows."""
+        return exports.new_file(self)
 
     def run(self):
         """Play the whole schedule; raise `ViolationError` when a promise is broken."""
@@ -242,13 +204,15 @@ class Schedule:
 
     def play(self):
         """Nights of new files, some given up for the next one; then calm."""
-        nights = self.random.randint(1, 3)
+        nights = self.random.randint(1, 3) + (self.spaces.several or self.products.named > 0)
         while nights:
             nights -= 1
             self.befall()
             rows = self.new_file()
             if self.fateful.random() < self.episodes:
                 self.fateful.choice(EPISODES)(self)
+            if self.twins.random() < self.often_twins:
+                twin(self)
             for number in range(RUNS_MAX):
                 ended = self.one_run(rows, resume=number > 0 and self.resuming.random() < self.resumes)
                 if ended == 0 or (nights and self.random.random() < self.hurry):
@@ -299,7 +263,11 @@ class Schedule:
                 raise ViolationError("not everything is confirmed after the faults ended")
         self.clock.now_s += 60.0
         self.api.advance(self.clock.now_s)
-        check_server(self.api.world, let_go_tasks(self.database, self.api.world), ordered=not self.goes_back and not self.spaces.several)
+        check_server(
+            self.api.world,
+            let_go_tasks(self.database, self.api.world),
+            ordered=not self.goes_back and not self.spaces.several,
+        )
         check_reach(written(self.api.world), self.asked_of_codes())
         check_nothing_lost(self.database, self.truth(), self.rows_taken(), self.api.poison.keys)
         check_history(self.database, self.api.sent)
@@ -395,7 +363,7 @@ class Schedule:
     def note(self, job, rows):
         """Take note of a file whose plan was stored: its words are the newest now."""
         held = self.truth().held
-        merge(self.rows, rows)
+        exports.merge(self.rows, rows)
         for key, row in rows.items():
             self.said.setdefault(job, set()).update(row)
             self.spoken.update(((code.number, name), key) for code in held.get(key, ()) for name in row)

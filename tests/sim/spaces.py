@@ -76,7 +76,9 @@ class Spaces:
         else:
             keys = {"by_box": ("lot", "box"), "by_lot": ("box", "lot")}
         if apart:
-            main = Space(main.columns, main.jobs, main.unique, tuple(main.values[n] for n in numbers if n // CASE % 2), True)
+            main = Space(
+                main.columns, main.jobs, main.unique, tuple(main.values[n] for n in numbers if n // CASE % 2), True
+            )
             numbers = [n for n in numbers if n // CASE % 2 == 0]
         columns = tuple(sorted(next(iter(keys.values()))))
         other = Space(columns, keys, kind != "cases", (), apart)

@@ -76,6 +76,7 @@ def plain_year():
         and year.codes == 40
         and not year.company.changes_only
         and not year.spaces.several
+        and not year.products.named
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from sim.products import CAMPAIGNS, MOVED, PRODUCT
 from sim.truth import THEIRS
 
 from syncer.sandbox.world import World
@@ -94,13 +95,26 @@ class SimulatedWorld(World):
         self.changes_only = False
         self.theirs = set()
         """The fields (code and name) that were written by somebody else last."""
+        self.stays, self.dropped = True, set()
+        """Whether fields stay with a code that moves; and those that it lost so, and nobody wrote since."""
 
     def write(self, number, data, *, at_s, cause):
-        """See `World`; and take note of whose writes they are."""
+        """See `World`; and take note of whose writes they are. A code that moves leaves behind what is not sent along."""
+        self.leave_behind(self.codes[number], data, at_s)
         taken = super().write(number, data, at_s=at_s, cause=cause)
         fields = {(number, name) for name in taken}
         (self.theirs.update if cause == THEIRS else self.theirs.difference_update)(fields)
+        self.dropped -= fields
         return taken
+
+    def leave_behind(self, code, data, at_s):
+        """Drop the fields of a code that moves to another campaign, if this server does so."""
+        before, after = (CAMPAIGNS.get(fields.get(PRODUCT)) for fields in (code.fields, data))
+        if self.stays or PRODUCT not in data or before == after:
+            return
+        left = {name: "" for name in ("m", "s") if name in code.fields and name not in data}
+        super().write(code.number, left, at_s=at_s, cause=MOVED)
+        self.dropped |= {(code.number, name) for name in left}
 
     def changed_since(self, place):
         """Return what was written since then, and was not so before: codes with their fields."""

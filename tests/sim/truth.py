@@ -1,11 +1,14 @@
 """What the server holds, by the key values that the program uses, and what of it the program answers for.
 
-Three things are excused, code by code. What somebody else wrote last (in the portal, with a phone) nobody can know who
+Four things are excused, code by code. What somebody else wrote last (in the portal, with a phone) nobody can know who
 reads no code back. What a call wrote that was let go of may land at any time, until it was seen to end. And when it ends
-late, over what another key wrote, that is uncertain and no wish: the runs that knew it open have told of it.
+late, over what another key wrote, that is uncertain and no wish: the runs that knew it open have told of it. The
+same goes for what the server itself dropped when a code moved to another campaign.
 """
 
 from __future__ import annotations
+
+from sim.products import MOVED
 
 THEIRS = "somebody else"
 """The cause of a write that is not ours, in the server's journal."""
@@ -19,7 +22,9 @@ class Truth:
 
         ``let_go``, ``late``: key values of calls that were let go of; and of those that ended after that.
         """
-        self._theirs, self._spoken, self._let_go, self._late = world.theirs, spoken, let_go, late
+        self._theirs, self._dropped, self._spoken, self._let_go, self._late = (
+            world.theirs, world.dropped, spoken, let_go, late,
+        )  # fmt: skip
         self.held = {}
         for space in spaces.all:
             for code in world.codes:
@@ -30,11 +35,15 @@ class Truth:
     def _numbers(self, keys):
         return {code.number for key in keys for code in self.held.get(key, ())}
 
+    def _is_newest(self, place, key):
+        """Tell whether a word for a field of a code is wanted under this key value."""
+        return place not in self._dropped and self._spoken.get(place, key) == key
+
     def lacking(self, key, words, *, newest=True):
         """Return the fields of the first code of a key value that does not hold its words; None: all do.
 
-        ``newest``: a word counts where no other key value of the code has a newer one, and no call of another that ended
-        late went over it. Of a key value without a code nothing is held.
+        ``newest``: a word counts where no other key value of the code has a newer one, no call of another that ended late
+        went over it, and the server did not drop it. Of a key value without a code nothing is held.
         """
         codes = self.held.get(key)
         if codes is None:
@@ -45,8 +54,9 @@ class Truth:
                 continue
             for name, value in words.items():
                 place = (code.number, name)
-                counts = place not in self._theirs and (not newest or self._spoken.get(place, key) == key)
-                if counts and code.fields.get(name, "") != value:
+                if place in self._theirs or (newest and not self._is_newest(place, key)):
+                    continue
+                if code.fields.get(name, "") != value:
                     return code.fields
         return None
 
@@ -55,6 +65,6 @@ def written(world):
     """Return every value of a field that we ever wrote: by code and field."""
     ever = {}
     for write in world.journal:
-        if write.cause != THEIRS:
+        if write.cause not in {THEIRS, MOVED}:
             ever.setdefault((write.code, write.field), set()).add(write.new)
     return ever
