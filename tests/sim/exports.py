@@ -8,7 +8,7 @@ from __future__ import annotations
 from sim.company import LATER
 from sim.process import write_file
 from sim.products import PRODUCT
-from sim.spaces import LINK, MAIN, named
+from sim.spaces import LINK, MAIN
 
 
 def merge(wanted, rows):
@@ -44,7 +44,8 @@ def new_file(schedule):
     if space.columns == (MAIN,) and schedule.jobs.random() < schedule.spaces.link:
         columns = [*columns, LINK]
         for key, row in rows.items():
-            row[LINK] = named(int(key[1:]))[LINK]
+            told = schedule.exported.get(key, {}).get(LINK)
+            row[LINK] = schedule.spaces.case_of(int(key[1:]), told, schedule.jobs)
     if schedule.products.add_to(rows, schedule.exported):
         columns = [*columns, PRODUCT]
     if schedule.discards:

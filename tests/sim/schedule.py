@@ -28,7 +28,7 @@ from sim.promises import (
     let_go_keys,
     let_go_tasks,
 )
-from sim.spaces import MAIN, Space, Spaces, named
+from sim.spaces import LINK, MAIN, Space, Spaces, named
 from sim.trouble import Poison, Spell
 from sim.truth import Truth, written
 from sim.world import KINDS, SYNC_KEYS, Chances, Crash, Fate, SimulatedApi, VirtualClock
@@ -297,11 +297,11 @@ class Schedule:
 
     def asked_of_codes(self):
         """Return every value that a file ever gave, by code and field."""
-        held, asked = self.truth().held, {}
+        ever, asked = self.truth().ever, {}
         for name, by_key in self.asked.items():
             for key, values in by_key.items():
-                for code in held.get(key, ()):
-                    asked.setdefault((code.number, name), set()).update(values)
+                for number in ever.get(key, ()):
+                    asked.setdefault((number, name), set()).update(values)
         return asked
 
     def concerns(self, key, name):
@@ -362,11 +362,14 @@ class Schedule:
 
     def note(self, job, rows):
         """Take note of a file whose plan was stored: its words are the newest now."""
-        held = self.truth().held
+        truth = self.truth()
         exports.merge(self.rows, rows)
+        cases = {
+            truth.held[key][0].number: row[LINK] for key, row in self.rows.items() if LINK in row and key in truth.held
+        }
         for key, row in rows.items():
             self.said.setdefault(job, set()).update(row)
-            self.spoken.update(((code.number, name), key) for code in held.get(key, ()) for name in row)
+            self.spoken.update(((number, name), key) for number in truth.meant(key, cases) for name in row)
 
     def take_stock(self, process, *, alone):
         """Look at the ledger and the server after a process, however it went."""

@@ -1,6 +1,6 @@
 """Code spaces: the keys by which files name codes. Most companies have one; some name the same codes by two.
 
-What always holds: a code's key values never change; a space's key values are no other's.
+What always holds: a code's id, serial number, lot and box never change, its case may; a space's key values are no other's.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ class Spaces:
     all: tuple[Space, ...]
     link: float = 0.0
     """How probable it is that a night's file tells the case of each code."""
+    moves: float = 0.0
+    """How probable it is that it then tells another case than before, code by code."""
 
     @classmethod
     def drawn(cls, seed, main, codes, *, several):
@@ -83,7 +85,14 @@ class Spaces:
         columns = tuple(sorted(next(iter(keys.values()))))
         other = Space(columns, keys, kind != "cases", (), apart)
         values = tuple(dict.fromkeys(other.value_of(named(n)) for n in numbers))
-        return cls((main, Space(columns, keys, kind != "cases", values, apart)), link)
+        moves = chance.choice([0.0, 0.05, 0.3]) if link and not apart else 0.0
+        return cls((main, Space(columns, keys, kind != "cases", values, apart)), link, moves)
+
+    def case_of(self, number, told, chance):
+        """Return the case that a file tells for a code: as it was `told` before (None: never), or another."""
+        if chance.random() < self.moves:
+            return chance.choice(self.all[1].values)
+        return told or named(number)[LINK]
 
     @property
     def several(self):

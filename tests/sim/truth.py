@@ -9,6 +9,7 @@ same goes for what the server itself dropped when a code moved to another campai
 from __future__ import annotations
 
 from sim.products import MOVED
+from sim.spaces import LINK
 
 THEIRS = "somebody else"
 """The cause of a write that is not ours, in the server's journal."""
@@ -30,14 +31,28 @@ class Truth:
             for code in world.codes:
                 self.held.setdefault(space.value_of(code.fields), []).append(code)
         self.held.pop(None, None)
+        self.ever = {key: {code.number for code in codes} for key, codes in self.held.items()}
+        """By key value, the numbers of all codes that were ever under it."""
+        for write in world.journal:
+            if write.field == LINK:
+                for case in (write.old, write.new):
+                    self.ever.setdefault(case, set()).add(write.code)
         self._uncertain, self._overwritten = self._numbers(let_go), self._numbers(late)
 
     def _numbers(self, keys):
-        return {code.number for key in keys for code in self.held.get(key, ())}
+        return set().union(*(self.ever.get(key, ()) for key in keys))
 
     def _is_newest(self, place, key):
         """Tell whether a word for a field of a code is wanted under this key value."""
         return place not in self._dropped and self._spoken.get(place, key) == key
+
+    def meant(self, key, cases):
+        """Return the numbers of the codes that a word is for; ``cases``: those that files wanted codes to be in."""
+        here = {code.number for code in self.held.get(key, ())}
+        if not key.startswith("C"):
+            return here
+        moved = {number for number, case in cases.items() if case != key}
+        return here - moved | {number for number, case in cases.items() if case == key}
 
     def lacking(self, key, words, *, newest=True):
         """Return the fields of the first code of a key value that does not hold its words; None: all do.
