@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from syncer import __version__
 from syncer.api.classify import Verdict
 from syncer.api.ingestion import IngestionClient, work_orders_query
-from syncer.api.storage import StorageHost
 from syncer.codes.archive import extract
 from syncer.codes.drive import Step, UploadDriver, UploadSettings
 from syncer.codes.parts import PartsWriter, spool_folder, sweep
@@ -34,6 +33,7 @@ from syncer.lifecycle.part import FINAL
 from syncer.process.clock import Clock, SystemClock, utc_text
 from syncer.process.signals import Interrupt
 from syncer.request import UploadRequest
+from syncer.runs.outside import REAL, Outside
 from syncer.runs.readers import connection_of, reader_over
 from syncer.runs.target import confirm_target, require_url
 from syncer.safe.files import replacing
@@ -67,6 +67,7 @@ class CodesEnvironment:
     interrupt: Interrupt = field(default_factory=Interrupt)
     on_rows: Callable[[int], None] = lambda rows: None
     on_step: Callable[[Step], None] = lambda step: None
+    outside: Outside = REAL
 
 
 def upload(settings: Settings, request: UploadRequest, environment: CodesEnvironment) -> CodesResult:
@@ -95,7 +96,7 @@ def _upload(settings: Settings, request: UploadRequest, environment: CodesEnviro
     defaults = parse_defaults(request.defaults)
     if _error_path(request, request.file).absolute() == Path(request.file).absolute():
         raise UsageError("--errors names the file itself; it would be replaced", remedy="name another: --errors FILE")
-    connection_of(settings)  # no token: nothing is recorded
+    connection_of(settings, environment.outside)  # no token: nothing is recorded
     form = form_of(settings, request)
     content = _sha256(request.file) if form is None else f"{_sha256(request.file)} {read_as(form)}"
     mark = fingerprint(content, defaults, request.url_prefix, allow_duplicates=request.allow_duplicates)
@@ -115,7 +116,7 @@ def _upload(settings: Settings, request: UploadRequest, environment: CodesEnviro
 def resume(settings: Settings, request: UploadRequest, environment: CodesEnvironment) -> CodesResult:
     """Bring the open uploads, or one of them, to their ends, from the ledger and its spool alone."""
     started_s = environment.clock.monotonic_s()
-    connection_of(settings)
+    connection_of(settings, environment.outside)
     with _writing(settings, environment) as ledger:
         require_url(identity_of(ledger), settings.api.base_url)
         uploads = ledger.uploads()
@@ -150,7 +151,7 @@ def work_orders(
     settings: Settings, *, search: str | None, archived: bool, most: int, environment: CodesEnvironment
 ) -> tuple[list[WorkOrder], bool]:
     """Return work orders as the API lists them, and whether these are all."""
-    with closing(connection_of(settings).transport(environment.clock)) as transport:
+    with closing(connection_of(settings, environment.outside).transport(environment.clock)) as transport:
         reader = _reader(transport, settings, environment)
         asked: Mapping[str, str] = work_orders_query(
             search=search, archived=archived, page_orders=min(most, PAGE_ORDERS_MAX)
@@ -250,9 +251,12 @@ def _drive(
     any_open = any(one.open for one in result.uploads)
     try:
         if any_open:
-            confirm_target(ledger, settings, environment.clock, environment.interrupt, deadline_s=request.deadline_s)
+            confirm_target(
+                ledger, settings, environment.clock, environment.interrupt,
+                deadline_s=request.deadline_s, outside=environment.outside,
+            )  # fmt: skip
             ledger.advance()
-        connection = connection_of(settings)
+        connection = connection_of(settings, environment.outside)
         with closing(connection.transport(environment.clock)) as transport:
             reader = _reader(transport, settings, environment, None if limit_s is None else started_s + limit_s)
             reader.again, reader.during = "syncer codes resume", "while codes were uploaded; what was done is recorded"
@@ -261,7 +265,7 @@ def _drive(
                     UploadDriver(
                         uploads,
                         one,
-                        StorageHost(
+                        environment.outside.storage(
                             timeout_s=api.timeout_s, user_agent=connection.user_agent, ca_file=connection.ca_file
                         ),
                         folder,
@@ -351,4 +355,4 @@ def _reader(
 
 
 def _writing(settings: Settings, environment: CodesEnvironment) -> Ledger:
-    return open_to_write(settings, environment.clock)
+    return open_to_write(settings, environment.clock, environment.outside)

@@ -21,6 +21,7 @@ from syncer.api.reading import fault_of
 from syncer.errors import LedgerOldError, TargetChangedError
 from syncer.ledger.identity import has_sent, identity_of, known_references, newest_task, pin_target
 from syncer.model import Target
+from syncer.runs.outside import REAL, Outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,13 +77,15 @@ def confirm_target(
     interrupt: Interrupt,
     *,
     deadline_s: float | None = None,
+    outside: Outside = REAL,
 ) -> None:
     """Make sure that a ledger belongs to what it would write to, for what is no run; raises as `TargetCheck`."""
     require_url(identity_of(ledger), settings.api.base_url)
     from syncer.runs.readers import reader_of  # here: a plan, which asks for the URL alone, needs no engine
 
     started_s = clock.monotonic_s()
-    with closing(reader_of(settings, clock, interrupt, started_s=started_s, deadline_s=deadline_s)) as reader:
+    reader = reader_of(settings, clock, interrupt, started_s=started_s, deadline_s=deadline_s, outside=outside)
+    with closing(reader):
         token = settings.api.require_token()
         TargetCheck(ledger, reader, settings.api.base_url, token.reveal).confirm(look=False)
 

@@ -105,7 +105,7 @@ def _step_around_commit(connection):
 Connection._commit_impl = _step_around_commit
 
 
-def open_ledger(database, step):
+def open_ledger(database, step, folder=Path()):
     """Open the ledger for a process on the database, which outlives it; it may die before and after every commit.
 
     `step` is told of both; of the begin of a transaction it is told nothing (""), but a dead process begins none.
@@ -118,12 +118,12 @@ def open_ledger(database, step):
     _engine.pool = StaticPool(lambda: database, dialect=_engine.dialect, reset_on_return=None)
     connection = _engine.connect()
     _steps[connection] = step
-    return Ledger(Path("sim"), connection, MemoryLock(database), stamp=database.stamp)
+    return Ledger(folder / "sim", connection, MemoryLock(database), stamp=database.stamp)
 
 
-def open_in_time(database, step):
+def open_in_time(database, step, folder=Path()):
     """Open the ledger as a command does that writes: a backup or an older copy is refused."""
-    opened = open_ledger(database, step)
+    opened = open_ledger(database, step, folder)
     try:
         opened.require_in_time()
     except BaseException:

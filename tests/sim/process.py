@@ -16,13 +16,13 @@ from sim.ledgers import open_in_time, open_ledger
 from sim.promises import ViolationError
 from sim.world import Crash, SimulatedLanes, SimulatedStorage, SimulatedTransport
 
-from syncer.commands import planning, runs
+from syncer.commands import codes, planning, runs
 from syncer.commands.abandon import abandon
 from syncer.commands.environment import Environment
 from syncer.config import load_settings
 from syncer.errors import StaleStateError, SyncerError
 from syncer.process.signals import Interrupt
-from syncer.request import SyncRequest
+from syncer.request import SyncRequest, UploadRequest
 from syncer.runs.outside import Outside
 
 SETTLE_S, TASK_TIMEOUT_S, GIVE_UP_AFTER_S = 30.0, 120.0, 600.0
@@ -97,8 +97,8 @@ class Process:
                 lanes=self._make_lanes,
                 storage=lambda **_options: SimulatedStorage(schedule.api),
                 suffix=lambda: f"{suffix.getrandbits(32):08x}",
-                ledger_to_write=lambda settings, at: open_in_time(schedule.database, self.step),
-                ledger_to_read=lambda settings: open_ledger(schedule.database, self.step),
+                ledger_to_write=lambda settings, at: open_in_time(schedule.database, self.step, folder()),
+                ledger_to_read=lambda settings: open_ledger(schedule.database, self.step, folder()),
             ),
         )
 
@@ -160,6 +160,19 @@ class Process:
     def plan(self, file, **asked):
         """Run ``syncer plan FILE``."""
         self.run(planning.plan, SyncRequest(files=(file,), **{"job": self.schedule.job, **asked}))
+
+    def upload_codes(self, file):
+        """Run ``syncer codes upload FILE``."""
+        self.run_codes(codes.upload, UploadRequest(file=file, errors=folder() / "errors.csv"))
+
+    def resume_codes(self):
+        """Run ``syncer codes resume``."""
+        self.run_codes(codes.resume, UploadRequest(errors=folder() / "errors.csv"))
+
+    def run_codes(self, command, request):
+        """Call a command about own codes."""
+        environment = codes.CodesEnvironment(self.clock, self.interrupt, outside=self.environment.outside)
+        self.run(lambda settings, _environment: command(settings, request, environment))
 
     def abandon(self, batch_ids):
         """Run ``syncer abandon BATCH…``."""

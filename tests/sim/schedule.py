@@ -31,6 +31,7 @@ from sim.promises import (
 from sim.spaces import LINK, MAIN, Space, Spaces, named
 from sim.trouble import Poison, Spell
 from sim.truth import Truth, written
+from sim.uploads import Uploads
 from sim.world import KINDS, SYNC_KEYS, Chances, Crash, Fate, SimulatedApi, VirtualClock
 
 from syncer.execute import outcome as outcome_module
@@ -85,6 +86,8 @@ class Schedule:
         self.resuming = Random(f"resumes of {seed}")
         self.resumes = self.resuming.choice([0.0, 0.2, 0.7])  # that what is not done is resumed without its file
         self.missing = {n for n in range(self.codes) if self.random.random() < self.random.choice([0.0, 0.0, 0.02])}
+        self.uploads = Uploads.drawn(seed, self.codes)
+        self.missing.update(self.uploads.left)
         if self.missing:  # a count that is wrong by just the missing codes cannot be told from the truth by anybody
             self.chances.wrong_count = 0.0
         # One code per value; or as many for each value, as cases have; then an odd count more proves nothing either.
@@ -100,16 +103,16 @@ class Schedule:
         self.goes_back = life.random() < 0.3  # that files give values back that they gave before
         self.gone = life.choice([0.0, 0.0, 0.3])  # that a night's file lacks a column
         self.company = Company.drawn(seed, self.reach, whole=not self.discards and not self.missing)
-        values = tuple(f"K{n:05d}" for n in range(self.codes))
+        values = tuple(f"K{n:07d}" for n in range(self.codes))
         main = Space((self.key,), dict.fromkeys(self.company.jobs, (self.key,)), self.unique, values)
         several = self.key == MAIN and not self.discards and not self.company.changes_only
         self.spaces = Spaces.drawn(seed, main, self.codes, several=several)
         if any(not space.unique for space in self.spaces.all):
             self.chances.wrong_count = self.chances.no_items = 0.0
         world = [
-            {"extended_id": f"E{n:05d}-{copy}", "case_no": f"K{n:05d}"}
+            {"extended_id": f"E{n:05d}-{copy}", "case_no": f"K{n:07d}"}
             if self.reach > 1
-            else {"extended_id": f"K{n:05d}", **(named(n) if self.spaces.several else {})}
+            else {"extended_id": f"K{n:07d}", **(named(n) if self.spaces.several else {})}
             for n in range(self.codes)
             for copy in range(self.company.reach(n))
             if n not in self.missing
@@ -130,7 +133,7 @@ class Schedule:
             sync_keys=None if self.company.lenient else SYNC_KEYS,
         )
         self.api.world.changes_only = self.company.changes_only
-        self.others = Others(seed)
+        self.others, self.uploads.known = Others(seed), len(world)
         possible = not self.discards and not self.company.changes_only
         self.products = Products.drawn(seed, possible=possible)
         if self.products.named:
@@ -138,7 +141,7 @@ class Schedule:
         self.job = self.company.jobs[0]
         self.jobs = Random(f"jobs of {seed}")
         self.api.spell = Spell.drawn(trouble, self.clock.now_s)
-        self.api.poison = Poison.drawn(trouble, [f"K{n:05d}" for n in range(self.codes)])
+        self.api.poison = Poison.drawn(trouble, [f"K{n:07d}" for n in range(self.codes)])
         self.database = fresh_database()
         self.saved, self.fateful = None, Random(f"episodes of {seed}")
         self.episodes = self.fateful.choice(
@@ -208,6 +211,7 @@ class Schedule:
         while nights:
             nights -= 1
             self.befall()
+            self.uploads.turn(self)
             rows = self.new_file()
             if self.fateful.random() < self.episodes:
                 self.fateful.choice(EPISODES)(self)
@@ -373,6 +377,7 @@ class Schedule:
 
     def take_stock(self, process, *, alone):
         """Look at the ledger and the server after a process, however it went."""
+        self.uploads.note(self)
         for source, name in self.database.execute(
             "SELECT id, name FROM sources WHERE id > ?", (self.stored,)
         ).fetchall():

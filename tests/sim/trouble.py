@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sim.products import CAMPAIGNS, MOVED, PRODUCT
 from sim.truth import THEIRS
 
+from syncer.sandbox.ingestion import Ingestion
 from syncer.sandbox.world import World
 
 UPLOADS = "/api/v2/scm/upload/"
@@ -80,6 +81,17 @@ class Poison:
         if "constraints" in document:
             words = {"constraints": {"values": [f"{found[0]}: not a valid choice."]}}
         return 400, json.dumps(words if self.style == "named" else {"detail": "Invalid data."}).encode(), {}
+
+
+class SimulatedIngestion(Ingestion):
+    """The emulator's upload of own codes, which takes its time."""
+
+    def process(self, document, now_s):
+        """See `Ingestion`: the codes come a moment later, or after the program has stopped waiting for them."""
+        status, answer = super().process(document, now_s)
+        if status == 200:
+            self.records[document["record"]].end_due_s = now_s + self._random.choice([1.0, 20.0, 300.0])
+        return status, answer
 
 
 class SimulatedWorld(World):

@@ -14,15 +14,15 @@ from collections import deque
 from dataclasses import dataclass
 from random import Random
 
-from sim.trouble import Poison, SimulatedWorld
+from sim.trouble import Poison, SimulatedIngestion, SimulatedWorld
 
 from syncer.api.client import Client
+from syncer.api.storage import StorageAnswer, StorageVerdict
 from syncer.api.transport import Reply
 from syncer.model import KEY_SEPARATOR
 from syncer.process.clock import Uptime
 from syncer.sandbox.api import ROUTES, Request
 from syncer.sandbox.config import SandboxConfig
-from syncer.sandbox.ingestion import Ingestion
 from syncer.sandbox.limits import Throttle
 from syncer.sandbox.products import COMPANY, Catalogue
 from syncer.sandbox.scm import iso_from
@@ -122,7 +122,7 @@ class SimulatedApi:
         self.world = SimulatedWorld(codes, campaigns=campaigns, products=None, seed=seed)
         self.catalogue = Catalogue(None, codes)
         self.config = SandboxConfig(task_start_s=0.0, task_run_s=0.0, sync_keys=sync_keys)
-        self.ingestion = Ingestion(self.config, self.world, self.random)
+        self.ingestion = SimulatedIngestion(self.config, self.world, self.random)
         self.task_s = task_s
         self.requests = deque()
         self.iso = iso_from(0.0)
@@ -148,6 +148,7 @@ class SimulatedApi:
             self.world.advance(at_s)
             work(at_s)
         self.world.advance(now_s)
+        self.ingestion.advance(now_s)
 
     def draw(self, method, path):
         """Return the fault that strikes the next call, if any."""
@@ -315,10 +316,15 @@ class SimulatedTransport:
 
 
 class SimulatedStorage:
-    """Where documents of code data lie: they are fetched at once, and without fault."""
+    """Where files of own codes and documents of code data lie: they are stored and fetched at once, and without fault."""
 
     def __init__(self, api):
         self.api = api
+
+    def post(self, url, fields, path, *, content_type, valid_s, on_bytes):
+        """Take a file."""
+        self.api.ingestion.put(self.api.ingestion.by_form(fields), path.read_bytes())
+        return StorageAnswer(StorageVerdict.STORED, 201, "")
 
     def start_of(self, url, *, size, valid_s):
         """Return the first bytes of a document."""
