@@ -15,6 +15,7 @@ from syncer.execute.reconcile import ALL_APPLIED, judge_count, judge_named
 from syncer.execute.refusals import Refusals
 from syncer.execute.watch import TaskWatch
 from syncer.ledger import mirror as mirror_module
+from syncer.ledger import uploads as uploads_module
 from syncer.ledger import writer as writer_module
 from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.mirror import MirrorStep
@@ -116,6 +117,7 @@ BUGS = {
     "confirm over what another key wrote": (mirror_module, "under_stamps", lambda picture, stamps, later: picture),
     "newer words do not wait for another key's": (Knowledge, "elsewhere", lambda self, *, unsent: []),
     "older words of another key wait": (runs_module, "_send_older", lambda *_: True),
+    "an upload of own codes changes nothing that is known": (uploads_module, "doubt_ingested", nothing),
     "a product moves nothing": (mirror_module, "moves_of", product_moves_nothing),
     "what matched nothing is known": (mirror_module, "mark_absent", nothing),
     "a deadline is a good end": (SyncResult, "exit_code", ends_well_for(DeadlineError)),
