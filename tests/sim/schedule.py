@@ -86,14 +86,16 @@ class Schedule:
         self.resuming = Random(f"resumes of {seed}")
         self.resumes = self.resuming.choice([0.0, 0.2, 0.7])  # that what is not done is resumed without its file
         self.missing = {n for n in range(self.codes) if self.random.random() < self.random.choice([0.0, 0.0, 0.02])}
-        self.uploads = Uploads.drawn(seed, self.codes)
-        self.missing.update(self.uploads.left)
         if self.missing:  # a count that is wrong by just the missing codes cannot be told from the truth by anybody
             self.chances.wrong_count = 0.0
         # One code per value; or as many for each value, as cases have; then an odd count more proves nothing either.
         self.reach = self.random.choice([1, 1, 1, 2, 5])
         self.key = "extended_id" if self.reach == 1 else "case_no"
         self.unique = self.reach == 1
+        self.uploads = Uploads.drawn(seed, self.codes if self.unique else 0)
+        if self.uploads.left:
+            self.missing.update(self.uploads.left)
+            self.chances.wrong_count = 0.0
         if not self.unique:
             self.chances.wrong_count = self.chances.no_items = 0.0
         self.discards = self.random.random() < 0.2

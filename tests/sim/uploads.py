@@ -40,7 +40,7 @@ class Uploads:
         random = Random(f"uploads of {seed}")
         often = random.choice([0.0] * 9 + [0.8])
         left = [n for n in range(codes) if often and random.random() < 0.2]
-        return cls(random, often, left=left)
+        return cls(random, often if left else 0.0, left=left)
 
     def turn(self, schedule):
         """Upload some codes, perhaps, and go on with what earlier uploads left open."""
