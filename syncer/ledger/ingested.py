@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.crossing import Space, doubt_keys, spaces_of_fields, stamp
-from syncer.ledger.mirror import forget_steps
+from syncer.ledger.mirror import forget_steps, not_written_since
 from syncer.ledger.pictures import intern, moves_of, read_pictures
 from syncer.ledger.wishes import KnownWord, keep_wanting
 from syncer.mirror.picture import EVERY_FIELD, PRODUCT, Picture, doubted
@@ -67,13 +67,12 @@ def _doubt_own(
     }
     ids = intern(connection, list(after.values()))
     if ended:
-        lost = {pair: without(before[pair[0]].known, fields_of(picture.known)) for pair, picture in after.items()}
+        held = not_written_since(connection, own.id, {(picture, batch_id) for _, picture, batch_id, _ in rows})
         words = [
-            KnownWord(key, lost[picture, data], batch_id)
+            KnownWord(key, without(held[picture, batch_id].known, fields_of(after[picture, data].known)), batch_id)
             for key, picture, batch_id, data in rows
-            if lost[picture, data] != NOTHING
         ]
-        keep_wanting(connection, words, at)
+        keep_wanting(connection, [word for word in words if word.text != NOTHING], at)
     changes = ((ids[after[picture, data]], own.id, key) for key, picture, _, data in rows)
     cursor.executemany("UPDATE mirror SET picture = ? WHERE space_id = ? AND key = ?", changes)
 

@@ -14,7 +14,7 @@ confirmed, the stamps that are due are folded in: a new place in time must not r
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -92,6 +92,7 @@ ORDER BY 1, 2
 ON CONFLICT (space_id, key) DO UPDATE SET picture = excluded.picture
 """
 _TAKE_PLACE = ", batch_id = excluded.batch_id"
+_PLACES = "SELECT id, coalesce(settled, 0) FROM batches WHERE id IN (SELECT value FROM json_each(?))"
 _ABSENT = """
 INSERT INTO mirror (space_id, key, picture, batch_id)
 SELECT ?1, i.key, ?2, i.batch_id FROM json_each(?3) j CROSS JOIN items i ON i.id = j.value WHERE 1 ORDER BY 2
@@ -152,3 +153,22 @@ def mark_absent(connection: Connection, space_id: int, item_ids: Iterable[int]) 
     """Record that the values of some items match no code: they hold nothing."""
     picture = intern(connection, [ABSENT])[ABSENT]
     raw_cursor(connection).execute(_ABSENT, (space_id, picture, json.dumps(list(item_ids))))
+
+
+def not_written_since(
+    connection: Connection, space_id: int, values: Collection[tuple[int, int]]
+) -> dict[tuple[int, int], Picture]:
+    """Return the pictures of values without what something else of ours may have written since; by picture and batch.
+
+    ``values``: the number of each one's picture, and the batch that confirmed it last.
+    """
+    pictures = read_pictures(connection, {picture for picture, _ in values})
+    stamps = [stamp for stamp in stamps_of(connection, space_id) if not stamp.counted]  # by those nothing was written
+    if not stamps:
+        return {(picture, batch): pictures[picture] for picture, batch in values}
+    batches = json.dumps(sorted({batch for _, batch in values}))
+    places = dict(raw_cursor(connection).execute(_PLACES, (batches,)).fetchall())
+    return {
+        (picture, batch): under_stamps(pictures[picture], stamps, sum(s.settled > places[batch] for s in stamps))
+        for picture, batch in values
+    }

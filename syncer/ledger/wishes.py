@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import insert_rows, raw_cursor
-from syncer.ledger.pictures import payload_numbers, payload_texts, read_pictures
+from syncer.ledger.mirror import not_written_since
+from syncer.ledger.pictures import payload_numbers, payload_texts
 from syncer.lifecycle.batch import State
 from syncer.mirror.words import NOTHING, fields_of, only
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 # The source and line of a wish are those of the item that made the value known last.
 _KNOWN = """
-SELECT i.key, m.picture, i.payload_id, c.source_id, c.line FROM items i
+SELECT i.key, m.picture, m.batch_id, i.payload_id, c.source_id, c.line FROM items i
 JOIN mirror m ON m.space_id = ?1 AND m.key = i.key
 JOIN items c ON c.key = i.key AND c.batch_id = m.batch_id
 WHERE i.id BETWEEN ?2 AND ?3
@@ -86,15 +87,18 @@ def _wish(
 
 
 def wish_what_is_known(connection: Connection, batch: Batch, at: str) -> None:
-    """Keep wanting what is known of the fields of `batch`, which may just have overwritten it."""
+    """Keep wanting what is known of the fields of `batch`, which may just have overwritten it.
+
+    What a stamp is younger than is not: another key may have written a newer word, or the time that a ledger has lost.
+    """
     cursor = raw_cursor(connection)
     span = (batch.space_id, batch.first_item_id, batch.first_item_id + batch.size - 1)
     rows = cursor.execute(_KNOWN, span).fetchall()
-    pictures = read_pictures(connection, {picture for _, picture, *_ in rows})
-    sent = payload_texts(connection, {payload_id for _, _, payload_id, *_ in rows})
+    pictures = not_written_since(connection, batch.space_id, {(picture, known_by) for _, picture, known_by, *_ in rows})
+    sent = payload_texts(connection, {payload_id for *_, payload_id, _, _ in rows})
     kept = [
-        (key, only(pictures[picture].known, fields_of(sent[payload_id])), source_id, line)
-        for key, picture, payload_id, source_id, line in rows
+        (key, only(pictures[picture, known_by].known, fields_of(sent[payload_id])), source_id, line)
+        for key, picture, known_by, payload_id, source_id, line in rows
     ]
     kept = [row for row in kept if row[1] != NOTHING]
     if kept:
