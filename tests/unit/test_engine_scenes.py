@@ -16,6 +16,7 @@ from sim.scenes import ASYNC, SETTINGS, SOURCE, SYNC, TASKS, K, Scene, honest, s
 from syncer.errors import GuardError, SignalError, UnreachableError
 from syncer.execute import send
 from syncer.execute.lanes import ThreadLanes
+from syncer.ledger import recovery
 from syncer.lifecycle.batch import State
 from syncer.model import KEY_SEPARATOR
 from syncer.process.clock import SystemClock, utc_text
@@ -104,6 +105,30 @@ def test_what_stopped_while_earlier_runs_were_settled_lets_nothing_be_sent():
 
 
 # ── what was let go of ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_late_end_wants_nothing_again_that_a_ledger_which_was_put_back_no_longer_relies_on():
+    def script(transport, path, really):
+        reply = really()
+        for task in transport.api.world.tasks.values():
+            task.stuck = path == ASYNC
+        return reply
+
+    scene = Scene(singles(3))
+    scene.plan((K[:3], -1))
+    assert scene.engine.send() is None
+    scene.begin()
+    scene.plan((K[:3], 0))
+    scene.script = script
+    scene.engine._deadline_s = scene.clock.now_s + 1.0
+    scene.engine.send()
+    (batch,) = scene.ledger.batches(run_id=scene.run.id)
+    assert batch.state is State.SUBMITTED
+    recovery.forget(scene.ledger, at=utc_text(scene.clock.wall_s()))
+    scene.script, scene.clock.now_s = honest, scene.clock.now_s + DAY_S
+    assert scene.begin().settle() is None
+    assert [one.state for one in scene.ledger.batches() if one.id == batch.id] == [State.ENDED_LATE]
+    assert scene.ledger.waiting() == 0, "what was known before the ledger was put back may be older than what is there"
 
 
 def test_a_sync_call_that_was_let_go_of_has_ended_by_the_next_run():
