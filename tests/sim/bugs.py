@@ -17,7 +17,6 @@ from syncer.execute.watch import TaskWatch
 from syncer.ledger import mirror as mirror_module
 from syncer.ledger import uploads as uploads_module
 from syncer.ledger import writer as writer_module
-from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.mirror import MirrorStep
 from syncer.ledger.writer import Writer
 from syncer.mirror.picture import confirmed, doubted
@@ -113,8 +112,6 @@ BUGS = {
     "forget wanted fields": (Merger, "covered", newer_row_alone),
     "see to the own job alone": (runs_module, "related", own_job_alone),
     "a write through one key is about that key alone": (writer_module, "spread", lambda connection, spans: False),
-    "newer words do not wait for another key's": (Knowledge, "elsewhere", lambda self, *, unsent: []),
-    "older words of another key wait": (runs_module, "_send_older", lambda *_: True),
     "an upload of own codes changes nothing that is known": (uploads_module, "doubt_ingested", nothing),
     "a product moves nothing": (mirror_module, "moves_of", product_moves_nothing),
     "what matched nothing is known": (mirror_module, "mark_absent", nothing),

@@ -13,7 +13,7 @@ from sim.schedule import Schedule
 TESTING = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
 SCHEDULES_MAX = 2000
 FOUND_BY = {
-    "send before commit": 13,
+    "send before commit": 9,
     "advance the state on sending": 1,
     "take a lost answer for not processed": 9,
     "trust any count of a task": 20,
@@ -21,9 +21,9 @@ FOUND_BY = {
     "leave the calls of a dead process": 15,
     "make the delta against what was sent": 1,
     "call a row unchanged for one field": 1,
-    "no settle wait": 9,
-    "repeat a POST in the transport": 9,
-    "forget what was never sent": 0,
+    "no settle wait": 82,
+    "repeat a POST in the transport": 1,
+    "forget what was never sent": 1,
     "trust any sync answer": 33,
     "drop the compare-and-set": 13,
     "go on knowing what may have been overwritten": 24,
@@ -39,6 +39,10 @@ FOUND_BY = {
     "a refusal that names a value blames the whole call": 26,
     "what matched nothing is known": 30,
     "a deadline is a good end": 46,
+    "a whole multiple for proof": 20,
+    "forget wanted fields": 50,
+    "see to the own job alone": 71,
+    "a write through one key is about that key alone": 27,
 }
 
 
