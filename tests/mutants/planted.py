@@ -770,8 +770,8 @@ BUGS = (
     Bug(
         "a wish has the line of the call that ended late",
         "syncer/ledger/wishes.py",
-        "SELECT i.key, m.picture, i.payload_id, c.source_id, c.line FROM items i",
-        "SELECT i.key, m.picture, i.payload_id, i.source_id, i.line FROM items i",
+        "SELECT i.key, m.picture, m.batch_id, i.payload_id, c.source_id, c.line FROM items i",
+        "SELECT i.key, m.picture, m.batch_id, i.payload_id, i.source_id, i.line FROM items i",
         f"{SCENES}::test_a_task_that_lands_after_newer_data_makes_that_uncertain_and_wanted_again",
     ),
     Bug(

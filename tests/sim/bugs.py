@@ -15,7 +15,6 @@ from syncer.execute.reconcile import ALL_APPLIED, judge_count, judge_named
 from syncer.execute.refusals import Refusals
 from syncer.execute.watch import TaskWatch
 from syncer.ledger import mirror as mirror_module
-from syncer.ledger import uploads as uploads_module
 from syncer.ledger import writer as writer_module
 from syncer.ledger.mirror import MirrorStep
 from syncer.ledger.writer import Writer
@@ -112,7 +111,6 @@ BUGS = {
     "forget wanted fields": (Merger, "covered", newer_row_alone),
     "see to the own job alone": (runs_module, "related", own_job_alone),
     "a write through one key is about that key alone": (writer_module, "spread", lambda connection, spans: False),
-    "an upload of own codes changes nothing that is known": (uploads_module, "doubt_ingested", nothing),
     "a product moves nothing": (mirror_module, "moves_of", product_moves_nothing),
     "what matched nothing is known": (mirror_module, "mark_absent", nothing),
     "a deadline is a good end": (SyncResult, "exit_code", ends_well_for(DeadlineError)),

@@ -43,6 +43,7 @@ FOUND_BY = {
     "forget wanted fields": 50,
     "see to the own job alone": 71,
     "a write through one key is about that key alone": 27,
+    "a product moves nothing": 65,
 }
 
 
