@@ -191,14 +191,16 @@ def record(connection: Connection, run: Run, seen: Mapping[int | None, ValuesSee
             if name not in mixed or len(takers) >= TAKERS_MIN:
                 again.update(proofs.taken_again(connection, run.job.space_id, told, takers, at))
         proofs.refuse(connection, run.job.space_id, one.refused)
-        known = proofs.read(connection, campaign)
-        _refuse_all(connection, told, {name for name in refused if not known.get(name)})
+        _refuse_all(connection, told, {name for name in refused if not before.get(name)})
     forget_steps(connection)
     return sorted(again)
 
 
 def _refuse_all(connection: Connection, told: int | None, fields: Collection[str]) -> None:
-    """Let all values of a campaign, which never took some fields, have refused them: counts alone said otherwise."""
+    """Let all values of a campaign have refused some fields that nobody had seen taken: counts alone said otherwise.
+
+    Those that took them, if the campaign defined them meanwhile, are asked again with all others.
+    """
     if not fields:
         return
     cursor, campaigns = raw_cursor(connection), told_campaigns(connection)

@@ -78,6 +78,24 @@ def test_where_nothing_can_be_read_back_the_fields_are_named_and_the_configurati
         assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])
 
 
+def test_what_was_counted_before_a_field_was_defined_is_asked_again_though_no_later_file_names_it(cases):
+    """Nothing was read then; now values hold the field, and others do not."""
+    fault = {"kind": "status", "on": "codes_download", "status_code": 403, "every": 1}
+    with cases(faults=(fault,)) as here:
+        config(here)
+        assert here.sync(here.write("a.csv", HEADER, rows(range(12)))).code == 3
+        here.box.faults.replace([])
+        here.box.world.campaigns[1] = DEFINED | {"pallet"}
+        file = here.write("b.csv", HEADER, rows(range(20, 30)))
+        assert here.sync(file).code == 3
+        done = here.sync(file)
+        assert (done.code, done.document["discarded_fields"]) == (0, []), done.document
+        pallets = {code["case_no"]: code.get("pallet") for code in here.box.codes()}
+        assert [case for case, pallet in sorted(pallets.items()) if pallet != "P1"] == [
+            f"C{case:04d}" for case in range(12, 20)
+        ]
+
+
 def test_values_of_another_campaign_that_come_later_are_read_back_too(night):
     """The campaign of a case is not told by anything: of the first night's all takes the pallet, of the second's none."""
     codes = tuple(world(range(20)) + world(range(20, 40), 2))
