@@ -96,7 +96,7 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
                 ledger.store_plan(run, intake.plan, intake.infos, at=utc_text(clock.wall_s()))
                 session.plan_s += clock.monotonic_s() - begun_s
                 environment.on_plan(intake.plan)
-                look = _reading_back(settings, request, environment, ledger, session, started_s, validator.fields)
+                look = _reading_back(settings, clock, ledger, session, validator.fields)
                 _send(session, ledger, run, planned, look, clock)
         result = with_plan(session.result(SyncResult("sync", notes=notes)), intake, sources, validator)
         written = _written(ledger, run, session, intake, sources, validator)
@@ -204,7 +204,7 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
                     session.send()
                     if session.error is not None:
                         break
-                session.read_back(_reading_back(settings, request, environment, ledger, session, started_s, None))
+                session.read_back(_reading_back(settings, environment.clock, ledger, session, None))
         notes = tuple(unplanned_note(one, settings) for one in unplanned)
         return session.result(SyncResult("resume", notes=notes, unplanned=unplanned))
 
@@ -246,27 +246,22 @@ def _session(
         others=others,
         record_end=record_end,
         outside=environment.outside,
-    )
+        code_reader=lambda limiter, counts: CodeReader(
+            settings, environment.clock, environment.interrupt, _until_s(settings, request, started_s), limiter, counts,
+            environment.outside,
+        ),
+    )  # fmt: skip
 
 
 def _reading_back(
-    settings: Settings,
-    request: SyncRequest,
-    environment: Environment,
-    ledger: Ledger,
-    session: Session,
-    started_s: float,
-    fields: Sequence[str] | None,
+    settings: Settings, clock: Clock, ledger: Ledger, session: Session, fields: Sequence[str] | None
 ) -> Callable[[Run], ReadBack]:
     """Return what reads back a few values of a run; ``fields`` are those that rows name, None: what the run sent."""
-    clock = environment.clock
-    until_s = _until_s(settings, request, started_s)
-    reader = CodeReader(settings, clock, environment.interrupt, until_s, *session.reads, environment.outside)
 
     def look(run: Run) -> ReadBack:
-        job = settings.jobs.get(run.job.name)
+        job, at = settings.jobs.get(run.job.name), utc_text(clock.wall_s())
         declared = job.known_fields or () if job is not None else ()
-        return read_back(ledger, run, reader, fields=fields, declared=declared, at=utc_text(clock.wall_s()))
+        return read_back(ledger, run, session.code_reader, fields=fields, declared=declared, at=at)
 
     return look
 

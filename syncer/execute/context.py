@@ -21,6 +21,7 @@ from syncer.execute.fields import Fields
 from syncer.execute.reconcile import Reach
 from syncer.execute.registry import Registry
 from syncer.execute.sizes import Sizes
+from syncer.ledger.identity import counts_same
 from syncer.process import spans
 from syncer.process.clock import Clock, utc_text
 from syncer.process.logs import about
@@ -29,6 +30,7 @@ from syncer.process.times import wait_asked
 if TYPE_CHECKING:
     from syncer.api.limits import ReadLimiter, UpdateLimiter
     from syncer.execute.lanes import Call, Lanes
+    from syncer.execute.left_out import LeftOut
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Batch, Job, Run
     from syncer.ledger.writer import Writer
@@ -103,6 +105,12 @@ class Context:
     health: Health = field(init=False)
     """Of update calls: what reads say would hide that no update gets through."""
     reads_health: Health = field(init=False)
+    left_out: list[LeftOut] = field(default_factory=list)
+    """Batches whose answers left values out that are to be read back."""
+    fresh_read: int = 0
+    """How many values that were never sent before this run reads back."""
+    counts_same: bool | None = field(init=False)
+    """Whether answers count and name what a call leaves as it was; None: no answer showed that yet."""
     _owners: dict[int, Run] = field(default_factory=dict)
     _reaches: dict[int, Reach] = field(default_factory=dict)
     _handlers: dict[int, tuple[Callable[[Any], None], spans.Open]] = field(default_factory=dict)
@@ -112,6 +120,7 @@ class Context:
         self.registry = Registry(self.now_s)
         self.writer.on_change = self.registry.follow
         self.fields = Fields(self.ledger)
+        self.counts_same = counts_same(self.ledger)
         self.health = Health(self.settings.give_up_after_s)
         self.reads_health = Health(self.settings.give_up_after_s)
 
@@ -143,6 +152,12 @@ class Context:
         if learned != self.reach(job):
             self._reaches[job.id] = learned
             self.writer.learn_reach(job.id, asdict(learned))
+
+    def learn_counts(self, *, same: bool) -> None:
+        """Remember whether answers count what a call leaves as it was."""
+        if self.counts_same is not same:
+            self.counts_same = same
+            self.writer.learn_counts(same=same)
 
     def expected(self, run: Run, keys: Sequence[str], *, unique: bool) -> int | None:
         """Return how many codes values select in all; None when that of any is not known.

@@ -16,8 +16,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from syncer.errors import DeadlineError, SignalError, SyncerError, UnreachableError
+from syncer.execute.batch_call import load_batch
 from syncer.execute.context import NEVER_S, Context, Tally
 from syncer.execute.doubt import Doubts
+from syncer.execute.left_out import AskedCode, Look, see_nothing, shows_changes_alone
 from syncer.execute.let_go import LetGo
 from syncer.execute.outcome import Outcomes, reach_error
 from syncer.execute.send import Sender
@@ -27,6 +29,7 @@ from syncer.process.clock import seconds_between
 from syncer.process.times import duration
 
 if TYPE_CHECKING:
+    from syncer.execute.left_out import CodeSeen
     from syncer.process.signals import Interrupt
 
 WAIT_MAX_S = 1.0
@@ -57,12 +60,15 @@ class Engine:
         interrupt: Interrupt,
         deadline_s: float | None = None,
         observe: Callable[[Progress], None] = lambda progress: None,
+        look: Look = see_nothing,
     ) -> None:
         self.context = context
+        self.look = look
+        """Reads values back that answers left out."""
         self._interrupt = interrupt
         self._deadline_s = deadline_s
         self._observe = observe
-        outcomes = Outcomes(context)
+        self._outcomes = outcomes = Outcomes(context)
         self._doubts = Doubts(context)
         self._sender = Sender(context, outcomes, self._doubts)
         self._watch = TaskWatch(context, outcomes, all_sent=self._sender.idle)
@@ -133,6 +139,39 @@ class Engine:
             )
 
     def _run(self) -> SyncerError | None:
+        """Work until nothing is in hand, or something stops it; what answers left out is read when all else is done."""
+        while True:  # bounded: what is asked again goes in smaller pieces
+            self._loop()
+            if not self.context.left_out:
+                return self.context.stop
+            self._end_left_out()
+
+    def _end_left_out(self) -> None:
+        """Read the values that answers left out, unless something stopped the run; record what became of them."""
+        context, waiting = self.context, self.context.left_out
+        context.left_out = []
+        asked: list[AskedCode] = []
+        places: list[tuple[int, int]] = []
+        for number, one in enumerate(waiting):
+            loaded = load_batch(context, one.batch)
+            asked += [AskedCode(loaded.key, loaded.items[place].key, loaded.items[place].data) for place in one.asked]
+            places += [(number, place) for place in one.asked]
+        seen: list[CodeSeen | None] = []
+        if asked and context.stop is None and not context.counts_same:  # it may have been learned meanwhile
+            try:
+                seen = self.look(asked)
+            except SignalError as error:
+                context.stop = error
+        by_batch: list[dict[int, CodeSeen]] = [{} for _ in waiting]
+        for (number, place), found in zip(places, seen, strict=False):  # none was seen after a stop
+            if found is not None:
+                by_batch[number][place] = found
+        if shows_changes_alone(found for seen_here in by_batch for found in seen_here.values()):
+            context.learn_counts(same=False)
+        for one, seen_here in zip(waiting, by_batch, strict=True):
+            self._outcomes.end_left_out(one, seen_here, read=context.stop is None)
+
+    def _loop(self) -> None:
         context = self.context
         while True:
             now_s = context.now_s()
@@ -144,7 +183,7 @@ class Engine:
                 if isinstance(context.stop, DeadlineError) and self._finished():
                     context.stop = None  # nothing was left when it came
                 self._show(now_s)
-                return context.stop
+                return
             for ticket, answer in context.lanes.wait(min(due_s, now_s + WAIT_MAX_S)):
                 context.answered(ticket, answer)
             self._show(now_s)

@@ -7,18 +7,35 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from syncer.errors import GuardError
+from syncer.execute.batch_call import load_batch
 from syncer.execute.context import Context
 from syncer.execute.fields import Told
+from syncer.execute.left_out import (
+    FRESH_READ_RUN_MAX,
+    READ_MAX,
+    LeftOut,
+    judge_again,
+    leaves_out,
+    shown_too,
+    to_be_read,
+)
 from syncer.execute.pieces import of_places
 from syncer.execute.reconcile import Finding, Judgement, Shown, halves
 from syncer.ledger.splitting import Piece
 from syncer.ledger.values import SeenFields
+from syncer.lifecycle.batch import State
 from syncer.mirror.words import fields_of
 from syncer.model import UNIQUE_KEYS, Kind
 
 if TYPE_CHECKING:
-    from syncer.execute.batch_call import LoadedBatch
+    from collections.abc import Mapping
 
+    from syncer.execute.batch_call import LoadedBatch
+    from syncer.execute.left_out import CodeSeen
+    from syncer.ledger.values import Batch
+
+PROOF_CODES = 2
+"""Codes that have to be counted once more in a part of a call that counted them before, to show that it does so."""
 PIECE_VALUES_MAX = 100
 """Values of one sync call (docs/api.md)."""
 
@@ -44,10 +61,68 @@ class Outcomes:
         ``shown`` is what a sync answer showed of fields; None: it, or the task, showed nothing.
         """
         with self._context.writer.together():
-            refused = self._note_fields(loaded, shown)
-            if shown is None:
-                judgement, refused = self._without_names(loaded, judgement, refused)
-            self._settle(loaded, codes_affected, judgement, attempt_id, refused)
+            self._learn_counts(loaded.batch, codes_affected or 0)
+            if self._context.counts_same is not True and leaves_out(judgement):
+                self._hold(loaded, codes_affected or 0, judgement, shown, attempt_id)
+            else:
+                self._record(loaded, codes_affected, judgement, shown, attempt_id)
+
+    def _hold(
+        self,
+        loaded: LoadedBatch,
+        codes_affected: int,
+        judgement: Judgement,
+        shown: Shown | None,
+        attempt_id: int | None,
+    ) -> None:
+        """Let a batch wait until the values that its answer left out were read; of too many, ask anew in sync calls."""
+        context, keys, counts_same = self._context, loaded.keys, self._context.counts_same
+        known = context.ledger.written_before(loaded.batch.space_id, [keys[place] for place in judgement.unmatched])
+        sent_before = frozenset(place for place in judgement.unmatched if keys[place] in known)
+        room = FRESH_READ_RUN_MAX - context.fresh_read
+        asked = to_be_read(judgement.unmatched, sent_before, counts_same=counts_same, room=room)
+        doubted = len(judgement.unmatched if counts_same is False else sent_before)
+        if doubted > READ_MAX and loaded.batch.kind == Kind.ASYNC and named_by_sync(context, loaded):
+            self._ask_smaller(loaded, codes_affected, judgement.message, attempt_id)
+        else:
+            context.fresh_read += len({*asked} - sent_before)
+            context.left_out.append(
+                LeftOut(loaded.batch, codes_affected, judgement, shown, attempt_id, sent_before, asked)
+            )
+            context.registry.hold(loaded.batch)
+
+    def end_left_out(self, one: LeftOut, seen: Mapping[int, CodeSeen], *, read: bool) -> None:
+        """Record what became of a batch whose answer left values out; ``seen``: by place, what was read of them.
+
+        ``read``: whether they were asked about at all.
+        """
+        context = self._context
+        with context.writer.together():
+            loaded = load_batch(context, one.batch)
+            judgement = judge_again(one, seen, counts_same=context.counts_same, read=read)
+            self._record(loaded, one.codes_affected, judgement, shown_too(one.shown, loaded.keys, seen), one.attempt_id)
+
+    def _learn_counts(self, batch: Batch, codes_affected: int) -> None:
+        """Learn from a part of a call that was counted whether codes are counted that hold what is sent already."""
+        context = self._context
+        if context.counts_same is not None or batch.parent_id is None or codes_affected < PROOF_CODES:
+            return
+        parent = context.ledger.batch(batch.parent_id)
+        if parent is not None and parent.state is State.MISMATCHED and (parent.codes_affected or 0) >= PROOF_CODES:
+            context.learn_counts(same=True)
+
+    def _record(
+        self,
+        loaded: LoadedBatch,
+        codes_affected: int | None,
+        judgement: Judgement,
+        shown: Shown | None,
+        attempt_id: int | None,
+    ) -> None:
+        refused = self._note_fields(loaded, shown)
+        if shown is None:
+            judgement, refused = self._without_names(loaded, judgement, refused)
+        self._settle(loaded, codes_affected, judgement, attempt_id, refused)
 
     def _note_fields(self, loaded: LoadedBatch, shown: Shown | None) -> dict[int, frozenset[str]]:
         """Record which fields were taken; return those that were not, by item.
@@ -66,7 +141,7 @@ class Outcomes:
                 missing = {item.id: unproven.intersection(fields_of(item.data)) for item in items} if unproven else {}
             else:
                 missing = {item.id: shown.refused[item.key] for item in items if item.key in shown.refused}
-                if missing and batch.attempts > 1:
+                if missing and (batch.attempts > 1 or context.counts_same is False):
                     proven = fields.proven(told, batch.campaign)
                     missing = {item: names - proven for item, names in missing.items()}
             here = {item: names for item, names in missing.items() if names}
@@ -94,7 +169,8 @@ class Outcomes:
             mixed = mixed_by[told] = fields.mixed(told, loaded.batch.campaign)
             doubtful.update({item.id: mixed.intersection(fields_of(item.data)) for item in items} if mixed else {})
         doubtful = {item: names for item, names in doubtful.items() if names}
-        if not doubtful or judgement.finding is Finding.UNCLEAR or len(judgement.unmatched) == loaded.batch.size:
+        nobody = len(judgement.unmatched) + len(judgement.doubtful) == loaded.batch.size
+        if not doubtful or judgement.finding is Finding.UNCLEAR or nobody:
             return judgement, refused
         if named_by_sync(self._context, loaded):
             names = ", ".join(sorted(frozenset().union(*doubtful.values())))
@@ -120,16 +196,18 @@ class Outcomes:
                 context.tally.confirmed += batch.size
             case Finding.SOME:
                 unmatched = [loaded.items[place].id for place in judgement.unmatched]
+                doubtful = [loaded.items[place].id for place in judgement.doubtful]
                 context.writer.miscounted(
                     batch,
                     codes_affected or 0,
                     context.at(),
                     message=judgement.message,
                     unmatched=unmatched,
+                    doubtful=doubtful,
                     attempt_id=attempt_id,
                     refused=refused,
                 )
-                context.tally.confirmed += batch.size - len(unmatched)
+                context.tally.confirmed += batch.size - len(unmatched) - len(doubtful)
                 context.tally.unmatched += len(unmatched)
             case _:  # unclear
                 self._ask_smaller(loaded, codes_affected or 0, judgement.message, attempt_id)

@@ -28,11 +28,17 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A finding, with the positions of the values that matched nothing and the words for the record."""
+    """A finding, with the positions of the values that matched nothing and the words for the record.
+
+    ``doubtful`` are those that an answer left out though codes may have them, and hold what was sent.
+    """
 
     finding: Finding
     unmatched: tuple[int, ...] = ()
     message: str = ""
+    doubtful: tuple[int, ...] = ()
+    contradicts: bool = False
+    """Whether the answer counts something else than what it names, or what one value can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,8 @@ def judge_named(
     if not agree or affected < len(named):
         if len(keys) > 1:
             return _unclear(len(keys), codes_affected, affected)
-        return Judgement(Finding.SOME, (0,), f"the answer contradicts itself: {codes_affected} codes for one value")
+        words = f"the answer contradicts itself: {codes_affected} codes for one value"
+        return Judgement(Finding.SOME, (0,), words, contradicts=True)
     if affected == len(keys):
         return ALL_APPLIED
     unmatched = tuple(place for place, key in enumerate(keys) if key not in named)
@@ -108,7 +115,7 @@ def judge_named(
 def _unclear(values: int, codes_affected: int, expected: int) -> Judgement:
     message = f"{codes_affected} codes affected, {expected} expected for {values} values"
     if values == 1:
-        return Judgement(Finding.SOME, (0,), message)
+        return Judgement(Finding.SOME, (0,), message, contradicts=True)
     return Judgement(Finding.UNCLEAR, message=message)
 
 

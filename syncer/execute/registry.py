@@ -1,9 +1,10 @@
 """The batches in hand: everything that this process still has to do something about, each in one place, by its state.
 
 What always holds: a batch comes in, moves and leaves as the ledger's writer records its states (`Registry.follow`), so
-no part of the engine can lose one or keep one for ever. Only two steps are taken by hand: what an earlier run left open
-is taken in (`Registry.take`), and what stays open for a later run leaves (`Registry.leave`). The engine is done when
-nothing is in hand; what a stop leaves in hand stands in the ledger in the same state.
+no part of the engine can lose one or keep one for ever. Three steps are taken by hand: what an earlier run left open is
+taken in (`Registry.take`), what stays open for a later run leaves (`Registry.leave`), and what waits for values to be
+read back does so in `Context.left_out` (`Registry.hold`). The engine is done when nothing is in hand; what a stop
+leaves in hand stands in the ledger in the same state.
 """
 
 from __future__ import annotations
@@ -146,6 +147,10 @@ class Registry:
             self.take(batch)
         else:
             self._remove(batch)
+
+    def hold(self, batch: Batch) -> None:
+        """Let a batch wait, in its state, for what is read of its values once nothing else is in hand."""
+        self._remove(batch)
 
     def leave(self, batch: Batch, why: str) -> None:
         """Let a batch stay as the ledger has it, for a later run."""

@@ -63,14 +63,24 @@ _BUCKET_COUNTS = f"""
 SELECT iif({_TAKEN_UP}, 'superseded', b.state), sum(b.size), sum(b.unmatched) FROM batches b
 WHERE b.run_id = ? AND NOT b.split AND b.kind <> 'wish' GROUP BY 1
 """
+_ASKED_ANEW = """(o.bucket = 'in_doubt' AND EXISTS (SELECT 1 FROM items v JOIN items w ON w.key = v.key AND w.id > v.id
+    JOIN batches n ON n.id = w.batch_id AND n.run_id = b.run_id AND n.kind <> 'wish' WHERE v.id = o.item_id))"""
+"""Of a value that an answer left out, nobody could tell why, and that a later call of the same run carried."""
+_SINGLE_COUNTS = f"""
+SELECT iif({_ASKED_ANEW}, 'superseded', o.bucket), count(*) FROM batches b
+CROSS JOIN outcomes o ON o.item_id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
+WHERE b.run_id = ? AND NOT b.split AND b.kind <> 'wish' AND b.unmatched > 0 GROUP BY 1
+"""
 
 
 def bucket_counts(connection: Connection, run_id: int) -> dict[Bucket, int]:
     """Count the values of a run by where they stand now. They sum to the values planned."""
-    counts = dict.fromkeys(Bucket, 0)
-    for state, size, unmatched in raw_cursor(connection).execute(_BUCKET_COUNTS, (run_id,)).fetchall():
-        counts[BUCKET_OF[State(state)]] += size - unmatched
-        counts[Bucket.UNMATCHED] += unmatched
+    counts, single, cursor = dict.fromkeys(Bucket, 0), 0, raw_cursor(connection)
+    for state, size, with_outcome in cursor.execute(_BUCKET_COUNTS, (run_id,)).fetchall():
+        counts[BUCKET_OF[State(state)]] += size - with_outcome
+        single += with_outcome
+    for bucket, values in cursor.execute(_SINGLE_COUNTS, (run_id,)).fetchall() if single else ():
+        counts[Bucket(bucket)] += values
     return counts
 
 
@@ -80,10 +90,10 @@ WHERE b.run_id = ? AND NOT b.split AND b.kind <> 'wish' AND b.state NOT IN ('con
   AND NOT {_TAKEN_UP}
 GROUP BY b.state, b.message ORDER BY 3 DESC LIMIT ?
 """
-_SINGLE_VALUES = """
+_SINGLE_VALUES = f"""
 SELECT o.bucket, o.message, count(*), min(o.item_id) FROM batches b
 CROSS JOIN outcomes o ON o.item_id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
-WHERE b.run_id = ? AND NOT b.split AND b.unmatched > 0
+WHERE b.run_id = ? AND NOT b.split AND b.unmatched > 0 AND NOT {_ASKED_ANEW}
 GROUP BY o.bucket, o.message ORDER BY 3 DESC LIMIT ?
 """
 CONCERNS_MAX = 20
@@ -107,6 +117,7 @@ SELECT i.key, i.source_id, i.line, b.state, o.bucket,
 FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
 LEFT JOIN outcomes o ON o.item_id = i.id
 WHERE b.run_id = ? AND NOT b.split AND b.kind <> 'wish' AND NOT {_TAKEN_UP}
+AND (o.bucket IS NULL OR NOT {_ASKED_ANEW})
 """
 
 

@@ -62,6 +62,11 @@ class KnownDoor(Door):
         with self.transaction() as connection:
             return proofs.told(connection, batch.first_item_id, batch.size)
 
+    def written_before(self, space_id: int, keys: Sequence[str]) -> frozenset[str]:
+        """Return those of some values that something of ours has written, or may have (`known_keys.written_before`)."""
+        with self.transaction() as connection:
+            return known_keys.written_before(connection, space_id, keys)
+
     def waiting(self, space_id: int | None = None) -> int:
         """Count the values of a code space (None: of all) that wait for a plan, since an older upload was open."""
         with self.transaction() as connection:

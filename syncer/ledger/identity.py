@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 _IDENTITY = select(t.ledger)
 _ADVANCE = update(t.ledger).values(position=t.ledger.c.position + 1).returning(t.ledger.c.position)
-_PIN = update(t.ledger).values(base_url=bindparam("url"), company=bindparam("named"))
+_PIN = update(t.ledger).values(base_url=bindparam("url"), company=bindparam("named"), counts_same=None)
+_COUNTS = select(t.ledger.c.counts_same)
+_LEARN_COUNTS = update(t.ledger).values(counts_same=bindparam("same"))
 _ANY_ATTEMPT = select(t.attempts.c.id).limit(1)
 _NEWEST_TASK = (
     select(t.batches.c.task_id).where(t.batches.c.task_id.is_not(None)).order_by(t.batches.c.id.desc()).limit(1)
@@ -52,6 +54,11 @@ def advance(connection: Connection) -> int:
     return int(connection.execute(_ADVANCE).scalar_one())
 
 
+def learn_counts(connection: Connection, *, same: bool) -> None:
+    """Remember whether the target's answers count what a call leaves as it was."""
+    connection.execute(_LEARN_COUNTS, {"same": same})
+
+
 class Transactional(Protocol):
     """A ledger that is open, whole or in part."""
 
@@ -63,6 +70,13 @@ def identity_of(ledger: Transactional) -> LedgerIdentity:
     """Return whose ledger this is, and where it stands in time."""
     with ledger.transaction() as connection:
         return read(connection)
+
+
+def counts_same(ledger: Transactional) -> bool | None:
+    """Tell whether the target's answers count and name what a call leaves as it was; None: no answer showed that."""
+    with ledger.transaction() as connection:
+        found: bool | None = connection.execute(_COUNTS).scalar_one()
+        return found
 
 
 def pin_target(ledger: Transactional, target: Target) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import raw_cursor
@@ -9,13 +10,18 @@ from syncer.model import KEY_SEPARATOR
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection
 
 SEEKS_MAX = 1_000
 """Looks at the ledger for one key: of nearly all keys a few dozen."""
 _KNOWN = "(m.picture > 0 OR EXISTS (SELECT 1 FROM pictures q WHERE q.id = -m.picture AND q.known_payload_id > 0))"
+_WRITTEN = """
+SELECT m.key FROM json_each(?2) j CROSS JOIN mirror m ON m.space_id = ?1 AND m.key = j.value
+WHERE m.picture > 0 OR EXISTS (
+    SELECT 1 FROM pictures q WHERE q.id = -m.picture AND (q.known_payload_id > 0 OR q.uncertain <> '[]'))
+"""
 _SEEK = "SELECT key, picture FROM mirror WHERE space_id = ? AND key >= ? ORDER BY key LIMIT 1"
 
 
@@ -43,6 +49,13 @@ def known_alike(connection: Connection, space_id: int, folded: str) -> list[str]
             found.append(begin)
         waiting += _longer(begin, at, folded)
     return found
+
+
+def written_before(connection: Connection, space_id: int, keys: Sequence[str]) -> frozenset[str]:
+    """Return those of some values of which a field is known or uncertain: something of ours may have written them."""
+    return frozenset(
+        key for (key,) in raw_cursor(connection).execute(_WRITTEN, (space_id, json.dumps(keys, ensure_ascii=False)))
+    )
 
 
 def _knows(cursor: sqlite3.Cursor, picture: int) -> bool:

@@ -11,6 +11,7 @@ from syncer.lifecycle.batch import State
 from syncer.model import Kind
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection
@@ -52,7 +53,12 @@ def split(connection: Connection, parent: Batch, pieces: Sequence[Piece], at: st
         inherited = (parent.run_id, parent.job_id, parent.space_id, parent.id, parent.campaign, parent.unique)
         own = (piece.kind.value, State.PLANNED.value, payload_id, parent.varying, first, len(piece.item_ids), at)
         child_id: int = cursor.execute(_CHILD, inherited + own).fetchone()[0]
-        ids = json.dumps(piece.item_ids)
-        cursor.execute(_ITEMS, (first, child_id, ids))
-        cursor.execute(_ORIGINS, (first, ids))
+        copy_items(cursor, piece.item_ids, first, child_id)
         yield child_id
+
+
+def copy_items(cursor: sqlite3.Cursor, item_ids: Sequence[int], first_id: int, batch_id: int) -> None:
+    """Let some items stand in another batch, too, under ids from `first_id` on: each field keeps its file and line."""
+    ids = json.dumps(item_ids)
+    cursor.execute(_ITEMS, (first_id, batch_id, ids))
+    cursor.execute(_ORIGINS, (first_id, ids))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from syncer.ledger.bulk import insert_rows, raw_cursor
 from syncer.ledger.mirror import not_written_since
 from syncer.ledger.pictures import payload_numbers, payload_texts
+from syncer.ledger.splitting import copy_items
 from syncer.lifecycle.batch import State
 from syncer.mirror.words import NOTHING, fields_of, only
 
@@ -84,6 +85,15 @@ def _wish(
         for place, (key, text, source_id, line) in enumerate(kept)
     )
     insert_rows(connection, "items", ("id", "batch_id", "key", "payload_id", "source_id", "line"), items)
+
+
+def wish_items(connection: Connection, batch: Batch, item_ids: Sequence[int], at: str) -> None:
+    """Keep wanting what some items of `batch` carried: nobody knows whether their values hold it."""
+    cursor = raw_cursor(connection)
+    first = cursor.execute("SELECT max(id) + 1 FROM items").fetchone()[0]
+    about = (batch.run_id, batch.job_id, batch.space_id, State.PLANNED.value, batch.campaign, batch.unique)
+    wish_id = cursor.execute(_WISH, (*about, first, len(item_ids), at)).fetchone()[0]
+    copy_items(cursor, item_ids, first, wish_id)
 
 
 def wish_what_is_known(connection: Connection, batch: Batch, at: str) -> None:

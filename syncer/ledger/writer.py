@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, insert, update
 
-from syncer.ledger import mirror, proofs, seals
+from syncer.ledger import identity, mirror, proofs, seals
 from syncer.ledger import schema as t
 from syncer.ledger.crossing import spread
 from syncer.ledger.database import transaction
@@ -23,7 +23,7 @@ from syncer.ledger.reads import batch as read_batch
 from syncer.ledger.splitting import Piece, split
 from syncer.ledger.transitions import change_state
 from syncer.ledger.values import CallEnd
-from syncer.ledger.wishes import wish_what_is_known
+from syncer.ledger.wishes import wish_items, wish_what_is_known
 from syncer.lifecycle.batch import Bucket, Event
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ _END_RUN = (
         {name: bindparam(f"new_{name}") for name in ("state", "ended_at", "exit_code", "error", "discarded_fields")}
     )
 )
+LEFT_OUT = "the answer left it out: it held this before, or no code has it"
+"""Of a value of which nobody can tell why an answer did not count it."""
 
 
 class Writer:
@@ -157,14 +159,16 @@ class Writer:
         *,
         message: str,
         unmatched: Sequence[int] = (),
+        doubtful: Sequence[int] = (),
         pieces: Sequence[Piece] = (),
         attempt_id: int | None = None,
         refused: Mapping[int, Collection[str]] | None = None,
     ) -> tuple[Batch, list[Batch]]:
         """SENDING or SUBMITTED → MISMATCHED.
 
-        Either the item ids that matched nothing are known (``unmatched``; all others are confirmed), or nobody knows
-        yet: then all values go on in new batches (``pieces``), which are returned, and this one settles nothing.
+        Either the item ids that matched nothing are known (``unmatched``; all others are confirmed, but those of
+        which nobody can tell: ``doubtful``, which stay wanted), or nobody knows yet: then all values go on in new
+        batches (``pieces``), which are returned, and this one settles nothing.
         """
         with self.together():
             self._end_attempt(attempt_id, CallEnd.MISCOUNTED, at, message=message)
@@ -175,14 +179,16 @@ class Writer:
                 attempt_id,
                 _codes(codes_affected),
                 codes_affected=codes_affected,
-                unmatched=len(unmatched),
+                unmatched=len(unmatched) + len(doubtful),
                 message=message,
                 split=bool(pieces),
             )
-            if unmatched:
+            ended = [*((item, Bucket.UNMATCHED, message) for item in unmatched),
+                     *((item, Bucket.IN_DOUBT, LEFT_OUT) for item in doubtful)]  # fmt: skip
+            if ended:
                 self._connection.execute(
                     insert(t.outcomes),
-                    [{"item_id": item, "bucket": Bucket.UNMATCHED.value, "message": message} for item in unmatched],
+                    [{"item_id": item, "bucket": bucket.value, "message": words} for item, bucket, words in ended],
                 )
             if pieces:
                 self._step(MirrorStep.DOUBTED, changed)
@@ -191,6 +197,9 @@ class Writer:
             else:
                 self._step(MirrorStep.CONFIRMED, changed, refused)
                 mirror.mark_absent(self._connection, changed.space_id, unmatched)
+                self._steps[MirrorStep.DOUBTED] += [(changed.space_id, item, item) for item in doubtful]
+                if doubtful:
+                    wish_items(self._connection, changed, doubtful, at)
             return changed, self._split(changed, pieces, at)
 
     def refused(
@@ -286,6 +295,11 @@ class Writer:
         """Remember how many codes a key value of this job selects."""
         with self.together():
             self._connection.execute(update(t.jobs).where(t.jobs.c.id == job_id).values(reach=json.dumps(reach)))
+
+    def learn_counts(self, *, same: bool) -> None:
+        """Remember whether the API's answers count, and name, what a call leaves as it was (`identity.counts_same`)."""
+        with self.together():
+            identity.learn_counts(self._connection, same=same)
 
     def end_run(
         self,

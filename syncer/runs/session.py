@@ -31,6 +31,7 @@ from syncer.process import spans
 from syncer.process.clock import Clock, utc_text
 from syncer.process.logs import about
 from syncer.results import Concern, Requests, Seconds, SyncResult
+from syncer.runs.left_out import LeftOutReader
 from syncer.runs.outside import REAL, Outside
 from syncer.runs.paste import of_job
 from syncer.runs.summing import ReadBack, added, open_notes, tell, unproven_notes
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Run
     from syncer.process.signals import Interrupt
+    from syncer.runs.read_back import CodeReader
     from syncer.runs.target import TargetCheck
 
 log = logging.getLogger(__name__)
@@ -62,11 +64,13 @@ class Session:
         engine: Engine,
         clock: Clock,
         target: TargetCheck,
+        code_reader: CodeReader,
         *,
         started_s: float,
         others: Sequence[Run] = (),
         record_end: bool = True,
     ) -> None:
+        self.code_reader = code_reader
         self.plan_s = 0.0
         self.record_end = record_end
         """Whether the runs' ends are to be recorded: not of a run that ended before and had nothing left."""
@@ -159,11 +163,6 @@ class Session:
             found = self._read_back[run.id] = look(run)
             fields.refused.update(found.refused)
             fields.saw_taken_again(found.again)
-
-    @property
-    def reads(self) -> tuple[ReadLimiter, RequestCounts]:
-        """The limit for reads that the engine keeps, and the counts of its calls: other readers share both."""
-        return self._engine.context.reads, self._engine.context.counts
 
     def takes_again(self) -> frozenset[str]:
         """Return the fields that a value refused before, and took in this run."""
@@ -269,10 +268,12 @@ def session(
     others: Sequence[Run] = (),
     record_end: bool = True,
     outside: Outside = REAL,
+    code_reader: Callable[[ReadLimiter, RequestCounts], CodeReader],
 ) -> Iterator[Session]:
     """Give the session of a run, and of `others` that are resumed with it, which drives the batches of `jobs`.
 
-    Records their ends (unless that is recorded already) whatever happens inside.
+    Records their ends (unless that is recorded already) whatever happens inside. ``code_reader`` makes what reads code
+    data, from the engine's limit for reads and the counts of its calls.
 
     A `SyncerError` inside becomes the session's ``error``; anything else is recorded as far as possible and goes on.
     """
@@ -283,7 +284,11 @@ def session(
             interrupt=interrupt, deadline_s=deadline_s, jobs=jobs, expect=expect, observe=observe,
             make_lanes=outside.lanes, new_suffix=outside.suffix,
         )  # fmt: skip
-        current = Session(ledger, run, engine, clock, target, started_s=started_s, others=others, record_end=record_end)
+        reader = code_reader(engine.context.reads, engine.context.counts)
+        engine.look = LeftOutReader(reader)
+        current = Session(
+            ledger, run, engine, clock, target, reader, started_s=started_s, others=others, record_end=record_end
+        )
         target.share(engine.context.reads, engine.context.counts)
         try:
             yield current

@@ -44,7 +44,8 @@ def test_a_count_proves_what_the_rule_says_and_nothing_else(values, codes, uniqu
 
 def contradicted(values, codes, wanted):
     words = f"{codes} codes affected, {wanted} expected for {values} values"
-    return Judgement(Finding.SOME, (0,), words) if values == 1 else Judgement(Finding.UNCLEAR, (), words)
+    lone = Judgement(Finding.SOME, (0,), words, contradicts=True)
+    return lone if values == 1 else Judgement(Finding.UNCLEAR, (), words)
 
 
 @example(keys=["a", "b"], named={"a", "b"}, codes=3, unique=True, expected=None)
@@ -68,7 +69,7 @@ def test_names_and_count_together_prove_what_the_rule_says_and_nothing_else(keys
     count_fits = codes == len(applied) if unique else (codes >= len(applied) if applied else codes == 0)
     if strangers or not count_fits:
         words = f"the answer contradicts itself: {codes} codes for one value"
-        lone = Judgement(Finding.SOME, (0,), words)
+        lone = Judgement(Finding.SOME, (0,), words, contradicts=True)
         assert judgement == (lone if len(keys) == 1 else contradicted(len(keys), codes, len(applied)))
     elif len(applied) == len(keys):
         assert judgement == Judgement(Finding.ALL)

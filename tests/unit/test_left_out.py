@@ -1,0 +1,200 @@
+"""Values that an answer leaves out: no code has them, or they held it before and the API counts changes alone."""
+
+from __future__ import annotations
+
+import pytest
+from sim.scenes import SYNC, K, Scene, singles
+
+from syncer.errors import SignalError
+from syncer.ledger.identity import counts_same
+from syncer.mirror.picture import UNHEARD_OF
+from syncer.runs.code_rows import CodeRows
+from syncer.runs.left_out import LeftOutReader
+
+
+class WorldReader:
+    """Reads code data of a scene's server; ``silent``: nothing can be had; ``deaf``: its filter is ignored."""
+
+    def __init__(self, scene, *, silent=False, deaf=False):
+        self.scene, self.silent, self.deaf, self.asked, self.pauses = scene, silent, deaf, [], 0
+
+    def rows(self, queries):
+        self.asked += queries
+        if self.silent:
+            return [None] * len(queries), "no document"
+        return [self._rows(query) for query in queries], ""
+
+    def _rows(self, query):
+        codes = [code.fields for code in self.scene.api.world.codes]
+        chosen = [one for one in codes if self.deaf or query.items() <= one.items()]
+        header = tuple(sorted({name for one in chosen for name in one}))
+        if self.deaf:
+            chosen = [one for one in chosen if not query.items() <= one.items()]
+        return CodeRows(header or ("extended_id",), tuple(chosen))
+
+    def pause(self):
+        self.pauses += 1
+        self.scene.clock.sleep_s(30.0)
+
+
+def scene_of(codes, *, changes_only=True, script=None, **reading):
+    scene = Scene(codes, **({"script": script} if script else {}))
+    scene.api.world.changes_only = changes_only
+    return scene, attach(scene, **reading)
+
+
+def attach(scene, **reading):
+    reader = WorldReader(scene, **reading)
+    scene.engine.look = LeftOutReader(reader)
+    return reader
+
+
+def held(keys, value="1"):
+    return [{"extended_id": key, "m": value} for key in keys]
+
+
+def picture(scene, key):
+    with scene.ledger.knowledge(scene.run.job.space_id) as known:
+        return known.view([key]).get(key, UNHEARD_OF)
+
+
+@pytest.mark.parametrize("place", [-1, 0], ids=["sync", "async"])
+def test_what_holds_its_data_already_is_confirmed_and_what_no_code_has_is_unmatched(place):
+    """The portal had written it before: an API that counts changes alone names nobody."""
+    scene, reader = scene_of(held(K[:3]) + held(K[3:4], "0"))
+    scene.plan((K[:5], place))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 4, "unmatched": 1}
+    assert counts_same(scene.ledger) is False
+    assert picture(scene, "K0").known == '{"m":"1"}'
+    assert picture(scene, "K4").absent
+    assert {query["extended_id"] for query in reader.asked} >= {"K0", "K1", "K2", "K4"}
+    assert scene.ledger.problems() == []
+
+
+def test_where_nothing_can_be_read_a_value_that_was_never_sent_is_unmatched_as_the_documents_say():
+    scene, reader = scene_of(singles(2), silent=True)
+    scene.plan((K[:3], -1))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 2, "unmatched": 1}
+    assert counts_same(scene.ledger) is None
+    assert len(reader.asked) == 1
+
+
+def lost_once(path):
+    """Lose the first answer of a path after the call was processed."""
+    seen = []
+
+    def script(transport, called, really):
+        reply = really()
+        if called == path and not seen:
+            seen.append(called)
+            return transport.answer(None, {})
+        return reply
+
+    return script
+
+
+def test_what_may_hold_it_and_cannot_be_read_is_in_doubt_and_wanted_until_it_can():
+    scene, _ = scene_of(singles(3), script=lost_once(SYNC), silent=True)
+    scene.plan((K[:4], -1))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"in_doubt": 4}
+    assert scene.ledger.waiting() == 4
+    assert picture(scene, "K0").uncertain == ("m",)
+    assert scene.ledger.problems() == []
+    scene.begin()
+    attach(scene)
+    scene.plan((K[:4], -1))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 3, "unmatched": 1}
+    assert counts_same(scene.ledger) is False
+
+
+def test_a_call_that_is_counted_once_more_shows_that_same_data_counts():
+    """Then what is left out has no code, and nothing need be read."""
+    scene, reader = scene_of(singles(5), changes_only=False)
+    scene.plan((K, 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 5, "unmatched": 1}
+    assert counts_same(scene.ledger) is True
+    assert not reader.asked
+
+
+def test_what_is_learned_meanwhile_settles_what_waits():
+    scene, reader = scene_of(singles(5), changes_only=False, script=lost_once(SYNC))
+    scene.plan((["GONE"], -1), (K, 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 5, "unmatched": 2}
+    assert not reader.asked
+
+
+def test_a_field_that_two_looks_miss_was_not_taken():
+    scene, reader = scene_of(singles(1))
+    scene.api.world.campaigns = {1: frozenset({"s"})}
+    scene.plan((K[:1], -1))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 1}
+    assert scene.context.fields.refused == {"m"}
+    assert picture(scene, "K0").refused == ("m",)
+    assert reader.pauses == 1
+
+
+def test_a_filter_that_is_ignored_says_nothing_of_the_value():
+    scene, _ = scene_of(singles(3), script=lost_once(SYNC), deaf=True)
+    scene.plan((K[:2], -1))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"in_doubt": 2}
+
+
+def test_a_code_that_holds_something_else_is_in_doubt():
+    """Somebody writes it, too: it is sent again."""
+    scene, reader = scene_of(held(K[:2], "1"))
+    rows = reader.rows
+    reader.rows = lambda queries: ([CodeRows(("extended_id", "m"), ({**query, "m": "7"},)) for query in queries], "")
+    scene.plan((K[:2], -1))
+    assert rows
+    assert scene.engine.send() is None
+    assert scene.counts() == {"in_doubt": 2}
+
+
+def test_a_signal_while_values_are_read_leaves_them_in_doubt():
+    scene, reader = scene_of(held(K[:2]))
+
+    def stopped(_queries):
+        raise SignalError("stopped by signal 15", signal_number=15)
+
+    reader.rows = stopped
+    scene.plan((K[:2], -1))
+    assert isinstance(scene.engine.send(), SignalError)
+    assert scene.counts() == {"in_doubt": 2}
+    assert scene.ledger.waiting() == 2
+
+
+def test_a_process_that_dies_before_values_are_read_asks_again():
+    scene, reader = scene_of(held(K[:2]))
+
+    def dies(_queries):
+        raise KeyboardInterrupt
+
+    reader.rows = dies
+    scene.plan((K[:2], -1))
+    with pytest.raises(KeyboardInterrupt):
+        scene.engine.send()
+    scene.die()
+    scene.begin()
+    attach(scene)
+    assert scene.engine.settle() is None
+    assert {batch.state.value for batch in scene.ledger.batches(run_id=1)} == {"confirmed"}
+
+
+def test_a_large_batch_whose_values_may_hold_it_is_asked_in_sync_calls():
+    """A document for each value would take longer than the calls that name what changed."""
+    many = [f"K{n}" for n in range(150)]
+    scene, reader = scene_of(held(many))
+    scene.context.learn_counts(same=False)
+    scene.plan((many, 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 150}
+    assert len(reader.asked) == 150
+    assert [batch.kind for batch in scene.ledger.batches(run_id=1) if not batch.split] == ["sync", "sync"]
