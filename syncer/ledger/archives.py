@@ -2,8 +2,8 @@
 
 An archive is a whole copy of the ledger, made before its old rows were taken out; it lies beside the ledger. Of each
 archive the rows up to its end count, of the ledger the rows after the last end. What always holds: no row is in no
-place; what explains the mirror stays in the ledger, so that planning and sending never need an archive; a reader of
-history without one of the archives is refused.
+place; what explains the mirror, and words that may still be sent, stay in the ledger, so that planning and sending never
+need an archive; a reader of history without one of the archives is refused.
 """
 
 from __future__ import annotations
@@ -29,7 +29,13 @@ _OLD = """
 SELECT i.id FROM items i WHERE i.id > ? AND i.id <= ? AND NOT EXISTS (
   SELECT 1 FROM batches b JOIN mirror m ON m.space_id = b.space_id AND m.key = i.key AND m.batch_id = b.id
   WHERE b.id = i.batch_id)
+AND NOT EXISTS (
+  SELECT 1 FROM batches b JOIN mirror m ON m.space_id = b.space_id AND m.key = i.key AND m.picture < 0
+  JOIN pictures p ON p.id = -m.picture AND p.refused <> '[]'
+  JOIN payloads s ON s.id = i.payload_id JOIN json_each(p.refused) r ON r.value IN (SELECT key FROM json_each(s.data))
+  WHERE b.id = i.batch_id)
 """
+"""What is kept explains the mirror, or has a word for a field that is not taken: it is sent once the field is."""
 _SEALS = """
 SELECT id, run_id, digest, json_extract(covers, '$.items.to'), json_extract(covers, '$.events.to')
 FROM seals WHERE at <= ? ORDER BY id DESC

@@ -196,6 +196,23 @@ def test_what_is_open_is_never_moved(here):
     is_whole(here)
 
 
+def test_words_for_a_field_that_is_not_taken_stay_and_are_sent_once_it_is(tmp_path):
+    """Each night's file of changes says them anew for one value alone; the others' words are as old as the first night."""
+    header = (*HEADER, "pallet")
+    with open_night(tmp_path, codes=codes(4), campaigns={1: frozenset({"market"})}) as here:
+        here.config('[jobs.default]\nexport = "changes"\n')
+        for name, market in (("a.csv", "DE"), ("b.csv", "FR"), ("c.csv", "IT")):
+            rows = [(f"K{n:06d}", market, "P1") for n in range(4)]
+            assert here.sync(here.write(name, header, rows), "--approve").code == 3
+        # Of the second night alone, and not the one value that asked: it said the word anew.
+        assert here.run("ledger", "prune", "--keep", "0m", "--json").document["items"] == 3
+        is_whole(here)
+        here.box.world.campaigns = {1: frozenset(header)}
+        assert here.sync(here.write("d.csv", header, [("K000000", "IT", "P1")])).code == 0
+        assert [code["pallet"] for code in here.server().values()] == ["P1"] * 4
+        is_whole(here)
+
+
 def test_backups_rotate_and_nothing_foreign_goes(here):
     folder = here.folder / "backups"
     folder.mkdir(mode=0o700)
