@@ -131,25 +131,33 @@ def resume_command(job: str | None, approve: bool, deadline_s: float | None) -> 
     _finish(result)
 
 
-@command("abandon", examples=("syncer abandon 12", "syncer abandon 12 15 16"))
-@click.argument("batches", type=int, nargs=-1, required=True, metavar="BATCH...")
+@command("abandon", examples=("syncer abandon 12", "syncer abandon 12 15 16", "syncer abandon --field lot"))
+@click.argument("batches", type=int, nargs=-1, metavar="[BATCH...]")
+@click.option("--field", "fields", multiple=True, help="Drop what waits to be sent of this SCM key; repeatable.")
 @lock_wait_option
-def abandon_command(batches: tuple[int, ...]) -> None:
-    """Let go of open BATCH...: their values are held no longer, and are sent again when a row asks for them."""
-    from syncer.commands.abandon import abandon
-    from syncer.report.document import batch_document
+def abandon_command(batches: tuple[int, ...], fields: tuple[str, ...]) -> None:
+    """Let go of open BATCH...: their values are held no longer, and are sent again when a row asks for them.
 
+    With --field, what earlier runs left wanted of a field is dropped: of the values' other fields it is sent.
+    """
+    from syncer.commands.abandon import abandon, drop
+    from syncer.report.document import batch_document
+    from syncer.report.words import many
+
+    if bool(batches) == bool(fields):
+        raise UsageError("name batches to let go of, or fields with --field", next="syncer abandon --help")
     with environment_of() as environment:
-        gone = abandon(settings(), batches, environment)
-    show(
-        envelope("abandon", batches=[batch_document(batch) for batch in gone]),
-        lambda: "\n".join(
-            f"batch {batch.id} of run {batch.run_id}: {batch.size:,} values let go of; whether they were applied is "
-            "not known. Sync their rows again"
-            for batch in gone
-        ),
-        of_work=True,
-    )
+        gone = abandon(settings(), batches, environment) if batches else []
+        dropped = drop(settings(), fields, environment) if fields else 0
+    lines = [
+        f"batch {batch.id} of run {batch.run_id}: {batch.size:,} values let go of; whether they were applied is "
+        "not known. Sync their rows again"
+        for batch in gone
+    ]
+    if dropped:
+        lines.append(f"{', '.join(fields)} of {many(dropped, 'value')}: dropped, and not sent unless a row says it again")
+    document = envelope("abandon", batches=[batch_document(batch) for batch in gone], dropped=dropped)
+    show(document, lambda: "\n".join(lines), of_work=True)
 
 
 @command("status", examples=("syncer status", "syncer status 12 --rows", "syncer status --watch"))

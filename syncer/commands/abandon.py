@@ -1,4 +1,4 @@
-"""``abandon``: letting go of open batches by hand. Their values are not held any more, and are uncertain."""
+"""``abandon``: letting go by hand: of open batches, whose values are uncertain then, or of words that wait to be sent."""
 
 from __future__ import annotations
 
@@ -46,3 +46,13 @@ def _open(ledger: Ledger, batch_id: int) -> Batch:
             next=f"syncer status {batch.run_id}",
         )
     return batch
+
+
+def drop(settings: Settings, fields: Sequence[str], environment: Environment) -> int:
+    """Drop what waits to be sent of some fields; return how many values named them. `UsageError` when none does."""
+    at = utc_text(environment.clock.wall_s())
+    with open_to_write(settings, environment.clock, environment.outside) as ledger:
+        dropped = ledger.drop_words(fields, at)
+    if not dropped:
+        raise UsageError(f"nothing waits to be sent of {', '.join(fields)}", next="syncer status")
+    return dropped

@@ -14,7 +14,7 @@ from syncer.model import KEY_SEPARATOR, Plan
 from syncer.process.clock import utc_text
 from syncer.request import SyncRequest
 from syncer.results import CallSample, Difference, SyncResult
-from syncer.runs.differences import differences
+from syncer.runs.differences import differences, left_wanted
 from syncer.runs.intake import Intake
 from syncer.runs.results_folder import Written, write_results
 
@@ -65,6 +65,11 @@ def differences_of(
     """Return old and new values per field, where they are asked for."""
     names = [source.name for source in sources]
     return differences(plan, names, ledger, known) if request.diff else None
+
+
+def left_wanted_of(request: SyncRequest, plan: Plan, validator: Validator) -> tuple[str, ...]:
+    """Return what is said of fields that none of the files has, where differences are asked for."""
+    return left_wanted(plan, validator.fields) if request.diff else ()
 
 
 def samples_of(plan: Plan, most: int = 2) -> tuple[CallSample, ...]:

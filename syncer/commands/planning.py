@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from syncer.commands.environment import Environment
-from syncer.commands.planned import differences_of, samples_of, with_plan, with_results
+from syncer.commands.planned import differences_of, left_wanted_of, samples_of, with_plan, with_results
 from syncer.config import JobSettings, Settings, pick_job
 from syncer.config.jobs import disjoint_jobs
 from syncer.errors import ConfigError
@@ -62,6 +62,7 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
         )
         environment.interrupt.check("while planning; nothing was sent")
         took_s = environment.clock.monotonic_s() - started_s
+        notes += left_wanted_of(request, intake.plan, validator)
         result = replace(
             with_plan(SyncResult("plan", notes=notes, ledger=identity), intake, sources, validator),
             target=Target(settings.api.base_url, identity.company if identity else None),

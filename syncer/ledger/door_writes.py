@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, insert, select, update
 
-from syncer.ledger import plans, reads, rejections, seals, unproven
+from syncer.ledger import dropping, plans, reads, rejections, seals, unproven
 from syncer.ledger import schema as t
 from syncer.ledger.door_runs import RunsDoor
 from syncer.ledger.writer import Writer
@@ -115,6 +115,14 @@ class WritesDoor(RunsDoor):
         """Seal what was added to the history though no run ends, in the name of a run; twice adds one seal."""
         with self.transaction() as connection:
             seals.add_what_is_new(connection, run_id, at)
+
+    def drop_words(self, fields: Collection[str], at: str) -> int:
+        """Drop what waits to be sent of some fields; return how many values named them (`dropping`)."""
+        with self.transaction() as connection:
+            dropped, runs = dropping.drop_words(connection, fields, at)
+            for run_id in runs:
+                seals.add(connection, run_id, at)
+            return dropped
 
     def record_read_back(self, run: Run, seen: Mapping[int | None, ValuesSeen], at: str) -> list[str]:
         """Record what values showed that were read back; return fields that are taken again (`unproven.record`)."""

@@ -65,10 +65,10 @@ def keep_wanting(connection: Connection, words: Sequence[KnownWord], at: str) ->
             *errand, source_id, line = row
             wishes.setdefault(tuple(errand), []).append((word.key, word.text, *(word.origin or (source_id, line))))
     for errand, kept in wishes.items():
-        _wish(connection, errand, kept, at)
+        wish(connection, errand, kept, at)
 
 
-def _wish(
+def wish(
     connection: Connection,
     errand: tuple[int, int, int, int | None, int],
     kept: Sequence[tuple[str, str, int, int]],
@@ -112,4 +112,4 @@ def wish_what_is_known(connection: Connection, batch: Batch, at: str) -> None:
     ]
     kept = [row for row in kept if row[1] != NOTHING]
     if kept:
-        _wish(connection, (batch.run_id, batch.job_id, batch.space_id, batch.campaign, batch.unique), kept, at)
+        wish(connection, (batch.run_id, batch.job_id, batch.space_id, batch.campaign, batch.unique), kept, at)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from syncer.mirror.words import fields_of
 from syncer.model import shown_key
 from syncer.results import Difference
 
@@ -61,6 +63,29 @@ def _listed(
         for count, place, (_, old, uncertain, new) in of_field[:CHANGES_MAX]:
             (key,) = plan.items.keys(place, place + 1)
             source = int(plan.items.source[place])
-            where = f"{names[source]}:{plan.items.line[place]}" if source >= 0 else ""
+            is_older = source < 0 or _is_older(plan, place, field)
+            where = "" if is_older else f"{names[source]}:{plan.items.line[place]}"
             listed.append(Difference(field, old, uncertain, new, count, shown_key(key), where))
     return tuple(listed)
+
+
+def _is_older(plan: Plan, place: int, field: str) -> bool:
+    """Tell whether an item's word for a field comes from an earlier run's file."""
+    origins = plan.origins
+    merged = np.flatnonzero(origins.row == plan.items.rows[place])
+    return any(field in origins.names[number] for number in origins.fields[merged].tolist())
+
+
+def left_wanted(plan: Plan, fields: Collection[str]) -> tuple[str, ...]:
+    """Say which fields go though tonight's files, whose own ``fields`` are given, have none: and how to drop them."""
+    counts: dict[str, int] = {}
+    numbers, sizes = np.unique(plan.items.payload, return_counts=True)
+    for number, size in zip(numbers.tolist(), sizes.tolist(), strict=True):
+        for field in fields_of(plan.payloads[number]):
+            if field not in fields:
+                counts[field] = counts.get(field, 0) + size
+    return tuple(
+        f"{field} (values: {count:,}) is no column of these files: an earlier run left it wanted, so it is sent; "
+        f"to drop it: {shlex.join(['syncer', 'abandon', '--field', field])}"
+        for field, count in sorted(counts.items())
+    )
