@@ -155,7 +155,7 @@ def abandon_command(batches: tuple[int, ...], fields: tuple[str, ...]) -> None:
         for batch in gone
     ]
     if dropped:
-        lines.append(f"{', '.join(fields)} of {many(dropped, 'value')}: dropped, and not sent unless a row says it again")
+        lines.append(f"{', '.join(fields)} of {many(dropped, 'value')}: dropped, unless a row says it again")
     document = envelope("abandon", batches=[batch_document(batch) for batch in gone], dropped=dropped)
     show(document, lambda: "\n".join(lines), of_work=True)
 
