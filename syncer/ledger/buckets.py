@@ -167,6 +167,12 @@ def waiting(connection: Connection, space_id: int | None) -> int:
     return int(raw_cursor(connection).execute(statement, (space_id,)).fetchone()[0])
 
 
+def failed_wanted(connection: Connection, space_id: int) -> bool:
+    """Tell whether a batch of a code space failed, or was let go of, and no plan has taken its values up."""
+    statement = "SELECT EXISTS (SELECT 1 FROM batches WHERE wanted AND NOT split AND space_id = ?)"
+    return bool(raw_cursor(connection).execute(statement, (space_id,)).fetchone()[0])
+
+
 def waiting_runs(connection: Connection) -> list[int]:
     """Return, per code space in which values wait or failed, the newest run that wants one."""
     statement = f"SELECT max(run_id) FROM batches WHERE {_IS_WAITING} GROUP BY space_id ORDER BY space_id"

@@ -72,6 +72,11 @@ class KnownDoor(Door):
         with self.transaction() as connection:
             return buckets.waiting(connection, space_id)
 
+    def failed_wanted(self, space_id: int) -> bool:
+        """Tell whether a batch of a code space failed, or was let go of, and no plan has taken its values up."""
+        with self.transaction() as connection:
+            return buckets.failed_wanted(connection, space_id)
+
     def waiting_runs(self) -> list[Run]:
         """Return, per code space in which values wait or failed, the newest run that wants one."""
         with self.transaction() as connection:

@@ -173,3 +173,30 @@ def test_what_an_older_run_left_unsent_by_another_key_goes_first(tmp_path):
         assert here.run("resume", "--json").code in {0, 3}
         assert set(shipments(here).values()) == {"S-77"}
         assert here.run("ledger", "check").code == 0
+
+
+@pytest.mark.parametrize("last", ["resume", "karton"])
+def test_two_keys_that_want_older_and_newer_words_do_not_wait_for_each_other(tmp_path, last):
+    """An upload is let go of; the other key's newer word waits behind it, and a still newer one of the first behind that."""
+    with open_night(tmp_path, codes=codes(4), sync_keys=None) as here:
+        here.config(CASES.replace("\nkey = ", '\nexport = "changes"\nkey = '))
+        here.environment["SYNCER_API__TASK_TIMEOUT_S"] = "0.3"
+        rows = [[f"K{n:06d}", "S-0", f"C{n // 2}"] for n in range(4)]
+        assert erp(here, rows).code == 0
+        here.box.faults.replace([{"kind": "task_stuck", "on": "async", "every": 1}])
+        assert erp(here, [[key, "S-1", case] for key, _, case in rows], "--mode", "async").code == 3
+        assert karton(here, [["C0", "S-2"], ["C1", "S-2"]]).document["rows"]["held"] == 2
+        assert erp(here, [[key, "S-3", case] for key, _, case in rows]).document["rows"]["held"] == 4
+        here.box.faults.replace([])
+        wanted = dict.fromkeys(shipments(here), "S-3")
+        for _ in range(3):  # the first ones look at what is open, and let go of it
+            if last == "resume":
+                done = here.run("resume", "--json")
+            else:
+                done = karton(here, [["C0", "S-4"]])
+                wanted.update(K000000="S-4", K000001="S-4")
+            if done.code == 0:
+                break
+        assert done.code == 0, done
+        assert shipments(here) == wanted
+        assert here.run("ledger", "check").code == 0
