@@ -48,9 +48,7 @@ def drop_words(connection: Connection, fields: Collection[str], at: str) -> tupl
     return dropped, sorted(runs)
 
 
-def _apart(
-    connection: Connection, batch: Batch, fields: frozenset[str]
-) -> tuple[int, list[tuple[str, str, int, int]]]:
+def _apart(connection: Connection, batch: Batch, fields: frozenset[str]) -> tuple[int, list[tuple[str, str, int, int]]]:
     """Return how many values of a batch name some of the fields, and what all of them want else."""
     cursor = raw_cursor(connection)
     span = (batch.first_item_id, batch.first_item_id + batch.size - 1)

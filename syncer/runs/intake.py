@@ -172,7 +172,7 @@ def _plan_waiting(ledger: Ledger, at: str, jobs: Collection[int] | None) -> list
         plan = make_plan(
             diff, key=run.job.key, fields=run.job.fields, mode=Mode(run.mode), names=(), own=own, asked=asked
         )
-        # A failed word that a newer one covers waits no more, though that one is held: other keys' words may go before it.
+        # A failed word that a newer, held one covers waits no more: other keys' words may go before that one.
         failed = ledger.failed_wanted(run.job.space_id)
         if failed or len(plan.items) or len(plan.wishes) != ledger.waiting(run.job.space_id):
             ledger.store_plan(run, plan, (), at=at)
