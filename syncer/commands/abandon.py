@@ -1,4 +1,4 @@
-"""``abandon``: letting go by hand of open batches (their values are uncertain then), or of words that wait to be sent."""
+"""``abandon``: letting go by hand of open batches (their values are uncertain then), or of what waits to be sent."""
 
 from __future__ import annotations
 
