@@ -76,3 +76,16 @@ def test_what_was_dropped_of_values_that_came_from_several_files_leaves_each_fie
         assert (entry["file"], entry["line"]) == ("b.csv", 2)
         assert entry["origins"] == [{"file": "a.csv", "line": 3, "fields": ["pallet"]}]
         assert here.run("abandon", "--json").code == 2
+
+
+def test_what_a_failed_task_left_wanted_is_dropped_too(night):
+    with night(codes=codes(2)) as here:
+        here.config('[jobs.default]\nknown_fields = ["market", "lot"]\n')
+        here.box.faults.replace([{"kind": "task_fail", "on": "async", "every": 1}])
+        file = here.write("a.csv", (*HEADER, "lot"), [("K000000", "", "wrong"), ("K000001", "DE", "")])
+        assert here.sync(file, "--mode", "async").code == 3
+        here.box.faults.replace([])
+        assert here.run("abandon", "--field", "lot", "--json").document["dropped"] == 1
+        done = here.run("resume", "--json")
+        assert (done.code, done.document["values"]["confirmed"]) == (0, 1), done
+        assert [(code.get("market"), code.get("lot")) for code in here.box.codes()] == [(None, None), ("DE", None)]
