@@ -1,27 +1,24 @@
-"""The rate over HTTP, against a sandbox whose network delays."""
+"""The rate over HTTP, against a sandbox whose network delays.
+
+How few refusals a network costs is shown on a virtual clock (tests/property/test_rates.py): a machine that is busy sends
+late, and is refused more often. What holds on any machine is shown here.
+"""
 
 from __future__ import annotations
 
 from conftest import codes
 
-ROUNDS = 4
-"""A busy machine delays calls as a network does, and only ever adds refusals: the least of some rounds is the program's."""
 
-
-def test_a_network_that_varies_costs_hardly_a_refusal(night):
+def test_a_network_that_varies_is_called_within_its_limit_and_every_refusal_is_made_good(night):
     rows = [(f"K{number:06d}", f"x{number}") for number in range(3000)]
-    refused = []
-    while len(refused) < ROUNDS and min(refused, default=2) > 1:  # every fifth to tenth call, at an even pace
-        with night(codes=codes(3000), way="75±19", updates_per_second=10, seed=3) as here:
-            name = here.write("a.csv", ("extended_id", "lot"), rows)
-            done = here.sync(name, SYNCER_API__UPDATES_PER_SECOND="10", SYNCER_API__TIMEOUT_S="10")
-            assert (done.code, done.document["values"]["confirmed"]) == (0, 3000)
-            requests = done.document["requests"]
-            assert requests["updates"] == 30 + requests["throttled"]
-            admitted = [call.at_s for call in here.box.calls("sync") if call.status_code == 200]
-            assert all(later - earlier >= 1.0 for earlier, later in zip(admitted, admitted[10:], strict=False))
-            refused.append(requests["throttled"])
-    assert min(refused) <= 1
+    with night(codes=codes(3000), way="75±19", updates_per_second=10, seed=3) as here:
+        name = here.write("a.csv", ("extended_id", "lot"), rows)
+        done = here.sync(name, SYNCER_API__UPDATES_PER_SECOND="10", SYNCER_API__TIMEOUT_S="10")
+        assert (done.code, done.document["values"]["confirmed"]) == (0, 3000)
+        requests = done.document["requests"]
+        assert requests["updates"] == 30 + requests["throttled"]
+        admitted = [call.at_s for call in here.box.calls("sync") if call.status_code == 200]
+        assert all(later - earlier >= 1.0 for earlier, later in zip(admitted, admitted[10:], strict=False))
 
 
 def test_the_sandbox_names_what_a_way_looks_like(night):
