@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from syncer.ledger import proofs, untaken
 from syncer.ledger.bulk import key_blocks, key_look_ups, raw_cursor, state_blocks
+from syncer.ledger.crossing import spaces_of_fields
 from syncer.ledger.elsewhere import open_elsewhere
 from syncer.ledger.mirror import FieldStamp, stamps_of, under_stamps
 from syncer.ledger.pictures import moves_of, payload_texts, read_pictures, told_campaigns
@@ -190,7 +191,13 @@ class Knowledge:
             found[key] = self._resolved(pictures[picture], *self._over(*places.get(batch, (0, True))))
         for key in wanted & self._open_texts.keys():
             found[key] = doubted(found.get(key, UNHEARD_OF), self._open_texts[key], self.moves)
+        for other in self.elsewhere(unsent=False):
+            found = {key: other.laid_over(picture, self._own_key) for key, picture in found.items()}
         return found
+
+    @cached_property
+    def _own_key(self) -> frozenset[str]:
+        return frozenset(spaces_of_fields(raw_cursor(self._connection))[self._space_id].key)
 
     @cached_property
     def _open_texts(self) -> dict[str, str]:

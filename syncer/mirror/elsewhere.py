@@ -9,8 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from syncer.mirror.picture import EVERY_FIELD, PRODUCT, stamped
+from syncer.mirror.words import value_of
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+    from syncer.mirror.picture import Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +41,11 @@ class OpenElsewhere:
             return True
         meeting = [self.fields[field] for field in own_key if field in self.fields]
         return any(source > open_since for source in words.values() for open_since in meeting)
+
+    def laid_over(self, picture: Picture, own_key: Collection[str]) -> Picture:
+        """Return what is known of a value while this is under way: what it may have written is uncertain."""
+        moving = PRODUCT in self.fields or not self.fields.keys().isdisjoint(own_key)
+        linked = value_of(picture.known, self.by)
+        if linked is not None and linked not in self.values and not moving:
+            return picture
+        return stamped(picture, [EVERY_FIELD] if moving else self.fields)

@@ -12,7 +12,7 @@ SUBJECTS = {
     "syncer/execute/blame.py": ("tests/property/test_blame_and_sizes.py",),
     "syncer/execute/sizes.py": ("tests/property/test_blame_and_sizes.py",),
     "syncer/execute/reconcile.py": ("tests/property/test_reconcile.py",),
-    "syncer/mirror/elsewhere.py": ("tests/property/test_plan_diff.py",),
+    "syncer/mirror/elsewhere.py": ("tests/property/test_plan_diff.py", "tests/property/test_mirror.py"),
     "syncer/mirror/words.py": ("tests/property/test_mirror.py",),
     "syncer/mirror/picture.py": ("tests/property/test_mirror.py",),
 }

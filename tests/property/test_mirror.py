@@ -200,6 +200,25 @@ def test_a_newer_word_waits_for_an_older_one_that_may_reach_its_codes(theirs, wo
 
 
 @pytest.mark.parametrize(
+    ("known", "writes", "by", "left"),
+    [
+        ({"case": "C1", "lot": "L"}, ["lot"], "case", {"case": "C1"}),
+        ({"case": "C2", "lot": "L"}, ["lot"], "case", {"case": "C2", "lot": "L"}),  # another case
+        ({"lot": "L", "m": "1"}, ["lot"], "case", {"m": "1"}),  # its case is not known
+        ({"case": "C2", "lot": "L", "m": "1"}, ["lot"], "", {"case": "C2", "m": "1"}),  # no link
+        ({"case": "C2", "lot": "L"}, ["memo"], "", {"case": "C2", "lot": "L"}),
+        ({"case": "C2", "lot": "L"}, ["product"], "case", {}),  # may move codes, whosever they are
+        ({"case": "C2", "lot": "L"}, ["id"], "case", {}),  # brings other codes under this space's values
+    ],
+)
+def test_what_another_key_has_under_way_is_not_known(known, writes, by, left):
+    other = OpenElsewhere(dict.fromkeys(writes, 0), frozenset(["case"]), by, frozenset(["C1"]))
+    found = other.laid_over(Picture(canonical(known), ("z",)), ["id"])
+    assert json.loads(found.known) == left
+    assert set(found.uncertain) == {"z", *known} - left.keys()
+
+
+@pytest.mark.parametrize(
     ("known", "sent", "campaign"),
     [
         ({"product": "A"}, {"m": "1"}, 1),
