@@ -139,7 +139,11 @@ class Engine:
             )
 
     def _run(self) -> SyncerError | None:
-        """Work until nothing is in hand, or something stops it; what answers left out is read when all else is done."""
+        """Work until nothing is in hand, or something stops it.
+
+        What answers left out is read when all else is done but what was refused without a reason. That may stop the
+        run, and must keep nobody from telling what became of other values.
+        """
         while True:  # bounded: what is asked again goes in smaller pieces
             self._loop()
             if not self.context.left_out:
@@ -179,7 +183,8 @@ class Engine:
             due_s = NEVER_S
             if context.stop is None:
                 due_s = min(part.dispatch(now_s) for part in (self._let_go, self._doubts, self._watch, self._sender))
-            if not context.in_flight and (context.stop is not None or self._finished()):
+            is_reading_next = bool(context.left_out) and self._sender.is_all_aside()
+            if not context.in_flight and (context.stop is not None or is_reading_next or self._finished()):
                 if isinstance(context.stop, DeadlineError) and self._finished():
                     context.stop = None  # nothing was left when it came
                 self._show(now_s)

@@ -66,7 +66,7 @@ class Refusals:
         """Take note of a refusal with a reason: the API is at work."""
         self._in_a_row = 0
 
-    def is_nothing_else_left(self) -> bool:
+    def is_all_aside(self) -> bool:
         """Tell whether all that is in hand stands aside: no other call can tell any more who is at fault."""
         aside = len(self._aside())
         return aside > 0 and aside == len(self._context.registry)

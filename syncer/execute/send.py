@@ -53,6 +53,10 @@ class Sender:
         """Tell whether there is nothing to send at this moment."""
         return self._next() is None
 
+    def is_all_aside(self) -> bool:
+        """Tell whether all that is in hand was refused without a reason, and waits for a call that gets through."""
+        return self.idle() and self._refusals.is_all_aside()
+
     def _next(self) -> Batch | None:
         """Return the planned batch that goes next; read more of the plan when none is in hand."""
         context = self._context
@@ -73,7 +77,7 @@ class Sender:
     def dispatch(self, now_s: float) -> float:
         """Start every call whose slot has come; return when the next one is due."""
         context = self._context
-        if not context.in_flight and self.idle() and self._refusals.is_nothing_else_left():
+        if not context.in_flight and self.is_all_aside() and not context.left_out:
             if (slot_s := self._slot_s(now_s)) > now_s + PREPARE_S:
                 return slot_s - PREPARE_S
             self._refusals.ask(slot_s)

@@ -256,8 +256,10 @@ class Schedule:
             task.stuck = False
         self.calmed = True
         # What another user's token left open is let go of once it is old enough. How old it is the wall says: when that went
-        # back, it has to come to where it was (open: a wait is as much longer as the clock went back).
-        (newest,) = self.database.execute("SELECT max(changed_at) FROM batches").fetchone()
+        # back, it has to come to where it was when the last call was made (a wait is as much longer as the clock went back).
+        (newest,) = self.database.execute(
+            "SELECT max(at) FROM (SELECT changed_at AS at FROM batches UNION ALL SELECT started_at FROM attempts)"
+        ).fetchone()
         if newest is not None:
             self.clock.wall_offset_s += max(0.0, -seconds_between(newest, self.clock.wall_s()))
         self.clock.now_s += TASK_TIMEOUT_S

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from sim.scenes import SYNC, K, Scene, singles
+from sim.scenes import ASYNC, SYNC, K, Scene, singles
 
-from syncer.errors import SignalError
+from syncer.errors import SignalError, UnreachableError
 from syncer.ledger.identity import counts_same
 from syncer.mirror.picture import UNHEARD_OF
 from syncer.runs.code_rows import CodeRows
@@ -169,6 +169,20 @@ def test_a_signal_while_values_are_read_leaves_them_in_doubt():
     assert isinstance(scene.engine.send(), SignalError)
     assert scene.counts() == {"in_doubt": 2}
     assert scene.ledger.waiting() == 2
+
+
+def test_values_are_read_before_a_refusal_without_a_reason_stops_the_run():
+    """Nobody can tell whose fault that is, night after night; what became of the other value can be told."""
+
+    def script(transport, path, really):
+        refused = path == ASYNC and b'"K1"' in transport.body
+        return transport.answer(400, {"detail": "Invalid data."}) if refused else really()
+
+    scene, reader = scene_of([], script=script)
+    scene.plan((K[:1], 0), (K[1:2], 0))
+    assert isinstance(scene.engine.send(), UnreachableError)
+    assert [query["extended_id"] for query in reader.asked] == ["K0"]
+    assert scene.counts() == {"unmatched": 1, "unsent": 1}
 
 
 def test_a_process_that_dies_before_values_are_read_asks_again():
