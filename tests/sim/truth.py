@@ -1,9 +1,10 @@
 """What the server holds, by the key values that the program uses, and what of it the program answers for.
 
-Four things are excused, code by code. What somebody else wrote last (in the portal, with a phone) nobody can know who
+Six things are excused, code by code. What somebody else wrote last (in the portal, with a phone) nobody can know who
 reads no code back. What a call wrote that was let go of may land at any time, until it was seen to end. And when it ends
 late, over what another key wrote, that is uncertain and no wish: the runs that knew it open have told of it. The
-same goes for what the server itself dropped when a code moved to another campaign.
+same goes for what the server itself dropped when a code moved to another campaign, and for a code that came under
+another case since a file named that. What an upload of own codes brings is not known before the upload was seen to end.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ THEIRS = "somebody else"
 class Truth:
     """The codes of the server by key value, as they are now."""
 
-    def __init__(self, world, spaces, spoken, let_go, late):
+    def __init__(self, world, spaces, spoken, let_go, late, coming=frozenset()):
         """``spoken``: by code and field, the key value of its newest word.
 
-        ``let_go``, ``late``: key values of calls that were let go of; and of those that ended after that.
+        ``let_go``, ``late``: key values of calls that were let go of; and of those that ended after that. ``coming``: ids of
+        the codes of uploads that were not seen to end.
         """
         self._theirs, self._dropped, self._spoken, self._let_go, self._late = (
             world.theirs, world.dropped, spoken, let_go, late,
@@ -33,18 +35,21 @@ class Truth:
         self.held.pop(None, None)
         self.ever = {key: {code.number for code in codes} for key, codes in self.held.items()}
         """By key value, the numbers of all codes that were ever under it."""
+        self._moved = set()
         for write in world.journal:
-            if write.field == LINK:
+            if write.field == LINK and write.old != write.new:
+                self._moved.add(write.code)
                 for case in (write.old, write.new):
                     self.ever.setdefault(case, set()).add(write.code)
-        self._uncertain, self._overwritten = self._numbers(let_go), self._numbers(late)
+        self._uncertain, self._overwritten = self._numbers(let_go) | self._numbers(coming), self._numbers(late)
 
     def _numbers(self, keys):
         return set().union(*(self.ever.get(key, ()) for key in keys))
 
     def _is_newest(self, place, key):
         """Tell whether a word for a field of a code is wanted under this key value."""
-        return place not in self._dropped and self._spoken.get(place, key) == key
+        unspoken = None if place[0] in self._moved else key
+        return place not in self._dropped and self._spoken.get(place, unspoken) == key
 
     def meant(self, key, cases):
         """Return the numbers of the codes that a word is for; ``cases``: those that files wanted codes to be in."""
