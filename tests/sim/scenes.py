@@ -96,13 +96,13 @@ class Scene:
             self.database.rollback()
         self.lanes.die()
 
-    def plan(self, *batches):
+    def plan(self, *batches, data='{"m":"1"}'):
         """Store a plan: per batch its keys, and the place of the varying column (-1: a sync batch)."""
         plan = plan_of(
             [key for keys, _ in batches for key in keys],
             sizes=[len(keys) for keys, _ in batches],
             varying=[place for _, place in batches],
-            payloads=['{"m":"1"}'],
+            payloads=[data],
             key=self.key,
             fields=("m",),
         )

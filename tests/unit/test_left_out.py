@@ -111,6 +111,21 @@ def test_what_may_hold_it_and_cannot_be_read_is_in_doubt_and_wanted_until_it_can
     assert counts_same(scene.ledger) is False
 
 
+def test_what_was_known_of_a_value_in_doubt_is_known_no_more():
+    scene, _ = scene_of(singles(2), silent=True)
+    scene.plan((K[:2], -1))
+    assert scene.engine.send() is None
+    assert picture(scene, "K0").known == '{"m":"1"}'
+    for code in scene.api.world.codes:
+        code.fields["m"] = "2"  # by the portal
+    scene.begin()
+    attach(scene, silent=True)
+    scene.plan((K[:2], -1), data='{"m":"2"}')
+    assert scene.engine.send() is None
+    assert scene.counts() == {"in_doubt": 2}
+    assert (picture(scene, "K0").known, picture(scene, "K0").uncertain) == ("{}", ("m",))
+
+
 def test_a_call_that_is_counted_once_more_shows_that_same_data_counts():
     """Then what is left out has no code, and nothing need be read."""
     scene, reader = scene_of(singles(5), changes_only=False)
