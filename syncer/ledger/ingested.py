@@ -1,9 +1,10 @@
 """What an upload of own codes means for the mirror: it writes fields of codes that no SCM call names.
 
 When the processing of a part may begin, what is known of the fields that it writes is uncertain; so it is once more
-when it has ended, since a newer row may have been confirmed in between. That newer word stays wanted.
+when it has ended, since a newer row may have been confirmed in between. That newer word stays wanted. In between, codes
+may come under other keys' values at any moment: `coming` tells which, and of these nothing is known (`knowledge`).
 
-What always holds: nothing becomes known here; in the transaction that records the event of the part.
+What always holds: nothing becomes known here; doubts are in the transaction that records the event of the part.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from syncer.ledger.crossing import Space, doubt_keys, spaces_of_fields, stamp
 from syncer.ledger.mirror import forget_steps, not_written_since
 from syncer.ledger.pictures import intern, moves_of, read_pictures
 from syncer.ledger.wishes import KnownWord, keep_wanting
+from syncer.lifecycle.part import PartState
 from syncer.mirror.picture import EVERY_FIELD, PRODUCT, Picture, doubted
 from syncer.mirror.words import NOTHING, canonical, fields_of, value_of, without
+from syncer.model import KEY_SEPARATOR
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -30,6 +33,27 @@ _KNOWN = """
 SELECT m.key, m.picture, m.batch_id, c.data FROM upload_codes c
 CROSS JOIN mirror m ON m.space_id = ?1 AND m.key = c.code WHERE c.part_id = ?2
 """
+_MAY_COME = (PartState.STORED, PartState.STARTING, PartState.IN_DOUBT, PartState.PROCESSING)
+"""States of a part whose codes may come to be; stored: a call that was to begin may still be on its way."""
+_COMING = f"""
+SELECT DISTINCT c.data, u.defaults FROM upload_parts p CROSS JOIN uploads u ON u.id = p.upload_id
+CROSS JOIN upload_codes c ON c.part_id = p.id WHERE p.state IN ({", ".join(repr(state.value) for state in _MAY_COME)})
+"""
+
+
+def coming(connection: Connection, space_id: int) -> frozenset[str]:
+    """Return the values of a space under which codes may come at any moment, or came since anybody looked.
+
+    What a call through such a value wrote, a code that comes later does not have: its fields are what the upload gave.
+    """
+    cursor = raw_cursor(connection)
+    rows = cursor.execute(_COMING).fetchall()
+    space = spaces_of_fields(cursor).get(space_id) if rows else None
+    if space is None or space.key == OWN_KEY:  # under its own id no code is before it comes
+        return frozenset()
+    texts = {_text(data, defaults) for data, defaults in rows}
+    values = ([value_of(text, name) for name in space.key] for text in texts)
+    return frozenset(KEY_SEPARATOR.join(map(str, cells)) for cells in values if all(cells))
 
 
 def doubt_ingested(connection: Connection, part_id: int, at: str, *, ended: bool) -> None:

@@ -1,9 +1,10 @@
 """What the ledger knows of a code space when a plan is made: pictures under their stamps, open keys, wanted values.
 
-The one place where stamps and open batches are laid over the mirror: the plan, the audit and the simulator's oracle all
-ask here. What always holds: nothing is written; a field that a stamp or an open batch may have changed is never known.
+The one place where stamps, open batches and codes to come are laid over the mirror: the plan, the audit and the
+simulator's oracle all ask here. What always holds: nothing is written; a field that any of these may have changed is
+never known.
 
-Numbers of pictures that a stamp lies over stand for themselves and the stamps (`Knowledge.pictures` resolves both);
+Numbers of pictures that something lies over stand for themselves and what does (`Knowledge.pictures` resolves both);
 they exist in memory alone.
 """
 
@@ -13,17 +14,18 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger import proofs, untaken
 from syncer.ledger.bulk import key_blocks, key_look_ups, raw_cursor, state_blocks
 from syncer.ledger.crossing import spaces_of_fields
 from syncer.ledger.elsewhere import open_elsewhere
+from syncer.ledger.ingested import coming
 from syncer.ledger.mirror import FieldStamp, stamps_of, under_stamps
 from syncer.ledger.pictures import moves_of, payload_texts, read_pictures, told_campaigns
 from syncer.lifecycle.batch import OPEN, State
 from syncer.mirror.elsewhere import OpenElsewhere
-from syncer.mirror.picture import UNHEARD_OF, Picture, doubted, stamped
+from syncer.mirror.picture import EVERY_FIELD, UNHEARD_OF, Picture, doubted, stamped
 from syncer.mirror.words import NOTHING, fields_of, laid_over, only, value_of, without
 from syncer.model import Errand, KnownBlock, WantedBlock
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 SCAN_FROM_KEYS = 50_000
 """With at least this many rows in the files, reading the whole mirror beats looking each key up."""
 STAMPED = 1 << 30
-"""Numbers below minus this stand for a picture and the stamps over it."""
+"""Numbers below minus this stand for a picture and what lies over it."""
 _ITEMS = "FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1"
 _OPEN = f"{_ITEMS} WHERE b.space_id = ?1 AND NOT b.split AND b.state IN ({', '.join(repr(s.value) for s in OPEN)})"
 _IS_WANTED = f"b.space_id = ?1 AND NOT b.split AND (b.state = '{State.PLANNED.value}' OR b.wanted)"
@@ -45,6 +47,16 @@ _WANTED = f"""SELECT i.key, i.payload_id, i.source_id, i.line {_ITEMS}
     WHERE {_IS_WANTED} AND b.job_id = ?2 AND b.campaign IS ?3 AND b.unique_key = ?4"""
 _MERGED = "EXISTS (SELECT 1 FROM item_origins o WHERE o.item_id = i.id)"
 _LOOK_UP = "SELECT m.key, {columns} FROM json_each(?2) j CROSS JOIN mirror m ON m.space_id = ?1 AND m.key = j.value"
+
+
+class _Under(NamedTuple):
+    """A picture and what lies over it: the youngest `later` stamps, and whether codes may come under its value."""
+
+    picture: int
+    later: int = 0
+    place: int = 0
+    counted: bool = False
+    is_coming: bool = False
 
 
 class Knowledge:
@@ -56,7 +68,8 @@ class Knowledge:
         self._space_id = space_id
         self._apart = apart
         self._stamps = [stamp for stamp in stamps_of(connection, space_id) if stamp.through not in apart]
-        self._stamped: dict[tuple[int, int, int, bool], int] = {}
+        self._coming = coming(connection, space_id)
+        self._under: dict[_Under, int] = {}
         self._elsewhere: dict[tuple[int, str], tuple[Picture, int] | None] = {}
         self._parts: dict[int, str] = {}
         self.moves = moves_of(connection)
@@ -70,11 +83,11 @@ class Knowledge:
         columns = ("picture", "batch_id") if self._stamps else ("picture",)
         if len(keys) >= SCAN_FROM_KEYS:
             for block, numbers in state_blocks(self._connection, self._space_id, columns):
-                yield KnownBlock(block, self._under_stamps(*numbers), of_all=True)
+                yield KnownBlock(block, self._under_coming(block, self._under_stamps(*numbers)), of_all=True)
             return
         statement = _LOOK_UP.format(columns=", ".join(f"m.{column}" for column in columns))
         for block, numbers in key_look_ups(self._connection, statement, [self._space_id], keys):
-            yield KnownBlock(block, self._under_stamps(*numbers))
+            yield KnownBlock(block, self._under_coming(block, self._under_stamps(*numbers)))
 
     def _under_stamps(
         self, pictures: npt.NDArray[np.int64], batch_ids: npt.NDArray[np.int64] | None = None
@@ -91,8 +104,24 @@ class Knowledge:
         if len(stale):
             columns = np.concatenate([pictures[stale, None], overs[stale]], axis=1)
             under, of_stale = np.unique(columns, axis=0, return_inverse=True)
-            numbers = [self._number(int(picture), later, place, bool(c)) for picture, later, place, c in under.tolist()]
+            numbers = [self._number(_Under(*whole)) for whole in under.tolist()]
             pictures[stale] = np.array(numbers, np.int64)[of_stale.reshape(-1)]
+        return pictures
+
+    def _under_coming(self, keys: pa.LargeStringArray, pictures: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Give other numbers to the pictures of values under which codes may come."""
+        if not self._coming:
+            return pictures
+        import numpy as np
+        import pyarrow.compute as pc
+
+        from syncer.arrow import texts as as_texts
+
+        meant = pc.is_in(keys, value_set=as_texts(sorted(self._coming)))
+        plain = {number: under for under, number in self._under.items()}
+        for row in np.flatnonzero(meant.to_numpy(zero_copy_only=False)).tolist():
+            number = int(pictures[row])
+            pictures[row] = self._number(plain.get(number, _Under(number))._replace(is_coming=True))
         return pictures
 
     def _over(self, place: int, counted: bool) -> tuple[int, int, bool]:
@@ -101,9 +130,9 @@ class Knowledge:
         over = self._stamps[:later]
         return later, place if any(stamp.by for stamp in over) else 0, counted and any(s.counted for s in over)
 
-    def _number(self, picture: int, later: int, place: int, counted: bool) -> int:
+    def _number(self, under: _Under) -> int:
         """Return the number that stands for a picture and what lies over it."""
-        return self._stamped.setdefault((picture, later, place, counted), -STAMPED - 1 - len(self._stamped))
+        return self._under.setdefault(under, -STAMPED - 1 - len(self._under))
 
     def _places(self, batches: Iterable[int]) -> dict[int, tuple[int, bool]]:
         """Return the place in time of what each batch confirmed, and whether a count alone did."""
@@ -159,27 +188,28 @@ class Knowledge:
     def pictures(self, numbers: Iterable[int]) -> dict[int, Picture]:
         """Return pictures by the numbers that `known` gave for them."""
         wanted = list(numbers)
-        if not self._stamped:
+        if not self._under:
             return read_pictures(self._connection, wanted)
-        pairs = {number: pair for pair, number in self._stamped.items()}
-        plain = {number: pairs.get(number, (number, 0, 0, False)) for number in wanted}
-        found = read_pictures(self._connection, {number for number, *_ in plain.values()})
-        return {
-            asked: self._resolved(found[number], later, place, counted)
-            for asked, (number, later, place, counted) in plain.items()
-        }
+        known = {number: under for under, number in self._under.items()}
+        plain = {number: known.get(number, _Under(number)) for number in wanted}
+        found = read_pictures(self._connection, {under.picture for under in plain.values()})
+        resolved = {}
+        for asked, under in plain.items():
+            picture = self._resolved(found[under.picture], under.later, under.place, under.counted)
+            resolved[asked] = stamped(picture, [EVERY_FIELD]) if under.is_coming else picture
+        return resolved
 
     def stored(self, numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return the numbers under which the ledger itself has the pictures."""
-        if not self._stamped:
+        if not self._under:
             return numbers
         import numpy as np
 
-        real = np.array([0, *(number for number, *_ in self._stamped)], np.int32)
+        real = np.array([0, *(under.picture for under in self._under)], np.int32)
         return np.where(numbers < -STAMPED, real[np.maximum(-numbers - STAMPED, 0)], numbers).astype(np.int32)
 
     def view(self, keys: Iterable[str]) -> dict[str, Picture]:
-        """Return what is known of each key, with stamps and open batches laid over the mirror."""
+        """Return what is known of each key, with stamps, codes to come and open batches laid over the mirror."""
         wanted = set(keys)
         statement = _LOOK_UP.format(columns="m.picture, m.batch_id")
         chosen = json.dumps(sorted(wanted), ensure_ascii=False)
@@ -189,6 +219,8 @@ class Knowledge:
         found = {}
         for key, picture, batch in rows:
             found[key] = self._resolved(pictures[picture], *self._over(*places.get(batch, (0, True))))
+        for key in self._coming & found.keys():
+            found[key] = stamped(found[key], [EVERY_FIELD])
         for key in wanted & self._open_texts.keys():
             found[key] = doubted(found.get(key, UNHEARD_OF), self._open_texts[key], self.moves)
         for other in self.elsewhere(unsent=False):

@@ -34,6 +34,7 @@ from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.chosen import choose_values
 from syncer.ledger.crossing import Space, _moved, spaces_of_fields, stamp
 from syncer.ledger.database import open_engine, roll_back
+from syncer.ledger.knowledge import STAMPED, Knowledge
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.lock import Holder, LedgerLock, holder, lock_path
 from syncer.ledger.migrate import upgrading
@@ -41,8 +42,10 @@ from syncer.ledger.pictures import intern
 from syncer.ledger.rotation import backup_into
 from syncer.ledger.splitting import Piece
 from syncer.ledger.story import stories
+from syncer.ledger.upload_values import NewPart, NewUpload
+from syncer.lifecycle.part import PartEvent
 from syncer.mirror.picture import EVERY_FIELD, Picture, may_move
-from syncer.mirror.words import canonical, fingerprint
+from syncer.mirror.words import NOTHING, canonical, fingerprint
 from syncer.model import KEY_SEPARATOR, Kind
 from syncer.plan.columns import Column, KeyColumn
 from syncer.rejections import Rejection, Rejections
@@ -387,6 +390,45 @@ def test_own_codes_that_come_under_parts_of_a_composite_key_make_its_values_unce
         ingested._doubt_other(connection, space, None, {canonical(data)}, may_overwrite=False)
         fields = [field for (field,) in connection.exec_driver_sql("SELECT field FROM stamps")]
     assert fields == ([EVERY_FIELD] if all_doubted else [])
+
+
+@pytest.mark.parametrize("key", [("case_no",), ("case_no", "lot")])
+def test_nothing_is_known_of_a_value_while_codes_of_an_upload_may_come_under_it(key, monkeypatch):
+    """What a call wrote before they came they do not have; nobody can tell whether they came."""
+    scene = Scene(
+        [{"extended_id": f"E{n}", "case_no": f"C{n}", "lot": "L"} for n in range(3)],
+        key=tuple(sorted(key)),
+        unique=False,
+    )
+    cases = [KEY_SEPARATOR.join([f"C{n}", "L"][: len(key)]) for n in range(3)]
+    uploads = scene.ledger.uploads()
+    new = NewUpload("codes.csv", "0" * 64, 10, "f", "csv", {"lot": "L"}, None, False, {}, "t")
+    codes = [(f"N{n}", 0, 2, f'{{"case_no":"{case}"}}') for n, case in enumerate(["C1", "C7", ""])]
+    (part,) = uploads.add(new, codes, lambda: [NewPart(3, 5, "1" * 64, "spool")], at=AT).parts
+    part = uploads.change(part, PartEvent.RECORD_MADE, at=AT, record_key="r")
+    for event in (PartEvent.STORE, PartEvent.STORED, PartEvent.START, PartEvent.STARTED):
+        part = uploads.change(part, event, at=AT)
+    scene.plan((cases, 0))
+    assert scene.engine.send() is None
+
+    def uncertain():
+        """Return the cases that are not known whole: as the plan is told of few and of many, and as one looks at them."""
+        with scene.ledger.transaction() as connection:
+            knowledge = Knowledge(connection, scene.run.job.space_id)
+            told = [{key for key, view in knowledge.view(cases).items() if view.known == NOTHING}]
+            for many in (10, 0):
+                monkeypatch.setattr("syncer.ledger.knowledge.SCAN_FROM_KEYS", many)
+                (block,) = knowledge.known(texts(cases))
+                by_number = knowledge.pictures({*block.pictures.tolist()})
+                found = zip(block.keys.to_pylist(), block.pictures.tolist(), strict=True)
+                told.append({key for key, number in found if by_number[number].uncertain == ("m",)})
+                assert (knowledge.stored(block.pictures.astype(np.int32)) > -STAMPED).all()
+        return told
+
+    assert uncertain() == [{cases[1]}] * 3
+    uploads.ended(part, PartEvent.ERRORED, [], at=AT)
+    after = {cases[1]} if key == ("case_no",) else {*cases}
+    assert uncertain() == [after] * 3
 
 
 @pytest.mark.parametrize("seed", range(5))
