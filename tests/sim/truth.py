@@ -1,10 +1,10 @@
 """What the server holds, by the key values that the program uses, and what of it the program answers for.
 
-Six things are excused, code by code. What somebody else wrote last (in the portal, with a phone) nobody can know who
+Five things are excused, code by code. What somebody else wrote last (in the portal, with a phone) nobody can know who
 reads no code back. What a call wrote that was let go of may land at any time, until it was seen to end. And when it ends
 late, over what another key wrote, that is uncertain and no wish: the runs that knew it open have told of it. The
 same goes for what the server itself dropped when a code moved to another campaign, and for a code that came under
-another case since a file named that. What an upload of own codes brings is not known before the upload was seen to end.
+another case since a file named that.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ THEIRS = "somebody else"
 class Truth:
     """The codes of the server by key value, as they are now."""
 
-    def __init__(self, world, spaces, spoken, let_go, late, coming=frozenset()):
+    def __init__(self, world, spaces, spoken, let_go, late):
         """``spoken``: by code and field, the key value of its newest word.
 
-        ``let_go``, ``late``: key values of calls that were let go of; and of those that ended after that. ``coming``: ids of
-        the codes of uploads that were not seen to end.
+        ``let_go``, ``late``: key values of calls that were let go of; and of those that ended after that.
         """
         self._theirs, self._dropped, self._spoken, self._let_go, self._late = (
             world.theirs, world.dropped, spoken, let_go, late,
@@ -41,7 +40,7 @@ class Truth:
                 self._moved.add(write.code)
                 for case in (write.old, write.new):
                     self.ever.setdefault(case, set()).add(write.code)
-        self._uncertain, self._overwritten = self._numbers(let_go) | self._numbers(coming), self._numbers(late)
+        self._uncertain, self._overwritten = self._numbers(let_go), self._numbers(late)
 
     def _numbers(self, keys):
         return set().union(*(self.ever.get(key, ()) for key in keys))
