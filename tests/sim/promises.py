@@ -9,6 +9,7 @@ from sim.products import MOVED
 from sim.truth import THEIRS
 
 from syncer.ledger.knowledge import Knowledge
+from syncer.lifecycle.part import FINAL
 
 
 class ViolationError(AssertionError):
@@ -103,6 +104,13 @@ def late_keys(database):
     """Return the key values of the calls that were let go of, and ended after that."""
     query = "SELECT i.key FROM items i JOIN batches b ON b.id = i.batch_id WHERE b.state = 'ended_late'"
     return {key for (key,) in database.execute(query)}
+
+
+def coming_codes(database):
+    """Return the ids of own codes that are uploaded, of which the ledger has not seen whether they have come."""
+    final = ", ".join(f"'{state.value}'" for state in FINAL)
+    query = f"SELECT c.code FROM upload_codes c JOIN upload_parts p ON p.id = c.part_id WHERE p.state NOT IN ({final})"
+    return {code for (code,) in database.execute(query)}
 
 
 def check_promise(database, truth, wanted, concerns):

@@ -24,6 +24,7 @@ from sim.promises import (
     check_reach,
     check_run,
     check_server,
+    coming_codes,
     late_keys,
     let_go_keys,
     let_go_tasks,
@@ -307,8 +308,9 @@ class Schedule:
 
     def truth(self):
         """Return what the server holds."""
-        let_go, late = let_go_keys(self.database), late_keys(self.database)
-        return Truth(self.api.world, self.spaces, self.spoken, let_go, late)
+        database = self.database
+        let_go, late, coming = let_go_keys(database), late_keys(database), coming_codes(database)
+        return Truth(self.api.world, self.spaces, self.spoken, let_go, late, coming)
 
     def asked_of_codes(self):
         """Return every value that a file ever gave, by code and field."""

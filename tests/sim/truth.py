@@ -1,10 +1,10 @@
 """What the server holds, by the key values that the program uses, and what of it the program answers for.
 
-Five things are excused, code by code. What somebody else wrote last (in the portal, with a phone) nobody can know who
+Six things are excused, code by code. What somebody else wrote last (in the portal, with a phone) nobody can know who
 reads no code back. What a call wrote that was let go of may land at any time, until it was seen to end. And when it ends
 late, over what another key wrote, that is uncertain and no wish: the runs that knew it open have told of it. The
 same goes for what the server itself dropped when a code moved to another campaign, and for a code that came under
-another case since a file named that.
+another case since a file named that. So it does for what an upload of own codes brings, until it was seen to end.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ THEIRS = "somebody else"
 class Truth:
     """The codes of the server by key value, as they are now."""
 
-    def __init__(self, world, spaces, spoken, let_go, late):
+    def __init__(self, world, spaces, spoken, let_go, late, coming=frozenset()):
         """``spoken``: by code and field, the key value of its newest word.
 
-        ``let_go``, ``late``: key values of calls that were let go of; and of those that ended after that.
+        ``let_go``, ``late``: key values of calls that were let go of; and of those that ended after that. ``coming``: ids of
+        the codes of uploads that were not seen to end.
         """
         self._theirs, self._dropped, self._spoken, self._let_go, self._late = (
             world.theirs, world.dropped, spoken, let_go, late,
@@ -40,7 +41,7 @@ class Truth:
                 self._moved.add(write.code)
                 for case in (write.old, write.new):
                     self.ever.setdefault(case, set()).add(write.code)
-        self._uncertain, self._overwritten = self._numbers(let_go), self._numbers(late)
+        self._uncertain, self._overwritten = self._numbers(let_go), self._numbers(late) | self._numbers(coming)
 
     def _numbers(self, keys):
         return set().union(*(self.ever.get(key, ()) for key in keys))
@@ -62,7 +63,7 @@ class Truth:
         """Return the fields of the first code of a key value that does not hold its words; None: all do.
 
         ``newest``: a word counts where no other key value of the code has a newer one, no call of another that ended late
-        went over it, and the server did not drop it. Of a key value without a code nothing is held.
+        and no open upload went over it, and the server did not drop it. Of a key value without a code nothing is held.
         """
         codes = self.held.get(key)
         if codes is None:
