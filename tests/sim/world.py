@@ -10,6 +10,7 @@ import hashlib
 import heapq
 import itertools
 import json
+import re
 from collections import deque
 from dataclasses import dataclass
 from random import Random
@@ -189,6 +190,10 @@ def values_of(upload):
                 yield KEY_SEPARATOR.join(values), word
 
 
+LEDGER_ID = re.compile(r"(?<=-a\d)-[0-9a-f]{12}(?=\.)|(?<=-a\d\d)-[0-9a-f]{12}(?=\.)")
+"""Of a reference: SQLite draws the id of a ledger that got a new one, which no seed can choose."""
+
+
 class SimulatedTransport:
     """One lane's connection to the simulated API; its own time runs ahead of the clock while a call is under way."""
 
@@ -217,7 +222,7 @@ class SimulatedTransport:
             reply.sent_s,
             reply.answered_s,
         )
-        self.api.digest.update(repr(seen).encode())
+        self.api.digest.update(LEDGER_ID.sub("-", repr(seen)).encode())
         return reply
 
     def exchange(self, method, path, params, body):
