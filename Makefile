@@ -76,7 +76,7 @@ ifdef ARGS
 test: $(VENV)/.tools
 	@$(PYTEST) $(ARGS)
 else
-test: $(VENV)/.tools ## Before you commit: all tests, a sample of what is exhaustive, in a quarter of an hour (make test ARGS=…: only these, as pytest takes them)
+test: $(VENV)/.tools ## Before you commit: all tests, a sample of what is exhaustive, in twelve minutes (make test ARGS=…: only these, as pytest takes them)
 	@rm -f .coverage .coverage.*
 	@$(PYTEST) $(PARALLEL) -m "not benchmark" $(addprefix --ignore ,$(UNTRACED)) --cov --cov-report=term
 # What sends, records and decides is tried whole; pyproject.toml has the bound for all the rest.
