@@ -19,7 +19,7 @@ from syncer.errors import DeadlineError, SignalError, SyncerError, UnreachableEr
 from syncer.execute.batch_call import load_batch
 from syncer.execute.context import NEVER_S, Context, Tally
 from syncer.execute.doubt import Doubts
-from syncer.execute.left_out import AskedCode, Look, see_nothing, shows_changes_alone
+from syncer.execute.left_out import HELD_MAX, AskedCode, Look, see_nothing, shows_changes_alone
 from syncer.execute.let_go import LetGo
 from syncer.execute.outcome import Outcomes, reach_error
 from syncer.execute.send import Sender
@@ -142,7 +142,7 @@ class Engine:
         """Work until nothing is in hand, or something stops it.
 
         What answers left out is read when all else is done but what was refused without a reason. That may stop the
-        run, and must keep nobody from telling what became of other values.
+        run, and must keep nobody from telling what became of other values. Of many batches it is read in between.
         """
         while True:  # bounded: what is asked again goes in smaller pieces
             self._loop()
@@ -180,10 +180,10 @@ class Engine:
         while True:
             now_s = context.now_s()
             self._look_for_stops(now_s)
-            due_s = NEVER_S
-            if context.stop is None:
+            due_s, is_full = NEVER_S, len(context.left_out) >= HELD_MAX
+            if context.stop is None and not is_full:
                 due_s = min(part.dispatch(now_s) for part in (self._let_go, self._doubts, self._watch, self._sender))
-            is_reading_next = bool(context.left_out) and self._sender.is_all_aside()
+            is_reading_next = is_full or (bool(context.left_out) and self._sender.is_all_aside())
             if not context.in_flight and (context.stop is not None or is_reading_next or self._finished()):
                 if isinstance(context.stop, DeadlineError) and self._finished():
                     context.stop = None  # nothing was left when it came

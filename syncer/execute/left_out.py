@@ -5,7 +5,7 @@ was. Elsewhere it is read back: what holds its data is confirmed, what no code h
 a value that was never sent before is unmatched, as the API's documents say; any other stays in doubt, and wanted.
 
 What always holds: a batch whose answer left values out keeps its state until they were read, so a process that dies
-meanwhile asks again. Pure.
+meanwhile asks again; one of which nothing is to be read waits for nobody, once others were read. Pure.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ FRESH_READ_MAX = 5
 """Values of one batch that were never sent before, and are read back while nothing is known of how the API counts."""
 FRESH_READ_RUN_MAX = 20
 """The same, of all batches of a run."""
+HELD_MAX = 100
+"""With so many batches that wait for values to be read, these are read before more is sent: a death asks all again."""
 
 
 @dataclass(frozen=True, slots=True)

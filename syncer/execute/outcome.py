@@ -85,10 +85,12 @@ class Outcomes:
         if doubted > READ_MAX and loaded.batch.kind == Kind.ASYNC and named_by_sync(context, loaded):
             self._ask_smaller(loaded, codes_affected, judgement.message, attempt_id)
         else:
+            one = LeftOut(loaded.batch, codes_affected, judgement, shown, attempt_id, sent_before, asked)
+            if not asked and not context.left_out:  # what others of the run showed when they were read is known
+                self._end(one, loaded, {}, read=True)
+                return
             context.fresh_read += len({*asked} - sent_before)
-            context.left_out.append(
-                LeftOut(loaded.batch, codes_affected, judgement, shown, attempt_id, sent_before, asked)
-            )
+            context.left_out.append(one)
             context.registry.hold(loaded.batch)
 
     def end_left_out(self, one: LeftOut, seen: Mapping[int, CodeSeen], *, read: bool) -> None:
@@ -96,11 +98,12 @@ class Outcomes:
 
         ``read``: whether they were asked about at all.
         """
-        context = self._context
-        with context.writer.together():
-            loaded = load_batch(context, one.batch)
-            judgement = judge_again(one, seen, counts_same=context.counts_same, read=read)
-            self._record(loaded, one.codes_affected, judgement, shown_too(one.shown, loaded.keys, seen), one.attempt_id)
+        with self._context.writer.together():
+            self._end(one, load_batch(self._context, one.batch), seen, read=read)
+
+    def _end(self, one: LeftOut, loaded: LoadedBatch, seen: Mapping[int, CodeSeen], *, read: bool) -> None:
+        judgement = judge_again(one, seen, counts_same=self._context.counts_same, read=read)
+        self._record(loaded, one.codes_affected, judgement, shown_too(one.shown, loaded.keys, seen), one.attempt_id)
 
     def _learn_counts(self, batch: Batch, codes_affected: int) -> None:
         """Learn from a part of a call that was counted whether codes are counted that hold what is sent already."""

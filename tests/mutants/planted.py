@@ -452,6 +452,13 @@ BUGS = (
         EDGES,
     ),
     Bug(
+        "all batches of a run wait for what answers left out",
+        "syncer/execute/engine.py",
+        "due_s, is_full = NEVER_S, len(context.left_out) >= HELD_MAX",
+        "due_s, is_full = NEVER_S, False",
+        LEFT_OUT,
+    ),
+    Bug(
         "what an answer leaves out is not read back",
         "syncer/execute/outcome.py",
         "if self._context.counts_same is not True and leaves_out(judgement):",

@@ -72,6 +72,28 @@ def test_what_holds_its_data_already_is_confirmed_and_what_no_code_has_is_unmatc
     assert scene.ledger.problems() == []
 
 
+def test_batches_wait_for_few_others_and_for_nobody_once_these_were_read(monkeypatch):
+    """A first load with a missing code here and there: a death in it asks few calls again, not all of them."""
+    monkeypatch.setattr("syncer.execute.engine.HELD_MAX", 2)
+    monkeypatch.setattr("syncer.execute.outcome.FRESH_READ_RUN_MAX", 2)
+    keys = [f"K{n}" for n in range(60)]
+    scene, reader = scene_of([{"extended_id": key} for key in keys[::2]])
+    scene.plan(*((keys[n : n + 2], -1) for n in range(0, 60, 2)))
+    waiting, record = [], scene.engine.context.registry.hold
+
+    def hold(batch):
+        record(batch)
+        waiting.append(len(scene.engine.context.left_out))
+
+    monkeypatch.setattr(scene.engine.context.registry, "hold", hold)
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 30, "unmatched": 30}
+    assert len({query["extended_id"] for query in reader.asked}) == 2
+    assert waiting == [*range(1, len(waiting) + 1)]  # they were read once
+    assert len(waiting) < 10  # with the calls that were under way then
+    assert scene.ledger.problems() == []
+
+
 def test_where_nothing_can_be_read_a_value_that_was_never_sent_is_unmatched_as_the_documents_say():
     scene, reader = scene_of(singles(2), silent=True)
     scene.plan((K[:3], -1))
