@@ -29,7 +29,7 @@ from syncer.ledger import recovery
 from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.lock import Stamp
 from syncer.lifecycle.batch import OPEN
-from syncer.plan import batching
+from syncer.plan import batching, canary
 from syncer.process.clock import utc_text
 
 CODES, PER_CASE = 6, 2
@@ -318,7 +318,20 @@ OLDER_WORDS_TAKEN_UP_ANEW = [
 """A newer file's plan takes up what the first one still wants: it goes before the cases' newer word all the same."""
 
 
+TWO_QUESTIONS = [
+    ("night", (["m"], {"E0": ("1",)}, {"job": "erp", "force": False, "mode": None}, "omit", "changes"), None),
+    ("night", (["s"], {"C0": ("1",)}, {"job": "karton", "force": False, "mode": None}, "omit", "changes"), None),
+    (
+        "night",
+        (["s"], {f"E{n}": ("1",) for n in range(4)}, {"job": "erp", "force": False, "mode": None}, "omit", "changes"),
+        None,
+    ),
+]
+"""A value that something is known of asks for the field, and so does one that was never heard of: in one call more."""
+
+
 @example(OLDER_WORDS_TAKEN_UP_ANEW)
+@example(TWO_QUESTIONS)
 @settings(max_examples=sampling.examples(40), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.lists(STEPS, min_size=1, max_size=7))
 def test_when_a_run_says_0_the_newest_words_are_there_and_what_is_known_is_so(steps):
@@ -326,5 +339,6 @@ def test_when_a_run_says_0_the_newest_words_are_there_and_what_is_known_is_so(st
         mock.patch.object(batching, "ASYNC_VALUES_MAX", 4),
         mock.patch.object(batching, "SYNC_ITEMS_MAX", 2),
         mock.patch.object(outcome, "PIECE_VALUES_MAX", 2),
+        mock.patch.object(canary, "VALUES", 2),  # as in earnest, one sync call carries them
     ):
         Life().play(steps)
