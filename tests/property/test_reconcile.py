@@ -22,6 +22,14 @@ near = st.integers(0, 8)
 """Small counts: that one equals another, or is one more, is no rare case then."""
 
 
+@example(values=2, codes=None, unique=True, expected=None)
+@example(values=2, codes=0, unique=True, expected=None)
+@example(values=2, codes=1, unique=True, expected=None)
+@example(values=1, codes=1, unique=True, expected=None)
+@example(values=1, codes=2, unique=True, expected=None)
+@example(values=2, codes=4, unique=False, expected=4)
+@example(values=2, codes=4, unique=False, expected=None)
+@example(values=2, codes=4, unique=False, expected=5)
 @given(values=st.integers(1, 6), codes=st.none() | near, unique=st.booleans(), expected=st.none() | near)
 def test_a_count_proves_what_the_rule_says_and_nothing_else(values, codes, unique, expected):
     """m15: 50 cases of two codes and 50 that do not exist have as many codes as values."""
@@ -52,6 +60,12 @@ def contradicted(values, codes, wanted):
 @example(keys=["a", "b"], named={"a"}, codes=2, unique=True, expected=None)
 @example(keys=["a", "b"], named={"a"}, codes=1, unique=False, expected=None)
 @example(keys=["a", "b"], named={"a"}, codes=2, unique=False, expected=4)
+@example(keys=["a", "b"], named={"a", "b"}, codes=1, unique=False, expected=None)
+@example(keys=["a", "b"], named=set(), codes=1, unique=False, expected=None)
+@example(keys=["a", "b"], named=set(), codes=0, unique=False, expected=None)
+@example(keys=["a", "b"], named=None, codes=2, unique=True, expected=None)
+@example(keys=["a"], named={"a"}, codes=2, unique=True, expected=None)
+@example(keys=["a"], named={"b"}, codes=0, unique=True, expected=None)
 @given(
     keys=st.lists(st.sampled_from("abcd"), min_size=1, max_size=4, unique=True),
     named=st.none() | st.sets(st.sampled_from("abcde")),
@@ -84,6 +98,10 @@ def test_an_answer_about_values_that_were_never_sent_is_never_green(keys, named,
     assert judgement.finding is not Finding.ALL
 
 
+def test_a_finding_alone_says_nothing_else():
+    assert repr(Judgement(Finding.ALL)) == repr(Judgement(Finding.ALL, (), "", (), contradicts=False))
+
+
 @given(st.integers(0, 2000))
 def test_halves_are_halves(count):
     first, second = halves(count)
@@ -91,6 +109,10 @@ def test_halves_are_halves(count):
     assert len(first) - len(second) in {0, 1}
 
 
+@example(keys=["a", "b", "c"], words="b")
+@example(keys=["a", "b", "c"], words="a c")
+@example(keys=["a", "b", "c"], words="a b c")
+@example(keys=["a", "b", "c"], words=" ")
 @given(
     keys=st.lists(st.text("abc", min_size=1, max_size=2), min_size=2, max_size=6, unique=True), words=st.text("abc ")
 )
@@ -118,6 +140,10 @@ def test_a_field_is_refused_by_the_value_whose_name_comes_without_it_but_special
     assert Shown() == Shown({}, {}, {})
 
 
+@example(high=2, codes=12, values=2, factor=3)
+@example(high=2, codes=13, values=2, factor=3)
+@example(high=None, codes=13, values=2, factor=3)
+@example(high=2, codes=13, values=2, factor=0)
 @given(high=st.none() | st.integers(1, 9), codes=st.integers(0, 90), values=st.integers(1, 9), factor=st.integers(0, 9))
 def test_the_reach_is_the_greatest_average_and_exceeded_beyond_its_multiple(high, codes, values, factor):
     reach = Reach(high=high)
