@@ -79,9 +79,10 @@ def check_server(world, let_go=frozenset(), *, ordered=True):
 
 
 _LAST = f"""SELECT max(i.id) FROM items i JOIN batches b ON b.id = i.batch_id JOIN payloads p ON p.id = i.payload_id
-    WHERE NOT b.split AND NOT (b.kind = 'wish' AND p.data LIKE '{{"{LATER}":%' AND p.data NOT LIKE '%","%')
+    WHERE NOT (b.split OR ((b.kind = 'wish' OR b.state = 'failed') AND p.data LIKE '{{"{LATER}":%' AND p.data NOT LIKE '%","%'))
     GROUP BY b.space_id, i.key"""
-"""The last word about every value that was ever planned; a wish for the field that is not taken alone is none."""
+"""The last word about every value that was ever planned. A wish for the field that is not taken alone is none, nor is a
+failed call that carried it alone, to ask for it: the run tells of the field, and its words are kept in the history."""
 
 
 def let_go_keys(database):
