@@ -102,8 +102,8 @@ def _started_lately(ledger: Ledger, clock: Clock) -> list[float]:
 def quarantine_s(ledger: Ledger, jobs: Sequence[int] | None, settings: EngineSettings, clock: Clock) -> float:
     """Return the monotonic time before which no newer data may be sent; 0.0 when there is no such time.
 
-    A sync call whose answer was lost was sent again with the same data, and confirmed; the lost one may still land.
-    So newer data for its values waits until ``settle_s`` after the loss.
+    A sync call whose answer was lost was sent again with the same data, and confirmed; the lost one may still land. So
+    may a call in doubt that was let go of while it was young. Newer data waits until ``settle_s`` after the loss.
     """
-    wait_s = unsettled_s(ledger.lost_syncs(jobs), settings.settle_s, clock)
+    wait_s = unsettled_s(ledger.lost_unheld(jobs), settings.settle_s, clock)
     return clock.monotonic_s() + wait_s if wait_s > 0 else 0.0

@@ -95,7 +95,7 @@ class Engine:
     def send(self, *, not_before_s: float = 0.0) -> SyncerError | None:
         """Send everything that the ledger holds as planned for the job; return what stopped it.
 
-        ``not_before_s`` (monotonic) keeps newer data back while an older sync call may still be on its way.
+        ``not_before_s`` (monotonic) keeps newer data back while an older call may still be on its way.
         """
         if self.context.stop is not None:
             return self.context.stop

@@ -164,10 +164,13 @@ class RunsDoor(Door):
         with self.transaction() as connection:
             return reads.attempts_since(connection, at)
 
-    def lost_syncs(self, job_ids: Sequence[int] | None) -> list[tuple[str, Uptime]]:
-        """Return when the answers of the last sync calls of some jobs (None: all) were lost: each may be on its way."""
+    def lost_unheld(self, job_ids: Sequence[int] | None) -> list[tuple[str, Uptime]]:
+        """Return when the answers of the last calls of some jobs (None: all) were lost that hold no newer data back.
+
+        Each may be on its way.
+        """
         with self.transaction() as connection:
-            return reads.lost_syncs(connection, job_ids)
+            return reads.lost_unheld(connection, job_ids)
 
     def losses(self, batch: Batch) -> list[tuple[str, Uptime]]:
         """Return when the answers of a batch's calls were lost: each call may have been on its way until then."""

@@ -232,13 +232,18 @@ _LOST = (
     .order_by(t.attempts.c.id.desc())
     .limit(LOST_MAX)
 )
-_LOST_SYNCS = _LOST.join(t.batches).where(t.batches.c.kind == Kind.SYNC.value)
+_LOST_UNHELD = _LOST.join(t.batches).where(
+    or_(t.batches.c.kind == Kind.SYNC.value, t.batches.c.state == State.ABANDONED.value)
+)
 _LOST_OF_BATCH = _LOST.where(t.attempts.c.batch_id == bindparam("batch_id"))
 
 
-def lost_syncs(connection: Connection, job_ids: Sequence[int] | None) -> list[tuple[str, Uptime]]:
-    """Return when the answers of the last sync calls of some jobs (None: all) were lost: UTC, and steady clock."""
-    query = _LOST_SYNCS if job_ids is None else _LOST_SYNCS.where(t.batches.c.job_id.in_(job_ids))
+def lost_unheld(connection: Connection, job_ids: Sequence[int] | None) -> list[tuple[str, Uptime]]:
+    """Return when the answers of the last calls of some jobs (None: all) were lost: UTC, and steady clock.
+
+    Of those that hold no newer data back: sync calls, which were made again, and what was let go of.
+    """
+    query = _LOST_UNHELD if job_ids is None else _LOST_UNHELD.where(t.batches.c.job_id.in_(job_ids))
     return _moments(connection.execute(query))
 
 

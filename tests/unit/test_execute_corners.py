@@ -28,7 +28,7 @@ from syncer.execute.registry import Doubt
 from syncer.ledger.values import Item
 from syncer.lifecycle.batch import Bucket, State
 from syncer.model import KEY_SEPARATOR
-from syncer.process.clock import SystemClock, Uptime
+from syncer.process.clock import SystemClock, Uptime, utc_text
 from syncer.process.signals import Interrupt
 from syncer.products.check import CheckedProducts, by_copy
 from syncer.products.pull import look_up
@@ -396,14 +396,22 @@ def test_newer_data_waits_until_an_older_call_is_surely_over():
     assert any("older call" in progress.waiting_for for progress in scene.seen)
 
 
-def test_how_long_newer_data_waits_is_measured_by_the_steady_clock_of_the_same_boot():
+@pytest.mark.parametrize("varying", [-1, 0])
+def test_how_long_newer_data_waits_is_measured_by_the_steady_clock_of_the_same_boot(varying):
+    """After a lost sync call; and after an async call in doubt that was let go of: until then it holds its own values."""
+
     def lost(transport, _path, _really):
         return transport.answer(None, b"")
 
     scene = Scene(singles(1), script=lost)
-    scene.plan((K[:1], -1))
+    scene.plan((K[:1], varying))
+    scene.engine._deadline_s = scene.clock.now_s + 1.0
     scene.engine.send()
-    (_, last), *_ = scene.ledger.lost_syncs([scene.run.job.id])
+    if varying == 0:
+        assert quarantine_s(scene.ledger, [scene.run.job.id], SETTINGS, scene.clock) == 0.0
+        (batch,) = scene.ledger.batches(run_id=scene.run.id)
+        scene.context.writer.let_go(batch, utc_text(scene.clock.wall_s()), message="by hand")
+    (_, last), *_ = scene.ledger.lost_unheld([scene.run.job.id])
     waits_until_s = quarantine_s(scene.ledger, [scene.run.job.id], SETTINGS, scene.clock)
     assert waits_until_s == pytest.approx(last.seconds + SETTINGS.settle_s)
     scene.clock.wall_offset_s += 1e6  # the wall clock is not asked about the same boot
