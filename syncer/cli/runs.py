@@ -24,6 +24,8 @@ from syncer.errors import UsageError
 from syncer.request import SyncRequest
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from syncer.results import SyncResult
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,10 +33,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _finish(result: SyncResult) -> None:
     from syncer.report.document import sync_document
-    from syncer.report.text import sync_text
 
-    show(sync_document(result), lambda: sync_text(result), of_work=result.command != "plan")
+    show(sync_document(result), lambda: _text(result), of_work=result.command != "plan")
     sys.exit(result.exit_code)
+
+
+def _text(result: SyncResult) -> RenderableType:
+    from syncer.report.text import sync_text  # with rich, which costs a document for machines nothing then
+
+    return sync_text(result)
 
 
 def job_options(function: F) -> F:
