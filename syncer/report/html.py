@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from syncer.lifecycle.batch import Bucket
 from syncer.model import shown_key
+from syncer.process.help import configured
 from syncer.process.owner import Life
 from syncer.report.pictures import CallsPicture, Share, calls_picture, shares_of, trend_columns
 from syncer.report.story import quoted
@@ -170,7 +171,7 @@ def _by_command(needs: Iterable[tuple[str, str]]) -> tuple[Need, ...]:
     words = dict[str, list[str]]()
     for said, command in needs:
         words.setdefault(command, []).append(said)
-    return tuple(Need(tuple(said), command) for command, said in words.items())
+    return tuple(Need(tuple(said), configured(command)) for command, said in words.items())
 
 
 def _needs(details: RunDetails, wanted: Container[tuple[Bucket, str | None]]) -> Iterator[tuple[str, str]]:
@@ -223,7 +224,8 @@ def _left_needs(left: Sequence[NotThrough]) -> Iterator[tuple[str, str]]:
 
 def _left_words(one: NotThrough, made_at: str) -> tuple[str, str, str]:
     """Return how long something is not through, an example, and the command that helps."""
-    return span(one.since, made_at), shown_key(one.example), f"syncer resume --job {shlex.quote(one.job)}"
+    command = configured(f"syncer resume --job {shlex.quote(one.job)}")
+    return span(one.since, made_at), shown_key(one.example), command
 
 
 def _change(change: FieldChange) -> str:

@@ -110,6 +110,9 @@ def test_the_page_says_the_verdict_what_helps_and_nothing_that_runs(night):
         done = here.run("report", "1", "2", "--out", "two.html", "--json")
         assert (done.code, done.document["runs"]) == (0, [1, 2])
         assert "All is confirmed." in (here.folder / "two.html").read_text()
+        (here.folder / "other.toml").write_text("[jobs.default]\n")
+        assert here.run("report", "2", "--out", "other.html", "--config", "other.toml").code == 0
+        assert "<code>syncer --config other.toml audit show" in (here.folder / "other.html").read_text()
         assert here.run("report", "99", "--out", "none.html").code == 2
         assert not (here.folder / "none.html").exists()
 
