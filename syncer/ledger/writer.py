@@ -18,6 +18,7 @@ from syncer.ledger import identity, mirror, proofs, seals
 from syncer.ledger import schema as t
 from syncer.ledger.crossing import spread
 from syncer.ledger.database import transaction
+from syncer.ledger.ingested import is_outlived
 from syncer.ledger.mirror import MirrorStep, Span
 from syncer.ledger.reads import batch as read_batch
 from syncer.ledger.splitting import Piece, split
@@ -364,7 +365,10 @@ class Writer:
     def _step(self, step: MirrorStep, batch: Batch, refused: Mapping[int, Collection[str]] | None = None) -> None:
         """Let the end of a batch change what is known of its values, when the transaction ends."""
         self._refused.setdefault(batch.space_id, {}).update(refused or {})
-        self._steps[step].append((batch.space_id, batch.first_item_id, batch.first_item_id + batch.size - 1))
+        span = (batch.space_id, batch.first_item_id, batch.first_item_id + batch.size - 1)
+        self._steps[step].append(span)
+        if step is MirrorStep.CONFIRMED and is_outlived(self._connection, batch):
+            self._steps[MirrorStep.DOUBTED].append(span)
 
     def _split(self, parent: Batch, pieces: Sequence[Piece], at: str) -> list[Batch]:
         """Let the values of `parent` go on in one new batch per piece."""

@@ -392,6 +392,57 @@ def test_own_codes_that_come_under_parts_of_a_composite_key_make_its_values_unce
     assert fields == ([EVERY_FIELD] if all_doubted else [])
 
 
+def at_work(scene, cases, *, may_overwrite=False):
+    """Return the part of an upload at which the API is at work: of a code in each of `cases`, all of one lot."""
+    uploads = scene.ledger.uploads()
+    new = NewUpload("codes.csv", "0" * 64, 10, "f", "csv", {"lot": "L"}, None, may_overwrite, {}, "t")
+    codes = [(f"E{n}", 0, 2, f'{{"case_no":"{case}"}}') for n, case in enumerate(cases)]
+    (part,) = uploads.add(new, codes, lambda: [NewPart(len(cases), 5, "1" * 64, "spool")], at=AT).parts
+    part = uploads.change(part, PartEvent.RECORD_MADE, at=AT, record_key="r")
+    for event in (PartEvent.STORE, PartEvent.STORED, PartEvent.START, PartEvent.STARTED):
+        part = uploads.change(part, event, at=AT)
+    return part
+
+
+@pytest.mark.parametrize(
+    ("key", "begin", "may_overwrite", "doubted"),
+    [
+        (("case_no",), "C", False, {"C1"}),
+        (("case_no", "lot"), "C", False, {"C0", "C1", "C2"}),
+        (("case_no",), "C", True, {"C0", "C1", "C2"}),
+        (("extended_id",), "E", False, set()),
+        (("extended_id",), "E", True, {"E0"}),
+        (("serial_number",), "S", False, set()),
+    ],
+)
+def test_a_call_that_was_open_when_an_upload_ended_makes_nothing_known_that_it_may_have_changed(
+    key, begin, may_overwrite, doubted
+):
+    """The codes came after the call, or were overwritten after it: the answer that comes later is about what was."""
+    codes = [{"extended_id": f"E{n}", "serial_number": f"S{n}", "case_no": f"C{n}", "lot": "L"} for n in range(3)]
+    scene = Scene(codes, key=key, unique=begin != "C")
+    names = [f"{begin}{n}" for n in range(3)]
+    values = [KEY_SEPARATOR.join([name, "L"][: len(key)]) for name in names]
+    part = at_work(scene, ["C1"], may_overwrite=may_overwrite)
+    scene.plan(*(([value], 0) for value in values))
+    writer = scene.context.writer
+    open_calls = [writer.start(one, f"r{one.id}", AT) for one in scene.ledger.batches(run_id=scene.run.id)]
+    scene.ledger.uploads().ended(part, PartEvent.CREATED, [], at=AT)
+    for batch, attempt in open_calls:
+        writer.confirmed(batch, 1, AT, attempt_id=attempt)
+
+    def uncertain():
+        with scene.ledger.transaction() as connection:
+            seen = Knowledge(connection, scene.run.job.space_id).view(values)
+        return {name for name, value in zip(names, values, strict=True) if "m" in seen[value].uncertain}
+
+    assert uncertain() == doubted
+    scene.begin()
+    scene.plan(*(([value], 0) for value in values))
+    assert scene.engine.send() is None
+    assert uncertain() == set()  # what begins later is what counts
+
+
 @pytest.mark.parametrize("key", [("case_no",), ("case_no", "lot")])
 def test_nothing_is_known_of_a_value_while_codes_of_an_upload_may_come_under_it(key, monkeypatch):
     """What a call wrote before they came they do not have; nobody can tell whether they came."""
@@ -401,13 +452,7 @@ def test_nothing_is_known_of_a_value_while_codes_of_an_upload_may_come_under_it(
         unique=False,
     )
     cases = [KEY_SEPARATOR.join([f"C{n}", "L"][: len(key)]) for n in range(3)]
-    uploads = scene.ledger.uploads()
-    new = NewUpload("codes.csv", "0" * 64, 10, "f", "csv", {"lot": "L"}, None, False, {}, "t")
-    codes = [(f"N{n}", 0, 2, f'{{"case_no":"{case}"}}') for n, case in enumerate(["C1", "C7", ""])]
-    (part,) = uploads.add(new, codes, lambda: [NewPart(3, 5, "1" * 64, "spool")], at=AT).parts
-    part = uploads.change(part, PartEvent.RECORD_MADE, at=AT, record_key="r")
-    for event in (PartEvent.STORE, PartEvent.STORED, PartEvent.START, PartEvent.STARTED):
-        part = uploads.change(part, event, at=AT)
+    part = at_work(scene, ["C1", "C7", ""])
     scene.plan((cases, 0))
     assert scene.engine.send() is None
 
@@ -426,7 +471,7 @@ def test_nothing_is_known_of_a_value_while_codes_of_an_upload_may_come_under_it(
         return told
 
     assert uncertain() == [{cases[1]}] * 3
-    uploads.ended(part, PartEvent.ERRORED, [], at=AT)
+    scene.ledger.uploads().ended(part, PartEvent.ERRORED, [], at=AT)
     after = {cases[1]} if key == ("case_no",) else {*cases}
     assert uncertain() == [after] * 3
 
