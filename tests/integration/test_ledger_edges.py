@@ -387,7 +387,7 @@ def test_own_codes_that_come_under_parts_of_a_composite_key_make_its_values_unce
     assert scene.engine.send() is None
     with scene.ledger.transaction() as connection:
         space = next(one for one in spaces_of_fields(raw_cursor(connection)).values())
-        ingested._doubt_other(connection, space, None, {canonical(data)}, may_overwrite=False)
+        ingested._doubt_other(connection, space, None, {canonical(data)}, may_overwrite=False, ended=True)
         fields = [field for (field,) in connection.exec_driver_sql("SELECT field FROM stamps")]
     assert fields == ([EVERY_FIELD] if all_doubted else [])
 
