@@ -4,7 +4,9 @@ mutmut's own runner is not used: it changes the bodies of undecorated functions 
 properties decide as much here; and what a test starts (a fork, a process) would not run its mutants.
 
 What always holds: the same text has the same mutants in the same order. Words for people (texts with a blank in them,
-what errors and rejections are made with) are left alone, and so are annotations, imports and decorators.
+what errors and rejections are made with) are left alone, and so are annotations, imports and decorators, and the types
+of columns: these are for the type checker, and most of them are what would be taken without them. So is ``strict=True``,
+which asserts.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from mutmut.mutation import mutators
 
 FOR_PEOPLE = ("Error", "Rejection", "warning", "message")
 """Endings of the names of what is made with, or is, words for people."""
+TYPES = {"bool", "bool_", "int8", "int16", "int32", "int64", "uint8", "uint32", "uint64", "float64"}
+"""The types of columns, as calls name them: ``np.int64``, or ``bool``."""
 WIDTH = 100
 """Characters of a line that a name shows."""
 
@@ -86,7 +90,7 @@ class _Collector(cst.CSTVisitor):
             return False
         if isinstance(node, cst.If) and isinstance(node.test, cst.Name) and node.test.value == "TYPE_CHECKING":
             return False
-        if isinstance(node, cst.Raise | cst.Assert) or _is_for_people(node):
+        if isinstance(node, cst.Raise | cst.Assert) or _is_for_people(node) or _is_strict(node):
             return False
         if isinstance(node, cst.BaseString):
             if isinstance(node, cst.SimpleString) and not set(node.evaluated_value) & {*" \n", *b" \n"}:
@@ -94,7 +98,7 @@ class _Collector(cst.CSTVisitor):
             return False
         for kind, operator in mutators.mutation_operators:
             if isinstance(node, kind):
-                self.changes += [(node, changed) for changed in operator(node) if not _changes_words(node, changed)]
+                self.changes += [(node, changed) for changed in operator(node) if not _changes_words_or_types(node, changed)]
         return True
 
 
@@ -111,11 +115,12 @@ def _is_for_people(node: cst.CSTNode) -> bool:
     return isinstance(node, cst.Arg) and node.keyword is not None and node.keyword.value.endswith(FOR_PEOPLE)
 
 
-def _changes_words(node: cst.CSTNode, changed: cst.CSTNode) -> bool:
-    """Tell whether nothing but words for people is changed or left out among what is called with."""
+def _changes_words_or_types(node: cst.CSTNode, changed: cst.CSTNode) -> bool:
+    """Tell whether nothing but words for people, or a column's type, is changed or left out among what is called with."""
     if not isinstance(node, cst.Call) or not isinstance(changed, cst.Call):
         return False
-    return any(_are_words(one) for one in node.args if not any(one is other for other in changed.args))
+    gone = [one for one in node.args if not any(one is other for other in changed.args)]
+    return any(_are_words(one) or _is_type(one) or _is_strict(one) for one in gone)
 
 
 def _are_words(argument: cst.Arg) -> bool:
@@ -123,3 +128,13 @@ def _are_words(argument: cst.Arg) -> bool:
     named = argument.keyword is not None and argument.keyword.value.endswith(FOR_PEOPLE)
     plain = isinstance(value, cst.SimpleString) and " " in value.raw_value
     return named or plain or isinstance(value, cst.FormattedString | cst.ConcatenatedString)
+
+
+def _is_type(argument: cst.Arg) -> bool:
+    value = argument.value
+    name = value.attr.value if isinstance(value, cst.Attribute) else value.value if isinstance(value, cst.Name) else ""
+    return isinstance(name, str) and name in TYPES
+
+
+def _is_strict(node: cst.CSTNode) -> bool:
+    return isinstance(node, cst.Arg) and node.keyword is not None and node.keyword.value == "strict"

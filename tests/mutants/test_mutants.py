@@ -36,6 +36,9 @@ def test_whatever_is_changed_in_a_pure_module_its_tests_notice(part, record_prop
     chosen = sample(mutants, SAMPLE, name="mutants")[part::PARTS]
     listed = survivors()
     with open_workshop() as workshop:
+        if WHOLE:  # what fails anyway finds nothing
+            tests = dict.fromkeys(test for mutant in chosen for test in SUBJECTS[mutant.file])
+            assert not (as_it_is := workshop.judge({}, [*tests], most_s=300.0)).found, as_it_is.words
         survived = [
             (mutant.file, mutant.name)
             for mutant in chosen
@@ -46,12 +49,15 @@ def test_whatever_is_changed_in_a_pure_module_its_tests_notice(part, record_prop
     covered(record_property, "mutants of the pure modules", len(chosen), len(mutants) if part == 0 else 0)
 
 
-def test_words_for_people_are_no_mutants_and_all_else_is():
+def test_words_for_people_and_types_are_no_mutants_and_all_else_is():
     text = (
         "LIMIT = 3\n\n\ndef f(a: int = 1) -> bool:\n    if a > LIMIT:\n"
-        '        raise ValueError(f"{a} is too much")\n    return g(a, message="far too much")\n'
+        '        raise ValueError(f"{a} is too much")\n    b = np.full(a, 7, np.int64)\n'
+        '    return g(b, message="far too much")\n'
     )
     names = Counter(mutant.name.partition(" → ")[2] for mutant in mutants_of("f.py", text))
     assert names["if a >= LIMIT:"] + names["if a>= LIMIT:"] == 1
     assert {"LIMIT = 4", "LIMIT = None", "def f(a: int = 2) -> bool:"} <= {*names}
+    assert {"b = np.full(a, 8, np.int64)", "b = np.full(None, 7, np.int64)"} <= {*names}
     assert not [name for name in names if "too much" not in name and "message" in name]
+    assert not [name for name in names if "np.full" in name and "np.int64" not in name]
