@@ -41,8 +41,8 @@ def batch(payload: npt.NDArray[np.int32] | Ints, mode: Mode) -> Batches:
     """Partition items with one key column, given each item's payload, into the fewest calls that `mode` allows."""
     items = len(payload)
     if mode is Mode.SYNC:
-        return _join(_none(), _pool(np.arange(items, dtype=np.int64)))
-    counts = np.bincount(payload) if items else np.zeros(0, np.int64)
+        return _pool(np.arange(items, dtype=np.int64))
+    counts = np.bincount(payload)
     if mode is Mode.ASYNC:
         share = counts
     else:
@@ -58,7 +58,7 @@ def batch(payload: npt.NDArray[np.int32] | Ints, mode: Mode) -> Batches:
     goes_async[order[beyond]] = False
     pooled = np.flatnonzero(~goes_async)  # in the order of the items
     order, ordered = order[~beyond], ordered[~beyond]
-    return _join(_slice(order, ordered, np.zeros(len(counts), np.int64), ASYNC_VALUES_MAX), _pool(pooled))
+    return _join(_slice(order, ordered, ASYNC_VALUES_MAX), _pool(pooled))
 
 
 def batch_composite(payload: npt.NDArray[np.int32] | Ints, columns: Sequence[Ints]) -> Batches:
@@ -67,7 +67,7 @@ def batch_composite(payload: npt.NDArray[np.int32] | Ints, columns: Sequence[Int
     ``columns[c][i]`` is a code for item *i*'s value in key column *c*. Per payload the varying column is the one that
     needs the fewest calls, the first of equals.
     """
-    payload = payload.astype(np.int64, copy=False)
+    payload = np.asarray(payload, np.int64)
     if not len(payload):
         return _none()
     most = ASYNC_VALUES_MAX - (len(columns) - 1)
@@ -82,33 +82,28 @@ def batch_composite(payload: npt.NDArray[np.int32] | Ints, columns: Sequence[Int
         np.add.at(calls[varying], payload[examples], -(-sizes // most))
     best = np.argmin(calls, axis=0)
     group = np.choose(best[payload], groupings) * len(columns) + best[payload]
-    # Number the groups by payload, then by first appearance, so that the order depends on the items alone.
-    _, examples, inverse = np.unique(group, return_index=True, return_inverse=True)
-    ranked = np.lexsort((examples, payload[examples]))
-    number = np.empty(len(ranked), np.int64)
-    number[ranked] = np.arange(len(ranked))
-    numbers = number[inverse]
-    order = np.argsort(numbers, kind="stable").astype(np.int64, copy=False)
-    sliced = _slice(order, numbers[order], np.zeros(len(ranked), np.int64), most)
-    of_group = examples[ranked][sliced.payload]
-    owner = payload[of_group]
-    return Batches(sliced.order, sliced.sizes, sliced.is_async, owner, best[owner].astype(np.int64, copy=False))
+    _, examples, of_item = np.unique(group, return_index=True, return_inverse=True)
+    order = np.argsort(of_item, kind="stable")
+    sliced = _slice(order, of_item[order], most)
+    owner = payload[examples[sliced.payload]]
+    return Batches(sliced.order, sliced.sizes, sliced.is_async, owner, best[owner])
 
 
 def _fold(columns: Sequence[Ints]) -> Ints:
     """Number the distinct combinations of several columns of codes."""
     folded = np.zeros(len(columns[0]), np.int64)
     for column in columns:
-        codes = column.astype(np.int64, copy=False)
+        codes = np.asarray(column, np.int64)
         _, folded = np.unique(folded * (int(codes.max()) + 1) + codes, return_inverse=True)
     return folded
 
 
-def _slice(order: Ints, group: npt.NDArray[np.int32] | Ints, varying_of_group: Ints, most: int) -> Batches:
-    """Cut items that are sorted by group into async batches of one group each, and put these in order."""
-    counts = (
-        np.bincount(group, minlength=len(varying_of_group)).astype(np.int64) if len(group) else np.zeros(0, np.int64)
-    )
+def _slice(order: Ints, group: npt.NDArray[np.int32] | Ints, most: int) -> Batches:
+    """Cut items that are sorted by group into async batches of one group each, and put these in order.
+
+    They bear the groups' numbers in place of the payloads'.
+    """
+    counts = np.bincount(group)
     pieces = -(-counts // most)
     owner = np.repeat(np.arange(len(counts), dtype=np.int64), pieces)
     piece = np.arange(len(owner), dtype=np.int64) - np.repeat(np.cumsum(pieces) - pieces, pieces)
@@ -117,17 +112,14 @@ def _slice(order: Ints, group: npt.NDArray[np.int32] | Ints, varying_of_group: I
     by_first = np.argsort(order[starts])
     owner, sizes, starts = owner[by_first], sizes[by_first], starts[by_first]
     order = np.concatenate([order[:0], *(order[at : at + size] for at, size in zip(starts, sizes, strict=True))])
-    return Batches(order, sizes, np.ones(len(owner), bool), owner, varying_of_group[owner])
+    return Batches(order, sizes, np.ones(len(owner), bool), owner, np.zeros(len(owner), np.int64))
 
 
 def _pool(order: Ints) -> Batches:
     """Cut items into sync batches."""
-    pieces = -(-len(order) // SYNC_ITEMS_MAX)
-    sizes = np.full(pieces, SYNC_ITEMS_MAX, np.int64)
-    if pieces:
-        sizes[-1] = len(order) - (pieces - 1) * SYNC_ITEMS_MAX
-    zeros = np.zeros(pieces, np.int64)
-    return Batches(order, sizes, np.zeros(pieces, bool), zeros - 1, zeros)
+    sizes = np.minimum(len(order) - np.arange(0, len(order), SYNC_ITEMS_MAX), SYNC_ITEMS_MAX)
+    zeros = np.zeros(len(sizes), np.int64)
+    return Batches(order, sizes, zeros.astype(bool), zeros - 1, zeros)
 
 
 def _none() -> Batches:

@@ -68,7 +68,7 @@ class Merger:
         """Lay ``wanted`` (the payload of each group, changed in place) over older words; return which of these stay."""
         rows, ranks = older.newest_first()
         kept: list[tuple[OlderWords, npt.NDArray[np.int64]]] = []
-        for rank in range(int(ranks.max(initial=-1)) + 1):
+        for rank in np.unique(ranks).tolist():
             part = rows.taken(np.flatnonzero(ranks == rank))
             merged, fields = self._merged(part.payload, wanted[part.group])
             wanted[part.group] = merged

@@ -98,7 +98,9 @@ class _Collector(cst.CSTVisitor):
             return False
         for kind, operator in mutators.mutation_operators:
             if isinstance(node, kind):
-                self.changes += [(node, changed) for changed in operator(node) if not _changes_words_or_types(node, changed)]
+                self.changes += [
+                    (node, changed) for changed in operator(node) if not _changes_words_or_types(node, changed)
+                ]
         return True
 
 

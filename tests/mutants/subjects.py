@@ -15,6 +15,8 @@ SUBJECTS = {
     "syncer/mirror/elsewhere.py": ("tests/property/test_plan_diff.py", "tests/property/test_mirror.py"),
     "syncer/mirror/words.py": ("tests/property/test_mirror.py",),
     "syncer/mirror/picture.py": ("tests/property/test_mirror.py",),
+    "syncer/plan/batching.py": ("tests/property/test_plan_batching.py",),
+    "syncer/plan/merging.py": ("tests/property/test_plan_merging.py",),
 }
 """The tests of each subject, and no others, are run against its mutants: that is what makes it fast."""
 SURVIVORS = Path(__file__).with_name("survivors.json")

@@ -7,7 +7,7 @@ from collections import Counter
 from functools import cache
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sampling import examples
 
@@ -38,6 +38,8 @@ def fewest_calls(counts, async_max, sync_max):
 
 
 def parts(batches):
+    assert batches.sizes.sum() == len(batches.order)
+    assert len({*map(len, (batches.sizes, batches.is_async, batches.payload, batches.varying))}) == 1
     ends = np.cumsum(batches.sizes).tolist()
     return [batches.order[end - size : end].tolist() for end, size in zip(ends, batches.sizes.tolist(), strict=True)]
 
@@ -45,6 +47,10 @@ def parts(batches):
 def check_partition(payload, batches, async_max, sync_max):
     pieces = parts(batches)
     assert sorted(item for piece in pieces for item in piece) == list(range(len(payload)))
+    assert not batches.varying.any()
+    assert all(piece == sorted(piece) for piece in pieces)
+    begins = [(not is_async, piece[0]) for is_async, piece in zip(batches.is_async, pieces, strict=True)]
+    assert begins == sorted(begins)
     for number, piece in enumerate(pieces):
         if batches.is_async[number]:
             assert {payload[item] for item in piece} == {batches.payload[number]}
@@ -55,6 +61,10 @@ def check_partition(payload, batches, async_max, sync_max):
 
 
 @settings(max_examples=examples(300))
+@example(payload=[], limits=(6, 2))
+@example(payload=[2, 0, 2, 2, 2, 2, 2, 2], limits=(6, 2))  # the one that is pooled comes first, and its number too
+@example(payload=[1, 0] * 60, limits=(50, 3))  # many of each, so that only a stable order keeps theirs
+@example(payload=[0, 1, 2, 1, 2, 2, 0, 2, 2, 2], limits=(4, 2))
 @given(payload=payloads, limits=st.sampled_from([(6, 2), (5, 3), (4, 4), (7, 1)]))
 def test_auto_needs_the_fewest_calls_that_any_mix_could_need(payload, limits):
     with small_limits(*limits):
@@ -63,6 +73,7 @@ def test_auto_needs_the_fewest_calls_that_any_mix_could_need(payload, limits):
     assert len(batches) == fewest_calls(tuple(Counter(payload).values()), *limits)
 
 
+@example(payload=[])
 @given(payload=payloads)
 def test_sync_and_async_modes_use_one_kind_and_the_fewest_of_it(payload):
     with small_limits(6, 2):
@@ -90,6 +101,9 @@ def test_the_real_limits_at_their_edges():
 
 
 @settings(max_examples=examples(200))
+@example(rows=[])
+@example(rows=[(1, n % 5, n // 5, 0) for n in range(25)] + [(0, 4 - n % 5, n // 5, 1) for n in range(25)])
+@example(rows=[(0, n, 0, 0) for n in range(5)] + [(1, 0, n, 1) for n in range(5)] + [(2, 0, 0, n) for n in range(2, 5)])
 @given(
     rows=st.lists(
         st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 4), st.integers(0, 2)),
@@ -109,7 +123,12 @@ def test_composite_calls_reach_only_pairs_that_rows_name_and_are_the_fewest_of_t
             sum(math.ceil(n / 4) for n in Counter(key[:at] + key[at + 1 :] for key in mine).values()) for at in range(3)
         )
     assert len(batches) == expected
-    for place, piece in enumerate(parts(batches)):
+    assert batches.is_async.all()
+    pieces = parts(batches)
+    assert sorted(item for piece in pieces for item in piece) == list(range(len(rows)))
+    assert all(piece == sorted(piece) for piece in pieces)
+    assert pieces == sorted(pieces)
+    for place, piece in enumerate(pieces):
         constraints = [sorted({rows[item][at] for item in piece}) for at in (1, 2, 3)]
         varying = [at for at, values in enumerate(constraints) if len(values) > 1]
         assert varying in ([], [batches.varying[place]])
