@@ -181,7 +181,7 @@ class UpdateLimiter:
         self._share = _Share(places)
         self._latest: deque[tuple[int, float]] = deque(maxlen=places)
         """Of the last calls: ticket, and the latest time at which each can have arrived."""
-        self._tickets = itertools.count(1)
+        self._tickets = itertools.count()
         self._last_start_s = -math.inf
         self._throttled_until_s = -math.inf
 

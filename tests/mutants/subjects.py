@@ -15,6 +15,7 @@ SUBJECTS = {
     "syncer/mirror/elsewhere.py": ("tests/property/test_plan_diff.py", "tests/property/test_mirror.py"),
     "syncer/mirror/words.py": ("tests/property/test_mirror.py",),
     "syncer/mirror/picture.py": ("tests/property/test_mirror.py",),
+    "syncer/api/limits.py": ("tests/unit/test_api_limits.py", "tests/property/test_limits.py"),
     "syncer/plan/batching.py": ("tests/property/test_plan_batching.py",),
     "syncer/plan/merging.py": ("tests/property/test_plan_merging.py",),
 }

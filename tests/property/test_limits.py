@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sampling import examples
 
@@ -57,6 +57,8 @@ def test_a_throttle_holds_every_call():
     assert (limiter.next_s(0.0), reads.next_s(0.0)) == (7.0, 8.0)
 
 
+@example(rate=0.5)
+@example(rate=1.5)
 @given(rate=st.floats(0.1, 200))
 def test_any_rate_is_kept(rate):
     limiter, starts, now, places = UpdateLimiter(rate), [], 0.0, max(1, int(rate))
