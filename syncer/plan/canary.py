@@ -75,14 +75,13 @@ def _asking(
     shown = frozenset(_fields(named, payload[by_sync]))
     asked: list[Places] = []
     products: dict[str | None, int] = {}
-    for field in sorted(fields.intersection(_fields(named, payload[own])) - shown):
+    for field in sorted(fields - shown):
         places = np.flatnonzero(own & named.any_of([field])[payload])
         asked.append(_spread(places, VALUES))
         with_product = places[named.any_of([PRODUCT])[payload[places]]]
-        for number, place in _first_places(payload[with_product], with_product):
+        for number, place in _first_places(payload[with_product], with_product, len(payloads)):
             products.setdefault(value_of(payloads.data[number], PRODUCT), place)
-    of_products = [place for product, place in products.items() if product is not None]
-    return (np.unique(np.concatenate(asked)) if asked else np.zeros(0, np.int64)), of_products
+    return (np.unique(np.concatenate(asked)) if asked else np.zeros(0, np.int64)), [*products.values()]
 
 
 def _fields(named: Named, payload: npt.NDArray[np.int32]) -> Iterator[str]:
@@ -93,9 +92,9 @@ def _fields(named: Named, payload: npt.NDArray[np.int32]) -> Iterator[str]:
         yield from named.lists[number]
 
 
-def _first_places(payload: npt.NDArray[np.int32], places: Places) -> Iterator[tuple[int, int]]:
-    """Yield each payload among some places, and the first of its places."""
-    first = np.full(int(payload.max(initial=-1)) + 1, -1, np.int64)
+def _first_places(payload: npt.NDArray[np.int32], places: Places, payloads: int) -> Iterator[tuple[int, int]]:
+    """Yield each payload among some places, and the first of its places; there are so many payloads."""
+    first = np.full(payloads, -1, np.int64)
     first[payload[::-1]] = places[::-1]
     numbers = np.flatnonzero(first >= 0)
     yield from zip(numbers.tolist(), first[numbers].tolist(), strict=True)
@@ -105,4 +104,4 @@ def _spread(places: Places, most: int) -> Places:
     """Return `most` of some places, spread over all of them."""
     if len(places) <= most:
         return places
-    return places[np.unique(np.linspace(0, len(places) - 1, most).astype(np.int64))]
+    return places[np.linspace(0, len(places) - 1, most).astype(np.int64)]

@@ -17,6 +17,7 @@ SUBJECTS = {
     "syncer/mirror/picture.py": ("tests/property/test_mirror.py",),
     "syncer/api/limits.py": ("tests/unit/test_api_limits.py", "tests/property/test_limits.py"),
     "syncer/plan/batching.py": ("tests/property/test_plan_batching.py",),
+    "syncer/plan/canary.py": ("tests/property/test_canary.py",),
     "syncer/plan/merging.py": ("tests/property/test_plan_merging.py",),
 }
 """The tests of each subject, and no others, are run against its mutants: that is what makes it fast."""
