@@ -23,6 +23,18 @@ def numbers(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None = None
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [known, pa.py_buffer(values)])
 
 
+def distinct_numbers(values: npt.NDArray[np.integer[Any]]) -> list[int]:
+    """Return the distinct ones of many whole numbers, ascending: `np.unique` would copy and sort all of them."""
+    found: list[int] = sorted(numbers(values).unique().to_pylist())
+    return found
+
+
+def at_places(column: npt.NDArray[Any], places: npt.NDArray[Any], dtype: Any = None) -> npt.NDArray[Any]:
+    """Return what a column has at some places. What is nothing but zeros takes neither time nor memory."""
+    dtype = dtype or column.dtype
+    return column[places].astype(dtype, copy=False) if column.any() else np.zeros(len(places), dtype)
+
+
 def truths(values: npt.NDArray[np.bool_]) -> pa.BooleanArray:
     """Return truth values as an Arrow array."""
     packed = pa.py_buffer(np.packbits(values, bitorder="little"))

@@ -306,9 +306,12 @@ class Items:
         """Return the items at some places, in this order."""
         import numpy as np
 
-        chosen = np.asarray(places, np.int64)
-        line, before = self.line[chosen], self.before[chosen]
-        return Items(self.texts, self.rows[chosen], self.payload[chosen], self.source[chosen], line, before)
+        from syncer.arrow import at_places
+
+        chosen = places if isinstance(places, np.ndarray) else np.asarray(places, np.int64)
+        line, payload = self.line[chosen], self.payload[chosen]
+        source, before = at_places(self.source, chosen), at_places(self.before, chosen)
+        return Items(self.texts, self.rows[chosen], payload, source, line, before)
 
 
 @dataclass(frozen=True, slots=True)

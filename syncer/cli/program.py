@@ -27,6 +27,7 @@ from syncer.cli import (
 from syncer.cli.frame import Options, common_options, echo_json, name_of
 from syncer.errors import OutputError, SignalError, SyncerError, UsageError
 from syncer.process import streams
+from syncer.process.garbage import look_seldom
 from syncer.process.help import help_lines, remember
 from syncer.process.logs import say
 from syncer.process.signals import install
@@ -61,6 +62,7 @@ for _command in COMMANDS:
 
 def main() -> None:
     """Run the program; turn every failure into its exit code, its words, and what to do next."""
+    look_seldom()
     streams.prepare()
     wants_json = "--json" in sys.argv[1:]
     remember(sys.argv[1:])

@@ -19,7 +19,7 @@ from syncer.mirror.picture import PRODUCT
 from syncer.mirror.words import value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -75,13 +75,22 @@ def _asking(
     shown = frozenset(_fields(named, payload[by_sync]))
     asked: list[Places] = []
     products: dict[str | None, int] = {}
-    for field in sorted(fields - shown):
+    for field in _unlike(named, fields - shown):
         places = np.flatnonzero(own & named.any_of([field])[payload])
         asked.append(_spread(places, VALUES))
-        with_product = places[named.any_of([PRODUCT])[payload[places]]]
+        has_product = named.any_of([PRODUCT])[payload[places]]
+        with_product = places if has_product.all() else places[has_product]
         for number, place in _first_places(payload[with_product], with_product, len(payloads)):
             products.setdefault(value_of(payloads.data[number], PRODUCT), place)
+            if len(products) == PRODUCTS_MAX:
+                break
     return (np.unique(np.concatenate(asked)) if asked else np.zeros(0, np.int64)), [*products.values()]
+
+
+def _unlike(named: Named, fields: Iterable[str]) -> list[str]:
+    """Return the first of all fields that the same payloads name: who asks for the one asks for the others, too."""
+    by_payloads = {tuple(field in one for one in named.lists): field for field in sorted(fields, reverse=True)}
+    return sorted(by_payloads.values())
 
 
 def _fields(named: Named, payload: npt.NDArray[np.int32]) -> Iterator[str]:

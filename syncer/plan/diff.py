@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from syncer.arrow import numbers
+from syncer.arrow import distinct_numbers, numbers
 from syncer.mirror.elsewhere import OpenElsewhere
 from syncer.mirror.picture import PRODUCT, campaign_in
 from syncer.mirror.words import NOTHING, value_of
@@ -182,7 +182,7 @@ class Diff:
         """Lay the rows over older words and work out what has to be sent: everything was seen."""
         self.rows.wanted = self.records.payload[self.groups.leaders]
         self.rows.origins = self._merger.lay_over(OlderWords.joined(self._older), self.rows.wanted)
-        self._hold(self.rows, np.full(len(self.groups), TONIGHT, np.int64))
+        self._hold(self.rows, np.broadcast_to(np.int64(TONIGHT), len(self.groups)))
         self.rows.judge(self._deltas, self._book)
         self._tell_campaigns(self.rows)
         if self.carried is not None:
@@ -251,7 +251,7 @@ class Diff:
         if campaigns is None:
             return
         of_payload = np.full(len(payloads), NOT_TOLD, np.int32)
-        for number in np.unique(side.wanted).tolist():
+        for number in distinct_numbers(side.wanted):
             product = value_of(payloads.data[number], PRODUCT)
             if product is not None:
                 of_payload[number] = campaigns(product) or 0
@@ -265,9 +265,10 @@ class Diff:
     @property
     def told_campaigns(self) -> list[int]:
         """The campaigns that products tell; 0: of some values none does."""
-        sides = [side.campaign for side in (self.rows, self.carried) if side is not None]
-        found: list[int] = np.unique(np.concatenate([*sides, np.zeros(1, np.int32)])).tolist()
-        return found
+        if self._book.campaigns is None:
+            return [0]
+        sides = [side for side in (self.rows, self.carried) if side is not None]
+        return sorted({0}.union(*(distinct_numbers(side.campaign) for side in sides)))
 
     @property
     def refused_fields(self) -> tuple[str, ...]:

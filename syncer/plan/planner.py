@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.arrow import as_numpy, numbers
+from syncer.arrow import as_numpy, at_places, distinct_numbers, numbers
 from syncer.mirror.words import NOTHING
 from syncer.model import KEY_SEPARATOR, Batches, Errand, Items, Mode, Origins, Plan, RowCounts
 from syncer.plan.batching import batch, batch_composite
@@ -100,14 +100,15 @@ def make_plan(
         apart = np.where(np.isin(items.rows, sides.probes) & (apart <= OWN_MOST), ASKING, apart)
     if mode is not Mode.SYNC and len(key) == 1:
         apart = _each_asking(apart, campaign, items, asked, diff.records.payloads)
-    batches, errand_of, minimum = _batched(items, apart, len(key), mode)
+    whole = _calls(items, len(key), mode)
+    batches, errand_of = _batched(items, apart, len(key), mode, whole)
     if asked and len(key) == 1:
         questions = _questions(apart, campaign, items.before == 0, asked)
         asking = canary(items.payload, batches, diff.records.payloads, questions)
         if len(asking):
             apart = apart.copy()
             apart[asking] = ASKING
-            batches, errand_of, _ = _batched(items, apart, len(key), mode)
+            batches, errand_of = _batched(items, apart, len(key), mode, whole)
     conflicts = diff.conflicts(names)
     payloads = diff.records.payloads
     return Plan(
@@ -127,7 +128,7 @@ def make_plan(
         errand_of=errand_of,
         changes=_changes(items.payload, payloads),
         overwritten=int(diff.overwritten.sum()),
-        minimum_updates=minimum,
+        minimum_updates=len(whole),
     )
 
 
@@ -201,19 +202,22 @@ class _Sides:
         self, diff: Diff, groups: npt.NDArray[np.int32], payload: npt.NDArray[np.int32]
     ) -> tuple[Items, Kinds, npt.NDArray[np.int32]]:
         """Return the chosen keys in the order of their first rows, what keeps each apart, and its campaign."""
-        rows, records = diff.groups.leaders[groups], self._records
-        if (rows[1:] < rows[:-1]).any():
+        side, records = diff.rows, self._records
+        rows, picture = side.states.groups.leaders[groups], side.states.picture
+        told = any(column.any() for column in (picture, side.absent, side.campaign)) or len(side.origins)
+        if payload is side.wanted and not told:  # a first load: all that is known of a key is its row
+            chosen = np.zeros(len(records.keys), bool)
+            chosen[rows] = True
+            rows = _places(chosen)
+            payload, groups = records.payload, rows
+        elif (rows[1:] < rows[:-1]).any():
             group_of = np.full(len(records.keys), -1, np.int32)  # sorting a million takes ten times as long
             group_of[rows] = groups
-            rows = np.flatnonzero(group_of >= 0).astype(np.int32)
+            rows = _places(group_of >= 0)
             groups = group_of[rows]
-        source, picture = records.source[rows].astype(np.int32), diff.rows.states.picture
-        # What is nothing but zeros takes neither time nor memory.
-        before = picture[groups] if picture.any() else np.zeros(len(groups), np.int32)
-        items = Items(self.texts, rows, payload[groups], source, records.line[rows], before)
-        absent = diff.rows.absent
-        reached = absent[groups].astype(np.int16) if absent.any() else np.zeros(len(groups), np.int16)
-        return items, reached, diff.rows.campaign[groups]
+        line, source = at_places(records.line, rows), at_places(records.source, rows, np.int32)
+        items = Items(self.texts, rows, at_places(payload, groups), source, line, at_places(picture, groups))
+        return items, at_places(side.absent, groups, np.int16), at_places(side.campaign, groups)
 
     def _of_carried(
         self, carried: Carried, groups: npt.NDArray[np.int32], payload: npt.NDArray[np.int32]
@@ -258,27 +262,33 @@ def _as_one(parts: Sequence[Origins]) -> Origins:
     return Origins(row, source_id, line, fields, parts[0].names)
 
 
-def _batched(items: Items, apart: Kinds, columns: int, mode: Mode) -> tuple[Batches, npt.NDArray[np.int64], int]:
-    """Group items into calls; items that differ in `apart` travel apart. Returns each call's errand and the minimum."""
-    whole = _calls(items, columns, mode)
-    kinds = np.unique(apart)
+def _batched(
+    items: Items, apart: Kinds, columns: int, mode: Mode, whole: Batches
+) -> tuple[Batches, npt.NDArray[np.int64]]:
+    """Group items into calls, with the errand of each: items that differ in `apart` travel apart.
+
+    ``whole`` are the calls of all items together.
+    """
+    kinds = distinct_numbers(apart)
     if len(kinds) <= 1 and ASKING not in kinds:
-        errand = int(kinds[0]) // 2 if len(kinds) else 0
-        return whole, np.full(len(whole), errand, np.int64), len(whole)
+        return whole, np.full(len(whole), kinds[0] // 2 if kinds else 0, np.int64)
     parts, errands = [], []
-    for kind in kinds.tolist():
+    for kind in kinds:
         places = np.flatnonzero(apart == kind)
-        part = _calls(_reordered(items, places), columns, Mode.SYNC if kind == ASKING else mode)
+        part = _calls(items, columns, Mode.SYNC if kind == ASKING else mode, places)
         parts.append(Batches(places[part.order], part.sizes, part.is_async, part.payload, part.varying))
         errands.append(np.full(len(part), max(kind, 0) // 2, np.int64))
     joined = (np.concatenate([getattr(part, name) for part in parts]) for name in Batches.__slots__)
-    return Batches(*joined), np.concatenate(errands), len(whole)
+    return Batches(*joined), np.concatenate(errands)
 
 
-def _calls(items: Items, columns: int, mode: Mode) -> Batches:
+def _calls(items: Items, columns: int, mode: Mode, places: npt.NDArray[np.int64] | None = None) -> Batches:
+    """Group items, or those at some places, into calls."""
+    chosen = slice(None) if places is None else places
     if columns == 1:
-        return batch(items.payload, mode)
-    return batch_composite(items.payload, _key_codes(items.texts.take(numbers(items.rows)), columns))
+        return batch(items.payload[chosen], mode)
+    keys = items.texts.take(numbers(items.rows[chosen]))
+    return batch_composite(items.payload[chosen], _key_codes(keys, columns))
 
 
 def _changes(payload: npt.NDArray[np.int32], payloads: Payloads) -> dict[str, int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from syncer.arrow import as_numpy
+from syncer.arrow import as_numpy, distinct_numbers
 from syncer.arrow import numbers as as_arrow
 from syncer.mirror.picture import UNHEARD_OF, Campaigns, Moves, Picture, delta, may_move, overwrites, refused_words
 from syncer.mirror.words import NOTHING, missing_words, only
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.int32]
 
-KEYS_PER_STEP = 1 << 22
+KEYS_PER_STEP = 1 << 20
 """Keys judged at a time, so that the pairs of ten million never lie in memory at once."""
+PAIRS_KEPT_MAX = 1 << 22
+"""Pairs that are kept for the keys to come: beyond that, there is a set of data per key, and none is met again."""
 PAIRS_PER_STEP = 1 << 16
 """Pairs whose pictures and texts are in memory at a time."""
 SAME = -1
@@ -93,8 +95,7 @@ class KeyStates:
 
     def kinds(self, book: PictureBook) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Return of which keys a field is known, and which matched no code when they were last asked for."""
-        others = np.unique(self.picture[self.picture < 0])
-        pictures = book.pictures(others.tolist())
+        pictures = book.pictures(distinct_numbers(self.picture[self.picture < 0]))
         blank = [number for number, picture in pictures.items() if picture.known == NOTHING]
         absent = [number for number, picture in pictures.items() if picture.absent]
         known = (self.picture != 0) & ~np.isin(self.picture, blank) if blank else self.picture != 0
@@ -127,13 +128,13 @@ class Deltas:
 
     def refusing(self, pictures: Numbers, fields: Iterable[str]) -> dict[str, list[int]]:
         """Return, by field, the numbers of those pictures whose values did not take it when it was last sent."""
-        found = self._book.pictures(np.unique(pictures[pictures < 0]).tolist())
+        found = self._book.pictures(distinct_numbers(pictures[pictures < 0]))
         return {name: [number for number, picture in found.items() if name in picture.refused] for name in fields}
 
     def left_out(self, pictures: Numbers, wanted: Numbers) -> Numbers:
         """Return per key the number of what is wanted and left out, since it was not taken (`SAME`: nothing)."""
         left = np.full(len(wanted), SAME, np.int32)
-        found = self._book.pictures(np.unique(pictures[pictures < 0]).tolist())
+        found = self._book.pictures(distinct_numbers(pictures[pictures < 0]))
         rows = np.flatnonzero(np.isin(pictures, [number for number, picture in found.items() if picture.refused]))
         pairs = (pictures[rows].astype(np.int64) << _BITS) | wanted[rows]
         distinct, of_row = np.unique(pairs, return_inverse=True)
@@ -164,7 +165,7 @@ class Deltas:
 
     def _places(self, distinct: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return where pairs stand among those that were worked out; those that were not are worked out now."""
-        if len(self._pairs) > KEYS_PER_STEP:  # a set of data per key: what was worked out is not met again
+        if len(self._pairs) > PAIRS_KEPT_MAX:
             self._pairs, self._send, self._over = self._pairs[:0], self._send[:0], self._over[:0]
         places = np.searchsorted(self._pairs, distinct)
         at = np.minimum(places, len(self._pairs) - 1)
@@ -173,11 +174,10 @@ class Deltas:
             return places
         unseen = np.sort(unseen)  # so that neighbours are read together
         found = [self._compare(unseen[n : n + PAIRS_PER_STEP]) for n in range(0, len(unseen), PAIRS_PER_STEP)]
-        pairs = np.concatenate([self._pairs, unseen])
-        order = np.argsort(pairs, kind="stable")
-        self._pairs = pairs[order]
-        self._send = np.concatenate([self._send, *(send for send, _ in found)])[order]
-        self._over = np.concatenate([self._over, *(over for _, over in found)])[order]
+        between = np.searchsorted(self._pairs, unseen)
+        self._pairs = np.insert(self._pairs, between, unseen)
+        self._send = np.insert(self._send, between, np.concatenate([send for send, _ in found]))
+        self._over = np.insert(self._over, between, np.concatenate([over for _, over in found]))
         return np.searchsorted(self._pairs, distinct)
 
     def _compare(self, pairs: npt.NDArray[np.int64]) -> tuple[Numbers, npt.NDArray[np.bool_]]:

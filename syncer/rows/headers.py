@@ -24,9 +24,9 @@ WORDS = "its cells are the names of the columns: the header again, in other lett
 def rows_of_names(columns: pa.RecordBatch, wanted: Sequence[str]) -> npt.NDArray[np.int64]:
     """Return the rows that hold the names of the wanted columns, in any letter case and order."""
     names = {name.strip().casefold() for name in wanted}
-    lengths = np.array(sorted({len(name.encode()) for name in wanted}), np.int32)
     first = columns.column(wanted[0])
-    found = np.flatnonzero(as_numpy(pc.is_in(pc.binary_length(first), value_set=numbers(lengths))))
+    lengths = as_numpy(pc.binary_length(first))
+    found = np.flatnonzero(np.logical_or.reduce([lengths == one for one in {len(name.encode()) for name in wanted}]))
     if not len(found):
         return found
     likely = [row for row, text in zip(found, first.take(numbers(found)).to_pylist(), strict=True)
