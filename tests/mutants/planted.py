@@ -158,8 +158,15 @@ BUGS = (
     Bug(
         "a row's line is that of the first rows",
         "syncer/plan/planner.py",
-        "items = Items(self.texts, rows, payload[groups], source, records.line[rows], before)",
-        "items = Items(self.texts, rows, payload[groups], source, records.line[: len(rows)], before)",
+        "line, source = at_places(records.line, rows), at_places(",
+        "line, source = records.line[: len(rows)], at_places(",
+        DIFF,
+    ),
+    Bug(
+        "a night is planned as a first load is, though something is known",
+        "syncer/plan/planner.py",
+        "if payload is side.wanted and not told:",
+        "if payload is side.wanted:",
         DIFF,
     ),
     Bug(
