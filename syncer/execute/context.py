@@ -109,6 +109,8 @@ class Context:
     """Batches whose answers left values out that are to be read back."""
     fresh_read: int = 0
     """How many values that were never sent before this run reads back."""
+    met: set[tuple[int, str]] = field(default_factory=set)
+    """Values, by code space, of which this run saw that a code has them, before it asks for them once more."""
     counts_same: bool | None = field(init=False)
     """Whether answers count and name what a call leaves as it was; None: no answer showed that yet."""
     _owners: dict[int, Run] = field(default_factory=dict)

@@ -1,8 +1,10 @@
 """Values that an answer leaves out: no code has them, or they held it before and the API counts what changed alone.
 
-The rule, in three sentences. A value that is left out matched nothing where the API is known to count what stays as it
-was. Elsewhere it is read back: what holds its data is confirmed, what no code has is unmatched. Of what cannot be read,
-a value that was never sent before is unmatched, as the API's documents say; any other stays in doubt, and wanted.
+The rule, in four sentences. A value that is left out matched nothing where the API is known to count what stays as it
+was. Elsewhere it is read back: what holds its data is confirmed, what no code has is unmatched. A code that does not
+hold all of it may have come after the call, so it is asked for once more; what is left out again was not taken. Of what
+cannot be read, a value that was never sent before is unmatched, as the API's documents say; any other stays in doubt,
+and wanted.
 
 What always holds: a batch whose answer left values out keeps its state until they were read, so a process that dies
 meanwhile asks again; one of which nothing is to be read waits for nobody, once others were read. Pure.
@@ -10,7 +12,7 @@ meanwhile asks again; one of which nothing is to be read waits for nobody, once 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,8 @@ FRESH_READ_MAX = 5
 """Values of one batch that were never sent before, and are read back while nothing is known of how the API counts."""
 FRESH_READ_RUN_MAX = 20
 """The same, of all batches of a run."""
+CAME_SINCE = "codes have values that the answer left out: they are asked for once more"
+"""What a batch says whose values go on in others since codes may have come after its call."""
 HELD_MAX = 100
 """With so many batches that wait for values to be read, these are read before more is sent: a death asks all again."""
 
@@ -42,13 +46,14 @@ class AskedCode:
 class CodeSeen:
     """What code data showed of one value: whether a code has it, and which fields hold what was sent, or nothing.
 
-    ``differs``: some field holds something else.
+    ``differs``: some field holds something else. ``unread``: some field stands in no column, so nobody can compare it.
     """
 
     exists: bool
     taken: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
     differs: bool = False
+    unread: bool = False
 
 
 Look = Callable[[Sequence[AskedCode]], list[CodeSeen | None]]
@@ -117,6 +122,22 @@ def judge_again(one: LeftOut, seen: Mapping[int, CodeSeen], *, counts_same: bool
     if not unmatched and not doubtful:
         return ALL_APPLIED
     return replace(one.judgement, unmatched=tuple(unmatched), doubtful=tuple(doubtful))
+
+
+def came_since(one: LeftOut, keys: Sequence[str], seen: Mapping[int, CodeSeen], met: Container[str]) -> list[int]:
+    """Return the places of values whose code may have come after the call; ``met``: keys of codes from before it.
+
+    It does not show all that was sent, so nothing tells that the call reached it.
+    """
+    return [
+        place
+        for place in one.judgement.unmatched
+        if (found := seen.get(place)) is not None
+        and found.exists
+        and not found.differs
+        and (found.missing or found.unread)
+        and keys[place] not in met
+    ]
 
 
 def shown_too(shown: Shown | None, keys: Sequence[str], seen: Mapping[int, CodeSeen]) -> Shown | None:

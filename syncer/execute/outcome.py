@@ -11,9 +11,11 @@ from syncer.execute.batch_call import load_batch
 from syncer.execute.context import Context
 from syncer.execute.fields import Told
 from syncer.execute.left_out import (
+    CAME_SINCE,
     FRESH_READ_RUN_MAX,
     READ_MAX,
     LeftOut,
+    came_since,
     judge_again,
     leaves_out,
     shown_too,
@@ -28,7 +30,7 @@ from syncer.mirror.words import fields_of
 from syncer.model import UNIQUE_KEYS, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from syncer.execute.batch_call import LoadedBatch
     from syncer.execute.left_out import CodeSeen
@@ -102,6 +104,16 @@ class Outcomes:
             self._end(one, load_batch(self._context, one.batch), seen, read=read)
 
     def _end(self, one: LeftOut, loaded: LoadedBatch, seen: Mapping[int, CodeSeen], *, read: bool) -> None:
+        space_id, met = loaded.batch.space_id, self._context.met
+        here = {key for key in loaded.keys if (space_id, key) in met}
+        again = came_since(one, loaded.keys, seen, here)
+        if again:
+            gone = {place for place in one.judgement.unmatched if place not in seen or not seen[place].exists}
+            met.update((space_id, key) for place, key in enumerate(loaded.keys) if place not in gone)
+            rest = [place for place in range(len(loaded.keys)) if place not in {*again}]
+            pieces = of_places(loaded.batch, [item.id for item in loaded.items], [again, rest])
+            self._go_on(loaded, one.codes_affected, CAME_SINCE, one.attempt_id, pieces)
+            return
         judgement = judge_again(one, seen, counts_same=self._context.counts_same, read=read)
         self._record(loaded, one.codes_affected, judgement, shown_too(one.shown, loaded.keys, seen), one.attempt_id)
 
@@ -111,7 +123,9 @@ class Outcomes:
         if context.counts_same is not None or batch.parent_id is None or codes_affected < PROOF_CODES:
             return
         parent = context.ledger.batch(batch.parent_id)
-        if parent is not None and parent.state is State.MISMATCHED and (parent.codes_affected or 0) >= PROOF_CODES:
+        if parent is None or parent.state is not State.MISMATCHED or parent.message == CAME_SINCE:
+            return
+        if (parent.codes_affected or 0) >= PROOF_CODES:
             context.learn_counts(same=True)
 
     def _record(
@@ -216,16 +230,26 @@ class Outcomes:
                 self._ask_smaller(loaded, codes_affected or 0, judgement.message, attempt_id)
 
     def _ask_smaller(self, loaded: LoadedBatch, codes_affected: int, message: str, attempt_id: int | None) -> None:
-        context, batch = self._context, loaded.batch
         pieces = self._smaller(loaded)
         if pieces:
-            at = context.at()
-            _, children = context.writer.miscounted(
-                batch, codes_affected, at, message=message, pieces=pieces, attempt_id=attempt_id
-            )
-            context.registry.to_front(children)
+            self._go_on(loaded, codes_affected, message, attempt_id, pieces)
         else:  # a task of one value that no sync call can name, and whose count is not told
-            context.writer.let_go(batch, context.at(), message=message)
+            self._context.writer.let_go(loaded.batch, self._context.at(), message=message)
+
+    def _go_on(
+        self,
+        loaded: LoadedBatch,
+        codes_affected: int,
+        message: str,
+        attempt_id: int | None,
+        pieces: Sequence[Piece],
+    ) -> None:
+        """Let the values of a batch go on in others, which are sent next."""
+        context = self._context
+        _, children = context.writer.miscounted(
+            loaded.batch, codes_affected, context.at(), message=message, pieces=pieces, attempt_id=attempt_id
+        )
+        context.registry.to_front(children)
 
     def _guard_reach(self, loaded: LoadedBatch, codes_affected: int, *, learn: bool) -> None:
         """Stop the run when a batch reached far more codes than any before, whatever else is odd about its count."""

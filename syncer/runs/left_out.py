@@ -70,7 +70,8 @@ def _compared(asked: AskedCode, found: CodeRows | None) -> CodeSeen | None:
             differs = True
         else:
             missing.add(name)
-    return CodeSeen(True, frozenset(taken), frozenset(missing), differs)
+    unread = not SPECIAL_FIELDS.isdisjoint(words)
+    return CodeSeen(True, frozenset(taken), frozenset(missing), differs, unread)
 
 
 def _both(first: CodeSeen | None, second: CodeSeen | None) -> CodeSeen | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from sim.scenes import ASYNC, SYNC, K, Scene, singles
 
@@ -174,7 +176,31 @@ def test_a_field_that_two_looks_miss_was_not_taken():
     assert scene.counts() == {"confirmed": 1}
     assert scene.context.fields.refused == {"m"}
     assert picture(scene, "K0").refused == ("m",)
-    assert reader.pauses == 1
+    assert reader.pauses == 2  # it was asked for once more: the code might have come after the call
+
+
+@pytest.mark.parametrize("changes_only", [False, True])
+@pytest.mark.parametrize("data", ['{"m":"1"}', '{"product":"P1"}', '{"m":"1","product":"P1"}'])
+def test_a_code_that_comes_after_the_call_is_asked_for_once_more(data, changes_only):
+    """An upload of own codes brings it before the value is read: what the call carried, it does not hold."""
+    scene, reader = scene_of(singles(2), changes_only=changes_only)
+    rows, coming = reader.rows, [{"extended_id": "K2", "m": "theirs"}, {"extended_id": "K3"}, {"extended_id": "K4"}]
+
+    def come(queries):
+        while coming:
+            scene.api.world.add_code(coming.pop())
+        return rows(queries)
+
+    reader.rows = come
+    scene.plan((K, -1), data=data)
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 5, "unmatched": 1}
+    for code in scene.api.world.codes:
+        assert code.fields.items() >= json.loads(data).items()
+        assert picture(scene, code.fields["extended_id"]).known == data
+    assert not scene.context.fields.refused
+    assert counts_same(scene.ledger) is not True  # the codes that came are counted for the first time
+    assert scene.ledger.problems() == []
 
 
 def test_a_filter_that_is_ignored_says_nothing_of_the_value():
