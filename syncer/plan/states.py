@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.int32]
 
-KEYS_PER_STEP = 1 << 20
+KEYS_PER_STEP = 1 << 19
 """Keys judged at a time, so that the pairs of ten million never lie in memory at once."""
 PAIRS_KEPT_MAX = 1 << 22
 """Pairs that are kept for the keys to come: beyond that, there is a set of data per key, and none is met again."""

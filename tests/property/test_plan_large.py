@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import syncer.plan.keys as keys_module
@@ -86,8 +86,13 @@ def test_texts_that_are_added_in_blocks_are_there_in_their_order(blocks, cut):
     assert column.array().to_pylist() == [text for block in blocks for text in block]
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=40), st.sampled_from([1, 2, 1 << 20]))
-def test_deltas_are_the_same_whatever_a_step_holds(pairs, step):
+@example(pairs=[(picture, wanted) for picture in range(4) for wanted in range(4)] * 2, step=2, kept=3)
+@given(
+    pairs=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=40),
+    step=st.sampled_from([1, 2, 1 << 20]),
+    kept=st.sampled_from([0, 3, 1 << 20]),
+)
+def test_deltas_are_the_same_whatever_a_step_holds_and_however_many_pairs_are_kept(pairs, step, kept):
     texts = [canonical({"a": str(n // 2), "b": str(n % 2)}) for n in range(4)]
     pictures = {-1: Picture(texts[0], ("c",)), -2: Picture(texts[1], (), ("b",)), -3: Picture(refused=("a",))}
 
@@ -98,14 +103,14 @@ def test_deltas_are_the_same_whatever_a_step_holds(pairs, step):
     payloads = Payloads()
     for text in texts:
         payloads.number(text)
-    whole = states_module.KEYS_PER_STEP
-    states_module.KEYS_PER_STEP = step
+    whole = states_module.KEYS_PER_STEP, states_module.PAIRS_KEPT_MAX
+    states_module.KEYS_PER_STEP, states_module.PAIRS_KEPT_MAX = step, kept
     try:
         deltas = Deltas(payloads, np.full(4, -1, np.int64), Book())
         of = np.array([-picture for picture, _ in pairs], np.int32)
         send, over = deltas.of(of, np.array([wanted for _, wanted in pairs], np.int32))
     finally:
-        states_module.KEYS_PER_STEP = whole
+        states_module.KEYS_PER_STEP, states_module.PAIRS_KEPT_MAX = whole
     for (picture, wanted), number, overwrites in zip(pairs, send.tolist(), over.tolist(), strict=True):
         known = pictures.get(-picture, Picture())
         holds, asks = json.loads(known.known), json.loads(texts[wanted])
