@@ -22,7 +22,7 @@ from syncer.ledger.pictures import intern, moves_of, read_pictures
 from syncer.ledger.wishes import KnownWord, keep_wanting
 from syncer.lifecycle.batch import OPEN
 from syncer.lifecycle.part import PartState
-from syncer.mirror.picture import EVERY_FIELD, PRODUCT, Picture, doubted
+from syncer.mirror.picture import EVERY_FIELD, PRODUCT, Picture, asked_again, doubted
 from syncer.mirror.words import NOTHING, canonical, fields_of, value_of, without
 from syncer.model import KEY_SEPARATOR
 
@@ -122,9 +122,10 @@ def _doubt_own(
     rows = cursor.execute(_KNOWN, (own.id, part_id)).fetchall()
     before = read_pictures(connection, {picture for _, picture, *_ in rows})
     pairs = {(picture, data) for _, picture, _, data in rows}
-    after: dict[tuple[int, str], Picture] = {
-        (picture, data): replace(doubted(before[picture], texts[data], moves), absent=False) for picture, data in pairs
-    }
+    after: dict[tuple[int, str], Picture] = {}
+    for picture, data in pairs:
+        under = asked_again(doubted(before[picture], texts[data], moves), fields_of(texts[data]))
+        after[picture, data] = replace(under, absent=False)  # of a field that it may have taken, older words are none
     ids = intern(connection, list(after.values()))
     if ended:
         held = not_written_since(connection, own.id, {(picture, batch_id) for _, picture, batch_id, _ in rows})

@@ -131,10 +131,7 @@ def taken_again(
         after = {number: asked_again(picture, again) for number, picture in found.items()}
         ids = intern(connection, after.values())
         changed = {number: picture for number, picture in found.items() if after[number] != picture}
-        refused = {
-            number: frozenset(again).intersection(picture.refused).difference(picture.uncertain)
-            for number, picture in changed.items()
-        }
+        refused = {number: frozenset(again).intersection(picture.refused) for number, picture in changed.items()}
         want_again(connection, refused, at)
         changes = [(ids[after[number]], number) for number in changed]
         cursor.executemany("UPDATE mirror SET picture = ? WHERE picture = ?", changes)

@@ -200,7 +200,7 @@ def _lacking(
     numbers = [number for (number,) in raw_cursor(connection).execute(_REFUSING).fetchall()]
     found = {}
     for number, picture in read_pictures(connection, numbers).items():
-        names = frozenset(fields).intersection(picture.refused).difference(picture.uncertain)
+        names = frozenset(fields).intersection(picture.refused)
         if names:
             found[number] = (None if campaigns is None else campaign_in(picture, NOTHING, campaigns), names)
     return found

@@ -296,3 +296,26 @@ def test_knowledge_of_a_case_in_doubt_makes_its_codes_uncertain(ledger):
             assert asked._by_link(Picture('{"case_no":"C1","shipment":"S1"}'), stamp, 5) == expected
         unlinked = asked._by_link(Picture('{"shipment":"S1"}'), stamp, 5)
         assert unlinked == Picture(uncertain=("shipment",))
+
+
+def test_a_word_that_asked_in_a_call_whose_end_nobody_knows_is_wanted_once_its_field_is_taken():
+    """Its field was not taken, and is uncertain, too: whatever became of the call, no newer word is there."""
+    scene = Scene(singles(2))
+    scene.api.world.campaigns = {1: frozenset({"m"})}
+    scene.plan(([K[0]], -1), ([K[1]], -1), data='{"m":"1","p":"2"}')
+    assert scene.engine.send() is None
+    scene.begin()
+    scene.plan(([K[0]], -1), data='{"p":"2"}')
+    (batch,) = scene.ledger.batches(run_id=scene.run.id)
+    batch, attempt = scene.context.writer.start(batch, "r", AT)
+    batch = scene.context.writer.lost(batch, attempt, AT, uptime=scene.clock.uptime(), message="reset")
+    scene.context.writer.let_go(batch, AT, message="by hand")
+    scene.api.world.campaigns = {1: frozenset({"m", "p"})}
+    scene.begin()
+    scene.plan(([K[1]], -1), data='{"p":"2"}')
+    assert scene.ledger.waiting() == 0
+    assert scene.engine.send() is None
+    with scene.ledger.transaction() as connection:
+        (wishes,) = Knowledge(connection, scene.run.job.space_id).wanted()
+        assert wishes.keys.to_pylist() == K[:2]  # that of the value that takes it is known by now
+        assert [*pictures.payload_texts(connection, wishes.payload_ids.tolist()).values()] == ['{"p":"2"}']
