@@ -4,7 +4,7 @@ When the processing of a part may begin, what is known of the fields that it wri
 when it has ended, since a newer row may have been confirmed in between. That newer word stays wanted. In between, codes
 may come under other keys' values at any moment: `coming` tells which, and of these nothing is known (`knowledge`).
 A call that is open at the end may have been processed before it, whenever its answer comes: that makes nothing known
-(`is_outlived`).
+(`outlived`).
 
 What always holds: nothing becomes known here; doubts are in the transaction that records the event of the part.
 """
@@ -18,21 +18,16 @@ from typing import TYPE_CHECKING
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.crossing import Space, doubt_keys, spaces_of_fields, stamp
 from syncer.ledger.mirror import forget_steps, not_written_since
+from syncer.ledger.outlived import By, outlive
 from syncer.ledger.pictures import intern, moves_of, read_pictures
 from syncer.ledger.wishes import KnownWord, keep_wanting
-from syncer.lifecycle.batch import OPEN
 from syncer.lifecycle.part import PartState
 from syncer.mirror.picture import EVERY_FIELD, PRODUCT, Picture, asked_again, doubted
 from syncer.mirror.words import NOTHING, canonical, fields_of, value_of, without
 from syncer.model import KEY_SEPARATOR
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterable
-
     from sqlalchemy import Connection
-
-    from syncer.ledger.values import Batch
 
 OWN_KEY = ("extended_id",)
 """An own code's id is its extended id (docs/api.md, "Own codes")."""
@@ -47,14 +42,6 @@ _COMING = f"""
 SELECT DISTINCT c.data, u.defaults FROM upload_parts p CROSS JOIN uploads u ON u.id = p.upload_id
 CROSS JOIN upload_codes c ON c.part_id = p.id WHERE p.state IN ({", ".join(repr(state.value) for state in _MAY_COME)})
 """
-_STILL_OPEN = f"""
-SELECT b.id FROM batches b
-WHERE b.space_id = ?1 AND NOT b.split AND b.state IN ({", ".join(repr(state.value) for state in OPEN)})
-AND (?2 IS NULL OR EXISTS (SELECT 1 FROM json_each(?2) j CROSS JOIN items i ON i.key = j.value AND i.batch_id = b.id))
-"""
-_OUTLIVED = "an upload of own codes ended while batch {} was open"
-AT_ITS_END = 0
-"""The place in time of a stamp that is about what an open batch will confirm: nothing that is known now is older."""
 
 
 def coming(connection: Connection, space_id: int) -> frozenset[str]:
@@ -87,25 +74,8 @@ def doubt_ingested(connection: Connection, part_id: int, at: str, *, ended: bool
             _doubt_other(connection, other, own, set(texts.values()), may_overwrite=bool(may_overwrite), ended=ended)
         elif ended and may_overwrite:
             codes = cursor.execute("SELECT code FROM upload_codes WHERE part_id = ?", (part_id,)).fetchall()
-            _outlive(cursor, other.id, [code for (code,) in codes])
+            outlive(cursor, other.id, [code for (code,) in codes], By.UPLOAD)
     forget_steps(connection)
-
-
-def is_outlived(connection: Connection, batch: Batch) -> bool:
-    """Tell, once, whether an upload ended while a batch that ends now was open: it may have come after the call."""
-    statement = "DELETE FROM stamps WHERE space_id = ? AND scope = ?"
-    return raw_cursor(connection).execute(statement, (batch.space_id, _scope(batch.id))).rowcount > 0
-
-
-def _outlive(cursor: sqlite3.Cursor, space_id: int, values: Iterable[str] | None) -> None:
-    """Take note of the open batches of a space that carry some values (None: any)."""
-    listed = None if values is None else json.dumps(sorted(values), ensure_ascii=False)
-    for (batch_id,) in cursor.execute(_STILL_OPEN, (space_id, listed)).fetchall():
-        stamp(cursor, space_id, EVERY_FIELD, _scope(batch_id), AT_ITS_END, _OUTLIVED.format(batch_id))
-
-
-def _scope(batch_id: int) -> str:
-    return json.dumps({"batch": batch_id})
 
 
 def _text(data: str, defaults: str) -> str:
@@ -161,4 +131,4 @@ def _doubt_other(
     else:
         values = set()
     if ended:
-        _outlive(cursor, other.id, values)
+        outlive(cursor, other.id, values, By.UPLOAD)

@@ -18,8 +18,8 @@ from syncer.ledger import identity, mirror, proofs, seals
 from syncer.ledger import schema as t
 from syncer.ledger.crossing import spread
 from syncer.ledger.database import transaction
-from syncer.ledger.ingested import is_outlived
 from syncer.ledger.mirror import MirrorStep, Span
+from syncer.ledger.outlived import By, outlive_late_end, outlived
 from syncer.ledger.reads import batch as read_batch
 from syncer.ledger.splitting import Piece, split
 from syncer.ledger.transitions import change_state
@@ -128,7 +128,7 @@ class Writer:
             changed = self._change(
                 batch, Event.ALL_APPLIED, at, attempt_id, _codes(codes_affected), codes_affected=codes_affected
             )
-            self._step(MirrorStep.CONFIRMED, changed, refused)
+            self._confirm(changed, at, refused)
             return changed
 
     def saw_fields(
@@ -196,7 +196,7 @@ class Writer:
             elif batch.size == 1 and unmatched and codes_affected:
                 self._step(MirrorStep.DOUBTED, changed)  # it contradicts itself: something was changed all the same
             else:
-                self._step(MirrorStep.CONFIRMED, changed, refused)
+                self._confirm(changed, at, refused, {*unmatched, *doubtful})
                 mirror.mark_absent(self._connection, changed.space_id, unmatched)
                 self._steps[MirrorStep.DOUBTED] += [(changed.space_id, item, item) for item in doubtful]
                 if doubtful:
@@ -290,6 +290,7 @@ class Writer:
             changed = self._change(batch, Event.SEEN_ENDED, at, None, message, message=message)
             wish_what_is_known(self._connection, changed, at)
             self._step(MirrorStep.DOUBTED, changed)
+            outlive_late_end(self._connection, changed)
             return changed
 
     def learn_reach(self, job_id: int, reach: Mapping[str, object]) -> None:
@@ -365,10 +366,23 @@ class Writer:
     def _step(self, step: MirrorStep, batch: Batch, refused: Mapping[int, Collection[str]] | None = None) -> None:
         """Let the end of a batch change what is known of its values, when the transaction ends."""
         self._refused.setdefault(batch.space_id, {}).update(refused or {})
-        span = (batch.space_id, batch.first_item_id, batch.first_item_id + batch.size - 1)
-        self._steps[step].append(span)
-        if step is MirrorStep.CONFIRMED and is_outlived(self._connection, batch):
-            self._steps[MirrorStep.DOUBTED].append(span)
+        self._steps[step].append(_span(batch))
+
+    def _confirm(
+        self,
+        batch: Batch,
+        at: str,
+        refused: Mapping[int, Collection[str]] | None,
+        others: Collection[int] = (),
+    ) -> None:
+        """Let what a batch carried be known, but of its items `others`; of none where something outlived its call."""
+        self._step(MirrorStep.CONFIRMED, batch, refused)
+        ended = outlived(self._connection, batch)
+        if ended:
+            self._steps[MirrorStep.DOUBTED].append(_span(batch))
+        kept = [n for n in range(batch.first_item_id, batch.first_item_id + batch.size) if n not in others]
+        if By.LATE_END in ended and kept:
+            wish_items(self._connection, batch, kept, at)
 
     def _split(self, parent: Batch, pieces: Sequence[Piece], at: str) -> list[Batch]:
         """Let the values of `parent` go on in one new batch per piece."""
@@ -376,6 +390,10 @@ class Writer:
         for child in children:
             self.on_change(child)
         return children
+
+
+def _span(batch: Batch) -> Span:
+    return batch.space_id, batch.first_item_id, batch.first_item_id + batch.size - 1
 
 
 def _codes(count: int) -> str:

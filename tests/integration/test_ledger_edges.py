@@ -443,6 +443,35 @@ def test_a_call_that_was_open_when_an_upload_ended_makes_nothing_known_that_it_m
     assert uncertain() == set()  # what begins later is what counts
 
 
+@pytest.mark.parametrize("key", [("extended_id",), ("case_no",)])
+def test_a_call_that_was_open_when_one_that_was_let_go_of_ended_makes_nothing_known_and_stays_wanted(key):
+    """The older task may have been run after the newer one, whose end was seen last."""
+    scene = Scene([{"extended_id": f"E{n}", "case_no": f"C{n}"} for n in range(3)])
+    writer = scene.context.writer
+    scene.plan((["E0", "E1"], 0), data='{"m":"old"}')
+    batch, attempt = writer.start(scene.ledger.batches(run_id=scene.run.id)[0], "r", AT)
+    old = writer.let_go(writer.accepted(batch, attempt, "t", AT), AT, message="by hand")
+    scene.key, begin = key, key[0][0].upper()
+    scene.begin()
+    writer, names = scene.context.writer, [f"{begin}{n}" for n in range(3)]
+    scene.plan((names[:2], 0), (names[2:], 0))
+    open_calls = [writer.start(one, f"r{one.id}", AT) for one in scene.ledger.batches(run_id=scene.run.id)]
+    writer.late_end(old, AT, message="it has ended")
+    (first, its_attempt), (second, another) = open_calls
+    writer.miscounted(first, 1, AT, message="no code", unmatched=[first.first_item_id + 1], attempt_id=its_attempt)
+    writer.confirmed(second, 1, AT, attempt_id=another)
+    with scene.ledger.transaction() as connection:
+        seen = Knowledge(connection, scene.run.job.space_id).view(names)
+        wanted = [
+            key for block in Knowledge(connection, scene.run.job.space_id).wanted() for key in block.keys.to_pylist()
+        ]
+    through_another = key == ("case_no",)  # nobody knows which of its values are meant
+    assert wanted == [names[0], *(names[2:] if through_another else [])]
+    assert seen[names[0]].uncertain == ("m",)
+    assert seen[names[2]].known == ("{}" if through_another else '{"m":"1"}')
+    assert scene.ledger.problems() == []
+
+
 @pytest.mark.parametrize("key", [("case_no",), ("case_no", "lot")])
 def test_nothing_is_known_of_a_value_while_codes_of_an_upload_may_come_under_it(key, monkeypatch):
     """What a call wrote before they came they do not have; nobody can tell whether they came."""
