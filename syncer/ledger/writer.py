@@ -380,8 +380,8 @@ class Writer:
         ended = outlived(self._connection, batch)
         if ended:
             self._steps[MirrorStep.DOUBTED].append(_span(batch))
-        kept = [n for n in range(batch.first_item_id, batch.first_item_id + batch.size) if n not in others]
-        if By.LATE_END in ended and kept:
+        if By.LATE_END in ended and len(others) < batch.size:
+            kept = [n for n in range(batch.first_item_id, batch.first_item_id + batch.size) if n not in others]
             wish_items(self._connection, batch, kept, at)
 
     def _split(self, parent: Batch, pieces: Sequence[Piece], at: str) -> list[Batch]:
