@@ -112,8 +112,9 @@ check: lint types test ## All that CI does
 
 .PHONY: sim
 N ?= 2000
-sim: $(VENV)/.tools ## Simulate N schedules of faults and deaths on a virtual clock (make sim N=50000)
-	@TESTS_SCHEDULES=$(N) $(BIN)/python -m pytest -n 2 -o faulthandler_timeout=0 tests/sim/test_simulation.py $(ARGS)
+FROM ?= 0
+sim: $(VENV)/.tools ## Simulate N schedules of faults and deaths on a virtual clock (make sim N=50000, or parts: make sim N=5000 FROM=10000)
+	@TESTS_SCHEDULES=$(N) TESTS_FIRST=$(FROM) $(BIN)/python -m pytest -n 2 -o faulthandler_timeout=0 tests/sim/test_simulation.py $(ARGS)
 
 .PHONY: mutate
 mutate: $(VENV)/.tools ## Judge every mutant of the pure modules by their tests (make mutate F=syncer/execute/blame.py)
