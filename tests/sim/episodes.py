@@ -63,6 +63,7 @@ def put_back(schedule):
     if saved is None or not quiet or not schedule.fate.strikes("an older copy of the ledger is put in its place"):
         return
     position = identity(schedule).position
+    schedule.remember()
     overwrite(schedule.database, saved)
     if identity(schedule).position < position:
         refused(schedule, schedule.settings, OLD, "an older copy was not noticed")
@@ -88,6 +89,7 @@ def twin(schedule):
         return
     schedule.database, before = copy_of(own), {*world.tasks}
     Process(schedule, schedule.settings).sync(schedule.path)
+    schedule.remember()
     schedule.database = own
     for task in world.tasks.values():
         task.stuck = False

@@ -170,6 +170,7 @@ class Schedule:
         )
         self.files, self.path, self.stored = {}, "", 0
         self.discarded, self.unproven = False, set()
+        self.let_go_then = set()  # tasks that were let go of in a time that the ledger has lost
         self.hanging = False
 
     def step(self, process, what):
@@ -236,6 +237,10 @@ class Schedule:
         if due and self.fate.strikes(f"{LATER} is defined"):
             self.api.world.campaigns[1] |= {LATER}
 
+    def remember(self):
+        """A ledger is about to be lost: what it let go of was let go of all the same."""
+        self.let_go_then |= let_go_tasks(self.database, self.api.world)
+
     def forget(self):
         """The ledger was put back: what was wanted and never sent is dropped, and what it sent since, it never knew."""
         newest = "SELECT coalesce(max(id), 0) FROM sources"
@@ -276,7 +281,7 @@ class Schedule:
         self.api.advance(self.clock.now_s)
         check_server(
             self.api.world,
-            let_go_tasks(self.database, self.api.world),
+            let_go_tasks(self.database, self.api.world) | self.let_go_then,
             ordered=not self.goes_back and not self.spaces.several,
         )
         check_reach(written(self.api.world), self.asked_of_codes())
