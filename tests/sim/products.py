@@ -49,6 +49,10 @@ class Products:
             row[PRODUCT] = old if old and self.random.random() < 0.7 else self.random.choice([*CAMPAIGNS])
         return True
 
+    def moves(self, old, new):
+        """Tell whether the program has to believe that a change of product moves the code."""
+        return old != new and not (self.checked and CAMPAIGNS.get(old) == CAMPAIGNS[new])
+
     def settings(self):
         """Return the part of the configuration that is about products, as TOML."""
         return "" if self.checked or not self.named else "[products]\ncheck = false\n"

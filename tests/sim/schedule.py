@@ -31,7 +31,7 @@ from sim.promises import (
 )
 from sim.spaces import LINK, MAIN, Space, Spaces, named
 from sim.trouble import Poison, Spell
-from sim.truth import Truth, written
+from sim.truth import Truth, unsure_places, written
 from sim.uploads import Uploads
 from sim.world import KINDS, SYNC_KEYS, Chances, Crash, Fate, SimulatedApi, VirtualClock
 
@@ -315,7 +315,8 @@ class Schedule:
         """Return what the server holds."""
         database = self.database
         let_go, late, coming = let_go_keys(database), late_keys(database), coming_codes(database)
-        return Truth(self.api.world, self.spaces, self.spoken, let_go, late, coming)
+        unsure = unsure_places(self.api.world, let_go_tasks(database, self.api.world), self.products.moves)
+        return Truth(self.api.world, self.spaces, self.spoken, let_go, late, coming, unsure)
 
     def asked_of_codes(self):
         """Return every value that a file ever gave, by code and field."""

@@ -4,12 +4,13 @@ Six things are excused, code by code. What somebody else wrote last (in the port
 reads no code back. What a call wrote that was let go of may land at any time, until it was seen to end. And when it ends
 late, over what another key wrote, that is uncertain and no wish: the runs that knew it open have told of it. The
 same goes for what the server itself dropped when a code moved to another campaign, and for a code that came under
-another case since a file named that. So it does for what an upload of own codes brings, until it was seen to end.
+another case since a file named that. So it does for what an upload of own codes brings, until it was seen to end; and
+for what a call that was let go of wrote over a field that its code's move had made uncertain.
 """
 
 from __future__ import annotations
 
-from sim.products import MOVED
+from sim.products import MOVED, PRODUCT
 from sim.spaces import LINK
 
 THEIRS = "somebody else"
@@ -19,15 +20,14 @@ THEIRS = "somebody else"
 class Truth:
     """The codes of the server by key value, as they are now."""
 
-    def __init__(self, world, spaces, spoken, let_go, late, coming=frozenset()):
+    def __init__(self, world, spaces, spoken, let_go, late, coming=frozenset(), unsure=frozenset()):
         """``spoken``: by code and field, the key value of its newest word.
 
         ``let_go``, ``late``: key values of calls that were let go of; and of those that ended after that. ``coming``: ids of
-        the codes of uploads that were not seen to end.
+        the codes of uploads that were not seen to end. ``unsure``: see `unsure_places`.
         """
-        self._theirs, self._dropped, self._spoken, self._let_go, self._late = (
-            world.theirs, world.dropped, spoken, let_go, late,
-        )  # fmt: skip
+        self._theirs, self._spoken, self._let_go, self._late = world.theirs, spoken, let_go, late
+        self._dropped = world.dropped | unsure
         self.held = {}
         for space in spaces.all:
             for code in world.codes:
@@ -79,6 +79,26 @@ class Truth:
                 if code.fields.get(name, "") != value:
                     return code.fields
         return None
+
+
+def unsure_places(world, let_go, moves):
+    """Return the fields, by code, that a call wrote which was let go of, after a product had moved the code without them.
+
+    Until then they were uncertain, and no wish. ``let_go`` are tasks; ``moves`` tells of an old and a new product.
+    """
+    left, unsure, last = set(), set(), {}
+    for write in world.journal if let_go else ():
+        place = (write.code, write.field)
+        last[place] = write.cause
+        if write.cause.removeprefix("task ") in let_go:
+            unsure |= left & {place}
+        elif write.field == PRODUCT and moves(write.old, write.new):
+            others = {(write.code, name) for name in ("m", "s")}
+            left |= {other for other in others if last.get(other) != write.cause}
+        elif write.cause not in {THEIRS, MOVED}:
+            left.discard(place)
+            unsure.discard(place)
+    return unsure
 
 
 def written(world):
