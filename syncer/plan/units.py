@@ -52,7 +52,7 @@ def require_fields(rules: Sequence[UnitRule], fields: Sequence[str]) -> None:
 
 def without_broken(records: Records, rules: Sequence[UnitRule]) -> Records:
     """Return `records` without the rows of units that break a rule; each is rejected with its unit named."""
-    if not rules or not len(records.keys):
+    if not rules:
         return records
     groups = group_keys(records.keys)
     differing = groups.differing(records.payload)
@@ -60,15 +60,15 @@ def without_broken(records: Records, rules: Sequence[UnitRule]) -> Records:
     lost = "; rows that are rejected for a reason of their own do not count" if _any_lost(records, torn) else ""
     data = [json.loads(text) for text in records.payloads.data]
     causes: list[RejectionCause] = []
-    cause = np.full(len(records.keys), -1, np.int64)
+    cause = np.zeros(len(records.keys), np.int64)  # its place among the causes, from 1; 0: none
     for rule in rules:
         units, unit_of_row = _units(rule.field, data, records.payload)
-        broken = _different(rule, units, data) | _miscounted(rule, units, unit_of_row[whole], unit_of_row, lost)
-        which = np.full(len(units) + 1, -1, np.int64)  # the last one is of rows that belong to none
-        which[[*broken]] = len(causes) + np.arange(len(broken))
+        broken = _different(rule, units, data) | _miscounted(rule, units, unit_of_row[whole], lost)
+        which = np.zeros(len(units) + 1, np.int64)  # the last one is of rows that belong to none
+        which[[*broken]] = len(causes) + 1 + np.arange(len(broken))
         causes += broken.values()
-        cause = np.where((cause < 0) & ~torn, which[unit_of_row], cause)
-    return without_rows(records, cause, causes) if causes else records
+        cause = np.where((cause == 0) & ~torn, which[unit_of_row], cause)
+    return without_rows(records, cause - 1, causes) if causes else records
 
 
 def _any_lost(records: Records, torn: npt.NDArray[np.bool_]) -> bool:
@@ -102,20 +102,15 @@ def _different(rule: UnitRule, units: Sequence[str], data: Sequence[Mapping[str,
 
 
 def _miscounted(
-    rule: UnitRule,
-    units: Sequence[str],
-    unit_of_code: npt.NDArray[np.int64],
-    unit_of_row: npt.NDArray[np.int64],
-    lost: str,
+    rule: UnitRule, units: Sequence[str], unit_of_code: npt.NDArray[np.int64], lost: str
 ) -> dict[int, RejectionCause]:
     """Find units with another number of codes; `unit_of_code` has each code that one set of data is said of."""
     if rule.codes is None:
         return {}
     counts = np.bincount(unit_of_code[unit_of_code >= 0], minlength=len(units))
-    rows = np.bincount(unit_of_row[unit_of_row >= 0], minlength=len(units))
     least = 1 if rule.parts else rule.codes
     found = {}
-    for place in np.flatnonzero((rows > 0) & ((counts > rule.codes) | (counts < least))).tolist():
+    for place in np.flatnonzero((counts > rule.codes) | (counts < least)).tolist():
         words = f"{rule.field} {units[place]!r} has {counts[place]} codes, not {rule.codes}"
         if counts[place] < rule.codes:
             words += lost or '; when files hold changes, and so parts of units: jobs.<name>.export = "changes"'

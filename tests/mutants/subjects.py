@@ -19,6 +19,7 @@ SUBJECTS = {
     "syncer/plan/batching.py": ("tests/property/test_plan_batching.py",),
     "syncer/plan/canary.py": ("tests/property/test_canary.py",),
     "syncer/plan/merging.py": ("tests/property/test_plan_merging.py",),
+    "syncer/plan/units.py": ("tests/property/test_plan_units.py",),
 }
 """The tests of each subject, and no others, are run against its mutants: that is what makes it fast."""
 SURVIVORS = Path(__file__).with_name("survivors.json")
