@@ -55,24 +55,27 @@ class Standing(IntEnum):
 
 
 class Side:
-    """Some distinct keys with what is wanted for them, judged: the rows of the files, or the carried values."""
+    """Some distinct keys with what is wanted for them, judged: the rows of the files, or the carried values.
+
+    What has no value in the beginning is set when the comparison is settled.
+    """
+
+    wanted: npt.NDArray[np.int32]
+    """Per group, the number of the payload that is wanted: older words under the row's."""
+    send: npt.NDArray[np.int32]
+    """Per group, the number of the payload that has to be sent; `SAME`: none."""
+    overwrites: npt.NDArray[np.bool_]
+    known: npt.NDArray[np.bool_]
+    absent: npt.NDArray[np.bool_]
+    origins: Origins
 
     def __init__(self, keys: pa.LargeStringArray) -> None:
         self.keys = keys
         self.states = KeyStates(keys)
-        empty = np.zeros(0, np.int32)
-        self.wanted: npt.NDArray[np.int32] = empty
-        """Per group, the number of the payload that is wanted: older words under the row's."""
-        self.send: npt.NDArray[np.int32] = empty
-        """Per group, the number of the payload that has to be sent; `SAME`: none."""
-        self.overwrites: npt.NDArray[np.bool_] = empty.astype(bool)
-        self.known: npt.NDArray[np.bool_] = self.overwrites
-        self.absent: npt.NDArray[np.bool_] = self.overwrites
-        self.left_out: npt.NDArray[np.int32] = empty
+        self.left_out: npt.NDArray[np.int32] = np.zeros(0, np.int32)
         """Per group, the number of the payload that is wanted and was not taken; `SAME`: none. Empty: of no group."""
         self.probes = np.zeros(0, np.int64)
         """Groups whose whole wanted data is sent, to ask whether fields are taken by now."""
-        self.origins: Origins  # set when the comparison is settled
         self.campaign: npt.NDArray[np.int32] = np.zeros(len(self.states.groups), np.int32)
         """Per group, the campaign that its product tells; 0: none does, or it makes no difference."""
 

@@ -13,7 +13,7 @@ from syncer.mirror.elsewhere import OpenElsewhere
 from syncer.mirror.picture import Picture, may_move
 from syncer.mirror.words import canonical, fingerprint
 from syncer.model import Errand, KnownBlock, Mode, ValidChunk, WantedBlock
-from syncer.plan.diff import CONFLICT_CODE, TONIGHT, Diff, Standing
+from syncer.plan.diff import TONIGHT, Diff, Standing
 from syncer.plan.payloads import Payloads
 from syncer.plan.planner import Send, make_plan
 from syncer.plan.records import Gatherer
@@ -224,6 +224,12 @@ elsewhere = st.lists(
     wanted=[],
     elsewhere=[OpenElsewhere({"b": 0}, frozenset({"a"}), "a", frozenset({"y"}))],
 )
+@example(  # no older word waits, whatever a link says
+    part=[],
+    known={},
+    wanted=[("K1", {"b": "x"}, 1), ("K2", {"b": "x"}, 3)],
+    elsewhere=[OpenElsewhere({"b": 2}, frozenset({"z"}), "a", frozenset({"y"}))],
+)
 @example(  # whoever writes this key's own column moves codes: newer words of any field wait, and older ones do not
     part=[("K1", "x", None)],
     known={},
@@ -285,7 +291,7 @@ def test_conflicting_rows_are_all_rejected_and_each_message_names_them_all(part)
     for key, *row in part:
         by_key.setdefault(key, []).append(canonical(data_of(row)))
     conflicting = {key: len(texts) for key, texts in by_key.items() if len(set(texts)) > 1}
-    found = [row for row in plan.rejections if row.code == CONFLICT_CODE]
+    found = [row for row in plan.rejections if row.code == "E210"]
     assert len(found) == sum(conflicting.values())
     for row in found:
         if conflicting[row.key] <= 10:
