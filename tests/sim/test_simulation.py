@@ -14,7 +14,9 @@ from sim.shrink import told
 ALL = 50_000
 ASKED = os.environ.get("TESTS_SCHEDULES", "")
 FIRST = int(os.environ.get("TESTS_FIRST", "0"))
-SEEDS = range(FIRST, FIRST + int(ASKED or ALL)) if ASKED or WHOLE else sorted(chance("schedules").sample(range(ALL), 600))
+SEEDS = (
+    range(FIRST, FIRST + int(ASKED or ALL)) if ASKED or WHOLE else sorted(chance("schedules").sample(range(ALL), 600))
+)
 PARTS = 8
 
 
