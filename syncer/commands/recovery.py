@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from syncer.commands.environment import Environment
+from syncer.commands.opening import open_to_write
 from syncer.config import Settings
 from syncer.errors import LedgerError
 from syncer.ledger import recovery
@@ -36,8 +37,9 @@ def adopt_target(settings: Settings, environment: Environment) -> LedgerInfo:
     """Let the ledger belong to what is configured; where that does not hold what it believes, it believes nothing."""
     clock = environment.clock
     token, at = settings.api.require_token(), utc_text(clock.wall_s())
-    reader = reader_of(settings, clock, environment.interrupt, started_s=clock.monotonic_s())
-    with closing(reader), Ledger.open_to_write(settings.ledger.url, at=at) as ledger:
+    outside = environment.outside
+    reader = reader_of(settings, clock, environment.interrupt, started_s=clock.monotonic_s(), outside=outside)
+    with closing(reader), open_to_write(settings, clock, outside) as ledger:
         kept = TargetCheck(ledger, reader, settings.api.base_url, token.reveal).adopt()
         forgotten = None if kept else recovery.forget(ledger, at=at)
         ledger.advance()

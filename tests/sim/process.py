@@ -16,7 +16,7 @@ from sim.ledgers import open_in_time, open_ledger
 from sim.promises import ViolationError
 from sim.world import Crash, SimulatedLanes, SimulatedStorage, SimulatedTransport
 
-from syncer.commands import codes, planning, runs
+from syncer.commands import codes, planning, recovery, runs
 from syncer.commands.abandon import abandon
 from syncer.commands.environment import Environment
 from syncer.config import load_settings
@@ -177,6 +177,10 @@ class Process:
     def abandon(self, batch_ids):
         """Run ``syncer abandon BATCH…``."""
         self.run(abandon, batch_ids)
+
+    def adopt_target(self):
+        """Run ``syncer ledger info --adopt-target``."""
+        self.run(recovery.adopt_target)
 
     @property
     def is_stale(self):

@@ -8,6 +8,7 @@ from random import Random
 from unittest import mock
 
 from sim import exports
+from sim.begun import Begun
 from sim.company import LATER, Company
 from sim.episodes import EPISODES, twin
 from sim.ledgers import fresh_database, open_ledger
@@ -100,16 +101,23 @@ class Schedule:
         if not self.unique:
             self.chances.wrong_count = self.chances.no_items = 0.0
         self.discards = self.random.random() < 0.2
+        self.begun = Begun.drawn(seed)
+        if self.begun:
+            self.begun.set_codes(self)
         life = Random(f"life of {seed}")
         self.blanks = life.choice([0.0, 0.0, 0.1, 0.5])
         self.life = life
         self.goes_back = life.random() < 0.3  # that files give values back that they gave before
         self.gone = life.choice([0.0, 0.0, 0.3])  # that a night's file lacks a column
         self.company = Company.drawn(seed, self.reach, whole=not self.discards and not self.missing)
+        if self.begun:
+            self.company = self.begun.company(self.company)
         values = tuple(f"K{n:07d}" for n in range(self.codes))
         main = Space((self.key,), dict.fromkeys(self.company.jobs, (self.key,)), self.unique, values)
         several = self.key == MAIN and not self.discards and not self.company.changes_only
-        self.spaces = Spaces.drawn(seed, main, self.codes, several=several)
+        self.spaces = (
+            self.begun.spaces(main) if self.begun else Spaces.drawn(seed, main, self.codes, several=several)
+        )
         if any(not space.unique for space in self.spaces.all):
             self.chances.wrong_count = self.chances.no_items = 0.0
         world = [
@@ -120,6 +128,8 @@ class Schedule:
             for copy in range(self.company.reach(n))
             if n not in self.missing
         ]
+        if self.begun:
+            world = self.begun.state["held"]
         campaigns = {1: frozenset({"m", "s", "case_no"})} if self.discards else None
         trouble = Random(f"trouble of {seed}")
         self.chances.signal = trouble.choice([0.0, 0.0, 0.0, 0.003])
@@ -172,6 +182,8 @@ class Schedule:
         self.discarded, self.unproven = False, set()
         self.let_go_then = set()  # tasks that were let go of in a time that the ledger has lost
         self.hanging = False
+        if self.begun:
+            self.begun.put_in_place(self)
 
     def step(self, process, what):
         """A place where the process may die."""
@@ -348,6 +360,8 @@ class Schedule:
         self.take_stock(process, alone=alone)
         if process.code not in CODES and (alone or not process.is_stale):
             raise ViolationError(f"one process ended with {process.code}: {process.error}")
+        if self.begun and process.code == 2:
+            self.begun.adopt(self, process)
         if self.trouble.random() < self.abandons:
             self.let_go_by_hand()
         self.outcome.digest = self.api.digest.hexdigest()

@@ -14,6 +14,12 @@ MAIN = "extended_id"
 LINK = "case_no"
 CASE, LOT = 4, 7
 """How many codes a case has, and a lot."""
+JOBS_BY = {
+    "cases": {"by_case": (LINK,)},
+    "serials": {"by_serial": ("serial_number",)},
+    "boxes": {"by_box": ("lot", "box"), "by_lot": ("box", "lot")},
+}
+"""By kind of a second space: its jobs, each with its key columns in its own order."""
 
 
 def named(number):
@@ -51,6 +57,14 @@ class Space:
         return [by_name[name] for name in self.jobs[job]]
 
 
+def other(kind, numbers, *, apart=False):
+    """Return a space of the codes with these numbers beside the main one: by cases, serials, or boxes."""
+    jobs = JOBS_BY[kind]
+    columns = tuple(sorted(next(iter(jobs.values()))))
+    values = dict.fromkeys(KEY_SEPARATOR.join(named(n)[name] for name in columns) for n in numbers)
+    return Space(columns, jobs, kind != "cases", tuple(values), apart)
+
+
 @dataclass(frozen=True)
 class Spaces:
     """All code spaces of a schedule's company: the first is the main one."""
@@ -72,21 +86,13 @@ class Spaces:
         if kind == "cases":
             link = chance.choice([0.0, 0.5, 1.0, 1.0])
             apart = codes > CASE and chance.random() < 0.2
-            keys = {"by_case": (LINK,)}
-        elif kind == "serials":
-            keys = {"by_serial": ("serial_number",)}
-        else:
-            keys = {"by_box": ("lot", "box"), "by_lot": ("box", "lot")}
         if apart:
             main = Space(
                 main.columns, main.jobs, main.unique, tuple(main.values[n] for n in numbers if n // CASE % 2), True
             )
             numbers = [n for n in numbers if n // CASE % 2 == 0]
-        columns = tuple(sorted(next(iter(keys.values()))))
-        other = Space(columns, keys, kind != "cases", (), apart)
-        values = tuple(dict.fromkeys(other.value_of(named(n)) for n in numbers))
         moves = chance.choice([0.0, 0.05, 0.3]) if link and not apart else 0.0
-        return cls((main, Space(columns, keys, kind != "cases", values, apart)), link, moves)
+        return cls((main, other(kind, numbers, apart=apart)), link, moves)
 
     def case_of(self, number, told, chance):
         """Return the case that a file tells for a code: as it was `told` before (None: never), or another."""
