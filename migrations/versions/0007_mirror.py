@@ -9,7 +9,10 @@ payload. What the old ledger believed and could not know becomes uncertain, so i
 - fields that a run saw discarded, and fields that two code spaces write, get a stamp: all that is older is uncertain.
 
 Key columns are sorted from now on, and so are the parts of composite keys. Values that several jobs of one space had
-planned become wishes: the next plan merges them, the newest word first.
+planned become wishes: the next plan merges them, the newest word first. The old version let two jobs have one value under
+way at once. So what another job's newer call has overtaken is sent no more: it is let go of, or dropped where it was not
+sent. What else its batch carried stays wanted. A call under way whose fields a run saw discarded is let go of too: its
+count proves nothing about them.
 """
 
 import hashlib
@@ -26,11 +29,31 @@ depends_on = None
 _Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 SEPARATOR = "\x1f"
 DOUBTFUL = """
-SELECT b.id, b.space_id, b.first_item_id, b.first_item_id + b.size - 1 FROM batches b
-WHERE b.state IN ('failed', 'rejected', 'in_doubt', 'sending') OR b.split
+SELECT b.id, b.space_id, b.first_item_id, b.first_item_id + b.size - 1, b.state = 'abandoned' FROM batches b
+WHERE b.state IN ('failed', 'rejected', 'in_doubt', 'sending', 'abandoned') OR b.split
    OR (b.state IN ('planned', 'superseded') AND b.attempts > 0)
 ORDER BY b.id
 """
+OVERTAKEN = """
+SELECT b.id, o.id, o.payload_id, n.payload_id FROM batches b
+CROSS JOIN items o ON o.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
+CROSS JOIN items n ON n.key = o.key AND n.source_id > o.source_id
+CROSS JOIN batches c ON c.id = n.batch_id AND c.space_id = b.space_id AND c.job_id <> b.job_id
+WHERE NOT b.split AND b.state IN ('planned', 'sending', 'submitted', 'in_doubt')
+  AND b.space_id IN (SELECT space_id FROM jobs GROUP BY space_id HAVING count(*) > 1)
+  AND NOT c.split AND c.state NOT IN ('planned', 'superseded')
+"""
+"""Of several jobs of a code space: words that were not at their end, and newer ones that were sent, in that order."""
+UNDER_WAY = """
+SELECT id, space_id, payload_id FROM batches
+WHERE NOT split AND kind = 'async' AND state IN ('sending', 'submitted', 'in_doubt')
+"""
+WAY_OUT = {
+    "planned": (("replanned", "superseded"),),
+    "sending": (("answer_lost", "in_doubt"), ("let_go", "abandoned")),
+    "in_doubt": (("let_go", "abandoned"),),
+    "submitted": (("let_go", "abandoned"),),
+}
 
 
 def upgrade() -> None:
@@ -44,6 +67,7 @@ def upgrade() -> None:
     _join_keys_anew(raw, cursor, places)
     _join_jobs(cursor)
     _batches(cursor)
+    _overtaken(cursor)
     _several_jobs(cursor)
     _doubts(cursor)
     _absent(cursor)
@@ -194,10 +218,78 @@ def _batches(cursor) -> None:
            settled = CASE WHEN state IN ('confirmed', 'mismatched', 'rejected', 'failed', 'superseded')
                      THEN (SELECT max(e.id) FROM events e WHERE e.batch_id = batches.id) END"""
     )
+
+
+def _overtaken(cursor) -> None:
+    """Let nothing be sent that newer words have overtaken, nor counted on that was discarded; keep wanting the rest."""
+    words = {}
     cursor.execute(
         """UPDATE batches SET kind = 'wish', payload_id = NULL WHERE state = 'planned' AND NOT split AND space_id IN
            (SELECT space_id FROM jobs GROUP BY space_id HAVING count(*) > 1)"""
     )
+    gone = {}  # by batch, and by item: the fields that are not its own to say any more
+    for batch_id, item_id, older, newer in cursor.execute(OVERTAKEN).fetchall():
+        fields = _data(cursor, words, older).keys() & _data(cursor, words, newer).keys()
+        if fields:
+            gone.setdefault(batch_id, {}).setdefault(item_id, set()).update(fields)
+    discarded = {}
+    runs = "SELECT j.space_id, r.discarded_fields FROM runs r JOIN jobs j ON j.id = r.job_id"
+    for space_id, fields in cursor.execute(runs).fetchall():
+        discarded.setdefault(space_id, set()).update(json.loads(fields))
+    for batch_id, space_id, payload_id in cursor.execute(UNDER_WAY).fetchall():
+        if discarded[space_id] & _data(cursor, words, payload_id).keys():
+            gone.setdefault(batch_id, {})
+    for batch_id, fields_by_item in sorted(gone.items()):
+        _end_early(cursor, words, batch_id, fields_by_item)
+
+
+def _data(cursor, words, payload_id):
+    """Return the fields of a payload with their values, and remember them."""
+    if payload_id not in words:
+        text = cursor.execute("SELECT data FROM payloads WHERE id = ?", (payload_id,)).fetchone()[0]
+        words[payload_id] = json.loads(text)
+    return words[payload_id]
+
+
+def _end_early(cursor, words, batch_id, fields_by_item) -> None:
+    """Bring a batch to an end that was not at it; what it carried but for these fields of its items becomes a wish."""
+    state, run_id, first, size, at = cursor.execute(
+        "SELECT state, run_id, first_item_id, size, changed_at FROM batches WHERE id = ?", (batch_id,)
+    ).fetchone()
+    detail = "overtaken by a newer word of another job, or of a field that was not taken (the ledger was upgraded)"
+    for event, new_state in WAY_OUT[state]:
+        cursor.execute(
+            """INSERT INTO events (at, run_id, batch_id, event, old_state, new_state, detail)
+               VALUES (?, ?, ?, ?, ?, ?, ?)""",
+            (at, run_id, batch_id, event, state, new_state, detail),
+        )
+        state = new_state
+    cursor.execute(
+        """UPDATE batches SET state = ?1, settled = CASE WHEN ?1 = 'superseded' THEN (SELECT max(id) FROM events) END
+           WHERE id = ?2""",
+        (state, batch_id),
+    )
+    kept = []
+    for item_id, key, payload_id, source_id, line in cursor.execute(
+        "SELECT id, key, payload_id, source_id, line FROM items WHERE id BETWEEN ? AND ?", (first, first + size - 1)
+    ).fetchall():
+        fields = fields_by_item.get(item_id, set())
+        left = {name: value for name, value in _data(cursor, words, payload_id).items() if name not in fields}
+        if left:
+            kept.append((key, _number(cursor, left, ()), source_id, line))
+    if kept:
+        begin = cursor.execute("SELECT max(id) + 1 FROM items").fetchone()[0]
+        wish_id = cursor.execute(
+            """INSERT INTO batches (run_id, job_id, space_id, kind, state, varying, campaign, unique_key,
+                                    first_item_id, size, changed_at)
+               SELECT run_id, job_id, space_id, 'wish', 'planned', 0, campaign, unique_key, ?, ?, changed_at
+               FROM batches WHERE id = ? RETURNING id""",
+            (begin, len(kept), batch_id),
+        ).fetchone()[0]
+        cursor.executemany(
+            "INSERT INTO items (id, batch_id, key, payload_id, source_id, line) VALUES (?, ?, ?, ?, ?, ?)",
+            ((begin + place, wish_id, *row) for place, row in enumerate(kept)),
+        )
 
 
 def _several_jobs(cursor) -> None:
@@ -264,12 +356,12 @@ def _number(cursor, known, uncertain, *, absent=False):
 def _doubts(cursor) -> None:
     """Make uncertain what a batch may have changed after the last confirmation of its values."""
     steps = {}
-    for batch_id, space_id, first, last in cursor.execute(DOUBTFUL).fetchall():
+    for batch_id, space_id, first, last, let_go in cursor.execute(DOUBTFUL).fetchall():
         rows = cursor.execute(
             """SELECT m.key, m.picture, i.payload_id FROM items i
                JOIN mirror m ON m.space_id = ? AND m.key = i.key
-               WHERE i.id BETWEEN ? AND ? AND m.batch_id < ?""",
-            (space_id, first, last, batch_id),
+               WHERE i.id BETWEEN ? AND ? AND (m.batch_id < ? OR ?)""",
+            (space_id, first, last, batch_id, let_go),
         ).fetchall()
         changes = []
         for key, picture, payload_id in rows:

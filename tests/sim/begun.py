@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from random import Random
+from unittest import mock
 
 from sim.ledgers import LEDGER_ID, Database, overwrite
 from sim.process import Process, folder
@@ -122,14 +123,14 @@ class Begun:
         at = utc_text(state["clock"][0] + state["clock"][1])
         overwrite(schedule.database, upgraded(self.number, at, migrate.upgrade))
         schedule.exported, schedule.version = json.loads(json.dumps(state["exported"])), state["version"]
-        schedule.asked = {name: {key: set(said) for key, said in by.items()} for name, by in state["asked"].items()}
+        for name, by_key in state["asked"].items():
+            schedule.asked[name] = {key: set(said) for key, said in by_key.items()}
         for job, rows in state["files"]:
             schedule.note(job, rows)
         wanted = self.wanted()
-        schedule.rows = {
-            key: {name: value for name, value in row.items() if (key, name, value) in wanted}
-            for key, row in schedule.rows.items()
-        }
+        for key, row in [*schedule.rows.items()]:
+            left = {name: value for name, value in row.items() if (key, name, value) in wanted}
+            schedule.rows.update({key: left}) if left else schedule.rows.pop(key)
         (schedule.stored,) = schedule.database.execute("SELECT max(id) FROM sources").fetchone()
 
     def adopt(self, schedule, refused):
@@ -137,7 +138,8 @@ class Begun:
         if not isinstance(refused.error, TargetChangedError):
             return
         process = Process(schedule, schedule.settings)
-        process.adopt_target()
+        with mock.patch.object(schedule.chances, "crash", 0.0):
+            process.adopt_target()
         if process.code not in {0, 5, 143, None}:
             raise ViolationError(f"the target cannot be adopted: {process.error}")
         if process.code == 0 and process.result.forgotten is not None:
