@@ -180,9 +180,9 @@ class Doubts:
         entry.is_looking = False
         if look.task_id is not None and look.attempt_id is not None:
             context.writer.found(batch, look.attempt_id, look.task_id, context.at())
-        elif look.absent and context.ledger.sent_by_others(batch, context.writer.account):
+        elif look.absent and context.ledger.sent_by_others(batch, context.writer):
             # tasks are their account's: that none is seen proves nothing
-            self._leave(entry, "another account sent it, and only that one sees its tasks")
+            self._leave(entry, "another account may have sent it, and only that one sees its tasks")
         elif look.absent and doubt.saw_absence(looked_s, context.settings.settle_s):
             detail = f"no task with its reference in two looks, {duration(context.settings.settle_s)} apart"
             self._requeue(entry, context.writer.absent(batch, context.at(), detail=detail))

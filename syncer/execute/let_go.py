@@ -126,7 +126,7 @@ class LetGo:
 
     def _is_anothers(self, batch: Batch) -> bool:
         """Tell whether another account made the call: only that one sees its tasks."""
-        return self._context.ledger.sent_by_others(batch, self._context.writer.account)
+        return self._context.ledger.sent_by_others(batch, self._context.writer)
 
     def _end(self, entry: InHand, message: str) -> None:
         self._context.writer.late_end(entry.batch, self._context.at(), message=message)

@@ -127,9 +127,9 @@ class TaskWatch:
         watched.looked = True
         if answer.verdict is Verdict.OK and answer.task is not None:
             progress = self._on_task(entry, answer.task)
-        elif answer.not_found and context.ledger.sent_by_others(entry.batch, context.writer.account):
+        elif answer.not_found and context.ledger.sent_by_others(entry.batch, context.writer):
             # That it is not shown proves nothing: it may be running, and is not waited for in vain.
-            watched.odd, watched.said = ODD_MAX, "is another account's, and only that one sees its tasks"
+            watched.odd, watched.said = ODD_MAX, "may be another account's, and only that one sees its tasks"
         elif answer.not_found:
             now_s = context.now_s()
             if watched.unknown_since_s is None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from syncer.ledger.values import Batch, Item, Job, Run, SourceRecord
+    from syncer.ledger.writer import Writer
     from syncer.model import PastRun
     from syncer.process.clock import Uptime
 
@@ -154,10 +155,10 @@ class RunsDoor(Door):
         with self.transaction() as connection:
             return reads.attempts(connection, batch.id)[0].started_at
 
-    def sent_by_others(self, batch: Batch, account: str | None) -> bool:
-        """Tell whether a call that may have created a task was made by another account: its tasks cannot be seen."""
+    def sent_by_others(self, batch: Batch, writer: Writer) -> bool:
+        """Tell whether a call that may have created a task was made by another account than makes calls now."""
         with self.transaction() as connection:
-            return reads.sent_by_others(connection, batch.id, account)
+            return reads.sent_by_others(connection, batch.id, writer.account, sees_unsigned=writer.sees_unsigned)
 
     def attempts_since(self, at: str) -> list[str]:
         """Return when calls were started after `at`: what earlier processes used up of the API's rate."""

@@ -37,7 +37,9 @@ _ANY_ATTEMPT = select(t.attempts.c.id).limit(1)
 _NEWEST_TASK = (
     select(t.batches.c.task_id).where(t.batches.c.task_id.is_not(None)).order_by(t.batches.c.id.desc()).limit(1)
 )
-_KNOWN = select(t.attempts.c.reference).where(t.attempts.c.reference.in_(bindparam("given", expanding=True)))
+_KNOWN = select(t.attempts.c.reference, t.attempts.c.account).where(
+    t.attempts.c.reference.in_(bindparam("given", expanding=True))
+)
 
 
 def read(connection: Connection) -> LedgerIdentity:
@@ -100,10 +102,10 @@ def newest_task(ledger: Transactional) -> str | None:
         return found
 
 
-def known_references(ledger: Transactional, references: Sequence[str]) -> set[str]:
-    """Return those of some references that are of this ledger's own calls."""
+def known_references(ledger: Transactional, references: Sequence[str]) -> dict[str, str | None]:
+    """Return those of some references that are of this ledger's own calls, and who made each; None: it does not say."""
     with ledger.transaction() as connection:
-        return set(connection.execute(_KNOWN, {"given": list(references)}).scalars())
+        return {row.reference: row.account for row in connection.execute(_KNOWN, {"given": list(references)})}
 
 
 def is_unused(connection: Connection, found: LedgerIdentity) -> bool:

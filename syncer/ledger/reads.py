@@ -6,7 +6,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, false, func, or_, select
+from sqlalchemy import Boolean, and_, bindparam, false, func, or_, select
 
 from syncer.ledger import schema as t
 from syncer.ledger.values import Attempt, Batch, CallEnd, Item, Job, Run, SourceRecord
@@ -205,16 +205,23 @@ _BY_OTHERS = (
     select(t.attempts.c.id)
     .where(
         t.attempts.c.batch_id == bindparam("batch_id"),
-        t.attempts.c.account != bindparam("account"),
+        or_(
+            t.attempts.c.account != bindparam("account"),
+            and_(t.attempts.c.account.is_(None), bindparam("sees_unsigned", type_=Boolean) == false()),
+        ),
         or_(t.attempts.c.verdict.is_(None), t.attempts.c.verdict.in_([CallEnd.LOST.value, CallEnd.ACCEPTED.value])),
     )
     .limit(1)
 )
 
 
-def sent_by_others(connection: Connection, batch_id: int, account: str | None) -> bool:
-    """Tell whether a call that may have created a task was made by another account: its tasks cannot be seen."""
-    return connection.execute(_BY_OTHERS, {"batch_id": batch_id, "account": account}).first() is not None
+def sent_by_others(connection: Connection, batch_id: int, account: str | None, *, sees_unsigned: bool) -> bool:
+    """Tell whether a call that may have created a task was made by another account: its tasks cannot be seen.
+
+    ``sees_unsigned``: calls that do not say who made them (of a version before 0006) count as the account's own.
+    """
+    asked = {"batch_id": batch_id, "account": account, "sees_unsigned": sees_unsigned}
+    return connection.execute(_BY_OTHERS, asked).first() is not None
 
 
 def attempts_since(connection: Connection, since: str) -> list[str]:

@@ -68,6 +68,8 @@ class Writer:
         """Is told of every state that is recorded, as the batch stands then."""
         self.account: str | None = None
         """Whose token makes the calls; None: not known yet."""
+        self.sees_unsigned = True
+        """Whether it sees the tasks of calls that do not say who made them; False: nobody knows that."""
         self._steps: dict[MirrorStep, list[Span]] = {step: [] for step in MirrorStep}
         self._refused: dict[int, dict[int, Collection[str]]] = {}
 

@@ -98,7 +98,8 @@ class Session:
         except (AccessError, UnreachableError, DeadlineError, SignalError) as error:
             error.next = "syncer resume" if isinstance(error, SignalError) else type(error).default_next
             self._unasked = error
-        self._engine.context.writer.account = self._target.account
+        writer = self._engine.context.writer
+        writer.account, writer.sees_unsigned = self._target.account, self._target.sees_unsigned
 
     def recall_refused(self, runs: Sequence[Run]) -> None:
         """Take note of mapped fields that are not taken, of runs that died before they could say so themselves."""

@@ -115,7 +115,7 @@ def refuse_other_company(
 
 
 class TargetCheck:
-    """The check of one run: `confirm` makes it, once. Afterwards `account` and `notes` say what it found out."""
+    """The check of one run: `confirm` makes it, once. Afterwards `account`, `sees_unsigned` and `notes` say what it found."""
 
     def __init__(
         self,
@@ -127,6 +127,8 @@ class TargetCheck:
         approve: bool = False,
     ) -> None:
         self.account: str | None = None
+        self.sees_unsigned = False
+        """Whether the token was seen to see a task that a version before the mirror made: it wrote down no account."""
         self.notes: tuple[str, ...] = ()
         self._ledger = ledger
         self._reader = reader
@@ -192,7 +194,7 @@ class TargetCheck:
                     "it is older than what was sent by it, or a copy of it is used elsewhere"
                 )
             if known:
-                self._own_seen = True
+                self._own_seen, self.sees_unsigned = True, None in known.values()
                 return
 
     def _ask_who(self, found: LedgerIdentity) -> Company | None:
@@ -223,7 +225,10 @@ class TargetCheck:
         """Raise unless a ledger that has sent, but does not say to whom, finds its newest task here."""
         unsaid = found.base_url is None and has_sent(self._ledger)
         unseen = found.company is not None and company is None
-        if not (unsaid or unseen) or self._approve or self._own_seen or self._newest_task_is_here():
+        if not (unsaid or unseen) or self._approve or self._own_seen:
+            return
+        if self._newest_task_is_here():
+            self.sees_unsigned = unsaid
             return
         if unseen:
             words = f"this ledger belongs to {Target(self.base_url, found.company)}; the API no longer says whose it is"

@@ -19,10 +19,11 @@ from pathlib import Path
 from random import Random
 from unittest import mock
 
-from sim.ledgers import LEDGER_ID, Database, overwrite
+from sim.company import LATER
+from sim.ledgers import LEDGER_ID, open_ledger, overwrite
 from sim.process import Process, folder
-from sim.promises import ViolationError
-from sim.promises import ViolationError
+from sim.promises import ViolationError, check_known
+from sim.promises import ViolationError, check_known
 from sim.spaces import Spaces, other
 from sim.uploads import Uploads
 
@@ -45,8 +46,8 @@ def states():
 
 
 @cache
-def upgraded(number, at, _upgrade):
-    """Return the bytes of an old ledger after ``syncer ledger upgrade`` (``_upgrade``: what migrates it)."""
+def upgraded(number, at, _migrations):
+    """Return the bytes of an old ledger after ``syncer ledger upgrade`` by the migrations of a folder."""
     path = folder() / "begun.db"
     with closing(sqlite3.connect(path)) as database:
         database.executescript("\n".join(states()[number]["ledger"]))
@@ -121,7 +122,7 @@ class Begun:
         schedule.api.sent = {(key, (name, value)) for key, name, value in state["sent"]}
         schedule.api.advance(schedule.clock.now_s)
         at = utc_text(state["clock"][0] + state["clock"][1])
-        overwrite(schedule.database, upgraded(self.number, at, migrate.upgrade))
+        overwrite(schedule.database, upgraded(self.number, at, migrate.migrations_path()))
         schedule.exported, schedule.version = json.loads(json.dumps(state["exported"])), state["version"]
         for name, by_key in state["asked"].items():
             schedule.asked[name] = {key: set(said) for key, said in by_key.items()}
@@ -132,6 +133,11 @@ class Begun:
             left = {name: value for name, value in row.items() if (key, name, value) in wanted}
             schedule.rows.update({key: left}) if left else schedule.rows.pop(key)
         (schedule.stored,) = schedule.database.execute("SELECT max(id) FROM sources").fetchone()
+        ledger = open_ledger(schedule.database, lambda what: None)
+        check_known(ledger, schedule.truth(), schedule.spaces, schedule.rows)
+        if problems := ledger.problems():
+            raise ViolationError(f"the upgraded ledger: {problems}")
+        ledger.close()
 
     def adopt(self, schedule, refused):
         """Say that the ledger belongs to the server, after a run that was refused, since it does not say so itself."""
@@ -146,7 +152,10 @@ class Begun:
             schedule.forget()
 
     def wanted(self):
-        """Return what the old ledger had planned or under way: key value, field and value."""
+        """Return what the old ledger had planned or under way: key value, field and value.
+
+        That a field is taken which no run saw discarded, it believed by counts alone; so does this version.
+        """
         with closing(sqlite3.connect(":memory:")) as old:
             old.executescript("\n".join(self.state["ledger"]))
             rows = old.execute(
@@ -154,8 +163,12 @@ class Begun:
                     JOIN jobs j ON j.id = b.job_id JOIN payloads p ON p.id = i.payload_id
                     WHERE NOT b.split AND b.state IN {OPEN}"""
             ).fetchall()
+            (seen,) = old.execute("SELECT count(*) FROM runs WHERE discarded_fields <> '[]'").fetchone()
         return {
-            (in_order(json.loads(columns), key), *word) for columns, key, data in rows for word in json.loads(data).items()
+            (in_order(json.loads(columns), key), name, value)
+            for columns, key, data in rows
+            for name, value in json.loads(data).items()
+            if name != LATER or seen
         }
 
 

@@ -43,7 +43,9 @@ from syncer.reconcile import Reach
 from syncer.signals import Interrupt
 
 BEGUN = Path(__file__).with_name("begun.jsonl.xz")
-SEEDS, KEPT_MAX, CODES_MAX = 2000, 56, 40
+SEEDS, CODES_MAX, NIGHTS_MIN = 2000, 40, 2
+KEPT_MAX = {"one job": 16, "several jobs": 28, "several spaces": 16}
+"""How many are kept of each sort."""
 RUNS_MAX = 4
 
 
@@ -86,7 +88,7 @@ class Begun(Schedule):
         self.chance = Random(f"begun {seed}")
         several = self.reach == 1 and not self.discards and self.chance.random() < 0.4
         self.jobs = self.chance.choice([("sim",), ("sim",), ("sim", "late")])
-        self.apart = self.chance.random() < 0.5  # two jobs of a space write a field each, else both write both
+        self.apart = self.chance.random() < 0.2  # two jobs of a space write a field each, else both write both
         values = tuple(f"K{n:07d}" for n in range(self.codes))
         main = spaces.Space((self.key,), dict.fromkeys(self.jobs, (self.key,)), self.unique, values)
         self.all, self.kind = (main,), None
@@ -146,7 +148,7 @@ class Begun(Schedule):
 
     def play(self):
         """Nights of new files, up to the step at which it stops."""
-        for _ in range(self.chance.randint(1, 3)):
+        for _ in range(self.chance.randint(2, 4)):
             file = self.new_file()
             for number in range(RUNS_MAX):
                 ended = self.one_run(file, resume=number > 0 and self.resuming.random() < self.resumes)
@@ -267,12 +269,19 @@ class Begun(Schedule):
             "version": self.version,
         }
 
+    def sort(self):
+        """Return of which sort its company is."""
+        return "several spaces" if self.kind else "several jobs" if len(self.jobs) > 1 else "one job"
+
     def features(self):
-        """Return what makes a stop unlike others: how its calls stand, and whose they are."""
-        rows = self.database.execute(
-            "SELECT DISTINCT j.name, state, attempts > 0 FROM batches b JOIN jobs j ON j.id = job_id WHERE NOT split"
-        )
-        return frozenset({*rows.fetchall(), self.kind, self.reach > 1, self.discards, len(self.api.late) > 0})
+        """Return what makes a stop unlike others: how its calls stand, and those of two jobs for one value."""
+        rows = self.database.execute("SELECT DISTINCT state, attempts > 0 FROM batches WHERE NOT split").fetchall()
+        crossed = self.database.execute(
+            """SELECT DISTINCT b.state, c.state, b.job_id < c.job_id FROM items o JOIN batches b ON b.id = o.batch_id
+               JOIN items n ON n.key = o.key AND n.source_id > o.source_id JOIN batches c ON c.id = n.batch_id
+               WHERE b.job_id <> c.job_id AND NOT b.split AND NOT c.split AND 'superseded' NOT IN (b.state, c.state)"""
+        ).fetchall()
+        return frozenset({*rows, *crossed, self.kind, self.reach > 1, self.discards, len(self.api.late) > 0})
 
 
 def played(seed, stop_at):
@@ -291,20 +300,22 @@ def played(seed, stop_at):
 def stopped(seed):
     """Play one schedule, and stop it where chance says; return it."""
     whole, chance = played(seed, None), Random(f"stop of {seed}")
-    return whole if chance.random() < 0.2 else played(seed, chance.randint(1, whole.done))
+    return whole if chance.random() < 0.2 else played(seed, chance.randint(whole.done // 3, whole.done))
 
 
 def main():
     """Write those that are unlike each other."""
     logging.getLogger("syncer").setLevel(logging.CRITICAL)
-    kept, seen = [], set()
+    kept, seen, room = [], set(), dict(KEPT_MAX)
     for seed in range(SEEDS):
         schedule = stopped(seed)
-        if schedule.codes > CODES_MAX or not schedule.files or schedule.features() in seen:
+        plain = len(schedule.files) < NIGHTS_MIN or schedule.codes > CODES_MAX
+        if plain or schedule.features() in seen or not room[schedule.sort()]:
             continue
         seen.add(schedule.features())
+        room[schedule.sort()] -= 1
         kept.append(json.dumps(schedule.kept(), sort_keys=True, separators=(",", ":")))
-        if len(kept) == KEPT_MAX:
+        if not any(room.values()):
             break
     BEGUN.write_bytes(lzma.compress("\n".join(kept).encode()))
     print(f"{len(kept)} schedules of {seed + 1}, {BEGUN.stat().st_size} bytes")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from sim.process import folder
 
 from syncer.commands import runs as runs_module
 from syncer.errors import DeadlineError, SignalError
@@ -14,8 +19,10 @@ from syncer.execute.batch_call import load_batch
 from syncer.execute.reconcile import ALL_APPLIED, judge_count, judge_named
 from syncer.execute.refusals import Refusals
 from syncer.execute.watch import TaskWatch
+from syncer.ledger import migrate as migrate_module
 from syncer.ledger import mirror as mirror_module
 from syncer.ledger import writer as writer_module
+from syncer.ledger.migrate import migrations_path
 from syncer.ledger.mirror import MirrorStep
 from syncer.ledger.writer import Writer
 from syncer.mirror.picture import confirmed, doubted
@@ -89,6 +96,22 @@ def product_moves_nothing(connection):
     return lambda old, new: False
 
 
+def altered(words, bug):
+    """Return what says where the migrations lie: a copy, in which the one that makes the mirror has a bug."""
+
+    @cache
+    def path():
+        place = Path(tempfile.mkdtemp(dir=folder())) / "migrations"
+        shutil.copytree(migrations_path(), place)
+        migration = place / "versions" / "0007_mirror.py"
+        text = migration.read_text(encoding="utf-8")
+        assert text.count(words) == 1
+        migration.write_text(text.replace(words, bug), encoding="utf-8")
+        return place
+
+    return path
+
+
 def ends_well_for(*kinds):
     """Take a run that was stopped by one of these for one that is done."""
     return property(lambda self: 0 if isinstance(self.error, kinds) else _exit_code(self))
@@ -113,6 +136,17 @@ BUGS = {
     "a write through one key is about that key alone": (writer_module, "spread", lambda connection, spans: False),
     "a product moves nothing": (mirror_module, "moves_of", product_moves_nothing),
     "what matched nothing is known": (mirror_module, "mark_absent", nothing),
+    "an upgrade leaves what was under way known": (migrate_module, "migrations_path", altered("    _doubts(cursor)\n", "")),
+    "an upgrade believes each of several jobs": (
+        migrate_module,
+        "migrations_path",
+        altered("if left[0][name] != right[0][name]", "if False"),
+    ),
+    "an upgrade keeps what another job's newer word has overtaken": (
+        migrate_module,
+        "migrations_path",
+        altered("        if fields:\n", "        if False:\n"),
+    ),
     "a deadline is a good end": (SyncResult, "exit_code", ends_well_for(DeadlineError)),
     "a signal is a good end": (SyncResult, "exit_code", ends_well_for(SignalError)),
 }

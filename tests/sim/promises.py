@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from sim.company import LATER
+from sim.ledgers import LEDGER_ID
 from sim.products import MOVED
 from sim.truth import THEIRS
 
@@ -73,7 +74,8 @@ def check_server(world, let_go=frozenset(), *, ordered=True):
         newest[write.code, write.field] = write.new
     # A task that the API applies but never shows cannot be found by anybody.
     parts = [task.reference.rsplit("-", 2) for task in world.tasks.values() if not task.forgotten]
-    batches = [(batch, suffix.partition(".")[0]) for batch, _, suffix in parts]  # and the id of their ledger
+    # And the id of their ledger, which an older version did not write into it: its ledger's first one.
+    batches = [(batch, suffix.rpartition(".")[0] or LEDGER_ID) for batch, _, suffix in parts]
     if len(batches) != len(set(batches)):
         raise ViolationError("a batch has two tasks")
 
