@@ -9,7 +9,7 @@ box: in that order) has three values submitted.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,14 +25,34 @@ AT = "2026-11-20T05:00:00.000Z"
 OLD = Path(__file__).with_name("ledger_0005.sql")
 
 
-@pytest.fixture
-def upgraded(tmp_path):
-    url = f"sqlite:///{tmp_path}/l.db"
-    with closing(sqlite3.connect(tmp_path / "l.db")) as database:
-        database.executescript(OLD.read_text(encoding="utf-8"))
+B_IS_UNDER_WAY = """
+UPDATE batches SET state = 'submitted', attempts = 4, task_id = 'b8' WHERE id = 8;
+INSERT INTO attempts (id, batch_id, reference, started_at, verdict) VALUES (20, 8, 'b8', '2026-11-25', 'accepted');
+INSERT INTO events VALUES (40, '2026-11-25', 7, 8, 20, 'start', 'planned', 'sending', NULL),
+    (41, '2026-11-25', 7, 8, 20, 'accepted', 'sending', 'submitted', NULL);
+"""
+A_IS_PLANNED = """
+UPDATE batches SET state = 'planned' WHERE id = 7;
+INSERT INTO events VALUES (39, '2026-11-25', 6, 7, 7, 'shown_absent', 'in_doubt', 'planned', NULL);
+"""
+SHIPMENT_WAS_DISCARDED = """UPDATE runs SET discarded_fields = '["shipment"]' WHERE id = 2;"""
+
+
+@contextmanager
+def upgrading(folder, change=""):
+    """Give the old ledger after its upgrade; ``change`` is made to it first."""
+    url = f"sqlite:///{folder}/l.db"
+    with closing(sqlite3.connect(folder / "l.db")) as database:
+        database.executescript(OLD.read_text(encoding="utf-8") + change)
     done = upgrade_ledger(url, at=AT)
     assert (done.before, done.after) == ("0005", SCHEMA_REVISION)
     with Ledger.open_to_write(url, at=AT) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def upgraded(tmp_path):
+    with upgrading(tmp_path) as ledger:
         yield ledger
 
 
@@ -70,3 +90,29 @@ def test_what_two_jobs_of_a_space_had_planned_waits_for_a_plan_that_merges_it(up
     assert [(item.key, item.data) for item in upgraded.items(batch)] == [("K6", '{"market":"PL"}')]
     assert upgraded.waiting() == 1  # K5, whose older call is in doubt
     assert upgraded.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "a_is", "left"),
+    [
+        (B_IS_UNDER_WAY, State.ABANDONED, '{"shipment":"S2"}'),
+        (A_IS_PLANNED + B_IS_UNDER_WAY, State.SUPERSEDED, '{"shipment":"S2"}'),
+        (SHIPMENT_WAS_DISCARDED, State.ABANDONED, '{"market":"ES","shipment":"S2"}'),
+    ],
+)
+def test_what_a_newer_word_has_overtaken_or_a_run_saw_discarded_is_let_go_of_and_the_rest_stays_wanted(
+    tmp_path, change, a_is, left
+):
+    """Sent again it would lie over the newer word of the other job; its count would prove a field that was not taken."""
+    with upgrading(tmp_path, change) as ledger:
+        assert ledger.problems() == []
+        assert ledger.batch(7).state is a_is
+        with ledger.transaction() as connection:
+            (wish,) = connection.exec_driver_sql(
+                """SELECT i.key, p.data, i.source_id, i.line FROM items i JOIN payloads p ON p.id = i.payload_id
+                   JOIN batches b ON b.id = i.batch_id WHERE b.kind = 'wish' AND b.state = 'planned' AND b.run_id = 6"""
+            ).fetchall()
+        assert tuple(wish) == ("K5", left, 6, 2)
+        with ledger.knowledge(ledger.job("a", ["extended_id"]).space_id) as knowledge:
+            known = knowledge.view(["K5"])["K5"]
+        assert "market" in known.uncertain and "market" not in known.known
