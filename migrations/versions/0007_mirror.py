@@ -9,10 +9,10 @@ payload. What the old ledger believed and could not know becomes uncertain, so i
 - fields that a run saw discarded, and fields that two code spaces write, get a stamp: all that is older is uncertain.
 
 Key columns are sorted from now on, and so are the parts of composite keys. Values that several jobs of one space had
-planned become wishes: the next plan merges them, the newest word first. The old version let two jobs have one value under
-way at once. So what another job's newer call has overtaken is sent no more: it is let go of, or dropped where it was not
-sent. What else its batch carried stays wanted. A call under way whose fields a run saw discarded is let go of too: its
-count proves nothing about them.
+planned become wishes: the next plan merges them, the newest word first. The old version let two jobs have one value
+under way at once. So what another job's newer call has overtaken is sent no more: it is let go of, or dropped where it
+was not sent. What else its batch carried stays wanted. A call under way whose fields a run saw discarded is let go of
+too: its count proves nothing about them.
 """
 
 import hashlib

@@ -115,7 +115,7 @@ def refuse_other_company(
 
 
 class TargetCheck:
-    """The check of one run: `confirm` makes it, once. Afterwards `account`, `sees_unsigned` and `notes` say what it found."""
+    """The check of one run: `confirm` makes it, once. Then `account`, `sees_unsigned` and `notes` say what it found."""
 
     def __init__(
         self,

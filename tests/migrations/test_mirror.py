@@ -115,4 +115,5 @@ def test_what_a_newer_word_has_overtaken_or_a_run_saw_discarded_is_let_go_of_and
         assert tuple(wish) == ("K5", left, 6, 2)
         with ledger.knowledge(ledger.job("a", ["extended_id"]).space_id) as knowledge:
             known = knowledge.view(["K5"])["K5"]
-        assert "market" in known.uncertain and "market" not in known.known
+        assert "market" in known.uncertain
+        assert "market" not in known.known

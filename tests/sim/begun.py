@@ -11,7 +11,6 @@ import heapq
 import json
 import lzma
 import sqlite3
-from collections import deque
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -22,7 +21,6 @@ from unittest import mock
 from sim.company import LATER
 from sim.ledgers import LEDGER_ID, open_ledger, overwrite
 from sim.process import Process, folder
-from sim.promises import ViolationError, check_known
 from sim.promises import ViolationError, check_known
 from sim.spaces import Spaces, other
 from sim.uploads import Uploads
@@ -71,7 +69,7 @@ class Begun:
     @classmethod
     def drawn(cls, seed):
         """Return what a seed goes on with; most begin anew: None."""
-        chance = Random(f"begun of {seed}")
+        chance = Random(f"the begin of {seed}")
         return cls(chance.randrange(len(states())), chance) if chance.random() < OFTEN else None
 
     @property
@@ -126,9 +124,13 @@ class Begun:
         schedule.exported, schedule.version = json.loads(json.dumps(state["exported"])), state["version"]
         for name, by_key in state["asked"].items():
             schedule.asked[name] = {key: set(said) for key, said in by_key.items()}
+        spaces = {}
         for job, rows in state["files"]:
             schedule.note(job, rows)
-        wanted = self.wanted()
+            for name in {name for row in rows.values() for name in row}:
+                spaces.setdefault(name, set()).add(schedule.spaces.of(job).columns)
+        # The old version held no key's words back for another's: which of them are the newest on a code, it did not know.
+        wanted = {word for word in self.wanted() if len(spaces[word[1]]) == 1}
         for key, row in [*schedule.rows.items()]:
             left = {name: value for name, value in row.items() if (key, name, value) in wanted}
             schedule.rows.update({key: left}) if left else schedule.rows.pop(key)

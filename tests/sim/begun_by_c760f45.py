@@ -27,9 +27,11 @@ from sim import world as world_module
 from sim.ledgers import AFTER_COMMIT, open_ledger
 from sim.schedule import SETTINGS, Schedule
 from sim.world import Crash, SimulatedApi, SimulatedLanes
+from syncer.clock import utc_text
+from syncer.reconcile import Reach
+from syncer.signals import Interrupt
 
 from syncer.api.limits import ReadLimiter, UpdateLimiter
-from syncer.clock import utc_text
 from syncer.errors import SyncerError
 from syncer.execute import outcome as outcome_module
 from syncer.execute.context import Context
@@ -39,8 +41,6 @@ from syncer.plan import batching
 from syncer.plan.diff import Diff
 from syncer.plan.planner import make_plan
 from syncer.plan.records import Gatherer
-from syncer.reconcile import Reach
-from syncer.signals import Interrupt
 
 BEGUN = Path(__file__).with_name("begun.jsonl.xz")
 SEEDS, CODES_MAX, NIGHTS_MIN = 2000, 40, 2
@@ -108,6 +108,8 @@ class Begun(Schedule):
         self.blanks, self.gone = self.chance.choice([0.0, 0.1, 0.5]), self.chance.choice([0.0, 0.3])
         self.files, self.asked = [], {}
         self.chances.rival = 0.0
+        if len(self.jobs) > 1 or several:  # it did not wait for a lost call of another job to be over
+            self.chances.late = 0.0
 
     def step(self, what):
         """A place where the process may die, and where all of it may stop."""

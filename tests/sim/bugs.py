@@ -136,7 +136,11 @@ BUGS = {
     "a write through one key is about that key alone": (writer_module, "spread", lambda connection, spans: False),
     "a product moves nothing": (mirror_module, "moves_of", product_moves_nothing),
     "what matched nothing is known": (mirror_module, "mark_absent", nothing),
-    "an upgrade leaves what was under way known": (migrate_module, "migrations_path", altered("    _doubts(cursor)\n", "")),
+    "an upgrade leaves what was under way known": (
+        migrate_module,
+        "migrations_path",
+        altered("    _doubts(cursor)\n", ""),
+    ),
     "an upgrade believes each of several jobs": (
         migrate_module,
         "migrations_path",

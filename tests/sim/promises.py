@@ -62,7 +62,7 @@ def check_server(world, let_go=frozenset(), *, ordered=True):
     `ordered`: later nights have greater values, so that none lands over a greater one.
     """
     references = [world.tasks[task_id].reference for task_id in let_go if task_id in world.tasks]
-    violations = [words for words in world.violations if not any(f"values of {name!r}" in words for name in references)]
+    violations = [words for words in world.violations if not any(repr(name) in words for name in references)]
     if violations:
         raise ViolationError(f"{violations[:3]}")
     newest = {}

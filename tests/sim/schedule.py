@@ -115,9 +115,7 @@ class Schedule:
         values = tuple(f"K{n:07d}" for n in range(self.codes))
         main = Space((self.key,), dict.fromkeys(self.company.jobs, (self.key,)), self.unique, values)
         several = self.key == MAIN and not self.discards and not self.company.changes_only
-        self.spaces = (
-            self.begun.spaces(main) if self.begun else Spaces.drawn(seed, main, self.codes, several=several)
-        )
+        self.spaces = self.begun.spaces(main) if self.begun else Spaces.drawn(seed, main, self.codes, several=several)
         if any(not space.unique for space in self.spaces.all):
             self.chances.wrong_count = self.chances.no_items = 0.0
         world = [
@@ -287,7 +285,9 @@ class Schedule:
             if self.one_run(self.last) == (3 if self.discarded else 0):
                 break
         else:
-            empty = self.last.keys() - self.truth().held.keys()  # all codes have left a case: that is told, night by night
+            empty = (
+                self.last.keys() - self.truth().held.keys()
+            )  # all codes have left a case: that is told, night by night
             if not self.missing and not empty and not self.api.poison.keys and not self.shown_otherwise():
                 raise ViolationError("not everything is confirmed after the faults ended")
         self.clock.now_s += 60.0
