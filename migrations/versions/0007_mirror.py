@@ -11,8 +11,8 @@ payload. What the old ledger believed and could not know becomes uncertain, so i
 Key columns are sorted from now on, and so are the parts of composite keys. Values that several jobs of one space had
 planned become wishes: the next plan merges them, the newest word first. The old version let two jobs have one value
 under way at once. So what another job's newer call has overtaken is sent no more: it is let go of, or dropped where it
-was not sent. What else its batch carried stays wanted. A call under way whose fields a run saw discarded is let go of
-too: its count proves nothing about them.
+was not sent. What else its batch carried stays wanted. Of two calls under way for one value the older is let go of
+always; so is one whose fields a run saw discarded: its count proves nothing about them.
 """
 
 import hashlib
@@ -35,7 +35,9 @@ WHERE b.state IN ('failed', 'rejected', 'in_doubt', 'sending', 'abandoned') OR b
 ORDER BY b.id
 """
 OVERTAKEN = """
-SELECT b.id, o.id, o.payload_id, n.payload_id FROM batches b
+SELECT b.id, o.id, o.payload_id, n.payload_id,
+       b.state <> 'planned' AND c.state IN ('sending', 'submitted', 'in_doubt')
+FROM batches b
 CROSS JOIN items o ON o.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
 CROSS JOIN items n ON n.key = o.key AND n.source_id > o.source_id
 CROSS JOIN batches c ON c.id = n.batch_id AND c.space_id = b.space_id AND c.job_id <> b.job_id
@@ -68,8 +70,8 @@ def upgrade() -> None:
     _join_jobs(cursor)
     _batches(cursor)
     _overtaken(cursor)
-    _several_jobs(cursor)
     _doubts(cursor)
+    _several_jobs(cursor)
     _absent(cursor)
     _stamps(cursor)
 
@@ -228,9 +230,9 @@ def _overtaken(cursor) -> None:
            (SELECT space_id FROM jobs GROUP BY space_id HAVING count(*) > 1)"""
     )
     gone = {}  # by batch, and by item: the fields that are not its own to say any more
-    for batch_id, item_id, older, newer in cursor.execute(OVERTAKEN).fetchall():
+    for batch_id, item_id, older, newer, both_under_way in cursor.execute(OVERTAKEN).fetchall():
         fields = _data(cursor, words, older).keys() & _data(cursor, words, newer).keys()
-        if fields:
+        if fields or both_under_way:
             gone.setdefault(batch_id, {}).setdefault(item_id, set()).update(fields)
     discarded = {}
     runs = "SELECT j.space_id, r.discarded_fields FROM runs r JOIN jobs j ON j.id = r.job_id"
@@ -354,23 +356,26 @@ def _number(cursor, known, uncertain, *, absent=False):
 
 
 def _doubts(cursor) -> None:
-    """Make uncertain what a batch may have changed after the last confirmation of its values."""
+    """Make uncertain what a batch may have changed after the last confirmation of its values, whichever job's that was.
+
+    Each job's rows still stand for themselves: together they have the position of the newest, which hides older doubts.
+    """
     steps = {}
     for batch_id, space_id, first, last, let_go in cursor.execute(DOUBTFUL).fetchall():
         rows = cursor.execute(
-            """SELECT m.key, m.picture, i.payload_id FROM items i
-               JOIN mirror m ON m.space_id = ? AND m.key = i.key
+            """SELECT m.space_id, m.key, m.picture, i.payload_id FROM items i
+               JOIN mirror m ON m.space_id IN (SELECT id FROM jobs WHERE space_id = ?) AND m.key = i.key
                WHERE i.id BETWEEN ? AND ? AND (m.batch_id < ? OR ?)""",
             (space_id, first, last, batch_id, let_go),
         ).fetchall()
         changes = []
-        for key, picture, payload_id in rows:
+        for job_id, key, picture, payload_id in rows:
             if (picture, payload_id) not in steps:
                 known, uncertain = _picture(cursor, picture)
                 sent = json.loads(cursor.execute("SELECT data FROM payloads WHERE id = ?", (payload_id,)).fetchone()[0])
                 left = {name: value for name, value in known.items() if name not in sent}
                 steps[picture, payload_id] = _number(cursor, left, {*uncertain, *sent})
-            changes.append((steps[picture, payload_id], space_id, key))
+            changes.append((steps[picture, payload_id], job_id, key))
         cursor.executemany("UPDATE mirror SET picture = ? WHERE space_id = ? AND key = ?", changes)
 
 

@@ -31,6 +31,13 @@ INSERT INTO attempts (id, batch_id, reference, started_at, verdict) VALUES (20, 
 INSERT INTO events VALUES (40, '2026-11-25', 7, 8, 20, 'start', 'planned', 'sending', NULL),
     (41, '2026-11-25', 7, 8, 20, 'accepted', 'sending', 'submitted', NULL);
 """
+B_IS_CONFIRMED = """
+UPDATE batches SET state = 'confirmed' WHERE id = 8;
+INSERT INTO attempts (id, batch_id, reference, started_at, verdict) VALUES (20, 8, 'b8', '2026-11-25', 'applied');
+INSERT INTO events VALUES (40, '2026-11-25', 7, 8, 20, 'start', 'planned', 'sending', NULL),
+    (41, '2026-11-25', 7, 8, 20, 'all_applied', 'sending', 'confirmed', NULL);
+INSERT INTO current VALUES (2, 'K5', 10, 8);
+"""
 A_IS_PLANNED = """
 UPDATE batches SET state = 'planned' WHERE id = 7;
 INSERT INTO events VALUES (39, '2026-11-25', 6, 7, 7, 'shown_absent', 'in_doubt', 'planned', NULL);
@@ -117,3 +124,11 @@ def test_what_a_newer_word_has_overtaken_or_a_run_saw_discarded_is_let_go_of_and
             known = knowledge.view(["K5"])["K5"]
         assert "market" in known.uncertain
         assert "market" not in known.known
+
+
+def test_a_doubt_of_one_job_is_older_than_what_another_confirmed_and_counts_all_the_same(tmp_path):
+    """Job *a* lost a call that carried another shipment; job *b* confirmed a market since, and knows of no shipment."""
+    with upgrading(tmp_path, A_IS_PLANNED + B_IS_CONFIRMED) as ledger:
+        with ledger.knowledge(ledger.job("a", ["extended_id"]).space_id) as knowledge:
+            assert knowledge.view(["K5"])["K5"].known == "{}"
+        assert ledger.problems() == []

@@ -41,11 +41,13 @@ from syncer.plan import batching
 from syncer.plan.diff import Diff
 from syncer.plan.planner import make_plan
 from syncer.plan.records import Gatherer
+from syncer.sandbox.world import World
 
 BEGUN = Path(__file__).with_name("begun.jsonl.xz")
-SEEDS, CODES_MAX, NIGHTS_MIN = 2000, 40, 2
-KEPT_MAX = {"one job": 16, "several jobs": 28, "several spaces": 16}
-"""How many are kept of each sort."""
+SEEDS, CODES_MAX, NIGHTS_MIN = 2500, 40, 2
+KEPT_MAX = {"one job": 12, "several jobs": 14, "several spaces": 12, "overtaken": 14, "failed": 6}
+"""How many are kept of each sort: overtaken is a call by a newer word of another job, failed is one after which something was known."""
+OPEN = {"planned", "sending", "submitted", "in_doubt"}
 RUNS_MAX = 4
 
 
@@ -79,6 +81,17 @@ def asked_by(work):
     return [held[name] for name in ("method", "path", "query", "document")]
 
 
+class HalfWorld(World):
+    """The emulator's world, in which some tasks fail after they were applied to half of their codes."""
+
+    def _end(self, task):
+        if task.fails and task.id < "8":
+            numbers = sorted(self.select(task.constraints))
+            for number in numbers[: (len(numbers) + 1) // 2]:
+                self.write(number, task.scm_data, at_s=task.end_due_s, cause=f"task {task.id}")
+        super()._end(task)
+
+
 class Begun(Schedule):
     """A schedule of the older simulator, with a company as the newer one has it, that stops at a step."""
 
@@ -108,6 +121,8 @@ class Begun(Schedule):
         self.blanks, self.gone = self.chance.choice([0.0, 0.1, 0.5]), self.chance.choice([0.0, 0.3])
         self.files, self.asked = [], {}
         self.chances.rival = 0.0
+        if len(self.jobs) > 1:
+            self.hurry, self.chances.crash = 0.8, self.chance.choice([0.01, 0.04])
         if len(self.jobs) > 1 or several:  # it did not wait for a lost call of another job to be over
             self.chances.late = 0.0
 
@@ -271,19 +286,33 @@ class Begun(Schedule):
             "version": self.version,
         }
 
+    def crossed(self):
+        """Return how two jobs' calls for one value stand, the older word's first, and whose that is."""
+        rows = self.database.execute(
+            """SELECT DISTINCT b.state, c.state, b.job_id < c.job_id FROM items o JOIN batches b ON b.id = o.batch_id
+               JOIN jobs j ON j.id = b.job_id JOIN items n ON n.key = o.key AND n.source_id > o.source_id
+               JOIN batches c ON c.id = n.batch_id JOIN jobs k ON k.id = c.job_id AND k.key = j.key
+               WHERE j.id <> k.id AND NOT b.split AND NOT c.split AND 'superseded' NOT IN (b.state, c.state)"""
+        )
+        return set(rows.fetchall())
+
     def sort(self):
-        """Return of which sort its company is."""
+        """Return of which sort it is: by what is hardest for whoever goes on."""
+        failed = self.database.execute(
+            """SELECT 1 FROM current c JOIN items i ON i.key = c.key JOIN batches b ON b.id = i.batch_id
+               WHERE b.job_id = c.job_id AND b.id > c.batch_id AND b.state = 'failed'"""
+        ).fetchone()
+        if failed:
+            return "failed"
+        if any(older in OPEN and newer != "planned" for older, newer, _ in self.crossed()):
+            return "overtaken"
         return "several spaces" if self.kind else "several jobs" if len(self.jobs) > 1 else "one job"
 
     def features(self):
         """Return what makes a stop unlike others: how its calls stand, and those of two jobs for one value."""
         rows = self.database.execute("SELECT DISTINCT state, attempts > 0 FROM batches WHERE NOT split").fetchall()
-        crossed = self.database.execute(
-            """SELECT DISTINCT b.state, c.state, b.job_id < c.job_id FROM items o JOIN batches b ON b.id = o.batch_id
-               JOIN items n ON n.key = o.key AND n.source_id > o.source_id JOIN batches c ON c.id = n.batch_id
-               WHERE b.job_id <> c.job_id AND NOT b.split AND NOT c.split AND 'superseded' NOT IN (b.state, c.state)"""
-        ).fetchall()
-        return frozenset({*rows, *crossed, self.kind, self.reach > 1, self.discards, len(self.api.late) > 0})
+        late = len(self.api.late) > 0
+        return frozenset({*rows, *self.crossed(), self.kind, self.reach > 1, self.discards, late})
 
 
 def played(seed, stop_at):
@@ -291,6 +320,7 @@ def played(seed, stop_at):
     schedule = Begun(seed, stop_at)
     with (
         mock.patch.object(world_module, "values_of", values_of),
+        mock.patch.object(world_module, "World", HalfWorld),
         mock.patch.object(batching, "ASYNC_VALUES_MAX", 20),
         mock.patch.object(batching, "SYNC_ITEMS_MAX", 5),
         mock.patch.object(outcome_module, "PIECE_VALUES_MAX", 5),
@@ -320,6 +350,7 @@ def main():
         if not any(room.values()):
             break
     BEGUN.write_bytes(lzma.compress("\n".join(kept).encode()))
+    print({sort: left for sort, left in room.items() if left} or "all sorts are there")
     print(f"{len(kept)} schedules of {seed + 1}, {BEGUN.stat().st_size} bytes")
 
 
