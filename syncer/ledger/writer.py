@@ -66,10 +66,8 @@ class Writer:
         self._run_id = run_id
         self.on_change: Callable[[Batch], None] = lambda batch: None
         """Is told of every state that is recorded, as the batch stands then."""
-        self.account: str | None = None
-        """Whose token makes the calls; None: not known yet."""
-        self.sees_unsigned = True
-        """Whether it sees the tasks of calls that do not say who made them; False: nobody knows that."""
+        self.account: str | None = None  # whose token makes the calls; None: not known yet
+        self.sees_unsigned = True  # the tasks of calls that do not say who made them; False: nobody knows that
         self._steps: dict[MirrorStep, list[Span]] = {step: [] for step in MirrorStep}
         self._refused: dict[int, dict[int, Collection[str]]] = {}
 

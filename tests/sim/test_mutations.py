@@ -44,6 +44,9 @@ FOUND_BY = {
     "see to the own job alone": 71,
     "a write through one key is about that key alone": 27,
     "a product moves nothing": 12,
+    "an upgrade leaves what was under way known": 134,
+    "an upgrade believes each of several jobs": 367,
+    "an upgrade keeps what another job's newer word has overtaken": 87,
 }
 
 
