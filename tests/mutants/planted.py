@@ -769,6 +769,20 @@ BUGS = (
         LEDGER,
     ),
     Bug(
+        "newer data does not wait for a call in doubt that was let go of",
+        "syncer/ledger/reads.py",
+        "    or_(t.batches.c.kind == Kind.SYNC.value, t.batches.c.state == State.ABANDONED.value)",
+        "    t.batches.c.kind == Kind.SYNC.value",
+        f"{CORNERS}::test_how_long_newer_data_waits_is_measured_by_the_steady_clock_of_the_same_boot",
+    ),
+    Bug(
+        "a word that is uncertain is forgotten once its field is taken",
+        "syncer/ledger/proofs.py",
+        "frozenset(again).intersection(picture.refused) for",
+        "frozenset(again).intersection(picture.refused).difference(picture.uncertain) for",
+        f"{RARE}::test_a_word_that_asked_in_a_call_whose_end_nobody_knows_is_wanted_once_its_field_is_taken",
+    ),
+    Bug(
         "a lost call leaves its fields known",
         "syncer/ledger/writer.py",
         "            changed = self._change(batch, Event.ANSWER_LOST, at, attempt_id, message)\n            self._step(MirrorStep.DOUBTED, changed)",
