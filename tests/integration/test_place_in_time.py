@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from conftest import codes
@@ -13,10 +13,15 @@ from places import Place, held_by
 from syncer.commands import ledger as commands
 from syncer.commands import recovery
 from syncer.commands.environment import Environment
-from syncer.errors import LedgerCorruptError, LedgerOldError, UsageError
+from syncer.errors import LedgerCorruptError, LedgerOldError, TargetChangedError, UsageError
+from syncer.ledger.identity import pin_target
+from syncer.ledger.ledger import Ledger
 from syncer.ledger.lock import lock_path, read_stamp
+from syncer.model import Target
 from syncer.process.clock import SystemClock
-from syncer.runs.target import LOOK_PAGES_MAX
+from syncer.process.signals import Interrupt
+from syncer.runs.readers import reader_of
+from syncer.runs.target import LOOK_PAGES_MAX, TargetCheck
 from syncer.sandbox import Sandbox, SandboxConfig
 
 ASYNC = 250
@@ -250,6 +255,21 @@ def without_target(place):
     """Make a ledger as an upgrade from an earlier schema leaves it: it does not say to whom it belongs."""
     with closing(sqlite3.connect(place.ledger)) as database, database:
         database.execute("UPDATE ledger SET base_url = NULL, company = NULL")
+        database.execute("UPDATE attempts SET account = NULL")
+
+
+def sees_unsigned(place):
+    """Look at the target as a run does: whether the token sees tasks of calls that do not say who made them."""
+    settings = place.settings()
+    with (
+        closing(reader_of(settings, SystemClock(), Interrupt(), started_s=SystemClock().monotonic_s())) as reader,
+        Ledger.open_to_write(settings.ledger.url, at="2026-11-20T05:00:00.000Z") as ledger,
+    ):
+        check = TargetCheck(ledger, reader, settings.api.base_url, settings.api.require_token().reveal)
+        with suppress(TargetChangedError):
+            check.confirm()
+        pin_target(ledger, Target(None, None))
+    return check.sees_unsigned
 
 
 @pytest.mark.parametrize("count", [ASYNC, 3], ids=["its newest task is found", "it has no task"])
@@ -263,6 +283,7 @@ def test_an_upgraded_ledger_adopts_its_target_where_its_newest_task_is_found(tmp
         assert (refused["exit_code"], refused["error"]["code"]) == (2, "target-changed")
         assert updates(other) == 0
     place.url = box.url
+    assert sees_unsigned(place) is (count == ASYNC)
     done = place.sync(night("DE", count))
     assert done["exit_code"] == (0 if count == ASYNC else 2)
     approved = place.sync(night("DE", count), approve=True)
