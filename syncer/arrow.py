@@ -65,3 +65,13 @@ def as_numpy(array: pa.Array) -> npt.NDArray[Any]:
     dtype = np.dtype(f"{'i' if pa.types.is_signed_integer(array.type) else 'u'}{array.type.bit_width // 8}")
     values = np.empty(0, dtype) if data is None else np.frombuffer(data, dtype)
     return values[array.offset : array.offset + len(array)]
+
+
+def buffers(keys: pa.LargeStringArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """Return where each text ends and the next one begins, and the bytes of all: the same memory, not a copy."""
+    _, offset_buffer, data_buffer = keys.buffers()
+    if offset_buffer is None or len(keys) == 0:
+        return np.zeros(1, np.int64), np.empty(0, np.uint8)
+    offsets = np.frombuffer(offset_buffer, np.int64)[keys.offset : keys.offset + len(keys) + 1]
+    data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
+    return offsets, data

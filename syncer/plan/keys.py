@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.arrow import as_numpy, numbers
+from syncer.arrow import as_numpy, buffers, numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -53,16 +53,6 @@ def hash64(keys: pa.LargeStringArray) -> Hashes:
             rows = np.flatnonzero(lengths == width)
             block[rows] = _hash_rows(data[starts[rows][:, None] + np.arange(width)])
     return hashes
-
-
-def buffers(keys: pa.LargeStringArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """Return where each text ends and the next one begins, and the bytes of all: the same memory, not a copy."""
-    _, offset_buffer, data_buffer = keys.buffers()
-    if offset_buffer is None or len(keys) == 0:
-        return np.zeros(1, np.int64), np.empty(0, np.uint8)
-    offsets = np.frombuffer(offset_buffer, np.int64)[keys.offset : keys.offset + len(keys) + 1]
-    data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
-    return offsets, data
 
 
 def _hash_rows(texts: npt.NDArray[np.uint8]) -> Hashes:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-from syncer.arrow import numbers
-from syncer.plan.keys import buffers
+from syncer.arrow import buffers, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,10 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.arrow import as_numpy, text, texts
+from syncer.arrow import as_numpy, buffers, text, texts
 from syncer.arrow import numbers as as_arrow
 from syncer.mirror.words import NOTHING, fields_of
-from syncer.plan.keys import buffers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

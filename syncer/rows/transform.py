@@ -106,12 +106,7 @@ class Transformation:
         if self._only_copies:
             (column,) = columns
             return self._stepped(column.indices, column.dictionary, self._cleaned(column.dictionary))
-        parts = [
-            column.dictionary.take(column.indices)
-            if not (self._steps.trim or self._steps.null)
-            else self._cleaned(column.dictionary).take(column.indices)
-            for column in columns
-        ]
+        parts = [self._cleaned(column.dictionary).take(column.indices) for column in columns]
         blank = [as_numpy(_is_blank(part)) for part in parts]
         none = np.logical_and.reduce(blank)
         half = np.logical_or.reduce(blank) & ~none
@@ -148,13 +143,13 @@ class Transformation:
     def _stepped(self, indices: pa.Array, before: pa.Array, values: pa.Array) -> Made:
         steps, faults = self._steps, dict[int, tuple[str, str]]()
         if steps.strip_prefix:
-            values = pc.replace_substring_regex(values, self._prefix, "", max_replacements=1)
+            values = pc.replace_substring_regex(values, self._prefix, "")
         if steps.strip_suffix:
-            values = pc.replace_substring_regex(values, self._suffix, "", max_replacements=1)
+            values = pc.replace_substring_regex(values, self._suffix, "")
         if self._extract:
             found = pc.struct_field(pc.extract_regex(values, self._extract), _GROUP)
             found = pc.fill_null(found, _BLANK)
-            lost = as_numpy(pc.and_(pc.equal(found, _BLANK), pc.invert(_is_blank(values))))
+            lost = (as_numpy(pc.binary_length(found)) == 0) & ~as_numpy(_is_blank(values))
             for place in np.flatnonzero(lost).tolist():
                 faults[place] = (UNMATCHED, f"{_shown(before, place)} does not match {steps.extract}")
             values = found
@@ -196,7 +191,7 @@ def _texts(values: Sequence[str]) -> pa.Array:
 
 
 def _any_of(words: Sequence[str]) -> str:
-    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    return "|".join(re.escape(word) for word in sorted(words, reverse=True))  # the longer of two that begin alike first
 
 
 def _with_name(expression: str) -> str:
@@ -231,4 +226,4 @@ def merged(made: Made) -> tuple[pa.DictionaryArray, npt.NDArray[np.int32] | None
         return pa.DictionaryArray.from_arrays(made.indices, made.before), None
     encoded = made.after.dictionary_encode()
     codes, rows = as_numpy(encoded.indices), as_numpy(made.indices)
-    return pa.DictionaryArray.from_arrays(numbers(codes[rows] if len(rows) else rows), encoded.dictionary), codes
+    return pa.DictionaryArray.from_arrays(numbers(codes[rows]), encoded.dictionary), codes

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.arrow import as_numpy, numbers, texts, truths
+from syncer.arrow import as_numpy, buffers, numbers, texts, truths
 from syncer.errors import ConfigError, SourceError, did_you_mean
 from syncer.model import Change, Chunk, ValidChunk
 from syncer.rejections import RejectionCause, Rejections, shown_cells
@@ -155,7 +155,7 @@ class Validator:
             made = replace(made, before=pc.replace_substring(made.before, _DAY, ""))
         column, codes = merged(made)
         lost = _note_steps(scm, made, faults)
-        if not lost.any() and self._is_sound(scm, column):
+        if self._is_sound(scm, column):
             changes.append(made.change(scm))
             return column
         applied = _apply(scm, column, self._rules[scm], faults, lost)
@@ -219,11 +219,8 @@ def _wrong_key(name: str, value: str) -> RejectionCause:
 
 def _surely_sound(column: pa.Array) -> bool:
     """Tell quickly that no cell is blank and none has white space or a control character; False: look closer."""
-    _, offset_buffer, data_buffer = column.buffers()
-    if offset_buffer is None or data_buffer is None or column.type != pa.string():
-        return False
-    offsets = np.frombuffer(offset_buffer, np.int32)[column.offset : column.offset + len(column) + 1]
-    data = np.frombuffer(data_buffer, np.uint8)[offsets[0] : offsets[-1]]
+    offsets, data = buffers(column.cast(pa.large_string()))
+    data = data[offsets[0] : offsets[-1]]
     return bool((data > ord(" ")).all() and (data < 0x7F).all() and (offsets[1:] > offsets[:-1]).all())  # noqa: PLR2004
 
 
@@ -235,13 +232,10 @@ def _mark_days(cells: pa.Array, days: npt.NDArray[np.bool_]) -> pa.Array:
 
 def _begin_visibly(values: pa.Array) -> bool:
     """Tell quickly that every text begins with a visible ASCII character, so that none is blank; False: look closer."""
-    _, offset_buffer, data_buffer = values.buffers()
-    if offset_buffer is None or data_buffer is None or values.type != pa.string():
-        return False
-    offsets = np.frombuffer(offset_buffer, np.int32)[values.offset : values.offset + len(values) + 1]
+    offsets, data = buffers(values.cast(pa.large_string()))
     if not (offsets[1:] > offsets[:-1]).all():
         return False
-    first = np.frombuffer(data_buffer, np.uint8)[offsets[:-1]]
+    first = data[offsets[:-1]]
     return bool(((first > ord(" ")) & (first < 0x7F)).all())  # noqa: PLR2004
 
 
@@ -301,7 +295,7 @@ def _apply(
         _note_values(faults, indices, len(outcomes), wrong, but=lost)
     distinct: dict[str, int] = {}
     codes = [-1 if sent is None else distinct.setdefault(sent, len(distinct)) for sent, _, _ in outcomes]
-    mapped: npt.NDArray[np.int32] = np.array(codes, np.int32)[indices] if len(indices) else indices
+    mapped: npt.NDArray[np.int32] = np.array(codes, np.int32)[indices]
     values = texts(list(distinct)).cast(pa.string())
     sent = texts([value or "" for value, _, _ in outcomes]).cast(pa.string())
     if wrong:

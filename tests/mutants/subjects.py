@@ -21,6 +21,14 @@ SUBJECTS = {
     "syncer/plan/diff.py": ("tests/unit/test_plan_diff.py", "tests/property/test_plan_diff.py"),
     "syncer/plan/merging.py": ("tests/property/test_plan_merging.py",),
     "syncer/plan/units.py": ("tests/property/test_plan_units.py",),
+    "syncer/rows/transform.py": ("tests/unit/test_rows_transform.py", "tests/property/test_rows_transform.py"),
+    "syncer/rows/validate.py": (
+        "tests/unit/test_validate_files.py",
+        "tests/unit/test_validate_rows.py",
+        "tests/unit/test_rows_truth.py",
+        "tests/unit/test_rows_transform.py",
+        "tests/property/test_rows_transform.py",
+    ),
 }
 """The tests of each subject, and no others, are run against its mutants: that is what makes it fast."""
 SURVIVORS = Path(__file__).with_name("survivors.json")

@@ -13,6 +13,7 @@ from syncer.model import Chunk
 from syncer.rows.changes import VALUES_MAX, ChangeWatch
 from syncer.rows.codes import CODES
 from syncer.rows.rules import FieldRule, RowRules, Steps
+from syncer.rows.transform import Made
 from syncer.rows.validate import Validator
 
 KEY = "extended_id"
@@ -66,6 +67,11 @@ def check(rows, header=(KEY, "f"), key=(KEY,), constants=None, columns=None, bla
         (Steps(extract="(?:x|y)([(][0-9]+[])])"), "y(7)", "(7)"),
         (Steps(extract="(?P<code>[0-9]+)"), "ab 12 cd", "12"),
         (Steps(extract=r"\((\d+)\)"), "a(12)", "12"),
+        (Steps(extract=r"ab\((\d+)\)"), "ab(12)", "12"),
+        (Steps(extract="[((](a)"), "(a", "a"),
+        (Steps(extract="b[](](a)"), "b(a", "a"),
+        (Steps(extract="[^](]x(a)"), "bxa", "a"),
+        (Steps(extract="[a-z](a)"), "xa", "a"),
         (Steps(upper=True), "straße é", "STRAẞE É"),
         (Steps(lower=True), "ÄB", "äb"),
         (Steps(pad=5), "42", "00042"),
@@ -77,6 +83,7 @@ def check(rows, header=(KEY, "f"), key=(KEY,), constants=None, columns=None, bla
         (Steps(map={"none": ""}), "none", None),
         (Steps(map={"Deutschland": "DE"}, map_else="keep"), "FR", "FR"),
         (Steps(map={"Deutschland": "DE"}, map_else="OTHER"), "FR", "OTHER"),
+        (Steps(map={"Deutschland": "DE"}, map_else="OTHER"), "Deutschland", "DE"),
         (Steps(map={"Deutschland": "DE"}, upper=True), "deutschland", "DE"),
         (Steps(map={"Deutschland": "DE"}, lower=True, map_else="keep"), "FR", "fr"),
         (Steps(map={"007": "DE"}, pad=3), "7", "DE"),
@@ -277,3 +284,52 @@ def test_values_become_cells_again_only_where_the_steps_would_give_them_again():
         "Charge": "0007",
         "f": "g",
     }
+
+
+@pytest.mark.parametrize(
+    ("steps", "sent"),
+    [
+        (Steps(origin="<{a}>{b}!"), "< x >-!"),
+        (Steps(origin="<{a}>{b}!", trim=True), "<x>-!"),
+        (Steps(origin="{a}{b}!", null=("-", " x ")), None),
+    ],
+)
+def test_a_template_has_its_words_around_the_cells_and_only_those_steps_that_are_declared(steps, sent):
+    found, _, _ = check([("K", " x ", "-", "y")], (KEY, "a", "b", "g"), f=steps)
+    assert found == [("K", {"g": "y"} if sent is None else {"f": sent, "g": "y"})]
+
+
+def test_a_long_cell_is_shown_by_its_first_sixty_characters():
+    for length, shown in ((60, repr("x" * 60)), (61, repr("x" * 60 + "…"))):
+        _, valid, _ = check([("K", "x" * length)], f=Steps(extract="(y)"))
+        assert valid.rejections[0].message == f"f {shown} does not match (y)"
+
+
+def test_a_hundred_values_get_a_hint_and_those_that_come_later_none():
+    rows = [(f"K{n}", f"Berln{n:03}") for n in range(101)] + [("L", "Berln000")]
+    _, valid, _ = check(rows, f=Steps(map={f"Berlin{n:03}": "B" for n in range(101)}))
+    hinted = [row.key for row in valid.rejections if "did you mean" in row.message]
+    assert hinted == [f"K{n}" for n in range(100)] + ["L"]
+    assert [row.message for row in valid.rejections if row.key == "K100"] == ["f 'Berln100' is not in the map"]
+
+
+def test_a_change_counts_the_rows_of_each_value_and_none_of_those_that_were_refused():
+    steps = Steps(strip_prefix=("a",), extract="(.*[0-9])")
+    rows = [(f"K{n}", cell) for n, cell in enumerate(["a1", "1", "x1", "x1", "a2", "a", "a", "a1", "b", "b"])]
+    _, valid, _ = check(rows, f=FieldRule("integer", steps=steps))
+    (change,) = valid.changes
+    told = zip(change.before.to_pylist(), change.after.to_pylist(), change.rows.tolist(), strict=True)
+    assert [*told] == [("a1", "1", 2), ("1", "1", 1), ("x1", "", 0), ("a2", "2", 1), ("a", "", 2), ("b", "", 0)]
+    made = Made(pa.array([0], pa.int32()), pa.array(["x", "y"]), pa.array(["X", "Y"]), {})
+    assert made.change("f").rows.tolist() == [1, 0]  # no row has the other value
+
+
+@pytest.mark.parametrize(
+    "steps", [Steps(extract="(.*)"), Steps(map={"x": "y"}, map_else="keep"), Steps(origin="{f}{g}")]
+)
+def test_what_a_step_makes_anew_of_a_native_date_is_a_text_like_any_other(steps):
+    rules = RowRules((KEY,), fields={"f": FieldRule("date", ("%d.%m.%Y",), steps=steps)})
+    rows = replace(chunk((KEY, "f", "g"), [("K", "2026-01-31", " ")]), days={"f": np.array([True])})
+    found = Validator(rules, (KEY, "f", "g"), "a.xlsx").check(rows)
+    assert [row.code for row in found.rejections] in (["E303"], ["E322"])
+    assert "\0" not in found.rejections[0].message
