@@ -114,6 +114,30 @@ def late_keys(database):
     return {key for (key,) in database.execute(query)}
 
 
+def late_words(database, spaces):
+    """Return the words of keys that a call overwrote which ended late, where another key wrote the field since they were
+    confirmed: by key value and field.
+
+    Nobody knows which codes that reached, so an older word than the one there could be sent.
+    """
+    columns = {number: tuple(json.loads(key)) for number, key in database.execute("SELECT id, key FROM spaces")}
+    apart = {space.columns for space in spaces.all if space.apart}
+    ended = "SELECT max(b.settled) FROM items i JOIN batches b ON b.id = i.batch_id WHERE i.key = ? AND b.space_id = ?"
+    others = """SELECT DISTINCT b.space_id, p.data FROM batches b JOIN items i ON i.batch_id = b.id
+        JOIN payloads p ON p.id = i.payload_id WHERE b.space_id <> ? AND b.settled > ? AND b.settled < ? AND b.attempts"""
+    found = set()
+    for key, space, late in database.execute(
+        """SELECT i.key, b.space_id, b.settled FROM items i JOIN batches b ON b.id = i.batch_id
+           WHERE b.state = 'ended_late'"""
+    ).fetchall():
+        confirmed = f"{ended} AND b.state IN ('confirmed', 'mismatched') AND NOT b.split AND b.settled < ?"
+        (known_at,) = database.execute(confirmed, (key, space, late)).fetchone()
+        for other, data in database.execute(others, (space, known_at or 0, late)).fetchall():
+            if not {columns[space], columns[other]} <= apart:
+                found.update((key, name) for name in json.loads(data))
+    return found
+
+
 def coming_codes(database):
     """Return the ids of own codes that are uploaded, of which the ledger has not seen whether they have come."""
     final = ", ".join(f"'{state.value}'" for state in FINAL)

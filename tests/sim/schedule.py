@@ -27,6 +27,7 @@ from sim.promises import (
     check_server,
     coming_codes,
     late_keys,
+    late_words,
     let_go_keys,
     let_go_tasks,
 )
@@ -329,7 +330,8 @@ class Schedule:
         database = self.database
         let_go, late, coming = let_go_keys(database), late_keys(database), coming_codes(database)
         unsure = unsure_places(self.api.world, let_go_tasks(database, self.api.world), self.products.moves)
-        return Truth(self.api.world, self.spaces, self.spoken, let_go, late, coming, unsure)
+        words = late_words(database, self.spaces) if late and self.spaces.several else ()
+        return Truth(self.api.world, self.spaces, self.spoken, let_go, late, coming, unsure, words)
 
     def asked_of_codes(self):
         """Return every value that a file ever gave, by code and field."""

@@ -2,10 +2,11 @@
 
 Six things are excused, code by code. What somebody else wrote last (in the portal, with a phone) nobody can know who
 reads no code back. What a call wrote that was let go of may land at any time, until it was seen to end. And when it ends
-late, over what another key wrote, that is uncertain and no wish: the runs that knew it open have told of it. The
-same goes for what the server itself dropped when a code moved to another campaign, and for a code that came under
-another case since a file named that. So it does for what an upload of own codes brings, until it was seen to end; and
-for what a call that was let go of wrote over a field that its code's move had made uncertain.
+late, over what another key wrote, or may have written since, that is uncertain and no wish: an older word could be sent
+over a newer one, and the runs that knew the call open have told of it. The same goes for what the server itself dropped
+when a code moved to another campaign, and for a code that came under another case since a file named that. So it does
+for what an upload of own codes brings, until it was seen to end; and for what a call that was let go of wrote over a
+field that its code's move had made uncertain.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ THEIRS = "somebody else"
 class Truth:
     """The codes of the server by key value, as they are now."""
 
-    def __init__(self, world, spaces, spoken, let_go, late, coming=frozenset(), unsure=frozenset()):
+    def __init__(self, world, spaces, spoken, let_go, late, coming=frozenset(), unsure=frozenset(), late_words=()):
         """``spoken``: by code and field, the key value of its newest word.
 
         ``let_go``, ``late``: key values of calls that were let go of; and of those that ended after that. ``coming``: ids of
         the codes of uploads that were not seen to end. ``unsure``: see `unsure_places`.
+        ``late_words``: by key value and field, see `promises.late_words`.
         """
+        self._late_words = late_words
         self._theirs, self._spoken, self._let_go, self._late = world.theirs, spoken, let_go, late
         self._dropped = world.dropped | unsure
         self.held = {}
@@ -75,6 +78,8 @@ class Truth:
             for name, value in words.items():
                 place = (code.number, name)
                 if place in self._theirs or (newest and not self._is_newest(place, key)):
+                    continue
+                if newest and (key, name) in self._late_words:
                     continue
                 if code.fields.get(name, "") != value:
                     return code.fields
