@@ -70,7 +70,9 @@ class Truth:
         """
         codes = self.held.get(key)
         if codes is None:
-            left = newest and key in self.ever  # all its codes came under other cases: the words are about none any more
+            left = (
+                newest and key in self.ever
+            )  # all its codes came under other cases: the words are about none any more
             return {} if words and key not in self._let_go and not left else None
         for code in codes:
             over = newest and key not in self._late and code.number in self._overwritten
