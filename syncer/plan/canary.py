@@ -88,8 +88,8 @@ def _asking(
 
 
 def _unlike(named: Named, fields: Iterable[str]) -> list[str]:
-    """Return the first of all fields that the same payloads name: who asks for the one asks for the others, too."""
-    by_payloads = {tuple(field in one for one in named.lists): field for field in sorted(fields, reverse=True)}
+    """Return one of all fields that the same payloads name: who asks for the one asks for the others, too."""
+    by_payloads = {tuple(field in one for one in named.lists): field for field in sorted(fields)}
     return sorted(by_payloads.values())
 
 
