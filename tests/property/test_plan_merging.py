@@ -86,4 +86,5 @@ def test_several_columns_of_older_words_are_one():
     assert joined.payload.tolist() == [0, 1, 0]
     assert joined.source_id.tolist() == [2, 1, 7]
     assert joined.line.tolist() == [100, 101, 100]
-    assert len(OlderWords.joined([]).group) == 0
+    none = OlderWords.joined([])
+    assert [len(column) for column in (none.group, none.payload, none.source_id, none.line)] == [0, 0, 0, 0]
