@@ -75,7 +75,7 @@ class Speaker:
             "verdict": verdict,
             "status_code": reply.status_code,
             "message": "" if verdict is Verdict.OK else self._shown(complaint(reply)),
-            "body_text": self._transport.masked(body_text(reply)) if verdict is Verdict.REFUSED else "",
+            "body_text": body_text(reply) if verdict is Verdict.REFUSED else "",
             "retry_after_s": retry_after_s(reply),
             "page": is_page(reply),
             "timed_out": timed_out(reply),
@@ -90,4 +90,5 @@ class Speaker:
         return {**self._common(reply), "verdict": Verdict.UNKNOWN, "message": message}
 
     def _shown(self, text: str) -> str:
+        """Return words for people: a token too short to be taken out of the whole answer is taken out of them."""
         return one_line(self._transport.masked(text))

@@ -18,7 +18,7 @@ from syncer.api.classify import Verdict, classify
 from syncer.api.identity import account_of, company_of
 from syncer.api.links import next_parameters
 from syncer.api.products import PRODUCTS_PATH, Product, decode_page
-from syncer.api.words import flat
+from syncer.api.words import flat, one_line
 from syncer.model import Company
 from syncer.safe.masking import MASK
 
@@ -238,7 +238,7 @@ class Client(Speaker):
         email = self._shown(me.email) if isinstance(me.email, str) else None
         return MeAnswer(
             **self._common(reply),
-            account=self._named(account_of(me.id)),
+            account=_identity(account_of(me.id)),
             company=self._company(company_of(me.company)),
             email=email,
             permissions=permissions,
@@ -246,11 +246,9 @@ class Client(Speaker):
         )
 
     def _company(self, found: Company | None) -> Company | None:
-        """Return a company that an answer names, without our token: a server may repeat requests."""
-        return found and Company(self._named(found.id), self._named(found.uuid), self._named(found.name))
-
-    def _named(self, text: str | None) -> str | None:
-        return None if text is None else self._shown(text)
+        """Return a company that an answer names: its identity is compared, its name is for people."""
+        name = None if found is None or found.name is None else self._shown(found.name)
+        return found and Company(_identity(found.id), _identity(found.uuid), name)
 
     def _call(self, method: str, path: str, body: object) -> Reply:
         return self._transport.call(method, path, body=wire.encode(body))
@@ -277,7 +275,7 @@ class Client(Speaker):
         details = state.details
         return Task(
             id=state.id,
-            remote_state=self._shown(state.state),
+            remote_state=one_line(state.state),
             reference=state.reference if isinstance(state.reference, str) else "",
             codes_affected=_count(state.codes_affected),
             details=None
@@ -288,6 +286,10 @@ class Client(Speaker):
             ),
             error=self._shown(flat(state.error) or flat(state.errors)),
         )
+
+
+def _identity(text: str | None) -> str | None:
+    return None if text is None else one_line(text)
 
 
 def _count(value: object) -> int | None:

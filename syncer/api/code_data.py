@@ -15,6 +15,7 @@ import msgspec
 from syncer.api import wire
 from syncer.api.answers import Answer, Speaker
 from syncer.api.classify import Verdict, classify
+from syncer.api.words import one_line
 
 CODES_PATH = "/api/v2/codes/download/"
 DOCUMENTS_PATH = "/api/v2/documents/"
@@ -74,4 +75,4 @@ class CodeDataClient(Speaker):
             return DocumentAnswer(**self._unreadable(reply, error))
         state = next((str(found[name]) for name in ("status", "state") if isinstance(found.get(name), str)), "")
         url = next((one for one in found.values() if isinstance(one, str) and one.startswith("http")), "")
-        return DocumentAnswer(**self._common(reply), key=key, remote_state=self._shown(state).lower(), url=url)
+        return DocumentAnswer(**self._common(reply), key=key, remote_state=one_line(state).lower(), url=url)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from security.canary import CROOKED, PLAIN, leaking_files, leaks
 
 from syncer.safe.masking import MASK, TokenMask
+from syncer.sandbox.config import ALL_PERMISSIONS
 
 LONG = "uat-7c1f0e9b3a5d48f2b6c0"
 
@@ -138,3 +139,17 @@ def test_what_a_server_repeats_is_kept_and_shown_nowhere(night, forks):
         assert "a [token] b" in (here.folder / "products.csv").read_text()
         assert "a [token] b" in (here.folder / "raw.csv").read_text()
         assert "a [token] b" in "".join(path.read_text() for path in (here.folder / "scans").glob("part-*"))
+
+
+@pytest.mark.parametrize("token", ["t", "1", "data", "sandbox"])
+def test_a_token_that_answers_hold_by_chance_changes_no_outcome(night, forks, token):
+    """States, ids and a refusal's words are judged as they came; what people read is masked."""
+    codes = tuple({"extended_id": f"K{number}", "case_no": f"C{number % 150}"} for number in range(300))
+    with night(codes=codes, tokens={token: ALL_PERMISSIONS}) as here:
+        here.config('[jobs.default]\nkey = "case_no"\n')
+        here.write("a.csv", ("case_no", "market"), [(f"C{number}", f"M{number % 3}") for number in range(150)])
+        done = forks.run(here.folder, here.variables(SYNCER_API__TOKEN=token), "--json", "sync", "a.csv")
+        document = json.loads(done.out)
+        assert (done.code, document["values"]["confirmed"]) == (0, 150), document
+        assert {call.status_code for call in here.box.calls("sync")} == {400}  # the sandbox takes no cases there
+        assert {code["market"] for code in here.box.codes()} == {"M0", "M1", "M2"}
