@@ -141,9 +141,11 @@ def open_workshop() -> Iterator[Workshop]:
 def serve() -> None:
     """Fork a judgement for every line of standard input; answer with pytest's exit code."""
     import hypothesis.strategies  # noqa: F401
-    import pyarrow.compute  # noqa: F401
+    import pyarrow.compute
     import pytest
     import sqlalchemy.dialects.sqlite  # noqa: F401
+
+    pyarrow.array(["x"])  # the first list that Arrow takes loads pandas, where there is one
 
     assert not any(name == "syncer" or name.startswith("syncer.") for name in sys.modules)
     gc.collect()
