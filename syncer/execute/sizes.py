@@ -1,7 +1,7 @@
 """How large a call may be, as far as the API's answers taught: too large is refused, or not answered in time. Pure.
 
 What was refused for its size is never tried again. A time-out may have been the network's, so after a number of good
-calls twice the size is tried; each further time-out doubles that number.
+calls of that kind twice the size is tried; each further time-out, of any kind, doubles that number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ class Sizes:
     def __init__(self) -> None:
         self._refused: dict[str, int] = {}
         self._slow: dict[str, int] = {}
-        self._good = 0
+        self._good: dict[str, int] = {}
+        """Good calls since the last time-out of that kind; only of kinds that had one."""
         self._good_enough = GOOD_CALLS
 
     def most(self, kind: str, size: int) -> int:
@@ -29,14 +30,14 @@ class Sizes:
     def timed_out(self, kind: str, size: int) -> None:
         """Take note that a call of `size` values was not answered in time."""
         self._slow[kind] = max(1, size // 2)
-        self._good = 0
+        self._good[kind] = 0
         self._good_enough *= 2
 
     def answered(self, kind: str, size: int) -> None:
         """Take note that a call of `size` values was answered in time."""
-        if size < self._slow.get(kind, size + 1):
+        if kind not in self._slow or size < self._slow[kind]:
             return
-        self._good += 1
-        if self._good >= self._good_enough:
-            self._good = 0
+        self._good[kind] += 1
+        if self._good[kind] >= self._good_enough:
+            self._good[kind] = 0
             self._slow[kind] = size * 2

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from syncer.arrow import buffers
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -61,9 +63,8 @@ class KeyColumn:
 
     def add(self, keys: pa.LargeStringArray) -> None:
         """Append texts, of which none is null."""
-        _, offset_buffer, data_buffer = keys.buffers()
-        offsets = np.frombuffer(offset_buffer, np.int64)[keys.offset : keys.offset + len(keys) + 1]
-        self._text.add(np.frombuffer(data_buffer or b"", np.uint8)[offsets[0] : offsets[-1]])
+        offsets, data = buffers(keys)
+        self._text.add(data[offsets[0] : offsets[-1]])
         self._ends.add(offsets[1:] + (self._bytes - offsets[0]))
         self._bytes += int(offsets[-1] - offsets[0])
 

@@ -18,8 +18,10 @@ SUBJECTS = {
     "syncer/api/limits.py": ("tests/unit/test_api_limits.py", "tests/property/test_limits.py"),
     "syncer/plan/batching.py": ("tests/property/test_plan_batching.py",),
     "syncer/plan/canary.py": ("tests/property/test_canary.py",),
+    "syncer/plan/columns.py": ("tests/unit/test_plan_records.py",),
     "syncer/plan/diff.py": ("tests/unit/test_plan_diff.py", "tests/property/test_plan_diff.py"),
     "syncer/plan/merging.py": ("tests/property/test_plan_merging.py",),
+    "syncer/plan/records.py": ("tests/unit/test_plan_records.py",),
     "syncer/plan/units.py": ("tests/property/test_plan_units.py",),
     "syncer/rows/transform.py": ("tests/unit/test_rows_transform.py", "tests/property/test_rows_transform.py"),
     "syncer/rows/validate.py": (

@@ -109,6 +109,22 @@ def test_good_calls_are_counted_from_the_last_time_out():
     assert sizes.most("s", 100) == 20
 
 
+def test_what_one_kind_of_call_carries_in_time_says_nothing_of_another():
+    sizes = Sizes()
+    sizes.timed_out("s", 10)
+    sizes.timed_out("a", 10)
+    for _ in range(4 * GOOD_CALLS - 1):
+        sizes.answered("s", 5)
+    sizes.answered("a", 5)
+    assert (sizes.most("s", 100), sizes.most("a", 100)) == (5, 5)
+    sizes.answered("s", 5)
+    assert (sizes.most("s", 100), sizes.most("a", 100)) == (10, 5)
+    sizes.timed_out("a", 5)  # the calls of the other kind were none the worse
+    for _ in range(8 * GOOD_CALLS):
+        sizes.answered("s", 10)
+    assert (sizes.most("s", 100), sizes.most("a", 100)) == (20, 2)
+
+
 def test_the_statuses_are_those_of_http_and_the_words_those_of_the_log():
     assert (FORBIDDEN, TOO_LARGE, {*JUDGED}) == (403, 413, {400, 406, 422})
     assert GOOD_CALLS == 20
