@@ -30,7 +30,7 @@ def rows_of_names(columns: pa.RecordBatch, wanted: Sequence[str]) -> npt.NDArray
     if not len(found):
         return found
     likely = [row for row, text in zip(found, first.take(numbers(found)).to_pylist(), strict=True)
-              if text.casefold() in names]  # fmt: skip
+              if text.strip().casefold() in names]  # fmt: skip
     cells = [columns.column(name).take(numbers(np.array(likely, np.int64))).to_pylist() for name in wanted]
     rows = zip(likely, *cells, strict=True)
     return np.array([row for row, *texts in rows if {text.strip().casefold() for text in texts} == names], np.int64)
