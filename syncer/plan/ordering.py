@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 BLOCK_ROWS = 1 << 16
 """Keys looked at at a time: the scratch memory stays in the processor's cache."""
-RANK_MAX = 1 << 63
-"""Bound of the number that stands for the beginning of a key."""
+RANK_MAX = 1 << 64
+"""Bound of the number that stands for the beginning of a key: what an unsigned integer of 64 bits holds."""
 WIDTH_MAX = 256
 """Bytes of a key that are looked at: keys that agree so far stay as they came."""
 
@@ -48,7 +48,7 @@ def _ascending(texts: pa.LargeStringArray, rows: Places) -> bool:
 
 
 def _ranks(texts: pa.LargeStringArray, rows: Places) -> npt.NDArray[np.uint64]:
-    """Return for each key a number that ascends with its beginning, as far as 63 bits reach.
+    """Return for each key a number that ascends with its beginning, as far as 64 bits reach.
 
     Per position a character counts among those between the least and the greatest there, so a prefix that all keys
     share takes no room, and a digit little more than three bits.

@@ -37,7 +37,7 @@ def test_any_choice_of_rows_is_put_in_an_order_that_no_prefix_contradicts(block_
     finally:
         ordering.BLOCK_ROWS = original
     assert sorted(order) == list(range(len(rows)))
-    # A byte takes at most 8 of the 63 bits: seven bytes always decide, and what they leave open stays as it came.
+    # A byte takes at most 8 of the 64 bits: seven bytes always decide, and what they leave open stays as it came.
     texts = [keys[rows[place]].encode() for place in order]
     ranked = [(text[:7].ljust(7, b"\0"), text, place) for text, place in zip(texts, order, strict=True)]
     for before, after in pairwise(ranked):
@@ -54,6 +54,17 @@ def test_what_all_keys_share_takes_no_room():
     numbers = np.random.default_rng(4).permutation(5000)
     keys = [f"{'COMPANY-' * 5}{number:018d}" for number in numbers]
     assert [keys[place] for place in ordered(keys)] == sorted(keys)
+
+
+def test_64_characters_that_are_one_of_two_decide_and_what_stands_behind_them_does_not():
+    keys = ["1" * 64 + "0", "0" + "1" * 63 + "1", "0" + "1" * 63 + "0", "1" * 63 + "0" + "1", "0" * 65]
+    assert ordered(keys).tolist() == [4, 1, 2, 3, 0]
+
+
+def test_keys_that_agree_in_their_first_256_bytes_stay_as_they_came():
+    long = ["x" * 256 + f"{number:03d}" for number in range(500, 0, -1)]
+    assert [([*long, "w"])[place] for place in ordered([*long, "w"])] == ["w", *long]
+    assert ordered(["x" * 255 + "b", "x" * 255 + "a"]).tolist() == [1, 0]
 
 
 def test_keys_that_ascend_are_left_alone():
