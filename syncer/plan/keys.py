@@ -45,7 +45,7 @@ def hash64(keys: pa.LargeStringArray) -> Hashes:
         starts = offsets[begin:end]
         lengths = offsets[begin + 1 : end + 1] - starts
         block = hashes[begin:end]
-        if len(lengths) and (lengths == lengths[0]).all():
+        if (lengths == lengths[0]).all():
             width = int(lengths[0])
             block[:] = _hash_rows(data[starts[0] : starts[0] + width * len(lengths)].reshape(len(lengths), width))
             continue
@@ -114,10 +114,11 @@ class KeyGroups:
     def differing(self, payload: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Tell which groups have rows with different payloads."""
         differing = np.zeros(len(self), bool)
-        if len(self) < len(self.order):
-            sizes = self.sizes()
-            group = np.repeat(np.arange(len(self)), sizes)
-            differing[group[payload[self.order] != np.repeat(payload[self.leaders], sizes)]] = True
+        if self._starts is None:  # every key stands once
+            return differing
+        sizes = self.sizes()
+        group = np.repeat(np.arange(len(self)), sizes)
+        differing[group[payload[self.order] != np.repeat(payload[self.leaders], sizes)]] = True
         return differing
 
     def find(self, wanted: pa.LargeStringArray) -> Rows:

@@ -112,8 +112,8 @@ class Deltas:
         self._pairs = np.zeros(0, np.int64)
         """Pairs that were worked out, ascending; ``_send`` and ``_over`` have what came of each."""
         self._send, self._over = np.zeros(0, np.int32), np.zeros(0, bool)
-        self.refused: dict[str, int] = {}
-        """The fields that are wanted and were not taken, each with one pair (picture, payload) as an example."""
+        self.refused: set[str] = set()
+        """The fields that are wanted and were not taken."""
 
     def of(self, pictures: Numbers, wanted: Numbers) -> tuple[Numbers, npt.NDArray[np.bool_]]:
         """Return per key the number of the payload to send (`SAME`: none), and whether it overwrites a known value."""
@@ -192,8 +192,7 @@ class Deltas:
             if number > 0 and not missing:  # as most are; what follows takes longer
                 continue
             picture = Picture(texts[number]) if number > 0 else pictures[number]
-            for field in refused_words(picture, wanted):
-                self.refused.setdefault(field, pair)
+            self.refused.update(refused_words(picture, wanted))
             text = delta(picture, wanted, moves, missing=missing)
             if text != NOTHING:
                 send[place], over[place] = payloads.number(text), overwrites(picture, missing)

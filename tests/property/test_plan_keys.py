@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import syncer.plan.keys as keys_module
@@ -15,6 +15,7 @@ texts = st.lists(st.text(max_size=20) | st.sampled_from(["", "a", "aa", "K1", "K
 COLLISIONS = {
     "honest": hash64,
     "three": lambda keys: hash64(keys) % np.uint64(3),
+    "three apart": lambda keys: (hash64(keys) % np.uint64(3)) << np.uint64(62),
     "one": lambda keys: np.zeros(len(keys), np.uint64),
 }
 
@@ -30,11 +31,22 @@ def model(values):
     return groups
 
 
+MANY = ["ä", "K2", "a", "K1", "", "K2", "aa", "a", "\0", "K3", "K1", "K2", "b", "", "c", "d", "e", "f", "g", "h", "d"]
+
+
 @pytest.mark.parametrize("name", COLLISIONS)
-@given(values=texts, wanted=texts)
-def test_groups_are_exact_and_keys_are_found(name, values, wanted):
-    original = keys_module.hash64
-    keys_module.hash64 = COLLISIONS[name]
+@example(values=MANY, wanted=[*reversed(MANY), "no", "none", "aaa"], block_rows=2, payloads=[0, 1, 0, 2, 0])
+@example(values=sorted({*MANY}), wanted=["ä", "no"] * 40, block_rows=1 << 16, payloads=[])
+@given(
+    values=texts,
+    wanted=texts,
+    block_rows=st.sampled_from([1, 3, 1 << 16]),
+    payloads=st.lists(st.integers(0, 2), max_size=9),
+)
+def test_groups_are_exact_and_keys_are_found(name, values, wanted, block_rows, payloads):
+    original = keys_module.hash64, keys_module.BLOCK_ROWS
+    keys_module.hash64, keys_module.BLOCK_ROWS = COLLISIONS[name], block_rows
+    payload = np.resize(np.array([*payloads, 0], np.int32), len(values))
     try:
         groups = group_keys(arrow(values))
         expected = model(values)
@@ -45,12 +57,14 @@ def test_groups_are_exact_and_keys_are_found(name, values, wanted):
         assert found == expected
         assert all(rows[0] == leader for rows, leader in zip(found.values(), groups.leaders.tolist(), strict=True))
         assert [values[groups.leaders[g]] for g in groups.of_rows()] == values
+        assert groups.sizes().tolist() == [len(rows) for rows in found.values()]
+        assert groups.differing(payload).tolist() == [len({*payload[rows]}) > 1 for rows in found.values()]
         places = groups.find(arrow(wanted + values))
         for value, place in zip(wanted + values, places.tolist(), strict=True):
-            assert (place >= 0) == (value in expected)
+            assert (place == -1) == (value not in expected)
             assert place < 0 or values[groups.leaders[place]] == value
     finally:
-        keys_module.hash64 = original
+        keys_module.hash64, keys_module.BLOCK_ROWS = original
 
 
 @given(values=texts, cut=st.integers(0, 10))
@@ -58,6 +72,16 @@ def test_a_hash_depends_on_the_text_alone(values, cut):
     whole = hash64(arrow(values))
     assert hash64(arrow(values).slice(cut)).tolist() == whole[cut:].tolist()
     assert [hash64(arrow([value]))[0] for value in values] == whole.tolist()
+
+
+def test_a_text_has_the_same_hash_in_every_process_and_version():
+    known = {
+        "": 0x0, "a": 0x4956C8DA5DBA1A24, "HGDT0000001": 0x41111156A7FA72DC, "12345678": 0x935361805C739E00,
+        "123456789": 0x9EC30228E0091C2, "äääääääää": 0xE44BE5BEA50A5788, "K1\x1fK2": 0xFEDF4745CB2B724B,
+        "x" * 100: 0xC75A81D6B6FE282C,
+    }  # fmt: skip
+    assert hash64(arrow(known)).tolist() == [*known.values()]
+    assert hash64(arrow(["12345678", "HGDT0001"])).tolist()[0] == known["12345678"]  # of one width
 
 
 def test_a_million_keys_hash_without_a_collision():

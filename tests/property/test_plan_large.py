@@ -14,8 +14,8 @@ import syncer.plan.keys as keys_module
 import syncer.plan.payloads as payloads_module
 import syncer.plan.states as states_module
 from syncer.mirror.picture import Picture
-from syncer.mirror.words import canonical
-from syncer.model import ValidChunk
+from syncer.mirror.words import NOTHING, canonical
+from syncer.model import KnownBlock, ValidChunk
 from syncer.plan.columns import KeyColumn
 from syncer.plan.keys import group_keys
 from syncer.plan.payloads import Payloads
@@ -29,6 +29,8 @@ def large(values):
     return pa.array(values, pa.large_string())
 
 
+@example(values=["a", "b"], wanted=[*"abcabcba"])
+@example(values=["a", "b"], wanted=[*"bcbabacbaabac"])
 @given(values=st.lists(names, max_size=30), wanted=st.lists(names, max_size=40))
 def test_any_number_of_keys_is_looked_up_in_steps(values, wanted):
     groups = group_keys(large(values))
@@ -86,53 +88,108 @@ def test_texts_that_are_added_in_blocks_are_there_in_their_order(blocks, cut):
     assert column.array().to_pylist() == [text for block in blocks for text in block]
 
 
-@example(pairs=[(picture, wanted) for picture in range(4) for wanted in range(4)] * 2, step=2, kept=3)
+WANTED = [*(canonical({"a": str(n // 2), "b": str(n % 2)}) for n in range(4)), NOTHING, '{"b":"1"}']
+"""The last one is met after the ledger has told its numbers."""
+PICTURES = {
+    -1: Picture(WANTED[0], ("c",)), -2: Picture(WANTED[1], (), ("b",)), -3: Picture(refused=("a",)),
+    7: Picture(WANTED[0]), 8: Picture(WANTED[3]), 9: Picture('{"a":"9"}'), 0: Picture(),
+}  # fmt: skip
+EVERY_PAIR = [(picture, wanted) for picture in PICTURES for wanted in range(6)]
+
+
+class PlainBook(EmptyBook):
+    """Tells texts where a number is that of a payload, and pictures of all others."""
+
+    def pictures(self, numbers):
+        return {number: PICTURES[number] for number in [*numbers] if number < 0}
+
+    def texts(self, ids):
+        return {number: {7: WANTED[0], 8: WANTED[3], 9: '{"a":"9"}'}[number] for number in ids}
+
+
+@example(pairs=EVERY_PAIR * 2, step=2, kept=3, read=2)
+@example(pairs=EVERY_PAIR, step=1 << 20, kept=1 << 20, read=1 << 20)
+@example(pairs=[(0, n) for n in range(4)], step=1 << 20, kept=1 << 20, read=1 << 20)
 @given(
-    pairs=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=40),
+    pairs=st.lists(st.sampled_from(EVERY_PAIR), max_size=60),
     step=st.sampled_from([1, 2, 1 << 20]),
     kept=st.sampled_from([0, 3, 1 << 20]),
+    read=st.sampled_from([1, 2, 1 << 20]),
 )
-def test_deltas_are_the_same_whatever_a_step_holds_and_however_many_pairs_are_kept(pairs, step, kept):
-    texts = [canonical({"a": str(n // 2), "b": str(n % 2)}) for n in range(4)]
-    pictures = {-1: Picture(texts[0], ("c",)), -2: Picture(texts[1], (), ("b",)), -3: Picture(refused=("a",))}
-
-    class Book(EmptyBook):
-        def pictures(self, numbers):
-            return {number: pictures[number] for number in numbers}
-
+def test_deltas_are_the_same_whatever_a_step_holds_and_however_many_pairs_are_kept(pairs, step, kept, read):
     payloads = Payloads()
-    for text in texts:
+    met = [text for number, text in enumerate(WANTED[:5]) if number < 4 or any(one[1] >= 4 for one in pairs)]
+    for text in met:
         payloads.number(text)
-    whole = states_module.KEYS_PER_STEP, states_module.PAIRS_KEPT_MAX
-    states_module.KEYS_PER_STEP, states_module.PAIRS_KEPT_MAX = step, kept
+    whole = states_module.KEYS_PER_STEP, states_module.PAIRS_KEPT_MAX, states_module.PAIRS_PER_STEP
+    states_module.KEYS_PER_STEP, states_module.PAIRS_KEPT_MAX, states_module.PAIRS_PER_STEP = step, kept, read
+    of = np.array([picture for picture, _ in pairs], np.int32)
+    wanted = np.array([wanted for _, wanted in pairs], np.int32)
     try:
-        deltas = Deltas(payloads, np.full(4, -1, np.int64), Book())
-        of = np.array([-picture for picture, _ in pairs], np.int32)
-        send, over = deltas.of(of, np.array([wanted for _, wanted in pairs], np.int32))
+        deltas = Deltas(payloads, np.array([7, -1, -1, 8, -1][: len(met)], np.int64), PlainBook())
+        if len(met) == 5:
+            assert payloads.number(WANTED[5]) == 5
+        send, over = deltas.of(of, wanted)
+        left = deltas.left_out(of, wanted)
     finally:
-        states_module.KEYS_PER_STEP, states_module.PAIRS_KEPT_MAX = whole
-    for (picture, wanted), number, overwrites in zip(pairs, send.tolist(), over.tolist(), strict=True):
-        known = pictures.get(-picture, Picture())
-        holds, asks = json.loads(known.known), json.loads(texts[wanted])
+        states_module.KEYS_PER_STEP, states_module.PAIRS_KEPT_MAX, states_module.PAIRS_PER_STEP = whole
+    assert wanted.tolist() == [one for _, one in pairs]
+    expected_refused = set()
+    for (picture, asked), number, overwrites, out in zip(
+        pairs, send.tolist(), over.tolist(), left.tolist(), strict=True
+    ):
+        known = PICTURES[picture]
+        holds, asks = json.loads(known.known), json.loads(WANTED[asked])
         missing = {n: v for n, v in asks.items() if holds.get(n) != v and n not in known.refused}
+        not_taken = {n: v for n, v in asks.items() if n in known.refused}
         assert (number == SAME) == (not missing)
         assert number == SAME or json.loads(payloads.data[number]) == missing
         assert overwrites == any(name in holds for name in missing)
-    asked = {name for picture, wanted in pairs for name in pictures.get(-picture, Picture()).refused}
-    assert set(deltas.refused) == asked & {"a", "b"}
+        assert (out == SAME) == (not not_taken)
+        assert out == SAME or json.loads(payloads.data[out]) == not_taken
+        expected_refused |= not_taken.keys()
+    assert deltas.refused == expected_refused
+    there = {picture for picture, _ in pairs}
+    assert {field: {*numbers} for field, numbers in deltas.refusing(of, ["a", "b", "c"]).items()} == {
+        "a": there & {-3}, "b": there & {-2}, "c": set(),
+    }  # fmt: skip
 
 
-def test_keys_that_are_known_absent_or_uncertain_are_told_apart():
+def test_of_a_ledger_that_is_not_there_nothing_is_known():
+    payloads = Payloads()
+    numbers = np.array([payloads.number('{"a":"x"}'), payloads.number(NOTHING)] * 3, np.int32)
+    book = EmptyBook()
+    send, over = Deltas(payloads, np.array([-1, -1], np.int64), book).of(
+        np.array([0, 0, 5, 5, -5, -5], np.int32), numbers
+    )
+    assert send.tolist() == [0, SAME, 0, SAME, 0, SAME]
+    assert not over.any()
+    assert (book.campaigns, book.taken) == (None, frozenset())
+
+
+def test_what_the_ledger_and_open_batches_say_of_other_keys_changes_nothing():
+    states = KeyStates(large(["c", "a", "b", "a"]))
+    assert states.see_known(KnownBlock(large(["x", "a", "y", "b"]), np.array([4, -3, 6, 7]))).tolist() == [
+        False, True, False, True,
+    ]  # fmt: skip
+    states.see_open(large(["z", "b"]))
+    of_key = {key: states.groups.find(large([key]))[0] for key in "abc"}
+    assert {key: (int(states.picture[at]), bool(states.held[at])) for key, at in of_key.items()} == {
+        "a": (-3, False), "b": (7, True), "c": (0, False),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("numbers", "known"), [([0, 5, -1, -2], "bd"), ([0, 5, 0, -2], "bd"), ([0, 0, -1, 0], ""), ([0, 5, 0, 0], "b")]
+)
+def test_keys_that_are_known_absent_or_uncertain_are_told_apart(numbers, known):
     states = KeyStates(large(["a", "b", "c", "d"]))
-    states.picture[:] = [0, 5, -1, -2]
+    at = states.groups.find(large(["a", "b", "c", "d"]))
+    states.picture[at] = numbers
 
     class Book(EmptyBook):
         def pictures(self, numbers):
             return {n: {-1: Picture(absent=True), -2: Picture('{"a":"1"}', ("b",))}[n] for n in numbers}
 
-    known, absent = states.kinds(Book())
-    order = [states.groups.leaders.tolist().index(row) for row in range(4)]
-    assert sorted(zip(known.tolist(), absent.tolist(), strict=True)) == [
-        (False, False), (False, True), (True, False), (True, False),
-    ]  # fmt: skip
-    assert len(order) == 4
+    found = states.kinds(Book())
+    assert ["".join(np.array([*"abcd"])[one[at]]) for one in found] == [known, "c" if numbers[2] == -1 else ""]
