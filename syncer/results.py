@@ -92,10 +92,11 @@ class SyncResult:
     ``values`` sums to the values planned. ``runs`` are all of them when `resume` finished several. ``earlier`` counts
     values of earlier runs that ended unmatched or rejected in this one; ``unplanned`` are runs that ended before their
     plan was stored, so that their files have to be synced again. ``earlier_in_doubt`` counts values of earlier runs
-    that are still not settled. ``fields`` counts, per field, the values that the plan changes in it; ``waiting`` are
-    wanted values that no plan could take up yet, since an older upload of theirs is open. ``unproven_fields`` are those
-    of which no answer showed that they were taken. ``named`` are the files that were to be read (of a query: none),
-    ``files`` what they came to (of a ZIP file: its members), for ``job`` (empty: not one alone). ``error`` is what
+    that are still not settled, or of which this one saw that nobody can tell what they hold. ``fields`` counts, per
+    field, the values that the plan changes in it; ``waiting`` are wanted values that no plan could take up yet,
+    since an older upload of theirs is open. ``unproven_fields`` are those of which no answer showed that they were
+    taken. ``named`` are the files that were to be read (of a query: none), ``files`` what they came to (of a ZIP
+    file: its members), for ``job`` (empty: not one alone). ``error`` is what
     stopped the command; None when it came to its end.
     """
 

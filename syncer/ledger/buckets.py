@@ -64,8 +64,10 @@ SELECT iif({_TAKEN_UP}, 'superseded', b.state), sum(b.size), sum(b.unmatched) FR
 WHERE b.run_id = ? AND NOT b.split AND b.kind <> 'wish' GROUP BY 1
 """
 _ASKED_ANEW = """(o.bucket = 'in_doubt' AND EXISTS (SELECT 1 FROM items v JOIN items w ON w.key = v.key AND w.id > v.id
-    JOIN batches n ON n.id = w.batch_id AND n.run_id = b.run_id AND n.kind <> 'wish' WHERE v.id = o.item_id))"""
-"""Of a value that an answer left out, nobody could tell why, and that a later call of the same run carried."""
+    JOIN batches n ON n.id = w.batch_id AND n.run_id = b.run_id AND n.kind <> 'wish'
+    WHERE v.id = o.item_id AND (b.state <> 'ended_late' OR n.settled IS NULL OR n.settled > b.settled)))"""
+"""Of a value that an answer left out, nobody could tell why, or that a late end overwrote; and that a later call of the
+same run carried."""
 _SINGLE_COUNTS = f"""
 SELECT iif({_ASKED_ANEW}, 'superseded', o.bucket), count(*) FROM batches b
 CROSS JOIN outcomes o ON o.item_id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EndedValue:
-    """A value of an earlier run that ended unmatched or rejected, with the file and line that it came from."""
+    """A value of an earlier run that ended unmatched, rejected or in doubt, with the file and line it came from."""
 
     run_id: int
     job: str
@@ -43,6 +43,9 @@ JOIN sources s ON s.id = i.source_id
 LEFT JOIN outcomes o ON o.item_id = i.id
 WHERE NOT b.split AND (o.item_id IS NOT NULL OR b.state IN ('rejected', 'failed'))
   AND (b.state <> 'failed' OR b.wanted)  -- what a newer plan took over is that plan's to tell
+  AND (b.state <> 'ended_late' OR EXISTS (  -- what it overwrote, and no call has written since
+    SELECT 1 FROM mirror m JOIN pictures n ON n.id = -m.picture JOIN json_each(n.uncertain) u JOIN json_each(p.data) w
+    WHERE m.space_id = b.space_id AND m.key = i.key AND w.key = u.value))
   AND b.run_id NOT IN (SELECT value FROM json_each(?))
 ORDER BY i.id
 """
@@ -54,7 +57,7 @@ def newest_event(connection: Connection) -> int:
 
 
 def ended_since(connection: Connection, event_id: int, but: Sequence[int]) -> Iterator[EndedValue]:
-    """Stream the values that ended unmatched or rejected after an event, of all runs `but` some."""
+    """Stream the values that ended unmatched, rejected or in doubt after an event, of all runs `but` some."""
     for row in raw_cursor(connection).execute(_ENDED, (event_id, json.dumps(list(but)))):
         run_id, job, columns, key, data, file, line, bucket, state, message = row
         where = Bucket(bucket) if bucket else BUCKET_OF[State(state)]

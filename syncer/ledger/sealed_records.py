@@ -41,8 +41,8 @@ DENIED: tuple[tuple[str, str], ...] = (
     (
         "item {0} has an outcome, but no event of its batch says so",
         """SELECT o.item_id FROM outcomes o WHERE NOT EXISTS (
-             SELECT 1 FROM items i JOIN events e ON e.batch_id = i.batch_id AND e.new_state = 'mismatched'
-             WHERE i.id = o.item_id)""",
+             SELECT 1 FROM items i JOIN events e ON e.batch_id = i.batch_id
+               AND e.new_state IN ('mismatched', 'ended_late') WHERE i.id = o.item_id)""",
     ),
     (
         "attempt {0} has an answer, but no event says so",

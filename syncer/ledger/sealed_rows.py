@@ -123,7 +123,7 @@ TABLES: Mapping[str, SealedTable] = {
         "events e JOIN batches b ON b.id = e.batch_id"
         " JOIN outcomes o ON o.item_id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1",
         "e.id",
-        " AND e.new_state = 'mismatched'",
+        " AND e.new_state IN ('mismatched', 'ended_late')",
         "e.id, o.item_id",
         chosen="items",
     ),

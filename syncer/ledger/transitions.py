@@ -20,9 +20,12 @@ from syncer.ledger import schema as t
 from syncer.lifecycle.batch import FINAL, Event, after
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection, Update
 
     from syncer.ledger.values import Batch
+    from syncer.lifecycle.batch import Bucket
 
 log = logging.getLogger(__name__)
 _EVENT = insert(t.events).returning(t.events.c.id)
@@ -97,3 +100,10 @@ def change_state(
     more = f": {detail}" if detail else ""
     log.debug(words, batch.id, batch.state, state, event, more, extra={"batch": batch.id})
     return replace(batch, state=state, changed_at=at, settled=settled, **columns)
+
+
+def end_values(connection: Connection, ended: Sequence[tuple[int, Bucket, str]]) -> None:
+    """Record where some items ended that did not end as their batch did, and why: ``(item, bucket, words)`` each."""
+    if ended:
+        rows = [{"item_id": item, "bucket": bucket.value, "message": words} for item, bucket, words in ended]
+        connection.execute(insert(t.outcomes), rows)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import insert_rows, raw_cursor
 from syncer.ledger.mirror import not_written_since
-from syncer.ledger.pictures import payload_numbers, payload_texts
+from syncer.ledger.pictures import payload_numbers, payload_texts, read_pictures
 from syncer.ledger.splitting import copy_items
 from syncer.lifecycle.batch import State
 from syncer.mirror.words import NOTHING, fields_of, only
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # The source and line of a wish are those of the item that made the value known last.
 _KNOWN = """
-SELECT i.key, m.picture, m.batch_id, i.payload_id, c.source_id, c.line FROM items i
+SELECT i.id, i.key, m.picture, m.batch_id, i.payload_id, c.source_id, c.line FROM items i
 JOIN mirror m ON m.space_id = ?1 AND m.key = i.key
 JOIN items c ON c.key = i.key AND c.batch_id = m.batch_id
 WHERE i.id BETWEEN ?2 AND ?3
@@ -34,6 +34,11 @@ INSERT INTO batches (run_id, job_id, space_id, kind, varying, state, campaign, u
                      changed_at)
 VALUES (?, ?, ?, 'wish', 0, ?, ?, ?, ?, ?, ?) RETURNING id
 """
+OVERWRITTEN = (
+    "its upload was let go of and ended late, perhaps over what another key has written since: nobody knows what it "
+    "holds, and the newest export that names it sends it again"
+)
+"""Of a value whose newest word may be another key's, or lost with the ledger's time, so that none is sent again."""
 
 
 class KnownWord(NamedTuple):
@@ -96,20 +101,27 @@ def wish_items(connection: Connection, batch: Batch, item_ids: Sequence[int], at
     copy_items(cursor, item_ids, first, wish_id)
 
 
-def wish_what_is_known(connection: Connection, batch: Batch, at: str) -> None:
+def wish_what_is_known(connection: Connection, batch: Batch, at: str) -> list[int]:
     """Keep wanting what is known of the fields of `batch`, which may just have overwritten it.
 
     What a stamp is younger than is not: another key may have written a newer word, or the time that a ledger has lost.
+    Returns the items of such words: an older one could be sent over a newer one, so nobody knows what is wanted.
     """
     cursor = raw_cursor(connection)
     span = (batch.space_id, batch.first_item_id, batch.first_item_id + batch.size - 1)
     rows = cursor.execute(_KNOWN, span).fetchall()
-    pictures = not_written_since(connection, batch.space_id, {(picture, known_by) for _, picture, known_by, *_ in rows})
+    values = {(picture, known_by) for _, _, picture, known_by, *_ in rows}
+    known = read_pictures(connection, {picture for picture, _ in values})
+    pictures = not_written_since(connection, batch.space_id, values)
     sent = payload_texts(connection, {payload_id for *_, payload_id, _, _ in rows})
-    kept = [
-        (key, only(pictures[picture, known_by].known, fields_of(sent[payload_id])), source_id, line)
-        for key, picture, known_by, payload_id, source_id, line in rows
-    ]
-    kept = [row for row in kept if row[1] != NOTHING]
+    kept, held_back = list[tuple[str, str, int, int]](), list[int]()
+    for item_id, key, picture, known_by, payload_id, source_id, line in rows:
+        fields = fields_of(sent[payload_id])
+        word = only(pictures[picture, known_by].known, fields)
+        if word != only(known[picture].known, fields):
+            held_back.append(item_id)
+        if word != NOTHING:
+            kept.append((key, word, source_id, line))
     if kept:
         wish(connection, (batch.run_id, batch.job_id, batch.space_id, batch.campaign, batch.unique), kept, at)
+    return held_back

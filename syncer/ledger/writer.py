@@ -22,9 +22,9 @@ from syncer.ledger.mirror import MirrorStep, Span
 from syncer.ledger.outlived import By, outlive_late_end, outlived
 from syncer.ledger.reads import batch as read_batch
 from syncer.ledger.splitting import Piece, split
-from syncer.ledger.transitions import change_state
+from syncer.ledger.transitions import change_state, end_values
 from syncer.ledger.values import CallEnd
-from syncer.ledger.wishes import wish_items, wish_what_is_known
+from syncer.ledger.wishes import OVERWRITTEN, wish_items, wish_what_is_known
 from syncer.lifecycle.batch import Bucket, Event
 
 if TYPE_CHECKING:
@@ -186,11 +186,7 @@ class Writer:
             )
             ended = [*((item, Bucket.UNMATCHED, message) for item in unmatched),
                      *((item, Bucket.IN_DOUBT, LEFT_OUT) for item in doubtful)]  # fmt: skip
-            if ended:
-                self._connection.execute(
-                    insert(t.outcomes),
-                    [{"item_id": item, "bucket": bucket.value, "message": words} for item, bucket, words in ended],
-                )
+            end_values(self._connection, ended)
             if pieces:
                 self._step(MirrorStep.DOUBTED, changed)
             elif batch.size == 1 and unmatched and codes_affected:
@@ -284,11 +280,14 @@ class Writer:
     def late_end(self, batch: Batch, at: str, *, message: str) -> Batch:
         """ABANDONED → ENDED_LATE: it was seen to have ended, or to be gone, after it was let go of.
 
-        It may have overwritten newer data, which is wanted again.
+        It may have overwritten newer data, which is wanted again. Where that may be over a newer word of another key,
+        nobody knows what is wanted: those values are in doubt, and whoever sees this end tells of them.
         """
         with self.together():
-            changed = self._change(batch, Event.SEEN_ENDED, at, None, message, message=message)
-            wish_what_is_known(self._connection, changed, at)
+            held_back = wish_what_is_known(self._connection, batch, at)
+            about: dict[str, object] = {"message": message, "unmatched": len(held_back)}
+            changed = self._change(batch, Event.SEEN_ENDED, at, None, message, **about)
+            end_values(self._connection, [(item, Bucket.IN_DOUBT, OVERWRITTEN) for item in held_back])
             self._step(MirrorStep.DOUBTED, changed)
             outlive_late_end(self._connection, changed)
             return changed

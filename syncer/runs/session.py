@@ -217,7 +217,7 @@ class Session:
             requests=Requests(counts.updates, counts.reads, counts.throttled, counts.retries, minimum),
             seconds=Seconds(self.plan_s, self._send_s, self._clock.monotonic_s() - self._started_s),
             concerns=(*(concern for one in results for concern in one.concerns), *told),
-            earlier=earlier,
+            earlier={bucket: count for bucket, count in earlier.items() if bucket is not Bucket.IN_DOUBT},
             waiting=sum(map(ledger.waiting, {run.job.space_id for run in (self._run, *self._others)})),
             ledger=identity,
             target=Target(self._target.base_url, identity.company),
@@ -227,7 +227,8 @@ class Session:
                 *unproven_notes(self._read_back),
                 *open_notes(open_batches, self._clock.wall_s()),
             ),
-            earlier_in_doubt=sum(batch.size for batch in open_batches if batch.run_id not in mine),
+            earlier_in_doubt=sum(batch.size for batch in open_batches if batch.run_id not in mine)
+            + earlier.get(Bucket.IN_DOUBT, 0),
             error=self.error,
         )
 

@@ -200,3 +200,42 @@ def test_two_keys_that_want_older_and_newer_words_do_not_wait_for_each_other(tmp
         assert done.code == 0, done
         assert shipments(here) == wanted
         assert here.run("ledger", "check").code == 0
+
+
+@pytest.mark.parametrize("then", ["another key's file", "resume", "its own file"])
+def test_what_a_late_end_wrote_over_what_another_key_said_since_is_told(tmp_path, then):
+    """Nobody knows which codes the other key meant: its word is no wish, so the run that sees the end says 3, once."""
+    box = tuple({IDS: f"K{n:06d}", "serial_number": f"S{n:06d}"} for n in range(150))
+    with open_night(tmp_path, codes=box, faults=({"kind": "task_stuck", "on": "async", "nth": 1},)) as here:
+        here.config(
+            '[limits]\nmax_changed_percent = 0\n[jobs.default]\nexport = "changes"\nknown_fields = ["market"]\n'
+        )
+
+        def by(key, value, count=150):
+            rows = [(f"{key[0].upper().replace('E', 'K')}{n:06d}", value) for n in range(count)]
+            return here.sync(here.write(f"{value}.csv", [key, "market"], rows), "--approve")
+
+        here.environment["SYNCER_API__TASK_TIMEOUT_S"] = "0.5"
+        assert by(IDS, "old").code == 3
+        assert here.run("abandon", "1").code == 0
+        here.environment["SYNCER_API__TASK_TIMEOUT_S"] = "3600"
+        assert [by(IDS, "new").code, by("serial_number", "newest").code] == [0, 0]
+        assert {code["market"] for code in here.box.codes()} == {"newest"}
+        for task in here.box.world.tasks.values():
+            task.stuck = False
+        done = {
+            "another key's file": lambda: by("serial_number", "other", 1),
+            "resume": lambda: here.run("resume", "--json"),
+            "its own file": lambda: by(IDS, "own"),
+        }[then]()
+        if then == "its own file":  # it sent all of them anew
+            assert (done.code, done.document["earlier_in_doubt"]) == (0, 0), done.document
+            return
+        assert (done.code, done.document["earlier_in_doubt"]) == (3, 150), done.document
+        assert "another key has written since" in " ".join(here.run("status", "1").out.split())
+        assert {code["market"] for code in here.box.codes()} - {"other"} == {"old"}
+        assert here.run("ledger", "check").code == 0
+        assert here.run("audit", "verify").code == 0
+        again = by("serial_number", "newest")
+        assert (again.code, again.document["earlier_in_doubt"]) == (0, 0)
+        assert {code["market"] for code in here.box.codes()} == {"newest"}

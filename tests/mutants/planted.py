@@ -26,6 +26,7 @@ SLIPS = "tests/unit/test_engine_slips.py"
 TAKEN = "tests/integration/test_fields_taken.py"
 EDGES = "tests/integration/test_ledger_edges.py"
 LEFT_OUT = "tests/unit/test_left_out.py"
+SPACES = "tests/integration/test_two_spaces.py"
 
 
 @dataclass(frozen=True)
@@ -356,9 +357,23 @@ BUGS = (
     Bug(
         "what ended late stays known",
         "syncer/ledger/writer.py",
-        "            wish_what_is_known(self._connection, changed, at)\n            self._step(MirrorStep.DOUBTED, changed)",
-        "            wish_what_is_known(self._connection, changed, at)",
+        "OVERWRITTEN) for item in held_back])\n            self._step(MirrorStep.DOUBTED, changed)",
+        "OVERWRITTEN) for item in held_back])",
         SCENES,
+    ),
+    Bug(
+        "what a late end wrote over another key's word is told by nobody",
+        "syncer/ledger/wishes.py",
+        "            held_back.append(item_id)",
+        "            pass",
+        f"{SPACES}::test_what_a_late_end_wrote_over_what_another_key_said_since_is_told",
+    ),
+    Bug(
+        "what was sent again since a late end is told as in doubt",
+        "syncer/ledger/endings.py",
+        "AND (b.state <> 'ended_late' OR EXISTS (",
+        "AND (1 OR EXISTS (",
+        f"{SPACES}::test_what_a_late_end_wrote_over_what_another_key_said_since_is_told",
     ),
     Bug(
         "a call is cut where it was answered in time",
@@ -869,8 +884,8 @@ BUGS = (
     Bug(
         "a wish has the line of the call that ended late",
         "syncer/ledger/wishes.py",
-        "SELECT i.key, m.picture, m.batch_id, i.payload_id, c.source_id, c.line FROM items i",
-        "SELECT i.key, m.picture, m.batch_id, i.payload_id, i.source_id, i.line FROM items i",
+        "SELECT i.id, i.key, m.picture, m.batch_id, i.payload_id, c.source_id, c.line FROM items i",
+        "SELECT i.id, i.key, m.picture, m.batch_id, i.payload_id, i.source_id, i.line FROM items i",
         f"{SCENES}::test_a_task_that_lands_after_newer_data_makes_that_uncertain_and_wanted_again",
     ),
     Bug(

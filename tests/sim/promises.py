@@ -114,27 +114,21 @@ def late_keys(database):
     return {key for (key,) in database.execute(query)}
 
 
-def late_words(database, spaces):
-    """Return the words of keys that a call overwrote which ended late, where another key wrote the field since they were
-    confirmed: by key value and field.
+def late_words(database):
+    """Return the words that a call overwrote which ended late, and that are not wanted again since another key may have
+    written the field in between: by key value and field. Nobody knows which codes that reached.
 
-    Nobody knows which codes that reached, so an older word than the one there could be sent.
+    The run that sees such an end says 3, as the promise has it: it excuses what earlier processes saw alone. A word that
+    was confirmed since is a newer one.
     """
-    columns = {number: tuple(json.loads(key)) for number, key in database.execute("SELECT id, key FROM spaces")}
-    apart = {space.columns for space in spaces.all if space.apart}
-    ended = "SELECT max(b.settled) FROM items i JOIN batches b ON b.id = i.batch_id WHERE i.key = ? AND b.space_id = ?"
-    others = """SELECT DISTINCT b.space_id, p.data FROM batches b JOIN items i ON i.batch_id = b.id
-        JOIN payloads p ON p.id = i.payload_id WHERE b.space_id <> ? AND b.settled > ? AND b.settled < ? AND b.attempts"""
+    told = """SELECT i.key, p.data, b.space_id, b.settled FROM outcomes o JOIN items i ON i.id = o.item_id
+        JOIN batches b ON b.id = i.batch_id JOIN payloads p ON p.id = i.payload_id WHERE b.state = 'ended_late'"""
+    since = """SELECT p.data FROM items i JOIN batches b ON b.id = i.batch_id JOIN payloads p ON p.id = i.payload_id
+        WHERE i.key = ? AND b.space_id = ? AND b.settled > ? AND b.state IN ('confirmed', 'mismatched') AND NOT b.split"""
     found = set()
-    for key, space, late in database.execute(
-        """SELECT i.key, b.space_id, b.settled FROM items i JOIN batches b ON b.id = i.batch_id
-           WHERE b.state = 'ended_late'"""
-    ).fetchall():
-        confirmed = f"{ended} AND b.state IN ('confirmed', 'mismatched') AND NOT b.split AND b.settled < ?"
-        (known_at,) = database.execute(confirmed, (key, space, late)).fetchone()
-        for other, data in database.execute(others, (space, known_at or 0, late)).fetchall():
-            if not {columns[space], columns[other]} <= apart:
-                found.update((key, name) for name in json.loads(data))
+    for key, data, space, late in database.execute(told).fetchall():
+        newer = {name for (text,) in database.execute(since, (key, space, late)) for name in json.loads(text)}
+        found.update((key, name) for name in json.loads(data).keys() - newer)
     return found
 
 

@@ -179,6 +179,7 @@ class Schedule:
         )
         self.files, self.path, self.stored = {}, "", 0
         self.discarded, self.unproven = False, set()
+        self.late_words = set()  # that nothing wants again: who saw that has told
         self.let_go_then = set()  # tasks that were let go of in a time that the ledger has lost
         self.hanging = False
         if self.begun:
@@ -330,8 +331,7 @@ class Schedule:
         database = self.database
         let_go, late, coming = let_go_keys(database), late_keys(database), coming_codes(database)
         unsure = unsure_places(self.api.world, let_go_tasks(database, self.api.world), self.products.moves)
-        words = late_words(database, self.spaces) if late and self.spaces.several else ()
-        return Truth(self.api.world, self.spaces, self.spoken, let_go, late, coming, unsure, words)
+        return Truth(self.api.world, self.spaces, self.spoken, let_go, late, coming, unsure, self.late_words)
 
     def asked_of_codes(self):
         """Return every value that a file ever gave, by code and field."""
@@ -433,5 +433,6 @@ class Schedule:
                 raise ViolationError(f"{result.discarded_fields} were taken, and called discarded")
             check_run(ledger, result.run, thorough=self.calmed)
         ledger.close()
+        self.late_words = late_words(self.database)
         if self.saved is None and self.fateful.random() < self.episodes / 5:
             self.saved = self.database.serialize()

@@ -3,7 +3,7 @@
 Six things are excused, code by code. What somebody else wrote last (in the portal, with a phone) nobody can know who
 reads no code back. What a call wrote that was let go of may land at any time, until it was seen to end. And when it ends
 late, over what another key wrote, or may have written since, that is uncertain and no wish: an older word could be sent
-over a newer one, and the runs that knew the call open have told of it. The same goes for what the server itself dropped
+over a newer one, and the run that saw the end has told of it. The same goes for what the server itself dropped
 when a code moved to another campaign, and for a code that came under another case since a file named that. So it does
 for what an upload of own codes brings, until it was seen to end; and for what a call that was let go of wrote over a
 field that its code's move had made uncertain.
