@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, SyncerError
@@ -90,8 +90,8 @@ class SyncResult:
     """The outcome of ``plan``, ``sync`` or ``resume``.
 
     ``values`` sums to the values planned. ``runs`` are all of them when `resume` finished several. ``earlier`` counts
-    values of earlier runs that ended unmatched or rejected in this one; ``unplanned`` are runs that ended before their
-    plan was stored, so that their files have to be synced again. ``earlier_in_doubt`` counts values of earlier runs
+    values of earlier runs that ended unmatched or rejected in this one; ``unplanned`` are runs that only their
+    files can finish, so that these have to be synced again. ``earlier_in_doubt`` counts values of earlier runs
     that are still not settled, or of which this one saw that nobody can tell what they hold. ``fields`` counts, per
     field, the values that the plan changes in it; ``waiting`` are wanted values that no plan could take up yet,
     since an older upload of theirs is open. ``unproven_fields`` are those of which no answer showed that they were
@@ -146,6 +146,10 @@ class SyncResult:
         of_rows = self.rows.invalid or held or unsettled or self.discarded_fields or self.unproven_fields
         of_others = self.earlier_in_doubt or any(self.earlier.values()) or self.unplanned
         return EXIT_NOT_CONFIRMED if of_rows or of_others else EXIT_OK
+
+    def lacking(self, error: SyncerError) -> SyncResult:
+        """Return the same, of which something could not be left behind."""
+        return replace(self, error=error)
 
     @property
     def state(self) -> str:
@@ -338,6 +342,12 @@ class NightResult:
 
     steps: tuple[StepOutcome, ...]
     on_failure: str
+    lacks: SyncerError | None = None
+    """Why the night's page or numbers could not be left behind."""
+
+    def lacking(self, error: SyncerError) -> NightResult:
+        """Return the same, of which something could not be left behind."""
+        return replace(self, lacks=error)
 
     @property
     def gravest(self) -> StepOutcome:
@@ -347,10 +357,10 @@ class NightResult:
 
     @property
     def exit_code(self) -> int:
-        """The gravest exit code of the steps."""
-        return self.gravest.exit_code or EXIT_OK
+        """The gravest exit code of the steps, or that of what is lacking, where no step failed."""
+        return self.error.status if self.error is not None else self.gravest.exit_code or EXIT_OK
 
     @property
     def error(self) -> SyncerError | None:
-        """What stopped the gravest step."""
-        return self.gravest.error
+        """What stopped the gravest step, else what is lacking."""
+        return self.gravest.error or self.lacks

@@ -134,8 +134,8 @@ class Reader(Generic[C]):
             words = self._health.last_failure
             self._health = Health(self.give_up_after_s)  # who goes on nevertheless waits as long again
             raise UnreachableError(
-                f"the API has failed for {duration(self.give_up_after_s)} without one success; "
-                f"the last failure: {words}",
+                f"the API has failed for {duration(self.give_up_after_s)} (api.give_up_after_s) without one success, "
+                f"or asks for a longer wait than that; the last failure: {words}",
                 remedy="see whether the API answers (syncer check)",
                 next=self.again,
             )
@@ -198,6 +198,10 @@ def fault_of(answer: Answer, *, needs: str = "") -> SyncerError:
             )
         case Verdict.REFUSED:
             return SyncerError(f"the API refused a read: {answer.message}")
+        case _ if answer.retry_after_s is not None:
+            return UnreachableError(
+                f"the API is throttling: {answer.message}", remedy="wait, and see which other programs use the token"
+            )
         case _:
             return UnreachableError(
                 f"the API does not answer as it should: {answer.message}",

@@ -30,7 +30,7 @@ from syncer.errors import (
     TargetChangedError,
 )
 from syncer.ledger.database import ledger_path
-from syncer.ledger.identity import identity_of
+from syncer.ledger.identity import identity_of, require_there
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.model import Target
@@ -42,6 +42,7 @@ from syncer.results import CheckResult
 from syncer.runs.newest import check_exports
 from syncer.runs.readers import connection_of
 from syncer.runs.target import require_company, require_url
+from syncer.safe.trust import quoted
 
 if TYPE_CHECKING:
     from syncer.ledger.values import LedgerIdentity
@@ -81,6 +82,7 @@ def check(
     jobs = ", ".join(settings.jobs)
     whose = "built-in defaults" if settings.path is None else f"{settings.path}, which no other account can change"
     findings = [CheckResult("configuration", f"{whose}; jobs: {jobs}")]
+    findings += [_check_place(path) for path in settings.left_behind() if path is not None]
     findings += check_exports(settings)
     findings.append(_check_ledger(settings, clock))
     identity = _identity(settings)
@@ -96,6 +98,15 @@ def check(
         with Teller(settings, clock, "check") as teller:
             teller.tell_of_a_look(EXIT_OK if fault is None else fault.status, fault)
     return findings
+
+
+def _check_place(path: Path) -> CheckResult:
+    """Look at whether what every run leaves behind has a folder."""
+    what = f"place of {path.name}"
+    if path.parent.is_dir():
+        return CheckResult(what, f"{path}, written after every run")
+    words = f"{path} cannot be written: its folder is not there"
+    return CheckResult(what, "", ConfigError(words, next=f"mkdir -p {quoted(path.parent)}"))
 
 
 def _check_wanted(settings: Settings, clock: Clock, max_age_s: float) -> list[CheckResult]:
@@ -126,11 +137,13 @@ def _check_age(settings: Settings, job: str, clock: Clock, max_age_s: float) -> 
             runs = [] if ledger is None else ledger.runs(most=RUNS_LOOKED_AT, job_name=job)
     except SyncerError as error:
         return CheckResult(what, "", error)
-    ended = next((run for run in runs if run.exit_code in {EXIT_OK, EXIT_NOT_CONFIRMED} and run.ended_at), None)
-    if ended is None or ended.ended_at is None:
+    well = [run for run in runs if run.exit_code in {EXIT_OK, EXIT_NOT_CONFIRMED}]
+    ages = [(seconds_between(run.ended_at, clock.wall_s()), run) for run in well if run.ended_at is not None]
+    # The end of a run on a day to come was told by a wrong clock: it says nothing of when that was.
+    age_s, ended = next((one for one in ages if one[0] >= -CLOCK_OFF_MAX_S), (0.0, None))
+    if ended is None:
         return CheckResult(what, "", StaleError(f"no run of job {job} has ever ended well"))
-    age_s = seconds_between(ended.ended_at, clock.wall_s())
-    words = f"run {ended.id} ended well {duration(age_s)} ago, at {ended.ended_at}"
+    words = f"run {ended.id} ended well {duration(max(0.0, age_s))} ago, at {ended.ended_at}"
     if age_s > max_age_s:
         return CheckResult(what, "", StaleError(f"no run of job {job} has ended well since: {words}"))
     return CheckResult(what, words)
@@ -150,6 +163,7 @@ def _check_ledger(settings: Settings, clock: Clock) -> CheckResult:
     try:
         ledger = Ledger.open_to_read(settings.ledger.url)
         if ledger is None:
+            require_there(path)
             return CheckResult("ledger", f"{path} is not there yet: the first run creates it")
         ledger.close()
         if not os.access(path, os.W_OK):
@@ -178,7 +192,12 @@ def _check_access(settings: Settings, clock: Clock, identity: LedgerIdentity | N
             findings += _check_target(answer, identity)
             return [*findings, _check_permissions(answer, _needs(settings)), _check_clock(answer, clock)]
         case _:
-            return [CheckResult("access", "", fault_of(answer))]
+            fault = fault_of(answer)
+            if answer.verdict is Verdict.MISDIRECTED and identity is not None and identity.base_url == base_url:
+                fault.remedy = (
+                    "wait: for earlier runs it was, so a deployment may be under way; else correct api.base_url"
+                )
+            return [CheckResult("access", "", fault)]
 
 
 def _check_target(answer: MeAnswer, identity: LedgerIdentity | None) -> list[CheckResult]:

@@ -17,7 +17,8 @@ from syncer.commands.planning import mode_of, opened, plan_with
 from syncer.config import Settings, pick_job
 from syncer.config.jobs import disjoint_jobs
 from syncer.execute.context import EngineSettings
-from syncer.ledger.identity import identity_of
+from syncer.ledger.database import ledger_path
+from syncer.ledger.identity import identity_of, require_there
 from syncer.process import spans
 from syncer.process.clock import utc_text
 from syncer.products.check import ProductCheck, by_api
@@ -77,7 +78,7 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
         with _session(
             ledger, run, reader, settings, request, environment, started_s, expect=expect, jobs=jobs
         ) as session:
-            disjoint = disjoint_jobs(settings.jobs, job.name)
+            session.is_resumable, disjoint = False, disjoint_jobs(settings.jobs, job.name)
             if session.settle() and _send_older(session, ledger, run, jobs, disjoint, clock):
                 begun_s = clock.monotonic_s()
                 vet = _product_check(settings, environment, ledger, reader)
@@ -94,6 +95,7 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
                 session.confirm_target()  # before the plan is stored: another company's would wait to be sent
                 begun_s = clock.monotonic_s()
                 ledger.store_plan(run, intake.plan, intake.infos, at=utc_text(clock.wall_s()))
+                session.is_resumable = True
                 session.plan_s += clock.monotonic_s() - begun_s
                 environment.on_plan(intake.plan)
                 look = _reading_back(settings, clock, ledger, session, validator.fields)
@@ -167,12 +169,15 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
     """
     started_s = environment.clock.monotonic_s()
     connection_of(settings)
+    require_there(ledger_path(settings.ledger.url))
     with open_to_write(settings, environment.clock, environment.outside) as ledger:
         require_url(identity_of(ledger), settings.api.base_url)
-        open_runs, unplanned = ledger.open_runs(request.job), tuple(ledger.planless_runs(request.job))
+        open_runs, unplanned = ledger.open_runs(request.job), tuple(ledger.fileless_runs(request.job))
         last = ledger.runs(most=1, job_name=request.job, planned=True)
         runs = open_runs or last or list(unplanned[:1])
         if not runs:
+            if request.job is not None and all(one.name != request.job for one in ledger.jobs()):
+                pick_job(settings, request.job)  # a job that nobody knows is a slip of the hand
             return SyncResult("resume", notes=("there is no run to resume",))
         run, *others = runs
         jobs = None if request.job is None else [job.id for job in ledger.jobs() if job.name == request.job]

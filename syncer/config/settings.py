@@ -347,6 +347,12 @@ class Settings:
     jobs: Mapping[str, JobSettings] = field(default_factory=lambda: {"default": JobSettings()})
     path: Path | None = None
 
+    def left_behind(self) -> tuple[Path | None, Path | None]:
+        """Return where a run leaves its page and its numbers: relative to the configuration file; None: nowhere."""
+        folder = self.path.parent if self.path is not None else Path.cwd()
+        page, numbers = (None if name is None else folder / name for name in (self.report.out, self.metrics.file))
+        return page, numbers
+
 
 SECTIONS: Mapping[str, type[Any]] = {
     "api": ApiSettings, "ledger": LedgerSettings, "limits": LimitSettings, "run": RunSettings,

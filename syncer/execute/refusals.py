@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syncer.api.classify import JUDGED, Verdict
-from syncer.errors import AccessError, UnreachableError
+from syncer.errors import AGAIN, AccessError, UnreachableError
 from syncer.execute.blame import FORBIDDEN, TOO_LARGE
 from syncer.execute.reconcile import halves
 from syncer.lifecycle.batch import State
@@ -113,8 +113,8 @@ class Refusals:
         self._context.stop = self._context.stop or kind(
             f"the API refused {self._in_a_row} calls in a row and took none meanwhile: {answer.message}; "
             "no row is blamed for it",
-            remedy="see what the API refuses (syncer check)",
-            next="syncer resume",
+            remedy="correct what it refuses; a plan keeps its settings, like the campaign: so sync the file anew then",
+            next=AGAIN,
         )
 
     def _aside(self) -> list[InHand]:

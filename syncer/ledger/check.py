@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
+from itertools import count
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
@@ -14,7 +15,7 @@ from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.database import ledger_error
 from syncer.lifecycle.batch import Event, State, after
 from syncer.safe.files import PART, Folder, new_file
-from syncer.safe.trust import UntrustedError
+from syncer.safe.trust import UntrustedError, quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,12 +139,34 @@ def _illegal_histories(connection: Connection) -> list[str]:
     return found
 
 
+def _another(target: Path, number: int) -> Path:
+    """Return another name for a backup: in a folder of that name, or beside a file."""
+    if target.is_dir():
+        return target / f"syncer-{number - 1}.db"
+    return target.with_name(f"{target.stem}-{number}{target.suffix}")
+
+
+_WRITING = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE")
+"""What SQLite says of a file that it writes: of two that are open here, only the copy is."""
+
+
+def _unwritten(target: Path, words: str) -> LedgerWriteError:
+    return LedgerWriteError(
+        f"the backup {target} cannot be written: {words}",
+        remedy="make room or give write access there, or name a file on another disk",
+        next=f"df -h {quoted(target.parent)}",
+    )
+
+
 def backup(path: Path, target: Path, *, marked_at: str | None = None) -> None:
     """Copy a ledger, consistently, even while a run is going on; the copy is 0600 and never replaces a file.
 
     ``marked_at``: the copy says that it is a backup of that time, and is refused in a ledger's place.
     """
-    exists = UsageError(f"{target} exists; a backup never replaces a file", remedy="name another file")
+    other = next(name for number in count(2) if not os.path.lexists(name := _another(target, number)))
+    exists = UsageError(
+        f"{target} exists; a backup never replaces a file", next=f"syncer ledger backup {quoted(other)}"
+    )
     if os.path.lexists(target):
         raise exists
     try:
@@ -162,10 +185,12 @@ def backup(path: Path, target: Path, *, marked_at: str | None = None) -> None:
                     copy.commit()
             part.keep(new=True, into=folder)
     except sqlite3.Error as error:
+        if (getattr(error, "sqlite_errorname", None) or "").startswith(_WRITING):
+            raise _unwritten(target, str(error)) from error
         raise ledger_error(error, path) from error
     except FileExistsError:
         raise exists from None
     except UntrustedError as error:
         raise UntrustedFileError.of(error) from error
     except OSError as error:
-        raise LedgerWriteError(f"the backup {target} cannot be written: {error.strerror}") from error
+        raise _unwritten(target, error.strerror or str(error)) from error

@@ -61,10 +61,10 @@ class RunsDoor(Door):
         with self.transaction() as connection:
             return reads.open_runs(connection, job_name)
 
-    def planless_runs(self, job_name: str | None = None) -> list[Run]:
-        """Return, per job, the newest run when it ended before its plan was stored."""
+    def fileless_runs(self, job_name: str | None = None) -> list[Run]:
+        """Return, per job, the newest run when only its file can finish it: no plan is stored, or it was dropped."""
         with self.transaction() as connection:
-            return reads.planless_runs(connection, job_name)
+            return reads.fileless_runs(connection, job_name)
 
     def sources(self, run_id: int) -> list[SourceRecord]:
         """Return the input files of a run."""

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import bindparam, func, select, update
 
-from syncer.errors import LedgerCorruptError, LedgerOldError
+from syncer.errors import LedgerCorruptError, LedgerError, LedgerOldError
 from syncer.ledger import schema as t
+from syncer.ledger.lock import read_stamp
 from syncer.ledger.values import LedgerIdentity
 from syncer.model import Company
+from syncer.safe.trust import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,6 +113,17 @@ def known_references(ledger: Transactional, references: Sequence[str]) -> dict[s
 def is_unused(connection: Connection, found: LedgerIdentity) -> bool:
     """Tell whether no run was ever recorded: such a ledger believes nothing."""
     return found.position == 0 and connection.execute(select(func.count()).select_from(t.runs)).scalar_one() == 0
+
+
+def require_there(path: Path) -> None:
+    """Raise `LedgerError` where there is no ledger, though its lock file knows of one: what that had to do is lost."""
+    stamp = None if path.exists() else read_stamp(path)
+    if stamp is not None:
+        raise LedgerError(
+            f"the ledger {path} is not there, but {stamp.id} was used here: what it had left to do is not known",
+            remedy="put it back, or a backup of it (syncer ledger restore); without either sync the newest full export",
+            next=f"ls -l {quoted(path.parent)}",
+        )
 
 
 def require_in_time(connection: Connection, stamp: Stamp | None, path: Path) -> None:

@@ -81,10 +81,23 @@ def open_runs(connection: Connection, job_name: str | None) -> list[Run]:
     return [_run(row) for row in connection.execute(query)]
 
 
-def planless_runs(connection: Connection, job_name: str | None) -> list[Run]:
-    """Return, per job, the newest run when it has no plan: nothing of its file was sent, and its file is needed."""
+PUT_BACK = "let go of: the ledger was put back, and newer calls may have overtaken it"
+"""What is said of a batch that a ledger dropped when it was put back."""
+_DROPPED = (
+    select(t.batches.c.run_id)
+    .join(t.events, t.events.c.id == t.batches.c.settled)
+    .where(t.batches.c.state == State.SUPERSEDED.value, t.batches.c.split == false(), t.events.c.detail == PUT_BACK)
+)
+
+
+def fileless_runs(connection: Connection, job_name: str | None) -> list[Run]:
+    """Return, per job, the newest run when its file is needed again.
+
+    It has no plan, or what it had not sent was dropped when its ledger was put back (``planned`` tells them apart).
+    """
     newest = select(func.max(t.runs.c.id)).group_by(t.runs.c.job_id)
-    query = select(*_RUN_COLUMNS).join(t.jobs).where(t.runs.c.id.in_(newest), t.runs.c.planned == false())
+    needed = or_(t.runs.c.planned == false(), t.runs.c.id.in_(_DROPPED))
+    query = select(*_RUN_COLUMNS).join(t.jobs).where(t.runs.c.id.in_(newest), needed)
     if job_name is not None:
         query = query.where(t.jobs.c.name == job_name)
     return [_run(row) for row in connection.execute(query.order_by(t.runs.c.id.desc()))]

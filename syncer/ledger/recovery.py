@@ -176,12 +176,11 @@ def _each(connection: Connection, batches: Sequence[Batch]) -> tuple[DroppedBatc
 
 def _end_all(connection: Connection, at: str) -> None:
     """Bring every batch that is not at its end to one, by the events that lead there."""
-    words = "let go of: the ledger was put back, and newer calls may have overtaken it"
     planned = [batch for batch in reads.wanted_batches(connection) if batch.state is State.PLANNED]
     for batch in (*planned, *reads.batches_in(connection, states=sorted(OPEN))):
         here = batch
         for event in _WAY_OUT[batch.state]:
-            here = _change(connection, here, event, at, words)
+            here = _change(connection, here, event, at)
 
 
 _WAY_OUT = {
@@ -192,5 +191,5 @@ _WAY_OUT = {
 }
 
 
-def _change(connection: Connection, batch: Batch, event: Event, at: str, words: str) -> Batch:
-    return change_state(connection, batch, event, run_id=batch.run_id, at=at, detail=words)
+def _change(connection: Connection, batch: Batch, event: Event, at: str) -> Batch:
+    return change_state(connection, batch, event, run_id=batch.run_id, at=at, detail=reads.PUT_BACK)

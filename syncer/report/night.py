@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def night_document(result: NightResult) -> dict[str, Any]:
-    """Return what ``run --json`` says; ``error`` is that of the step with the gravest exit code."""
-    error = result.gravest.error
+    """Return what ``run --json`` says; ``error`` is that of the step with the gravest exit code, if any."""
+    error = result.error
     return {
         "schema": SCHEMA,
         "command": "run",
@@ -85,6 +85,8 @@ def night_text(result: NightResult) -> RenderableType:
             parts.append(_text(step.result))
         elif step.error is not None:
             parts.append(error_text(step.error))
+    if result.lacks is not None:
+        parts.append(error_text(result.lacks))
     parts.append(Text(_verdict(result), "bold"))
     return Group(*parts)
 

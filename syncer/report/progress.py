@@ -71,15 +71,16 @@ class ProgressReport:
         """Show how the engine is getting on."""
         tally = progress.tally
         of = f" of {self._values:,}" if self._values else ""
-        words = f"calls{self._rate(progress.updates)}; {tally.confirmed:,}{of} values confirmed"
-        for count, name in (
-            (tally.unmatched, "unmatched"),
-            (tally.rejected, "rejected"),
-            (progress.tasks_pending, "tasks pending"),
-            (progress.in_doubt, "batches in doubt"),
-            (progress.throttled, "throttled"),
+        called = "call" if progress.updates == 1 else "calls"
+        words = f"{called}{self._rate(progress.updates)}; {tally.confirmed:,}{of} values confirmed"
+        for count, more in (
+            (tally.unmatched, f"{tally.unmatched:,} unmatched"),
+            (tally.rejected, f"{tally.rejected:,} rejected"),
+            (progress.tasks_pending, f"{many(progress.tasks_pending, 'task')} pending"),
+            (progress.in_doubt, f"{many(progress.in_doubt, 'batch')} in doubt"),
+            (progress.throttled, f"{progress.throttled:,} throttled"),
         ):
-            words += f", {count:,} {name}" if count else ""
+            words += f", {more}" if count else ""
         if progress.waiting_for:
             words += f"; waiting for {progress.waiting_for}"
         description = "settling earlier runs" if progress.phase == "settle" else "sending"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from syncer.errors import OutputError
 from syncer.lifecycle.batch import OPEN, Bucket
 from syncer.process.help import configured, help_lines
 from syncer.process.owner import Life
@@ -76,7 +78,7 @@ def sync_text(result: SyncResult) -> RenderableType:
         parts.append(
             Text(
                 f"! DISCARDED by the campaign: {inert(', '.join(result.discarded_fields))}: the API took the codes, "
-                "not these fields.\n  Define them in the campaign and run with --force, or leave their columns out "
+                "not these fields.\n  Define them in the campaign: the next run sends them. Or leave their columns out "
                 f"([jobs.{inert(result.run.job.name) if result.run else '<name>'}.columns]).",
                 style="bold yellow",
             )
@@ -91,7 +93,7 @@ def sync_text(result: SyncResult) -> RenderableType:
         )
     if result.earlier_in_doubt:
         parts.append(
-            Text(f"! {result.earlier_in_doubt:,} values of earlier runs are still not settled.", style="yellow")
+            Text(f"! not settled yet, of earlier runs: {many(result.earlier_in_doubt, 'value')}.", style="yellow")
         )
     if any(result.earlier.values()):
         counts = _counts({WORDS[bucket]: count for bucket, count in result.earlier.items()}, first="unmatched")
@@ -109,12 +111,13 @@ def _headline(result: SyncResult) -> Text:
     if result.run is None:
         return Text(f"{result.command}: {'nothing was sent' if result.command == 'plan' else 'nothing to do'}", "bold")
     run = result.run
+    is_done = isinstance(result.error, OutputError)  # it lacks a page, or a folder; the run itself came to its end
+    state = (replace(result, error=None) if is_done else result).state
     if len(result.runs) > 1:
         named = ", ".join(f"{one.id} ({inert(one.job.name)})" for one in result.runs)
-        return Text(f"runs {named}: {WORDS_OF_STATE[result.state]}", f"bold {STYLES[result.state]}")
+        return Text(f"runs {named}: {WORDS_OF_STATE[state]}", f"bold {STYLES[state]}")
     key = inert(" + ".join(run.job.key))
-    words = WORDS_OF_STATE[result.state]
-    return Text(f"run {run.id} of job {run.job.name} by {key}: {words}", f"bold {STYLES[result.state]}")
+    return Text(f"run {run.id} of job {run.job.name} by {key}: {WORDS_OF_STATE[state]}", f"bold {STYLES[state]}")
 
 
 def _numbers(result: SyncResult) -> Facts:

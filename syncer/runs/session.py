@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from syncer.errors import (
+    AGAIN,
     AccessError,
     DeadlineError,
     LedgerBusyError,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from syncer.runs.target import TargetCheck
 
 log = logging.getLogger(__name__)
+RESUME = "syncer resume"
 LEFT = (Bucket.UNSENT, Bucket.PENDING, Bucket.IN_DOUBT)
 """Where a value stands as long as something is left to be done about it."""
 
@@ -75,6 +77,8 @@ class Session:
         self.record_end = record_end
         """Whether the runs' ends are to be recorded: not of a run that ended before and had nothing left."""
         self.error: SyncerError | None = None
+        self.is_resumable = True
+        """Whether `resume` can finish the run: not before its plan is stored."""
         self._ledger = ledger
         self._run = run
         self._others = tuple(others)
@@ -96,7 +100,7 @@ class Session:
         try:
             self._target.confirm()
         except (AccessError, UnreachableError, DeadlineError, SignalError) as error:
-            error.next = "syncer resume" if isinstance(error, SignalError) else type(error).default_next
+            error.next = RESUME if isinstance(error, SignalError) else type(error).default_next
             self._unasked = error
         writer = self._engine.context.writer
         writer.account, writer.sees_unsigned = self._target.account, self._target.sees_unsigned
@@ -115,7 +119,7 @@ class Session:
             self._run.id, at=utc_text(self._clock.wall_s()), uptime=self._clock.uptime()
         )
         if interrupted:
-            log.warning("an earlier run was killed while %d calls were on their way: they are in doubt", interrupted)
+            log.warning("an earlier run was killed while calls were on their way: %d, in doubt now", interrupted)
         if self._ledger.batches(states=[*sorted(OPEN), State.ABANDONED], most=1):
             self.confirm_target()
         self.error = self._unasked or self._engine.settle()
@@ -195,6 +199,8 @@ class Session:
 
     def result(self, result: SyncResult) -> SyncResult:
         """Return `result` with everything that the ledger and the engine know about the runs."""
+        if self.error is not None and not self.is_resumable and self.error.next == RESUME:
+            self.error.next = AGAIN  # its file is needed
         try:
             return self._from_ledger(result)
         except (LedgerError, LedgerBusyError) as error:

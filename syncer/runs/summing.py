@@ -84,8 +84,8 @@ def open_notes(batches: Sequence[Batch], wall_s: float) -> list[str]:
         age_s = max(0.0, seconds_between(batch.changed_at, wall_s))
         what = f"its task {batch.task_id} has not ended" if batch.task_id else "its answer was lost"
         notes.append(
-            f"batch {batch.id} of run {batch.run_id} ({batch.size:,} values) is {batch.state.value} for "
-            f"{duration(age_s)}: {what}. syncer resume looks again; syncer abandon {batch.id} lets go of it"
+            f"batch {batch.id} of run {batch.run_id} ({batch.size:,} values) has been {batch.state.value} "
+            f"for {duration(age_s)}: {what}. syncer resume looks again; syncer abandon {batch.id} lets go of it"
         )
     if len(batches) > OPEN_NOTES_MAX:
         notes.append(f"{len(batches) - OPEN_NOTES_MAX:,} more batches are open: syncer status RUN")

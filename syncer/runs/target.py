@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from syncer.api.answers import Answer
-    from syncer.api.client import Client, TasksAnswer
+    from syncer.api.client import Client, MeAnswer, TasksAnswer
     from syncer.api.limits import ReadLimiter
     from syncer.api.reading import Reader, RequestCounts
     from syncer.config import Settings
@@ -153,9 +153,17 @@ class TargetCheck:
             return
         found = identity_of(self._ledger)
         require_url(found, self.base_url)
-        if look:
-            self._look_at_tasks(found)
-        company = self._ask_who(found)
+        while True:  # bounded by `give_up_after_s`
+            if look:
+                self._look_at_tasks(found)
+            me = self._ask(lambda client: client.me())
+            if self._answered:
+                break
+            if found.base_url != self.base_url or me.verdict is not Verdict.MISDIRECTED:
+                raise fault_of(me)
+            self.notes = ()
+            self._reader.failed(me.message)  # it was the API once: that is a deployment, and it passes
+        company = self._company_of(me, found)
         self._require_known_target(found, company)
         require_company(found, company)
         known = found.company.with_others(company) if found.company and company else found.company or company
@@ -170,7 +178,10 @@ class TargetCheck:
         That is so of a ledger that has sent nothing, and where its newest task is found and no other company.
         """
         found = identity_of(self._ledger)
-        company = self._ask_who(found)
+        me = self._ask(lambda client: client.me())
+        if not self._answered:
+            raise fault_of(me)
+        company = self._company_of(me, found)
         is_other = found.company is not None and company is not None and found.company.is_same(company) is False
         pin_target(self._ledger, Target(self.base_url, company))
         return not has_sent(self._ledger) or (not is_other and self._newest_task_is_here())
@@ -197,11 +208,8 @@ class TargetCheck:
                 self._own_seen, self.sees_unsigned = True, None in known.values()
                 return
 
-    def _ask_who(self, found: LedgerIdentity) -> Company | None:
+    def _company_of(self, me: MeAnswer, found: LedgerIdentity) -> Company | None:
         """Return the company of the token, as far as the API says; keep the account."""
-        me = self._ask(lambda client: client.me())
-        if not self._answered:
-            raise fault_of(me)
         if me.verdict is not Verdict.OK:
             log.info("the API does not say whose token this is: %s", me.message)
         self.account = account_mark(me.account, self._token(), found.id)

@@ -1,7 +1,9 @@
-"""Runs that ended before their plan was stored: why nothing of them was sent, and the command that sends it. Pure.
+"""Runs that only their file can finish: why they cannot be resumed, and the command that sends what is missing. Pure.
 
-What always holds: what stopped such a run is named, a guard above all; the ledger knows no file of it, so the command
-names one only where the job finds its files, or its rows, by itself.
+Such a run ended before its plan was stored, or what it had not sent was dropped when its ledger was put back.
+
+What always holds: what stopped such a run is named, a guard above all; which file is the right one is not known here,
+so the command names one only where the job finds its files, or its rows, by itself.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 def unplanned_error(run: Run, settings: Settings) -> UsageError:
     """Return the error of a run that cannot be resumed."""
     again, finds = _again(run, settings)
-    remedy = f"sync its export again: {again}"
-    if run.exit_code == GuardError.exit_code:
+    remedy = f"sync {'the newest full export' if run.planned else 'its export again'}: {again}"
+    if not run.planned and run.exit_code == GuardError.exit_code:
         again += " --approve"
         remedy = f"see what the guard found; when the export is right: {again}"
     return UsageError(_words(run), remedy=remedy, next=again if finds else f"syncer status {run.id}")
@@ -33,6 +35,8 @@ def unplanned_note(run: Run, settings: Settings) -> str:
 
 
 def _words(run: Run) -> str:
+    if run.planned:
+        return f"what run {run.id} of job {run.job.name} had not sent was dropped when the ledger was put back"
     what = "was stopped by a guard" if run.exit_code == GuardError.exit_code else "ended"
     why = "" if run.error is None else f": {run.error}"
     return f"run {run.id} of job {run.job.name} {what} before its plan was stored, so nothing of it was sent{why}"

@@ -228,10 +228,12 @@ class NewFile:
         target.sync()
 
     def drop(self) -> None:
-        """Leave nothing of a file that was not kept."""
-        self.file.close()
-        if not self._kept:
-            self._folder.remove(self._part)
+        """Leave nothing of a file that was not kept, also where its last bytes cannot be written."""
+        try:
+            self.file.close()
+        finally:
+            if not self._kept:
+                self._folder.remove(self._part)
 
 
 class _Text(io.TextIOWrapper):

@@ -354,8 +354,9 @@ class RowParser:
             column = next((n for n, cell in enumerate(cells, 1) if NOT_TEXT in cell), 1)
             return NOT_ENCODED, f"column {column}: bytes that are not of the file's encoding"
         if self._width is not None and len(cells) != self._width and cells != [""]:
+            counted = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
             fill = '; when rows may end early: jobs.<name>.table.short_rows = "fill"' if missing > 0 else ""
-            return WIDTH, f"{len(cells)} cells instead of {self._width}: a separator is missing or too many{fill}"
+            return WIDTH, f"{counted} instead of {self._width}: a separator is missing or too many{fill}"
         if text.find("\0", begin, end) >= 0:
             column = next((n for n, cell in enumerate(cells, 1) if "\0" in cell), 1)
             return NUL, f"column {column}: a NUL character"

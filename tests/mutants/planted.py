@@ -27,6 +27,7 @@ TAKEN = "tests/integration/test_fields_taken.py"
 EDGES = "tests/integration/test_ledger_edges.py"
 LEFT_OUT = "tests/unit/test_left_out.py"
 SPACES = "tests/integration/test_two_spaces.py"
+YEAR = "tests/cli/test_ordinary_year.py"
 
 
 @dataclass(frozen=True)
@@ -958,5 +959,27 @@ BUGS = (
         "for asking in knowledge.untaken(fields):",
         "for asking in knowledge.untaken(()):",
         f"{TAKEN}::test_what_earlier_files_named_is_sent_once_the_field_is_defined_though_no_later_file_names_it",
+    ),
+    # ── an ordinary year ─────────────────────────────────────────────────────────────────────────────────────────────
+    Bug(
+        "what a ledger dropped when it was put back counts as done",
+        "syncer/ledger/reads.py",
+        "needed = or_(t.runs.c.planned == false(), t.runs.c.id.in_(_DROPPED))",
+        "needed = t.runs.c.planned == false()",
+        f"{YEAR}::test_what_a_ledger_dropped_when_it_was_put_back_is_not_confirmed_by_resume",
+    ),
+    Bug(
+        "a page that cannot be left behind takes the run's document along",
+        "syncer/commands/morning.py",
+        "                result = result.lacking(missing)",
+        "                raise missing",
+        f"{YEAR}::test_a_page_or_numbers_without_a_folder_are_found_by_check_and_take_nothing_from_the_run",
+    ),
+    Bug(
+        "a deployment at the begin of a night ends it at once",
+        "syncer/runs/target.py",
+        "if found.base_url != self.base_url or me.verdict is not Verdict.MISDIRECTED:",
+        "if me is not None:",
+        f"{YEAR}::test_a_deployment_at_the_begin_of_a_night_is_waited_for_where_the_api_was_before",
     ),
 )

@@ -283,7 +283,7 @@ def test_an_open_batch_is_named_with_its_age_and_the_command_that_lets_go_of_it(
     scene.clock.now_s += DAY_S
     (batch,) = scene.ledger.batches(run_id=scene.run.id)
     (note,) = open_notes([batch], scene.clock.wall_s())
-    assert f"batch {batch.id} of run {scene.run.id} (3 values) is submitted for 1 d:" in note
+    assert f"batch {batch.id} of run {scene.run.id} (3 values) has been submitted for 1 d:" in note
     assert batch.task_id in note
     assert f"syncer abandon {batch.id}" in note
     assert len(open_notes([batch] * 9, scene.clock.wall_s())) == 6

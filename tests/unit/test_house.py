@@ -192,7 +192,7 @@ def test_the_wheel_works_alone_in_an_empty_folder(tmp_path):
     assert sorted(path.name for path in empty.iterdir()) == ["config.toml", "syncer.db", "syncer.db.lock"]
 
 
-COMMAND = re.compile(r"(?:syncer|chmod|mkdir -p|pip install|python3|mv|ls|cat|cp|iconv|jq) ")
+COMMAND = re.compile(r"(?:syncer|chmod|mkdir -p|pip install|python3|mv|ls|df|cat|cp|iconv|jq) ")
 OPEN_WORDS = re.compile(r"\b(?!FILE\b)[A-Z]{3,}\b|…|\.\.\.| \(|, or\b|; |, then\b")
 
 
