@@ -11,7 +11,7 @@ from syncer.config import Settings
 from syncer.errors import LedgerError
 from syncer.ledger import recovery
 from syncer.ledger.database import ledger_path
-from syncer.ledger.identity import identity_of
+from syncer.ledger.identity import identity_of, pin_target
 from syncer.ledger.ledger import Ledger
 from syncer.process.clock import utc_text
 from syncer.results import LedgerInfo
@@ -40,8 +40,10 @@ def adopt_target(settings: Settings, environment: Environment) -> LedgerInfo:
     outside = environment.outside
     reader = reader_of(settings, clock, environment.interrupt, started_s=clock.monotonic_s(), outside=outside)
     with closing(reader), open_to_write(settings, clock, outside) as ledger:
-        kept = TargetCheck(ledger, reader, settings.api.base_url, token.reveal).adopt()
-        forgotten = None if kept else recovery.forget(ledger, at=at)
+        target, is_known = TargetCheck(ledger, reader, settings.api.base_url, token.reveal).look()
+        forgotten = None if is_known else recovery.forget(ledger, at=at, target=target)
+        if is_known:
+            pin_target(ledger, target)
         ledger.advance()
         return LedgerInfo(ledger.path, identity_of(ledger), settings.api.base_url, adopted=True, forgotten=forgotten)
 

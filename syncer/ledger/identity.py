@@ -2,7 +2,7 @@
 
 What always holds: the position only grows; it is in the ledger before it is in the lock file, so that a ledger which is
 older than its lock file says is an older copy. The id stands in every reference, and a ledger that was put back gets a
-new one.
+new one: that stands in the lock file before it is in the ledger, so that whoever dies in between leaves no stranger.
 """
 
 from __future__ import annotations
@@ -85,10 +85,15 @@ def counts_same(ledger: Transactional) -> bool | None:
 
 def pin_target(ledger: Transactional, target: Target) -> None:
     """Write down to whom the ledger belongs from now on."""
+    with ledger.transaction() as connection:
+        pin(connection, target)
+
+
+def pin(connection: Connection, target: Target) -> None:
+    """Write down to whom the ledger belongs, in the caller's transaction."""
     company = target.company
     named = None if company is None else json.dumps(asdict(company), ensure_ascii=False)
-    with ledger.transaction() as connection:
-        connection.execute(_PIN, {"url": target.base_url, "named": named})
+    connection.execute(_PIN, {"url": target.base_url, "named": named})
 
 
 def has_sent(ledger: Transactional) -> bool:
@@ -137,7 +142,7 @@ def require_in_time(connection: Connection, stamp: Stamp | None, path: Path) -> 
             f"the ledger {path} is a backup, made at {found.backup_at}: what was sent since is not in it",
             next=f"syncer ledger restore {path}",
         )
-    if stamp is None or (found.id != stamp.id and is_unused(connection, found)):
+    if stamp is None or found.id == stamp.becoming or (found.id != stamp.id and is_unused(connection, found)):
         return
     if found.id != stamp.id:
         raise LedgerOldError(

@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, cast
 
 from syncer.errors import LedgerError, LedgerUnfinishedError
-from syncer.ledger import archives, check, identity, migrate, seals, uploads
+from syncer.ledger import archives, check, identity, migrate, replacing, seals, uploads
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.database import (
     create_file,
@@ -57,6 +57,8 @@ class Ledger(WritesDoor, KnownDoor, HistoryDoor):
         lock = LedgerLock(path, since=at, wait_s=wait_s)
         with ExitStack() as stack:
             stack.callback(lock.release)
+            if lock.ledger_was_whole:
+                replacing.finish(path, at)
             create_file(path, may_be_empty=not lock.ledger_was_whole)
             connection = stack.enter_context(closing(open_engine(path, before_writing=lock.require_held).connect()))
             with transaction(connection):
@@ -157,6 +159,11 @@ class Ledger(WritesDoor, KnownDoor, HistoryDoor):
             position = identity.advance(connection)
             ledger_id = identity.read(connection).id
         self._lock.set_stamp(Stamp(ledger_id, position))
+
+    def announce(self, ledger_id: str) -> None:
+        """Tell the lock file which id the ledger is about to take (`recovery.forget`)."""
+        assert self._lock is not None  # noqa: S101  who only reads takes none
+        self._lock.announce(ledger_id)
 
     def uploads(self) -> uploads.Uploads:
         """Return the uploads of own codes in this ledger."""

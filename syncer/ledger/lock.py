@@ -16,7 +16,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -38,10 +38,14 @@ TEXT_BYTES = 512
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What the lock file says of the ledger beside it: its id, and the newest begin or end of a run."""
+    """What the lock file says of the ledger beside it: its id, and the newest begin or end of a run.
+
+    ``becoming`` is the id that the ledger was about to take (empty: none): who died meanwhile left it with either.
+    """
 
     id: str
     position: int
+    becoming: str = ""
 
 
 def lock_path(ledger: Path) -> Path:
@@ -107,8 +111,16 @@ class LedgerLock:
         self.stamp, self.ledger_was_whole = stamp, True
         self._write(whole=True, durably=True)
 
+    def announce(self, ledger_id: str) -> None:
+        """Write down, durably, which id the ledger is about to take; `set_stamp` says that it has it."""
+        if self.stamp is not None:
+            self.stamp = replace(self.stamp, becoming=ledger_id)
+            self._write(whole=self.ledger_was_whole, durably=True)
+
     def _write(self, *, whole: bool, durably: bool = False) -> None:
-        place = {} if self.stamp is None else {"ledger": self.stamp.id, "position": self.stamp.position}
+        place = {}
+        if self.stamp is not None:
+            place = {"ledger": self.stamp.id, "position": self.stamp.position, "becoming": self.stamp.becoming}
         text = json.dumps({**self._owner, "whole": whole, **place}).encode()
         try:
             os.pwrite(self._descriptor, text.ljust(TEXT_BYTES), 0)
@@ -224,7 +236,7 @@ def read_stamp(ledger: Path) -> Stamp | None:
 def _stamp(owner: bytes) -> Stamp | None:
     try:
         known = json.loads(owner)
-        return Stamp(str(known["ledger"]), int(known["position"]))
+        return Stamp(str(known["ledger"]), int(known["position"]), str(known.get("becoming", "")))
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -7,6 +7,7 @@ what was under way is let go of: each may have been overtaken by what was sent i
 from __future__ import annotations
 
 import os
+import secrets
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from syncer.errors import LedgerCorruptError, UsageError
 from syncer.ledger import check, identity, migrate, mirror, reads, seals
 from syncer.ledger.database import open_engine, refuse_planted
 from syncer.ledger.lock import LedgerLock, Stamp
+from syncer.ledger.replacing import part_of, put_in_place
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.transitions import change_state
 from syncer.lifecycle.batch import OPEN, Event, State
@@ -31,8 +33,10 @@ if TYPE_CHECKING:
 
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Batch
+    from syncer.model import Target
 
-_PART = ".restoring"
+ID_BYTES = 6
+"""Of a ledger's id, which is their hex digits: it stands in every reference."""
 _ABOUT = text(
     """
     SELECT b.id, b.run_id, j.name AS job, b.state, b.size, s.name AS file, i.line, i.key FROM batches b
@@ -40,7 +44,7 @@ _ABOUT = text(
     WHERE b.id = :batch_id
     """
 )
-_RENEW = text("UPDATE ledger SET id = lower(hex(randomblob(6))), position = position + 1, backup_at = NULL")
+_RENEW = text("UPDATE ledger SET id = :id, position = position + 1, backup_at = NULL")
 _NEWEST_RUN = text("SELECT max(id) FROM runs")
 _UNWANTED = text("UPDATE batches SET wanted = false WHERE wanted")
 _UNCERTAIN = text(
@@ -87,15 +91,21 @@ def recover(path: Path, *, at: str) -> Recovery:
     if not path.exists():
         raise UsageError(f"there is no ledger at {path}", next="syncer init")
     with LedgerLock(path, since=at) as lock:
-        done = _forget(path, path, at)
+        new_id = _new_id()
+        lock.announce(new_id)
+        done = _forget(path, path, at, new_id)
         lock.set_stamp(Stamp(done.new_id, done.position))
         return done
 
 
-def forget(ledger: Ledger, *, at: str) -> Recovery:
-    """Let an open ledger believe nothing any more: it was told that it belongs to somebody else."""
+def forget(ledger: Ledger, *, at: str, target: Target | None = None) -> Recovery:
+    """Let an open ledger believe nothing any more: from now on it belongs to `target`. Then `advance` it."""
+    new_id = _new_id()
+    ledger.announce(new_id)
     with ledger.transaction() as connection:
-        return _forget_in(connection, ledger.path, at)
+        if target is not None:
+            identity.pin(connection, target)
+        return _forget_in(connection, ledger.path, at, new_id)
 
 
 def restore(path: Path, backup: Path, *, at: str) -> Recovery:
@@ -105,34 +115,27 @@ def restore(path: Path, backup: Path, *, at: str) -> Recovery:
     if path.exists() and os.path.samefile(path, backup):
         return recover(path, at=at)
     refuse_planted(path)
-    part = path.with_name(path.name + _PART)
+    part = part_of(path)
     with LedgerLock(path, since=at) as lock, Folder.above(path) as folder:
         folder.remove(part.name)
         try:
             check.backup(backup, part)
-            done = _forget(part, path, at)
-            replaced = _set_aside(folder, path, at)
-            folder.move(part.name, path.name)
-            folder.sync()
-        finally:
+            new_id = _new_id()
+            lock.announce(new_id)
+            done = _forget(part, path, at, new_id)
+        except BaseException:
             folder.remove(part.name)
+            raise
+        replaced = put_in_place(folder, path, at)
         lock.set_stamp(Stamp(done.new_id, done.position))
     return replace(done, replaced=replaced)
 
 
-def _set_aside(folder: Folder, path: Path, at: str) -> Path | None:
-    """Move the ledger that is there out of the way, with the journal that belongs to it."""
-    if not path.exists():
-        return None
-    aside = path.with_name(f"{path.name}.{at.replace(':', '').replace('.', '')}.replaced")
-    for suffix in ("-journal", "-wal", "-shm"):
-        if folder.stat(path.name + suffix) is not None:
-            folder.move(path.name + suffix, aside.name + suffix)
-    folder.move(path.name, aside.name)
-    return aside
+def _new_id() -> str:
+    return secrets.token_hex(ID_BYTES)
 
 
-def _forget(file: Path, shown: Path, at: str) -> Recovery:
+def _forget(file: Path, shown: Path, at: str, new_id: str) -> Recovery:
     """Let the ledger in `file` believe nothing any more."""
     with closing(open_engine(file).connect()) as connection, migrate.upgrading(connection):
         found = migrate.revision(connection)
@@ -145,10 +148,10 @@ def _forget(file: Path, shown: Path, at: str) -> Recovery:
             migrate.upgrade(connection)
             seals.add_for_old_runs(connection, at)
         migrate.require_current(connection)
-        return _forget_in(connection, shown, at)
+        return _forget_in(connection, shown, at, new_id)
 
 
-def _forget_in(connection: Connection, shown: Path, at: str) -> Recovery:
+def _forget_in(connection: Connection, shown: Path, at: str, new_id: str) -> Recovery:
     before = identity.read(connection)
     unsent = _each(connection, reads.wanted_batches(connection))
     let_go = _each(connection, reads.batches_in(connection, states=sorted(OPEN)))
@@ -160,7 +163,7 @@ def _forget_in(connection: Connection, shown: Path, at: str) -> Recovery:
     connection.execute(text("DELETE FROM stamps"))
     connection.execute(_UNCERTAIN)
     mirror.forget_steps(connection)
-    connection.execute(_RENEW)
+    connection.execute(_RENEW, {"id": new_id})
     now = identity.read(connection)
     uploads = tuple(connection.execute(_OPEN_UPLOADS).scalars())
     return Recovery(shown, before.id, now.id, now.position, unsent, let_go, uploads)

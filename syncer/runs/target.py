@@ -172,8 +172,8 @@ class TargetCheck:
             self._note_adoption(found, known)
         self._confirmed = True
 
-    def adopt(self) -> bool:
-        """Let the ledger belong to what is configured; return whether what it believes is so there, too.
+    def look(self) -> tuple[Target, bool]:
+        """Return what is configured, as the API shows it, and whether what the ledger believes is so there, too.
 
         That is so of a ledger that has sent nothing, and where its newest task is found and no other company.
         """
@@ -183,8 +183,8 @@ class TargetCheck:
             raise fault_of(me)
         company = self._company_of(me, found)
         is_other = found.company is not None and company is not None and found.company.is_same(company) is False
-        pin_target(self._ledger, Target(self.base_url, company))
-        return not has_sent(self._ledger) or (not is_other and self._newest_task_is_here())
+        is_known = not has_sent(self._ledger) or (not is_other and self._newest_task_is_here())
+        return Target(self.base_url, company), is_known
 
     def _look_at_tasks(self, found: LedgerIdentity) -> None:
         """Look at the newest tasks until one is the ledger's own; raise `LedgerOldError` when it does not know it."""

@@ -14,14 +14,16 @@ from syncer.commands import ledger as commands
 from syncer.commands import recovery
 from syncer.commands.environment import Environment
 from syncer.errors import LedgerCorruptError, LedgerOldError, TargetChangedError, UsageError
+from syncer.ledger import recovery as ledger_recovery
 from syncer.ledger.identity import pin_target
 from syncer.ledger.ledger import Ledger
-from syncer.ledger.lock import lock_path, read_stamp
+from syncer.ledger.lock import LedgerLock, lock_path, read_stamp
 from syncer.model import Target
 from syncer.process.clock import SystemClock
 from syncer.process.signals import Interrupt
 from syncer.runs.readers import reader_of
 from syncer.runs.target import LOOK_PAGES_MAX, TargetCheck
+from syncer.safe.files import Folder
 from syncer.sandbox import Sandbox, SandboxConfig
 
 ASYNC = 250
@@ -312,3 +314,79 @@ def test_absence_counts_only_for_the_account_that_sent(tmp_path):
         done = place.sync(night("DE"), approve=True)
         assert let_go["values"]["confirmed"] + done["values"]["confirmed"] + done["rows"]["unchanged"] >= lost
         assert held_by(box) == night("DE")
+
+
+class DeathError(BaseException):
+    """The process dies: nothing of it runs any more."""
+
+
+def die(*_arguments, **_options):
+    raise DeathError
+
+
+def dead(monkeypatch, whose, name, command, *arguments):
+    """Run a command whose process dies where it would call something."""
+    with monkeypatch.context() as patched:
+        patched.setattr(whose, name, die)
+        with pytest.raises(DeathError):
+            command(*arguments)
+
+
+@pytest.mark.parametrize("how", ["recover", "restore", "adopt"])
+def test_who_dies_before_the_lock_file_knows_the_new_id_leaves_no_stranger(tmp_path, box, how, monkeypatch):
+    place = Place(tmp_path / "srv", box.url)
+    assert place.sync(night("DE", 3))["exit_code"] == 0
+    assert place.sync(night("FR"), approve=True)["exit_code"] == 0
+    saved = backup(place)
+    if how == "adopt":
+        box.world.tasks.clear()
+        dead(monkeypatch, Ledger, "advance", recovery.adopt_target, place.settings(), Environment())
+    elif how == "recover":
+        dead(monkeypatch, LedgerLock, "set_stamp", recovery.recover, place.settings(), Environment())
+    else:
+        dead(monkeypatch, LedgerLock, "set_stamp", recovery.restore, place.settings(), saved, Environment())
+    planned = place.run("plan", place.export(night("FR"), "new.csv"))
+    assert (planned["exit_code"], planned["rows"]["unchanged"]) == (0, 0), planned
+    done = place.sync(night("FR"), approve=True)
+    assert (done["exit_code"], done["rows"]["unchanged"], done["values"]["confirmed"]) == (0, 0, ASYNC), done
+    assert place.sync(night("FR"))["rows"]["unchanged"] == ASYNC
+    assert read_stamp(place.ledger).becoming == ""
+
+
+def test_who_dies_before_the_new_id_is_in_the_ledger_has_changed_nothing(tmp_path, box, monkeypatch):
+    place = Place(tmp_path / "srv", box.url)
+    assert place.sync(night("DE", 3))["exit_code"] == 0
+    with sandbox(codes=codes(3)) as other:
+        place.url = other.url
+        dead(monkeypatch, ledger_recovery, "_forget_in", recovery.adopt_target, place.settings(), Environment())
+        assert place.sync(night("DE", 3))["error"]["code"] == "target-changed"
+    place.url = box.url
+    dead(monkeypatch, ledger_recovery, "_forget_in", recovery.recover, place.settings(), Environment())
+    assert place.sync(night("DE", 3))["rows"]["unchanged"] == 3
+
+
+def test_a_restore_that_dies_while_it_exchanges_the_ledgers_is_finished_by_the_next_run(tmp_path, box, monkeypatch):
+    place = Place(tmp_path / "srv", box.url)
+    assert place.sync(night("DE", 3))["exit_code"] == 0
+    saved = backup(place)
+    assert place.sync(night("FR", 3), approve=True)["exit_code"] == 0
+    journal = place.ledger.with_name(place.ledger.name + "-journal")
+    journal.write_bytes(b"")
+    move = Folder.move
+
+    def move_until_the_journal(folder, name, *others, **options):
+        if name == journal.name:
+            raise DeathError
+        move(folder, name, *others, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Folder, "move", move_until_the_journal)
+        with pytest.raises(DeathError):
+            recovery.restore(place.settings(), saved, Environment())
+    assert (place.ledger.exists(), journal.exists()) == (False, True)
+    done = place.sync(night("DE", 3), approve=True)
+    assert (done["exit_code"], done["values"]["confirmed"]) == (0, 3), done
+    assert commands.check(place.settings()) == []
+    with Ledger.reading(place.settings().ledger.url) as ledger:
+        assert [run.exit_code for run in ledger.runs(most=9)] == [0, 0], "what the backup knew is there"
+    assert sorted(file.name.partition(".replaced")[2] for file in place.folder.glob("*.replaced*")) == ["", "-journal"]

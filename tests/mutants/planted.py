@@ -28,6 +28,7 @@ EDGES = "tests/integration/test_ledger_edges.py"
 LEFT_OUT = "tests/unit/test_left_out.py"
 SPACES = "tests/integration/test_two_spaces.py"
 YEAR = "tests/cli/test_ordinary_year.py"
+PLACE = "tests/integration/test_place_in_time.py"
 
 
 @dataclass(frozen=True)
@@ -902,6 +903,27 @@ BUGS = (
         "THEN 0 ELSE i.source_id END) {_OTHERS} GROUP",
         "THEN i.source_id ELSE i.source_id END) {_OTHERS} GROUP",
         f"{RARE}::test_what_another_key_has_open_is_as_old_as_its_oldest_word_and_older_than_all_once_it_is_under_way",
+    ),
+    Bug(
+        "a ledger that was put back is a stranger to who comes after a death",
+        "syncer/ledger/identity.py",
+        "if stamp is None or found.id == stamp.becoming or (",
+        "if stamp is None or (",
+        f"{PLACE}::test_who_dies_before_the_lock_file_knows_the_new_id_leaves_no_stranger",
+    ),
+    Bug(
+        "a target is adopted before what was believed of the other one is forgotten",
+        "syncer/ledger/recovery.py",
+        "    new_id = _new_id()\n    ledger.announce(new_id)\n",
+        "    new_id = _new_id()\n    ledger.announce(new_id)\n    target and identity.pin_target(ledger, target)\n",
+        f"{PLACE}::test_who_dies_before_the_new_id_is_in_the_ledger_has_changed_nothing",
+    ),
+    Bug(
+        "who finishes a restore leaves the journal of the ledger that was there",
+        "syncer/ledger/replacing.py",
+        'for suffix in ("", *JOURNALS) if',
+        'for suffix in ("",) if',
+        f"{PLACE}::test_a_restore_that_dies_while_it_exchanges_the_ledgers_is_finished_by_the_next_run",
     ),
     # ── what is told ─────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(

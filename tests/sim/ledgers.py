@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -77,6 +78,11 @@ class MemoryLock:
     def set_stamp(self, stamp):
         """Keep where the ledger stands."""
         self._database.stamp = stamp
+
+    def announce(self, ledger_id):
+        """Keep the id that it is about to take."""
+        if self._database.stamp is not None:
+            self._database.stamp = replace(self._database.stamp, becoming=ledger_id)
 
     def release(self):
         """Nobody waits for it."""
