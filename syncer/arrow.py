@@ -6,7 +6,7 @@ that reads a CSV file needs for nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,11 @@ def numbers(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None = None
     values = np.ascontiguousarray(values)
     known = None if valid is None or valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [known, pa.py_buffer(values)])
+
+
+def steps(count: int, most: int) -> Iterator[slice]:
+    """Give the places of `count` items, at most so many at a time."""
+    return (slice(begin, min(begin + most, count)) for begin in range(0, count, most))
 
 
 def distinct_numbers(values: npt.NDArray[np.integer[Any]]) -> list[int]:

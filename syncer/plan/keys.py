@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.arrow import as_numpy, buffers, numbers
+from syncer.arrow import as_numpy, buffers, numbers, steps
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Rows = npt.NDArray[np.int64]
     Places = npt.NDArray[np.int32]
 
-BLOCK_ROWS = 1 << 16
+BLOCK_ROWS = 65_536
 """Keys hashed at a time: the scratch memory stays in the processor's cache."""
 
 LOOK_UP_BITS = 20
@@ -40,11 +40,9 @@ def hash64(keys: pa.LargeStringArray) -> Hashes:
     """Hash each key: shape ``(len(keys),)``, ``uint64``. The same text has the same hash in every process."""
     hashes = np.empty(len(keys), np.uint64)
     offsets, data = buffers(keys)
-    for begin in range(0, len(keys), BLOCK_ROWS):
-        end = min(begin + BLOCK_ROWS, len(keys))
-        starts = offsets[begin:end]
-        lengths = offsets[begin + 1 : end + 1] - starts
-        block = hashes[begin:end]
+    for part in steps(len(keys), BLOCK_ROWS):
+        block, starts = hashes[part], offsets[part]
+        lengths = offsets[1:][part] - starts
         if (lengths == lengths[0]).all():
             width = int(lengths[0])
             block[:] = _hash_rows(data[starts[0] : starts[0] + width * len(lengths)].reshape(len(lengths), width))
@@ -156,14 +154,13 @@ def _sorted_hashes(keys: pa.LargeStringArray, shift: int) -> tuple[Places, Hashe
     bits = np.uint64(shift)
     packed >>= bits
     packed <<= bits
-    for begin in range(0, len(packed), BLOCK_ROWS):
-        block = packed[begin : begin + BLOCK_ROWS]
-        block |= np.arange(begin, begin + len(block), dtype=np.uint64)
+    for part in steps(len(packed), BLOCK_ROWS):
+        packed[part] |= np.arange(part.start, part.stop, dtype=np.uint64)
     packed.sort()
     order = np.empty(len(packed), np.int32)
     last_bits = np.uint64((1 << shift) - 1)
-    for begin in range(0, len(packed), BLOCK_ROWS):
-        order[begin : begin + BLOCK_ROWS] = packed[begin : begin + BLOCK_ROWS] & last_bits
+    for part in steps(len(packed), BLOCK_ROWS):
+        order[part] = packed[part] & last_bits
     packed >>= bits
     return order, packed
 
@@ -202,8 +199,7 @@ def _split_run(keys: pa.LargeStringArray, order: Places, first: npt.NDArray[np.b
     place = begin
     for rows in by_key.values():
         order[place : place + len(rows)] = rows
-        first[place] = True
-        first[place + 1 : place + len(rows)] = False
+        first[place] = True  # as no other row of the run is yet, but for its first
         place += len(rows)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-from syncer.arrow import buffers, numbers
+from syncer.arrow import buffers, numbers, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Places = npt.NDArray[np.int32]
 
-BLOCK_ROWS = 1 << 16
+BLOCK_ROWS = 65_536
 """Keys looked at at a time: the scratch memory stays in the processor's cache."""
 RANK_MAX = 1 << 64
 """Bound of the number that stands for the beginning of a key: what an unsigned integer of 64 bits holds."""
@@ -60,7 +60,7 @@ def _ranks(texts: pa.LargeStringArray, rows: Places) -> npt.NDArray[np.uint64]:
         np.minimum(least, block.min(axis=0), out=least)
         np.maximum(most, block.max(axis=0), out=most)
     ranks, bound = np.zeros(len(rows), np.uint64), 1
-    sizes = most.astype(int) - least + 1
+    sizes = most - least + 1  # no byte of UTF-8 is above 0xF4
     used = []
     for position in np.flatnonzero(sizes > 1).tolist():
         if bound * int(sizes[position]) > RANK_MAX:
@@ -78,14 +78,14 @@ def _ranks(texts: pa.LargeStringArray, rows: Places) -> npt.NDArray[np.uint64]:
 def _blocks(texts: pa.LargeStringArray, rows: Places, width: int) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
     """Yield where a block begins, and the first `width` bytes of its keys, a row each, zeros behind shorter ones."""
     offsets, data = buffers(texts)
-    for begin in range(0, len(rows), BLOCK_ROWS):
-        of_block = rows[begin : begin + BLOCK_ROWS].astype(np.int64)
+    for part in steps(len(rows), BLOCK_ROWS):
+        of_block = rows[part].astype(np.int64)
         starts, lengths = offsets[of_block], offsets[of_block + 1] - offsets[of_block]
         if (lengths == width).all() and (np.diff(starts) == width).all():  # neighbours of one width: as they lie there
-            yield begin, data[starts[0] : starts[0] + width * len(starts)].reshape(len(starts), width)
+            yield part.start, data[starts[0] : starts[0] + width * len(starts)].reshape(len(starts), width)
             continue
         block = np.zeros((len(starts), width), np.uint8)
         for length in np.unique(np.minimum(lengths, width)):
             of_length = np.flatnonzero(np.minimum(lengths, width) == length)
             block[of_length, :length] = data[starts[of_length][:, None] + np.arange(length)]
-        yield begin, block
+        yield part.start, block

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     Places = npt.NDArray[np.int64]
 
-FOLDED_MAX = 1 << 62
+FOLDED_MAX = 1 << 64
+"""So many combinations are told apart by an integer of 64 bits."""
 _SPECIAL_BELOW = ord(" ")
 """A text with a byte below this, a quote or a backslash is written with escapes."""
 
@@ -73,9 +74,13 @@ class Payloads:
 
     def named(self) -> Named:
         """Return which fields each payload names."""
-        self._add([tuple(fields_of(one)) for one in self.data[self._listed :]])
+        self._list()
         self._lists_of = [np.concatenate(self._lists_of)]
         return Named(self._lists_of[0], list(self._lists))
+
+    def _list(self) -> None:
+        """Note which fields those payloads name that were met since."""
+        self._add([tuple(fields_of(one)) for one in self.data[self._listed :]])
 
     def _add(self, lists: Sequence[tuple[str, ...]], of: npt.NDArray[np.int32] | None = None) -> None:
         """Take what the next payloads name: a list each, or the list with the number that ``of`` has for each."""
@@ -92,8 +97,8 @@ class Payloads:
         if rows == 0:
             return np.empty(0, np.int32)
         codes = [_codes(field) for field in fields]
-        sets, examples = _distinct(_folded(codes, [len(field.dictionary) + 1 for field in fields], rows))
-        order = np.argsort(np.asarray(names, object), kind="stable").tolist()
+        sets, examples = _distinct(_folded(codes, rows))
+        order = sorted(range(len(names)), key=names.__getitem__)
         names, fields = [names[place] for place in order], [fields[place] for place in order]
         codes = [codes[place][examples] for place in order]
         return self._numbered(_texts(names, fields, examples), names, codes)[sets]
@@ -101,15 +106,14 @@ class Payloads:
     def _numbered(self, written: Sequence[str], names: Sequence[str], codes: Sequence[Places]) -> npt.NDArray[np.int32]:
         """Return the numbers of texts, whose fields are named where a code is greater than 0."""
         before, known = len(self.data), self._numbers
-        if self._listed < before:
-            self.named()
+        self._list()
         numbers = np.array([known.setdefault(one, len(known)) for one in written], np.int32)
         new = len(known) - before
         if new:
             self.data += reversed([*islice(reversed(known), new)])
             fresh = np.flatnonzero(numbers >= before)
             there = [(column[fresh] > 0).astype(np.int64) for column in codes]
-            lists, examples = _distinct(_folded(there, [2] * len(there), len(fresh)))
+            lists, examples = _distinct(_folded(there, len(fresh)))
             found = [tuple(n for n, is_there in zip(names, there, strict=True) if is_there[one]) for one in examples]
             of = np.empty(new, np.int32)
             of[numbers[fresh] - before] = lists
@@ -126,7 +130,7 @@ def _texts(names: Sequence[str], fields: Sequence[pa.DictionaryArray], rows: Pla
         _words(name, field.dictionary).take(field.indices.take(places))
         for name, field in zip(names, fields, strict=True)
     ]
-    joined = pc.binary_join_element_wise(*words, text(""), null_handling="replace", null_replacement="")
+    joined = pc.binary_join_element_wise(*words, text(""), null_handling="replace")
     opened = pc.utf8_replace_slice(joined, 0, 1, "{")  # in place of the first comma; where there is none, before it all
     whole: list[str] = pc.binary_join_element_wise(opened, text("}"), text("")).to_pylist()
     return whole
@@ -142,10 +146,11 @@ def _words(name: str, values: pa.Array) -> pa.StringArray:
     return pc.binary_join_element_wise(text(f'{head}"'), values.cast(pa.string()), text('"'), text(""))
 
 
-def _folded(codes: Sequence[npt.NDArray[np.int64]], sizes: Sequence[int], rows: int) -> npt.NDArray[np.int64]:
+def _folded(codes: Sequence[npt.NDArray[np.int64]], rows: int) -> npt.NDArray[np.int64]:
     """Fold the codes of all fields into one integer per row that is the same for the same codes only."""
     folded, size = np.zeros(rows, np.int64), 1
-    for column, width in zip(codes, sizes, strict=True):
+    for column in codes:
+        width = int(column.max()) + 1
         if size * width > FOLDED_MAX:
             numbers, examples = _distinct(folded)
             folded, size = numbers.astype(np.int64), len(examples)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from syncer.arrow import as_numpy, distinct_numbers
+from syncer.arrow import as_numpy, distinct_numbers, steps
 from syncer.arrow import numbers as as_arrow
 from syncer.mirror.picture import UNHEARD_OF, Campaigns, Moves, Picture, delta, may_move, overwrites, refused_words
 from syncer.mirror.words import NOTHING, missing_words, only
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.int32]
 
-KEYS_PER_STEP = 1 << 19
+KEYS_PER_STEP = 500_000
 """Keys judged at a time, so that the pairs of ten million never lie in memory at once."""
-PAIRS_KEPT_MAX = 1 << 22
+PAIRS_KEPT_MAX = 4_000_000
 """Pairs that are kept for the keys to come: beyond that, there is a set of data per key, and none is met again."""
-PAIRS_PER_STEP = 1 << 16
+PAIRS_PER_STEP = 65_536
 """Pairs whose pictures and texts are in memory at a time."""
 SAME = -1
 """In place of a payload's number: nothing has to be sent."""
@@ -98,8 +98,7 @@ class KeyStates:
         pictures = book.pictures(distinct_numbers(self.picture[self.picture < 0]))
         blank = [number for number, picture in pictures.items() if picture.known == NOTHING]
         absent = [number for number, picture in pictures.items() if picture.absent]
-        known = (self.picture != 0) & ~np.isin(self.picture, blank) if blank else self.picture != 0
-        return known, np.isin(self.picture, absent) if absent else np.zeros(len(self.picture), bool)
+        return (self.picture != 0) & ~np.isin(self.picture, blank), np.isin(self.picture, absent)
 
 
 class Deltas:
@@ -121,8 +120,7 @@ class Deltas:
         if self._payloads.known_number(NOTHING) is None and not pictures.any():  # a first load: all of it goes
             return wanted, over
         send = wanted.copy()
-        for begin in range(0, len(wanted), KEYS_PER_STEP):
-            part = slice(begin, begin + KEYS_PER_STEP)
+        for part in steps(len(wanted), KEYS_PER_STEP):
             self._judge(pictures[part], wanted[part], send[part], over[part])
         return send, over
 
@@ -173,7 +171,7 @@ class Deltas:
         if not len(unseen):
             return places
         unseen = np.sort(unseen)  # so that neighbours are read together
-        found = [self._compare(unseen[n : n + PAIRS_PER_STEP]) for n in range(0, len(unseen), PAIRS_PER_STEP)]
+        found = [self._compare(unseen[part]) for part in steps(len(unseen), PAIRS_PER_STEP)]
         between = np.searchsorted(self._pairs, unseen)
         self._pairs = np.insert(self._pairs, between, unseen)
         self._send = np.insert(self._send, between, np.concatenate([send for send, _ in found]))
@@ -185,13 +183,14 @@ class Deltas:
         send, over = np.full(len(pairs), SAME, np.int32), np.zeros(len(pairs), bool)
         numbers = np.unique(pairs >> _BITS).tolist()
         texts = self._book.texts([number for number in numbers if number > 0])
-        pictures = self._book.pictures([number for number in numbers if number < 0])
+        pictures = self._book.pictures([number for number in numbers if number not in texts])
         for place, pair in enumerate(pairs.tolist()):
             number, wanted = pair >> 32, payloads.data[pair & 0xFFFFFFFF]
-            missing = missing_words(texts[number] if number > 0 else pictures[number].known, wanted)
-            if number > 0 and not missing:  # as most are; what follows takes longer
+            plain = texts.get(number)
+            missing = missing_words(pictures[number].known if plain is None else plain, wanted)
+            if plain is not None and not missing:  # as most are; what follows takes longer
                 continue
-            picture = Picture(texts[number]) if number > 0 else pictures[number]
+            picture = pictures[number] if plain is None else Picture(plain)
             self.refused.update(refused_words(picture, wanted))
             text = delta(picture, wanted, moves, missing=missing)
             if text != NOTHING:

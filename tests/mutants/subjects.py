@@ -20,9 +20,25 @@ SUBJECTS = {
     "syncer/plan/canary.py": ("tests/property/test_canary.py",),
     "syncer/plan/columns.py": ("tests/unit/test_plan_records.py",),
     "syncer/plan/diff.py": ("tests/unit/test_plan_diff.py", "tests/property/test_plan_diff.py"),
+    "syncer/plan/keys.py": (
+        "tests/property/test_plan_keys.py::test_groups_are_exact_and_keys_are_found",
+        "tests/property/test_plan_keys.py::test_a_hash_depends_on_the_text_alone",
+        "tests/property/test_plan_keys.py::test_a_text_has_the_same_hash_in_every_process_and_version",
+        "tests/property/test_plan_large.py::test_any_number_of_keys_is_looked_up_in_steps",
+    ),
     "syncer/plan/merging.py": ("tests/property/test_plan_merging.py",),
+    "syncer/plan/ordering.py": ("tests/property/test_plan_ordering.py",),
+    "syncer/plan/payloads.py": ("tests/unit/test_plan_payloads.py",),
     "syncer/plan/records.py": ("tests/unit/test_plan_records.py",),
     "syncer/plan/units.py": ("tests/property/test_plan_units.py",),
+    "syncer/rows/changes.py": ("tests/unit/test_rows_changes.py",),
+    "syncer/rows/faults.py": (
+        "tests/property/test_rejections.py::test_kinds_are_counted_as_a_counter_would_count_them",
+    ),
+    "syncer/rows/headers.py": ("tests/unit/test_rows_headers.py",),
+    "syncer/rows/noting.py": (
+        "tests/property/test_rejections.py::test_of_a_row_the_first_cause_counts_and_the_words_of_all_are_told",
+    ),
     "syncer/rows/transform.py": ("tests/unit/test_rows_transform.py", "tests/property/test_rows_transform.py"),
     "syncer/rows/validate.py": (
         "tests/unit/test_validate_files.py",

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncer.arrow import as_numpy, numbers, texts
+from syncer.arrow import as_numpy, numbers, steps, texts
 from syncer.ledger import bulk
 from syncer.ledger.ledger import Ledger
 from syncer.plan.columns import Column, KeyColumn
@@ -38,6 +38,14 @@ def test_numbers_that_are_not_valid_are_null(values):
 @given(values=st.lists(st.booleans(), max_size=40), cut=st.integers(0, 20))
 def test_truth_values_come_back_from_arrow_from_any_place_on(values, cut):
     assert as_numpy(pa.array(values, pa.bool_()).slice(cut)).tolist() == values[cut:]
+
+
+@given(count=st.integers(0, 20), most=st.integers(1, 25))
+def test_steps_cover_each_place_once_and_none_is_longer_than_allowed(count, most):
+    taken = [[*range(count)[part]] for part in steps(count, most)]
+    assert [place for part in taken for place in part] == [*range(count)]
+    assert all(0 < len(part) <= most for part in taken)
+    assert [[*range(part.start, part.stop)] for part in steps(count, most)] == taken
 
 
 @given(values=words)

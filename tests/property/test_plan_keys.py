@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -59,6 +61,9 @@ def test_groups_are_exact_and_keys_are_found(name, values, wanted, block_rows, p
         assert [values[groups.leaders[g]] for g in groups.of_rows()] == values
         assert groups.sizes().tolist() == [len(rows) for rows in found.values()]
         assert groups.differing(payload).tolist() == [len({*payload[rows]}) > 1 for rows in found.values()]
+        hashes = COLLISIONS[name](arrow([*found])) >> np.uint64(groups.shift)
+        shared = np.isin(hashes, [one for one, count in Counter(hashes.tolist()).items() if count > 1])
+        assert groups.collided == {key: g for g, key in enumerate(found) if shared[g]}
         places = groups.find(arrow(wanted + values))
         for value, place in zip(wanted + values, places.tolist(), strict=True):
             assert (place == -1) == (value not in expected)

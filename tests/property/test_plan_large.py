@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import syncer.plan.keys as keys_module
 import syncer.plan.payloads as payloads_module
 import syncer.plan.states as states_module
-from syncer.mirror.picture import Picture
+from syncer.mirror.picture import Picture, may_move
 from syncer.mirror.words import NOTHING, canonical
 from syncer.model import KnownBlock, ValidChunk
 from syncer.plan.columns import KeyColumn
@@ -88,28 +88,29 @@ def test_texts_that_are_added_in_blocks_are_there_in_their_order(blocks, cut):
     assert column.array().to_pylist() == [text for block in blocks for text in block]
 
 
-WANTED = [*(canonical({"a": str(n // 2), "b": str(n % 2)}) for n in range(4)), NOTHING, '{"b":"1"}']
-"""The last one is met after the ledger has told its numbers."""
+WANTED = [*(canonical({"a": str(n // 2), "b": str(n % 2)}) for n in range(4)), NOTHING, '{"b":"1"}', '{"a":"1"}']
+"""The last two are met after the ledger has told its numbers."""
 PICTURES = {
     -1: Picture(WANTED[0], ("c",)), -2: Picture(WANTED[1], (), ("b",)), -3: Picture(refused=("a",)),
-    7: Picture(WANTED[0]), 8: Picture(WANTED[3]), 9: Picture('{"a":"9"}'), 0: Picture(),
+    1: Picture(WANTED[0]), 8: Picture(WANTED[3]), 9: Picture('{"a":"9"}'), 0: Picture(),
 }  # fmt: skip
-EVERY_PAIR = [(picture, wanted) for picture in PICTURES for wanted in range(6)]
+EVERY_PAIR = [(picture, wanted) for picture in PICTURES for wanted in range(7)]
 
 
 class PlainBook(EmptyBook):
     """Tells texts where a number is that of a payload, and pictures of all others."""
 
     def pictures(self, numbers):
-        return {number: PICTURES[number] for number in [*numbers] if number < 0}
+        return {number: {-1: PICTURES[-1], -2: PICTURES[-2], -3: PICTURES[-3]}[number] for number in numbers}
 
     def texts(self, ids):
-        return {number: {7: WANTED[0], 8: WANTED[3], 9: '{"a":"9"}'}[number] for number in ids}
+        return {number: {1: WANTED[0], 8: WANTED[3], 9: '{"a":"9"}'}[number] for number in ids}
 
 
 @example(pairs=EVERY_PAIR * 2, step=2, kept=3, read=2)
 @example(pairs=EVERY_PAIR, step=1 << 20, kept=1 << 20, read=1 << 20)
 @example(pairs=[(0, n) for n in range(4)], step=1 << 20, kept=1 << 20, read=1 << 20)
+@example(pairs=[(0, n) for n in range(7)], step=1 << 20, kept=1 << 20, read=1 << 20)
 @given(
     pairs=st.lists(st.sampled_from(EVERY_PAIR), max_size=60),
     step=st.sampled_from([1, 2, 1 << 20]),
@@ -126,9 +127,9 @@ def test_deltas_are_the_same_whatever_a_step_holds_and_however_many_pairs_are_ke
     of = np.array([picture for picture, _ in pairs], np.int32)
     wanted = np.array([wanted for _, wanted in pairs], np.int32)
     try:
-        deltas = Deltas(payloads, np.array([7, -1, -1, 8, -1][: len(met)], np.int64), PlainBook())
+        deltas = Deltas(payloads, np.array([1, -1, -1, 8, -1][: len(met)], np.int64), PlainBook())
         if len(met) == 5:
-            assert payloads.number(WANTED[5]) == 5
+            assert [payloads.number(text) for text in WANTED[5:]] == [5, 6]
         send, over = deltas.of(of, wanted)
         left = deltas.left_out(of, wanted)
     finally:
@@ -155,6 +156,17 @@ def test_deltas_are_the_same_whatever_a_step_holds_and_however_many_pairs_are_ke
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("moves", "sent"), [(may_move, {"a": "0", "product": "P2"}), (lambda old, new: False, {"product": "P2"})]
+)
+def test_where_a_product_moves_a_code_all_that_is_wanted_of_it_is_sent(moves, sent):
+    payloads, book = Payloads(), PlainBook()
+    book.moves, book.pictures = moves, lambda numbers: {n: Picture('{"a":"0","product":"P1"}') for n in numbers}
+    wanted = [payloads.number('{"a":"0","product":"P1"}'), payloads.number('{"a":"0","product":"P2"}')]
+    send, over = Deltas(payloads, np.array([-1, -1]), book).of(np.array([-1, -1], np.int32), np.array(wanted, np.int32))
+    assert (send[0], over.tolist(), json.loads(payloads.data[send[1]])) == (SAME, [False, True], sent)
+
+
 def test_of_a_ledger_that_is_not_there_nothing_is_known():
     payloads = Payloads()
     numbers = np.array([payloads.number('{"a":"x"}'), payloads.number(NOTHING)] * 3, np.int32)
@@ -165,6 +177,7 @@ def test_of_a_ledger_that_is_not_there_nothing_is_known():
     assert send.tolist() == [0, SAME, 0, SAME, 0, SAME]
     assert not over.any()
     assert (book.campaigns, book.taken) == (None, frozenset())
+    assert book.moves(None, "P1") == may_move(None, "P1")
 
 
 def test_what_the_ledger_and_open_batches_say_of_other_keys_changes_nothing():

@@ -8,12 +8,13 @@ from collections import Counter
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from syncer.arrow import texts
 from syncer.rejections import Rejection, RejectionCause, Rejections
-from syncer.rows.faults import VALUES_SHOWN, by_kind
+from syncer.rows.codes import CODES
+from syncer.rows.faults import by_kind
 from syncer.rows.noting import Notes
 from syncer.runs.results_form import ResultsForm, ResultsWriter
 from syncer.safe.formulas import EXTRA_COLUMNS, neutral
@@ -44,6 +45,7 @@ def test_columns_say_what_a_list_of_rows_would_say(parts, begin, end):
     assert [*found.in_order().of_source(1)] == [row for row in ordered if row.source == 1]
 
 
+@example([[Rejection(0, line, "E202", "a", value=value) for line, value in enumerate("aabbccddefgh", 2)]])
 @given(parts)
 def test_kinds_are_counted_as_a_counter_would_count_them(parts):
     listed = [row for part in parts for row in part]
@@ -51,8 +53,9 @@ def test_kinds_are_counted_as_a_counter_would_count_them(parts):
     counted = Counter(row.code for row in listed)
     assert [(kind.code, kind.rows) for kind in kinds] == counted.most_common()
     for kind in kinds:
+        assert kind.remedy == CODES[kind.code][1]
         of_kind = [row for row in listed if row.code == kind.code]
-        values = Counter(row.value for row in of_kind).most_common(VALUES_SHOWN)
+        values = Counter(row.value for row in of_kind).most_common(5)
         assert kind.first == of_kind[0]
         assert [(one.value, one.rows) for one in kind.values] == values
         assert [one.first for one in kind.values] == [
@@ -62,16 +65,25 @@ def test_kinds_are_counted_as_a_counter_would_count_them(parts):
     assert by_kind(()) == ()
 
 
-@given(st.lists(st.lists(st.tuples(st.integers(0, 5), few), unique_by=lambda one: one[0], max_size=6), max_size=5))
+noted = st.lists(st.tuples(st.integers(0, 5), few), unique_by=lambda one: one[0], max_size=6)
+
+
+@example([([(0, "a"), (4, "b")], False), ([], True), ([(0, "c"), (1, "c")], True), ([(1, "b"), (0, "a")], False)])
+@given(st.lists(st.tuples(noted, st.booleans()), max_size=5))
 def test_of_a_row_the_first_cause_counts_and_the_words_of_all_are_told(rounds):
     notes, model = Notes(6), {}
-    for number, noted in enumerate(rounds):
+    for number, (noted, is_alike) in enumerate(rounds):
         causes = [RejectionCause(f"E{number}", f"{number}{words}", words) for words in "abc"]
+        if is_alike:
+            notes.note_alike(np.array([row for row, _ in noted], np.int64), f"E{number}", f"{number}d")
+            for row, _ in noted:
+                model.setdefault(row, []).append(RejectionCause(f"E{number}", f"{number}d"))
+            continue
         for row, words in noted:
             model.setdefault(row, []).append(causes["abc".index(words)])
         which = np.array(["abc".index(words) for _, words in noted], np.int64)
         notes.note(np.array([row for row, _ in noted], np.int64), causes, which)
-    assert np.flatnonzero(notes.faulty).tolist() == sorted(model)
+    assert np.flatnonzero(notes.faulty).tolist() == np.flatnonzero(notes.cause != -1).tolist() == sorted(model)
     for row, found in model.items():
         words = "; ".join(one.message for one in found)
         assert notes.causes[notes.cause[row]] == RejectionCause(found[0].code, words, found[0].value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -18,6 +17,16 @@ TABLE = [
     ("1", None, None, None), ('q"', None, None, None), ("a\\", "\t", None, None), ("\x1f", " ", "!", "ä"),
     (None, None, None, "\x7f\u2028\U0001f600"), ("", None, None, ""), (None, "1", None, None), ("\n", None, " a ", None),
 ]  # fmt: skip
+
+
+ALIKE = [
+    ("2", None, None, None),
+    (None, "2", None, None),
+    ("3", None, None, None),
+    (None, "3", None, "3"),
+    ("4", None, None, None),
+]
+"""Some that name the same fields."""
 
 
 def encode(payloads, table, fields=FIELDS, *, cut=0):
@@ -54,7 +63,7 @@ def check(payloads, texts):
 def test_data_is_the_same_in_whatever_chunks_it_comes_and_whoever_else_names_some(folded_max, look, cut, monkeypatch):
     monkeypatch.setattr(payloads_module, "FOLDED_MAX", folded_max)
     payloads, texts = Payloads(), []
-    for part in (TABLE[:4], TABLE[2:3], [], TABLE[4:9], TABLE[:9], TABLE[9:]):
+    for part in (TABLE[:4], TABLE[2:3], [], TABLE[4:9], TABLE[:9], TABLE[9:], ALIKE):
         numbers = encode(payloads, part, cut=cut)
         texts += [sent(row) for row in part]
         assert [payloads.data[number] for number in numbers] == [sent(row) for row in part]
@@ -80,11 +89,18 @@ def test_no_data_at_all_is_data_too():
 
 
 def test_more_combinations_than_an_integer_holds_are_told_apart():
-    """Twenty fields of ten values each: their combinations do not fit into 64 bits."""
-    rows = [tuple(str(digit) for digit in np.random.default_rng(seed).integers(0, 10, 20)) for seed in range(300)]
-    rows += rows[:50]
-    fields = tuple(f"f{number:02d}" for number in range(20))
+    """65 fields of one value, or nine of 255, have more than 64 bits can tell apart: a sum of them loses the first one."""
+    bits = [("x",) + (None,) * 64, (None,) * 65, (None,) + ("x",) * 64, ("x",) * 65]
+    bytes_ = [(str(value),) * 9 for value in range(255)] + [("1",) + ("5",) * 8, ("2",) + ("5",) * 8]
+    for rows in (bits, bytes_):
+        fields = tuple(f"f{number:02d}" for number in range(len(rows[0])))
+        payloads = Payloads()
+        assert encode(payloads, [*rows, *reversed(rows)], fields) == [*range(len(rows)), *reversed(range(len(rows)))]
+        assert payloads.data == [sent(row, fields) for row in rows]
+
+
+@pytest.mark.parametrize("special", ['"', "\\", "\t", "\x1f", "\0"])
+def test_one_character_that_has_to_be_escaped_is(special):
     payloads = Payloads()
-    numbers = encode(payloads, rows, fields)
-    assert numbers == [*range(300), *range(50)]
-    assert payloads.data == [sent(row, fields) for row in rows[:300]]
+    assert encode(payloads, [("a",), (special,)], ("f",)) == [0, 1]
+    assert payloads.data == ['{"f":"a"}', canonical({"f": special})]

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from syncer.rows.headers import rows_of_names
+from syncer.rows.headers import HEADER_AGAIN, WORDS, rows_of_names
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,4 @@ def test_a_row_of_names_is_found_in_any_letters_and_order(wanted, rows, found):
     got = rows_of_names(pa.RecordBatch.from_arrays(columns, [*wanted]), wanted)
     assert got.tolist() == found
     assert got.dtype == np.int64
+    assert (HEADER_AGAIN, "the header again" in WORDS) == ("E109", True)
