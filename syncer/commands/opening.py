@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from syncer.config.jobs import disjoint_jobs
 from syncer.process.clock import utc_text
 from syncer.runs.outside import REAL, Outside
 
@@ -18,4 +19,6 @@ def open_to_write(settings: Settings, clock: Clock, outside: Outside = REAL) -> 
 
     Raises `LedgerBusyError` when another run still holds it after ``ledger.lock_wait_s``.
     """
-    return outside.ledger_to_write(settings, utc_text(clock.wall_s()))
+    ledger = outside.ledger_to_write(settings, utc_text(clock.wall_s()))
+    ledger.disjoint = {name: disjoint_jobs(settings.jobs, name) for name in settings.jobs}
+    return ledger

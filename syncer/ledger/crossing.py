@@ -12,6 +12,7 @@ is uncertain. These are few, and are marked at once.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import raw_cursor
@@ -21,7 +22,7 @@ from syncer.mirror.words import fields_of, value_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from sqlalchemy import Connection
 
@@ -81,6 +82,19 @@ def spaces_of_fields(cursor: sqlite3.Cursor) -> dict[int, Space]:
         fields.setdefault(space_id, set()).update(json.loads(names))
     rows = cursor.execute("SELECT id, key FROM spaces").fetchall()
     return {number: Space(number, tuple(json.loads(key)), frozenset(fields.get(number, ()))) for number, key in rows}
+
+
+Disjoint = Mapping[str, Sequence[str]]
+"""By the name of a job, the jobs that never reach its codes, though they write the same fields (configuration)."""
+_JOBS_BY_SPACE = "SELECT space_id, json_group_array(name) FROM jobs GROUP BY space_id"
+
+
+def apart_from(connection: Connection, disjoint: Disjoint, space_id: int) -> frozenset[int]:
+    """Return the code spaces of which each job is declared never to reach the codes of any job of one space."""
+    rows = raw_cursor(connection).execute(_JOBS_BY_SPACE).fetchall()
+    names: dict[int, list[str]] = {number: json.loads(listed) for number, listed in rows}
+    reached_by = [frozenset(disjoint.get(name, ())) for name in names.pop(space_id, ())]
+    return frozenset(other for other, theirs in names.items() if all(one.issuperset(theirs) for one in reached_by))
 
 
 def _scope(source: Space, other: Space) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from syncer.ledger.crossing import Disjoint
     from syncer.ledger.lock import LedgerLock, Stamp
 
 
@@ -30,6 +31,8 @@ class Door:
         self.connection = connection
         self._lock = lock
         self._stamp = stamp
+        self.disjoint: Disjoint = {}
+        """What the configuration says of jobs that never reach the same codes; set by who opens the ledger."""
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

@@ -127,7 +127,7 @@ class WritesDoor(RunsDoor):
     def record_read_back(self, run: Run, seen: Mapping[int | None, ValuesSeen], at: str) -> list[str]:
         """Record what values showed that were read back; return fields that are taken again (`unproven.record`)."""
         with self.transaction() as connection:
-            return unproven.record(connection, run, seen, at)
+            return unproven.record(connection, run, seen, at, self.disjoint)
 
     def forget_proofs(self, campaign: int | None, fields: Collection[str]) -> None:
         """Forget that a campaign takes fields (`unproven.forget`)."""
@@ -136,7 +136,7 @@ class WritesDoor(RunsDoor):
 
     def writer(self, run_id: int) -> Writer:
         """Return the writer of batch states for the run that drives them."""
-        return Writer(self.connection, run_id)
+        return Writer(self.connection, run_id, self.disjoint)
 
     def doubt_interrupted(self, run_id: int, *, at: str, uptime: Uptime) -> int:
         """Put every batch that a dead process left SENDING in doubt; return how many there were.

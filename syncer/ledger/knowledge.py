@@ -294,7 +294,8 @@ class Knowledge:
         """Stream a few values that did not take some fields: one of them has to ask whether they are taken by now."""
         from syncer.arrow import texts as as_texts
 
-        for key, word, errand in untaken.examples(self._connection, self._space_id, fields, self.campaigns):
+        about = self._space_id, fields, self.campaigns, self._apart
+        for key, word, errand in untaken.examples(self._connection, *about):
             import numpy as np
 
             part, source, line = (np.array([n]) for n in (self._part(word.text), word.source_id, word.line))

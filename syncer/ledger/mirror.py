@@ -156,14 +156,17 @@ def mark_absent(connection: Connection, space_id: int, item_ids: Iterable[int]) 
 
 
 def not_written_since(
-    connection: Connection, space_id: int, values: Collection[tuple[int, int]]
+    connection: Connection, space_id: int, values: Collection[tuple[int, int]], apart: Collection[int] = ()
 ) -> dict[tuple[int, int], Picture]:
     """Return the pictures of values without what something else of ours may have written since; by picture and batch.
 
-    ``values``: the number of each one's picture, and the batch that confirmed it last.
+    ``values``: the number of each one's picture, and the batch that confirmed it last. ``apart`` are spaces that never
+    reach the same codes.
     """
     pictures = read_pictures(connection, {picture for picture, _ in values})
-    stamps = [stamp for stamp in stamps_of(connection, space_id) if not stamp.counted]  # by those nothing was written
+    stamps = [  # by those that count nothing was written
+        one for one in stamps_of(connection, space_id) if not one.counted and one.through not in apart
+    ]
     if not stamps:
         return {(picture, batch): pictures[picture] for picture, batch in values}
     batches = json.dumps(sorted({batch for _, batch in values}))

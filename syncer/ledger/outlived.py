@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.crossing import Space, spaces_of_fields, stamp
+from syncer.ledger.crossing import Space, apart_from, spaces_of_fields, stamp
 from syncer.ledger.pictures import payload_texts
 from syncer.lifecycle.batch import OPEN
 from syncer.mirror.picture import EVERY_FIELD, PRODUCT
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from syncer.ledger.crossing import Disjoint
     from syncer.ledger.values import Batch
 
 AT_ITS_END = 0
@@ -55,15 +56,16 @@ def outlive(cursor: sqlite3.Cursor, space_id: int, values: Iterable[str] | None,
         stamp(cursor, space_id, EVERY_FIELD, _scope(batch_id, by), AT_ITS_END, cause)
 
 
-def outlive_late_end(connection: Connection, batch: Batch) -> None:
+def outlive_late_end(connection: Connection, batch: Batch, disjoint: Disjoint) -> None:
     """Take note of the open batches that may have been processed before a batch that was let go of."""
     cursor = raw_cursor(connection)
     rows = cursor.execute(_CARRIED, (batch.first_item_id, batch.first_item_id + batch.size - 1)).fetchall()
     texts = payload_texts(connection, {payload_id for _, payload_id in rows}).values()
     written = {field for text in texts for field in fields_of(text)}
     outlive(cursor, batch.space_id, [key for key, _ in rows], By.LATE_END)
+    apart = apart_from(connection, disjoint, batch.space_id)
     for other in spaces_of_fields(cursor).values():
-        if other.id != batch.space_id and _reaches(written, other):
+        if other.id not in {batch.space_id, *apart} and _reaches(written, other):
             outlive(cursor, other.id, None, By.LATE_END)
 
 

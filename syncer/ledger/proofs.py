@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from syncer.ledger.crossing import Disjoint
+
 UNKNOWN_CAMPAIGN = 0
 _RECORD = """
 INSERT INTO proofs (campaign, field, taken, at) VALUES (?, ?, ?, ?)
@@ -108,7 +110,12 @@ def revoke(connection: Connection, campaign: int | None, fields: Collection[str]
 
 
 def taken_again(
-    connection: Connection, space_id: int, campaign: int | None, by_item: Mapping[int, Collection[str]], at: str
+    connection: Connection,
+    space_id: int,
+    campaign: int | None,
+    by_item: Mapping[int, Collection[str]],
+    at: str,
+    disjoint: Disjoint,
 ) -> list[str]:
     """Want fields again, in the whole campaign, that a value refused before, and takes now; return them.
 
@@ -132,7 +139,7 @@ def taken_again(
         ids = intern(connection, after.values())
         changed = {number: picture for number, picture in found.items() if after[number] != picture}
         refused = {number: frozenset(again).intersection(picture.refused) for number, picture in changed.items()}
-        want_again(connection, refused, at)
+        want_again(connection, refused, at, disjoint)
         changes = [(ids[after[number]], number) for number in changed]
         cursor.executemany("UPDATE mirror SET picture = ? WHERE picture = ?", changes)
     return again

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from syncer.ledger.crossing import Disjoint
     from syncer.ledger.values import Run
     from syncer.mirror.picture import Campaigns, Picture
 
@@ -176,7 +177,9 @@ def _halving(count: int) -> Iterator[int]:
         parts *= 2
 
 
-def record(connection: Connection, run: Run, seen: Mapping[int | None, ValuesSeen], at: str) -> list[str]:
+def record(
+    connection: Connection, run: Run, seen: Mapping[int | None, ValuesSeen], at: str, disjoint: Disjoint
+) -> list[str]:
     """Record what was read back; return the fields that a value refused before, and holds now."""
     again, refusing = set[str](), proofs.refusing(connection)
     for told, one in seen.items():
@@ -189,7 +192,7 @@ def record(connection: Connection, run: Run, seen: Mapping[int | None, ValuesSee
         for name in one.taken - refused:
             takers = {item: {name} for item, names in one.accepted.items() if name in names}
             if name not in mixed or len(takers) >= TAKERS_MIN:
-                again.update(proofs.taken_again(connection, run.job.space_id, told, takers, at))
+                again.update(proofs.taken_again(connection, run.job.space_id, told, takers, at, disjoint))
         proofs.refuse(connection, run.job.space_id, one.refused)
         _refuse_all(connection, told, {name for name in refused if not before.get(name)})
     forget_steps(connection)

@@ -15,6 +15,7 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.crossing import apart_from
 from syncer.ledger.mirror import stamps_of
 from syncer.ledger.pictures import payload_texts, read_pictures
 from syncer.ledger.wishes import KnownWord, keep_wanting
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from syncer.ledger.crossing import Disjoint
     from syncer.mirror.picture import Campaigns
 
 _ITEMS = """
@@ -68,12 +70,15 @@ class AskedValue(NamedTuple):
     fields: frozenset[str]
 
 
-def newest_words(connection: Connection, space_id: int, asked: Iterable[AskedValue]) -> Iterator[dict[str, Word]]:
+def newest_words(
+    connection: Connection, space_id: int, asked: Iterable[AskedValue], apart: Collection[int] = ()
+) -> Iterator[dict[str, Word]]:
     """Yield for each value, by field, what was last said of it; nothing of a field that no item names.
 
-    Most values were never merged of several rows, and their newest item names all: these are read many at a time.
+    ``apart`` are spaces that never reach the same codes. Most values were never merged of several rows, and their
+    newest item names all: these are read many at a time.
     """
-    cursor, rest, overwritten = raw_cursor(connection), iter(asked), _Overwritten(connection, space_id)
+    cursor, rest, overwritten = raw_cursor(connection), iter(asked), _Overwritten(connection, space_id, apart)
     while block := [*islice(rest, BLOCK_VALUES)]:
         keys = json.dumps([one.key for one in block], ensure_ascii=False)
         newest = {key: row for key, *row in cursor.execute(_NEWEST, (space_id, keys)).fetchall()}
@@ -99,11 +104,12 @@ def newest_words(connection: Connection, space_id: int, asked: Iterable[AskedVal
 class _Overwritten:
     """Which words of a space are older than a stamp of their field."""
 
-    def __init__(self, connection: Connection, space_id: int) -> None:
+    def __init__(self, connection: Connection, space_id: int, apart: Collection[int]) -> None:
         self._cursor = raw_cursor(connection)
         self._newest: dict[str, int] = {}
         for stamp in stamps_of(connection, space_id):
-            if not stamp.counted:  # that one tells of a field that was believed to be taken: nobody wrote it
+            # One that counts tells of a field that was believed to be taken: nobody wrote it.
+            if not stamp.counted and stamp.through not in apart:
                 self._newest.setdefault(stamp.field, stamp.settled)
         self._places: dict[int, int] = {}
 
@@ -149,7 +155,7 @@ def not_said(connection: Connection, space_id: int, keys: Sequence[str], texts: 
     ]
 
 
-def want_again(connection: Connection, pictures: Mapping[int, Collection[str]], at: str) -> None:
+def want_again(connection: Connection, pictures: Mapping[int, Collection[str]], at: str, disjoint: Disjoint) -> None:
     """Let the newest words for fields that are taken by now wait for the next plan.
 
     ``pictures``: the fields, by the number of a picture that values have who did not take them.
@@ -159,7 +165,8 @@ def want_again(connection: Connection, pictures: Mapping[int, Collection[str]], 
     words: list[KnownWord] = []
     for space_id, group in groupby(sorted(values), lambda value: value[0]):
         asked = [AskedValue(key, frozenset(pictures[picture])) for _, key, picture in group]
-        for (key, _), found in zip(asked, newest_words(connection, space_id, asked), strict=True):
+        apart = apart_from(connection, disjoint, space_id)
+        for (key, _), found in zip(asked, newest_words(connection, space_id, asked, apart), strict=True):
             words += [KnownWord(key, one.text, one.batch_id, (one.source_id, one.line)) for one in found.values()]
     keep_wanting(connection, words, at)
 
@@ -173,7 +180,11 @@ class AskingValue(NamedTuple):
 
 
 def examples(
-    connection: Connection, space_id: int, fields: Collection[str], campaigns: Campaigns | None
+    connection: Connection,
+    space_id: int,
+    fields: Collection[str],
+    campaigns: Campaigns | None,
+    apart: Collection[int] = (),
 ) -> list[AskingValue]:
     """Return a few values of a space that did not take some fields: so many for each field and campaign."""
     lacking = _lacking(connection, fields, campaigns)
@@ -185,7 +196,7 @@ def examples(
     cursor, asked, found, size = raw_cursor(connection), Counter[tuple[int | None, str]](), [], LOOKED_AT_FIRST
     while any(asked[one] < EXAMPLES for one in sought) and (block := holders.fetchmany(size)):
         size, askers = BLOCK_VALUES, [AskedValue(key, lacking[picture][1]) for key, picture in block]
-        for (key, picture), words in zip(block, newest_words(connection, space_id, askers), strict=True):
+        for (key, picture), words in zip(block, newest_words(connection, space_id, askers, apart), strict=True):
             for name in [name for name in words if asked[lacking[picture][0], name] < EXAMPLES]:
                 job_id, campaign, unique = cursor.execute(_ERRAND, (words[name].batch_id,)).fetchone()
                 found.append(AskingValue(key, words[name], Errand(job_id, campaign, bool(unique))))

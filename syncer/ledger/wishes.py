@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import insert_rows, raw_cursor
+from syncer.ledger.crossing import apart_from
 from syncer.ledger.mirror import not_written_since
 from syncer.ledger.pictures import payload_numbers, payload_texts, read_pictures
 from syncer.ledger.splitting import copy_items
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from syncer.ledger.crossing import Disjoint
     from syncer.ledger.values import Batch
 
 # The source and line of a wish are those of the item that made the value known last.
@@ -34,6 +36,8 @@ INSERT INTO batches (run_id, job_id, space_id, kind, varying, state, campaign, u
                      changed_at)
 VALUES (?, ?, ?, 'wish', 0, ?, ?, ?, ?, ?, ?) RETURNING id
 """
+LEFT_OUT = "the answer left it out: it held this before, or no code has it"
+"""Of a value of which nobody can tell why an answer did not count it."""
 OVERWRITTEN = (
     "its upload was let go of and ended late, perhaps over what another key has written since: nobody knows what it "
     "holds, and the newest export that names it sends it again"
@@ -101,7 +105,7 @@ def wish_items(connection: Connection, batch: Batch, item_ids: Sequence[int], at
     copy_items(cursor, item_ids, first, wish_id)
 
 
-def wish_what_is_known(connection: Connection, batch: Batch, at: str) -> list[int]:
+def wish_what_is_known(connection: Connection, batch: Batch, at: str, disjoint: Disjoint) -> list[int]:
     """Keep wanting what is known of the fields of `batch`, which may just have overwritten it.
 
     What a stamp is younger than is not: another key may have written a newer word, or the time that a ledger has lost.
@@ -112,7 +116,8 @@ def wish_what_is_known(connection: Connection, batch: Batch, at: str) -> list[in
     rows = cursor.execute(_KNOWN, span).fetchall()
     values = {(picture, known_by) for _, _, picture, known_by, *_ in rows}
     known = read_pictures(connection, {picture for picture, _ in values})
-    pictures = not_written_since(connection, batch.space_id, values)
+    apart = apart_from(connection, disjoint, batch.space_id)
+    pictures = not_written_since(connection, batch.space_id, values, apart)
     sent = payload_texts(connection, {payload_id for *_, payload_id, _, _ in rows})
     kept, held_back = list[tuple[str, str, int, int]](), list[int]()
     for item_id, key, picture, known_by, payload_id, source_id, line in rows:

@@ -24,7 +24,7 @@ from syncer.ledger.reads import batch as read_batch
 from syncer.ledger.splitting import Piece, split
 from syncer.ledger.transitions import change_state, end_values
 from syncer.ledger.values import CallEnd
-from syncer.ledger.wishes import OVERWRITTEN, wish_items, wish_what_is_known
+from syncer.ledger.wishes import LEFT_OUT, OVERWRITTEN, wish_items, wish_what_is_known
 from syncer.lifecycle.batch import Bucket, Event
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from syncer.ledger.crossing import Disjoint
     from syncer.ledger.values import Batch, SeenFields
     from syncer.process.clock import Uptime
 
@@ -54,15 +55,14 @@ _END_RUN = (
         {name: bindparam(f"new_{name}") for name in ("state", "ended_at", "exit_code", "error", "discarded_fields")}
     )
 )
-LEFT_OUT = "the answer left it out: it held this before, or no code has it"
-"""Of a value of which nobody can tell why an answer did not count it."""
 
 
 class Writer:
     """Records what happens to the batches that one run drives. ``at`` is always UTC text (`clock.utc_text`)."""
 
-    def __init__(self, connection: Connection, run_id: int) -> None:
+    def __init__(self, connection: Connection, run_id: int, disjoint: Disjoint | None = None) -> None:
         self._connection = connection
+        self._disjoint = disjoint or {}
         self._run_id = run_id
         self.on_change: Callable[[Batch], None] = lambda batch: None
         """Is told of every state that is recorded, as the batch stands then."""
@@ -149,7 +149,8 @@ class Writer:
                 if proofs.revoke(self._connection, campaign, fields.refused):
                     mirror.forget_steps(self._connection)
                 proofs.record(self._connection, campaign, fields.taken, at)
-                again.update(proofs.taken_again(self._connection, batch.space_id, told, fields.accepted, at))
+                found = batch.space_id, told, fields.accepted
+                again.update(proofs.taken_again(self._connection, *found, at, self._disjoint))
         return sorted(again)
 
     def miscounted(
@@ -284,12 +285,12 @@ class Writer:
         nobody knows what is wanted: those values are in doubt, and whoever sees this end tells of them.
         """
         with self.together():
-            held_back = wish_what_is_known(self._connection, batch, at)
+            held_back = wish_what_is_known(self._connection, batch, at, self._disjoint)
             about: dict[str, object] = {"message": message, "unmatched": len(held_back)}
             changed = self._change(batch, Event.SEEN_ENDED, at, None, message, **about)
             end_values(self._connection, [(item, Bucket.IN_DOUBT, OVERWRITTEN) for item in held_back])
             self._step(MirrorStep.DOUBTED, changed)
-            outlive_late_end(self._connection, changed)
+            outlive_late_end(self._connection, changed, self._disjoint)
             return changed
 
     def learn_reach(self, job_id: int, reach: Mapping[str, object]) -> None:

@@ -166,7 +166,7 @@ def _plan_waiting(ledger: Ledger, at: str, jobs: Collection[int] | None) -> list
     for run in sorted(ledger.waiting_runs(), key=lambda one: one.id):
         if jobs is not None and run.job.id not in jobs:
             continue
-        diff = compare(Gatherer(()).records(), ledger, run.job)
+        diff = compare(Gatherer(()).records(), ledger, run.job, ledger.disjoint.get(run.job.name, ()))
         own = Errand(run.job.id, run.campaign, run.unique)
         asked = asked_fields(run.job.key, run.job.fields, diff.told_campaigns, ledger, own)
         plan = make_plan(

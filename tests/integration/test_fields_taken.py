@@ -249,3 +249,20 @@ def test_a_word_that_another_key_has_overwritten_is_not_sent_once_its_field_is_d
         assert held(here)[0] == "P9", done
         assert other_night(here).code == 0
         assert held(here)[0] == "P9"
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_word_is_sent_once_its_field_is_defined_though_a_key_that_never_reaches_its_code_wrote_it_since(
+    tmp_path, mode
+):
+    box = [{**one, "case_no": f"C{n + 1}"} for n, one in enumerate(codes(3))]
+    with open_night(tmp_path, codes=box, campaigns={1: LATER - {"pallet"}}) as here:
+        disjoint = 'disjoint = ["erp"]'
+        here.config(f'{CHANGES}[jobs.cases]\nkey = "case_no"\nexport = "changes"\nexpect = 1\n{disjoint}\n')
+        file = two_values(here, "P1")
+        assert here.sync("--job", "erp", file, "--mode", mode).code == 3
+        here.box.world.campaigns[1] = LATER
+        here.sync("--job", "cases", here.write("cases.csv", ["case_no", "pallet"], [["C3", "P9"]]), "--approve")
+        assert held(here) == [None, None, "P9"]
+        other_night(here)
+        assert held(here) == ["P1", None, "P9"]

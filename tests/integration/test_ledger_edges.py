@@ -543,7 +543,7 @@ def test_where_a_campaign_takes_a_field_of_some_values_alone_one_that_holds_it_a
         proofs.refuse(connection, scene.run.job.space_id, {first: {"m"}, second: {"m"}})
         for accepted, asked in (({first}, []), ({first, second}, ["m"])):
             seen = unproven.ValuesSeen(taken={"m"}, accepted={item: {"m"} for item in accepted})
-            assert unproven.record(connection, scene.run, {None: seen}, AT) == asked
+            assert unproven.record(connection, scene.run, {None: seen}, AT, {}) == asked
             assert proofs.refusing(connection) == ({} if asked else {None: {"m"}})
 
 

@@ -23,6 +23,7 @@ from syncer.errors import (
 from syncer.ledger import identity, pictures, recovery
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.check import backup
+from syncer.ledger.crossing import apart_from
 from syncer.ledger.database import create_file, open_engine, refuse_planted
 from syncer.ledger.elsewhere import open_elsewhere
 from syncer.ledger.knowledge import Knowledge
@@ -319,3 +320,17 @@ def test_a_word_that_asked_in_a_call_whose_end_nobody_knows_is_wanted_once_its_f
         (wishes,) = Knowledge(connection, scene.run.job.space_id).wanted()
         assert wishes.keys.to_pylist() == K[:2]  # that of the value that takes it is known by now
         assert [*pictures.payload_texts(connection, wishes.payload_ids.tolist()).values()] == ['{"p":"2"}']
+
+
+def test_spaces_are_apart_when_each_job_of_the_one_is_declared_so_of_each_of_the_other(ledger):
+    jobs = {name: ledger.ensure_job(name, (key,)) for name, key in (("a", "x"), ("a2", "x"), ("b", "y"), ("c", "z"))}
+    space = {name: job.space_id for name, job in jobs.items()}
+
+    def apart(name, disjoint):
+        with ledger.transaction() as connection:
+            return {other for other in "bc" if space[other] in apart_from(connection, disjoint, space[name])}
+
+    assert apart("a", {}) == set()
+    assert apart("a", {"a": ["b", "c"]}) == set()
+    assert apart("a", {"a": ["b", "c"], "a2": ["c"]}) == {"c"}
+    assert apart("c", {"a": ["c"], "c": ["a", "b"]}) == {"b"}

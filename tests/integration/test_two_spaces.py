@@ -239,3 +239,44 @@ def test_what_a_late_end_wrote_over_what_another_key_said_since_is_told(tmp_path
         again = by("serial_number", "newest")
         assert (again.code, again.document["earlier_in_doubt"]) == (0, 0)
         assert {code["market"] for code in here.box.codes()} == {"newest"}
+
+
+def apart(folder, **faults):
+    """Two jobs whose keys nothing links, and of which the owner says that they never reach the same codes."""
+    box = tuple({IDS: f"K{n:06d}", "serial_number": f"S{n:06d}"} for n in range(300))
+    here = open_night(folder, codes=box, **faults)
+    changes = APART.replace("\nkey = ", '\nexport = "changes"\nknown_fields = ["market"]\nkey = ')
+    return here, changes % 'disjoint = ["b"]'
+
+
+def by_job(here: Night, job, value, *options):
+    key, first, begin = {"a": (IDS, 0, "K"), "b": ("serial_number", 150, "S")}[job]
+    rows = [(f"{begin}{n:06d}", value) for n in range(first, first + 150)]
+    return here.sync("--job", job, here.write(f"{value}.csv", [key, "market"], rows), "--approve", *options)
+
+
+def test_what_a_late_end_overwrote_is_sent_again_though_a_job_that_reaches_other_codes_wrote_since(tmp_path):
+    opened, configuration = apart(tmp_path, faults=({"kind": "task_stuck", "on": "async", "nth": 1},))
+    with opened as here:
+        here.config(configuration)
+        here.environment["SYNCER_API__TASK_TIMEOUT_S"] = "0.5"
+        assert by_job(here, "a", "old").code == 3
+        assert here.run("abandon", "1").code == 0
+        here.environment["SYNCER_API__TASK_TIMEOUT_S"] = "3600"
+        assert [by_job(here, "a", "new").code, by_job(here, "b", "theirs").code] == [0, 0]
+        for task in here.box.world.tasks.values():
+            task.stuck = False
+        done = here.run("resume", "--json")
+        assert (done.code, done.document["earlier_in_doubt"]) == (0, 0), done.document
+        assert [code["market"] for code in here.box.codes()] == ["new"] * 150 + ["theirs"] * 150
+
+
+def test_what_failed_is_resumed_though_a_job_that_reaches_other_codes_wants_older_words(tmp_path):
+    faults = tuple({"kind": "task_fail", "on": "async", "nth": nth} for nth in (1, 2))
+    opened, configuration = apart(tmp_path, faults=faults)
+    with opened as here:
+        here.config(configuration)
+        assert [by_job(here, "b", "theirs").code, by_job(here, "a", "new").code] == [3, 3]
+        done = here.run("resume", "--json", "--job", "a")
+        assert (done.code, done.document["waiting"]) == (0, 0), done.document
+        assert [code.get("market") for code in here.box.codes()] == ["new"] * 150 + [None] * 150

@@ -925,6 +925,20 @@ BUGS = (
         'for suffix in ("",) if',
         f"{PLACE}::test_a_restore_that_dies_while_it_exchanges_the_ledgers_is_finished_by_the_next_run",
     ),
+    Bug(
+        "a job that never reaches the same codes is believed to have overwritten them",
+        "syncer/ledger/mirror.py",
+        "if not one.counted and one.through not in apart",
+        "if not one.counted",
+        f"{SPACES}::test_what_a_late_end_overwrote_is_sent_again_though_a_job_that_reaches_other_codes_wrote_since",
+    ),
+    Bug(
+        "a space is apart of which one job alone is declared so",
+        "syncer/ledger/crossing.py",
+        "if all(one.issuperset(theirs) for one in reached_by)",
+        "if any(one.issuperset(theirs) for one in reached_by)",
+        f"{RARE}::test_spaces_are_apart_when_each_job_of_the_one_is_declared_so_of_each_of_the_other",
+    ),
     # ── what is told ─────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(
         "what a newer plan took over is told once more by the run that failed",
@@ -957,7 +971,7 @@ BUGS = (
     Bug(
         "what a campaign did not take is not wanted once it does",
         "syncer/ledger/proofs.py",
-        "        want_again(connection, refused, at)\n",
+        "        want_again(connection, refused, at, disjoint)\n",
         "",
         f"{TAKEN}::test_what_earlier_files_named_is_sent_once_the_field_is_defined_though_no_later_file_names_it",
     ),
