@@ -94,7 +94,8 @@ class SyncResult:
     files can finish, so that these have to be synced again. ``earlier_in_doubt`` counts values of earlier runs
     that are still not settled, or of which this one saw that nobody can tell what they hold. ``fields`` counts, per
     field, the values that the plan changes in it; ``waiting`` are wanted values that no plan could take up yet,
-    since an older upload of theirs is open. ``unproven_fields`` are those of which no answer showed that they were
+    since an older upload of theirs is open; ``goes_again``: there are some whose task failed, or that were let go of,
+    which the next run and `resume` send again. ``unproven_fields`` are those of which no answer showed that they were
     taken. ``named`` are the files that were to be read (of a query: none), ``files`` what they came to (of a ZIP
     file: its members), for ``job`` (empty: not one alone). ``error`` is what
     stopped the command; None when it came to its end.
@@ -125,6 +126,7 @@ class SyncResult:
     unplanned: tuple[Run, ...] = ()
     fields: Mapping[str, int] = field(default_factory=dict)
     waiting: int = 0
+    goes_again: bool = False
     differences: tuple[Difference, ...] | None = None
     target: Target | None = None
     ledger: LedgerIdentity | None = None

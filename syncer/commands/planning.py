@@ -17,6 +17,8 @@ from syncer.config.jobs import disjoint_jobs
 from syncer.errors import ConfigError
 from syncer.guards.export import Guards
 from syncer.ledger.identity import identity_of
+from syncer.ledger.values import Job
+from syncer.lifecycle.batch import State
 from syncer.model import Errand, Mode, Target
 from syncer.plan.planner import Send
 from syncer.plan.units import UnitRule
@@ -24,13 +26,13 @@ from syncer.products.check import ProductCheck, by_copy
 from syncer.request import SyncRequest
 from syncer.results import Seconds, SyncResult
 from syncer.runs.inputs import open_inputs
-from syncer.runs.intake import Intake, is_unique, nights_of, plan_files, shared_field_notes
+from syncer.runs.intake import Intake, is_unique, nights_of, plan_files, related, shared_field_notes
 from syncer.runs.results_folder import Written, prepare_results
 from syncer.runs.target import require_url
 
 if TYPE_CHECKING:
     from syncer.ledger.ledger import Ledger
-    from syncer.ledger.values import Job, LedgerIdentity
+    from syncer.ledger.values import LedgerIdentity
     from syncer.rows.validate import Validator
     from syncer.runs.expect import DeclaredColumn
     from syncer.source import Source
@@ -55,6 +57,9 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
             require_url(identity, settings.api.base_url)
             known = ledger.job_like(job.name, validator.keys)
             notes = shared_field_notes(job.name, validator, ledger.jobs(), list(settings.jobs))
+            notes += _older_notes(
+                ledger, known or Job(0, 0, job.name, tuple(sorted(validator.keys)), ()), validator, settings
+            )
         wall_s, max_age_h = environment.clock.wall_s(), settings.products.max_age_h
         vet = by_copy(ledger, wall_s=wall_s, max_age_h=max_age_h) if settings.products.check else None
         intake = plan_with(
@@ -74,6 +79,18 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
         )
         written = Written(intake, sources, validator, unsent="planned: plan sends nothing")
         return with_results(result, request, environment, job.name, written)
+
+
+def _older_notes(ledger: Ledger, job: Job, validator: Validator, settings: Settings) -> tuple[str, ...]:
+    """Say what jobs with other keys left unsent of the same codes: a run sends that before its own plan."""
+    everyone = ledger.jobs()
+    near, disjoint = related(everyone, job, validator.fields), disjoint_jobs(settings.jobs, job.name)
+    others = [one for one in everyone if one.id in near and one.key != job.key and one.name not in disjoint]
+    found = ledger.batches(states=[State.PLANNED], job_ids=[one.id for one in others]) if others else []
+    if not found:
+        return ()
+    count, by = sum(batch.size for batch in found), ", ".join(sorted({" + ".join(one.key) for one in others}))
+    return (f"values that earlier runs by {by} left unsent go first, in calls of their own: {count:,}",)
 
 
 def mode_of(job: JobSettings, request: SyncRequest, key: Sequence[str], ledger: Ledger | None) -> Mode:

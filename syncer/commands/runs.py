@@ -283,7 +283,7 @@ def expectations(settings: Settings) -> Expectations:
 
 
 def _reader(settings: Settings, request: SyncRequest, environment: Environment, started_s: float) -> Reader[Client]:
-    return reader_of(
+    reader = reader_of(
         settings,
         environment.clock,
         environment.interrupt,
@@ -291,6 +291,8 @@ def _reader(settings: Settings, request: SyncRequest, environment: Environment, 
         deadline_s=request.deadline_s,
         outside=environment.outside,
     )
+    reader.during = "before anything was sent"
+    return reader
 
 
 def _product_check(

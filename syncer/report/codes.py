@@ -18,6 +18,7 @@ from syncer.report.console import cell
 from syncer.report.document import SCHEMA, error_document
 from syncer.report.table import FittedTable
 from syncer.report.text import error_text
+from syncer.report.words import many
 
 if TYPE_CHECKING:
     from syncer.api.ingestion import WorkOrder
@@ -93,7 +94,7 @@ def result_text(result: CodesResult) -> RenderableType:
     parts: list[RenderableType] = []
     checked = result.checked
     if checked is not None:
-        words = f"{checked.rows:,} rows read: {int(checked.good.sum()):,} valid, {checked.rejected:,} invalid"
+        words = f"{many(checked.rows, 'row')} read: {int(checked.good.sum()):,} valid, {checked.rejected:,} invalid"
         words += f", {checked.ignored:,} later duplicates left out" if checked.ignored else ""
         parts.append(Text(words))
         if checked.rejects:

@@ -13,6 +13,7 @@ from syncer.process.help import configured, help_lines
 from syncer.report.console import cell
 from syncer.report.document import SCHEMA, error_document
 from syncer.report.table import FittedTable
+from syncer.report.words import many
 from syncer.safe.inert import pasted
 from syncer.scans.pull import iso
 
@@ -57,7 +58,7 @@ def pull_text(result: ScansPullResult) -> RenderableType:
     rate = f", {counts.delivered / result.seconds:,.0f} a second" if result.seconds > 1 and counts.delivered else ""
     pages = f"{counts.pages:,} {'page' if counts.pages == 1 else 'pages'}"
     lines = [
-        f"{counts.delivered:,} new scans in {result.seconds:.1f} s{rate} → {_here(result.destination)}",
+        f"{many(counts.delivered, 'new scan')} in {result.seconds:.1f} s{rate} → {_here(result.destination)}",
         f"{pages}, {counts.repeated:,} scans known already, {state.scans if state else 0:,} in all",
     ]
     if state and not state.scans and result.error is None:

@@ -186,7 +186,8 @@ def _next(result: SyncResult) -> str:
     if result.error is not None or result.exit_code == 0 or result.run is None:
         return ""
     hint = f"syncer status {result.run.id}"
-    if any(result.values.get(bucket) for bucket in (Bucket.PENDING, Bucket.UNSENT, Bucket.IN_DOUBT)):
+    left = any(result.values.get(bucket) for bucket in (Bucket.PENDING, Bucket.UNSENT, Bucket.IN_DOUBT))
+    if left or result.goes_again:
         hint = "syncer resume"
     elif result.unplanned:
         hint = f"syncer status {result.unplanned[0].id}"

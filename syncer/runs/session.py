@@ -255,6 +255,7 @@ class Session:
             unproven_fields=found.unproven if (found := self._read_back.get(run.id)) else (),
             concerns=tuple(Concern(*concern) for concern in ledger.concerns(run.id)),
             waiting=ledger.waiting(run.job.space_id),
+            goes_again=ledger.failed_wanted(run.job.space_id),
         )
 
 

@@ -43,6 +43,7 @@ def added(results: Sequence[SyncResult]) -> SyncResult:
         async_batches=sum(one.async_batches for one in results),
         discarded_fields=tuple(sorted({field for one in results for field in one.discarded_fields})),
         unproven_fields=tuple(sorted({field for one in results for field in one.unproven_fields})),
+        goes_again=any(one.goes_again for one in results),
         runs=tuple(one.run for one in results if one.run is not None),
     )
 

@@ -255,3 +255,39 @@ def test_a_night_that_a_wrong_clock_dated_ahead_is_no_sign_that_later_ones_happe
         assert (done.code, done.document["error"]["code"]) == (3, "stale"), done
         assert here.sync("n1.csv").code == 0
         assert here.run("check", "--max-age", "26h").code == 0
+
+
+# ── what is said next ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_after_a_failed_task_what_is_said_next_sends_its_values_again(night):
+    with night(codes=codes(150)) as here:
+        here.box.faults.replace([{"kind": "task_fail", "on": "async", "nth": 1}])
+        night_file(here, "n1.csv", "DE", "L1", range(150))
+        done = here.run("sync", "n1.csv")
+        assert (done.code, "next: syncer resume" in done.out) == (3, True), done
+        assert follow(here, done).code == 0
+        assert held(here, "market") == ["DE"] * 150
+
+
+def test_a_plan_says_what_other_keys_left_unsent_of_the_same_codes(night):
+    with night(codes=[{"extended_id": f"K{n:06d}", "serial_number": f"S{n}"} for n in range(150)]) as here:
+        here.config(ANYTHING + '[jobs.erp]\nkey = "extended_id"\n')
+        unsent(here, night_file(here, "n1.csv", "DE", "L1", range(150)))
+        here.config(ANYTHING + '[jobs.erp]\nkey = "serial_number"\n')
+        here.write("n2.csv", ("serial_number", "market"), [(f"S{n}", "FR") for n in range(100)])
+        words = "values that earlier runs by extended_id left unsent go first, in calls of their own: 150"
+        assert words in here.run("plan", "--json", "n2.csv").document["notes"]
+        assert here.sync("n2.csv").code == 0
+        assert sorted(set(held(here, "market"))) == ["DE", "FR"]
+        assert held(here, "lot") == ["L1"] * 150
+        assert words not in here.run("plan", "--json", "n2.csv").document["notes"]
+
+
+def test_a_deadline_before_anything_was_sent_says_that_the_plan_is_kept(night):
+    with night(codes=codes(30)) as here:
+        done = here.sync(night_file(here, "n1.csv", "DE", "L1", range(30)), "--deadline", "0")
+        assert done.code == 10
+        assert done.document["error"]["message"] == "the deadline came before anything was sent"
+        assert follow(here, done).code == 0
+        assert held(here, "market") == ["DE"] * 30
