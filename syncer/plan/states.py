@@ -108,9 +108,7 @@ class Deltas:
         self._payloads = payloads
         self._ledger_ids = ledger_ids.astype(np.int32)
         self._book = book
-        self._pairs = np.zeros(0, np.int64)
-        """Pairs that were worked out, ascending; ``_send`` and ``_over`` have what came of each."""
-        self._send, self._over = np.zeros(0, np.int32), np.zeros(0, bool)
+        self._forget()
         self.refused: set[str] = set()
         """The fields that are wanted and were not taken."""
 
@@ -145,8 +143,9 @@ class Deltas:
 
     def _judge(self, pictures: Numbers, wanted: Numbers, send: Numbers, over: npt.NDArray[np.bool_]) -> None:
         ids = self._ledger_ids
-        if len(ids) < len(self._payloads):  # payloads that were met since: the ledger has none of them
-            ids = self._ledger_ids = np.append(ids, np.full(len(self._payloads) - len(ids), -1, np.int32))
+        met = len(self._payloads) - len(ids)
+        if met:  # since then: the ledger has none of them
+            ids = self._ledger_ids = np.append(ids, -np.ones(met, np.int32))
         same = (pictures > 0) & (pictures == ids[wanted])
         blank = self._payloads.known_number(NOTHING)
         if blank is not None:
@@ -161,13 +160,16 @@ class Deltas:
         send[rows] = self._send[places][of_row]
         over[rows] = self._over[places][of_row]
 
+    def _forget(self) -> None:
+        """Begin anew with pairs that were worked out, ascending; ``_send`` and ``_over`` have what came of each."""
+        self._pairs, self._send, self._over = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, bool)
+
     def _places(self, distinct: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return where pairs stand among those that were worked out; those that were not are worked out now."""
         if len(self._pairs) > PAIRS_KEPT_MAX:
-            self._pairs, self._send, self._over = self._pairs[:0], self._send[:0], self._over[:0]
+            self._forget()
         places = np.searchsorted(self._pairs, distinct)
-        at = np.minimum(places, len(self._pairs) - 1)
-        unseen = distinct[self._pairs[at] != distinct] if len(self._pairs) else distinct
+        unseen = distinct[self._pairs.take(places, mode="clip") != distinct] if len(self._pairs) else distinct
         if not len(unseen):
             return places
         unseen = np.sort(unseen)  # so that neighbours are read together

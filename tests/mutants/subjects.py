@@ -30,6 +30,14 @@ SUBJECTS = {
     "syncer/plan/ordering.py": ("tests/property/test_plan_ordering.py",),
     "syncer/plan/payloads.py": ("tests/unit/test_plan_payloads.py",),
     "syncer/plan/records.py": ("tests/unit/test_plan_records.py",),
+    "syncer/plan/states.py": (
+        "tests/property/test_plan_large.py::test_deltas_are_the_same_whatever_a_step_holds_and_however_many_pairs_are_kept",
+        "tests/property/test_plan_large.py::test_of_data_that_the_ledger_knows_as_it_is_wanted_nothing_is_read",
+        "tests/property/test_plan_large.py::test_where_a_product_moves_a_code_all_that_is_wanted_of_it_is_sent",
+        "tests/property/test_plan_large.py::test_of_a_ledger_that_is_not_there_nothing_is_known",
+        "tests/property/test_plan_large.py::test_what_the_ledger_and_open_batches_say_of_other_keys_changes_nothing",
+        "tests/property/test_plan_large.py::test_keys_that_are_known_absent_or_uncertain_are_told_apart",
+    ),
     "syncer/plan/units.py": ("tests/property/test_plan_units.py",),
     "syncer/rows/changes.py": ("tests/unit/test_rows_changes.py",),
     "syncer/rows/faults.py": (

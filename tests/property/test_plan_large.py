@@ -156,6 +156,15 @@ def test_deltas_are_the_same_whatever_a_step_holds_and_however_many_pairs_are_ke
     }  # fmt: skip
 
 
+def test_of_data_that_the_ledger_knows_as_it_is_wanted_nothing_is_read():
+    payloads = Payloads()
+    wanted = [payloads.number('{"a":"1"}'), payloads.number(NOTHING)]
+    book = PlainBook()
+    book.texts = book.pictures = None
+    send, over = Deltas(payloads, np.array([1, -1]), book).of(np.array([1, -1], np.int32), np.array(wanted, np.int32))
+    assert (send.tolist(), over.any()) == ([SAME, SAME], False)
+
+
 @pytest.mark.parametrize(
     ("moves", "sent"), [(may_move, {"a": "0", "product": "P2"}), (lambda old, new: False, {"product": "P2"})]
 )
