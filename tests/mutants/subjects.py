@@ -40,6 +40,7 @@ SUBJECTS = {
     ),
     "syncer/plan/units.py": ("tests/property/test_plan_units.py",),
     "syncer/rows/changes.py": ("tests/unit/test_rows_changes.py",),
+    "syncer/rows/columns.py": ("tests/unit/test_rows_columns.py",),
     "syncer/rows/faults.py": (
         "tests/property/test_rejections.py::test_kinds_are_counted_as_a_counter_would_count_them",
     ),
