@@ -340,7 +340,7 @@ def _changes(guards: Guards, tonight: Tonight, past: Past, full: bool | None) ->
 def _examples(tonight: Tonight, past: Past) -> str:
     """Write some changed codes with file, line, and each field's old and new value."""
     diff, records = tonight.diff, tonight.diff.records
-    rows = np.sort(diff.groups.leaders[np.flatnonzero(diff.verdicts() == Standing.CHANGED)])[:EXAMPLES_MAX]
+    rows = diff.groups.leaders_of(np.flatnonzero(diff.verdicts() == Standing.CHANGED)[:EXAMPLES_MAX])
     keys = records.keys.take(numbers(rows)).to_pylist()
     held, shown = past.held(keys), []
     for key, row in zip(keys, rows.tolist(), strict=True):

@@ -44,6 +44,7 @@ SUSPECT_SHARE = 0.01
 EXAMPLES_MAX = 3
 # 1E5 may well be somebody's key: a spreadsheet writes the exponent with a sign, or digits behind a decimal mark.
 _SCIENTIFIC = r"(?:^|\x1f)[+-]?[0-9](?:[.,][0-9]+[eE]\+?[0-9]{1,3}|[eE]\+[0-9]{2,3})(?:$|\x1f)"
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _LETTER = re.compile(r"[^\W\d_]")
 _DIGIT = re.compile(r"\d")
 
@@ -111,7 +112,7 @@ def altered(diff: Diff, look_up: LookUp) -> Damage | None:
         return None
     if diff.absent is not None:
         return _among(diff, new, pa.concat_arrays(diff.absent))
-    sample = np.sort(_sample(new, LOOKED_UP_MAX))
+    sample = _sample(new, LOOKED_UP_MAX)
     keys = diff.records.keys.take(numbers(sample))
     found = []
     for row, key, folded in zip(sample.tolist(), keys.to_pylist(), fold(keys).to_pylist(), strict=True):
@@ -216,8 +217,14 @@ def _shape(key: str) -> str:
 
 
 def _sample(rows: npt.NDArray[np.int32], most: int) -> npt.NDArray[np.int32]:
-    """Return up to `most` rows from all over them."""
-    return rows[:: -(-len(rows) // most)] if len(rows) > most else rows
+    """Return up to `most` rows from all over them, at no fixed distance: every other row may be of another kind."""
+    if len(rows) <= most:
+        return rows
+    stretch = -(-len(rows) // most)
+    count = -(-len(rows) // stretch)
+    within = (np.arange(count, dtype=np.uint64) * _GOLDEN >> np.uint64(32)).astype(np.int64) % stretch
+    sampled: npt.NDArray[np.int32] = rows[np.minimum(np.arange(count) * stretch + within, len(rows) - 1)]
+    return sampled
 
 
 def _bytes(keys: pa.LargeStringArray) -> npt.NDArray[np.uint8]:

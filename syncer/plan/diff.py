@@ -96,7 +96,7 @@ class Carried(Side):
         newest, ranks = rows.newest_first()
         heads = newest.taken(np.flatnonzero(ranks == 0))
         self.older = newest.taken(np.flatnonzero(ranks > 0))
-        self.wanted, self.source_id, self.line = heads.payload.copy(), heads.source_id, heads.line
+        self.wanted, self.source_id, self.line = heads.payload, heads.source_id, heads.line
         self.errands: list[Errand] = list(dict.fromkeys(block.errand for block, _ in blocks))
         of_row = np.concatenate([np.full(len(block.keys), self.errands.index(block.errand)) for block, _ in blocks])
         order = np.lexsort((-rows.source_id, rows.group))
@@ -165,7 +165,7 @@ class Diff:
         payload = np.array([payloads.number(data[one]) for one in ids.tolist()], np.int32)[of_row]
         found = self.groups.find(block.keys)
         named = np.flatnonzero((found >= 0) & ~self._conflict[found]) if len(self.groups) else found[:0]
-        newer = self.records.payload[self.groups.leaders[found[named]]]
+        newer = self.records.payload[self.groups.leaders_of(found[named])]
         stays = named[~self._merger.covered(payload[named], newer)]
         if len(stays):
             self._older.append(OlderWords(found[stays], payload[stays], block.source_ids[stays], block.lines[stays]))
@@ -183,13 +183,14 @@ class Diff:
 
     def settle(self) -> None:
         """Lay the rows over older words and work out what has to be sent: everything was seen."""
-        self.rows.wanted = self.records.payload[self.groups.leaders]
-        self.rows.origins = self._merger.lay_over(OlderWords.joined(self._older), self.rows.wanted)
+        rows_say = self.groups.of_leaders(self.records.payload)
+        self.rows.wanted, self.rows.origins = self._merger.lay_over(OlderWords.joined(self._older), rows_say)
         self._hold(self.rows, np.broadcast_to(np.int64(TONIGHT), len(self.groups)))
         self.rows.judge(self._deltas, self._book)
         self._tell_campaigns(self.rows)
         if self.carried is not None:
-            self.carried.origins = self._merger.lay_over(self.carried.older, self.carried.wanted)
+            carried = self.carried
+            carried.wanted, carried.origins = self._merger.lay_over(carried.older, carried.wanted)
             self._hold(self.carried, self.carried.source_id)
             self.carried.judge(self._deltas, self._book)
             self._tell_campaigns(self.carried)
@@ -242,9 +243,10 @@ class Diff:
             for field, refusing in self._deltas.refusing(side.states.picture, self._deltas.refused).items():
                 asks = free & np.isin(side.states.picture, refusing)
                 asks &= self.records.payloads.named().any_of([field])[side.wanted]
+                mixed = side.states.groups.by_hash  # neighbours in a file may be of one campaign that nothing tells
                 for campaign in np.unique(side.campaign[asks]).tolist():
                     most = PROBES_MIXED if field in self._book.taken else 1
-                    places = np.flatnonzero(asks & (side.campaign == campaign))[: most - asked[campaign, field]]
+                    places = mixed[(asks & (side.campaign == campaign))[mixed]][: most - asked[campaign, field]]
                     asked[campaign, field] += len(places)
                     side.probes = np.union1d(side.probes, places)
 
@@ -295,7 +297,7 @@ class Diff:
 
     def new_leaders(self) -> npt.NDArray[np.int32]:
         """Return the first row of each key of which nothing is known, and that no open batch holds."""
-        return self.groups.leaders[~self.rows.known & ~self.rows.states.held]
+        return self.groups.leaders_of(np.flatnonzero(~self.rows.known & ~self.rows.states.held).astype(np.int32))
 
     @property
     def known_keys(self) -> int:
@@ -310,18 +312,20 @@ class Diff:
 
     def conflicts(self, names: Sequence[str]) -> Rejections:
         """Reject every row of each key that stands with different data; each message names all its lines."""
-        groups = np.flatnonzero(self._conflict)
-        blocks = [groups[begin : begin + BLOCK_ROWS] for begin in range(0, len(groups), BLOCK_ROWS)]
-        return Rejections.together([self._conflicting(block, names) for block in blocks])
+        if not self._conflict.any():
+            return Rejections.together([])
+        rows, sizes = self.groups.rows_of(self._conflict)
+        ends = np.append(0, np.cumsum(sizes))
+        steps = range(0, len(sizes), BLOCK_ROWS)
+        parts = [(ends[n : n + BLOCK_ROWS + 1], sizes[n : n + BLOCK_ROWS]) for n in steps]
+        return Rejections.together([self._conflicting(rows[of[0] : of[-1]], of_each, names) for of, of_each in parts])
 
-    def _conflicting(self, chosen: npt.NDArray[np.int64], names: Sequence[str]) -> Rejections:
-        """Reject the rows of some groups."""
-        records, groups = self.records, self.groups
-        begins = groups.starts[chosen]
-        sizes = np.append(groups.starts[1:], len(groups.order))[chosen] - begins
-        rows = np.concatenate([groups.order[begin : begin + size] for begin, size in zip(begins, sizes, strict=True)])
-        causes, begin = [], 0
-        keys = records.keys.take(numbers(groups.leaders[chosen])).to_pylist()
+    def _conflicting(
+        self, rows: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], names: Sequence[str]
+    ) -> Rejections:
+        """Reject the rows of some groups, which lie group by group; ``sizes`` are the numbers of rows of each."""
+        records, causes, begin = self.records, list[RejectionCause](), 0
+        keys = records.keys.take(numbers(rows[np.cumsum(sizes) - sizes])).to_pylist()
         for key, size in zip(keys, sizes.tolist(), strict=True):
             named = rows[begin : begin + min(size, LINES_NAMED_MAX)]
             places = [
@@ -332,4 +336,4 @@ class Diff:
             words = f"key {shown_key(key)!r} stands with different data on {', '.join(places)}{more}: leave one of them"
             causes.append(RejectionCause(CONFLICT_CODE, words))
             begin += size
-        return rejected_rows(records, rows.astype(np.int64), np.repeat(np.arange(len(causes)), sizes), causes)
+        return rejected_rows(records, rows, np.repeat(np.arange(len(causes)), sizes), causes)

@@ -8,7 +8,7 @@ whose hashes collide while their keys differ take a slow, exact path.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -75,48 +75,55 @@ def _hash_rows(texts: npt.NDArray[np.uint8]) -> Hashes:
 
 @dataclass(frozen=True, slots=True)
 class KeyGroups:
-    """The distinct keys among rows, each with its rows.
+    """The distinct keys among rows, each a group of its rows, numbered in the order of their first rows.
 
-    ``order`` lists all rows so that equal keys are neighbours, each group in row order; group *g* is
-    ``order[starts[g] : starts[g + 1]]`` and its first row ``leaders[g]`` is its earliest. ``hashes[g]`` ascend: the
-    hash without its last ``shift`` bits. ``collided`` maps the keys whose hash they share with another key to their
-    group: nearly always empty. ``starts`` is None, and ``leaders`` is ``order``, where every key stands once.
+    So what is kept per group lies as the rows do: neighbours in a file are neighbours here, and share their data.
+    ``by_hash`` lists the groups in the order of ``hashes``, which ascend: the hash without its last ``shift`` bits.
+    ``collided`` maps the keys whose hash they share with another key to their group: nearly always empty. ``of_row``
+    has the group of each row and ``first`` the first row of each group; both are None where every key stands once: a
+    row is a group there.
     """
 
     keys: pa.LargeStringArray
-    order: Places
-    leaders: Places
+    by_hash: Places
     hashes: Hashes
     shift: int
     collided: dict[str, int]
-    _starts: Rows | None = None
+    of_row: Places | None = None
+    first: Places | None = None
 
     def __len__(self) -> int:
-        return len(self.leaders)
+        return len(self.by_hash)
 
     @property
-    def starts(self) -> Rows:
-        """Where each group begins in ``order``."""
-        return np.arange(len(self.order)) if self._starts is None else self._starts
+    def leaders(self) -> Places:
+        """The first row of each group; they ascend."""
+        return np.arange(len(self), dtype=np.int32) if self.first is None else self.first
 
-    def sizes(self) -> Rows:
-        """Return the number of rows of each group."""
-        return np.diff(np.append(self.starts, len(self.order)))
+    def leaders_of(self, groups: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the first rows of some groups."""
+        return groups if self.first is None else self.first[groups]
+
+    def of_leaders(self, column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return what a column of the rows has at each group's first row; the column itself, where a row is a group."""
+        return column if self.first is None else column[self.first]
 
     def of_rows(self) -> Places:
         """Return the group of each row, by row number."""
-        groups = np.empty(len(self.order), np.int32)
-        groups[self.order] = np.repeat(np.arange(len(self), dtype=np.int32), self.sizes())
-        return groups
+        return self.leaders if self.of_row is None else self.of_row
+
+    def rows_of(self, chosen: npt.NDArray[np.bool_]) -> tuple[Rows, Rows]:
+        """Return the rows of the chosen groups, group by group, each in row order; and how many each group has."""
+        of_rows = self.of_rows()
+        rows = np.flatnonzero(chosen[of_rows])
+        rows = rows[np.argsort(of_rows[rows], kind="stable")]
+        return rows, np.unique(of_rows[rows], return_counts=True)[1]
 
     def differing(self, payload: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Tell which groups have rows with different payloads."""
         differing = np.zeros(len(self), bool)
-        if self._starts is None:  # every key stands once
-            return differing
-        sizes = self.sizes()
-        group = np.repeat(np.arange(len(self)), sizes)
-        differing[group[payload[self.order] != np.repeat(payload[self.leaders], sizes)]] = True
+        if self.of_row is not None:  # else every key stands once
+            differing[self.of_row[payload != self.of_leaders(payload)[self.of_row]]] = True
         return differing
 
     def find(self, wanted: pa.LargeStringArray) -> Rows:
@@ -132,12 +139,12 @@ class KeyGroups:
         order, ascending = _sorted_hashes(wanted, self.shift)
         places = np.searchsorted(self.hashes, ascending)
         places[places == len(self)] = 0
-        places[self.hashes[places] != ascending] = -1
-        found[order] = places
+        there = self.hashes[places] == ascending
+        found[order[there]] = self.by_hash[places[there]]
         # The keys are compared in the order they came in: where that is the files' order too, nothing jumps.
         rows = np.flatnonzero(found >= 0)
         proposed = wanted if len(rows) == len(wanted) else wanted.take(numbers(rows))
-        same = _equal(proposed, self.keys.take(numbers(self.leaders[found[rows]])))
+        same = _equal(proposed, self.keys.take(numbers(self.leaders_of(found[rows]))))
         if not same.all():
             for row in rows[~same]:
                 found[row] = self.collided.get(wanted[int(row)].as_py(), -1)
@@ -166,40 +173,42 @@ def _sorted_hashes(keys: pa.LargeStringArray, shift: int) -> tuple[Places, Hashe
 
 
 def group_keys(keys: pa.LargeStringArray) -> KeyGroups:
-    """Group equal keys. Exact for every input; `order` and `leaders` depend on nothing but the keys and their rows."""
+    """Group equal keys. Exact for every input; the groups depend on nothing but the keys and their rows."""
     shift = max(len(keys).bit_length(), LOOK_UP_BITS)
     order, ordered = _sorted_hashes(keys, shift)
     follows = ordered[1:] == ordered[:-1]
     followers = np.flatnonzero(follows) + 1
     if not len(followers):
-        return KeyGroups(keys, order, order, ordered, shift, {})
-    first = np.concatenate([[True], ~follows])
-    heads = np.maximum.accumulate(np.where(first[followers - 1], followers - 1, 0))  # each follower's run begins there
+        return KeyGroups(keys, order, ordered, shift, {})
+    head = np.concatenate([[True], ~follows])
+    heads = np.maximum.accumulate(np.where(head[followers - 1], followers - 1, 0))  # each follower's run begins there
     same = _equal(keys.take(numbers(order[followers])), keys.take(numbers(order[heads])))
     split = [(int(begin), int(np.searchsorted(ordered, ordered[begin], "right"))) for begin in np.unique(heads[~same])]
     for begin, end in split:
-        _split_run(keys, order, first, begin, end)
-    if first.all():  # only hashes were equal, as a few are among millions
-        starts, leaders, hashes = None, order, ordered
-        groups = np.concatenate([np.arange(begin, end) for begin, end in split])
-    else:
-        starts = np.flatnonzero(first)
-        leaders, hashes = order[starts], ordered[starts]
-        ranges = [np.searchsorted(starts, run) for run in split]
-        groups = np.concatenate([np.arange(begin, end) for begin, end in ranges] or [starts[:0]])
-    collided = {keys[int(leaders[group])].as_py(): int(group) for group in groups}
-    return KeyGroups(keys, order, leaders, hashes, shift, collided, starts)
+        _split_run(keys, order, head, begin, end)
+    starts = np.flatnonzero(head)
+    leaders, hashes = order[starts], ordered[starts]
+    by_hash, of_row, first = leaders, None, None
+    if not head.all():  # else only hashes were equal, as a few are among millions
+        leads = np.zeros(len(keys), bool)
+        leads[leaders] = True
+        by_hash = (np.cumsum(leads, dtype=np.int32) - 1)[leaders]
+        of_row, first = np.empty(len(keys), np.int32), np.flatnonzero(leads).astype(np.int32)
+        of_row[order] = np.repeat(by_hash, np.diff(starts, append=len(order)))
+    ranges = [np.searchsorted(starts, run) for run in split]
+    collided = {keys[int(leaders[n])].as_py(): int(by_hash[n]) for begin, end in ranges for n in range(begin, end)}
+    return KeyGroups(keys, by_hash, hashes, shift, collided, of_row, first)
 
 
-def _split_run(keys: pa.LargeStringArray, order: Places, first: npt.NDArray[np.bool_], begin: int, end: int) -> None:
-    """Reorder one run of equal hashes so that equal keys are neighbours, and mark where each key begins."""
+def _split_run(keys: pa.LargeStringArray, order: Places, head: npt.NDArray[np.bool_], begin: int, end: int) -> None:
+    """Reorder one run of equal hashes so that equal keys are neighbours, and mark where each begins."""
     by_key: dict[str, list[int]] = {}
     for row in order[begin:end]:
         by_key.setdefault(keys[int(row)].as_py(), []).append(int(row))
     place = begin
     for rows in by_key.values():
         order[place : place + len(rows)] = rows
-        first[place] = True  # as no other row of the run is yet, but for its first
+        head[place] = True  # as no other row of the run is yet, but for its first
         place += len(rows)
 
 

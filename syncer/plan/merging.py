@@ -64,19 +64,20 @@ class Merger:
         """Tell of which pairs the newer payload names every field of the older one."""
         return self._merged(older, newer)[1] < 0
 
-    def lay_over(self, older: OlderWords, wanted: Numbers) -> Origins:
-        """Lay ``wanted`` (the payload of each group, changed in place) over older words; return which of these stay."""
+    def lay_over(self, older: OlderWords, wanted: Numbers) -> tuple[Numbers, Origins]:
+        """Lay ``wanted`` (the payload of each group) over older words; return both as one, and which of these stay."""
         rows, ranks = older.newest_first()
         kept: list[tuple[OlderWords, npt.NDArray[np.int64]]] = []
         for rank in np.unique(ranks).tolist():
             part = rows.taken(np.flatnonzero(ranks == rank))
             merged, fields = self._merged(part.payload, wanted[part.group])
+            wanted = wanted.copy()  # it may be a column of the rows
             wanted[part.group] = merged
             stays = np.flatnonzero(fields >= 0)
             kept.append((part.taken(stays), fields[stays]))
         parts = OlderWords.joined([part for part, _ in kept])
         numbers = np.concatenate([fields for _, fields in kept]) if kept else np.zeros(0, np.int64)
-        return Origins(parts.group, parts.source_id, parts.line, numbers, self._names)
+        return wanted, Origins(parts.group, parts.source_id, parts.line, numbers, self._names)
 
     def _merged(self, older: Numbers, newer: Numbers) -> tuple[Numbers, npt.NDArray[np.int64]]:
         """Return per row the merged payload's number, and that of the list of fields that the older one adds, or -1."""

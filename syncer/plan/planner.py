@@ -175,7 +175,7 @@ class _Sides:
         self.errands: tuple[Errand | None, ...] = (own,)
         items, self.apart, self.campaign = self._of_rows(diff, _places(wanted), sent)
         wishes, *_ = self._of_rows(diff, _places(verdicts == Standing.HELD), rows.wanted)
-        self.probes = diff.groups.leaders[rows.probes].astype(np.int64)
+        self.probes = diff.groups.leaders_of(rows.probes).astype(np.int64)
         left_out = rows.left_out != SAME if len(rows.left_out) else np.zeros(len(verdicts), bool)
         left_out &= (verdicts != Standing.HELD) & (verdicts != Standing.CONFLICT)
         self.untaken, *_ = self._of_rows(diff, _places(left_out), rows.left_out)
@@ -186,7 +186,7 @@ class _Sides:
             probing = np.isin(np.arange(len(held)), carried.probes)
             groups = _places(~held & ((carried.send != SAME) | probing))
             more, apart = self._of_carried(carried, groups, _with_whole(carried.send, carried))
-            leaders = carried.states.groups.leaders[carried.probes] + self._beyond
+            leaders = carried.states.groups.leaders_of(carried.probes) + self._beyond
             self.probes = np.concatenate([self.probes, leaders])
             if len(carried.left_out):
                 left = _places((carried.left_out != SAME) & ~held)
@@ -203,18 +203,7 @@ class _Sides:
     ) -> tuple[Items, Kinds, npt.NDArray[np.int32]]:
         """Return the chosen keys in the order of their first rows, what keeps each apart, and its campaign."""
         side, records = diff.rows, self._records
-        rows, picture = side.states.groups.leaders[groups], side.states.picture
-        told = any(column.any() for column in (picture, side.absent, side.campaign)) or len(side.origins)
-        if payload is side.wanted and not told:  # a first load: all that is known of a key is its row
-            chosen = np.zeros(len(records.keys), bool)
-            chosen[rows] = True
-            rows = _places(chosen)
-            payload, groups = records.payload, rows
-        elif (rows[1:] < rows[:-1]).any():
-            group_of = np.full(len(records.keys), -1, np.int32)  # sorting a million takes ten times as long
-            group_of[rows] = groups
-            rows = _places(group_of >= 0)
-            groups = group_of[rows]
+        rows, picture = side.states.groups.leaders_of(groups), side.states.picture
         line, source = at_places(records.line, rows), at_places(records.source, rows, np.int32)
         items = Items(self.texts, rows, at_places(payload, groups), source, line, at_places(picture, groups))
         return items, at_places(side.absent, groups, np.int16), at_places(side.campaign, groups)
@@ -222,7 +211,7 @@ class _Sides:
     def _of_carried(
         self, carried: Carried, groups: npt.NDArray[np.int32], payload: npt.NDArray[np.int32]
     ) -> tuple[Items, Kinds]:
-        rows = (carried.states.groups.leaders[groups] + self._beyond).astype(np.int32)
+        rows = (carried.states.groups.leaders_of(groups) + self._beyond).astype(np.int32)
         source = -carried.source_id[groups].astype(np.int32)
         before = carried.states.picture[groups]
         items = Items(self.texts, rows, payload[groups], source, carried.line[groups], before)
@@ -251,7 +240,7 @@ def _joined(left: Items, right: Items) -> Items:
 
 def _placed(origins: Origins, side: Side, beyond: int) -> Origins:
     """Return origins with the keys' places in the texts of the plan, in place of their groups."""
-    rows = side.states.groups.leaders[origins.row].astype(np.int64) + beyond
+    rows = side.states.groups.leaders_of(origins.row).astype(np.int64) + beyond
     return Origins(rows, origins.source_id, origins.line, origins.fields, origins.names)
 
 

@@ -17,6 +17,8 @@ RARE = "tests/integration/test_ledger_rare.py"
 LEDGER = "tests/integration/test_ledger.py"
 BATCHING = "tests/property/test_plan_batching.py"
 DIFF = "tests/property/test_plan_diff.py"
+KEYS = "tests/property/test_plan_keys.py"
+MERGING = "tests/property/test_plan_merging.py"
 RECONCILE = "tests/property/test_reconcile.py"
 ROWS = "tests/unit/test_validate_rows.py"
 TRUTH = "tests/unit/test_rows_truth.py"
@@ -166,11 +168,18 @@ BUGS = (
         DIFF,
     ),
     Bug(
-        "a night is planned as a first load is, though something is known",
-        "syncer/plan/planner.py",
-        "if payload is side.wanted and not told:",
-        "if payload is side.wanted:",
-        DIFF,
+        "the first row of a key is looked for as if no key stood twice",
+        "syncer/plan/keys.py",
+        "return groups if self.first is None else self.first[groups]",
+        "return groups",
+        KEYS,
+    ),
+    Bug(
+        "older words are laid into the rows' own column",
+        "syncer/plan/merging.py",
+        "wanted = wanted.copy()",
+        "wanted = wanted",
+        MERGING,
     ),
     Bug(
         "a key whose rows contradict each other takes its wish along",

@@ -227,3 +227,21 @@ def test_one_error_tells_what_each_guard_found(monkeypatch):
     assert [*error.stops] == found
     assert error.message == "few rows; also: an empty column; also: old"
     assert error.remedy == "look; wait; approve it if it is right"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_keys_that_are_looked_up_are_of_every_kind_where_kinds_take_turns(first):
+    in_files = [f"7{number:04d}" if number % 2 == first else f"B{number:04d}" for number in range(400)]
+    known = [f"0{key}" for key in in_files if key.startswith("7")]
+    damage = keyguard.altered(diff_of(in_files, known, streamed=False), naive(known))
+    assert (damage.looked_at, damage.of) == (200, 400)
+    assert 60 <= damage.count <= 140
+
+
+@pytest.mark.parametrize("rows", [0, 1, 9, 10, 11, 19, 20, 21, 1000, 4096])
+def test_a_sample_ascends_and_is_from_every_stretch(rows):
+    found = keyguard._sample(np.arange(rows, dtype=np.int32), 10).tolist()
+    stretch = max(1, -(-rows // 10))
+    assert len(found) == -(-rows // stretch) <= 10
+    assert found == sorted({*found})
+    assert all(place * stretch <= row < (place + 1) * stretch and row < rows for place, row in enumerate(found))

@@ -37,33 +37,35 @@ MANY = ["ä", "K2", "a", "K1", "", "K2", "aa", "a", "\0", "K3", "K1", "K2", "b",
 
 
 @pytest.mark.parametrize("name", COLLISIONS)
-@example(values=MANY, wanted=[*reversed(MANY), "no", "none", "aaa"], block_rows=2, payloads=[0, 1, 0, 2, 0])
-@example(values=sorted({*MANY}), wanted=["ä", "no"] * 40, block_rows=1 << 16, payloads=[])
+@example(values=MANY, wanted=[*reversed(MANY), "no", "none", "aaa"], block_rows=2, payloads=[0, 1, 0, 2, 0], cut=1)
+@example(values=sorted({*MANY}), wanted=["ä", "no"] * 40, block_rows=1 << 16, payloads=[], cut=3)
 @given(
     values=texts,
     wanted=texts,
     block_rows=st.sampled_from([1, 3, 1 << 16]),
     payloads=st.lists(st.integers(0, 2), max_size=9),
+    cut=st.integers(0, 3),
 )
-def test_groups_are_exact_and_keys_are_found(name, values, wanted, block_rows, payloads):
+def test_groups_are_exact_and_keys_are_found(name, values, wanted, block_rows, payloads, cut):
     original = keys_module.hash64, keys_module.BLOCK_ROWS
     keys_module.hash64, keys_module.BLOCK_ROWS = COLLISIONS[name], block_rows
     payload = np.resize(np.array([*payloads, 0], np.int32), len(values))
     try:
         groups = group_keys(arrow(values))
         expected = model(values)
-        ends = [*groups.starts.tolist()[1:], len(values)]
-        found = {
-            values[groups.leaders[g]]: groups.order[groups.starts[g] : ends[g]].tolist() for g in range(len(groups))
-        }
-        assert found == expected
-        assert all(rows[0] == leader for rows, leader in zip(found.values(), groups.leaders.tolist(), strict=True))
+        assert groups.leaders.tolist() == [rows[0] for rows in expected.values()]  # groups are in the rows' order
         assert [values[groups.leaders[g]] for g in groups.of_rows()] == values
-        assert groups.sizes().tolist() == [len(rows) for rows in found.values()]
-        assert groups.differing(payload).tolist() == [len({*payload[rows]}) > 1 for rows in found.values()]
-        hashes = COLLISIONS[name](arrow([*found])) >> np.uint64(groups.shift)
+        hashes = COLLISIONS[name](arrow([*expected])) >> np.uint64(groups.shift)
         shared = np.isin(hashes, [one for one, count in Counter(hashes.tolist()).items() if count > 1])
-        assert groups.collided == {key: g for g, key in enumerate(found) if shared[g]}
+        assert groups.collided == {key: g for g, key in enumerate(expected) if shared[g]}
+        assert groups.differing(payload).tolist() == [len({*payload[rows]}) > 1 for rows in expected.values()]
+        chosen = np.arange(len(groups)) % 3 != cut
+        found, sizes = groups.rows_of(chosen)
+        of_chosen = [rows for rows, is_chosen in zip(expected.values(), chosen, strict=True) if is_chosen]
+        assert found.tolist() == [row for rows in of_chosen for row in rows]
+        assert sizes.tolist() == [len(rows) for rows in of_chosen]
+        assert groups.of_leaders(np.arange(len(values))).tolist() == groups.leaders.tolist()
+        assert groups.leaders_of(np.flatnonzero(chosen)).tolist() == groups.leaders[chosen].tolist()
         places = groups.find(arrow(wanted + values))
         for value, place in zip(wanted + values, places.tolist(), strict=True):
             assert (place == -1) == (value not in expected)

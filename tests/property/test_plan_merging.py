@@ -57,8 +57,9 @@ def test_each_field_is_as_its_newest_word_has_it_and_remembers_where_that_stands
     numbers = np.array([payloads.number(canonical(one)) for one in newest], np.int32)
     merger = Merger(payloads)
     for _ in range(2):  # pairs that were met before are the same again
-        found = numbers.copy()
-        origins = merger.lay_over(older, found)
+        before = numbers.tolist()
+        found, origins = merger.lay_over(older, numbers)
+        assert numbers.tolist() == before
         whole, kept = [dict(one) for one in newest], []
         for place, (group, source, one) in sorted(enumerate(said), key=lambda word: -word[1][1]):
             left = sorted(one.keys() - whole[group].keys())
