@@ -7,6 +7,7 @@ that reads a CSV file needs for nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +55,7 @@ def texts(values: Sequence[str]) -> pa.LargeStringArray:
     return pa.LargeStringArray.from_buffers(len(encoded), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
 
 
+@lru_cache(maxsize=256)  # making one takes as long as a function does for hundreds of values
 def text(value: str) -> pa.StringScalar:
     """Return one text as Arrow's functions take it."""
     return texts([value]).cast(pa.string())[0]

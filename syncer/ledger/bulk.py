@@ -109,7 +109,7 @@ def _state_blocks(cursor: sqlite3.Cursor, space_id: int, columns: Sequence[str])
     from syncer.arrow import as_numpy, texts
 
     key_rows = _STATE_ROWS.format(columns="key")
-    joined = ", ".join(f"CAST(group_concat({column}, char(10)) AS BLOB)" for column in ("key", *columns))
+    joined = ", ".join(f"CAST(group_concat({column}, '\n') AS BLOB)" for column in ("key", *columns))
     state_page = f"SELECT count(*), {joined} FROM ({_STATE_ROWS.format(columns=', '.join(('key', *columns)))})"
     keys: list[pa.LargeStringArray] = []
     numbers: list[list[pa.Int64Array]] = [[] for _ in columns]

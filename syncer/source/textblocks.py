@@ -263,5 +263,5 @@ def _plain_lines(text: bytes, dialect: Dialect, width: int) -> int:
         return 0
     if (np.diff(ends, prepend=-1) == width + bool(returns)).any():  # a line of separators alone is no row
         return 0
-    counts = np.searchsorted(separators, ends)
-    return len(ends) if (counts == np.arange(1, len(ends) + 1) * (width - 1)).all() else 0
+    of_lines = separators.reshape(len(ends), width - 1)
+    return len(ends) if (of_lines[:, -1] < ends).all() and (of_lines[1:, 0] > ends[:-1]).all() else 0
