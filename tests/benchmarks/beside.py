@@ -1,6 +1,6 @@
 """An older version of the program beside this one: the same files, whole processes, in turns.
 
-    python beside.py --old FOLDER [--rows N] [--runs 5] [--only distinct] [--keep FOLDER]
+    python beside.py --old FOLDER [--rows N] [--runs 5] [--only distinct] [--plans] [--keep FOLDER]
 
 FOLDER is a checkout of the older version with a virtual environment of its own locked requirements:
 
@@ -86,8 +86,9 @@ class Version:
         self.found.setdefault("confirm all", []).append(done)
 
 
-def one_round(version: Version, shape: str, rows: int, first: str, night: str) -> None:
-    version.store(shape, first)
+def one_round(version: Version, shape: str, rows: int, first: str, night: str, *, store: bool) -> None:
+    if store:
+        version.store(shape, first)
     assert version.plan("first load: plan", shape, first, "config.toml", known=False)["new"] == rows
     found = version.plan("night: plan", shape, night, "config.toml", known=True)
     assert found["new"] == rows // 1000
@@ -130,6 +131,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", choices=SHAPES, action="append", help="one shape of data")
+    parser.add_argument("--plans", action="store_true", help="plans alone; else storing and confirming, too")
     parser.add_argument("--keep", type=Path, help="where files and ledgers are kept for the next time")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="syncer-beside-") as name:
@@ -146,7 +148,7 @@ def main() -> None:
                 version.prepare(shape, first)
             for _ in range(asked.runs):
                 for version in (old, new):
-                    one_round(version, shape, asked.rows, first, night)
+                    one_round(version, shape, asked.rows, first, night, store=not asked.plans)
             print(f"\n### {asked.rows:,} rows, {shape}, beside {at.name}, {asked.runs} rounds ({load()})\n", flush=True)
             show(old, new)
 
