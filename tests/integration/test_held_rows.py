@@ -25,7 +25,7 @@ def held_rows(folder):
     fault = {"kind": "drop_before", "on": "async", "nth": 1}
     with Sandbox(SandboxConfig(codes=codes(COUNT), faults=(fault,), task_run_s=0.02, updates_per_second=1000)) as box:
         place = Place(folder / "srv", box.url, extra={"SYNCER_API__SETTLE_S": "60"})
-        lost = place.sync(night("DE"), deadline_s=3.0)["values"]["in_doubt"]
+        lost = place.sync(night("DE"), deadline_s=8.0)["values"]["in_doubt"]
         assert lost > 0
         with closing(sqlite3.connect(place.ledger)) as database, database:  # another account's calls stay in doubt
             database.execute("UPDATE attempts SET account = 'account 7'")

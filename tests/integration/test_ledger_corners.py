@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -329,6 +330,20 @@ def test_a_backup_that_fails_says_why_and_leaves_nothing(ledger, tmp_path, monke
         backup(ledger.path, tmp_path / "copy.db")
     assert (tmp_path / "copy.db").read_text() == "theirs"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.db", "l.db", "l.db.lock"]
+
+
+def test_a_backup_that_finds_no_room_blames_the_copy_and_leaves_nothing(ledger, tmp_path):
+    """Files of this process may grow to no more than 8 KiB: SQLite meets that as it meets a full disk."""
+    (tmp_path / "full").mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+    try:
+        with pytest.raises(LedgerWriteError, match=r"the backup .*copy\.db cannot be written") as raised:
+            backup(ledger.path, tmp_path / "full" / "copy.db")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "another disk" in raised.value.remedy
+    assert list((tmp_path / "full").iterdir()) == []
 
 
 def test_what_is_confirmed_is_found_for_few_keys_and_for_very_many(ledger):

