@@ -16,7 +16,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.mirror import stamps_of, under_stamps
 from syncer.ledger.pictures import intern, moves_of, payload_texts, read_pictures
+from syncer.lifecycle.batch import State
 from syncer.mirror.picture import EVERY_FIELD, PRODUCT, Moves, Picture, moves_code, stamped
 from syncer.mirror.words import fields_of, value_of
 
@@ -27,6 +29,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from syncer.ledger.mirror import Span
+
+
+# What the items of a span were planned over, since which event that is known, and what they carry.
+_STEPS = f"""
+SELECT DISTINCT i.before_id, coalesce((
+    SELECT max(b.settled) FROM items p JOIN batches b ON b.id = p.batch_id
+    WHERE p.key = i.key AND p.id < i.id AND b.space_id = ?1 AND b.state = '{State.CONFIRMED}'), 0), i.payload_id
+FROM items i WHERE i.id BETWEEN ?2 AND ?3
+"""
 
 
 class Space(NamedTuple):
@@ -49,11 +60,8 @@ def spread(connection: Connection, spans: Sequence[Span]) -> bool:
     now = cursor.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
     moves, done = moves_of(connection), False
     for space_id, first, last in spans:
-        pairs = cursor.execute(
-            "SELECT DISTINCT before_id, payload_id FROM items WHERE id BETWEEN ? AND ?", (first, last)
-        )
-        steps = pairs.fetchall()
-        texts = payload_texts(connection, {payload_id for _, payload_id in steps})
+        statement = "SELECT DISTINCT payload_id FROM items WHERE id BETWEEN ? AND ?"
+        texts = payload_texts(connection, {number for (number,) in cursor.execute(statement, (first, last)).fetchall()})
         written = {field for text in texts.values() for field in fields_of(text)}
         source = spaces[space_id]
         for other in spaces.values():
@@ -63,7 +71,7 @@ def spread(connection: Connection, spans: Sequence[Span]) -> bool:
                 stamp(cursor, other.id, field, _scope(source, other), now, f"written through {' + '.join(source.key)}")
                 done = True
             if written.intersection(other.key) or PRODUCT in written:
-                moved = _moved(connection, steps, texts, other, moves)
+                moved = _moved(_planned_over(connection, (space_id, first, last)), texts, other, moves)
                 if moved == set():
                     continue
                 if moved is None:
@@ -114,9 +122,20 @@ def stamp(cursor: sqlite3.Cursor, space_id: int, field: str, scope: str, settled
         )
 
 
-def _moved(
-    connection: Connection, steps: Iterable[tuple[int, int]], texts: dict[int, str], other: Space, moves: Moves
-) -> set[str] | None:
+def _planned_over(connection: Connection, span: Span) -> set[tuple[Picture, int]]:
+    """Return what was known of the values of a span before their calls, each with the number of what they carry.
+
+    What an item was planned over is stored without stamps: those younger than the value's place are laid over it here.
+    """
+    steps = raw_cursor(connection).execute(_STEPS, span).fetchall()
+    pictures, stamps = read_pictures(connection, {before for before, *_ in steps}), stamps_of(connection, span[0])
+    return {
+        (under_stamps(pictures[before], stamps, sum(one.settled > since for one in stamps)), payload)
+        for before, since, payload in steps
+    }
+
+
+def _moved(steps: Iterable[tuple[Picture, int]], texts: dict[int, str], other: Space, moves: Moves) -> set[str] | None:
     """Return the key values of `other` whose codes are not what they were: None when nobody knows which.
 
     Codes came under them or went, or a product moved them to another campaign, where fields may have stayed behind.
@@ -124,11 +143,9 @@ def _moved(
     if len(other.key) > 1:
         return None
     (name,) = other.key
-    pairs = [(before, payload) for before, payload in steps if {name, PRODUCT}.intersection(fields_of(texts[payload]))]
-    pictures = read_pictures(connection, {before for before, _ in pairs})
     moved = set[str]()
-    for before, payload in pairs:
-        picture, sent = pictures[before], texts[payload]
+    for picture, payload in steps:
+        sent = texts[payload]
         old, new = value_of(picture.known, name), value_of(sent, name)
         is_moved = moves_code(picture, sent, moves)
         if new is None and not is_moved:

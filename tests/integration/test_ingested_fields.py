@@ -89,3 +89,22 @@ def test_a_product_that_may_move_a_code_makes_its_case_uncertain(tmp_path):
         assert here.sync("--job", "erp", moved, "--approve").code == 0
         done = here.sync("--job", "karton", karton)
         assert (done.code, done.document["rows"]["unchanged"]) == (0, 0)
+
+
+def test_a_product_that_another_key_changed_meanwhile_moves_the_codes_again(tmp_path):
+    """The case's product was P1 when it was last sent, and is P1 again: in between its code stood in another campaign."""
+    products = [{"sku": "P1"}, {"sku": "P2", "campaign": {"id": 2, "name": "another"}}]
+    names = ["product", "shipment", "market"]
+    with open_night(tmp_path, codes=box(1, case_no="C1"), sync_keys=None, products=products) as here:
+
+        def sync(key, value, **row):  # two configurations with one ledger: nothing links their keys
+            columns = ", ".join(f'{name} = "{name}"' for name in (key, *names))
+            here.config(f'[limits]\nmax_changed_percent = 0\n[jobs.{key}]\nkey = "{key}"\ncolumns = {{{columns}}}\n')
+            file = here.write(f"{key}.csv", [key, *names], [[value, *(row.get(name, "") for name in names)]])
+            return here.sync("--job", key, file, "--approve")
+
+        assert sync("case_no", "C1", product="P1", shipment="S-1", market="DE").code == 0
+        assert sync("extended_id", "K0000000", product="P2", market="FR").code == 0
+        assert sync("extended_id", "K0000000", shipment="S-2").code == 0
+        assert sync("case_no", "C1", product="P1", market="IT").code == 0  # the shipment may have stayed behind
+        assert sync("extended_id", "K0000000", shipment="S-2").document["rows"]["unchanged"] == 0

@@ -198,15 +198,13 @@ def test_what_a_night_came_to_is_counted_up_to_a_bound_in_blocks_of_batches(monk
         assert (field.changes, field.others) == ((), 4)
 
 
-def test_a_product_that_stays_moves_no_code_and_a_case_in_doubt_moves_nobody_knows_which(ledger):
+def test_a_product_that_stays_moves_no_code_and_a_case_in_doubt_moves_nobody_knows_which():
     texts = {1: '{"product":"A"}', 2: '{"case_no":"C2"}'}
-    with ledger.transaction() as connection:
-        ids = intern(connection, [Picture('{"case_no":"C1","product":"A"}'), Picture("{}", uncertain=("case_no",))])
-        known, doubted = ids.values()
-        other = Space(9, ("case_no",), frozenset())
-        assert _moved(connection, [(known, 1)], texts, other, may_move) == set()
-        assert _moved(connection, [(known, 2)], texts, other, may_move) == {"C1", "C2"}
-        assert _moved(connection, [(doubted, 2)], texts, other, may_move) is None
+    known, doubted = Picture('{"case_no":"C1","product":"A"}'), Picture("{}", uncertain=("case_no",))
+    other = Space(9, ("case_no",), frozenset())
+    assert _moved([(known, 1)], texts, other, may_move) == set()
+    assert _moved([(known, 2)], texts, other, may_move) == {"C1", "C2"}
+    assert _moved([(doubted, 2)], texts, other, may_move) is None
 
 
 def test_columns_grow_wider_once_and_texts_may_all_be_blank():

@@ -413,12 +413,12 @@ class Schedule:
 
     def take_stock(self, process, *, alone):
         """Look at the ledger and the server after a process, however it went."""
-        self.uploads.note(self)
         for source, name in self.database.execute(
             "SELECT id, name FROM sources WHERE id > ?", (self.stored,)
         ).fetchall():
             self.stored = source
             self.note(*self.files[Path(name).name])
+        self.uploads.note(self)  # last: what came meanwhile was not there for these words
         ledger, truth = open_ledger(self.database, lambda what: None), self.truth()
         check_known(ledger, truth, self.spaces, self.rows)
         check_blame(self.database, self.api.poison.keys)

@@ -52,6 +52,7 @@ class Uploads:
             self._run(schedule, "upload", self._file(schedule, numbers))
         self._run(schedule, "resume", None)
         schedule.clock.now_s += self.random.choice([0.0, 1.0, 100.0])
+        self.note(schedule)
 
     def _file(self, schedule, numbers):
         self.files += 1
