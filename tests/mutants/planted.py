@@ -26,6 +26,7 @@ LIMITS = "tests/unit/test_api_limits.py"
 MIRROR = "tests/property/test_mirror.py"
 SLIPS = "tests/unit/test_engine_slips.py"
 TAKEN = "tests/integration/test_fields_taken.py"
+INGESTED = "tests/integration/test_ingested_fields.py"
 EDGES = "tests/integration/test_ledger_edges.py"
 LEFT_OUT = "tests/unit/test_left_out.py"
 SPACES = "tests/integration/test_two_spaces.py"
@@ -947,6 +948,13 @@ BUGS = (
         "if all(one.issuperset(theirs) for one in reached_by)",
         "if any(one.issuperset(theirs) for one in reached_by)",
         f"{RARE}::test_spaces_are_apart_when_each_job_of_the_one_is_declared_so_of_each_of_the_other",
+    ),
+    Bug(
+        "what a product moved is judged by what was known before another key wrote",
+        "syncer/ledger/crossing.py",
+        "(under_stamps(pictures[before], stamps, sum(one.settled > since for one in stamps)), payload)",
+        "(pictures[before], payload)",
+        f"{INGESTED}::test_a_product_that_another_key_changed_meanwhile_moves_the_codes_again",
     ),
     # ── what is told ─────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(

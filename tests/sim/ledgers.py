@@ -18,6 +18,7 @@ from syncer.ledger.schema import SCHEMA_REVISION, append_only_triggers, ledger, 
 
 AFTER_COMMIT = "after a commit"
 LEDGER_ID = "5eed5eed5eed"
+STATEMENTS = 2000  # all processes of a schedule share one connection: each statement is prepared once for all of them
 
 
 class Database(sqlite3.Connection):
@@ -49,7 +50,9 @@ def empty_ledger():
 
 def fresh_database():
     """Return a ledger in memory, without a run."""
-    database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, factory=Database)
+    database = sqlite3.connect(
+        ":memory:", isolation_level=None, check_same_thread=False, factory=Database, cached_statements=STATEMENTS
+    )
     database.deserialize(empty_ledger())
     return database
 
