@@ -19,7 +19,7 @@ from syncer.errors import DeadlineError, SignalError, SyncerError, UnreachableEr
 from syncer.execute.batch_call import load_batch
 from syncer.execute.context import NEVER_S, Context, Tally
 from syncer.execute.doubt import Doubts
-from syncer.execute.left_out import HELD_MAX, AskedCode, Look, see_nothing, shows_changes_alone
+from syncer.execute.left_out import AskedCode, Look, is_read_before_more, see_nothing, shows_changes_alone
 from syncer.execute.let_go import LetGo
 from syncer.execute.outcome import Outcomes, reach_error
 from syncer.execute.send import Sender
@@ -142,7 +142,8 @@ class Engine:
         """Work until nothing is in hand, or something stops it.
 
         What answers left out is read when all else is done but what was refused without a reason. That may stop the
-        run, and must keep nobody from telling what became of other values. Of many batches it is read in between.
+        run, and must keep nobody from telling what became of other values. Of many batches it is read in between, and
+        of fields at once: no count may be believed of a field before that.
         """
         while True:  # bounded: what is asked again goes in smaller pieces
             self._loop()
@@ -158,8 +159,9 @@ class Engine:
         places: list[tuple[int, int]] = []
         for number, one in enumerate(waiting):
             loaded = load_batch(context, one.batch)
-            asked += [AskedCode(loaded.key, loaded.items[place].key, loaded.items[place].data) for place in one.asked]
-            places += [(number, place) for place in one.asked]
+            for place, code in one.to_read(loaded.key, loaded.items):
+                asked.append(code)
+                places.append((number, place))
         seen: list[CodeSeen | None] = []
         if asked and context.stop is None and not context.counts_same:  # it may have been learned meanwhile
             try:
@@ -170,7 +172,7 @@ class Engine:
         for (number, place), found in zip(places, seen, strict=False):  # none was seen after a stop
             if found is not None:
                 by_batch[number][place] = found
-        if shows_changes_alone(found for seen_here in by_batch for found in seen_here.values()):
+        if any(shows_changes_alone(one, seen_here) for one, seen_here in zip(waiting, by_batch, strict=True)):
             context.learn_counts(same=False)
         for one, seen_here in zip(waiting, by_batch, strict=True):
             self._outcomes.end_left_out(one, seen_here, read=context.stop is None)
@@ -180,10 +182,10 @@ class Engine:
         while True:
             now_s = context.now_s()
             self._look_for_stops(now_s)
-            due_s, is_full = NEVER_S, len(context.left_out) >= HELD_MAX
-            if context.stop is None and not is_full:
+            due_s, is_urgent = NEVER_S, is_read_before_more(context.left_out)
+            if context.stop is None and not is_urgent:
                 due_s = min(part.dispatch(now_s) for part in (self._let_go, self._doubts, self._watch, self._sender))
-            is_reading_next = is_full or (bool(context.left_out) and self._sender.is_all_aside())
+            is_reading_next = is_urgent or (bool(context.left_out) and self._sender.is_all_aside())
             if not context.in_flight and (context.stop is not None or is_reading_next or self._finished()):
                 if isinstance(context.stop, DeadlineError) and self._finished():
                     context.stop = None  # nothing was left when it came

@@ -6,7 +6,7 @@ values of a campaign take and others do not is proven by names alone, never by a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,6 +54,11 @@ class Fields:
         """Return the fields that a campaign was seen to take, and that no value of it refused."""
         taken = frozenset(name for name, is_taken in self._proofs(told, campaign).items() if is_taken)
         return taken - self.mixed(told, campaign)
+
+    def known(self, told: Told, campaign: int | None, names: Iterable[str]) -> dict[str, bool | None]:
+        """Return of each field whether all values of a campaign are known to take it (None: it was never asked for)."""
+        proofs, mixed = self._proofs(told, campaign), self.mixed(told, campaign)
+        return {name: proofs[name] and name not in mixed if name in proofs else None for name in names}
 
     def saw_refused(self, fields: Mapping[Told, Collection[str]]) -> None:
         """Take note of fields that values did not take, by campaign."""

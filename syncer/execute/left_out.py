@@ -1,4 +1,4 @@
-"""Values that an answer leaves out: no code has them, or they held it before and the API counts what changed alone.
+"""What an answer leaves out, values or fields: nothing took them, or it was so before and the API tells changes alone.
 
 The rule, in four sentences. A value that is left out matched nothing where the API is known to count what stays as it
 was. Elsewhere it is read back: what holds its data is confirmed, what no code has is unmatched. A code that does not
@@ -6,20 +6,25 @@ hold all of it may have come after the call, so it is asked for once more; what 
 cannot be read, a value that was never sent before is unmatched, as the API's documents say; any other stays in doubt,
 and wanted.
 
+So with a field that the answer does not name for a value which it does name. It was not taken, unless the code holds
+what was sent: that is known of the value then, and proves nothing of its campaign. Where nobody could look, and the API
+is known to tell changes alone, the value stays in doubt.
+
 What always holds: a batch whose answer left values out keeps its state until they were read, so a process that dies
 meanwhile asks again; one of which nothing is to be read waits for nobody, once others were read. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from syncer.execute.reconcile import ALL_APPLIED, Finding, Judgement, Shown
+from syncer.mirror.words import only
 
 if TYPE_CHECKING:
-    from syncer.ledger.values import Batch
+    from syncer.ledger.values import Batch, Item
 
 READ_MAX = 100
 """Values of one batch that are read back: as many as a sync call carries."""
@@ -29,17 +34,23 @@ FRESH_READ_RUN_MAX = 20
 """The same, of all batches of a run."""
 CAME_SINCE = "codes have values that the answer left out: they are asked for once more"
 """What a batch says whose values go on in others since codes may have come after its call."""
+UNREAD = "the answer names values without all of their fields, and these could not be read back"
+"""What a batch says whose values are all there, and some of them in doubt."""
 HELD_MAX = 100
 """With so many batches that wait for values to be read, these are read before more is sent: a death asks all again."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskedCode:
-    """A value to be read back: its key columns, its key text, and what was sent, as a canonical text."""
+    """A value to be read back: its key columns, its key text, and what was sent, as a canonical text.
+
+    ``named``: the answer named it, without these fields. What one look misses then, nothing took.
+    """
 
     columns: tuple[str, ...]
     key: str
     data: str
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,18 @@ def see_nothing(asked: Sequence[AskedCode]) -> list[CodeSeen | None]:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsaid:
+    """Fields of values that an answer names without them, by the place of the value, and the places that are read.
+
+    ``unheard_of``: fields of which nothing was known. A code that holds one tells how the API answers.
+    """
+
+    by_place: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    asked: tuple[int, ...] = ()
+    unheard_of: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """A batch whose answer left values out, until these were read. Places count its items."""
 
@@ -78,6 +101,20 @@ class LeftOut:
     """Places of the values that something of ours may have written before."""
     asked: tuple[int, ...]
     """Places of the values to be read."""
+    fields: Unsaid = Unsaid()
+
+    def to_read(self, key: tuple[str, ...], items: Sequence[Item]) -> list[tuple[int, AskedCode]]:
+        """Return what is to be read, each with its place; ``items``: the batch's, ``key``: its columns."""
+        whole = [(place, AskedCode(key, items[place].key, items[place].data)) for place in self.asked]
+        return whole + [
+            (place, AskedCode(key, items[place].key, only(items[place].data, self.fields.by_place[place]), named=True))
+            for place in self.fields.asked
+        ]
+
+
+def is_read_before_more(waiting: Sequence[LeftOut]) -> bool:
+    """Tell whether what batches wait for is to be read before anything more is sent or looked at."""
+    return len(waiting) >= HELD_MAX or any(one.fields.asked for one in waiting)
 
 
 def leaves_out(judgement: Judgement) -> bool:
@@ -97,6 +134,31 @@ def to_be_read(
         return tuple(unmatched[:READ_MAX])
     fresh = [place for place in unmatched if place not in sent_before]
     return (*sorted(sent_before)[:READ_MAX], *_spread(fresh, min(FRESH_READ_MAX, room)))
+
+
+def unsaid(
+    refused: Mapping[int, Mapping[str, bool | None]], *, counts_same: bool | None, again: bool, room: int
+) -> Unsaid:
+    """Return the fields of which an answer says nothing for values that it names, and which of these are read.
+
+    ``refused`` tells of each such field whether all values are known to take it (None: nobody knows). Nothing is said
+    of it by a call that was made `again`, or where the API tells changes alone, if all take it: it counts as taken.
+    Nor, elsewhere, if it is known not to be taken. ``room``: as in `to_be_read`.
+    """
+    if counts_same:
+        return Unsaid()
+    left: set[bool | None] = {None} if again else {None, True}
+    if counts_same is False:
+        left = {None, False}
+    by_place = {
+        place: names
+        for place, known in refused.items()
+        if (names := frozenset(name for name, is_taken in known.items() if is_taken in left))
+    }
+    places = [*by_place]
+    asked = places[:READ_MAX] if counts_same is False else _spread(places, min(FRESH_READ_MAX, room))
+    unheard_of = frozenset(name for known in refused.values() for name, is_taken in known.items() if is_taken is None)
+    return Unsaid(by_place, tuple(asked), unheard_of)
 
 
 def _spread(places: list[int], most: int) -> list[int]:
@@ -119,9 +181,15 @@ def judge_again(one: LeftOut, seen: Mapping[int, CodeSeen], *, counts_same: bool
             unmatched.append(place)
         elif found.differs:
             doubtful.append(place)
+    if counts_same is False or not read:
+        named = one.fields.by_place
+        doubtful += [
+            place for place in named if (found := seen.get(place)) is None or not found.exists or found.differs
+        ]
     if not unmatched and not doubtful:
         return ALL_APPLIED
-    return replace(one.judgement, unmatched=tuple(unmatched), doubtful=tuple(doubtful))
+    message = one.judgement.message if one.judgement.unmatched else UNREAD
+    return Judgement(Finding.SOME, tuple(unmatched), message, tuple(sorted(doubtful)))
 
 
 def came_since(one: LeftOut, keys: Sequence[str], seen: Mapping[int, CodeSeen], met: Container[str]) -> list[int]:
@@ -140,21 +208,46 @@ def came_since(one: LeftOut, keys: Sequence[str], seen: Mapping[int, CodeSeen], 
     ]
 
 
-def shown_too(shown: Shown | None, keys: Sequence[str], seen: Mapping[int, CodeSeen]) -> Shown | None:
-    """Add what was read of fields, by place, to what the answer showed of them."""
-    applied = {keys[place]: found for place, found in seen.items() if found.exists and not found.differs}
-    if not applied:
-        return shown
-    shown = shown or Shown()
-    missing = dict.fromkeys((name for found in applied.values() for name in found.missing), False)
-    taken = dict.fromkeys((name for found in applied.values() for name in found.taken), True)
+def shown_too(
+    one: LeftOut, keys: Sequence[str], seen: Mapping[int, CodeSeen], doubtful: Collection[int]
+) -> Shown | None:
+    """Add what was read of fields, by place, to what the answer showed of them.
+
+    Of a value that it named, a field that the code holds is refused no more, nor one of a value in doubt. Whether its
+    campaign takes that, nobody knows.
+    """
+    named = one.fields.by_place
+    applied = {
+        keys[place]: found for place, found in seen.items() if place not in named and found.exists and not found.differs
+    }
+    held = {
+        keys[place]: names if place in doubtful else _held(names, seen.get(place)) for place, names in named.items()
+    }
+    if not applied and not held:
+        return one.shown
+    shown = one.shown or Shown()
+    refused = {key: names - held.get(key, frozenset()) for key, names in shown.refused.items()}
+    refused |= {key: found.missing for key, found in applied.items()}
+    refused = {key: names for key, names in refused.items() if names}
+    taken = {name for name, is_taken in shown.taken.items() if is_taken}.union(*(one.taken for one in applied.values()))
     return Shown(
-        {**missing, **shown.taken, **taken},
+        {**dict.fromkeys(frozenset().union(*refused.values()), False), **dict.fromkeys(taken, True)},
         {**shown.accepted, **{key: found.taken for key, found in applied.items()}},
-        {**shown.refused, **{key: found.missing for key, found in applied.items() if found.missing}},
+        refused,
     )
 
 
-def shows_changes_alone(seen: Iterable[CodeSeen]) -> bool:
-    """Tell whether values hold what was sent though an answer left them out: then the API counts what changed alone."""
-    return any(found.exists and found.taken and not found.differs for found in seen)
+def _held(names: frozenset[str], found: CodeSeen | None) -> frozenset[str]:
+    """Return which of the fields that were read a code holds as they were sent."""
+    if found is None or not found.exists:
+        return frozenset()
+    return found.taken if found.differs else names - found.missing
+
+
+def shows_changes_alone(one: LeftOut, seen: Mapping[int, CodeSeen]) -> bool:
+    """Tell whether codes hold what was sent though the answer left it out: then the API tells changes alone."""
+    return any(
+        found.exists
+        and (found.taken & one.fields.unheard_of if place in one.fields.by_place else found.taken and not found.differs)
+        for place, found in seen.items()
+    )

@@ -15,11 +15,13 @@ from syncer.execute.left_out import (
     FRESH_READ_RUN_MAX,
     READ_MAX,
     LeftOut,
+    Unsaid,
     came_since,
     judge_again,
     leaves_out,
     shown_too,
     to_be_read,
+    unsaid,
 )
 from syncer.execute.pieces import of_places
 from syncer.execute.reconcile import Finding, Judgement, Shown, halves
@@ -64,10 +66,27 @@ class Outcomes:
         """
         with self._context.writer.together():
             self._learn_counts(loaded.batch, codes_affected or 0)
-            if self._context.counts_same is not True and leaves_out(judgement):
-                self._hold(loaded, codes_affected or 0, judgement, shown, attempt_id)
+            fields = self._unsaid(loaded, judgement, shown)
+            waits = fields.asked or (fields.by_place and self._context.left_out)
+            if waits or (self._context.counts_same is not True and leaves_out(judgement)):
+                self._hold(loaded, codes_affected or 0, judgement, shown, attempt_id, fields)
             else:
                 self._record(loaded, codes_affected, judgement, shown, attempt_id)
+
+    def _unsaid(self, loaded: LoadedBatch, judgement: Judgement, shown: Shown | None) -> Unsaid:
+        """Return the fields of values that an answer names without them, as far as that says nothing of them."""
+        context, batch, fields = self._context, loaded.batch, self._context.fields
+        if shown is None or not shown.refused or not (judgement.finding is Finding.ALL or leaves_out(judgement)):
+            return Unsaid()
+        places = {item.id: place for place, item in enumerate(loaded.items)}
+        refused = {
+            places[item.id]: fields.known(told, batch.campaign, shown.refused[item.key])
+            for told, items in fields.by_campaign(batch, loaded.items).items()
+            for item in items
+            if item.key in shown.refused
+        }
+        room = FRESH_READ_RUN_MAX - context.fresh_read
+        return unsaid(refused, counts_same=context.counts_same, again=batch.attempts > 1, room=room)
 
     def _hold(
         self,
@@ -76,8 +95,9 @@ class Outcomes:
         judgement: Judgement,
         shown: Shown | None,
         attempt_id: int | None,
+        fields: Unsaid,
     ) -> None:
-        """Let a batch wait until the values that its answer left out were read; of too many, ask anew in sync calls."""
+        """Let a batch wait until what its answer left out was read; of too many values, ask anew in sync calls."""
         context, keys, counts_same = self._context, loaded.keys, self._context.counts_same
         known = context.ledger.written_before(loaded.batch.space_id, [keys[place] for place in judgement.unmatched])
         sent_before = frozenset(place for place in judgement.unmatched if keys[place] in known)
@@ -87,11 +107,12 @@ class Outcomes:
         if doubted > READ_MAX and loaded.batch.kind == Kind.ASYNC and named_by_sync(context, loaded):
             self._ask_smaller(loaded, codes_affected, judgement.message, attempt_id)
         else:
-            one = LeftOut(loaded.batch, codes_affected, judgement, shown, attempt_id, sent_before, asked)
-            if not asked and not context.left_out:  # what others of the run showed when they were read is known
+            one = LeftOut(loaded.batch, codes_affected, judgement, shown, attempt_id, sent_before, asked, fields)
+            # What others of the run showed when they were read is known.
+            if not asked and not fields.asked and not context.left_out:
                 self._end(one, loaded, {}, read=True)
                 return
-            context.fresh_read += len({*asked} - sent_before)
+            context.fresh_read += len({*asked} - sent_before) + len(fields.asked)
             context.left_out.append(one)
             context.registry.hold(loaded.batch)
 
@@ -104,6 +125,12 @@ class Outcomes:
             self._end(one, load_batch(self._context, one.batch), seen, read=read)
 
     def _end(self, one: LeftOut, loaded: LoadedBatch, seen: Mapping[int, CodeSeen], *, read: bool) -> None:
+        now = self._unsaid(loaded, one.judgement, one.shown)
+        if read and self._context.counts_same is False and not {*now.asked} <= {*one.fields.asked}:
+            self._context.left_out.append(replace(one, fields=now))  # what others showed says that all has to be read
+            return
+        by_place = {place: names for place, names in one.fields.by_place.items() if place in {*seen, *now.by_place}}
+        one = replace(one, fields=replace(one.fields, by_place=by_place))
         space_id, met = loaded.batch.space_id, self._context.met
         here = {key for key in loaded.keys if (space_id, key) in met}
         again = came_since(one, loaded.keys, seen, here)
@@ -115,7 +142,8 @@ class Outcomes:
             self._go_on(loaded, one.codes_affected, CAME_SINCE, one.attempt_id, pieces)
             return
         judgement = judge_again(one, seen, counts_same=self._context.counts_same, read=read)
-        self._record(loaded, one.codes_affected, judgement, shown_too(one.shown, loaded.keys, seen), one.attempt_id)
+        shown = shown_too(one, loaded.keys, seen, judgement.doubtful)
+        self._record(loaded, one.codes_affected, judgement, shown, one.attempt_id)
 
     def _learn_counts(self, batch: Batch, codes_affected: int) -> None:
         """Learn from a part of a call that was counted whether codes are counted that hold what is sent already."""

@@ -30,7 +30,7 @@ class Finding(StrEnum):
 class Judgement:
     """A finding, with the positions of the values that matched nothing and the words for the record.
 
-    ``doubtful`` are those that an answer left out though codes may have them, and hold what was sent.
+    ``doubtful`` are those that an answer left out, or a field of them, though codes may hold what was sent.
     """
 
     finding: Finding

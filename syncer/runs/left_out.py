@@ -37,7 +37,9 @@ class LeftOutReader:
         seen: list[CodeSeen | None] = []
         for begin in range(0, len(asked), TOGETHER_MAX):
             seen += self._look(asked[begin : begin + TOGETHER_MAX])
-        doubtful = [place for place, one in enumerate(seen) if one is not None and one.missing]
+        doubtful = [
+            place for place, one in enumerate(seen) if one is not None and one.missing and not asked[place].named
+        ]
         if doubtful and not self._is_silent:
             self._reader.pause()
             for place, again in zip(doubtful, self._look([asked[place] for place in doubtful]), strict=True):

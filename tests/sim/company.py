@@ -24,11 +24,7 @@ class Company:
     lenient: bool
     """Whether sync calls take any key; else identifiers alone."""
     changes_only: bool
-    """Whether answers count and name only what a call changed: of keys of one code, if nothing lacks, on fine days.
-
-    The program does not survive more of it yet. A call that is repeated, since its answer was lost, to ask for a field again
-    or for the value that is missing, changes nothing, and is taken for one of codes that are missing, night after night.
-    """
+    """Whether answers count and name only what a call changed: of keys of one code."""
     jobs: tuple[str, ...]
     """The jobs whose files come, in turn: of one code space and with the same fields."""
     users: float
@@ -37,11 +33,8 @@ class Company:
     """How probable it is that a campaign defines, before a night, the field that files have named all along."""
 
     @classmethod
-    def drawn(cls, seed, reach, *, whole):
-        """Return the company of a seed, whose key values select about so many codes each.
-
-        `whole`: whether every code is there, and every field that files name is defined.
-        """
+    def drawn(cls, seed, reach):
+        """Return the company of a seed, whose key values select about so many codes each."""
         chance = Random(f"company of {seed}")
         varied = reach > 1 and chance.random() < 0.4
         expect = "" if reach == 1 else chance.choice(["", "", "column", "column" if varied else "number"])
@@ -54,7 +47,7 @@ class Company:
             users=chance.choice([0.0, 0.0, 0.0, 0.5]),
             defines=chance.choice([0.0, 0.5]),
         )
-        return replace(company, changes_only=company.changes_only and reach == 1 and whole)
+        return replace(company, changes_only=company.changes_only and reach == 1)
 
     def reach(self, number):
         """Return how many codes the value with this number selects."""

@@ -8,6 +8,7 @@ import pytest
 from sim.scenes import ASYNC, SYNC, K, Scene, singles
 
 from syncer.errors import SignalError, UnreachableError
+from syncer.execute.left_out import Unsaid, unsaid
 from syncer.ledger.identity import counts_same
 from syncer.mirror.picture import UNHEARD_OF
 from syncer.runs.code_rows import CodeRows
@@ -76,7 +77,7 @@ def test_what_holds_its_data_already_is_confirmed_and_what_no_code_has_is_unmatc
 
 def test_batches_wait_for_few_others_and_for_nobody_once_these_were_read(monkeypatch):
     """A first load with a missing code here and there: a death in it asks few calls again, not all of them."""
-    monkeypatch.setattr("syncer.execute.engine.HELD_MAX", 2)
+    monkeypatch.setattr("syncer.execute.left_out.HELD_MAX", 2)
     monkeypatch.setattr("syncer.execute.outcome.FRESH_READ_RUN_MAX", 2)
     keys = [f"K{n}" for n in range(60)]
     scene, reader = scene_of([{"extended_id": key} for key in keys[::2]])
@@ -158,6 +159,149 @@ def test_a_call_that_is_counted_once_more_shows_that_same_data_counts():
     assert scene.counts() == {"confirmed": 5, "unmatched": 1}
     assert counts_same(scene.ledger) is True
     assert not reader.asked
+
+
+@pytest.mark.parametrize("defined", [True, False])
+def test_a_field_that_the_code_held_before_is_no_field_that_was_not_taken(defined):
+    """The first value that is sent has its market already, so an API that names changes alone names the shipment."""
+    scene, reader = scene_of(held(K[:1]) + singles(3)[1:])
+    scene.api.world.campaigns = {1: frozenset({"m", "s"} if defined else {"s"})}
+    scene.plan((K[:1], -1), (K[1:3], 0), data='{"m":"1","s":"2"}')
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 3}
+    assert [query["extended_id"] for query in reader.asked[:1]] == ["K0"]
+    assert picture(scene, "K0").known == '{"m":"1","s":"2"}'
+    assert not scene.context.fields.refused
+    assert counts_same(scene.ledger) is False
+    assert scene.ledger.proofs(None) == {"s": True}  # whether the campaign takes it, who reads back has to show
+
+
+def test_a_field_that_the_code_does_not_hold_was_not_taken_and_is_read_once():
+    """One look is enough, and what the campaign is known not to take is not read the next night."""
+    scene, reader = scene_of(singles(3), changes_only=False)
+    scene.api.world.campaigns = {1: frozenset({"s"})}
+    scene.plan((K[:2], -1), (K[2:3], 0), data='{"m":"1","s":"2"}')
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 3}
+    assert (len(reader.asked), reader.pauses) == (2, 0)
+    assert [picture(scene, key).refused for key in K[:3]] == [("m",)] * 3
+    assert scene.context.fields.refused == {"m"}
+    assert counts_same(scene.ledger) is None
+    scene.begin()
+    reader = attach(scene)
+    scene.plan((K[:1], -1), data='{"m":"2","s":"3"}')
+    assert scene.engine.send() is None
+    assert picture(scene, "K0").refused == ("m",)
+    assert not reader.asked
+
+
+BOTH = '{"m":"1","s":"2"}'
+
+
+def test_once_one_value_shows_how_the_api_answers_all_are_read_whose_fields_it_did_not_name(monkeypatch):
+    monkeypatch.setattr("syncer.execute.outcome.FRESH_READ_RUN_MAX", 1)
+    scene, reader = scene_of(held(K))
+    scene.plan((K[:3], -1), (K[3:6], -1), data=BOTH)
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 6}
+    assert [query["extended_id"] for query in reader.asked] == [K[0], *K]
+    assert {picture(scene, key) for key in K} == {picture(scene, K[0])}
+    assert picture(scene, K[0]).known == BOTH
+    assert not scene.context.fields.refused
+
+
+def test_what_others_took_meanwhile_need_not_be_read(monkeypatch):
+    monkeypatch.setattr("syncer.execute.outcome.FRESH_READ_RUN_MAX", 1)
+    scene, reader = scene_of([*held(K[:3]), *singles(6)[3:]])
+    scene.plan((K[:3], -1), (K[3:6], -1), data=BOTH)
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 6}
+    assert len(reader.asked) == 1
+    assert scene.ledger.proofs(None) == {"m": True, "s": True}
+    assert not scene.context.fields.refused
+
+
+def stopping(_queries):
+    raise SignalError("stopped by signal 15", signal_number=15)
+
+
+def different(queries):
+    return [CodeRows(("extended_id", "m"), ({**query, "m": "7"},)) for query in queries], ""
+
+
+def nothing(queries):
+    return [None] * len(queries), "no document"
+
+
+@pytest.mark.parametrize(("knows", "rows"), [(False, stopping), (True, different), (True, nothing)])
+def test_a_value_whose_field_nobody_could_see_stays_in_doubt_and_wanted(knows, rows):
+    """A signal comes, somebody else writes the field as well, or the API names changes alone and shows no code."""
+    scene, reader = scene_of(held(K[:1]))
+    if knows:
+        scene.context.learn_counts(same=False)
+    really, reader.rows = reader.rows, rows
+    scene.plan((K[:1], -1), data=BOTH)
+    scene.engine.send()
+    assert scene.counts() == {"in_doubt": 1}
+    assert picture(scene, "K0").uncertain == ("m", "s")
+    assert not scene.context.fields.refused
+    assert "m" not in scene.ledger.proofs(None)
+    scene.begin()
+    attach(scene).rows = really
+    scene.plan((K[:1], -1), data=BOTH)
+    assert scene.engine.send() is None
+    assert picture(scene, "K0").known == BOTH
+
+
+@pytest.mark.parametrize("rows", [different, nothing])
+def test_a_field_that_is_not_named_was_not_taken_where_nothing_says_otherwise(rows):
+    """As the API's documents say: a campaign that does not define it leaves what was there before."""
+    scene, reader = scene_of(held(K[:1]))
+    reader.rows = rows
+    scene.plan((K[:1], -1), data=BOTH)
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 1}
+    assert picture(scene, "K0").refused == ("m",)
+    assert scene.context.fields.refused == {"m"}
+
+
+def test_where_same_data_counts_a_field_that_is_not_named_was_not_taken():
+    scene, reader = scene_of(singles(1), changes_only=False)
+    scene.api.world.campaigns = {1: frozenset({"s"})}
+    scene.context.learn_counts(same=True)
+    scene.plan((K[:1], -1), data=BOTH)
+    assert scene.engine.send() is None
+    assert picture(scene, "K0").refused == ("m",)
+    assert not reader.asked
+
+
+@pytest.mark.parametrize(
+    ("refused", "again", "counts_same", "named"),
+    [
+        ({0: {"a": None, "b": True, "c": False}}, False, None, {"a", "b"}),
+        ({0: {"a": None, "b": True, "c": False}}, True, None, {"a"}),
+        ({0: {"a": None, "b": True, "c": False}}, False, False, {"a", "c"}),
+        ({0: {"a": None, "b": True, "c": False}}, True, False, {"a", "c"}),
+    ],
+)
+def test_nothing_is_said_of_a_field_that_may_have_been_so_before(refused, again, counts_same, named):
+    found = unsaid(refused, counts_same=counts_same, again=again, room=1)
+    assert found == Unsaid({0: frozenset(named)}, (0,), frozenset({"a"}))
+
+
+def test_of_many_values_as_many_are_read_as_there_is_room_for():
+    many = {place: {"a": None} for place in range(150)}
+    assert unsaid(many, counts_same=None, again=False, room=0).asked == ()
+    assert unsaid(many, counts_same=None, again=False, room=9).asked == (0, 37, 74, 111, 149)
+    assert unsaid(many, counts_same=False, again=False, room=0).asked == tuple(range(100))
+
+
+def test_a_field_that_was_cleared_and_was_empty_already_is_known_to_be_so():
+    scene, _ = scene_of(singles(1))
+    scene.plan((K[:1], -1), data='{"m":"","s":"2"}')
+    assert scene.engine.send() is None
+    assert picture(scene, "K0").known == '{"m":"","s":"2"}'
+    assert not scene.context.fields.refused
 
 
 def test_what_is_learned_meanwhile_settles_what_waits():
