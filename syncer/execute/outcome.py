@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from syncer.execute.left_out import CodeSeen
     from syncer.ledger.values import Batch
 
-PROOF_CODES = 2
-"""Codes that have to be counted once more in a part of a call that counted them before, to show that it does so."""
+PROOF_CODES = 3
+"""Codes that have to be counted at least, in a call and once more in its parts, to show that what stays counts."""
 PIECE_VALUES_MAX = 100
 """Values of one sync call (docs/api.md)."""
 
@@ -146,14 +146,19 @@ class Outcomes:
         self._record(loaded, one.codes_affected, judgement, shown, one.attempt_id)
 
     def _learn_counts(self, batch: Batch, codes_affected: int) -> None:
-        """Learn from a part of a call that was counted whether codes are counted that hold what is sent already."""
+        """Learn from the parts of a call, with this one, whether codes are counted that hold what is sent already.
+
+        They are when the parts are counted as often as the call was: nobody writes just so many codes in between.
+        """
         context = self._context
-        if context.counts_same is not None or batch.parent_id is None or codes_affected < PROOF_CODES:
+        if context.counts_same is not None or batch.parent_id is None or codes_affected == 0:
             return
         parent = context.ledger.batch(batch.parent_id)
         if parent is None or parent.state is not State.MISMATCHED or parent.message == CAME_SINCE:
             return
-        if (parent.codes_affected or 0) >= PROOF_CODES:
+        waiting = sum(one.codes_affected for one in context.left_out if one.batch.parent_id == parent.id)
+        again = codes_affected + waiting + context.ledger.counted_in_parts(parent)
+        if again >= max(parent.codes_affected or 0, PROOF_CODES):
             context.learn_counts(same=True)
 
     def _record(

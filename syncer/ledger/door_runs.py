@@ -136,6 +136,11 @@ class RunsDoor(Door):
         with self.transaction() as connection:
             return reads.batch_if_any(connection, batch_id)
 
+    def counted_in_parts(self, parent: Batch) -> int:
+        """Return how many codes the parts of a batch were counted to affect, as far as they are settled."""
+        with self.transaction() as connection:
+            return reads.counted_in_parts(connection, parent)
+
     def items(self, batch: Batch) -> list[Item]:
         """Return the values of a batch with their data."""
         with self.transaction() as connection:

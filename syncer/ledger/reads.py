@@ -195,6 +195,19 @@ def batch(connection: Connection, batch_id: int) -> Batch:
     return batch_of(connection.execute(_BATCH, {"batch_id": batch_id}).one())
 
 
+_COUNTED_IN_PARTS = (
+    select(func.coalesce(func.sum(t.batches.c.codes_affected), 0))
+    .where(t.batches.c.run_id == bindparam("run_id"))
+    .where(t.batches.c.id > bindparam("parent_id"), t.batches.c.parent_id == bindparam("parent_id"))
+)
+
+
+def counted_in_parts(connection: Connection, parent: Batch) -> int:
+    """Return how many codes the parts of a batch were counted to affect, as far as they are settled."""
+    found: int = connection.execute(_COUNTED_IN_PARTS, {"run_id": parent.run_id, "parent_id": parent.id}).scalar_one()
+    return found
+
+
 def batch_if_any(connection: Connection, batch_id: int) -> Batch | None:
     """Return one batch; None when there is none with this id."""
     found = connection.execute(_BATCH, {"batch_id": batch_id}).one_or_none()

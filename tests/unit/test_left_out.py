@@ -304,6 +304,27 @@ def test_a_field_that_was_cleared_and_was_empty_already_is_known_to_be_so():
     assert not scene.context.fields.refused
 
 
+def test_codes_that_somebody_else_wrote_meanwhile_do_not_show_that_same_data_counts():
+    """Two codes are counted in the call, and in its parts once more: what the portal had put there was written over."""
+    keys = [f"K{n}" for n in range(8)]
+
+    def script(transport, path, really):
+        if path == SYNC:
+            for number in (1, 2):
+                scene.api.world.codes[number].fields["m"] = "theirs"
+        return really()
+
+    scene, reader = scene_of(held(keys[:6]) + singles(8)[6:], script=script)
+    for code in scene.api.world.codes[6:]:
+        code.fields["m"] = "old"
+    scene.plan(([*keys, "GONE"], 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 8, "unmatched": 1}
+    assert counts_same(scene.ledger) is False
+    assert reader.asked
+    assert scene.ledger.problems() == []
+
+
 def test_what_is_learned_meanwhile_settles_what_waits():
     scene, reader = scene_of(singles(5), changes_only=False, script=lost_once(SYNC))
     scene.plan((["GONE"], -1), (K, 0))
