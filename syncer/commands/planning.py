@@ -137,7 +137,10 @@ def plan_with(
     *,
     behind_unsent: bool = True,
 ) -> Intake:
-    """Read the files and plan what to send, as the settings have it."""
+    """Read the files and plan what to send, as the settings have it.
+
+    ``again``: fields that values took in this run, and had refused before; what was forced is sent already.
+    """
     limits, job = settings.limits, pick_job(settings, request.job)
     guards = Guards(
         percent=limits.max_changed_percent,
@@ -157,7 +160,7 @@ def plan_with(
         ledger,
         known,
         mode=mode,
-        send=Send.ALL if request.force else Send(job.send),
+        send=Send.ALL if request.force and not again else Send(job.send),
         own=None if known is None else Errand(known.id, job.campaign, is_unique(job.unique, validator.keys)),
         guards=guards,
         approve=request.approve,

@@ -25,7 +25,7 @@ from syncer.products.check import ProductCheck, by_api
 from syncer.request import SyncRequest
 from syncer.results import SyncResult
 from syncer.runs.expect import Expectations
-from syncer.runs.intake import Intake, is_unique, related, shared_field_notes, waiting_plans
+from syncer.runs.intake import Intake, counted_with, is_unique, related, shared_field_notes, waiting_plans
 from syncer.runs.read_back import CodeReader, read_back
 from syncer.runs.readers import connection_of, reader_of
 from syncer.runs.results_folder import Written, prepare_results
@@ -99,7 +99,7 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
                 session.plan_s += clock.monotonic_s() - begun_s
                 environment.on_plan(intake.plan)
                 look = _reading_back(settings, clock, ledger, session, validator.fields)
-                _send(session, ledger, run, planned, look, clock)
+                _send(session, ledger, run, intake, planned, look, clock)
         result = with_plan(session.result(SyncResult("sync", notes=notes)), intake, sources, validator)
         written = _written(ledger, run, session, intake, sources, validator)
         return with_results(result, request, environment, job.name, written)
@@ -120,18 +120,26 @@ def _send(
     session: Session,
     ledger: Ledger,
     run: Run,
+    intake: Intake,
     planned: Callable[[frozenset[str]], Intake],
     look: Callable[[Run], ReadBack],
     clock: Clock,
 ) -> None:
-    """Send the plan, and read back what no answer named; what values take again is planned, and sent, too."""
+    """Send the plan, and read back what no answer named; what values take again is planned, and sent, too.
+
+    Once more, while less of it waits: a code that a product moved in this run is known to take a field only then.
+    """
     session.send()
     session.read_back(look)
-    if session.error is None and session.takes_again():  # a field is defined by now: its values go tonight
-        more = planned(session.takes_again())
-        ledger.store_plan(run, more.plan, more.infos, at=utc_text(clock.wall_s()))
+    waiting: int | None = None
+    while session.error is None and session.takes_again():  # a field is defined by now: its values go tonight
+        intake = counted_with(intake, planned(session.takes_again()))
+        ledger.store_plan(run, intake.plan, intake.infos, at=utc_text(clock.wall_s()))
         session.send()
         session.read_back(look)
+        before, waiting = waiting, ledger.waiting(run.job.space_id)
+        if not waiting or (before is not None and waiting >= before):
+            return
 
 
 def _told(planned: Callable[[], Intake]) -> Intake:

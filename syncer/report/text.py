@@ -91,6 +91,9 @@ def sync_text(result: SyncResult) -> RenderableType:
                 style="bold yellow",
             )
         )
+    if result.waiting and result.command != "plan":
+        words = f"! still to be sent, once older uploads of the same codes have ended: {many(result.waiting, 'value')}."
+        parts.append(Text(words, style="yellow"))
     if result.earlier_in_doubt:
         parts.append(
             Text(f"! not settled yet, of earlier runs: {many(result.earlier_in_doubt, 'value')}.", style="yellow")
@@ -187,7 +190,7 @@ def _next(result: SyncResult) -> str:
         return ""
     hint = f"syncer status {result.run.id}"
     left = any(result.values.get(bucket) for bucket in (Bucket.PENDING, Bucket.UNSENT, Bucket.IN_DOUBT))
-    if left or result.goes_again:
+    if left or result.waiting or result.goes_again:
         hint = "syncer resume"
     elif result.unplanned:
         hint = f"syncer status {result.unplanned[0].id}"

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from syncer.guards.export import PAST_RUNS, ColumnWatch, Guards, Past, Tonight, check, holds_changes
 from syncer.mirror.picture import PRODUCT
 from syncer.model import SPECIAL_FIELDS, UNIQUE_KEYS, Errand, Mode, Plan, SourceInfo
-from syncer.plan.diff import Diff
+from syncer.plan.diff import Diff, Standing
 from syncer.plan.planner import Asked, Send, make_plan
 from syncer.plan.records import Gatherer, Records, without_payloads
 from syncer.plan.units import UnitRule, require_fields, without_broken
@@ -27,6 +27,8 @@ from syncer.process.clock import utc_text
 from syncer.rejections import RejectionCause
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from syncer.errors import GuardError
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Job, Run
@@ -51,6 +53,12 @@ class Intake:
     """What the guards against a bad export found: nothing of the plan may be sent or stored."""
     changes: tuple[FieldChanges, ...] = ()
     """What the steps of each field did to the rows, and the constants."""
+    counted: npt.NDArray[np.uint8] | None = None
+    """As what each key is told, where the run planned its rows before; None: as this plan has it."""
+
+    def standings(self) -> npt.NDArray[np.uint8]:
+        """Return as what each key of the files is told: its `Standing`."""
+        return self.diff.verdicts() if self.counted is None else self.counted
 
 
 def read_records(
@@ -232,6 +240,17 @@ def plan_files(
         infos = tuple(replace(info, approved=True) for info in infos)
         notes, stop = (*notes, f"approved: {stop.message}"), None
     return Intake(plan, diff, notes, infos, stop, changes.fields())
+
+
+def counted_with(first: Intake, more: Intake) -> Intake:
+    """Return a later plan of the same rows in one run, with the counts of both: what was sent first is told as that."""
+    was, now = first.standings(), more.standings()
+    is_alike = len(was) == len(now)  # else the API knows other products by now: the first reading counts
+    now = np.where(was == Standing.UNCHANGED, now, was) if is_alike else was
+    kinds = {one.name.lower(): int(np.count_nonzero(now == one)) for one in Standing if one is not Standing.CONFLICT}
+    least = first.plan.minimum_updates + more.plan.minimum_updates
+    plan = replace(more.plan, rows=replace(first.plan.rows, **kinds), minimum_updates=least)
+    return replace(more, plan=plan, counted=now)
 
 
 def _unit_rules(

@@ -9,10 +9,13 @@ import pytest
 from conftest import codes
 from rich.console import Console
 
+from syncer.ledger.values import Job, Run
 from syncer.report.console import InertConsole
 from syncer.report.progress import live_bar
 from syncer.report.scans import compare_text
 from syncer.report.table import FittedTable
+from syncer.report.text import sync_text
+from syncer.results import SyncResult
 from syncer.scans.compare import Comparison, Disagreement
 
 WIDTHS = (60, 80, 100)
@@ -115,3 +118,12 @@ def test_the_bar_shows_the_time_that_remains(width):
     assert words(said) <= words(text)
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_what_waits_for_older_uploads_is_told_with_the_command_that_sends_it():
+    """It alone makes the exit code 3."""
+    job = Job(1, 1, "erp", ("extended_id",), ("market",))
+    run = Run(7, job, "incomplete", True, "", None, None, None, "auto", None, True, {}, 0, (), "")
+    said = drawn(sync_text(SyncResult("sync", run=run, waiting=3)), 200)
+    assert "still to be sent, once older uploads of the same codes have ended: 3 values" in said
+    assert "next: syncer resume" in said

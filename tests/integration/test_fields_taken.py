@@ -197,6 +197,48 @@ def test_of_codes_whose_products_tell_two_campaigns_each_campaign_is_asked_and_b
         assert set(held(here)) == {"P2"}
 
 
+def let_products_move(world, campaigns):
+    """Let a product take its code to a campaign; what that does not define stays behind."""
+    write = world.write
+
+    def moving(number, data, **how):
+        code = world.codes[number]
+        code.campaign = campaigns.get(data.get("product"), code.campaign)
+        taken = write(number, data, **how)
+        for name in {"pallet"} - world.campaigns[code.campaign]:
+            code.fields.pop(name, None)
+        return taken
+
+    world.write = moving
+
+
+def test_codes_that_go_to_a_campaign_without_a_field_and_back_have_it_the_same_night_and_each_row_counts_once(tmp_path):
+    box = {"codes": codes(150, product="TEA"), "campaigns": mixed(1, set())["campaigns"], "products": PRODUCTS}
+    with open_night(tmp_path, **box) as here:
+        let_products_move(here.box.world, {"TEA": 1, "COFFEE": 2})
+        table = {
+            sku: [[*row, sku if n < 120 else "TEA"] for n, row in enumerate(rows(150))] for sku in ("TEA", "COFFEE")
+        }
+        files = {sku: here.write(f"{sku}.csv", [*HEADER, "product"], table[sku]) for sku in table}
+        assert here.sync(files["TEA"]).code == 0
+        assert here.sync(files["COFFEE"], "--approve").document["discarded_fields"] == ["pallet"]
+        back = here.sync(files["TEA"], "--approve")
+        assert (back.code, back.document["discarded_fields"]) == (0, []), back
+        assert set(held(here)) == {"P1"}
+        assert (back.document["rows"]["changed"], back.document["rows"]["unchanged"]) == (120, 30)
+        assert back.document["requests"]["minimum_updates"] <= back.document["requests"]["updates"]
+        assert here.sync(files["TEA"]).document["requests"]["updates"] == 0
+
+
+def test_what_was_forced_is_not_sent_again_once_a_field_is_taken(tmp_path):
+    with open_night(tmp_path, codes=codes(120), campaigns={1: frozenset({"market"})}) as here:
+        assert here.sync(here.write("a.csv", HEADER, rows(120))).code == 3
+        here.box.world.campaigns[1] = frozenset({"market", "pallet"})
+        done = here.sync("a.csv", "--force")
+        assert (done.code, done.document["values"]["confirmed"], done.document["requests"]["updates"]) == (0, 120, 2)
+        assert set(held(here)) == {"P1"}
+
+
 def test_a_campaign_that_takes_a_field_no_more_is_noticed_though_counts_were_believed(tmp_path):
     """What was refused once is asked for in every plan that would send it by async calls alone."""
     with open_night(tmp_path, codes=codes(300), campaigns={1: frozenset({"market"})}) as here:
