@@ -31,6 +31,8 @@ TASKS_PATH = "/api/v2/scm/tasks/"
 ME_PATH = "/api/v2/me/"
 SCM_PERMISSIONS = frozenset({"codes_view", "scm_bulk_edit", "scm_code_edit", "product_view"})
 """What an SCM upload needs (docs/api.md, "Permissions")."""
+NO_STATE = "not told"
+"""In place of a task's state, where the API names none."""
 PAGES_MAX = 20
 """Pages of one list that are followed: bounds what a server can make a client do."""
 
@@ -60,7 +62,7 @@ class TaskDetails:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A remote task. ``remote_state`` is the API's word; ``details`` is None in lists."""
+    """A remote task. ``remote_state`` is the API's word, or `NO_STATE`; ``details`` is None in lists."""
 
     id: str
     remote_state: str
@@ -275,7 +277,7 @@ class Client(Speaker):
         details = state.details
         return Task(
             id=state.id,
-            remote_state=one_line(state.state),
+            remote_state=one_line(state.state) if isinstance(state.state, str) else NO_STATE,
             reference=state.reference if isinstance(state.reference, str) else "",
             codes_affected=_count(state.codes_affected),
             details=None

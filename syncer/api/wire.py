@@ -47,11 +47,11 @@ class WireTaskDetails(msgspec.Struct, frozen=True):
 class TaskState(msgspec.Struct, frozen=True):
     """A task in a list or by itself; ``details`` stands in the latter only. ``error``, ``errors`` are guesses [D].
 
-    A count that is none is the client's to judge: it must not make a whole list unreadable.
+    A state or a count that is none is the client's to judge: it must not make a whole list unreadable.
     """
 
     id: TaskId
-    state: str
+    state: object = None
     reference: str | UnsetType | None = UNSET
     codes_affected: object = None
     details: WireTaskDetails | None = None
