@@ -5,7 +5,7 @@ What always holds: each is a way of life that the documents allow or leave open,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 JOBS = ("sim", "late")
@@ -24,7 +24,7 @@ class Company:
     lenient: bool
     """Whether sync calls take any key; else identifiers alone."""
     changes_only: bool
-    """Whether answers count and name only what a call changed: of keys of one code."""
+    """Whether answers count and name only what a call changed."""
     jobs: tuple[str, ...]
     """The jobs whose files come, in turn: of one code space and with the same fields."""
     users: float
@@ -38,7 +38,7 @@ class Company:
         chance = Random(f"company of {seed}")
         varied = reach > 1 and chance.random() < 0.4
         expect = "" if reach == 1 else chance.choice(["", "", "column", "column" if varied else "number"])
-        company = cls(
+        return cls(
             reaches=tuple(chance.randint(1, 2 * reach - 1) for _ in range(7)) if varied else (reach,),
             expect=expect,
             lenient=chance.random() < 0.4,
@@ -47,7 +47,6 @@ class Company:
             users=chance.choice([0.0, 0.0, 0.0, 0.5]),
             defines=chance.choice([0.0, 0.5]),
         )
-        return replace(company, changes_only=company.changes_only and reach == 1)
 
     def reach(self, number):
         """Return how many codes the value with this number selects."""
