@@ -45,6 +45,7 @@ def _announce(url: str) -> None:
     "--fields", help="SCM fields of the campaign, separated by commas; others are discarded. Else all are taken."
 )
 @click.option("--sync-keys", default="extended_id,serial_number", show_default=True, help="Of sync uploads; or any.")
+@click.option("--changes-only", is_flag=True, help="Count and name only what a call changed, not what it found so.")
 @click.option("--scans", type=click.IntRange(min=0), default=0, help="How many made-up scans there are.")
 @click.option("--faults", type=click.File("rb"), help="JSON list of scripted faults (docs/sandbox.md).")
 @click.option("--seed", type=int, default=0, help="Of everything that is left to chance.")
@@ -56,6 +57,7 @@ def sandbox_command(
     task_delay: float,
     rate: int,
     sync_keys: str,
+    changes_only: bool,
     fields: str | None,
     scans: int,
     faults: Any,
@@ -76,6 +78,7 @@ def sandbox_command(
         task_run_s=task_delay,
         updates_per_second=rate,
         sync_keys=None if sync_keys == "any" else tuple(sync_keys.split(",")),
+        changes_only=changes_only,
         campaigns={1: frozenset(fields.split(","))} if fields else None,
         scans=scans,
         faults=_faults_in(faults) if faults else (),

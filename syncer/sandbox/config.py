@@ -38,6 +38,8 @@ class SandboxConfig:
     """Whether ``/api/v2/me/`` has a member ``company`` [D]."""
     sync_keys: Collection[str] | None = ("extended_id", "serial_number")
     """The data keys that sync uploads take [S:004]; None: any SCM key too, as the help centre has it [P]."""
+    changes_only: bool = False
+    """Whether answers count and name only what a call changed [D]: not what it found so already."""
     updates_per_second: int = 10
     reads_per_minute: int = 3000
     latency_s: float = 0.0

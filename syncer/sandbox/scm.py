@@ -91,12 +91,13 @@ def _apply_items(world: World, key: str, items: list[dict[str, str]], *, now_s: 
     changes = []
     for item in items:
         data = {name: text for name, text in item.items() if name != key}
-        numbers = sorted(world.select({key: [item[key]]}))
-        for number in numbers:
-            taken = world.write(number, data, at_s=now_s, cause=f"call {call}")
-            named[item[key]] = sorted({*named.get(item[key], []), *taken})
-            changes.append({"id": number, "fields": taken})
-        affected.update(numbers)
+        for number in sorted(world.select({key: [item[key]]})):
+            told = world.write_told(number, data, at_s=now_s, cause=f"call {call}")
+            if told is None:
+                continue
+            named[item[key]] = sorted({*named.get(item[key], []), *told})
+            changes.append({"id": number, "fields": told})
+            affected.add(number)
     return {"total_updates": len(items), "changes": changes, "items": named, "codes_affected": len(affected)}
 
 

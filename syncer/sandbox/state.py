@@ -68,7 +68,13 @@ class SandboxState:
         codes = list(codes)
         scanned = [{"id": number, "sku": sku, "name": name} for number, sku, name in PRODUCTS if config.scans]
         self.catalogue = Catalogue(config.products, codes, scanned)
-        self.world = World(codes, campaigns=config.campaigns, products=self.catalogue.known, seed=config.seed)
+        self.world = World(
+            codes,
+            campaigns=config.campaigns,
+            products=self.catalogue.known,
+            changes_only=config.changes_only,
+            seed=config.seed,
+        )
         self.faults = Faults(config.faults, config.seed)
         self.updates = Throttle(config.updates_per_second, 1.0)
         self.reads = Throttle(config.reads_per_minute, 60.0)

@@ -75,10 +75,13 @@ class World:
         *,
         campaigns: Mapping[int, frozenset[str]] | None,
         products: AbstractSet[str] | None,
+        changes_only: bool = False,
         seed: int = 0,
     ) -> None:
         self.campaigns = campaigns
         self.products = products
+        self.changes_only = changes_only
+        """Whether answers count and name only what a call changed."""
         self.codes: list[Code] = []
         self.tasks: dict[str, StoredTask] = {}
         self.journal: list[Write] = []
@@ -143,6 +146,15 @@ class World:
                     self._index[name].setdefault(value, set()).add(number)
         return taken
 
+    def write_told(self, number: int, data: Mapping[str, str], *, at_s: float, cause: str) -> list[str] | None:
+        """Write data to one code; return the fields that an answer names, None for a code that it does not count."""
+        place = len(self.journal)
+        taken = self.write(number, data, at_s=at_s, cause=cause)
+        if not self.changes_only:
+            return taken
+        changed = {write.field for write in self.journal[place:] if (write.old or "") != write.new}
+        return [name for name in taken if name in changed] or None
+
     def create_task(
         self,
         constraints: dict[str, list[str]],
@@ -187,10 +199,11 @@ class World:
         if task.fails:
             task.state, task.error = "failed", "the background job ended with an internal error"
             return
-        numbers = sorted(self.select(task.constraints))
-        for number in numbers:
-            self.write(number, task.scm_data, at_s=task.end_due_s, cause=f"task {task.id}")
-        task.codes_affected = max(0, len(numbers) + task.count_off_by)
+        told = [
+            self.write_told(number, task.scm_data, at_s=task.end_due_s, cause=f"task {task.id}")
+            for number in sorted(self.select(task.constraints))
+        ]
+        task.codes_affected = max(0, sum(fields is not None for fields in told) + task.count_off_by)
         task.state = "complete"
 
     def state(self) -> list[dict[str, str]]:

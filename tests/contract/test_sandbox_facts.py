@@ -178,6 +178,15 @@ def test_undefined_fields_are_discarded_silently_and_campaigns_check_constraints
         assert post(box, ASYNC, {**body, "campaign": 8}).status_code == 400
 
 
+def test_answers_count_and_name_only_what_changed_where_the_sandbox_is_told_so():
+    codes = tuple({"extended_id": f"E{n}", "market": "de"} for n in range(3))
+    with Sandbox(SandboxConfig(codes=codes, changes_only=True)) as box:
+        items = [{"extended_id": f"E{n}", "market": "de", **({"lot": "1"} if n == 1 else {})} for n in range(3)]
+        answer = post(box, SYNC, {"data_key": "extended_id", "items": items}).json()
+        assert (answer["total_updates"], answer["codes_affected"], answer["items"]) == (3, 1, {"E1": ["lot"]})
+        assert answer["changes"] == [{"id": 1, "fields": ["lot"]}]
+
+
 def test_the_limit_of_updates_is_a_sliding_second_and_says_when_to_come_again():
     with Sandbox(SandboxConfig(codes=codes(1), updates_per_second=10)) as box:
         answers = [post(box, SYNC, {"items": [{"extended_id": "K000000", "a": "b"}]}) for _ in range(12)]

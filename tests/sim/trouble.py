@@ -104,7 +104,6 @@ class SimulatedWorld(World):
         """By task: what is odd about it."""
         self.user, self.owners = 0, {}
         """Who calls now, and who made each task: nobody else sees it."""
-        self.changes_only = False
         self.theirs = set()
         """The fields (code and name) that were written by somebody else last."""
         self.stays, self.dropped = True, set()
@@ -128,31 +127,12 @@ class SimulatedWorld(World):
         super().write(code.number, left, at_s=at_s, cause=MOVED)
         self.dropped |= {(code.number, name) for name in left}
 
-    def changed_since(self, place):
-        """Return what was written since then, and was not so before: codes with their fields."""
-        return {(write.code, write.field) for write in self.journal[place:] if (write.old or "") != write.new}
-
-    def only_changed(self, document, answer, place):
-        """Return the answer to a sync call as a server gives it that counts and names only what the call changed."""
-        changed = self.changed_since(place)
-        named = {}
-        for number, field in sorted(changed):
-            value = self.codes[number].fields[document["data_key"]]
-            named[value] = sorted({*named.get(value, []), field})
-        numbers = sorted({number for number, _ in changed})
-        changes = [{"id": n, "fields": [field for code, field in sorted(changed) if code == n]} for n in numbers]
-        return {**answer, "changes": changes, "items": named, "codes_affected": len(numbers)}
-
     def _end(self, task):
-        place = len(self.journal)
         if task.fails and task.id in self.half:
             numbers = sorted(self.select(task.constraints))
             for number in numbers[: (len(numbers) + 1) // 2]:
                 self.write(number, task.scm_data, at_s=task.end_due_s, cause=f"task {task.id}")
         super()._end(task)
-        if self.changes_only and task.state == "complete":
-            numbers = {number for number, _ in self.changed_since(place)}
-            task.codes_affected = max(0, len(numbers) + task.count_off_by)
         task.forgotten |= self.odd.get(task.id) == "vanishes"
 
     def disguise(self, body):
