@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from syncer.commands import planning
@@ -49,7 +51,8 @@ def _each(command: Command, settings: Settings, request: SyncRequest, environmen
             place = stack.enter_context(RemotePlace(job.files.pattern, job.files.done, environment.interrupt))
         else:
             place = LocalPlace(job.files, Path.cwd() if settings.path is None else settings.path.parent)
-        arrival = Arrival(job.name, job.files, place, _known(settings, job), environment.clock, environment.interrupt)
+        known, newest_run = _known(settings, job), partial(_newest_run, settings, job)
+        arrival = Arrival(job.name, job.files, place, known, environment.clock, environment.interrupt, newest_run)
         return _each_group(command, settings, request, environment, arrival)
 
 
@@ -131,3 +134,10 @@ def _known(settings: Settings, job: JobSettings) -> Callable[[Sequence[str]], Ma
         return found
 
     return known
+
+
+def _newest_run(settings: Settings, job: JobSettings) -> tuple[int, float] | None:
+    """Return the job's newest run that has a plan, and when it began, in seconds since 1970."""
+    with Ledger.reading(settings.ledger.url) as ledger:
+        runs = [] if ledger is None else ledger.runs(most=1, job_name=job.name, planned=True)
+    return (runs[0].id, datetime.fromisoformat(runs[0].started_at).timestamp()) if runs else None

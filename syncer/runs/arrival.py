@@ -1,7 +1,8 @@
 """Which files a job is to sync: those that its pattern finds, whole, ready, and not synced before.
 
 What always holds: a file counts as there when its ready mark stands beside it and it has kept its size and time for
-``settle_s``; its content is synced once, whatever its name; every wait ends. Reads and moves files, never writes one.
+``settle_s``; its content is synced once, whatever its name, unless the last file brings back what newer ones overwrote;
+every wait ends. Reads and moves files, never writes one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 Known = Callable[[Sequence[str]], Mapping[str, int]]
 """Gives, of some contents (SHA-256), those that a completed run of the job has read, with its number."""
+NewestRun = Callable[[], tuple[int, float] | None]
+"""Gives the number of the job's newest run that has a plan, and when it began (seconds since 1970)."""
 HOUR_S = 3600
 _WRITTEN = "is still being written"
 
@@ -38,6 +41,7 @@ class Arrival:
     known: Known
     clock: Clock
     interrupt: Interrupt
+    newest_run: NewestRun = lambda: None
     synced: tuple[str, ...] = ()
     """The files that are there though they were synced before: a run before this one could not move them."""
     _since: dict[SeenFile, float] = field(default_factory=dict)
@@ -125,8 +129,10 @@ class Arrival:
         return self.clock.wall_s() - one.mtime_s >= quiet_s + self.place.skew_s
 
     def _new(self, contents: Mapping[SeenFile, str]) -> tuple[list[tuple[str, ...]] | None, str]:
-        """Leave out what was synced before: each content once, also within one folder."""
-        known = self.known([*contents.values()])
+        """Leave out what was synced before: each content once, also within one folder, where its last place counts."""
+        known = dict(self.known([*contents.values()]))
+        if self._comes_back(contents, known):
+            del known[[*contents.values()][-1]]
         self.synced = tuple(one.path for one, content in contents.items() if content in known)
         if all(content in known for content in contents.values()):
             last = [*contents][-1]
@@ -134,8 +140,17 @@ class Arrival:
         if self.files.take == "all":
             self.synced = ()  # they go with the other parts
             return [tuple(one.path for one in contents)], ""
-        fresh = {content: one.path for one, content in [*contents.items()][::-1] if content not in known}
+        fresh = {content: one.path for one, content in contents.items() if content not in known}
         return [(path,) for path in sorted(fresh.values())], ""
+
+    def _comes_back(self, contents: Mapping[SeenFile, str], known: Mapping[str, int]) -> bool:
+        """Tell whether the last file was written since the newest run began, and only an older run has read the same.
+
+        What it says may have been overwritten in between: it is read again, and the guards look at it.
+        """
+        last, content = [*contents.items()][-1]
+        newest = self.newest_run() if content in known and self.files.take != "all" else None
+        return newest is not None and known[content] < newest[0] and last.mtime_s - self.place.skew_s > newest[1]
 
     def _missing(self, words: str) -> ArrivalError:
         return ArrivalError(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import time
+
 from conftest import codes
 
 HEADER = ("extended_id", "lot")
@@ -28,6 +32,20 @@ def test_a_night_without_a_named_file_takes_the_newest_once_and_says_when_none_h
         again = here.sync()  # the same content under another name
         assert (again.code, again.document["run"]) == (0, None)
         assert "nothing to do" in again.document["notes"][0]
+
+
+def test_a_file_that_brings_back_older_data_is_never_passed_over_with_0(night):
+    with night(codes=codes(30)) as here:
+        here.config(CONFIG + "[limits]\nmax_changed_percent = 0\n")
+        (here.folder / "in").mkdir()
+        for number, lot in enumerate(("L1", "L2", "L1")):
+            here.write(f"in/{number}.csv", HEADER, [(f"K{n:06d}", lot) for n in range(30)])
+            os.utime(here.folder / "in" / f"{number}.csv", (time.time() + number,) * 2)
+            done = here.sync()
+        assert (done.code, done.document["error"]["stops"][0]["guard"]) == (4, "age"), done
+        assert here.run(*shlex.split(done.document["error"]["next"])[1:]).code == 0
+        assert {code["lot"] for code in here.server().values()} == {"L1"}
+        assert (here.sync().code, here.sync().document["run"]) == (0, None)
 
 
 def test_each_file_has_a_run_of_its_own_and_one_that_stops_ends_the_command(night):

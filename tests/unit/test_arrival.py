@@ -54,11 +54,11 @@ def sha(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def arrival(folder, known=(), clock=None, **settings):
+def arrival(folder, known=(), clock=None, newest_run=lambda: None, **settings):
     files = FilesSettings(**{"pattern": "in/*.csv", **settings})
     runs = {sha(text): number for number, text in enumerate(known, 1)}
     look = lambda contents: {one: runs[one] for one in contents if one in runs}  # noqa: E731
-    return Arrival("erp", files, LocalPlace(files, folder.parent), look, clock or Clock(), Interrupt())
+    return Arrival("erp", files, LocalPlace(files, folder.parent), look, clock or Clock(), Interrupt(), newest_run)
 
 
 def names(groups):
@@ -74,7 +74,25 @@ def test_the_newest_is_taken_by_the_time_it_was_written_not_by_its_name(folder):
 def test_each_is_taken_in_the_order_of_the_names_and_every_content_once(folder):
     for name, text in (("1.csv", "a"), ("2.csv", "b"), ("3.csv", "a"), ("4.csv", "c")):
         write(folder, name, text)
-    assert names(arrival(folder, ["b"], take="each").wait()) == [("1.csv",), ("4.csv",)]
+    assert names(arrival(folder, ["b"], take="each").wait()) == [("3.csv",), ("4.csv",)]
+
+
+@pytest.mark.parametrize(
+    ("take", "known", "since_s", "taken"),
+    [
+        ("newest", ["a", "b"], 7200.0, [("3.csv",)]),
+        ("each", ["a", "b"], 7200.0, [("3.csv",)]),
+        ("each", ["b", "a"], 7200.0, []),  # the newest run has read it
+        ("newest", ["a", "b"], 1800.0, []),  # it is older than the newest run: a file was named by hand since
+        ("all", ["a", "b"], 7200.0, []),
+        ("each", ["b"], 7200.0, [("3.csv",)]),
+    ],
+)
+def test_what_comes_back_after_a_run_has_read_something_else_is_read_again(folder, take, known, since_s, taken):
+    for age_s, (name, text) in enumerate((("3.csv", "a"), ("2.csv", "b"), ("1.csv", "a"))):
+        write(folder, name, text, 3600.0 + age_s)
+    newest = lambda: (len(known), NOW_S - since_s)  # noqa: E731
+    assert names(arrival(folder, known, newest_run=newest, take=take).wait()) == taken
 
 
 def test_all_are_the_parts_of_one_export_even_if_some_were_the_same_before(folder):
