@@ -97,8 +97,8 @@ class SyncResult:
     since an older upload of theirs is open; ``goes_again``: there are some whose task failed, or that were let go of,
     which the next run and `resume` send again. ``unproven_fields`` are those of which no answer showed that they were
     taken. ``named`` are the files that were to be read (of a query: none), ``files`` what they came to (of a ZIP
-    file: its members), for ``job`` (empty: not one alone). ``error`` is what
-    stopped the command; None when it came to its end.
+    file: its members), for ``job`` (empty: not one alone); ``options`` say how (`runs.paste.options_of`). ``error`` is
+    what stopped the command; None when it came to its end.
     """
 
     command: str
@@ -115,6 +115,7 @@ class SyncResult:
     rejections: Rejections | tuple[()] = ()
     files: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     job: str = ""
     samples: tuple[CallSample, ...] = ()
     concerns: tuple[Concern, ...] = ()

@@ -17,7 +17,7 @@ from syncer.ledger.ledger import Ledger
 from syncer.request import SyncRequest
 from syncer.results import SyncResult
 from syncer.runs.arrival import Arrival, named_files, named_remote
-from syncer.runs.paste import of_job, say_next
+from syncer.runs.paste import of_job, options_of, say_next
 from syncer.runs.places import LocalPlace, Place
 from syncer.runs.remote import RemotePlace
 from syncer.safe.urls import is_remote
@@ -111,15 +111,16 @@ def carry_out(
     command: Command, settings: Settings, request: SyncRequest, environment: Environment, job: str
 ) -> SyncResult:
     """Do it; what stops it says what to do about these files."""
-    named = request.job is not None
+    named, options = request.job is not None, options_of(request)
     try:
         result = command(settings, request, environment)
     except SyncerError as error:
-        say_next(error, request.files, job, job_named=named)
+        say_next(error, request.files, job, job_named=named, options=options)
         raise
     if result.error is not None:
-        say_next(result.error, request.files, job, job_named=named)
-    return replace(result, job=job, named=request.files, notes=tuple(of_job(note, job) for note in result.notes))
+        say_next(result.error, request.files, job, job_named=named, options=options)
+    notes = tuple(of_job(note, job) for note in result.notes)
+    return replace(result, job=job, named=request.files, options=options, notes=notes)
 
 
 def _known(settings: Settings, job: JobSettings) -> Callable[[Sequence[str]], Mapping[str, int]]:

@@ -197,7 +197,8 @@ def _next(result: SyncResult) -> str:
     elif result.rejections:
         hint = "syncer sync FILE  # when the rows above are corrected: in the source, or in error.csv (--results DIR)"
     job = result.run.job.name
-    return inert(configured(pasteable(hint, result.named, job, job_named=job != DEFAULT_JOB)))
+    words = pasteable(hint, result.named, job, job_named=job != DEFAULT_JOB, options=result.options)
+    return inert(configured(words))
 
 
 def error_text(error: SyncerError) -> Text:

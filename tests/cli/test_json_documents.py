@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import signal
 import urllib.error
 import urllib.request
@@ -279,3 +280,22 @@ def test_every_command_prints_what_is_described_and_every_member_that_is_describ
     never, common = sorted(described - seen - RARE), sorted(RARE & seen)
     assert not never, "never printed: " + ", ".join(never)
     assert not common, "no longer rare: " + ", ".join(common)
+
+
+def test_the_command_to_paste_has_what_the_one_that_was_stopped_had(night):
+    """Another key would be other codes, another mode other calls; and who asked for results wants those of the retry."""
+    world = tuple({"extended_id": f"K{n:06d}", "serial_number": f"S{n:06d}"} for n in range(30))
+    options = ("--job", "a", "--key", "serial_number", "--mode", "sync", "--results", "my results")
+    with night(codes=world) as here:
+        here.config('[jobs.a]\n[jobs.b]\nkey = "serial_number"\n')
+        for lot, code in (("A", 0), ("B", 4)):
+            rows = [(key.replace("K", "S"), key, lot) for key in (one["extended_id"] for one in world)]
+            here.write("a.csv", ("serial_number", "extended_id", "lot"), rows)
+            done = here.run("sync", "a.csv", *options, "--force", "--json")
+            assert done.code == code, done
+        options = "--job a --key serial_number --mode sync --force --results 'my results'"
+        assert done.document["error"]["next"] == f"syncer sync a.csv {options} --approve"
+        pasted = shlex.split(done.document["error"]["next"])[1:]
+        again = here.run(*pasted, "--json")
+        assert (again.code, again.document["values"]["confirmed"]) == (0, 30)
+        assert {code["lot"] for code in here.server().values()} == {"B"}
