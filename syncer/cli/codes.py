@@ -10,6 +10,7 @@ import click
 
 from syncer.cli.described import deadline_option, step_option, step_options
 from syncer.cli.frame import codes_environment, command, envelope, lock_wait_option, settings, show
+from syncer.cli.numbers import Finite
 from syncer.request import UploadRequest
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _errors = step_option("codes", "errors", type=click.Path(path_type=Path, dir_oka
 @step_options("codes", "job", "default", "url_prefix", "allow_duplicates", "skip_invalid")
 @click.option(
     "--max-part-mb",
-    type=click.FloatRange(0.0001, 100),
+    type=Finite(0.0001, 100),
     default=100.0,
     show_default=True,
     help="Larger files are split by rows.",

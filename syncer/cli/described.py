@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from syncer.cli.numbers import Finite
 from syncer.config.step_options import (
     COUNT,
     DEADLINE,
@@ -31,7 +32,7 @@ _TAKEN: dict[ValueKind, dict[str, Any]] = {
     TEXTS: {"multiple": True},
     FIELDS: {"multiple": True, "metavar": "FIELD=VALUE"},
     PATH: {"type": click.Path(path_type=Path)},
-    SECONDS: {"type": float, "metavar": "SECONDS"},
+    SECONDS: {"type": Finite(min=0), "metavar": "SECONDS"},
 }
 """How the command line takes a value of each kind; a text as it is."""
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from syncer.cli.numbers import Finite
 from syncer.errors import UsageError
 from syncer.process import streams
 from syncer.process.signals import Interrupt
@@ -120,7 +121,7 @@ def common_options(function: F) -> F:
 
 lock_wait_option = click.option(
     "--lock-wait",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     metavar="SECONDS",
     expose_value=False,
     callback=_remember_zero,
@@ -131,6 +132,8 @@ lock_wait_option = click.option(
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """What stands in an argument for a byte that is no text."""
+_EMPTY = re.compile("--[a-z-]+=")
+"""An option that is given nothing."""
 NUMBER_MAX = 2**63 - 1
 """What a column of the ledger holds at most."""
 
@@ -141,7 +144,13 @@ class _Command(click.Command):
     examples: tuple[str, ...] = ()
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take the arguments; refuse numbers and texts that no ledger can hold. A file's name need be no text."""
+        """Take the arguments; refuse numbers and texts that no ledger can hold. A file's name need be no text.
+
+        An argument that is empty is a variable of a script that is not set: no name is meant by it, nor this folder.
+        """
+        empty = next((one for one in args if not one or _EMPTY.fullmatch(one)), None)
+        if empty is not None and not ctx.resilient_parsing:
+            raise click.UsageError(f"an argument is empty{f': {empty}' if empty else ''}; is a variable not set?", ctx)
         rest = super().parse_args(ctx, args)
         for parameter in self.get_params(ctx):
             value = ctx.params.get(parameter.name or "")

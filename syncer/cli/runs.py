@@ -126,7 +126,11 @@ def sync_command(
 @deadline_option
 @lock_wait_option
 def resume_command(job: str | None, approve: bool, deadline_s: float | None) -> None:
-    """Finish all open runs from the ledger alone, without their files."""
+    """Finish all open runs from the ledger alone, without their files.
+
+    A results folder stays as the stopped run left it; the same `sync FILE --results DIR` again, which sends nothing
+    twice, writes it anew.
+    """
     from syncer.commands import runs
     from syncer.commands.morning import watched
 

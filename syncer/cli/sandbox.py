@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import click
 
 from syncer.cli.frame import command, echo_json, envelope, options
+from syncer.cli.numbers import Finite
 from syncer.errors import SignalError, UsageError
 
 
@@ -37,9 +38,9 @@ def _announce(url: str) -> None:
 @command("sandbox", examples=("syncer sandbox", "syncer sandbox --codes codes.csv --fields lot,market --scans 500"))
 @click.option("--port", type=click.IntRange(0, 65535), default=8377, show_default=True, help="0 takes any free port.")
 @click.option("--codes", type=click.Path(exists=True, dir_okay=False), help="CSV of codes; else a small sample.")
-@click.option("--latency", type=float, default=0.0, help="Seconds before each answer.")
+@click.option("--latency", type=Finite(min=0), default=0.0, help="Seconds before each answer.")
 @click.option("--way", default="0", help="Milliseconds that requests and answers are on their way (docs/sandbox.md).")
-@click.option("--task-delay", type=float, default=0.05, show_default=True, help="Seconds that a task takes.")
+@click.option("--task-delay", type=Finite(min=0), default=0.05, show_default=True, help="Seconds that a task takes.")
 @click.option("--rate", type=click.IntRange(min=1), default=10, show_default=True, help="Updates a second.")
 @click.option(
     "--fields", help="SCM fields of the campaign, separated by commas; others are discarded. Else all are taken."

@@ -10,6 +10,7 @@ import click
 
 from syncer.cli.described import deadline_option, step_option, step_options
 from syncer.cli.frame import command, envelope, environment_of, lock_wait_option, settings, show
+from syncer.cli.numbers import Finite
 from syncer.errors import UsageError
 from syncer.request import STATUSES, ScansRequest
 
@@ -106,7 +107,7 @@ def _fields(where: tuple[str, ...]) -> dict[str, str]:
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--campaign", type=click.IntRange(min=1), help="Of the ledger's scans, only this campaign's.")
 @click.option(
-    "--skew", type=click.FloatRange(min=0), default=60.0, show_default=True, metavar="SECONDS",
+    "--skew", type=Finite(min=0), default=60.0, show_default=True, metavar="SECONDS",
     help="How far this machine's clock and the API's may be apart.",
 )  # fmt: skip
 def compare_command(folder: Path | None, campaign: int | None, skew: float) -> None:
