@@ -32,9 +32,11 @@ SCANS_MAX = 100
 class BatchEvent:
     """A change of a batch's state, with the call that it is about; None: it is about no call.
 
-    ``run_id`` is the run that saw it; ``answer`` is what became of the call.
+    ``id`` is its place in the order in which all changes were recorded. ``run_id`` is the run that saw it; ``answer``
+    is what became of the call.
     """
 
+    id: int
     batch_id: int
     at: str
     run_id: int
@@ -78,12 +80,14 @@ class Story:
     """What made fields uncertain that are so now: the newest cause of each."""
     entries: tuple[HistoryEntry, ...]
     events: tuple[BatchEvent, ...]
+    """In the order in which they were recorded."""
     uploads: tuple[CodeUpload, ...]
     scans: tuple[CodeScan, ...]
 
 
 _EVENTS = """
-SELECT e.batch_id, e.at, e.run_id, e.event, e.new_state, e.detail, a.reference, a.verdict, a.status_code, a.message
+SELECT e.id, e.batch_id, e.at, e.run_id, e.event, e.new_state, e.detail, a.reference, a.verdict, a.status_code,
+       a.message
 FROM json_each(?) j CROSS JOIN events e ON e.batch_id = j.value LEFT JOIN attempts a ON a.id = e.attempt_id
 ORDER BY e.id
 """
@@ -138,7 +142,7 @@ def stories(
             pictures[space_id, key],
             doubts.get((space_id, key), ()),
             tuple(histories[space_id, key]),
-            tuple(event for entry in histories[space_id, key] for event in events.get(entry.batch_id or 0, ())),
+            _recorded(events, histories[space_id, key]),
             tuple(upload_reads.history(connection, key)) if space_id == own else (),
             tuple(scans.get((space_id, key), ())),
         )
@@ -149,8 +153,14 @@ def stories(
 def _events(connection: Connection, batch_ids: Iterable[int | None]) -> dict[int, list[BatchEvent]]:
     found: dict[int, list[BatchEvent]] = {}
     for row in raw_cursor(connection).execute(_EVENTS, (json.dumps(sorted(filter(None, batch_ids))),)):
-        found.setdefault(row[0], []).append(BatchEvent(*row))
+        event = BatchEvent(*row)
+        found.setdefault(event.batch_id, []).append(event)
     return found
+
+
+def _recorded(events: Mapping[int, Sequence[BatchEvent]], entries: Iterable[HistoryEntry]) -> tuple[BatchEvent, ...]:
+    of_value = {event.id: event for entry in entries for event in events.get(entry.batch_id or 0, ())}
+    return tuple(of_value[number] for number in sorted(of_value))
 
 
 def _doubts(connection: Connection, space_id: int, keys: Sequence[str]) -> dict[str, dict[str, tuple[str, str | None]]]:

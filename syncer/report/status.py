@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -19,11 +20,12 @@ from syncer.report.words import many
 from syncer.safe.inert import inert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from syncer.ledger.buckets import RefusedRow
     from syncer.results import RefusedRows, RunSummary, StatusResult, WorkSummary
 
+T = TypeVar("T")
 ALIKE_MAX = 20
 """Rows that are refused for the same reason, and listed; ``--json`` lists all that the ledger keeps."""
 LIFE_WORDS = {Life.ALIVE: "running", Life.DEAD: "dead", Life.UNKNOWN: "unknown"}
@@ -60,13 +62,21 @@ def status_text(found: StatusResult) -> RenderableType:
     if not found.runs and not found.works:
         return Text("no run yet; the first one: syncer sync FILE")
     table = FittedTable("run", "job", "started", "state", "exit", "rows", "confirmed", "not confirmed")
-    lines = [(one.run.started_at, 1, _run_line(one)) for one in found.runs]
-    lines += [(one.work.started_at, int(one.work.parent_id is not None), _work_line(one)) for one in found.works]
-    for _, _, line in sorted(lines, key=lambda one: one[:2], reverse=True):
+    lines = [(at, 1, _run_line(one)) for at, one in _in_order(found.runs, lambda one: one.run.started_at)]
+    works = _in_order(found.works, lambda one: one.work.started_at)
+    lines += [(at, int(one.work.parent_id is not None), _work_line(one)) for at, one in works]
+    lines.sort(key=lambda one: one[:2])
+    for _, _, line in lines[::-1]:
         table.add_row(*line)
     dead = [one.run for one in found.runs if one.life is Life.DEAD]
     hints = [Text(f"run {run.id} died without recording an end: {after_death(run)}", "yellow") for run in dead]
     return Group(table, *hints)
+
+
+def _in_order(newest_first: Sequence[T], begun: Callable[[T], str]) -> list[tuple[str, T]]:
+    """Return what was recorded, oldest first, each with its time, or a later one that stands before it."""
+    oldest_first = newest_first[::-1]
+    return list(zip(accumulate(map(begun, oldest_first), max), oldest_first, strict=True))
 
 
 def _run_line(summary: RunSummary) -> tuple[str | Text, ...]:

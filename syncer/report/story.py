@@ -1,7 +1,7 @@
 """The story of a value, told: where each field comes from, and what happened, moment by moment. Pure.
 
 What always holds: a field's value is traced to the newest upload that is confirmed and said it, or to none (a reading
-of the API, a write through another key); nothing is guessed. Moments are in the order of time.
+of the API, a write through another key); nothing is guessed. Moments are in the order of `report.story_order`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from syncer.lifecycle.batch import Bucket, Event
+from syncer.report.story_order import Recorded
 from syncer.report.words import many
 
 if TYPE_CHECKING:
@@ -117,22 +118,25 @@ def _answer(story: Story, entry: HistoryEntry) -> str | None:
 
 
 def moments(story: Story) -> list[Moment]:
-    """Return what happened to a value, in the order of time."""
+    """Return what happened to a value, in the order of time, or as it was recorded where a clock was set back."""
     # One that goes on in a smaller batch was planned once.
     planned = {(one.run_id, one.file, one.line, one.data): one for one in reversed(story.entries)}
-    told = [_planned(entry) for entry in reversed(planned.values())]
+    order = Recorded(story.events, story.entries)
+    told = [(at, _planned(entry)) for at, entry in order.of_plans(reversed(planned.values()))]
     told += [
-        Moment(event.at, WORDS_OF_EVENT[Event(event.event)], _event_words(event), event.run_id, event.batch_id)
-        for event in story.events
+        (at, Moment(event.at, WORDS_OF_EVENT[Event(event.event)], _event_words(event), event.run_id, event.batch_id))
+        for at, event in order.events()
     ]
     counted = {event.batch_id for event in story.events if event.event == Event.MISCOUNTED}
-    told += [_ended(entry) for entry in story.entries if entry.batch_id in counted and entry.outcome in _OF_THE_VALUE]
-    for upload in story.uploads:
-        told += _uploaded(upload)
-    told += [Moment(one.at, UNCERTAIN, f"{one.field}: {one.cause}") for one in story.doubts if one.at]
+    ended = [one for one in story.entries if one.batch_id in counted and one.outcome in _OF_THE_VALUE]
+    told += [(order.of_end(entry), _ended(entry)) for entry in ended]
+    others = [moment for upload in story.uploads for moment in _uploaded(upload)]
+    others += [Moment(one.at, UNCERTAIN, f"{one.field}: {one.cause}") for one in story.doubts if one.at]
     for scan in story.scans:
-        told.append(Moment(scan.at, "scanned", f"{_data(scan.scm)} (campaign {scan.campaign}, scan {scan.uuid})"))
-    return sorted(told, key=lambda moment: moment.at)  # stable: what has one time keeps the order in which it was told
+        others.append(Moment(scan.at, "scanned", f"{_data(scan.scm)} (campaign {scan.campaign}, scan {scan.uuid})"))
+    told += [(order.of_other(moment.at), moment) for moment in others]
+    told.sort(key=lambda one: one[0])  # stable: what has one place keeps the order in which it was told
+    return [moment for _, moment in told]
 
 
 _OF_THE_VALUE = frozenset({Bucket.CONFIRMED.value, Bucket.UNMATCHED.value, Bucket.REJECTED.value})
