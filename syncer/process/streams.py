@@ -43,7 +43,12 @@ class _Telling(io.FileIO):
 
 
 def prepare() -> None:
-    """Give the program three streams that can be used. Call it before anything else is opened."""
+    """Give the program three streams that can be used. Call it before anything else is opened.
+
+    A ``COLUMNS`` that is no width (0 says that nobody knows) is taken away: tables would have no room for a letter.
+    """
+    if not os.environ.get("COLUMNS", "0").strip("0").isdecimal():
+        os.environ.pop("COLUMNS", None)
     for number in range(3):
         try:
             os.fstat(number)

@@ -103,6 +103,59 @@ def test_what_no_ledger_can_hold_is_refused_as_it_is_typed(words):
     assert "larger than any number" in done.output or "no text in UTF-8" in done.output
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("sync", "n.csv", "--deadline", number) for number in ("-5", "nan", "inf")),
+        ("resume", "--deadline", "-1"),
+        ("scans", "pull", "--campaign", "1", "--deadline", "-1"),
+        ("codes", "upload", "n.csv", "--deadline", "-1"),
+        ("codes", "upload", "n.csv", "--max-part-mb", "nan"),
+        ("sync", "n.csv", "--lock-wait", "nan"),
+        ("scans", "compare", "--skew", "inf"),
+        ("sandbox", "--latency", "-1"),
+        ("sandbox", "--task-delay", "nan"),
+    ],
+)
+def test_what_no_clock_can_wait_for_is_refused(words):
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 2
+    assert words[-2] in done.output
+    assert "range" in done.output or "not a valid float" in done.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sync", ""),
+        ("sync", "n.csv", "--results", ""),
+        ("plan", "n.csv", "--results="),
+        ("audit", "show", ""),
+        ("status", "--config", ""),
+    ],
+)
+def test_an_empty_argument_is_no_name_and_not_this_folder(words):
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 2
+    assert "is empty" in done.output
+    assert "variable" in done.output
+
+
+def test_an_option_may_end_with_a_sign_of_its_value(night):
+    with night(codes=codes(1)) as here:
+        assert here.sync(here.write("n.csv", ["extended_id", "lot"], [["K000000", "7"]])).code == 0
+        assert here.run("audit", "show", "--where=lot=").code == 3
+
+
+@pytest.mark.parametrize("columns", ["0", "000", "", "wide", "-1"])
+def test_a_width_that_is_none_hides_nothing(night, columns):
+    with night(codes=codes(1)) as here:
+        assert here.sync(here.write("n.csv", ["extended_id", "market"], [["K000000", "DE"]])).code == 0
+        shown = here.run("status").out
+        assert "complete" in shown
+        assert here.run("status", COLUMNS=columns).out == shown
+
+
 def test_the_audit_tells_a_wrong_question_from_an_empty_answer(night):
     with night(codes=codes(2)) as here:
         here.write("n.csv", ["extended_id", "market"], [["K000000", "DE"], ["K000001", "FR"]])
