@@ -105,6 +105,10 @@ def judge_named(
         if len(keys) > 1:
             return _unclear(len(keys), codes_affected, affected)
         words = f"the answer contradicts itself: {codes_affected} codes for one value"
+        if unique and named == {keys[0]} and codes_affected > 1:
+            words = (
+                f"the API counts {codes_affected} codes for this value, where the job expects one (jobs.<name>.unique)"
+            )
         return Judgement(Finding.SOME, (0,), words, contradicts=True)
     if affected == len(keys):
         return ALL_APPLIED

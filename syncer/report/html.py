@@ -21,7 +21,7 @@ from syncer.process.help import configured
 from syncer.process.owner import Life
 from syncer.report.pictures import CallsPicture, Share, calls_picture, shares_of, trend_columns
 from syncer.report.story import quoted
-from syncer.report.text import MEANING, WORDS, after_death
+from syncer.report.text import MEANING, WORDS, after_death, meaning_of
 from syncer.report.words import many, span
 from syncer.safe.inert import inert
 
@@ -194,7 +194,7 @@ def _needs(details: RunDetails, wanted: Container[tuple[Bucket, str | None]]) ->
         why = f": {concern.message}" if concern.message else ""
         words = f"{many(concern.values, 'value')} {WORDS[concern.bucket]}{why} (example: {concern.example})"
         again = (concern.bucket, concern.message) in wanted
-        meaning = _AGAIN if again and concern.bucket is Bucket.REJECTED else MEANING.get(concern.bucket)
+        meaning = _AGAIN if again and concern.bucket is Bucket.REJECTED else meaning_of(concern)
         is_open = again or concern.bucket in _OPEN_BUCKETS
         command = f"syncer resume --job {job}" if is_open else f"syncer audit show {shlex.quote(concern.example)}"
         yield f"{words}. What it means: {meaning or concern.message}", command

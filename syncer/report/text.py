@@ -43,6 +43,11 @@ MEANING: Mapping[Bucket, str] = {
     Bucket.PENDING: "its task was still at work: syncer resume",
     Bucket.UNSENT: "not sent yet: syncer resume",
 }
+NO_CODE = "no code has this value"
+"""Why nearly every unmatched value is that (`execute/reconcile.py`)."""
+OTHER_COUNT = (
+    "the answer fits no single code: look at it in the portal; unique = false, where one value selects several"
+)
 WORDS_OF_STATE: Mapping[str, str] = {
     "complete": "complete: everything is confirmed",
     "incomplete": "finished, but some rows are not confirmed",
@@ -180,9 +185,16 @@ def _concerns(concerns: Sequence[Concern]) -> FittedTable:
             f"{concern.values:,}",
             cell(concern.message),
             cell(concern.example),
-            MEANING.get(concern.bucket, ""),
+            meaning_of(concern) or "",
         )
     return table
+
+
+def meaning_of(concern: Concern) -> str | None:
+    """Return what it means that values are not confirmed; None where nothing more can be said."""
+    if concern.bucket is Bucket.UNMATCHED and concern.message not in {"", NO_CODE}:
+        return OTHER_COUNT
+    return MEANING.get(concern.bucket)
 
 
 def _next(result: SyncResult) -> str:

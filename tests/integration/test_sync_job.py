@@ -193,6 +193,18 @@ def test_unmatched_values_of_an_async_batch_are_found_exactly(night):
         assert (history[4][-1]["outcome"], history[4][-1]["confirmed_now"]) == ("confirmed", True)
 
 
+def test_a_serial_number_that_two_codes_share_is_told_as_that_and_not_as_a_code_that_is_missing(night):
+    with night(codes=[{"extended_id": f"K{n}", "serial_number": f"S{n // 2}"} for n in range(2)]) as here:
+        here.write("n.csv", ["serial_number", "market"], [("S0", "DE")])
+        done = here.run("sync", "n.csv")
+        assert done.code == 3
+        assert "the API counts 2 codes for this value" in " ".join(done.out.split())
+        assert "unique = false" in done.out
+        assert "the API has no code" not in done.out
+        here.config("[jobs.default]\nunique = false\n")
+        assert here.sync("n.csv").code == 0
+
+
 def test_one_defective_item_does_not_stop_the_other_ninety_nine(night):
     rows = [(f"K{n:06d}", f"SKU-{n}") for n in range(100)]
     known = frozenset(f"SKU-{n}" for n in range(100) if n != 42)

@@ -83,6 +83,8 @@ def test_names_and_count_together_prove_what_the_rule_says_and_nothing_else(keys
     count_fits = codes == len(applied) if unique else (codes >= len(applied) if applied else codes == 0)
     if strangers or not count_fits:
         words = f"the answer contradicts itself: {codes} codes for one value"
+        if unique and applied and not strangers and codes > 1:
+            words = f"the API counts {codes} codes for this value, where the job expects one (jobs.<name>.unique)"
         lone = Judgement(Finding.SOME, (0,), words, contradicts=True)
         assert judgement == (lone if len(keys) == 1 else contradicted(len(keys), codes, len(applied)))
     elif len(applied) == len(keys):
