@@ -424,13 +424,13 @@ class Schedule:
         check_blame(self.database, self.api.poison.keys)
         if process.code == 0 and alone:  # what is not taken ends with 3
             check_promise(self.database, truth, self.asked_rows(), self.concerns if process.job else lambda *_: True)
+        if self.company.changes_only and counts_same(ledger) is None:
+            self.believed.update(name for (name,) in self.database.execute("SELECT field FROM proofs WHERE NOT taken"))
         result = process.result
         if isinstance(result, SyncResult) and result.run is not None:
             self.outcome.calls += result.requests.updates
             self.discarded = bool(result.discarded_fields)
             self.unproven = set(result.unproven_fields)
-            if self.company.changes_only and counts_same(ledger) is None:
-                self.believed.update(result.discarded_fields)
             if not self.discards and not self.believed.issuperset(result.discarded_fields):
                 raise ViolationError(f"{result.discarded_fields} were taken, and called discarded")
             check_run(ledger, result.run, thorough=self.calmed)
