@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from shlex import quote
 
 from syncer.commands import planning
 from syncer.commands.environment import Environment
@@ -23,6 +24,7 @@ from syncer.runs.remote import RemotePlace
 from syncer.safe.urls import is_remote
 
 Command = Callable[[Settings, SyncRequest, Environment], SyncResult]
+_SYNC = "syncer sync"
 
 
 def plan(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
@@ -42,7 +44,8 @@ def _each(command: Command, settings: Settings, request: SyncRequest, environmen
     with ExitStack() as stack:
         if request.files:
             several = job.export == "changes" or job.files.take != "newest"
-            named = _named(request, several, job.name, environment, stack)
+            with _asked(command, request):
+                named = _named(request, several, job.name, environment, stack)
             return carry_out(command, settings, named, environment, job.name)
         if job.files.pattern is None:
             return carry_out(command, settings, request, environment, job.name)
@@ -54,6 +57,18 @@ def _each(command: Command, settings: Settings, request: SyncRequest, environmen
         known, newest_run = _known(settings, job), partial(_newest_run, settings, job)
         arrival = Arrival(job.name, job.files, place, known, environment.clock, environment.interrupt, newest_run)
         return _each_group(command, settings, request, environment, arrival)
+
+
+@contextmanager
+def _asked(command: Command, request: SyncRequest) -> Iterator[None]:
+    """Let what is told to paste be the command that was asked for, with its options: a plan leads to a plan."""
+    try:
+        yield
+    except SyncerError as error:
+        if error.next.startswith(_SYNC):
+            begin = "syncer plan" if command is planning.plan else _SYNC
+            error.next = " ".join([begin + error.next.removeprefix(_SYNC), *map(quote, options_of(request))])
+        raise
 
 
 def _named(request: SyncRequest, several: bool, job: str, environment: Environment, stack: ExitStack) -> SyncRequest:
@@ -74,7 +89,8 @@ def _each_group(
     command: Command, settings: Settings, request: SyncRequest, environment: Environment, arrival: Arrival
 ) -> SyncResult:
     """Wait for the files, and give each group of them a run."""
-    groups = arrival.wait()
+    with _asked(command, request):
+        groups = arrival.wait()
     is_plan = command is planning.plan
     name = "plan" if is_plan else "sync"
     if not groups:

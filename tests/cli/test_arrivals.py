@@ -67,6 +67,8 @@ def test_a_pattern_on_the_command_line_that_matches_several_full_exports_is_refu
             here.write(f"{name}.csv", HEADER, [("K000001", name)])
         done = here.sync("?.csv")
         assert (done.code, done.document["error"]["next"]) == (2, "syncer sync --job default b.csv")
+        planned = here.run("plan", "--json", "?.csv", "--results", "my results").document["error"]["next"]
+        assert planned == "syncer plan --job default b.csv --results 'my results'"  # a look never leads to an upload
         assert here.sync("b.*").code == 0
         here.config('[jobs.default]\nexport = "changes"\n')
         assert here.run("plan", "--json", "?.csv").document["rows"]["read"] == 2
