@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from syncer.execute.left_out import CodeSeen
     from syncer.ledger.values import Batch
 
-PROOF_CODES = 3
+PROOF_CODES = 10
 """Codes that have to be counted at least, in a call and once more in its parts, to show that what stays counts."""
 PIECE_VALUES_MAX = 100
 """Values of one sync call (docs/api.md)."""

@@ -155,7 +155,8 @@ def test_the_parts_of_a_batch_bear_its_campaign_and_its_uniqueness(campaign):
     assert {said for _, said in sent} == {campaign}
 
 
-def test_the_parts_of_a_batch_vary_in_the_column_in_which_it_varies():
+def test_the_parts_of_a_batch_vary_in_the_column_in_which_it_varies(monkeypatch):
+    monkeypatch.setattr("syncer.execute.outcome.PROOF_CODES", 2)  # the scene is small
     world = [{"extended_id": f"E{n}", "lot": str(n), "box": "B"} for n in (0, 1, 3)]
     scene = Scene(world, key=("box", "lot"), unique=True)
     plan = plan_of(

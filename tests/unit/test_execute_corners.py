@@ -254,7 +254,8 @@ def boxed(numbers, each=1):
     return [{"extended_id": f"E{n}-{copy}", "lot": "A", "box": str(n)} for n in numbers for copy in range(each)]
 
 
-def test_an_odd_count_of_a_composite_key_is_halved_until_the_missing_pair_is_found():
+def test_an_odd_count_of_a_composite_key_is_halved_until_the_missing_pair_is_found(monkeypatch):
+    monkeypatch.setattr("syncer.execute.outcome.PROOF_CODES", 2)  # the scene is small
     scene = Scene(boxed([0, 1, 2, 4, 5]), key=("box", "lot"), unique=True)
     scene.plan((pairs(0, 1, 2, 3, 4, 5), 0))
     assert scene.engine.send() is None
@@ -275,7 +276,8 @@ def test_a_multiple_proves_nothing_of_a_composite_key_whose_values_are_then_aske
     assert scene.lanes.transport.paths.count(ASYNC) == 1  # now it is known how many codes each selects
 
 
-def test_an_odd_count_waits_while_another_is_being_looked_into_and_is_judged_by_what_that_taught():
+def test_an_odd_count_waits_while_another_is_being_looked_into_and_is_judged_by_what_that_taught(monkeypatch):
+    monkeypatch.setattr("syncer.execute.outcome.PROOF_CODES", 2)  # the scene is small
     world = [{"extended_id": f"E{n}-{copy}", "case_no": f"C{n}"} for n in (0, 1, 3, 4) for copy in range(2)]
 
     def together(transport, _path, really):

@@ -151,8 +151,9 @@ def test_what_was_known_of_a_value_in_doubt_is_known_no_more():
     assert (picture(scene, "K0").known, picture(scene, "K0").uncertain) == ("{}", ("m",))
 
 
-def test_a_call_that_is_counted_once_more_shows_that_same_data_counts():
+def test_a_call_that_is_counted_once_more_shows_that_same_data_counts(monkeypatch):
     """Then what is left out has no code, and nothing need be read."""
+    monkeypatch.setattr("syncer.execute.outcome.PROOF_CODES", 2)  # the scene is small
     scene, reader = scene_of(singles(5), changes_only=False)
     scene.plan((K, 0))
     assert scene.engine.send() is None
@@ -325,7 +326,8 @@ def test_codes_that_somebody_else_wrote_meanwhile_do_not_show_that_same_data_cou
     assert scene.ledger.problems() == []
 
 
-def test_what_is_learned_meanwhile_settles_what_waits():
+def test_what_is_learned_meanwhile_settles_what_waits(monkeypatch):
+    monkeypatch.setattr("syncer.execute.outcome.PROOF_CODES", 2)  # the scene is small
     scene, reader = scene_of(singles(5), changes_only=False, script=lost_once(SYNC))
     scene.plan((["GONE"], -1), (K, 0))
     assert scene.engine.send() is None
