@@ -148,7 +148,8 @@ def _unzip(name: str, handle: IO[bytes], raw: Iterator[bytes], *, member: str | 
         with zipfile.ZipFile(handle) as archive, archive.open(_chosen(name, archive, member)) as found:
             while block := found.read(BLOCK_BYTES):
                 yield block
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error, OSError) as error:  # seeks before 0
+    # A seek before 0 is an OSError; a RuntimeError, what a member asks for and nobody knows: a patch, a method.
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error, RuntimeError, OSError) as error:
         raise damaged(name, str(error)) from None
 
 
