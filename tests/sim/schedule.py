@@ -67,6 +67,10 @@ class Outcome:
     """Of every request and answer, in order."""
 
 
+REFUSED = "SELECT field FROM proofs WHERE NOT taken UNION SELECT value FROM pictures, json_each(refused)"
+"""Fields that a campaign, or a value of it, is believed not to take."""
+
+
 class Schedule:
     """Runs nights until everything settles. Calls are small (20 values async, 5 sync), so that few codes need many.
 
@@ -425,7 +429,7 @@ class Schedule:
         if process.code == 0 and alone:  # what is not taken ends with 3
             check_promise(self.database, truth, self.asked_rows(), self.concerns if process.job else lambda *_: True)
         if self.company.changes_only and counts_same(ledger) is None:
-            self.believed.update(name for (name,) in self.database.execute("SELECT field FROM proofs WHERE NOT taken"))
+            self.believed.update(name for (name,) in self.database.execute(REFUSED))
         result = process.result
         if isinstance(result, SyncResult) and result.run is not None:
             self.outcome.calls += result.requests.updates
