@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+
 import pytest
+import requests
 from conftest import open_night
 
 HEADER = ["extended_id", "market", "lot"]
@@ -51,3 +56,18 @@ def test_after_a_recovery_the_same_file_costs_its_calls_and_ends_well(tmp_path):
         changed = here.write("b.csv", HEADER, rows(30, lot="L2"))
         assert here.sync(changed, "--approve").code == 0
         assert held(here, "market", "lot") == {("DE", "L2")}
+
+
+@pytest.mark.parametrize(("options", "counted"), [((), 1), (("--changes-only",), 0)])
+def test_the_sandbox_of_the_command_line_is_such_a_server_when_it_is_told_so(tmp_path, options, counted):
+    (tmp_path / "codes.csv").write_text("extended_id,market\nK1,DE\n")
+    command = [sys.executable, "-m", "syncer", "sandbox", "--port", "0", "--codes", "codes.csv", *options]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            url = re.search(r"http://\S+:\d+", process.stdout.readline())[0]
+            body = {"items": [{"extended_id": "K1", "market": "DE"}]}
+            headers = {"Authorization": "UAT any"}
+            answer = requests.post(f"{url}/api/v2/scm/upload/", json=body, headers=headers, timeout=5).json()
+        finally:
+            process.terminate()
+    assert (answer["total_updates"], answer["codes_affected"]) == (1, counted)
