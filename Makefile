@@ -87,7 +87,7 @@ endif
 
 WHOLE := TESTS_WHOLE=1 $(PYTEST) $(PARALLEL) -m "not benchmark" -o faulthandler_timeout=0
 BLOCK := 5000
-BLOCKS := $(shell seq 0 $(BLOCK) 45000)
+BLOCKS := $(shell seq 0 $(BLOCK) 49999)
 # What passed on these very files is not tried again: a proof takes hours, may be stopped, and goes on from there.
 ifneq ($(filter prove,$(MAKECMDGOALS)),)
 PROVED := build/proved/$(shell git ls-files -co --exclude-standard syncer migrations tests tools Makefile '*.toml' '*.txt' | \
