@@ -163,8 +163,8 @@ def unsaid(
 
 def _spread(places: list[int], most: int) -> list[int]:
     """Return at most so many places, from the first to the last."""
-    if most <= 0 or len(places) <= most:
-        return places[: max(0, most)]
+    if len(places) <= most:
+        return places
     return [places[number * (len(places) - 1) // max(1, most - 1)] for number in range(most)]
 
 

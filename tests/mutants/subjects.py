@@ -12,6 +12,7 @@ SUBJECTS = {
     "syncer/execute/blame.py": ("tests/property/test_blame_and_sizes.py",),
     "syncer/execute/sizes.py": ("tests/property/test_blame_and_sizes.py",),
     "syncer/execute/reconcile.py": ("tests/property/test_reconcile.py",),
+    "syncer/execute/left_out.py": ("tests/unit/test_left_out_rules.py",),
     "syncer/mirror/elsewhere.py": ("tests/property/test_plan_diff.py", "tests/property/test_mirror.py"),
     "syncer/mirror/words.py": ("tests/property/test_mirror.py",),
     "syncer/mirror/picture.py": ("tests/property/test_mirror.py",),
@@ -48,6 +49,7 @@ SUBJECTS = {
     "syncer/rows/noting.py": (
         "tests/property/test_rejections.py::test_of_a_row_the_first_cause_counts_and_the_words_of_all_are_told",
     ),
+    "syncer/rows/rules.py": ("tests/unit/test_rows_rules.py",),
     "syncer/rows/transform.py": ("tests/unit/test_rows_transform.py", "tests/property/test_rows_transform.py"),
     "syncer/rows/validate.py": (
         "tests/unit/test_validate_files.py",
