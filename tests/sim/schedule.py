@@ -288,7 +288,7 @@ class Schedule:
         if self.spaces.several:  # what the other job left open is no matter of this one's
             self.one_run(self.last, resume=True)
         for _ in range(4):
-            if self.one_run(self.last) == (3 if self.discarded else 0):
+            if self.one_run(self.last) == (3 if self.discarded else 0) and not self.waits():
                 break
         else:
             empty = (
@@ -306,6 +306,11 @@ class Schedule:
         check_reach(written(self.api.world), self.asked_of_codes())
         check_nothing_lost(self.database, self.truth(), self.rows_taken(), self.api.poison.keys)
         check_history(self.database, self.api.sent)
+
+    def waits(self):
+        """Tell whether the run that ended with 3 for a field that is not taken has left values for the next one, too."""
+        planned = "SELECT count(*) FROM batches WHERE state = 'planned'"
+        return self.discarded and self.database.execute(planned).fetchone()[0] > 0
 
     def shown_otherwise(self):
         """Tell whether all that keeps a run at 3 is a field that others wrote: no answer showed that it is taken."""
