@@ -175,7 +175,7 @@ class JobSettings:
     blank: str = setting(
         partial(checks.choice, of=("omit", "clear", "reject")),
         "omit",
-        "what an empty cell means: omit, clear or reject",
+        "what an empty cell means: omit, clear (not activation_status or blacklist_reason: never empty) or reject",
         when="an empty cell shall empty the field, or is a fault",
     )
     constants: Mapping[str, str] | None = setting(

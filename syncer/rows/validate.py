@@ -332,7 +332,8 @@ def make_rule(scm: str, rule: FieldRule, blank: str) -> Rule:
                 return None, "E301", "is required and blank"
             if blank == "reject":
                 return None, "E302", "is blank"
-            return (None if blank == "omit" else ""), None, ""
+            empties = blank == "clear" and value_rule not in {_status, _reason}  # these are always something
+            return ("" if empties else None), None, ""
         if rule.max_length is not None and len(cell) > rule.max_length:
             return None, "E306", f"has {len(cell)} characters, {rule.max_length} are allowed"
         return value(cell)

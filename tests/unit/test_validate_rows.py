@@ -104,6 +104,15 @@ def test_blank_means_what_the_job_says():
     assert check(rows, header, blank="reject")[1] == [(2, "E302"), (3, "E302")]
 
 
+@pytest.mark.parametrize("field", ["activation_status", "blacklist_reason"])
+def test_what_is_never_empty_is_left_alone_where_blanks_clear(field):
+    """The API takes no empty text for it, so a whole row would be refused for what its other cells say."""
+    assert check([("K", "", ""), ("L", "1", "")], ("extended_id", field, "f"), blank="clear")[0] == [
+        {"f": ""},
+        {field: "1", "f": ""},
+    ]
+
+
 def test_statuses_reasons_and_dates_are_normalised():
     header = ("extended_id", "activation_status", "blacklist_reason", "d")
     rows = [("K", "Active", "04", "31.01.2026"), ("L", "blacklisted", "10", "2026-02-01"), ("M", "sold", "11", "x")]
