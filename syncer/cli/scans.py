@@ -52,6 +52,7 @@ def pull_command(
     from syncer.commands import scans
     from syncer.commands.working import recorded
     from syncer.report import scans as report
+    from syncer.scans.filters import check_request
 
     if sum((into_ledger, raw_csv)) > 1 or (into_ledger and out is not None):
         raise UsageError("--into-ledger, --raw-csv: one of them; and --into-ledger has no --out")
@@ -72,6 +73,7 @@ def pull_command(
         raw_csv=raw_csv,
         deadline_s=deadline_s,
     )
+    check_request(request)
     if raw_csv:
         _raw(request)
     known = settings()

@@ -47,7 +47,9 @@ def extract(content: bytes, folder: Path, *, bytes_max: int = BYTES_MAX) -> list
     except UntrustedError as error:
         raise UntrustedFileError.of(error) from error
     except OSError as error:
-        raise LedgerWriteError(f"{folder} cannot be written: {error.strerror}", remedy="name another: --out") from error
+        raise LedgerWriteError(
+            f"{folder} cannot be written: {error.strerror}", remedy="name another: --out", next=AGAIN
+        ) from error
 
 
 def _refused(words: str) -> GuardError:

@@ -141,6 +141,7 @@ class ScanLedger:
             raise UsageError(
                 f"{destination} holds the scans of another pull: {known.scope}; this one is {scope}",
                 remedy="name another --out, or repeat the options of that pull",
+                next="syncer scans pull --help",
             )
         return known
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncer.errors import UsageError
@@ -20,6 +21,9 @@ def check_request(request: ScansRequest) -> None:
     filters(request)
     if request.into_ledger or request.out is None:
         return
+    if request.out == Path("-"):
+        words = "--out -: scans go into a folder, or with --raw-csv into a file, not to standard output"
+        raise UsageError(words, remedy="name it: --out scans", next="syncer scans pull --help")
     if request.raw_csv and not request.out.parent.is_dir():
         words = f"{request.out} cannot be written: its folder does not exist"
         raise UsageError(words, next=f"mkdir -p {quoted(request.out.parent)}")
@@ -27,7 +31,8 @@ def check_request(request: ScansRequest) -> None:
         words = f"{request.out} cannot be written: it is a folder"
         raise UsageError(words, remedy="name a file in it: --out FILE")
     if not request.raw_csv and request.out.exists() and not request.out.is_dir():
-        raise UsageError(f"{request.out} is a file; scans are written as parts into a folder")
+        words = f"{request.out} is a file; scans are written as parts into a folder"
+        raise UsageError(words, remedy="name a folder: --out scans", next="syncer scans pull --help")
 
 
 def filters(request: ScansRequest) -> dict[str, str]:

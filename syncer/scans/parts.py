@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.errors import LedgerWriteError, SyncerError, UntrustedFileError, UsageError
+from syncer.errors import AGAIN, LedgerWriteError, SyncerError, UntrustedFileError, UsageError
 from syncer.safe.files import PART, Folder, NewFile, new_file
 from syncer.safe.formulas import NEEDING
 from syncer.safe.trust import UntrustedError
@@ -87,6 +87,7 @@ class PartsFolder:
                 raise UsageError(
                     f"{self.folder} holds parts of a pull that this ledger knows nothing of, like {name}",
                     remedy="name another --out, or use the ledger of that pull",
+                    next="syncer scans pull --help",
                 )
             folder.remove(name)
 
@@ -198,11 +199,11 @@ def _write_days(folder: Folder, block: ScanBlock, name: str) -> None:
 
 
 def _day(number: int) -> str:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=number)).strftime("%Y-%m-%d")
+    return (date(1970, 1, 1) + timedelta(days=number)).isoformat()
 
 
 def _write_error(path: Path, error: Exception) -> SyncerError:
     if isinstance(error, UntrustedError):
         return UntrustedFileError.of(error)
     words = getattr(error, "strerror", None) or str(error)
-    return LedgerWriteError(f"{path} cannot be written: {words}", remedy="make room or give write access")
+    return LedgerWriteError(f"{path} cannot be written: {words}", remedy="make room or give write access", next=AGAIN)

@@ -52,6 +52,7 @@ RESTARTS_MAX = 3
 CHAINS_MAX = 2
 """Chains of one pull: the one that an earlier process left, and one of its own."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,5 +347,6 @@ class ScanPull:
 
 
 def iso(at_us: int) -> str:
-    """Write microseconds since the epoch as the API takes times."""
-    return (_EPOCH + timedelta(microseconds=at_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """Write microseconds since the epoch as the API takes times; what is before the year 1 as its beginning."""
+    at = _EPOCH + timedelta(microseconds=max(at_us, _FIRST_US))
+    return at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

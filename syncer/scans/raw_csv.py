@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from syncer.errors import LedgerWriteError
+from syncer.errors import AGAIN, LedgerWriteError
 from syncer.safe.files import Folder, NewFile
 
 SHOWN_LINES = 20
@@ -93,4 +93,5 @@ class RawCsv:
         return LedgerWriteError(
             f"{self.path} cannot be written: {error.strerror}",
             remedy="make room or give write access",
+            next=AGAIN,
         )

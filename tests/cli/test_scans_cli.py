@@ -41,6 +41,24 @@ def test_what_cannot_be_asked_is_refused_in_one_document(here, arguments):
     assert done.document["error"]["next"]
 
 
+@pytest.mark.parametrize(
+    "where", [("--out", "-"), ("--out", "file"), ("--raw-csv", "--out", "-"), ("--raw-csv", "--out", "no/x")]
+)
+def test_a_place_that_scans_cannot_go_to_is_refused_before_the_api_is_asked(here, where):
+    (here.folder / "file").write_text("")
+    done = here.run(*PULL, *where)
+    assert (done.code, done.document["error"]["code"], len(here.box.requests)) == (2, "usage", 0)
+    assert done.document["error"]["next"] in {"syncer scans pull --help", "mkdir -p no"}
+    assert not (here.folder / "-").exists()
+
+
+def test_after_a_folder_that_cannot_be_written_the_same_pull_is_the_next_command(here):
+    (here.folder / "file").write_text("")
+    done = here.run(*PULL, "--out", "file/scans")
+    assert (done.code, done.document["error"]["code"]) == (13, "ledger-write")
+    assert done.document["error"]["next"].startswith("syncer scans pull ")  # no run of sync is open
+
+
 def test_no_token_no_access_and_no_server_have_their_exit_codes(here, night):
     assert here.run(*PULL, SYNCER_API__TOKEN="").code == 2
     done = here.run(*PULL, SYNCER_API__BASE_URL="http://127.0.0.1:9", SYNCER_API__GIVE_UP_AFTER_S="0.3")

@@ -116,6 +116,15 @@ def test_a_scan_from_the_future_does_not_hide_the_present(night):
         assert uuids(here.folder / "out").count(now) == 1
 
 
+def test_a_scan_from_the_year_1_ends_no_later_pull(night):
+    with open_scans(night, scans=0) as here:
+        here.box.scan(creation_date="0001-01-01T00:00:00Z")
+        for delivered_now in (1, 0):  # the second one asks from two days before the year 1 on: it ended with 1
+            result = pull(here, extra=SMALL, form="parquet", begin="0001-01-01")
+            assert (result.exit_code, result.counts.delivered) == (0, delivered_now)
+        assert [path.name for path in (here.folder / "out").iterdir()] == ["date=0001-01-01"]
+
+
 def test_a_greater_overlap_repeats_nothing(night):
     with open_scans(night) as here:
         pull(here, extra=SMALL)
@@ -249,6 +258,11 @@ def test_a_folder_belongs_to_one_pull(night):
         for other in ({"form": "csv"}, {"flags": ("counterfeit",)}, {"campaign": 2}, {"begin": "2025-01-01"}):
             with pytest.raises(Exception, match="another pull"):
                 pull(here, extra=SMALL, **other)
+        refused = here.run("scans", "pull", "--campaign", "1", "--out", "out", "--json")
+        assert (refused.code, refused.document["error"]["next"]) == (
+            2,
+            "syncer scans pull --help",
+        )  # not the same again
         os.unlink(here.folder / "syncer.db")
         result = pull(here, extra=SMALL)
         assert result.exit_code == 2
