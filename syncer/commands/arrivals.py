@@ -25,6 +25,8 @@ from syncer.safe.urls import is_remote
 
 Command = Callable[[Settings, SyncRequest, Environment], SyncResult]
 _SYNC = "syncer sync"
+NAMED_MAX = 3
+"""How many files that were not read are named, the last ones by name."""
 
 
 def plan(settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
@@ -55,7 +57,10 @@ def _each(command: Command, settings: Settings, request: SyncRequest, environmen
         else:
             place = LocalPlace(job.files, Path.cwd() if settings.path is None else settings.path.parent)
         known, newest_run = _known(settings, job), partial(_newest_run, settings, job)
-        arrival = Arrival(job.name, job.files, place, known, environment.clock, environment.interrupt, newest_run)
+        changes = job.export == "changes"
+        arrival = Arrival(
+            job.name, job.files, place, known, environment.clock, environment.interrupt, newest_run, changes
+        )
         return _each_group(command, settings, request, environment, arrival)
 
 
@@ -93,8 +98,9 @@ def _each_group(
         groups = arrival.wait()
     is_plan = command is planning.plan
     name = "plan" if is_plan else "sync"
+    notes = _of_unread(arrival.unread())
     if not groups:
-        nothing = SyncResult(name, notes=("every file was synced before: there is nothing to do",))
+        nothing = SyncResult(name, notes=("every file was synced before: there is nothing to do", *notes))
         return nothing if is_plan else _moved(arrival, arrival.synced, nothing)
     results: list[SyncResult] = []
     for files in groups:
@@ -105,6 +111,7 @@ def _each_group(
             if not results:
                 raise
             result = SyncResult(name, error=error)  # what was done before it is told too
+        result = replace(result, notes=(*result.notes, *notes))
         if not is_plan and result.exit_code in {EXIT_OK, EXIT_NOT_CONFIRMED}:
             result = _moved(arrival, [*files, *arrival.synced], result)
             arrival.synced = ()
@@ -112,6 +119,14 @@ def _each_group(
         if result.exit_code not in {EXIT_OK, EXIT_NOT_CONFIRMED}:
             break
     return replace(results[-1], before=tuple(results[:-1]))
+
+
+def _of_unread(paths: Sequence[str]) -> tuple[str, ...]:
+    """Say which files nobody has read, since a newer one was there."""
+    if not paths:
+        return ()
+    more = f", and {len(paths) - NAMED_MAX:,} more" if len(paths) > NAMED_MAX else ""
+    return (f"not read, since a newer file is there: {', '.join(paths[-NAMED_MAX:])}{more}",)
 
 
 def _moved(arrival: Arrival, files: Sequence[str], result: SyncResult) -> SyncResult:

@@ -70,11 +70,22 @@ def _job(name: str, table: Any, faults: list[str]) -> JobSettings:
     files: FilesSettings = _section(FilesSettings, table.get("files", {}), f"{where}.files", faults)
     if "files" in table and files.pattern is None:
         faults.append(f"{where}.files needs a pattern: where the files are")
+    if job.export == "changes":
+        files = _of_changes(where, files, table, faults)
     source: SourceSettings = _section(SourceSettings, table.get("source", {}), f"{where}.source", faults)
     if (source.url is None) != (source.query is None) and "source" in table:
         faults.append(f"{where}.source needs both: url and query")
     job = replace(job, name=name, csv=csv, table=where_table, source=source)
     return replace(job, files=files, units=unit_rules, fields=named)
+
+
+def _of_changes(where: str, files: FilesSettings, table: Any, faults: list[str]) -> FilesSettings:
+    """Return the files of a job that holds only changes: each counts, so none is passed over for a newer one."""
+    if "take" not in table.get("files", {}):
+        return replace(files, take="each")
+    if files.take == "newest":
+        faults.append(f'{where}.files.take = "newest" would lose what the other files of changes say: "each", or "all"')
+    return files
 
 
 def _refuse_strangers(where: str, job: JobSettings, rules: Mapping[str, FieldSettings], faults: list[str]) -> None:

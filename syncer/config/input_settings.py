@@ -207,7 +207,7 @@ class FilesSettings:
     take: str = setting(
         partial(checks.choice, of=("newest", "each", "all")),
         "newest",
-        "newest, each (in the order of their names, a run each) or all (the parts of one export)",
+        "newest, each (in the order of their names, a run each: so of changes) or all (the parts of one export)",
         when="each file counts, or an export comes in parts",
     )
     settle_s: float = setting(

@@ -1,8 +1,8 @@
 """Which files a job is to sync: those that its pattern finds, whole, ready, and not synced before.
 
 What always holds: a file counts as there when its ready mark stands beside it and it has kept its size and time for
-``settle_s``; its content is synced once, whatever its name, unless the last file brings back what newer ones overwrote;
-every wait ends. Reads and moves files, never writes one.
+``settle_s``; its content is synced once, whatever its name, unless a file brings back what newer ones overwrote; what
+was passed over for a newer file is not taken later; every wait ends. Reads and moves files, never writes one.
 """
 
 from __future__ import annotations
@@ -42,8 +42,12 @@ class Arrival:
     clock: Clock
     interrupt: Interrupt
     newest_run: NewestRun = lambda: None
+    changes: bool = False
+    """Whether its files hold only changes, so that each of them may bring something back."""
     synced: tuple[str, ...] = ()
     """The files that are there though they were synced before: a run before this one could not move them."""
+    passed_over: tuple[SeenFile, ...] = ()
+    """Older files than the newest, which alone is taken: left behind, one would be the newest some night."""
     _since: dict[SeenFile, float] = field(default_factory=dict)
 
     def wait(self) -> list[tuple[str, ...]]:
@@ -103,6 +107,7 @@ class Arrival:
                 contents[one] = self.place.content(one)
             except ChangedError:
                 return None, f"{one.path} {_WRITTEN}"
+        self.passed_over = tuple(one for one in ready if one not in contents)
         if self.files.take == "all" and self._there() != there:
             return None, f"what matches {self.files.pattern} {_WRITTEN}"
         found, words = self._new(contents)
@@ -131,8 +136,8 @@ class Arrival:
     def _new(self, contents: Mapping[SeenFile, str]) -> tuple[list[tuple[str, ...]] | None, str]:
         """Leave out what was synced before: each content once, also within one folder, where its last place counts."""
         known = dict(self.known([*contents.values()]))
-        if self._comes_back(contents, known):
-            del known[[*contents.values()][-1]]
+        for content in self._coming_back(contents, known):
+            del known[content]
         self.synced = tuple(one.path for one, content in contents.items() if content in known)
         if all(content in known for content in contents.values()):
             last = [*contents][-1]
@@ -143,14 +148,20 @@ class Arrival:
         fresh = {content: one.path for one, content in contents.items() if content not in known}
         return [(path,) for path in sorted(fresh.values())], ""
 
-    def _comes_back(self, contents: Mapping[SeenFile, str], known: Mapping[str, int]) -> bool:
-        """Tell whether the last file was written since the newest run began, and only an older run has read the same.
+    def _coming_back(self, contents: Mapping[SeenFile, str], known: Mapping[str, int]) -> set[str]:
+        """Return what the last file, or any of changes, says again: only a run before the newest has read the same.
 
-        What it says may have been overwritten in between: it is read again, and the guards look at it.
+        The file was written since the newest run began, and what it says may have been overwritten in between. So it is
+        read, and the guards look at it.
         """
-        last, content = [*contents.items()][-1]
-        newest = self.newest_run() if content in known and self.files.take != "all" else None
-        return newest is not None and known[content] < newest[0] and last.mtime_s - self.place.skew_s > newest[1]
+        asked = [*contents.items()] if self.changes else [*contents.items()][-1:]
+        again = [(one, content) for one, content in asked if content in known and self.files.take != "all"]
+        newest = self.newest_run() if again else None
+        return {
+            content
+            for one, content in again
+            if newest is not None and known[content] < newest[0] and one.mtime_s - self.place.skew_s > newest[1]
+        }
 
     def _missing(self, words: str) -> ArrivalError:
         return ArrivalError(
@@ -160,9 +171,17 @@ class Arrival:
         )
 
     def done(self, files: Sequence[str]) -> None:
-        """Move files, with their ready marks, to where what is done lies; raise `OutputError` if that fails."""
+        """Move files, and what was passed over for them, with their ready marks; raise `OutputError` if that fails."""
         if self.files.done is not None:
+            for one in self.passed_over:
+                self.place.pass_over(one)
+            files = [*files, *(one.path for one in self.passed_over)]
             self.place.done({path: self._mark(path) if self.files.ready else None for path in files})
+
+    def unread(self) -> tuple[str, ...]:
+        """Return the files that were passed over, and were written since the newest run began: nobody has read them."""
+        newest = self.newest_run() if self.passed_over else None
+        return tuple(one.path for one in self.passed_over if newest is None or one.mtime_s > newest[1])
 
 
 def named_files(patterns: Sequence[str], *, several: bool, job: str) -> tuple[str, ...]:

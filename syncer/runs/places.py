@@ -80,6 +80,10 @@ class Place(Protocol):
         """Return the SHA-256 of a file's content, in hex. Raises `AwayError`, and `ChangedError`."""
         ...
 
+    def pass_over(self, one: SeenFile) -> None:
+        """Take note of a file that nobody reads, so that it can be moved like one that was."""
+        ...
+
     def done(self, files: Mapping[str, str | None]) -> None:
         """Move files, with their marks (None: it has none), to where what is done lies; raise `OutputError`.
 
@@ -98,7 +102,7 @@ class LocalPlace:
         self._pattern = str(folder / str(files.pattern))
         self._done = None if files.done is None else folder / files.done
         self._contents: dict[SeenFile, str] = {}
-        self._read: dict[str, SeenFile] = {}
+        self._seen: dict[str, SeenFile] = {}
 
     def look(self) -> list[SeenFile]:
         """Return the plain files that match."""
@@ -123,8 +127,12 @@ class LocalPlace:
             if _seen(one.path) != one:
                 raise ChangedError(one.path)
             self._contents[one] = digest.hexdigest()
-        self._read[one.path] = one
+        self.pass_over(one)
         return self._contents[one]
+
+    def pass_over(self, one: SeenFile) -> None:
+        """Keep what was seen of it."""
+        self._seen[one.path] = one
 
     def done(self, files: Mapping[str, str | None]) -> None:
         """Rename the files into the folder, which is made if there is none; onto another disk they are copied."""
@@ -135,8 +143,8 @@ class LocalPlace:
             Folder.open(target, make=True).close() if not target.is_dir() else None
             with Folder.above(target / "x", ours=False) as into:
                 for path, mark in files.items():
-                    if _seen(path) != self._read.get(path):
-                        log.warning("%s was written again since it was read: it stays for the next run", path)
+                    if _seen(path) != self._seen.get(path):
+                        log.warning("%s was written again since it was seen: it stays for the next run", path)
                         continue
                     _move(path, into)
                     if mark is not None and os.path.lexists(mark):

@@ -16,6 +16,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -141,6 +142,10 @@ class RemotePlace:
                     raise ChangedError(one.path) from None
         return self._contents[one]
 
+    def pass_over(self, one: SeenFile) -> None:
+        """Keep what was seen of it in the list, whose marks need not be those of a single look."""
+        self._looks[one.path] = replace(one, mark="")
+
     def _copied(self, one: SeenFile) -> str:
         path = one.path.removeprefix(self._root)
         before = self._info(path)
@@ -181,8 +186,8 @@ class RemotePlace:
                     path = url.removeprefix(self._root)
                     target = self._done_folder(path)
                     found = self._info(path)
-                    if found is None or self._seen(found) != self._looks[url]:
-                        log.warning("%s was written again since it was read: it stays for the next run", url)
+                    if found is None or not _is_same(self._seen(found), self._looks[url]):
+                        log.warning("%s was written again since it was seen: it stays for the next run", url)
                         continue
                     self._move(path, target)
                     if mark is not None and self._info(mark.removeprefix(self._root)) is not None:
@@ -243,6 +248,10 @@ def _checked_done(done: str | None, where: str) -> str | None:
             remedy=f'set jobs.<name>.files.done = "done", or "{where}/done"',
         )
     return done.rstrip("/")
+
+
+def _is_same(now: SeenFile, before: SeenFile) -> bool:
+    return before == (now if before.mark else replace(now, mark=""))
 
 
 def _name(info: Mapping[str, Any]) -> str:

@@ -48,6 +48,38 @@ def test_a_file_that_brings_back_older_data_is_never_passed_over_with_0(night):
         assert (here.sync().code, here.sync().document["run"]) == (0, None)
 
 
+def test_an_older_file_that_nobody_has_read_is_told_and_never_overwrites_a_newer_one(night):
+    """A night was missed, and in the next one no export comes; of so few codes no guard on old files looks."""
+    with night(codes=codes(9)) as here:
+        here.config(CONFIG + 'done = "done"\n')
+        (here.folder / "in").mkdir()
+        for number in (1, 2, 3, 4):
+            here.write(f"in/{number}.csv", HEADER, [("K000001", f"L{number}")])
+            os.utime(here.folder / "in" / f"{number}.csv", (time.time() - 60 + number,) * 2)
+        done = here.sync()
+        (note,) = [note for note in done.document["notes"] if note.startswith("not read")]
+        assert "1.csv" in note
+        assert note.endswith("3.csv")
+        assert here.server()["K000001"]["lot"] == "L4"
+        assert here.sync().code == 14
+        assert here.server()["K000001"]["lot"] == "L4"
+        assert len([*(here.folder / "done").iterdir()]) == 4
+
+
+def test_every_file_of_changes_is_read_though_nothing_says_so(night):
+    with night(codes=codes(9)) as here:
+        config = CONFIG.replace("[jobs.erp.files]", '[jobs.erp]\nexport = "changes"\n[jobs.erp.files]')
+        here.config(config + 'take = "newest"\n')
+        refused = here.sync()
+        assert (refused.code, '"each", or "all"' in str(refused.document["error"])) == (2, True), refused
+        here.config(config)
+        (here.folder / "in").mkdir()
+        for number in (1, 2):
+            here.write(f"in/{number}.csv", HEADER, [(f"K00000{number}", "L1")])
+        assert here.sync().code == 0
+        assert [here.server()[f"K00000{number}"].get("lot") for number in (1, 2)] == ["L1", "L1"]
+
+
 def test_each_file_has_a_run_of_its_own_and_one_that_stops_ends_the_command(night):
     with night(codes=codes(9)) as here:
         here.config(CONFIG + 'take = "each"\ndone = "done"\n')

@@ -155,6 +155,27 @@ def test_a_part_that_comes_while_others_are_copied_is_not_left_out(night, ssh):
         assert here.sync().document["rows"]["read"] == 2
 
 
+def test_older_files_are_moved_unread_with_the_newest(night, bucket, ssh):
+    with night(codes=codes(9)) as here:
+        here.environment.update({**bucket.environment, **ssh.environment})
+        (ssh.folder / "in").mkdir()
+        for number in (1, 2):
+            (ssh.folder / "in" / f"{number}.csv").write_bytes(PART.replace(b"L1", b"L%d" % number))
+            os.utime(ssh.folder / "in" / f"{number}.csv", (time.time() - 9000 + 3600 * number,) * 2)
+            bucket.put(f"in/{number}.csv", PART.replace(b"L1", b"S%d" % number))
+            time.sleep(1.1 * (number == 1))  # a bucket tells whole seconds
+        for place in (ssh, bucket):
+            here.config(settings(place.root, 'settle_s = 0\ndone = "done"\n'))
+            done = here.sync()
+            assert (done.code, "1.csv" in str(done.document["notes"])) == (0, place is ssh), (
+                done
+            )  # since then a run was
+            assert here.sync().code == 14
+        assert sorted(one.name for one in (ssh.folder / "in" / "done").iterdir()) == ["1.csv", "2.csv"]
+        assert bucket.names() == ["in/done/1.csv", "in/done/2.csv"]
+        assert here.server()["K000001"]["lot"] == "S2"
+
+
 def test_what_was_written_again_since_it_was_read_is_not_moved(night, ssh):
     with night(codes=codes(9)) as here:
         here.environment.update(ssh.environment)

@@ -54,11 +54,12 @@ def sha(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def arrival(folder, known=(), clock=None, newest_run=lambda: None, **settings):
+def arrival(folder, known=(), clock=None, newest_run=lambda: None, changes=False, **settings):
     files = FilesSettings(**{"pattern": "in/*.csv", **settings})
     runs = {sha(text): number for number, text in enumerate(known, 1)}
     look = lambda contents: {one: runs[one] for one in contents if one in runs}  # noqa: E731
-    return Arrival("erp", files, LocalPlace(files, folder.parent), look, clock or Clock(), Interrupt(), newest_run)
+    place = LocalPlace(files, folder.parent)
+    return Arrival("erp", files, place, look, clock or Clock(), Interrupt(), newest_run, changes)
 
 
 def names(groups):
@@ -93,6 +94,46 @@ def test_what_comes_back_after_a_run_has_read_something_else_is_read_again(folde
         write(folder, name, text, 3600.0 + age_s)
     newest = lambda: (len(known), NOW_S - since_s)  # noqa: E731
     assert names(arrival(folder, known, newest_run=newest, take=take).wait()) == taken
+
+
+def test_any_file_of_changes_may_bring_something_back(folder):
+    """Each says something of its own, so the last one does not tell what those before it did."""
+    for age_s, (name, text) in enumerate((("4.csv", "c"), ("3.csv", "a"), ("2.csv", "b"), ("1.csv", "a"))):
+        write(folder, name, text, 3600.0 + age_s)
+    newest = lambda: (2, NOW_S - 3601.5)  # noqa: E731  the 3rd and the 4th were written since
+    assert names(arrival(folder, ["a", "b"], newest_run=newest, take="each", changes=True).wait()) == [
+        ("3.csv",),
+        ("4.csv",),
+    ]
+    assert names(arrival(folder, ["a", "b"], newest_run=newest, take="each").wait()) == [("4.csv",)]
+
+
+def test_what_is_passed_over_for_a_newer_file_goes_with_it_and_is_never_taken(folder):
+    """A day was missed: two exports lie there in the night, and none comes in the next one."""
+    for name, age_s in (("a.csv", 9000.0), ("b.csv", 60.0), ("c.csv", 6000.0)):
+        write(folder, name, name, age_s)
+        write(folder, f"{name}.done")
+    write(folder, "0.csv", "not ready")
+    since = lambda: (7, NOW_S - 7200.0)  # noqa: E731
+    waiting = arrival(folder, newest_run=since, ready="{name}.done", done="in/done")
+    groups = waiting.wait()
+    assert names(groups) == [("b.csv",)]
+    assert [os.path.basename(path) for path in waiting.unread()] == ["c.csv"]  # a run was, since `a` was written
+    write(folder, "c.csv", "written again", 30.0)
+    waiting.done(groups[0])
+    assert sorted(path.name for path in folder.iterdir() if path.is_file()) == ["0.csv", "c.csv", "c.csv.done"]
+    assert names(arrival(folder, ready="{name}.done", done="in/done").wait()) == [("c.csv",)]
+
+
+def test_where_no_run_has_been_nobody_has_read_what_is_older(folder):
+    write(folder, "a.csv", "a", 7200.0)
+    write(folder, "b.csv", "b")
+    waiting = arrival(folder)
+    groups = waiting.wait()
+    assert names(groups) == [("b.csv",)]
+    assert [os.path.basename(path) for path in waiting.unread()] == ["a.csv"]
+    waiting.done(groups[0])  # without a folder for it nothing is moved
+    assert len([*folder.iterdir()]) == 2
 
 
 def test_all_are_the_parts_of_one_export_even_if_some_were_the_same_before(folder):
