@@ -39,6 +39,8 @@ OBJECT_CHARACTERS_MAX = 1 << 22
 """A JSON object longer than this is no code."""
 BLOCK_OBJECTS = 10_000
 _BLANK = re.compile(r"[ \t\r\n]*")
+_HALF = re.compile("[\ud800-\udfff]")
+"""JSON can escape it (`\\ud800`), UTF-8 cannot hold it."""
 REMEDY = "correct the file"
 
 
@@ -293,6 +295,8 @@ def _object_fault(element: object) -> str | None:
     for name, value in element.items():
         if name == "":
             return "a member has no name, or is named twice"
+        if _HALF.search(name) or (isinstance(value, str) and _HALF.search(value)):
+            return f"the member {name!a} holds half of a character (a surrogate without the other), which is no text"
         if name in REFUSED_NAMES:
             return f"the member {name!r} is not allowed: {REFUSED_NAMES[name]}"
         if isinstance(value, bool) or not isinstance(value, (str, int)):
@@ -304,7 +308,7 @@ def _object_fault(element: object) -> str | None:
 
 def _shown_id(element: object) -> str:
     found = element.get("id") if isinstance(element, dict) else None
-    return found if isinstance(found, str) else ""
+    return found if isinstance(found, str) and not _HALF.search(found) else ""
 
 
 def _block(lines: list[int], rows: list[dict[str, str]], texts: list[str], rejects: list[Reject]) -> CodesBlock:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,25 +18,22 @@ from syncer.api.ingestion import IngestionClient, work_orders_query
 from syncer.codes.archive import extract
 from syncer.codes.drive import Step, UploadDriver, UploadSettings
 from syncer.codes.parts import PartsWriter, spool_folder, sweep
-from syncer.codes.reading import CodesFile, Reject
 from syncer.codes.rules import PART_BYTES_MAX, fingerprint, parse_defaults
 from syncer.codes.upload_result import CodesResult
+from syncer.commands.codes_errors import require_place, write_errors, write_rejects
 from syncer.commands.codes_file import checked_file, form_of, opened, own_words, read_as
 from syncer.commands.opening import open_to_write
-from syncer.errors import LedgerWriteError, SourceError, SyncerError, UsageError
+from syncer.errors import OutputError, SourceError, SyncerError, UsageError
 from syncer.ledger.identity import identity_of
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.upload_values import CodeError, NewUpload, Upload
-from syncer.lifecycle.part import FINAL
+from syncer.lifecycle.part import FINAL, NOTHING_CREATED
 from syncer.process.clock import Clock, SystemClock, utc_text
 from syncer.process.signals import Interrupt
 from syncer.request import UploadRequest
 from syncer.runs.outside import REAL, Outside
 from syncer.runs.readers import connection_of, reader_over
 from syncer.runs.target import confirm_target, require_url
-from syncer.safe.files import replacing
-from syncer.safe.formulas import EXTRA_COLUMNS, neutral
-from syncer.safe.inert import inert
 from syncer.source.files import BLOCK_BYTES
 from syncer.source.inputs import look_at, open_input
 
@@ -54,7 +49,6 @@ NOT_FOUND = 404
 PAGES_MAX = 20
 """Pages of the list of work orders that are followed: bounds what a server can make a client do."""
 PAGE_ORDERS_MAX = 100
-ERRORS_SUFFIX = ".errors.csv"
 FILE_TIMEOUT_S = 600.0
 """For the whole of a work order's file, when ``api.timeout_s`` is shorter."""
 
@@ -94,8 +88,7 @@ def look_through(settings: Settings, request: UploadRequest, environment: CodesE
 def _upload(settings: Settings, request: UploadRequest, environment: CodesEnvironment) -> CodesResult:
     started_s = environment.clock.monotonic_s()
     defaults = parse_defaults(request.defaults)
-    if _error_path(request, request.file).absolute() == Path(request.file).absolute():
-        raise UsageError("--errors names the file itself; it would be replaced", remedy="name another: --errors FILE")
+    require_place(request)
     connection_of(settings, environment.outside)  # no token: nothing is recorded
     form = form_of(settings, request)
     content = _sha256(request.file) if form is None else f"{_sha256(request.file)} {read_as(form)}"
@@ -116,6 +109,7 @@ def _upload(settings: Settings, request: UploadRequest, environment: CodesEnviro
 def resume(settings: Settings, request: UploadRequest, environment: CodesEnvironment) -> CodesResult:
     """Bring the open uploads, or one of them, to their ends, from the ledger and its spool alone."""
     started_s = environment.clock.monotonic_s()
+    require_place(request)
     connection_of(settings, environment.outside)
     with _writing(settings, environment) as ledger:
         require_url(identity_of(ledger), settings.api.base_url)
@@ -213,7 +207,7 @@ def _record(
         checked = checked_file(uploads, file, request, defaults, environment.on_rows)
         result = CodesResult("codes upload", checked=checked)
         if checked.rejected:
-            result = replace(result, error_file=_write_rejects(request, file, checked.rejects))
+            result = replace(result, error_file=write_rejects(request, file, checked.rejects))
         if checked.rejected and not request.skip_invalid:
             note = "nothing was sent: correct the rows, or upload the others with --skip-invalid"
             return replace(result, notes=(note,))
@@ -283,61 +277,37 @@ def _drive(
     sweep(folder, _wanted_files(uploads))
     errors = tuple(said for one in now for said in uploads.errors(one.id))
     shown = replace(result, uploads=now, errors=errors[:SHOWN_MAX], error=error)
-    before = {one.id for one in result.uploads if one.open}
-    fresh = [(one, uploads.errors(one.id)) for one in now if one.id in before]
-    for one, said in fresh:
-        if said:
-            shown = replace(shown, error_file=_write_errors(request, one, said))
-    return shown
+    before = {one.id for one in result.uploads if one.open or request.errors is not None}
+    return _told(shown, request, [(one, uploads.errors(one.id)) for one in now if one.id in before])
+
+
+def _told(result: CodesResult, request: UploadRequest, fresh: Sequence[tuple[Upload, list[CodeError]]]) -> CodesResult:
+    """Return a result with what people do about codes that were not created, and with the files that show them."""
+    notes = [note for one in result.uploads for note in _notes_of(one)]
+    try:
+        files = write_errors(request, fresh)
+    except UsageError as error:
+        of = next(one.id for one, said in fresh if said)
+        output = OutputError(error.message, remedy=error.remedy, next=f"syncer codes resume {of} --errors errors.csv")
+        return replace(result, notes=(*result.notes, *notes), error=result.error or output)
+    notes += [f"further rows with their errors: {path}" for path in files[:-1]]
+    return replace(result, notes=(*result.notes, *notes), error_file=files[-1] if files else result.error_file)
+
+
+def _notes_of(upload: Upload) -> list[str]:
+    """Say of an upload with parts that failed what else than the rows with errors is missing, and the way to it."""
+    failed = [part for part in upload.parts if part.state in NOTHING_CREATED]
+    if not failed:
+        return []
+    parts = ", ".join(str(part.number) for part in failed)
+    codes = sum(part.codes for part in failed)
+    others = " with --skip-invalid, which leaves out what exists" if len(failed) < len(upload.parts) else ""
+    words = f"none of the {codes:,} codes of part {parts} exists, right rows or not: correct the wrong ones in "
+    return [f"{words}{upload.file}, or take them out, and upload it again{others}"]
 
 
 def _wanted_files(uploads: Uploads) -> set[str]:
     return {part.spool for one in uploads.open_uploads() for part in one.parts if part.state not in FINAL}
-
-
-def _write_rejects(request: UploadRequest, file: CodesFile, rejects: Sequence[Reject]) -> Path:
-    """Write the rejected rows with their own columns, so that they can be corrected and uploaded."""
-    wanted = {one.line for one in rejects}
-    rows: dict[int, dict[str, str]] = {}
-    names = list(file.columns)
-    for block in file.blocks():
-        for place, line in enumerate(block.lines.tolist()):
-            if line in wanted:
-                cells = {name: block.columns.column(name)[place].as_py() or "" for name in block.columns.schema.names}
-                rows[line] = cells
-                names += [name for name in cells if name not in names]
-    found = ((rows.get(one.line, {"id": one.id}), one.line, one.code, one.message) for one in rejects)
-    return _write_error_file(_error_path(request, request.file), names, request.file, found)
-
-
-def _write_errors(request: UploadRequest, one: Upload, errors: Sequence[CodeError]) -> Path:
-    """Write what the API said against codes, with the rows' own columns as the ledger has them."""
-    rows = [({"id": said.code, **json.loads(said.data)}, said) for said in errors]
-    names = list(dict.fromkeys(name for cells, _ in rows for name in cells))
-    found = ((cells, said.line, said.name, said.message) for cells, said in rows)
-    return _write_error_file(_error_path(request, one.file), names, one.file, found)
-
-
-def _error_path(request: UploadRequest, file: str) -> Path:
-    return request.errors or Path(f"{Path(file).stem}{ERRORS_SUFFIX}")
-
-
-def _write_error_file(
-    path: Path, names: list[str], file: str, rows: Iterator[tuple[dict[str, str], int, str, str]]
-) -> Path:
-    try:
-        with replacing(path) as part:
-            writer = csv.writer(part.text(), lineterminator="\n")
-            writer.writerow([*map(neutral, names), *EXTRA_COLUMNS])
-            for cells, line, code, message in rows:
-                said = (neutral(inert(text)) for text in (code, message))
-                own = (neutral(cells.get(name, "")) for name in names)
-                writer.writerow([*own, neutral(inert(file)), line or "", *said])
-    except OSError as error:
-        raise LedgerWriteError(
-            f"the error file {path} cannot be written: {error.strerror}", remedy="name another: --errors FILE"
-        ) from error
-    return path
 
 
 def _known(uploads: Uploads, upload_id: int) -> Upload:

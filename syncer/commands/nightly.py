@@ -121,12 +121,14 @@ def _prepare_scans(settings: Settings, step: ScansRequest, environment: Environm
 def _prepare_codes(settings: Settings, step: UploadRequest, environment: Environment) -> Work:
     from syncer.codes.rules import parse_defaults
     from syncer.commands import codes
+    from syncer.commands.codes_errors import ERRORS_SUFFIX, require_place
 
     parse_defaults(step.defaults)
+    require_place(step)
 
     def work() -> StepResult:
         # What an earlier night wrote beside it is no file to be uploaded.
-        files = [file for file in _matching(step.file) if file == step.file or not file.endswith(codes.ERRORS_SUFFIX)]
+        files = [file for file in _matching(step.file) if file == step.file or not file.endswith(ERRORS_SUFFIX)]
         if len(files) != 1:
             words = f"{len(files)} files match {step.file}, and a step uploads one"
             raise UsageError(words, remedy="leave one there, or correct nightly.steps")

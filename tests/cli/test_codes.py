@@ -322,3 +322,69 @@ def test_a_job_says_how_a_file_is_written_and_a_dry_run_sends_and_records_nothin
         assert (unknown.code, "known_fields" in unknown.document["error"]["message"]) == (2, True)
         wrong = here.run(*upload, "--job", "default", SYNCER_JOBS__DEFAULT__CSV__ENCODING="cp1252")
         assert (wrong.code, "'Code'" in wrong.document["error"]["message"]) == (2, True)
+
+
+def test_what_the_api_says_stands_beside_the_rows_that_the_check_rejected(night):
+    with night(codes=({"extended_id": ROWS[1][0]},)) as here:
+        here.write("a.csv", HEADER, [*ROWS[:3], ("=short", "sku1", "p\n1")])
+        done = here.run("codes", "upload", "a.csv", "--skip-invalid", "--json")
+        assert (done.code, done.document["error_file"]) == (3, "a.errors.csv")
+        written = rows_of(here.folder / "a.errors.csv")
+        assert [(one["id"], one["pallet_number"], one["_line"], one["_code"]) for one in written] == [
+            ("'=short", "p\n1", "5", "E601"), (ROWS[1][0], "pal1", "3", "duplicate_id_error"),
+        ]  # fmt: skip
+
+
+def test_a_part_that_failed_says_that_its_right_rows_are_missing_too(night):
+    with night(codes=({"extended_id": ROWS[-1][0]},)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        upload = ("codes", "upload", "a.csv", "--max-part-mb", "0.002", "--json")
+        done = here.run(*upload)
+        missing, last = done.document["codes"]["not_created"], done.document["upload"]["parts"][-1]["number"]
+        words = f"none of the {missing} codes of part {last} exists, right rows or not: correct the wrong ones in a.csv"
+        assert words in done.document["notes"][0]
+        here.write("a.csv", HEADER, ROWS[:-1])
+        assert here.run(*upload, "--skip-invalid").document["codes"]["created"] == missing - 1
+
+
+def test_uploads_that_share_an_error_file_stand_in_it_together(night):
+    existing = ({"extended_id": ROWS[0][0]}, {"extended_id": ROWS[1][0]})
+    with night(codes=existing, faults=({"kind": "status", "on": "post_data", "every": 1, "status_code": 503},)) as here:
+        for folder, row in (("x", ROWS[0]), ("y", ROWS[1])):
+            (here.folder / folder).mkdir()
+            here.write(f"{folder}/a.csv", HEADER, [row])
+            assert here.run("codes", "upload", f"{folder}/a.csv", SYNCER_API__GIVE_UP_AFTER_S="0.2").code == 5
+        here.box.faults.replace([])
+        assert here.run("codes", "resume", "--json").document["error_file"] == "a.errors.csv"
+        written = rows_of(here.folder / "a.errors.csv")
+        assert [(one["id"], one["_file"]) for one in written] == [(ROWS[0][0], "x/a.csv"), (ROWS[1][0], "y/a.csv")]
+
+
+def test_an_error_file_that_cannot_be_written_is_found_first_or_can_be_had_later(night):
+    with night(codes=({"extended_id": ROWS[1][0]},)) as here:
+        here.write("a.csv", HEADER, ROWS[:3])
+        for command in (("upload", "a.csv"), ("resume",)):
+            first = here.run("codes", *command, "--errors", "no/a.csv", "--json")
+            assert (first.code, first.document["error"]["next"]) == (2, "mkdir -p no")
+        assert len(here.box.requests) == 0
+        (here.folder / "a.errors.csv").mkdir()
+        done = here.run("codes", "upload", "a.csv", "--json")
+        assert (done.code, done.document["error"]["code"]) == (1, "output")
+        assert (done.document["upload"]["state"], len(done.document["errors"])) == ("failed", 1)
+        assert here.run(*done.document["error"]["next"].split()[1:]).code == 3
+        assert [one["id"] for one in rows_of(here.folder / "errors.csv")] == [ROWS[1][0]]
+
+
+def test_json_with_half_a_character_is_rejected_by_its_line(night):
+    with night(codes=()) as here:
+        texts = [
+            r'{"id": "HALF000001", "lot": "\ud800"}',
+            r'{"id": "HALF00\udfff2"}',
+            r'{"id": "WHOLE00003", "lot": "\ud83d\ude00"}',
+        ]
+        (here.folder / "a.json").write_text("[\n" + ",\n".join(texts) + "]")
+        done = here.run("codes", "upload", "a.json", "--skip-invalid", "--json")
+        assert [(one["line"], one["code"], one["id"]) for one in done.document["rejected"]] == [
+            (2, "E606", "HALF000001"), (3, "E606", ""),
+        ]  # fmt: skip
+        assert (done.code, here.box.code("WHOLE00003")["lot"]) == (3, "\U0001f600")

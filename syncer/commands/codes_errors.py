@@ -1,0 +1,114 @@
+"""The error file of an upload of own codes: each row that is wrong, with its own columns and what is wrong with it.
+
+What always holds: the file appears whole or not at all; what the API says of an upload stands beside the rows that the
+check of its file rejected, never in their place; uploads that share an error file share it, none replaces another's.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from syncer.codes.rules import CODES
+from syncer.errors import UsageError, unwritable
+from syncer.safe.files import replacing
+from syncer.safe.formulas import EXTRA_COLUMNS, neutral, restored
+from syncer.safe.inert import inert
+from syncer.safe.trust import quoted
+
+if TYPE_CHECKING:
+    from syncer.codes.reading import CodesFile, Reject
+    from syncer.ledger.upload_values import CodeError, Upload
+    from syncer.request import UploadRequest
+
+ERRORS_SUFFIX = ".errors.csv"
+_Row = tuple[dict[str, str], tuple[str, str, str, str]]
+"""A row's own cells, and those of `EXTRA_COLUMNS`."""
+
+
+def require_place(request: UploadRequest) -> None:
+    """Raise `UsageError` where ``--errors`` names what cannot be written; nothing was read or sent yet."""
+    path = request.errors
+    if path is not None and not path.parent.is_dir():
+        words = f"--errors {path} cannot be written: its folder does not exist"
+        raise UsageError(words, next=f"mkdir -p {quoted(path.parent)}")
+    if request.file and error_path(request, request.file).absolute() == Path(request.file).absolute():
+        raise UsageError("--errors names the file itself; it would be replaced", remedy="name another: --errors FILE")
+
+
+def error_path(request: UploadRequest, file: str) -> Path:
+    """Return where the errors of a file are written."""
+    return request.errors or Path(f"{Path(file).stem}{ERRORS_SUFFIX}")
+
+
+def write_rejects(request: UploadRequest, file: CodesFile, rejects: Sequence[Reject]) -> Path:
+    """Write the rejected rows, so that they can be corrected and uploaded; raise `UsageError` when that cannot be."""
+    wanted = {one.line for one in rejects}
+    rows: dict[int, dict[str, str]] = {}
+    for block in file.blocks():
+        for place, line in enumerate(block.lines.tolist()):
+            if line in wanted:
+                rows[line] = {
+                    name: block.columns.column(name)[place].as_py() or "" for name in block.columns.schema.names
+                }
+    found = [
+        (rows.get(one.line, {"id": one.id}), _said(request.file, one.line, one.code, one.message)) for one in rejects
+    ]
+    path = error_path(request, request.file)
+    _write(path, list(file.columns), found)
+    return path
+
+
+def write_errors(request: UploadRequest, said: Sequence[tuple[Upload, Sequence[CodeError]]]) -> list[Path]:
+    """Write what the API said against codes of uploads, with the rows' own columns as the ledger has them."""
+    files: dict[Path, list[_Row]] = {}
+    for one, errors in said:
+        if not errors:
+            continue
+        path = error_path(request, one.file)
+        rows = files.setdefault(path, [])
+        if one.left_out.get("invalid"):
+            rows += _rejected_there(path, one.file)
+        rows += [
+            ({"id": error.code, **json.loads(error.data)}, _said(one.file, error.line, error.name, error.message))
+            for error in errors
+        ]
+    for path, rows in files.items():
+        _write(path, [], rows)
+    return list(files)
+
+
+def _said(file: str, line: int, code: str, message: str) -> tuple[str, str, str, str]:
+    return inert(file), str(line or ""), inert(code), inert(message)
+
+
+def _rejected_there(path: Path, file: str) -> Iterator[_Row]:
+    """Give the rows of a file that its check rejected and wrote to the error file; the ledger has only counted them."""
+    try:
+        with path.open(newline="", encoding="utf-8") as there:
+            lines = csv.reader(there)
+            names = [restored(name) for name in next(lines, [])]
+            if not set(EXTRA_COLUMNS) <= set(names):
+                return
+            for line in lines:
+                cells = dict(zip(names, map(restored, line), strict=False))
+                extra = tuple(cells.pop(name, "") for name in EXTRA_COLUMNS)
+                if extra[0] == inert(file) and extra[2] in CODES:
+                    yield cells, (extra[0], extra[1], extra[2], extra[3])
+    except (OSError, ValueError, csv.Error):  # moved away, or another file by now
+        return
+
+
+def _write(path: Path, names: list[str], rows: Sequence[_Row]) -> None:
+    columns = list(dict.fromkeys([*names, *(name for cells, _ in rows for name in cells)]))
+    try:
+        with replacing(path) as part:
+            writer = csv.writer(part.text(), lineterminator="\n")
+            writer.writerow([*map(neutral, columns), *EXTRA_COLUMNS])
+            for cells, extra in rows:
+                writer.writerow([*(neutral(cells.get(name, "")) for name in columns), *map(neutral, extra)])
+    except OSError as error:
+        raise unwritable(path, error) from error
