@@ -84,12 +84,16 @@ def _read_toml(path: Path) -> dict[str, Any]:
     """Read a file that only this account or root can have written; one with a password in it is for nobody else."""
     try:
         content, found = read_trusted(path)
-        raw = tomllib.loads(content.decode("utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        raw = tomllib.loads(content.decode("utf-8-sig"))  # Windows' editor writes a mark before it
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        words = f"{path}:{line}: byte 0x{content[error.start]:02x} is not utf-8, in which TOML is written"
+        raise ConfigError(words, remedy="save it as UTF-8") from None
+    except (ValueError, RecursionError) as error:  # of a number of 5,000 digits, or lists in lists, no TOMLDecodeError
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     except UntrustedError as error:
         raise ConfigError(f"{path} is not used: {error.strerror}", next=error.remedy) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
     holding = secret_keys(raw)
     if holding and others_may_read(found):
@@ -102,7 +106,8 @@ def _from_environment(environ: Mapping[str, str], raw: Mapping[str, Any], faults
     """Return the settings that stand in the environment, shaped like the file's."""
     found: dict[str, Any] = {}
     job_names: dict[str, list[str]] = {}
-    for name in raw.get("jobs", {}):
+    jobs = raw.get("jobs")
+    for name in jobs if isinstance(jobs, dict) else ():
         job_names.setdefault(_in_environment(name), []).append(name)
     for name, text in sorted(environ.items()):
         if not name.startswith(ENVIRONMENT_PREFIX) or name in {CONFIG_VARIABLE, TOKEN_VARIABLE}:
@@ -119,7 +124,11 @@ def _from_environment(environ: Mapping[str, str], raw: Mapping[str, Any], faults
         here = found
         for part in path[:-1]:
             here = here.setdefault(part, {})
-        here[path[-1]] = _value_of(text)
+            if not isinstance(here, dict):
+                faults.append(f"{name} names a part of {part}, which another variable gives as a whole")
+                break
+        else:
+            here[path[-1]] = _value_of(text)
     return found
 
 
@@ -151,12 +160,16 @@ def _variables() -> list[str]:
 def _value_of(text: str) -> Any:
     """Read a value as TOML would; what is no TOML value is a text."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        found = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
+    value = found["value"]
+    # A lot may be called 0x1F or 1_000, of which TOML makes 31 and 1000; and only one line is a value.
+    as_digits = not isinstance(value, int) or isinstance(value, bool) or str(value) == text.strip()
+    return value if as_digits and len(found) == 1 else text
 
 
 def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:

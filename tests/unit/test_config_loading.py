@@ -54,6 +54,55 @@ def test_a_variable_means_one_job_or_none(tmp_path):
         assert f"SYNCER_JOBS__LINE_2__MODE may mean each of the jobs Line-2, {other}" in words
 
 
+@pytest.mark.parametrize(
+    "text", ["1_000", "0x1F", "0b10", "0o17", "+5", "-0", "5 # five", "5\nmode = 3", "007", "1" * 5000]
+)
+def test_a_constant_of_the_environment_is_sent_as_it_is_written(tmp_path, text):
+    settings = load(tmp_path, environ={"SYNCER_JOBS__ERP__CONSTANTS__LOT": text})
+    assert settings.jobs["erp"].constants == {"lot": text}
+    with pytest.raises(ConfigError, match="must be a number"):
+        load(tmp_path, environ={"SYNCER_API__TIMEOUT_S": text})
+
+
+def test_a_number_of_the_environment_is_one(tmp_path):
+    for text, number in ((" 9 ", 9), ("10", 10), ("0.5", 0.5)):
+        assert load(tmp_path, environ={"SYNCER_API__TIMEOUT_S": text}).api.timeout_s == number
+    assert load(tmp_path, environ={"SYNCER_JOBS__ERP__UNIQUE": "true"}).jobs["erp"].unique is True
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"SYNCER_JOBS__ERP__KEY": "a", "SYNCER_JOBS__ERP__KEY__X": "b"}, "SYNCER_JOBS__ERP__KEY__X names a part of key,"),
+        ({"SYNCER_JOBS__ERP": "a", "SYNCER_JOBS__ERP__KEY": "b"}, "SYNCER_JOBS__ERP__KEY names a part of erp,"),
+        ({"SYNCER_API__TIMEOUT_S": "5", "SYNCER_API__TIMEOUT_S__X__Y": "5"}, "SYNCER_API__TIMEOUT_S__X__Y names a part of timeout_s,"),
+    ],
+)  # fmt: skip
+def test_a_variable_within_another_one_is_refused_by_its_name(tmp_path, environ, words):
+    assert words in fault(tmp_path, "", environ)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"jobs = 3\n", "jobs must be tables"),
+        (b"[[jobs]]\nsheet = 'a'\n", "jobs must be tables"),
+        ("[api]\n".encode("utf-16"), "config.toml:1: byte 0xff is not utf-8"),
+        ("[jobs.a]\n\nsheet = 'M\u00e4rz'\n".encode("cp1252"), "config.toml:3: byte 0xe4 is not utf-8"),
+        (b"x = " + b"1" * 5000, "not valid TOML"),
+        (b"x = " + b"[" * 5000, "not valid TOML"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused_in_words(tmp_path, content, words):
+    (tmp_path / "config.toml").write_bytes(content)
+    assert words in fault(tmp_path, "")
+
+
+def test_the_mark_that_windows_writes_before_a_file_is_no_part_of_it(tmp_path):
+    (tmp_path / "config.toml").write_bytes(b"\xef\xbb\xbf[api]\r\ntimeout_s = 7\r\n")
+    assert load(tmp_path).api.timeout_s == 7
+
+
 def test_the_file_is_the_named_one_or_the_variables_or_the_folders(tmp_path):
     other = tmp_path / "other.toml"
     other.write_text("[api]\npoll_s = 11\n")
