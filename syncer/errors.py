@@ -362,7 +362,8 @@ def _masked(words: str | None) -> str | None:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a question about the known name that is nearest, to stand after a message; empty when none is near.
 
-    Of one that looks the same the characters are told: an ö may be one, or an o with a mark of its own behind it.
+    Of one that looks the same the characters are told: an ö may be one, or an o with a mark of its own behind it, and
+    an e may be Cyrillic.
     """
     import difflib
     import unicodedata
@@ -371,5 +372,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if not close:
         return ""
     alike = unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", close[0])
+    alike = alike or (len(name) == len(close[0]) and name.isascii() != close[0].isascii())
     told = f" It looks alike, of other characters: {close[0]!a}, not {name!a}" if alike else ""
     return f" (did you mean {close[0]!r}?{told})"

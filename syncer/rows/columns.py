@@ -7,6 +7,7 @@ no row could be right (docs/api.md, "SCM upload, async").
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -50,8 +51,9 @@ def default_key(header: Sequence[str], file: str, made: Iterable[str] = ()) -> t
         if name in header or name in made:
             return (name,)
     _refuse_padded(("extended_id", "serial_number"), header, file)
+    hint = did_you_mean("extended_id", header) or did_you_mean("serial_number", header)
     raise HeaderError(
-        f"{file}: no column is named extended_id or serial_number, so nothing says which column selects codes",
+        f"{file}: no column is named extended_id or serial_number{hint}, so nothing says which column selects codes",
         remedy=f"name it: --key COLUMN, or jobs.<name>.key; the columns are {brief_list(header)}; {_ELSEWHERE}",
     )
 
@@ -179,6 +181,8 @@ def _forbidden(keys: Sequence[str], fields: Mapping[str, Transformation], rules:
     faults = [f"{key!r} cannot select codes: {FORBIDDEN_KEYS[key]}" for key in keys if key in FORBIDDEN_KEYS]
     if len(set(keys)) < len(keys):
         faults.append("a key column is named twice")
+    unseen = [scm for scm in (*keys, *fields, *rules.constants) if _holds_unseen(scm)]
+    faults += [f"the name {scm!a} holds a control or an invisible character" for scm in unseen]
     for scm in (*fields, *rules.constants):
         origin = " and ".join(map(repr, fields[scm].columns)) if scm in fields else ""
         column = f"constant {scm}" if not origin else f"column {origin}" + ("" if origin == repr(scm) else f" ({scm})")
@@ -194,6 +198,11 @@ def _forbidden(keys: Sequence[str], fields: Mapping[str, Transformation], rules:
                 "the API would discard it silently"
             )
     return faults
+
+
+def _holds_unseen(name: str) -> bool:
+    """Tell whether a name holds what nobody sees: no field is called so, and the API would discard it silently."""
+    return any(unicodedata.category(sign) in {"Cc", "Cf", "Zl", "Zp"} for sign in name if sign not in "\t\n\r")
 
 
 def _rules_of_nothing(rules: RowRules, known: Sequence[str], header: Sequence[str]) -> list[str]:

@@ -126,6 +126,44 @@ def test_what_a_file_lacks_is_named(header, rules, error, words):
         assert (raised.value.file, raised.value.line) == ("a.csv", 1)
 
 
+@pytest.mark.parametrize("sign", ["\x07", "\0", "\u200b", "\u00ad", "\ufeff", "\u202e", "\u2028", "\u2029"])
+def test_a_name_with_what_nobody_sees_is_sent_as_no_field_and_is_told_with_its_characters(sign):
+    odd = f"l{sign}ot"
+    words = f"a.csv: the name {odd!a} holds a control or an invisible character"
+    for header, rules in (
+        ((KEY, odd), {}),
+        ((odd, "f"), {"key": (odd,)}),
+        ((KEY, "f"), {"constants": {odd: "x"}}),
+        ((KEY, "Los"), {"columns": {"Los": odd}}),
+    ):
+        with pytest.raises(HeaderError) as raised:
+            meaning(header, **rules)
+        assert words in raised.value.message
+        assert "[jobs.<name>.columns]" in raised.value.remedy
+    assert meaning((KEY, odd), columns={odd: "lot"})[1] == [("lot", (odd,))]
+
+
+@pytest.mark.parametrize("sign", ["\n", "\r", "\t", " ", "\u00a0", "\u00fc"])
+def test_a_name_with_a_space_or_a_line_end_in_it_stays(sign):
+    assert meaning((KEY, f"l{sign}ot"))[1] == [(f"l{sign}ot", (f"l{sign}ot",))]
+
+
+def test_a_header_without_a_key_is_asked_for_the_name_that_is_nearest():
+    for header, words in (
+        (("Extended_ID", "lot"), "(did you mean 'Extended_ID'?), so nothing says"),
+        (("lot", "Serial Number"), "(did you mean 'Serial Number'?), so nothing says"),
+        (("extended_id\u200b", "lot"), "(did you mean 'extended_id\\u200b'?), so nothing says"),
+        (
+            ("\u0435xtended_id", "lot"),
+            "It looks alike, of other characters: '\\u0435xtended_id', not 'extended_id'), so nothing says",
+        ),
+        (("lot", "f"), "is named extended_id or serial_number, so nothing says"),
+    ):
+        with pytest.raises(HeaderError) as raised:
+            default_key(header, "a")
+        assert words in raised.value.message
+
+
 def test_a_column_has_the_steps_of_its_field_in_the_key_too():
     upper = FieldRule(steps=Steps(upper=True))
     for fields, changing in (({"f": upper}, ["f"]), ({KEY: upper}, [KEY]), ({"g": upper, KEY: upper}, [KEY, "g"])):
