@@ -19,7 +19,7 @@ from syncer.source.kinds import (
     HEAD_BYTES,
     PARQUET_MAGIC,
     ZIP_MAGICS,
-    ZSTD_MAGIC,
+    ZSTD_MAGICS,
     refuse_stranger,
 )
 
@@ -80,14 +80,14 @@ def _unpacker(
 ) -> Callable[[str, IO[bytes], Iterator[bytes]], Iterator[bytes]] | None:
     if first.startswith(GZIP_MAGIC):
         return _gunzip
-    if first.startswith(ZSTD_MAGIC):
+    if first.startswith(ZSTD_MAGICS):
         return _unzst
     return partial(_unzip, member=member) if first.startswith(ZIP_MAGICS) else None
 
 
 def _refuse_packed_twice(name: str, block: bytes) -> None:
     refuse_stranger(block[:HEAD_BYTES], name, inside=True)
-    if block.startswith((GZIP_MAGIC, ZSTD_MAGIC, *ZIP_MAGICS, PARQUET_MAGIC)):
+    if block.startswith((GZIP_MAGIC, *ZSTD_MAGICS, *ZIP_MAGICS, PARQUET_MAGIC)):
         raise SourceError(
             "what is packed in it is no text but another packed or binary file", file=name, remedy=_UNPACK
         )

@@ -23,6 +23,8 @@ from syncer.source.encodings import MARK_BYTES, Decoder, encoding_of
 from syncer.source.inputs import open_input
 
 BLOCK_BYTES = 1 << 20
+END_MARK, END_MARKS_MAX = b"\x1a", 4096
+"""What may stand at the end of a text, up to the end of a disk's block."""
 WAIT_S = 0.2
 """How long a signal may wait while standard input is silent."""
 
@@ -153,7 +155,20 @@ def utf8_blocks(file: InputFile, declared: str | None) -> tuple[str, Iterator[by
         first += block
     encoding, mark = encoding_of(first[:MARK_BYTES], declared, file.name)
     text = _decoded(Decoder(encoding, file.name, file.again), first[len(mark) :], blocks)
-    return encoding, _with_single_returns(text)
+    return encoding, _without_end_marks(_with_single_returns(text))
+
+
+def _without_end_marks(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Give a text without the Ctrl-Z at its end: for DOS it ends a file, and no cell has it there."""
+    held = b""
+    for block in blocks:
+        text = held + block
+        kept = text.rstrip(END_MARK)
+        held = text[len(kept) :]
+        if len(held) > END_MARKS_MAX:
+            kept, held = text, b""
+        if kept:
+            yield kept
 
 
 def _with_single_returns(blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -21,7 +21,7 @@ from syncer.source.kinds import (
     HEAD_BYTES,
     PARQUET_MAGIC,
     ZIP_MAGICS,
-    ZSTD_MAGIC,
+    ZSTD_MAGICS,
     is_json_lines,
     refuse_stranger,
 )
@@ -107,7 +107,7 @@ def _open(
         return ExcelSource(
             position, file, sheet=sheet, key=key, table=table, header=form.header, by_place=by_place, notes=notes
         )
-    if is_json_lines(_unpacked_head(file) if head.startswith((GZIP_MAGIC, ZSTD_MAGIC, *ZIP_MAGICS)) else head):
+    if is_json_lines(_unpacked_head(file) if head.startswith((GZIP_MAGIC, *ZSTD_MAGICS, *ZIP_MAGICS)) else head):
         from syncer.source.jsonlines import JsonLinesSource
 
         notes = before + unused(file.name, "a file of JSON lines", replace(form, encoding=None), table, sheet)

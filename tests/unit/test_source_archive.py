@@ -66,6 +66,8 @@ def test_frames_and_members_follow_each_other_and_a_folder_or_shadow_is_no_membe
     half = len(TEXT) // 2
     first, second = TEXT[:half].encode(), TEXT[half:].encode()
     assert read(tmp_path, zst(first) + zst(second)) == rows
+    for kind in (0x50, 0x5F):  # pzstd begins a file so
+        assert read(tmp_path, bytes([kind]) + b"\x2a\x4d\x18\x04\0\0\0abcd" + zst(first) + zst(second)) == rows
     assert read(tmp_path, gzip.compress(first) + gzip.compress(second)) == rows
     assert (
         read(

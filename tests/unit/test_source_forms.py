@@ -49,6 +49,10 @@ def refusal(folder, data, form=CsvForm()):
         (PLAIN.rstrip().encode(), CsvForm()),
         (PLAIN.replace(";", "\t").encode(), CsvForm()),
         (PLAIN.replace(";", "|").encode(), CsvForm()),
+        (PLAIN.encode() + b"\x1a", CsvForm()),
+        (PLAIN.rstrip().encode() + b"\x1a" * 100, CsvForm()),
+        (b'id;price\r\n"A1";"1,50"\r\nA2;"2,00"\x1a', CsvForm()),
+        ((PLAIN + "\x1a").encode("utf-16"), CsvForm()),
         (b"sep=;\r\n" + PLAIN.encode(), CsvForm()),
         (b'"sep=;"\n' + PLAIN.encode(), CsvForm()),
         (PLAIN.replace("\r\n", "\r\n\r\n").encode(), CsvForm()),
@@ -73,6 +77,20 @@ def test_one_table_in_the_forms_that_erps_give_it(tmp_path, data, form):
     else:
         source, taken, rejected = read(tmp_path, data, form)
     assert (source.header, taken, rejected) == (("id", "price"), TABLE, [])
+
+
+def test_a_mark_for_the_end_is_content_anywhere_else(tmp_path):
+    assert read(tmp_path, b"id;price\nA1;1\x1a\nA2;\x1a2\n\x1a")[1] == [("A1", "1\x1a"), ("A2", "\x1a2")]
+    many = b"id;price\nA1;1\n" + b"\x1a" * (files.END_MARKS_MAX + 1)
+    assert read(tmp_path, many)[2] == [(3, "E101")]
+    assert read(tmp_path, many[:-1])[1:] == ([("A1", "1")], [])
+    assert "is empty" in refusal(tmp_path, b"\x1a").message
+
+
+@pytest.mark.parametrize("block_bytes", [1, 3, 16])
+def test_a_mark_for_the_end_is_found_wherever_blocks_are_cut(tmp_path, monkeypatch, block_bytes):
+    monkeypatch.setattr(files, "BLOCK_BYTES", block_bytes)
+    assert read(tmp_path, PLAIN.replace("A1", "A\x1a1").encode() + b"\x1a" * 9)[1] == [("A\x1a1", "1,50"), TABLE[1]]
 
 
 def test_cp1252_is_declared_never_guessed(tmp_path):

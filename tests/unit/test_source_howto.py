@@ -46,6 +46,7 @@ FILES = {
     ),
     "the table on another sheet": (SHEETS, TWO),
     "cells of a sheet that are merged over rows": (saved(MERGED), ["D1/a", "D2/a", "D3/b"]),
+    "Ctrl-Z at the end of a text": (HEAD + ROWS + "\x1a", TWO),
     "times at midnight, whole decimals, bytes, an index of pandas (Parquet)": (
         parquet(
             extended_id=[b"D1", b"D2"], day=[dt.datetime.fromisoformat("2026-01-31")] * 2, n=[Decimal(5)] * 2,
