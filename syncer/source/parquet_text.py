@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 TIME = "E126"
 VALUE_CHARACTERS_SHOWN = 40
+FIRST_YEAR = 1000
+DAY, SINCE = "^[1-9][0-9]{3}-", f"since the year {FIRST_YEAR}"
+"""An earlier one (0001-01-01) is a program's word for nothing, and a text of it is refused too (E303)."""
 CONTROL = r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]"
 """In bytes: no text has it. (A NUL is told of in texts, too.)"""
 Faults = dict[int, tuple[str, str]]
@@ -99,8 +102,8 @@ def text_of(column: Any) -> tuple[Any, Faults]:
     if pa.types.is_timestamp(column.type):
         return _days(column)
     column.validate(full=True)
-    if pa.types.is_date64(column.type):
-        column = column.cast(pa.date32())
+    if pa.types.is_date(column.type):
+        return _days(column)
     return pc.fill_null(column.cast(pa.string()), ""), faults
 
 
@@ -134,12 +137,15 @@ def _control_characters(text: Any) -> Faults:
 
 
 def _days(column: Any) -> tuple[Any, Faults]:
+    """Return the texts of days; what is no midnight, or in a year that is not written so, is a fault of its row."""
     days = column.cast(pa.date32(), safe=False)
-    midnight = pc.fill_null(pc.equal(days.cast(column.type, safe=False), column), True)
+    texts = days.cast(pa.string())
+    midnight = pc.and_(pc.equal(days.cast(column.type, safe=False), column), pc.match_substring_regex(texts, DAY))
     faults: Faults = {}
-    for row in np.flatnonzero(~midnight.to_numpy(zero_copy_only=False)):
-        faults[int(row)] = TIME, f"is {column[int(row)].as_py()}, not a day; give the day alone"
-    return pc.fill_null(days.cast(pa.string()), ""), faults
+    for row in np.flatnonzero(~pc.fill_null(midnight, True).to_numpy(zero_copy_only=False)):
+        shown = column[int(row)].cast(pa.string()).as_py()
+        faults[int(row)] = TIME, f"is {shown}, not a day {SINCE}; give the day alone"
+    return pc.fill_null(texts, ""), faults
 
 
 def _best_guess(column: Any) -> Any:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from syncer.source.chunks import NOT_ENCODED
-from syncer.source.parquet_text import CONTROL, TIME, VALUE_CHARACTERS_SHOWN
+from syncer.source.parquet_text import CONTROL, FIRST_YEAR, SINCE, TIME, VALUE_CHARACTERS_SHOWN
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -44,9 +44,9 @@ def _told(value: Any) -> tuple[str, int]:
     if kind in {str, int, uuid.UUID} or (kind is Decimal and value.as_tuple().exponent == 0):
         return str(value), TEXT
     if kind is dt.date:
-        return value.isoformat(), DAY
+        return value.isoformat(), DAY if value.year >= FIRST_YEAR else MOMENT
     if kind is dt.datetime and value.tzinfo is None:
-        return (value.date().isoformat(), DAY) if value.time() == dt.time() else (str(value), MOMENT)
+        return _told(value.date()) if value.time() == dt.time() else (str(value), MOMENT)
     if kind in {bytes, memoryview, bytearray}:
         try:
             text = bytes(value).decode()
@@ -62,7 +62,7 @@ def faults_of(name: str, texts: Any, marks: npt.NDArray[np.uint8]) -> dict[int, 
     for row in np.flatnonzero((marks == MOMENT) | (marks == BYTES)).tolist():
         shown = texts[row].as_py()[:VALUE_CHARACTERS_SHOWN]
         if marks[row] == MOMENT:
-            faults[row] = TIME, f"column {name!r} is {shown}, not a day; give the day alone"
+            faults[row] = TIME, f"column {name!r} is {shown}, not a day {SINCE}; give the day alone"
         else:
             faults[row] = NOT_ENCODED, f"column {name!r} is no text in UTF-8: {shown!r}"
     return faults

@@ -81,6 +81,9 @@ DAY = "2026-01-02"
     ("value", "outcome"),
     [
         (dt.date(2026, 1, 2), (DAY, query_text.DAY)),
+        (dt.date(1, 1, 1), ("0001-01-01", query_text.MOMENT)),
+        (dt.date(1000, 1, 1), ("1000-01-01", query_text.DAY)),
+        (dt.datetime.fromisoformat("0999-12-31T00:00"), ("0999-12-31", query_text.MOMENT)),
         (dt.datetime.fromisoformat("2026-01-02T00:00"), (DAY, query_text.DAY)),
         (dt.datetime.fromisoformat("2026-01-02T00:01"), (f"{DAY} 00:01:00", query_text.MOMENT)),
         (dt.datetime.fromisoformat("2026-01-02T00:00+00:00"), (f"{DAY} 00:00:00+00:00", query_text.ODD)),

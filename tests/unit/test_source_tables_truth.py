@@ -83,6 +83,20 @@ def test_days_bytes_and_indexes_of_parquet(tmp_path):
     assert [(one.line, one.code) for one in chunk.rejections] == [(2, "E126"), (3, "E106")]
 
 
+@pytest.mark.parametrize("kind", [pa.date32(), pa.date64(), pa.timestamp("us"), pa.dictionary(pa.int32(), pa.date32())])
+def test_days_of_years_that_nobody_writes_so_reject_their_rows(tmp_path, kind):
+    days = pa.array([-800000, -719162, -354285, 0, 2932896, 3000000, None], pa.date32())
+    keys = [f"K{number}" for number in range(7)]
+    data = io.BytesIO()
+    days = days.dictionary_encode() if pa.types.is_dictionary(kind) else days.cast(kind)
+    pq.write_table(pa.table({"extended_id": keys, "day": days}), data)
+    with closing(opened(tmp_path, data.getvalue())) as source:
+        (chunk,) = source.chunks()
+    assert chunk.columns.column("day").to_pylist() == ["1000-01-01", "1970-01-01", "9999-12-31", ""]
+    assert [(one.line, one.code) for one in chunk.rejections] == [(1, "E126"), (2, "E126"), (6, "E126")]
+    assert "0001-01-01" in chunk.rejections[1].message
+
+
 SHEET = [["extended_id", "lot", "lot", None, 1.5, "note"], ["K1", "a", "b", "c", 2.5, "x"], ["K2", "a", "b", "c", 2.5]]
 TEXT = "extended_id,lot,lot,,column,note\nK1,a,b,c,d,x\nK2,a,b,c,d,\n"
 
