@@ -51,7 +51,8 @@ def default_key(header: Sequence[str], file: str, made: Iterable[str] = ()) -> t
         if name in header or name in made:
             return (name,)
     _refuse_padded(("extended_id", "serial_number"), header, file)
-    hint = did_you_mean("extended_id", header) or did_you_mean("serial_number", header)
+    names = header if len(header) > 1 else ()  # of one column the delimiter is in question
+    hint = did_you_mean("extended_id", names) or did_you_mean("serial_number", names)
     raise HeaderError(
         f"{file}: no column is named extended_id or serial_number{hint}, so nothing says which column selects codes",
         remedy=f"name it: --key COLUMN, or jobs.<name>.key; the columns are {brief_list(header)}; {_ELSEWHERE}",

@@ -152,12 +152,14 @@ def test_a_header_without_a_key_is_asked_for_the_name_that_is_nearest():
     for header, words in (
         (("Extended_ID", "lot"), "(did you mean 'Extended_ID'?), so nothing says"),
         (("lot", "Serial Number"), "(did you mean 'Serial Number'?), so nothing says"),
+        (("lot", "serial"), "(did you mean 'serial'?), so nothing says"),
         (("extended_id\u200b", "lot"), "(did you mean 'extended_id\\u200b'?), so nothing says"),
         (
             ("\u0435xtended_id", "lot"),
             "It looks alike, of other characters: '\\u0435xtended_id', not 'extended_id'), so nothing says",
         ),
         (("lot", "f"), "is named extended_id or serial_number, so nothing says"),
+        (("extended_id::lot",), "is named extended_id or serial_number, so nothing says"),
     ):
         with pytest.raises(HeaderError) as raised:
             default_key(header, "a")
