@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
 _STATUS = {"inactive": "0", "active": "1", "blacklisted": "2", "0": "0", "1": "1", "2": "2"}
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-_FIGURES_ALONE = re.compile("%[dmYyjHMSI]%[dmYyjHMSI]")
-_FIRST_YEAR = 1000
+_REASON = re.compile("0*(10|[0-9])")  # [P]
+_FIGURES_ALONE = re.compile("%[dmYyjHMSIGVu]%[dmYyjHMSIGVu]")
+_FIRST_YEAR = 1000  # before it are two digits that were filled up, or a program's word for nothing
 
 _NOT_SHOWN = (
     r"\p{Cc}\p{Cf}\p{Zl}\p{Zp}\x{34f}\x{115f}\x{1160}\x{17b4}\x{17b5}\x{180b}-\x{180f}\x{2800}\x{3164}\x{ffa0}"
@@ -358,10 +359,10 @@ def _status(cell: str) -> tuple[str | None, str | None, str]:
 
 
 def _reason(cell: str) -> tuple[str | None, str | None, str]:
-    reason = cell.strip()
-    if not (reason.isascii() and reason.isdigit() and int(reason) <= 10):  # noqa: PLR2004  [P]: 0 to 10
+    reason = _REASON.fullmatch(cell.strip())
+    if reason is None:
         return None, "E308", f"{cell!r} is not a number from 0 to 10"
-    return str(int(reason)), None, ""
+    return reason[1], None, ""
 
 
 def _date(cell: str, *, formats: Sequence[str]) -> tuple[str | None, str | None, str]:
@@ -371,15 +372,20 @@ def _date(cell: str, *, formats: Sequence[str]) -> tuple[str | None, str | None,
             day = datetime.strptime(written, form)  # noqa: DTZ007  a calendar day
         except ValueError:
             continue
-        if day.year < _FIRST_YEAR:  # two digits that were filled up, or a program's word for nothing
-            continue
-        # Where figures follow one another, a lost zero would make another day: 1122026 is 11.2. or 1.12.2026.
-        if _FIGURES_ALONE.search(form) is None or day.strftime(form) == written:
+        if day.year >= _FIRST_YEAR and _is_sure(day, form, written):
             days[day.date().isoformat()] = None
     if len(days) == 1:
         return next(iter(days)), None, ""
     words = f"may be {' or '.join(days)}" if days else f"is not a date like {' or '.join(formats)}"
     return None, "E303", f"{cell!r} {words}"
+
+
+def _is_sure(day: datetime, form: str, written: str) -> bool:
+    """Tell whether a text is no other day: 1122026 lost a zero, and day 366 of 2025 would be in the next year."""
+    if _FIGURES_ALONE.search(form):
+        return day.strftime(form).lower() == written.lower()
+    year = day.isocalendar().year if "%G" in form else day.year
+    return not {year, year % 100}.isdisjoint(map(int, re.findall(r"\d+", written)))
 
 
 def _integer(cell: str) -> tuple[str | None, str | None, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,10 @@ from syncer.plan.records import key_text
 
 if TYPE_CHECKING:
     from syncer.model import Chunk, ValidChunk
+
+
+_COUNT = re.compile("0*([1-9][0-9]{0,8})")
+"""A number of codes; nothing has more of them."""
 
 
 class DeclaredColumn:
@@ -29,9 +34,8 @@ class DeclaredColumn:
         is_valid = pa.array(np.isin(chunk.lines, valid.lines))
         cells = chunk.columns.column(self.column).filter(is_valid).to_pylist()
         for key, cell in zip(key_text(valid.keys).to_pylist(), cells, strict=True):
-            number = cell.strip()
-            if number.isascii() and number.isdigit() and int(number) > 0:
-                self.counts[key] = int(number)
+            if (count := _COUNT.fullmatch(cell.strip())) is not None:
+                self.counts[key] = int(count[1])
 
 
 class Expectations:

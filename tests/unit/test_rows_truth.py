@@ -61,11 +61,26 @@ def test_a_native_date_is_its_day_whatever_formats_texts_have(formats):
         ("%d%m%Y", "1122026", None), ("%d%m%Y", "01122026", "2026-12-01"), ("%Y%m%d", "202611", None),
         ("%Y%m%d", "2026112", None), ("%Y%m%d", "20261102", "2026-11-02"), ("%d%m%y", "11226", None), ("%Y%j", "20263", None),
         ("%Y%j", "2026003", "2026-01-03"), ("%d.%m.%Y", "1.2.2026", "2026-02-01"), ("%d.%m.%Y", "01.02.0026", None),
-        ("%d%b%Y", "01FEB2026", "2026-02-01"), ("%d.%m.%Y", "01.01.0001", None), ("%d.%m.%Y", "31.12.9999", "9999-12-31"),
+        ("%d%b%Y", "01FEB2026", "2026-02-01"), ("%b%d%Y", "FEB012026", "2026-02-01"), ("%d.%m.%Y", "01.01.0001", None), ("%d.%m.%Y", "31.12.9999", "9999-12-31"),
         ("%Y-%m-%dT%H%M%S", "2026-01-31T000000", "2026-01-31"),
     ],
 )  # fmt: skip
 def test_a_date_in_figures_alone_has_them_all(form, text, day):
+    found = checked(["A1"], [text], rule=FieldRule("date", (form,)))
+    assert found.fields[0].to_pylist() == ([] if day is None else [day])
+    assert [one.code for one in found.rejections] == (["E303"] if day is None else [])
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "day"),
+    [
+        ("%Y-%j", "2025-366", None), ("%Y-%j", "2024-366", "2024-12-31"), ("%y/%j", "25/366", None), ("%y/%j", "24/060", "2024-02-29"),
+        ("%Y-%j", "2065-366", None), ("%G-W%V-%u", "2025-W53-1", None), ("%G-W%V-%u", "2026-W53-7", "2027-01-03"),
+        ("%GW%V%u", "2025W531", None), ("%G%V%u", "2026537", "2027-01-03"), ("%GW%V%u", "2026W011", "2025-12-29"),
+        ("%d-%b-%y", "05-MAR-26", "2026-03-05"), ("%d.%m.%Y", "01.02.1000", "1000-02-01"),
+    ],
+)  # fmt: skip
+def test_a_day_that_a_year_does_not_have_is_none(form, text, day):
     found = checked(["A1"], [text], rule=FieldRule("date", (form,)))
     assert found.fields[0].to_pylist() == ([] if day is None else [day])
     assert [one.code for one in found.rejections] == (["E303"] if day is None else [])

@@ -12,6 +12,7 @@ from syncer.rows.codes import CODES
 from syncer.rows.columns import default_key
 from syncer.rows.rules import FieldRule, RowRules
 from syncer.rows.validate import Validator
+from syncer.runs.expect import DeclaredColumn
 
 
 def check(rows, header=("extended_id", "f"), **rules):
@@ -85,7 +86,10 @@ def test_a_status_is_sent_as_its_number_and_as_no_other(cell, sent):
     assert (data, faults) == (([{"activation_status": sent}], []) if sent else ([], [(2, "E307")]))
 
 
-@pytest.mark.parametrize(("cell", "code"), [("0", None), ("10", None), ("007", None), ("11", "E308"), ("-1", "E308")])
+@pytest.mark.parametrize(
+    ("cell", "code"),
+    [("0", None), ("10", None), ("007", None), (" 9 ", None), ("11", "E308"), ("-1", "E308"), ("1" * 5000, "E308")],
+)
 def test_a_reason_is_a_number_from_0_to_10(cell, code):
     data, faults, _ = check([("K", cell)], ("extended_id", "blacklist_reason"))
     assert (data, faults) == (([{"blacklist_reason": str(int(cell))}], []) if code is None else ([], [(2, code)]))
@@ -184,3 +188,17 @@ def test_the_default_key_is_extended_id_then_serial_number():
     with pytest.raises(ConfigError, match="which column") as raised:
         default_key(("case_no",), "a")
     assert "--key" in raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("cell", "count"),
+    [("24", 24), (" 024 ", 24), ("999999999", 999999999), ("0", None), ("-1", None), ("24.0", None), ("", None),
+     ("\u0662", None), ("1000000000", None), ("9" * 20, None), ("1" * 5000, None)],
+)  # fmt: skip
+def test_a_column_of_counts_says_nothing_where_it_has_no_number_that_codes_can_have(cell, count):
+    header = ("case_no", "f", "n")
+    _, rejected, valid = check([("K", "x", cell)], header, key=("case_no",), expect="n")
+    batch = pa.RecordBatch.from_pydict({"case_no": ["K"], "f": ["x"], "n": [cell]})
+    declared = DeclaredColumn("n")
+    declared.see(Chunk(0, batch, valid.lines), valid)
+    assert (rejected, declared.counts) == ([], {} if count is None else {"K": count})
