@@ -30,6 +30,7 @@ SUBJECTS = {
     "syncer/plan/merging.py": ("tests/property/test_plan_merging.py",),
     "syncer/plan/ordering.py": ("tests/property/test_plan_ordering.py",),
     "syncer/plan/payloads.py": ("tests/unit/test_plan_payloads.py",),
+    "syncer/plan/planner.py": ("tests/unit/test_planner.py",),
     "syncer/plan/records.py": ("tests/unit/test_plan_records.py",),
     "syncer/plan/states.py": (
         "tests/property/test_plan_large.py::test_deltas_are_the_same_whatever_a_step_holds_and_however_many_pairs_are_kept",
@@ -41,6 +42,7 @@ SUBJECTS = {
     ),
     "syncer/plan/units.py": ("tests/property/test_plan_units.py",),
     "syncer/rows/changes.py": ("tests/unit/test_rows_changes.py",),
+    "syncer/rows/codes.py": ("tests/cli/test_documents.py::test_every_setting_rejection_code_and_fault_is_documented",),
     "syncer/rows/columns.py": ("tests/unit/test_rows_columns.py",),
     "syncer/rows/faults.py": (
         "tests/property/test_rejections.py::test_kinds_are_counted_as_a_counter_would_count_them",
