@@ -72,8 +72,8 @@ BUGS = (
     Bug(
         "a blank cell clears the field with omit",
         "syncer/rows/validate.py",
-        'return (None if blank == "omit" else ""), None, ""',
-        'return (None if blank == "clear" else ""), None, ""',
+        'empties = blank == "clear" and',
+        'empties = blank == "omit" and',
         f"{ROWS}::test_blank_means_what_the_job_says",
     ),
     Bug(
