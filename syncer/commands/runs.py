@@ -134,6 +134,7 @@ def _send(
     waiting: int | None = None
     while session.error is None and session.takes_again():  # a field is defined by now: its values go tonight
         intake = counted_with(intake, planned(session.takes_again()))
+        session.note_refused(intake.diff.refused_fields)  # of values of other campaigns
         ledger.store_plan(run, intake.plan, intake.infos, at=utc_text(clock.wall_s()))
         session.send()
         session.read_back(look)

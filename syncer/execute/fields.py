@@ -68,9 +68,10 @@ class Fields:
             self.refused.update(names)
 
     def saw_taken_again(self, fields: Collection[str]) -> None:
-        """Take note of fields that a value takes now, and refused before."""
+        """Take note of fields that a value takes now, and refused before: who refuses them still will be told."""
         if fields:
             self.taken_again.update(fields)
+            self.refused.difference_update(fields)
             self._refusing = None  # read anew: nobody is known to refuse them now
 
     def _proofs(self, told: Told, campaign: int | None) -> dict[str, bool]:

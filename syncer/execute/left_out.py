@@ -141,22 +141,21 @@ def unsaid(
 ) -> Unsaid:
     """Return the fields of which an answer says nothing for values that it names, and which of these are read.
 
-    ``refused`` tells of each such field whether all values are known to take it (None: nobody knows). Nothing is said
-    of it by a call that was made `again`, or where the API tells changes alone, if all take it: it counts as taken.
-    Nor, elsewhere, if it is known not to be taken. ``room``: as in `to_be_read`.
+    ``refused`` tells of each such field whether all values are known to take it (None: nobody knows). Where the API
+    tells changes alone, nothing is read of it if all take it: it counts as taken. Nor, elsewhere, if it is known not
+    to be taken. All are read of a call that was made `again`: the one before may have written just this.
+    ``room``: as in `to_be_read`.
     """
     if counts_same:
         return Unsaid()
-    left: set[bool | None] = {None} if again else {None, True}
-    if counts_same is False:
-        left = {None, False}
+    left: set[bool | None] = {None, True} if counts_same is None else {None, False}
     by_place = {
         place: names
         for place, known in refused.items()
         if (names := frozenset(name for name, is_taken in known.items() if is_taken in left))
     }
     places = [*by_place]
-    asked = places[:READ_MAX] if counts_same is False else _spread(places, min(FRESH_READ_MAX, room))
+    asked = places[:READ_MAX] if again or counts_same is False else _spread(places, min(FRESH_READ_MAX, room))
     unheard_of = frozenset(name for known in refused.values() for name, is_taken in known.items() if is_taken is None)
     return Unsaid(by_place, tuple(asked), unheard_of)
 

@@ -177,9 +177,8 @@ class Outcomes:
     def _note_fields(self, loaded: LoadedBatch, shown: Shown | None) -> dict[int, frozenset[str]]:
         """Record which fields were taken; return those that were not, by item.
 
-        Of a call that was made again the names prove less: a server may name what has changed alone. So what all values
-        of its campaign take counts as taken. Of a task only the count is told: what its campaign was never seen to take
-        counts as not taken.
+        An API that tells changes alone does not name what a value held before: what all values of its campaign take
+        counts as taken. Of a task only the count is told: what its campaign was never seen to take counts as not taken.
         """
         context, batch, fields = self._context, loaded.batch, self._context.fields
         refused: dict[int, frozenset[str]] = {}
@@ -191,7 +190,7 @@ class Outcomes:
                 missing = {item.id: unproven.intersection(fields_of(item.data)) for item in items} if unproven else {}
             else:
                 missing = {item.id: shown.refused[item.key] for item in items if item.key in shown.refused}
-                if missing and (batch.attempts > 1 or context.counts_same is False):
+                if missing and context.counts_same is False:
                     proven = fields.proven(told, batch.campaign)
                     missing = {item: names - proven for item, names in missing.items()}
             here = {item: names for item, names in missing.items() if names}

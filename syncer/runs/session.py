@@ -166,8 +166,8 @@ class Session:
         fields = self._engine.context.fields
         for run in (self._run, *self._others) if self.error is None else ():
             found = self._read_back[run.id] = look(run)
-            fields.refused.update(found.refused)
             fields.saw_taken_again(found.again)
+            fields.refused.update(found.refused)
 
     def takes_again(self) -> frozenset[str]:
         """Return the fields that a value refused before, and took in this run."""
@@ -251,7 +251,7 @@ class Session:
             sync_batches=kinds.get("sync", 0),
             async_batches=kinds.get("async", 0),
             requests=Requests(minimum_updates=run.minimum_updates),
-            discarded_fields=tuple(sorted({*run.discarded_fields, *fields.refused} - fields.taken_again)),
+            discarded_fields=tuple(sorted({*run.discarded_fields} - fields.taken_again | fields.refused)),
             unproven_fields=found.unproven if (found := self._read_back.get(run.id)) else (),
             concerns=tuple(Concern(*concern) for concern in ledger.concerns(run.id)),
             waiting=ledger.waiting(run.job.space_id),

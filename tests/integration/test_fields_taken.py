@@ -197,6 +197,40 @@ def test_of_codes_whose_products_tell_two_campaigns_each_campaign_is_asked_and_b
         assert set(held(here)) == {"P2"}
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_a_field_that_one_of_two_campaigns_takes_by_now_is_still_told_for_the_other(tmp_path, told):
+    """Nothing but the field of the second campaign is missing; that its codes lack it is said every night."""
+    box = {**mixed(6, {1, 3, 5}), **({"products": PRODUCTS} if told else {})}
+    with open_night(tmp_path, **box) as here:
+        here.box.world.campaigns = {1: frozenset({"market"}), 2: frozenset({"market"})}
+        header = [*HEADER, "product"] if told else HEADER
+        table = [row + (["COFFEE" if n % 2 else "TEA"] if told else []) for n, row in enumerate(rows(6))]
+        file = here.write("a.csv", header, table)
+        assert here.sync(file).code == 3
+        here.box.world.campaigns = {1: frozenset({"market", "pallet"}), 2: frozenset({"market"})}
+        for _ in range(2):
+            done = here.sync(file, **GUARDS_OFF)
+            assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])
+            assert held(here) == ["P1", None] * 3
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_field_that_is_defined_no_more_is_told_by_a_call_that_was_made_again(tmp_path, readable):
+    """The answer to the first call is lost; that to the second names what the codes hold by then, and not the field."""
+    with open_night(tmp_path, codes=codes(6), campaigns={1: frozenset({"market", "pallet"})}) as here:
+        assert here.sync(here.write("a.csv", HEADER, rows(6))).code == 0
+        here.box.world.campaigns = {1: frozenset({"market"})}
+        lost = {"kind": "drop_after", "on": "sync", "nth": 1, "times": 1}
+        refused = {"kind": "status", "on": "codes_download", "every": 1, "status_code": 403}
+        here.box.faults.replace([lost] if readable else [lost, refused])
+        changed = here.write("b.csv", HEADER, [[key, "FR", "P2"] for key, *_ in rows(6)])
+        done = here.sync(changed, **GUARDS_OFF)
+        assert (done.code, held(here)) == (3, ["P1"] * 6)
+        here.box.faults.replace([])
+        again = here.sync(changed, **GUARDS_OFF)
+        assert (again.code, again.document["discarded_fields"]) == (3, ["pallet"])
+
+
 def let_products_move(world, campaigns):
     """Let a product take its code to a campaign; what that does not define stays behind."""
     write = world.write

@@ -59,34 +59,6 @@ def test_a_count_that_fits_nothing_teaches_no_reach():
     assert scene.context.reach(scene.run.job) == Reach(high=1.0)
 
 
-def test_a_repeated_call_whose_answer_names_only_what_changed_refuses_no_field_that_all_take():
-    calls = []
-
-    def script(transport, path, really):
-        reply = really()
-        if path != SYNC:
-            return reply
-        calls.append(path)
-        if len(calls) == 2:
-            return transport.answer(None, b"")  # applied, and its answer lost
-        if len(calls) == 3:  # the second time nothing changes
-            return transport.answer(200, {**json.loads(reply.body), "items": {"K1": []}})
-        return reply
-
-    scene = Scene(singles(2), script=script)
-    scene.plan((K[:1], -1))
-    assert scene.engine.send() is None
-    scene.begin()
-    scene.plan((K[1:2], -1))
-    assert scene.engine.send() is None
-    assert len(calls) == 3
-    assert scene.counts() == {"confirmed": 1}
-    assert scene.ledger.proofs(None) == {"m": True}
-    view = "SELECT d.data FROM mirror m JOIN payloads d ON d.id = m.picture ORDER BY m.key"
-    with scene.ledger.transaction() as connection:
-        assert connection.exec_driver_sql(view).fetchall() == [('{"m":"1"}',)] * 2
-
-
 def test_a_task_that_was_shown_again_is_not_gone():
     """Its address said 404, long ago; what counts is how long nobody has seen it."""
     looks = []
