@@ -111,6 +111,8 @@ class Context:
     """How many values that were never sent before this run reads back."""
     met: set[tuple[int, str]] = field(default_factory=set)
     """Values, by code space, of which this run saw that a code has them, before it asks for them once more."""
+    sync_refused: set[int] = field(default_factory=set)
+    """Jobs, by id, of whose key this run takes it that sync calls do not take it."""
     counts_same: bool | None = field(init=False)
     """Whether answers count and name what a call leaves as it was; None: no answer showed that yet."""
     _owners: dict[int, Run] = field(default_factory=dict)

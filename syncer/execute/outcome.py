@@ -324,7 +324,8 @@ def named_by_sync(context: Context, loaded: LoadedBatch) -> bool:
     """Tell whether sync calls can name the values: one key column, which this API takes there."""
     if len(loaded.key) != 1:
         return False
-    return loaded.key[0] in UNIQUE_KEYS or not context.reach(loaded.run.job).sync_refused
+    job = loaded.run.job
+    return loaded.key[0] in UNIQUE_KEYS or not (job.id in context.sync_refused or context.reach(job).sync_refused)
 
 
 def reach_error(words: str, run_id: int, job: str) -> GuardError:

@@ -46,12 +46,14 @@ class Reach:
     """What was learned about a job's key.
 
     ``high`` is the greatest average of codes per value that a batch ever had, None until learned; ``stopped`` is what
-    the guard against too many codes said, until that is approved; ``sync_refused``: sync calls do not take the key.
+    the guard against too many codes said, until that is approved; ``sync_refused``: the API said that sync calls do not
+    take the key; ``sync_taken``: it took one.
     """
 
     high: float | None = None
     stopped: str = ""
     sync_refused: bool = False
+    sync_taken: bool = False
 
     def learned(self, codes_affected: int, values: int) -> Reach:
         """Return the reach with one more confirmed batch in it."""
@@ -162,14 +164,28 @@ def halves(count: int) -> tuple[range, range]:
     return range(middle), range(middle, count)
 
 
-def suspects(keys: Sequence[str], words: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Split a refused batch into the values that the API's words name and all others.
+def named_in(keys: Sequence[str], words: str) -> tuple[int, ...]:
+    """Return the places of the values that the API's words name.
 
-    The shape of an error body is not documented, so its text is searched. Where it names none, or all, halves are
-    returned: either way both parts are smaller than the whole, so asking again comes to an end.
+    The shape of an error body is not documented, so its text is searched. What is a part of a longer word or number
+    there is no name: a serial number may be as short as ``1``.
     """
-    named = tuple(place for place, key in enumerate(keys) if key in words)
-    if 0 < len(named) < len(keys):
-        return named, tuple(place for place, key in enumerate(keys) if key not in words)
-    first, second = halves(len(keys))
-    return tuple(first), tuple(second)
+    return tuple(place for place, key in enumerate(keys) if _stands_in(key, words))
+
+
+def _stands_in(key: str, words: str) -> bool:
+    begin = words.find(key)
+    while begin >= 0:
+        end = begin + len(key)
+        if not words[begin - 1 : begin].isalnum() and not words[end : end + 1].isalnum():
+            return True
+        begin = words.find(key, begin + 1)
+    return False
+
+
+def suspects(keys: Sequence[str], words: str) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Split a refused batch into the values that the API's words name and all others; None: they name none, or all."""
+    named = set(named_in(keys, words))
+    if not 0 < len(named) < len(keys):
+        return None
+    return tuple(sorted(named)), tuple(place for place in range(len(keys)) if place not in named)

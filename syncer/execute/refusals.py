@@ -41,6 +41,8 @@ class Refusals:
         self._in_a_row = 0
         self._started = self._taken = 0
         """The newest call that was started, and the newest of those that were taken, by their tickets."""
+        self.misnamed = False
+        """Whether the words of a refusal named values that were taken when they went by themselves."""
 
     @property
     def wary(self) -> bool:
@@ -51,9 +53,10 @@ class Refusals:
         """Take note of a call."""
         self._started = ticket
 
-    def took(self, ticket: int) -> None:
+    def took(self, ticket: int, past: BatchPast) -> None:
         """Take note that a call was taken: the way is open, and one value that was refused before it goes next."""
         self._in_a_row = 0
+        self.misnamed |= past.is_named
         self._taken = max(self._taken, ticket)
         for entry in [entry for entry in self._aside() if self._is_open_since(entry)][:1]:
             entry.is_aside = False

@@ -47,6 +47,8 @@ class BatchPast:
     """The newest call when a call that carried it with others was first refused."""
     refused_with: int | None = None
     """The status of its last such refusal."""
+    is_named: bool = False
+    """Whether it holds just the values that the words of a refusal named."""
     is_last_chance: bool = False
     """Whether it goes once more only since nothing else is left."""
 

@@ -21,7 +21,7 @@ from syncer.execute.refusals import Refusals
 from syncer.ledger.splitting import Piece
 from syncer.lifecycle.batch import State
 from syncer.mirror.words import fields_of
-from syncer.model import Kind
+from syncer.model import UNIQUE_KEYS, Kind
 
 if TYPE_CHECKING:
     from syncer.api.client import AsyncAnswer, SyncAnswer
@@ -131,10 +131,10 @@ class Sender:
         writer, at = context.writer, context.at()
         match answer.verdict:
             case Verdict.OK if batch.kind == Kind.ASYNC:
-                self._refusals.took(ticket)
+                self._refusals.took(ticket, context.registry[batch].past)
                 writer.accepted(batch, attempt_id, answer.task_id, at)  # type: ignore[union-attr]
             case Verdict.OK:
-                self._refusals.took(ticket)
+                self._refusals.took(ticket, context.registry[batch].past)
                 self._on_sync_answer(loaded, attempt_id, answer)  # type: ignore[arg-type]
             case _ if is_page or answer.verdict is Verdict.REFUSED:
                 self._on_refusal(loaded, attempt_id, answer)
@@ -152,10 +152,13 @@ class Sender:
                 self._doubts.begin(context.registry[lost], timed_out=answer.timed_out)
 
     def _on_sync_answer(self, loaded: LoadedBatch, attempt_id: int, answer: SyncAnswer) -> None:
-        self._context.sizes.answered(Kind.SYNC, loaded.batch.size)
+        context, run = self._context, loaded.run
+        context.sizes.answered(Kind.SYNC, loaded.batch.size)
+        if loaded.key[0] not in UNIQUE_KEYS:
+            context.learn_reach(run.job, replace(context.reach(run.job), sync_taken=True))
         named = answer.items or {}
         unique = loaded.batch.unique
-        expected = None if answer.items is not None else self._context.expected(loaded.run, loaded.keys, unique=unique)
+        expected = None if answer.items is not None else context.expected(run, loaded.keys, unique=unique)
         judgement = judge_named(
             loaded.keys,
             answer.codes_affected,
@@ -171,15 +174,17 @@ class Sender:
     def _on_refusal(self, loaded: LoadedBatch, attempt_id: int, answer: AsyncAnswer | SyncAnswer) -> None:
         """Charge a refusal to whom it belongs: what is at fault is rejected, everything else goes on in other calls."""
         context, batch = self._context, loaded.batch
-        words = answer.message + answer.body_text
         is_sync, size = batch.kind == Kind.SYNC, batch.size
         column = loaded.key[0] if len(loaded.key) == 1 else ""
+        job, reach = loaded.run.job, context.reach(loaded.run.job)
         fault = blame(
-            answer.status_code, answer.body_text, loaded.keys, page=answer.page, is_sync=is_sync, column=column
-        )
-        if fault is Blame.KEY:
-            reach = context.reach(loaded.run.job)
-            context.learn_reach(loaded.run.job, replace(reach, sync_refused=True))
+            answer.status_code, answer.body_text, loaded.keys,
+            page=answer.page, is_sync=is_sync, column=column, is_taken=reach.sync_taken,
+        )  # fmt: skip
+        if fault is Blame.KEY or fault is Blame.PERHAPS_KEY:
+            context.sync_refused.add(job.id)
+            if fault is Blame.KEY:
+                context.learn_reach(job, replace(reach, sync_refused=True, sync_taken=False))
             self._refuse(loaded, attempt_id, answer, by_data(loaded.items))
         elif fault is Blame.SIZE and size > 1:
             context.sizes.refused(batch.kind, size)
@@ -187,7 +192,7 @@ class Sender:
         elif fault is Blame.VALUES:
             context.health.succeeded(context.now_s())
             self._refusals.explained()
-            self._refuse_places(loaded, attempt_id, answer, suspects(loaded.keys, words) if size > 1 else ())
+            self._refuse_named(loaded, attempt_id, answer)
         elif fault is Blame.DATA:
             context.health.succeeded(context.now_s())
             self._refusals.explained()
@@ -201,19 +206,33 @@ class Sender:
             )
             context.registry[planned].is_aside = True
 
+    def _refuse_named(self, loaded: LoadedBatch, attempt_id: int, answer: AsyncAnswer | SyncAnswer) -> None:
+        """Let the values that the words name go on apart from the others; one that is alone is at fault.
+
+        In halves where they name all, or named good ones before: each call could name another good one.
+        """
+        size = loaded.batch.size
+        parts = None if self._refusals.misnamed else suspects(loaded.keys, answer.body_text)
+        if parts is not None:
+            named, _ = self._refuse_places(loaded, attempt_id, answer, parts)
+            self._context.registry[named].past.is_named = True
+        else:
+            self._refuse_places(loaded, attempt_id, answer, halves(size) if size > 1 else ())
+
     def _refuse_places(
         self,
         loaded: LoadedBatch,
         attempt_id: int,
         answer: AsyncAnswer | SyncAnswer,
         parts: Sequence[Sequence[int]],
-    ) -> None:
-        self._refuse(loaded, attempt_id, answer, of_places(loaded.batch, [item.id for item in loaded.items], parts))
+    ) -> list[Batch]:
+        pieces = of_places(loaded.batch, [item.id for item in loaded.items], parts)
+        return self._refuse(loaded, attempt_id, answer, pieces)
 
     def _refuse(
         self, loaded: LoadedBatch, attempt_id: int, answer: AsyncAnswer | SyncAnswer, pieces: Sequence[Piece]
-    ) -> None:
-        """Record a refusal: of all values for good, or of this call, with its values going on in `pieces`."""
+    ) -> list[Batch]:
+        """Record a refusal: of all values for good, or of this call; return the batches of `pieces`, which go on."""
         context, batch = self._context, loaded.batch
         past = context.registry[batch].past
         if not pieces:
@@ -223,3 +242,4 @@ class Sender:
         )
         self._refusals.carried(past, children)
         context.registry.to_front(children)
+        return children

@@ -8,26 +8,28 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncer.execute.blame import FORBIDDEN, JUDGED, TOO_LARGE, Blame, blame
+from syncer.execute.blame import FORBIDDEN, JUDGED, OF_THE_CALL, TOO_LARGE, Blame, blame
+from syncer.execute.reconcile import named_in
 from syncer.execute.sizes import GOOD_CALLS, Sizes
 
 MEMBERS = ("items", "data_key", "scm_data", "constraints", "detail")
+OF_CALLS = ({"campaign"}, {"reference"}, {"campaign", "reference"}, {"campaign", "items"}, {"reference", "data_key"})
 COLUMNS = ("extended_id", "serial_number", "case_no", "")
 
 
 STATUSES = (400, 403, 406, 409, 413, 422, None)
-SETS = [set(chosen) for count in range(6) for chosen in itertools.combinations(MEMBERS, count)]
+SETS = [*(set(chosen) for count in range(6) for chosen in itertools.combinations(MEMBERS, count)), *OF_CALLS]
 
 
 def test_a_refusal_is_charged_to_what_its_words_name():
     either = (False, True)
-    for case in itertools.product(STATUSES, SETS, ("", "K1", "K9"), either, either, COLUMNS):
+    for case in itertools.product(STATUSES, SETS, ("", "K1", "K9", "K12"), either, either, COLUMNS, either):
         check_blame(*case)
 
 
-def check_blame(status, members, says, page, is_sync, column):
+def check_blame(status, members, says, page, is_sync, column, is_taken):
     words = json.dumps(dict.fromkeys(sorted(members), says))
-    found = blame(status, words, ["K1", "K2"], page=page, is_sync=is_sync, column=column)
+    found = blame(status, words, ["K1", "K2"], page=page, is_sync=is_sync, column=column, is_taken=is_taken)
     other_key = is_sync and column in {"case_no", ""}
     if status == 413:
         expected = Blame.SIZE
@@ -35,21 +37,23 @@ def check_blame(status, members, says, page, is_sync, column):
         expected = Blame.UNKNOWN
     elif other_key and "data_key" in members:
         expected = Blame.KEY
+    elif members and not members - {"campaign", "reference"}:
+        expected = Blame.UNKNOWN
     elif says == "K1" and members:
         expected = Blame.VALUES
     elif not is_sync and "scm_data" in members and "constraints" not in members:
         expected = Blame.DATA
-    elif other_key and "items" not in members:
-        expected = Blame.KEY
+    elif other_key and "items" not in members and not is_taken:
+        expected = Blame.PERHAPS_KEY
     else:
         expected = Blame.UNKNOWN
-    assert found is expected, (status, members, says, page, is_sync, column)
+    assert found is expected, (status, members, says, page, is_sync, column, is_taken)
 
 
 @given(st.text() | st.sampled_from(["[1]", "3", '"items"', "{", "[" * 100_000]), st.booleans())
 def test_words_that_are_no_object_name_no_members(words, is_sync):
-    found = blame(400, words, ["\0"], page=False, is_sync=is_sync, column="extended_id")
-    assert found is (Blame.VALUES if "\0" in words else Blame.UNKNOWN)
+    found = blame(400, words, ["\0"], page=False, is_sync=is_sync, column="extended_id", is_taken=False)
+    assert found is (Blame.VALUES if named_in(["\0"], words) else Blame.UNKNOWN)
 
 
 EVENTS = st.tuples(st.sampled_from(["refused", "timed_out", "answered"]), st.sampled_from("sa"), st.integers(1, 40))
@@ -127,5 +131,6 @@ def test_what_one_kind_of_call_carries_in_time_says_nothing_of_another():
 
 def test_the_statuses_are_those_of_http_and_the_words_those_of_the_log():
     assert (FORBIDDEN, TOO_LARGE, {*JUDGED}) == (403, 413, {400, 406, 422})
+    assert {*OF_THE_CALL} == {"campaign", "reference"}
     assert GOOD_CALLS == 20
-    assert [one.value for one in Blame] == ["values", "data", "key", "size", "unknown"]
+    assert [one.value for one in Blame] == ["values", "data", "key", "perhaps_key", "size", "unknown"]

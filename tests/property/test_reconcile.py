@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from syncer.execute.reconcile import (
     halves,
     judge_count,
     judge_named,
+    named_in,
     shown_fields,
     suspects,
 )
@@ -119,10 +121,22 @@ def test_halves_are_halves(count):
     keys=st.lists(st.text("abc", min_size=1, max_size=2), min_size=2, max_size=6, unique=True), words=st.text("abc ")
 )
 def test_a_refused_batch_is_cut_into_those_that_the_words_name_and_the_others(keys, words):
-    named = tuple(place for place, key in enumerate(keys) if key in words)
-    others = tuple(place for place, key in enumerate(keys) if key not in words)
-    expected = (named, others) if named and others else tuple(map(tuple, halves(len(keys))))
-    assert suspects(keys, words) == expected
+    named = tuple(place for place, key in enumerate(keys) if key in words.split())
+    others = tuple(place for place, key in enumerate(keys) if key not in words.split())
+    assert suspects(keys, words) == ((named, others) if named and others else None)
+    assert named_in(keys, words) == named
+
+
+@pytest.mark.parametrize(
+    ("words", "is_named"),
+    [
+        ("11", True), ('"11"', True), ("a 11: b", True), ("(11)", True), ("-11-", True), ("11 1", True), ("x 11", True),
+        ("", False), ("1", False), ("111", False), ("1111", False), ("E11", False), ("11f", False), ("ä11", False),
+        ("111 211 11", True), ("11f 11", True), ("x11y11", False), ("x11-11y", False), ("1 1", False), ("111-11", True),
+    ],
+)  # fmt: skip
+def test_a_value_is_named_where_it_is_no_part_of_a_longer_word(words, is_named):
+    assert named_in(["11"], words) == ((0,) if is_named else ())
 
 
 fields = st.sets(st.sampled_from(["lot", "size", "product", "activation_status", "blacklist_reason"]))
@@ -153,7 +167,9 @@ def test_the_reach_is_the_greatest_average_and_exceeded_beyond_its_multiple(high
     stopped = Reach(high, "words", sync_refused=True)
     assert stopped.learned(codes, values) == Reach(max(codes / values, high or 0), "words", sync_refused=True)
     assert reach.exceeded(codes, values, factor) is bool(factor and high and codes > factor * high * values)
-    assert Reach() == Reach(None, "", sync_refused=False)
+    taken = Reach(high, sync_taken=True)
+    assert taken.learned(codes, values).sync_taken
+    assert Reach() == Reach(None, "", sync_refused=False, sync_taken=False)
 
 
 def test_the_words_of_a_finding_stay_the_same():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 
 import pytest
 from sim.scenes import ASYNC, SYNC, Scene
@@ -105,6 +107,69 @@ def test_the_same_refusal_of_everything_stops_within_a_few_calls_and_blames_no_r
     assert scene.engine.send() is None
     assert {code.fields.get("m") for code in scene.api.world.codes} == {"1"}
     assert scene.ledger.problems() == []
+
+
+@pytest.mark.parametrize("place", [-1, 0])
+@pytest.mark.parametrize(
+    "document", [{"campaign": ['Invalid pk "11" - object does not exist.']}, {"detail": "Error E11 in 11f: 1100 codes"}]
+)
+def test_what_stands_within_a_longer_word_or_speaks_of_the_campaign_blames_no_short_key(document, place):
+    """Serial numbers may be as short as the numbers that any message has."""
+    serials = [str(n) for n in range(1, 81)]
+    scene = Scene([{"extended_id": f"E{one}", "serial_number": one} for one in serials], key=("serial_number",))
+    scene.script = refusing(400, document, when=lambda text: True)
+    scene.plan((serials, place))
+    error = scene.engine.send()
+    assert isinstance(error, UnreachableError)
+    assert "no row is blamed" in error.message
+    assert (rejected(scene), scene.counts()) == ([], {"unsent": 80})
+
+
+@pytest.mark.parametrize("bad", [{"K0777"}, {"K0000", "K0400", "K0401", "K0999"}])
+@pytest.mark.parametrize("place", [-1, 0])
+def test_words_that_name_a_good_value_each_time_cost_few_calls_and_blame_none(bad, place):
+    """They quote the first value of the call, whichever is at fault."""
+
+    def script(transport, path, really):
+        sent = transport.body.decode() if path in {SYNC, ASYNC} else ""
+        first = min(re.findall(r"K\d{4}", sent), default="")
+        at_fault = any(key in sent for key in bad)
+        return transport.answer(400, {"detail": f"the call that begins with {first} is odd"}) if at_fault else really()
+
+    scene = Scene(codes(1000), script=script)
+    scene.plan(*([(keys(1000), 0)] if place == 0 else [(keys(100, begin), -1) for begin in range(0, 1000, 100)]))
+    assert scene.engine.send() is None
+    assert set(rejected(scene)) == bad
+    assert scene.counts() == {"confirmed": 1000 - len(bad), "rejected": len(bad)}
+    assert updates(scene) <= 40 + 30 * (len(bad) - 1)
+
+
+def test_a_key_that_sync_calls_took_is_not_given_up_since_one_row_is_refused_without_a_reason():
+    cases = [f"C{n}" for n in range(9)]
+    scene = Scene([{"extended_id": f"E{one}", "case_no": one} for one in cases], key=("case_no",), unique=False)
+    scene.api.config = replace(scene.api.config, sync_keys=None)  # any key
+    scene.plan((cases, -1))
+    assert scene.engine.send() is None
+    scene.begin()
+    scene.script = refusing(400, {"detail": "Bad value"}, when=lambda text: "C4" in text)
+    scene.plan((cases, -1), data='{"m":"2"}')
+    assert scene.engine.send() is None
+    assert (rejected(scene), scene.counts()) == (["C4"], {"confirmed": 8, "rejected": 1})
+    assert ASYNC not in scene.lanes.transport.paths
+    assert scene.ledger.reach(scene.run.job)["sync_refused"] is False
+
+
+@pytest.mark.parametrize(("document", "learned"), [({"detail": "No"}, False), ({"data_key": ["unknown key"]}, True)])
+def test_a_key_that_sync_calls_do_not_take_is_sent_otherwise_and_remembered_if_the_api_said_so(document, learned):
+    """Where its words do not say so, an outage or one bad row may be the cause: the next run asks again."""
+    cases = [f"C{n}" for n in range(4)]
+    scene = Scene([{"extended_id": f"E{one}", "case_no": one} for one in cases], key=("case_no",), unique=False)
+    scene.script = refusing(400, document, when=lambda text: "data_key" in text)
+    scene.plan((cases, -1))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 4}
+    assert scene.lanes.transport.paths.count(SYNC) == 1
+    assert scene.ledger.reach(scene.run.job).get("sync_refused", False) is learned
 
 
 def test_a_refusal_in_the_midst_of_good_calls_that_turns_out_to_be_everybodys_blames_no_row():
