@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from syncer.execute.blame import FORBIDDEN, JUDGED, OF_THE_CALL, TOO_LARGE, Blame, blame
@@ -50,7 +50,8 @@ def check_blame(status, members, says, page, is_sync, column, is_taken):
     assert found is expected, (status, members, says, page, is_sync, column, is_taken)
 
 
-@given(st.text() | st.sampled_from(["[1]", "3", '"items"', "{", "[" * 100_000]), st.booleans())
+@example(words="3", is_sync=True)
+@given(words=st.text() | st.sampled_from(["[1]", "3", '"items"', "{", "[" * 100_000]), is_sync=st.booleans())
 def test_words_that_are_no_object_name_no_members(words, is_sync):
     found = blame(400, words, ["\0"], page=False, is_sync=is_sync, column="extended_id", is_taken=False)
     assert found is (Blame.VALUES if named_in(["\0"], words) else Blame.UNKNOWN)
