@@ -200,7 +200,8 @@ def fault_of(answer: Answer, *, needs: str = "") -> SyncerError:
             return SyncerError(f"the API refused a read: {answer.message}")
         case _ if answer.retry_after_s is not None:
             return UnreachableError(
-                f"the API is throttling: {answer.message}", remedy="wait, and see which other programs use the token"
+                f"the API is throttling, and asks to wait {wait_asked(answer.retry_after_s)}: {answer.message}",
+                remedy="wait, and see which other programs use the token",
             )
         case _:
             return UnreachableError(

@@ -11,7 +11,7 @@ from syncer.api.answers import Answer
 from syncer.api.classify import Verdict
 from syncer.api.limits import ReadLimiter
 from syncer.api.links import LINK_CHARACTERS_MAX, next_parameters, next_query
-from syncer.api.reading import ForbiddenError, Reader
+from syncer.api.reading import ForbiddenError, Reader, fault_of
 from syncer.api.wire import UnreadableError
 from syncer.errors import AGAIN, AccessError, DeadlineError, SignalError, SyncerError, UnreachableError
 from syncer.process.clock import Clock
@@ -122,6 +122,15 @@ def test_a_refusal_is_an_answer_for_whom_it_says_something_and_never_that_of_the
     ask, _, _ = asked(answer(Verdict.DENIED, 401), takes=(Verdict.DENIED,))
     with pytest.raises(AccessError):
         ask()
+
+
+def test_who_asks_once_is_told_how_long_a_throttled_api_asks_to_wait():
+    """`syncer check`; the body of a 429 may be empty."""
+    error = fault_of(
+        Answer(verdict=Verdict.NOT_PROCESSED, status_code=429, message="status 429: ", retry_after_s=3600.0)
+    )
+    assert error.message == "the API is throttling, and asks to wait 1 h (3600 s): status 429: "
+    assert error.exit_code == 5
 
 
 def test_calls_keep_the_limit_an_answer_of_many_calls_too():
