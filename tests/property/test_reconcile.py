@@ -133,10 +133,12 @@ def test_a_refused_batch_is_cut_into_those_that_the_words_name_and_the_others(ke
         ("11", True), ('"11"', True), ("a 11: b", True), ("(11)", True), ("-11-", True), ("11 1", True), ("x 11", True),
         ("", False), ("1", False), ("111", False), ("1111", False), ("E11", False), ("11f", False), ("ä11", False),
         ("111 211 11", True), ("11f 11", True), ("x11y11", False), ("x11-11y", False), ("1 1", False), ("111-11", True),
+        ("11 111", True), ("x11 11 x11", True),
     ],
 )  # fmt: skip
 def test_a_value_is_named_where_it_is_no_part_of_a_longer_word(words, is_named):
     assert named_in(["11"], words) == ((0,) if is_named else ())
+    assert named_in(["--"], "a---") == (0,)  # each place is looked at, also where two overlap
 
 
 fields = st.sets(st.sampled_from(["lot", "size", "product", "activation_status", "blacklist_reason"]))
