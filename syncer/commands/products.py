@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncer.commands.environment import Environment
@@ -24,6 +25,7 @@ from syncer.request import ProductsRequest
 from syncer.results import ProductsPullResult, ProductsView, ProductView, Requests
 from syncer.runs.readers import reader_of
 from syncer.runs.target import confirm_target, require_url
+from syncer.safe.trust import quoted
 
 if TYPE_CHECKING:
     from syncer.config import Settings
@@ -57,8 +59,15 @@ def export_form(request: ProductsRequest) -> str | None:
         if request.form == "parquet":
             raise UsageError("parquet is not for standard output", next="syncer products pull --out products.parquet")
         return request.form
-    if request.out.is_dir() or not request.out.parent.is_dir():
-        raise UsageError(f"{request.out} cannot be written: its folder does not exist, or it is one itself")
+    if request.out == Path("-"):
+        words = "--out -: standard output is where an export goes without --out"
+        text = "jsonl" if request.form == "jsonl" else "csv"
+        raise UsageError(words, next=f"syncer products pull --format {text}{' --archived' if request.archived else ''}")
+    if not request.out.parent.is_dir():
+        words = f"{request.out} cannot be written: its folder does not exist"
+        raise UsageError(words, next=f"mkdir -p {quoted(request.out.parent)}")
+    if request.out.is_dir():
+        raise UsageError(f"{request.out} cannot be written: it is a folder", remedy="name a file in it: --out FILE")
     form = request.form or SUFFIXES.get(request.out.suffix.lower())
     if form is None:
         raise UsageError(f"{request.out}: the format cannot be told from its name", remedy="name it: --format csv")

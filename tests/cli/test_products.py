@@ -125,6 +125,12 @@ def test_usage_that_cannot_be_is_refused_before_anything_is_read(night):
             ("--format", "csv"), ("--out", "none/p.csv"), ("--out", "p.txt"), ("--out", "."), ("--format", "xml"),
         ):  # fmt: skip
             assert here.run("products", "pull", "--json", *arguments).code == 2, arguments
+        for out, following in (
+            ("none/p.csv", "mkdir -p none"),
+            ("-", "syncer products pull --format jsonl --archived"),
+        ):
+            done = here.run("products", "pull", "--archived", "--format", "jsonl", "--out", out, "--json")
+            assert (done.code, done.document["error"]["next"]) == (2, following)  # not the same command again
         assert here.run("products", "pull", "--format", "parquet").code == 2
         assert here.run("products", "pull", "--json", SYNCER_API__TOKEN="").document["error"]["code"] == "configuration"
         assert len(here.box.requests) == 0
