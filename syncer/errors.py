@@ -18,6 +18,7 @@
     │   ├── LedgerSchemaError      13   newer than this program, or older and not upgraded
     │   ├── LedgerOldError         13   a backup, or older than what was sent by it
     │   ├── LedgerUntrustedError   13   another account may have planted or changed the ledger or its lock
+    │   ├── UploadFileError        13   the file of an upload's part is not in the spool, or was changed there
     │   └── LedgerWriteError       13   read-only, disk full, I/O error
     ├── ArrivalError           14   the file that a job waits for has not arrived, or is not ready
     └── SignalError       129/130/143   interrupted (hangup, Ctrl-C, termination); resumable
@@ -286,6 +287,12 @@ class LedgerUntrustedError(LedgerError):
     def of(cls, error: UntrustedError) -> LedgerUntrustedError:
         """Say what the door to files said."""
         return cls(f"the ledger is not used: {error.strerror}", next=error.remedy)
+
+
+class UploadFileError(LedgerError):
+    """The file of a part of an upload of own codes is not in the spool, or was changed there: that part waits."""
+
+    default_remedy = "put it back, or repeat the upload with its file and all its options: that writes it anew"
 
 
 class LedgerOldError(LedgerError):

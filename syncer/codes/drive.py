@@ -20,7 +20,7 @@ from syncer.api.ingestion import STORAGE_VALID_S
 from syncer.api.storage import StorageVerdict
 from syncer.codes.parts import file_fault
 from syncer.codes.rules import FILE_TYPES
-from syncer.errors import LedgerError, UnreachableError
+from syncer.errors import UnreachableError, UploadFileError
 from syncer.lifecycle.part import FINAL, PartEvent, PartState
 from syncer.process.clock import Clock, seconds_between, utc_text
 
@@ -101,12 +101,20 @@ class UploadDriver:
     def run(self) -> None:
         """Drive every part: first all to the API, then wait for all. Raises `SyncerError` for what stops it.
 
-        A part whose processing does not end within ``task_timeout_s`` is left as it is, for the next run.
+        A part whose processing does not end within ``task_timeout_s`` is left as it is, for the next run. One whose
+        file is lost stops no other: `UploadFileError` is raised after them.
         """
-        waiting = [self._send(part) for part in self._upload.parts if part.state not in FINAL]
+        waiting, lost = [], None
+        for part in self._upload.parts:
+            try:
+                waiting += [] if part.state in FINAL else [self._send(part)]
+            except UploadFileError as error:
+                lost = error
         until_s = self._clock.monotonic_s() + self._settings.task_timeout_s
         for part in waiting:
             self._await(part, until_s)
+        if lost is not None:
+            raise lost
 
     def _send(self, part: Part) -> Part:
         """Drive a part until its processing was asked for."""
@@ -177,7 +185,8 @@ class UploadDriver:
         path = self._folder / part.spool
         fault = file_fault(path, part.sha256)
         if fault is not None:
-            raise LedgerError(fault, remedy="put the file back", next=f"syncer codes resume {part.upload_id}")
+            remedy, again = UploadFileError.default_remedy, f"syncer codes resume {part.upload_id}"
+            raise UploadFileError(fault, remedy=remedy, next=again)
         valid_s = self._valid_s(part)
         if part.form is None or valid_s <= 0:
             return self._change(part, PartEvent.FORM_SPENT, "the form for storage has expired")

@@ -11,12 +11,13 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from syncer.codes.checking import Checked
 from syncer.codes.reading import filled
 from syncer.errors import LedgerUntrustedError, LedgerWriteError, SourceError
 from syncer.ledger.upload_values import NewPart
@@ -26,12 +27,14 @@ from syncer.safe.trust import UntrustedError
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from syncer.codes.checking import Checked
     from syncer.codes.reading import CodesBlock, CodesFile
+    from syncer.ledger.upload_values import Part
 
 SLICE_ROWS = 4096
 END = {"csv": b"", "json": b"]\n"}
 _COMMA = len(b",\n")
+_ANEW = "anew"
+"""The folder in the spool in which missing files are written again."""
 _OURS = re.compile(r"[0-9a-f]{16}-[0-9]{1,6}\.(csv|json)")
 """The name of a part: the beginning of the upload's fingerprint, and the part's number. Nothing else is swept."""
 
@@ -150,6 +153,31 @@ def _recorded(block: CodesBlock, part: int) -> Iterator[tuple[str, int, int, str
     for place, code in enumerate(ids):
         data = {name: cells[place] for name, cells in zip(names, others, strict=True) if cells[place]}
         yield code, part, lines[place], json.dumps(data, ensure_ascii=False)
+
+
+def write_missing(file: CodesFile, folder: Path, missing: Sequence[Part], codes: set[str], *, limit: int) -> None:
+    """Write files of an upload's parts, which are lost or changed, anew from the file of which it was made.
+
+    ``codes`` are those of the upload, ``limit`` is that of its parts. What does not come out byte for byte as it was
+    recorded is not taken, so the part still lacks its file.
+    """
+    left, good = set(codes), [np.zeros(0, np.bool_)]
+    for block in file.blocks():
+        found = np.zeros(len(block.lines), np.bool_)
+        for place, code in enumerate(filled(block.column("id")).to_pylist()):
+            found[place] = code in left
+            left.discard(code)  # of several lines with one id the first was taken
+        good.append(found)
+    checked = Checked(0, np.concatenate(good), 0, 0, ())
+    wanted = {part.spool: part.sha256 for part in missing}
+    with _opened(folder, make=True) as spool, spool.temporary(_ANEW) as apart:
+        with PartsWriter(file, apart.path, missing[0].spool.rpartition("-")[0], limit=limit) as writer:
+            for _ in writer.rows(checked):
+                pass
+        for part in writer.parts:
+            if wanted.get(part.spool) == part.sha256:
+                apart.move(part.spool, part.spool, into=spool)
+        spool.sync()
 
 
 def sweep(folder: Path, wanted: set[str]) -> None:

@@ -17,13 +17,13 @@ from syncer.api.classify import Verdict
 from syncer.api.ingestion import IngestionClient, work_orders_query
 from syncer.codes.archive import extract
 from syncer.codes.drive import Step, UploadDriver, UploadSettings
-from syncer.codes.parts import PartsWriter, spool_folder, sweep
+from syncer.codes.parts import PartsWriter, file_fault, spool_folder, sweep, write_missing
 from syncer.codes.rules import PART_BYTES_MAX, fingerprint, parse_defaults
 from syncer.codes.upload_result import CodesResult
 from syncer.commands.codes_errors import require_place, write_errors, write_rejects
 from syncer.commands.codes_file import checked_file, form_of, opened, own_words, read_as
 from syncer.commands.opening import open_to_write
-from syncer.errors import OutputError, SourceError, SyncerError, UsageError
+from syncer.errors import OutputError, SourceError, SyncerError, UploadFileError, UsageError
 from syncer.ledger.identity import identity_of
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.upload_values import CodeError, NewUpload, Upload
@@ -98,6 +98,7 @@ def _upload(settings: Settings, request: UploadRequest, environment: CodesEnviro
         uploads = ledger.uploads()
         earlier = uploads.like(mark)
         if earlier is not None and earlier.state != "failed":
+            _write_missing(settings, ledger, request, earlier)
             done = earlier.state == "complete"
             words = "was uploaded before: nothing was sent" if done else "was begun before: it goes on"
             result = CodesResult("codes upload", (earlier,), notes=(f"{request.file} {words} (upload {earlier.id})",))
@@ -228,6 +229,16 @@ def _record(
     return replace(result, uploads=(recorded,))
 
 
+def _write_missing(settings: Settings, ledger: Ledger, request: UploadRequest, upload: Upload) -> None:
+    """Write the files of an open upload anew that its spool lacks (after a restore, say) or that were changed."""
+    folder = spool_folder(ledger.path)
+    parts = [part for part in upload.parts if part.state not in FINAL and file_fault(folder / part.spool, part.sha256)]
+    if parts:
+        with closing(opened(settings, request)) as file:
+            codes = ledger.uploads().codes_of(upload.id)
+            write_missing(file, folder, parts, codes, limit=request.part_bytes or PART_BYTES_MAX)
+
+
 def _drive(
     settings: Settings,
     ledger: Ledger,
@@ -256,7 +267,7 @@ def _drive(
             reader.again, reader.during = "syncer codes resume", "while codes were uploaded; what was done is recorded"
             for one in result.uploads:
                 if one.open:
-                    UploadDriver(
+                    driver = UploadDriver(
                         uploads,
                         one,
                         environment.outside.storage(
@@ -268,7 +279,11 @@ def _drive(
                         reader=reader,
                         interrupt=environment.interrupt,
                         on_step=environment.on_step,
-                    ).run()
+                    )
+                    try:
+                        driver.run()
+                    except UploadFileError as lost:  # the other uploads go on
+                        error = lost
     except SyncerError as stopped:
         error = stopped
     if any_open:

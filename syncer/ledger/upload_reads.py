@@ -27,6 +27,7 @@ FROM upload_errors e JOIN upload_parts p ON p.id = e.part_id
 LEFT JOIN upload_codes c ON c.part_id = e.part_id AND c.code = e.code
 WHERE p.upload_id = ? ORDER BY p.number, line, e.id LIMIT ?
 """
+_CODES = "SELECT c.code FROM upload_parts p JOIN upload_codes c ON c.part_id = p.id WHERE p.upload_id = ?"
 _LIKE = "SELECT code FROM upload_codes WHERE part_id = ? AND code >= ? AND code < ? ORDER BY code LIMIT 100"
 _HISTORY = """
 SELECT c.code, u.id, p.number, u.file, u.sha256, c.line, c.data, u.defaults, p.record_key, u.created_at,
@@ -53,6 +54,11 @@ def product_skus(connection: Connection) -> frozenset[str]:
 def errors(connection: Connection, upload_id: int, most: int) -> list[CodeError]:
     """Return what the API said against codes of an upload, by part and line."""
     return [CodeError(*row) for row in raw_cursor(connection).execute(_ERRORS, (upload_id, most))]
+
+
+def codes_of(connection: Connection, upload_id: int) -> set[str]:
+    """Return all codes of an upload."""
+    return {code for (code,) in raw_cursor(connection).execute(_CODES, (upload_id,))}
 
 
 def codes_like(connection: Connection, part_id: int, begin: str) -> list[str]:

@@ -78,6 +78,11 @@ class Uploads:
         with self._ledger.transaction() as connection:
             return upload_reads.errors(connection, upload_id, -1 if most is None else most)
 
+    def codes_of(self, upload_id: int) -> set[str]:
+        """Return all codes of an upload."""
+        with self._ledger.transaction() as connection:
+            return upload_reads.codes_of(connection, upload_id)
+
     def codes_like(self, part: Part, begin: str) -> list[str]:
         """Return the codes of a part that begin with a text: what an API that cuts codes may have meant."""
         with self._ledger.transaction() as connection:

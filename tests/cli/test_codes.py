@@ -8,6 +8,7 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from listeners import wait_for
 
 HEADER = ("id", "product", "pallet_number")
@@ -211,6 +212,8 @@ def test_13_a_spool_that_was_tampered_with_is_refused(night):
         done = here.run("codes", "resume", "--json")
         assert (done.code, done.document["error"]["code"]) == (13, "ledger")
         assert here.box.calls("storage") == []
+        assert here.run("codes", "upload", "a.csv").code == 0  # the original writes it anew
+        assert "EVIL00001" not in {code["extended_id"] for code in here.box.codes()}
 
 
 def test_the_audit_shows_every_upload_of_a_code(night):
@@ -388,3 +391,30 @@ def test_json_with_half_a_character_is_rejected_by_its_line(night):
             (2, "E606", "HALF000001"), (3, "E606", ""),
         ]  # fmt: skip
         assert (done.code, here.box.code("WHOLE00003")["lot"]) == (3, "\U0001f600")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.json"])
+def test_a_spool_that_is_lost_stops_no_other_upload_and_the_file_writes_it_anew(night, name):
+    down = {"kind": "status", "on": "post_data", "every": 1, "status_code": 503}
+    with night(codes=(), faults=(down,)) as here:
+        rows = [*ROWS, ROWS[0], ("short", "sku1", "")]
+        here.write("a.csv", HEADER, rows)
+        (here.folder / "a.json").write_text(json.dumps([dict(zip(HEADER, row, strict=True)) for row in rows]))
+        here.write("b.csv", HEADER, [("OTHER00001", "sku1", "")])
+        upload = ("codes", "upload", name, "--allow-duplicates", "--skip-invalid", "--max-part-mb", "0.004", "--json")
+        for command in (upload, ("codes", "upload", "b.csv")):
+            assert here.run(*command, SYNCER_API__GIVE_UP_AFTER_S="0.2").code == 5
+        here.box.faults.replace([])
+        spool = here.folder / "syncer.db.codes"
+        lost = sorted(path for path in spool.iterdir() if path.stat().st_size > 100)
+        lost[0].unlink()
+        stuck = here.run("codes", "resume", "--json")
+        assert (stuck.code, stuck.document["error"]["next"]) == (13, "syncer codes resume 1")
+        assert "repeat the upload with its file" in stuck.document["error"]["message"]
+        assert [one["state"] for one in stuck.document["uploads"]] == ["open", "complete"]
+        assert [part["state"] for part in stuck.document["uploads"][0]["parts"]][1:] == ["complete"] * (len(lost) - 1)
+        assert here.run(*upload[:-2], "0.003", "--json").code == 13  # other parts than those that were recorded
+        done = here.run(*upload)
+        assert (done.code, done.document["codes"]) == (3, {"created": 200, "not_created": 0, "open": 0})
+        assert all(record.processed <= 1 for record in here.box.ingestion.records.values())
+        assert list(spool.iterdir()) == []
