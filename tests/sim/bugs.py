@@ -124,7 +124,11 @@ BUGS = {
     "one name for proof": (send_module, "judge_named", name_for_proof),
     "a failed task is a complete one": (TaskWatch, "_fail", complete_for_failed),
     "a refusal without words blames the whole call": (Refusals, "parts", lambda self, batch, answer: ()),
-    "a refusal that names a value blames the whole call": (send_module, "suspects", lambda keys, words: ()),
+    "a refusal that names a value blames the whole call": (
+        send_module.Sender,
+        "_refuse_named",
+        lambda self, loaded, attempt_id, answer: self._refuse(loaded, attempt_id, answer, ()),
+    ),
     "a doubt is about one field": (
         mirror_module,
         "_NEXT",
