@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from syncer.cli.described import deadline_option, step_option, step_options
-from syncer.cli.frame import codes_environment, command, envelope, lock_wait_option, settings, show
+from syncer.cli.frame import codes_environment, command, envelope, environment_of, lock_wait_option, settings, show
 from syncer.cli.numbers import Finite
+from syncer.process.help import configured
 from syncer.request import UploadRequest
 
 if TYPE_CHECKING:
@@ -104,6 +105,28 @@ def resume_command(upload: int | None, errors: Path | None, deadline_s: float | 
     with codes_environment() as environment:
         result = recorded(known, environment.clock, "codes resume", lambda _: codes.resume(known, request, environment))
     _finish(result)
+
+
+@command("abandon", codes_group, examples=("syncer codes abandon 3",))
+@click.argument("upload", type=int)
+@lock_wait_option
+def abandon_command(upload: int) -> None:
+    """Let go of what is left of UPLOAD, where its file is lost: these codes may be uploaded again.
+
+    Parts whose file the API has already go on: syncer codes resume.
+    """
+    from syncer.commands.abandon import abandon_upload
+    from syncer.report import codes as report
+    from syncer.report.words import many
+
+    with environment_of() as environment:
+        found, gone = abandon_upload(settings(), upload, environment)
+    lines = [f"part {part.number}: {many(part.codes, 'code')} let go of; none was created" for part in gone]
+    if found.open:
+        lines.append(f"its other parts go on: {configured(f'syncer codes resume {upload}')}")
+    members = {"upload": report.upload_document(found), "codes": dict(report.code_counts([found]))}
+    document = envelope("codes abandon", **members)
+    show(document, lambda: "\n".join(lines), of_work=True)
 
 
 @command("status", codes_group, examples=("syncer codes status", "syncer --json codes status 3"))

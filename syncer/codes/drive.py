@@ -185,8 +185,8 @@ class UploadDriver:
         path = self._folder / part.spool
         fault = file_fault(path, part.sha256)
         if fault is not None:
-            remedy, again = UploadFileError.default_remedy, f"syncer codes resume {part.upload_id}"
-            raise UploadFileError(fault, remedy=remedy, next=again)
+            remedy = f"{UploadFileError.default_remedy}; where both are lost: syncer codes abandon {part.upload_id}"
+            raise UploadFileError(fault, remedy=remedy, next=f"syncer codes resume {part.upload_id}")
         valid_s = self._valid_s(part)
         if part.form is None or valid_s <= 0:
             return self._change(part, PartEvent.FORM_SPENT, "the form for storage has expired")

@@ -1,4 +1,4 @@
-"""``abandon``: letting go by hand of open batches (their values are uncertain then), or of what waits to be sent."""
+"""Letting go by hand: of open batches (their values are uncertain then), of what waits to be sent, of own codes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from syncer.commands.opening import open_to_write
 from syncer.errors import UsageError
 from syncer.lifecycle.batch import OPEN, State
+from syncer.lifecycle.part import FINAL, NEEDS_FILE, PartEvent
 from syncer.process.clock import utc_text
 
 if TYPE_CHECKING:
     from syncer.commands.environment import Environment
     from syncer.config import Settings
     from syncer.ledger.ledger import Ledger
+    from syncer.ledger.upload_values import Part, Upload
     from syncer.ledger.values import Batch
 
 
@@ -56,3 +58,30 @@ def drop(settings: Settings, fields: Sequence[str], environment: Environment) ->
     if not dropped:
         raise UsageError(f"nothing waits to be sent of {', '.join(fields)}", next="syncer status")
     return dropped
+
+
+def abandon_upload(settings: Settings, upload_id: int, environment: Environment) -> tuple[Upload, list[Part]]:
+    """Let go of the parts of an upload whose file is not in storage; return it as it stands then, and these parts.
+
+    None of their codes was created. What the API may be at work at cannot be let go of: only `codes resume` sees its
+    end. Raises `UsageError` when there is no such part.
+    """
+    at = utc_text(environment.clock.wall_s())
+    with open_to_write(settings, environment.clock, environment.outside) as ledger:
+        uploads = ledger.uploads()
+        found = uploads.upload(upload_id)
+        if found is None:
+            raise UsageError(f"there is no upload {upload_id} in the ledger", next="syncer codes list")
+        words = "let go of by hand (syncer codes abandon)"
+        gone = [
+            uploads.change(part, PartEvent.REFUSED, at=at, detail=words, message=words)
+            for part in found.parts
+            if part.state in NEEDS_FILE
+        ]
+        if not gone and found.open:
+            at_work = ", ".join(str(part.number) for part in found.parts if part.state not in FINAL)
+            message = f"upload {upload_id}: the API may be at work at part {at_work}, which is not let go of"
+            raise UsageError(message, next=f"syncer codes resume {upload_id}")
+        if not gone:
+            raise UsageError(f"upload {upload_id} is not open: there is nothing to let go of", next="syncer codes list")
+        return uploads.upload(upload_id) or found, gone

@@ -15,7 +15,8 @@ part may change its record only while no processing can have been asked for unde
     PROCESSING  the API is at work (or said so).
     COMPLETE    the record says that the codes were created.                                                 (final)
     FAILED      the record says that there was an error: no code was created.                                (final)
-    REFUSED     the API refused to make a record, or to start its processing: no code was created.           (final)
+    REFUSED     the API refused to make a record, or to start its processing, or it was let go of by hand before the
+                file was in storage: no code was created.                                                     (final)
 
 What always holds: a state changes by an event of this table and by nothing else; a final state has no way out; from
 STARTING, IN_DOUBT and PROCESSING no event leads to PLANNED; FILE_MISSING leads to RECORDED, because the API has said
@@ -72,7 +73,7 @@ class PartEvent(StrEnum):
     FILE_MISSING = "file_missing"
     """The API refused to start: it found no file for the record."""
     REFUSED = "refused"
-    """The API refused the request itself: 400, 406."""
+    """The API refused the request itself: 400, 406; or the part was let go of by hand (`syncer codes abandon`)."""
     CREATED = "created"
     """The record's status says that its codes were created."""
     ERRORED = "errored"
@@ -86,9 +87,11 @@ TRANSITIONS: Mapping[tuple[PartState, PartEvent], PartState] = MappingProxyType(
         (_S.PLANNED, _E.REFUSED): _S.REFUSED,
         (_S.RECORDED, _E.STORE): _S.STORING,
         (_S.RECORDED, _E.FORM_SPENT): _S.PLANNED,
+        (_S.RECORDED, _E.REFUSED): _S.REFUSED,
         (_S.STORING, _E.STORE): _S.STORING,
         (_S.STORING, _E.STORED): _S.STORED,
         (_S.STORING, _E.FORM_SPENT): _S.PLANNED,
+        (_S.STORING, _E.REFUSED): _S.REFUSED,
         (_S.STORED, _E.START): _S.STARTING,
         (_S.STARTING, _E.STARTED): _S.PROCESSING,
         (_S.STARTING, _E.NOT_PROCESSED): _S.STORED,
@@ -107,6 +110,9 @@ TRANSITIONS: Mapping[tuple[PartState, PartEvent], PartState] = MappingProxyType(
 """The whole life of a part. What is not here cannot happen."""
 
 FINAL: frozenset[PartState] = final_states(PartState, TRANSITIONS)
+NEEDS_FILE: frozenset[PartState] = frozenset({PartState.PLANNED, PartState.RECORDED, PartState.STORING})
+"""States of a part whose file is still to be put into storage. Until then it can be let go of by hand: the API has
+nothing of which it could make codes."""
 NOTHING_CREATED: frozenset[PartState] = frozenset({PartState.FAILED, PartState.REFUSED})
 """Final states in which the part's codes do not exist: they may be uploaded again."""
 

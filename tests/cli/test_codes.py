@@ -418,3 +418,38 @@ def test_a_spool_that_is_lost_stops_no_other_upload_and_the_file_writes_it_anew(
         assert (done.code, done.document["codes"]) == (3, {"created": 200, "not_created": 0, "open": 0})
         assert all(record.processed <= 1 for record in here.box.ingestion.records.values())
         assert list(spool.iterdir()) == []
+
+
+def test_what_is_left_of_an_upload_whose_file_is_lost_is_let_go_of_and_its_codes_may_come_again(night):
+    down = {"kind": "status", "on": "post_data", "every": 1, "status_code": 503}
+    with night(codes=(), faults=(down,)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        upload = ("codes", "upload", "a.csv", "--max-part-mb", "0.002", "--json")
+        assert here.run(*upload, SYNCER_API__GIVE_UP_AFTER_S="0.2").code == 5
+        here.box.faults.replace([{"kind": "ingestion_stuck", "on": "process", "nth": 1}])
+        next(path for path in (here.folder / "syncer.db.codes").iterdir() if path.name.endswith("-1.csv")).unlink()
+        lost = here.run("codes", "resume", SYNCER_API__TASK_TIMEOUT_S="0.5")
+        assert (lost.code, "where both are lost: syncer codes abandon 1" in lost.out) == (13, True)
+        gone = here.run("codes", "abandon", "1")
+        assert (gone.code, gone.out.count("let go of; none was created")) == (0, 1)
+        assert "its other parts go on: syncer codes resume 1" in gone.out
+        again = here.run("codes", "abandon", "1", "--json")  # the API is at work at a part: that one is not let go of
+        assert (again.code, again.document["error"]["next"]) == (2, "syncer codes resume 1")
+        for record in here.box.ingestion.records.values():
+            record.stuck = False
+        done = here.run("codes", "resume", "--json")
+        first = done.document["upload"]["parts"][0]
+        assert (done.code, first["state"], first["message"]) == (
+            3,
+            "refused",
+            "let go of by hand (syncer codes abandon)",
+        )
+        assert here.run("codes", "resume", "--json").code == 0
+        assert here.run("codes", "abandon", "1").code == 2
+        assert here.run("codes", "abandon", "9").code == 2
+        assert "(syncer codes abandon)" in here.run("audit", "show", "ABCD00000").out
+        assert here.run("ledger", "check").code == 0
+        found_again = here.run(*upload, "--skip-invalid", "--json").document["codes"]
+        assert found_again == {"created": first["codes"], "not_created": 0, "open": 0}
+        assert here.run("ledger", "check").code == 0
+        assert len(here.box.codes()) == len(ROWS)

@@ -149,6 +149,9 @@ def others(seen):
     seen.run("codes", "resume")
     seen.run("codes", "status")
     seen.run("codes", "list")
+    here.write("late.csv", ("id", "intended_market"), [("BOTTLE-9", "DE")])
+    late = seen.run("codes", "upload", "late.csv", "--deadline", "0.000001", fails=True)["upload"]["id"]
+    seen.run("codes", "abandon", str(late))
     seen.run("audit", "show", "BOTTLE-1")
     order = seen.run("workorders", "list")["workorders"][0]["id"]
     seen.run("workorders", "download", str(order), "--out", "order")
