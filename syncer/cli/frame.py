@@ -271,9 +271,10 @@ def show(document: dict[str, Any], text: Callable[[], Any], *, of_work: bool = F
 
 
 def echo_json(document: dict[str, Any]) -> None:
-    """Print one JSON document: the token masked, control characters escaped."""
+    """Print one JSON document: the token masked, control characters escaped. Raises `OutputError` as a write does."""
     import json
 
+    streams.require_stdout()
     text = inert_json(masked(json.dumps(document, ensure_ascii=not streams.speaks_utf8(), indent=2)))
     # Bytes of a name that are no UTF-8 travel as lone surrogates, which no stream can write.
     click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))

@@ -88,7 +88,9 @@ def main() -> None:
         _fail(error, options.command, wants_json)
     except streams.ReaderGone:
         streams.abandon_stdout()
-        sys.exit(1 if options.worked else 0)  # a reader that has seen enough, as `head`, is no failure
+        if not options.worked:
+            sys.exit(0)  # a reader that has seen enough, as `head`, is no failure
+        _fail(streams.unread("its reader is gone"), options.command, wants_json)
     except Exception as error:
         if options.verbose:
             click.echo(exposure.shown_traceback(error), err=True)

@@ -3,6 +3,7 @@
 What always holds after `prepare`: no file of the program can get the number of a standard stream, so nothing that is
 meant for a stream lands in a file; what cannot be written to standard error is dropped, since it is for people and the
 exit code tells the truth; what cannot be written to standard output raises `OutputError`, since somebody waits for it.
+At one that is closed from the start nobody waits for words; data is not lost there without a word (`require_stdout`).
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ class _Telling(io.FileIO):
             raise OutputError(f"standard output cannot be written: {error.strerror}") from error
 
 
+_closed: set[int] = set()
+"""Numbers of the standard streams that were closed when this process began."""
+
+
 def prepare() -> None:
     """Give the program three streams that can be used. Call it before anything else is opened.
 
@@ -54,10 +59,23 @@ def prepare() -> None:
             os.fstat(number)
         except OSError:  # closed: the lowest free number is this one
             os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
+            _closed.add(number)
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  it lives as long as the program
     sys.stdout = _wrapped(sys.stdout, _Telling(1, "wb", closefd=False))
     sys.stderr = _wrapped(sys.stderr, _Dropping(2, "wb", closefd=False))
+
+
+def require_stdout() -> None:
+    """Raise `OutputError` where standard output was closed from the start: data would go nowhere."""
+    if 1 in _closed:
+        raise unread("it is closed")
+
+
+def unread(why: str) -> OutputError:
+    """Return the error of output that nobody can have read."""
+    remedy = "what was done is recorded; give the program a standard output that is read to its end"
+    return OutputError(f"standard output cannot be written: {why}", remedy=remedy)
 
 
 def abandon_stdout() -> None:
@@ -87,7 +105,11 @@ class _Inert(io.TextIOBase):
 
 
 def utf8_stdout() -> TextIO:
-    """Return standard output for data: UTF-8 whatever the locale says, as it is; inert where it is a terminal."""
+    """Return standard output for data: UTF-8 whatever the locale says, as it is; inert where it is a terminal.
+
+    Raises `OutputError` where it was closed from the start.
+    """
+    require_stdout()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")
     return cast("TextIO", _Inert(sys.stdout)) if sys.stdout.isatty() else sys.stdout
