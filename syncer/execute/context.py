@@ -255,11 +255,11 @@ class Context:
                 pass
             case Verdict.DENIED:
                 self.stop = self.stop or AccessError(f"the API refused access: {answer.message}")
-            case Verdict.MISDIRECTED if not self.successes:
+            case Verdict.MISDIRECTED if not self.successes:  # the API said a moment ago whose it is (`runs.target`)
                 self.stop = self.stop or UnreachableError(
-                    f"what answers at api.base_url is not the API: {answer.message}",
-                    remedy="correct api.base_url",
-                    next="syncer check",
+                    f"other calls are answered, but what answers this one is not the API: {answer.message}",
+                    remedy="run again: a deployment may be under way; if it stays so, see what lies between (a proxy, "
+                    "a firewall), or correct api.base_url",
                 )
             case Verdict.NOT_PROCESSED if answer.retry_after_s is not None:
                 self.counts.throttled += 1

@@ -179,6 +179,19 @@ def test_a_backup_under_a_name_that_is_taken_says_one_that_is_free(night):
 # ── the API ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_uploads_that_meet_a_page_where_check_is_green_say_what_may_help(night):
+    with night(codes=codes(30)) as here:
+        here.config(ANYTHING)
+        here.box.faults.replace([{"kind": "status", "on": "sync", "every": 1, "status_code": 404}])
+        done = here.sync(night_file(here, "n1.csv", "DE", "L1", range(30)))
+        words = done.document["error"]["message"]
+        assert (done.code, "other calls are answered" in words, "a proxy" in words) == (5, True, True), done
+        assert done.document["error"]["next"] == "syncer sync --json n1.csv"
+        assert here.run("check").code == 0
+        here.box.faults.replace([])
+        assert here.sync("n1.csv").code == 0
+
+
 def test_a_deployment_at_the_begin_of_a_night_is_waited_for_where_the_api_was_before(night):
     """e15's kind: the pages come before the night's first good answer, and the ledger knows the address."""
     page = {"kind": "status", "on": "any", "every": 1, "status_code": 404}
