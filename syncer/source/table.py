@@ -41,7 +41,9 @@ _TOTAL = re.compile(
 
 
 _END_ALONE = re.compile("end|ende|fin|fine|koniec|trailer|footer|trl|конец|结束|終了|끝", re.IGNORECASE)
-"""What alone closes a table when nothing stands beside it: a key could be called so."""
+"""What alone closes a table when nothing stands beside it but the number of its rows: a key could be called so."""
+_COUNT_DIGITS_MAX = 20
+"""Of a number of rows, with the zeros before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,23 +135,25 @@ def total(position: int, line: int, cells: Sequence[str], before: Sequence[str] 
 
     ``before``: the cells of the row above it.
     """
-    first = first_content(cells)
-    if _TOTAL.fullmatch(first) is None and not (_stands_alone(cells) and _closes(first, line, before)):
+    first, *others = [text for cell in cells if (text := cell.strip())] or [""]
+    alone = len(cells) > 1 and not others
+    counted = len(others) == 1 and _END_ALONE.fullmatch(first) is not None and _counts_rows(others[0], line)
+    if _TOTAL.fullmatch(first) is None and not counted and not (alone and _closes(first, line, before)):
         return None
     words = f"the last row begins with {brief(first)!r}: a total, or the end of a list, is no code"
     return Rejection(position, line, TOTAL, words, cells=tuple(cells))
-
-
-def _stands_alone(cells: Sequence[str]) -> bool:
-    return len(cells) > 1 and sum(bool(cell.strip()) for cell in cells) == 1
 
 
 def _closes(first: str, line: int, before: Sequence[str]) -> bool:
     """Tell whether the only content of a last row is a trailer's: a word for the end, or how many rows there were."""
     if _END_ALONE.fullmatch(first):
         return True
-    counted = first.isascii() and first.isdigit() and len(first) <= len(str(line)) and line - 2 <= int(first) <= line
-    return counted and not first_content(before).isdigit()
+    return len(first) <= len(str(line)) and _counts_rows(first, line) and not first_content(before).isdigit()
+
+
+def _counts_rows(text: str, line: int) -> bool:
+    """Tell whether a text in this line is how many rows or lines a table has up to it: ``0000002`` is a trailer's."""
+    return text.isascii() and text.isdigit() and len(text) <= _COUNT_DIGITS_MAX and line - 2 <= int(text) <= line
 
 
 def refuse_repeated(file: str, line: int, how: str) -> SourceError:

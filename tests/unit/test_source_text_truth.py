@@ -345,6 +345,17 @@ def test_a_total_at_the_end_is_rejected_and_can_be_declared(tmp_path, word):
         assert read(tmp_path, data, table=TableForm(end=(word[:2] + "*",))) == ([("D1", "x")], [2], [])
 
 
+@pytest.mark.parametrize("row", ["TRL;2;", "trailer;;0000002", ";END;3"])
+def test_a_trailer_with_the_number_of_rows_is_no_key(tmp_path, row):
+    read_rows, _, rejections = read(tmp_path, text(f"extended_id;lot;x\nD1;7;a\nD2;8;b\n{row}\n"))
+    assert (len(read_rows), [(one.line, one.code) for one in rejections]) == (2, [(4, "E105")])
+
+
+@pytest.mark.parametrize("row", ["TRL;9;", "TRL;2;b", "99;0000002;", "D3;2;"])
+def test_a_key_beside_a_number_of_rows_stays_one(tmp_path, row):
+    assert len(read(tmp_path, text(f"extended_id;lot;x\nD1;7;a\nD2;8;b\n{row}\n"))[0]) == 3
+
+
 def test_the_last_row_is_looked_at_where_each_line_is_a_row(tmp_path):
     fixed = text("extended_idlot\nA1         001\nTotal      1  \n")
     rows, _, rejections = read(tmp_path, fixed, form=CsvForm(widths=(11, 3)))
