@@ -16,7 +16,7 @@ from syncer.request import SyncRequest
 from syncer.results import CallSample, Difference, SyncResult
 from syncer.runs.differences import differences, left_wanted
 from syncer.runs.intake import Intake
-from syncer.runs.results_folder import Written, write_results
+from syncer.runs.results_folder import Written, read_from, write_results
 
 if TYPE_CHECKING:
     from syncer.ledger.ledger import Ledger
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from syncer.source import Source
 
 
-def with_plan(result: SyncResult, intake: Intake | None, sources: Sequence[Source], validator: Validator) -> SyncResult:
-    """Return `result` with what the plan says; as it is when there is no plan."""
+def with_plan(
+    result: SyncResult, intake: Intake | None, sources: Sequence[Source], validator: Validator, recorded: bool = False
+) -> SyncResult:
+    """Return `result` with what the plan says; as it is when there is no plan. ``recorded``: the ledger has it."""
     if intake is None:
         return result
     plan = intake.plan
-    if intake.stop is not None:  # nothing of it was recorded, but what was read is said
+    if not recorded:  # a guard, another company, an old ledger stopped it: what was read is said all the same
         result = replace(result, rows=plan.rows)
     if result.run is None:
         result = replace(
@@ -93,11 +95,22 @@ def samples_of(plan: Plan, most: int = 2) -> tuple[CallSample, ...]:
 
 
 def with_results(
-    result: SyncResult, request: SyncRequest, environment: Environment, job: str, written: Written | None
+    result: SyncResult,
+    request: SyncRequest,
+    environment: Environment,
+    job: str,
+    sources: Sequence[Source],
+    written: Written | None,
 ) -> SyncResult:
-    """Write the results folder, where one is asked for; return `result` with what there is to say of it."""
+    """Write the results folder, where one is asked for; return `result` with what there is to say of it.
+
+    Mended rows that were read from this folder, and of which nothing is recorded, stand nowhere else: they stay.
+    """
     if request.results is None:
         return result
+    if (written is None or written.unsent) and (name := read_from(request.results, [one.name for one in sources])):
+        words = "was read and nothing of it was sent, so it stays: no results are written there"
+        return replace(result, notes=(*result.notes, f"{request.results / name} {words}"))
     about = {
         "command": result.command,
         "run": None if result.run is None else result.run.id,

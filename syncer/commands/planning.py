@@ -78,7 +78,7 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
             error=intake.stop,
         )
         written = Written(intake, sources, validator, unsent="planned: plan sends nothing")
-        return with_results(result, request, environment, job.name, written)
+        return with_results(result, request, environment, job.name, sources, written)
 
 
 def _older_notes(ledger: Ledger, job: Job, validator: Validator, settings: Settings) -> tuple[str, ...]:

@@ -100,9 +100,10 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
                 environment.on_plan(intake.plan)
                 look = _reading_back(settings, clock, ledger, session, validator.fields)
                 _send(session, ledger, run, intake, planned, look, clock)
-        result = with_plan(session.result(SyncResult("sync", notes=notes)), intake, sources, validator)
+        result = session.result(SyncResult("sync", notes=notes))
+        result = with_plan(result, intake, sources, validator, session.is_resumable)
         written = _written(ledger, run, session, intake, sources, validator)
-        return with_results(result, request, environment, job.name, written)
+        return with_results(result, request, environment, job.name, sources, written)
 
 
 def _written(
@@ -113,6 +114,8 @@ def _written(
         return None
     if intake.stop is not None:
         return Written(intake, sources, validator, unsent="a guard stopped the run: nothing was sent")
+    if not session.is_resumable:  # no value of it stands in the ledger, so none can have an outcome
+        return Written(intake, sources, validator, unsent="the run ended before its plan was stored: nothing was sent")
     return Written(intake, sources, validator, ledger.planned_outcomes(run.id), session.ended_earlier())
 
 

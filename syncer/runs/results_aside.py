@@ -1,7 +1,8 @@
 """What earlier runs left in a results folder: said whose it is, and set aside where nobody has mended it yet.
 
 ``results.json`` names the run whose files the folder holds. What always holds: an ``error.csv`` of an earlier run is
-replaced only by one that has all of its rows, or when it is the input of this run; else it stays, named for its run.
+replaced only by one that has all of its rows, or when it is the input of this run, which recorded them (`read_from` of
+the folder: else nothing is written); else it stays, named for its run.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def set_aside(folder: Folder, names: Sequence[str], new_errors: BinaryIO | None,
         if found is None or not stat.S_ISREG(found.st_mode):  # what is no plain file was not written here
             continue
         if new_errors is not None and (
-            name != ERRORS or _is_input(folder, name, inputs) or _has_all(folder, new_errors)
+            name != ERRORS or is_input(folder, name, inputs) or _has_all(folder, new_errors)
         ):
             continue
         moved.append(_moved(folder, name))
@@ -75,7 +76,8 @@ def _run_of(folder: Folder) -> str:
     return f"run-{run}" if isinstance(run, int) else "plan"
 
 
-def _is_input(folder: Folder, name: str, inputs: Sequence[str]) -> bool:
+def is_input(folder: Folder, name: str, inputs: Sequence[str]) -> bool:
+    """Tell whether the folder's file of this name is one of `inputs`, by whatever path."""
     found = folder.stat(name)
     for path in inputs:
         with suppress(OSError):

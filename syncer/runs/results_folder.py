@@ -8,7 +8,7 @@ not at all. ``results.json`` names the run; a run that sent nothing writes what 
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
@@ -23,7 +23,7 @@ from syncer.model import KEY_SEPARATOR
 from syncer.plan.diff import Standing
 from syncer.plan.records import key_text
 from syncer.runs.paste import of_job
-from syncer.runs.results_aside import set_aside, write_about
+from syncer.runs.results_aside import is_input, set_aside, write_about
 from syncer.runs.results_form import ResultsWriter, form_of
 from syncer.safe.files import Folder, new_file
 from syncer.safe.formulas import EXTRA_COLUMNS, neutral
@@ -172,6 +172,13 @@ def _write(folder: Folder, written: Written, job: str) -> list[str]:
         for part in parts.values():
             part.keep()
     return aside
+
+
+def read_from(folder: Path, inputs: Sequence[str]) -> str | None:
+    """Return the name of a file of the results folder that is among `inputs`, the files that were read; else None."""
+    with suppress(OSError), Folder.open(folder) as opened:
+        return next((name for name in FILES if is_input(opened, name, inputs)), None)
+    return None
 
 
 def prepare_results(folder: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import sqlite3
 
 import pytest
 from conftest import codes
@@ -77,6 +79,52 @@ def test_a_night_that_a_guard_stops_says_what_it_read_and_leaves_no_stale_result
         ("unsent", "a guard stopped the run: nothing was sent")
     }
     assert len(rows(here, "out/error.csv")) == 3
+
+
+@pytest.mark.parametrize("command", [("plan",), ("sync", "--dry-run")])
+def test_mended_rows_of_the_results_folder_are_still_there_after_a_plan_and_are_sent_by_the_sync_after_it(
+    here, command
+):
+    assert here.sync("a.csv", "--results", "out").code == 3
+    errors = here.folder / "out" / "error.csv"
+    errors.write_text(errors.read_text().replace("aktiv,", "active,").replace("gesperrt,", "inactive,"))
+    before = {path.name: path.read_bytes() for path in errors.parent.iterdir()}
+    planned = here.run(*command, "--json", "out/error.csv", "--results", "out")
+    assert (planned.code, planned.document["rows"]["new"]) == (0, 2)
+    assert [note for note in planned.document["notes"] if note.startswith("out/error.csv was read")]
+    assert {path.name: path.read_bytes() for path in errors.parent.iterdir()} == before
+    done = here.sync("out/error.csv", "--results", "out")
+    assert (done.code, done.document["values"]["confirmed"]) == (0, 2)
+    assert here.server()["K000040"]["activation_status"] == "1"
+    assert (rows(here, "out/error.csv"), about(here)["run"]) == ([], 2)
+
+
+def test_mended_rows_that_a_guard_stops_stay_where_the_next_command_reads_them(here):
+    assert here.sync("a.csv", "--results", "out").code == 3
+    errors = here.folder / "out" / "error.csv"
+    errors.write_text(errors.read_text().replace("aktiv,", "active,").replace("K000041,gesperrt,", "8.71E+12,active,"))
+    stopped = here.sync("out/error.csv", "--results", "out")
+    assert (stopped.code, stopped.document["error"]["code"]) == (4, "guard")
+    assert about(here)["run"] == 1
+    errors.write_text(errors.read_text().replace("8.71E+12", "K000041"))
+    assert here.sync("out/error.csv", "--results", "out").document["values"]["confirmed"] == 2
+
+
+def test_a_night_that_ends_before_its_plan_is_stored_confirms_no_row_and_says_what_it_read(here):
+    assert here.sync("a.csv").code == 3
+    with contextlib.closing(sqlite3.connect(here.folder / "syncer.db")) as database, database:
+        database.execute("UPDATE ledger SET company = json_set(company, '$.id', '99', '$.uuid', 'another')")
+    here.write("b.csv", HEADER, [*GOOD, ("K000042", "active"), ("K000043", "weg")])
+    done = here.sync("b.csv", "--results", "out")
+    assert (done.code, done.document["error"]["code"]) == (2, "target-changed")
+    read = {bucket: count for bucket, count in done.document["rows"].items() if count}
+    assert read == {"read": 32, "new": 1, "unchanged": 30, "invalid": 1}
+    assert {row["_code"] for row in rows(here, "out/confirmed.csv")} == {"unchanged"}
+    ((key, code, message),) = [
+        (row["extended_id"], row["_code"], row["_message"]) for row in rows(here, "out/unprocessed.csv")
+    ]
+    assert (key, code, message) == ("K000042", "unsent", "the run ended before its plan was stored: nothing was sent")
+    assert [row["extended_id"] for row in rows(here, "out/error.csv")] == ["K000043"]
 
 
 def test_a_night_that_ends_before_it_has_read_anything_sets_the_last_results_aside(here):
