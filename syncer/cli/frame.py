@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from syncer.cli.numbers import Finite
-from syncer.errors import UsageError
+from syncer.errors import AGAIN, UsageError
 from syncer.process import streams
 from syncer.process.signals import Interrupt
 from syncer.safe import exposure
@@ -218,12 +218,20 @@ def options() -> Options:
 
 
 def environ() -> dict[str, str]:
-    """Begin a command: with logs, and with the token nowhere but in this process's own memory."""
+    """Begin a command: with logs, and with the token nowhere but in this process's own memory.
+
+    Raises `UsageError` where the current folder was deleted: no relative path means anything there.
+    """
     from syncer.process import logs
 
     asked = options()
     logs.configure(verbose=asked.verbose, quiet=asked.quiet, form=asked.log_format, full_time=asked.log_time)
     exposure.hide_memory()
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        gone = "the folder in which the command runs was deleted"
+        raise UsageError(gone, remedy="change to a folder that is there", next=AGAIN) from error
     environ = dict(os.environ)
     os.environ.pop(TOKEN_VARIABLE, None)  # no program that this one may start is given it
     return environ

@@ -103,10 +103,14 @@ def check(
 def _check_place(path: Path) -> CheckResult:
     """Look at whether what every run leaves behind has a folder."""
     what = f"place of {path.name}"
-    if path.parent.is_dir():
-        return CheckResult(what, f"{path}, written after every run")
-    words = f"{path} cannot be written: its folder is not there"
-    return CheckResult(what, "", ConfigError(words, next=f"mkdir -p {quoted(path.parent)}"))
+    if not path.parent.is_dir():
+        words = f"{path} cannot be written: its folder is not there"
+        return CheckResult(what, "", ConfigError(words, next=f"mkdir -p {quoted(path.parent)}"))
+    try:
+        _require_writable(path)
+    except LedgerWriteError as error:
+        return CheckResult(what, "", ConfigError(error.message, remedy=error.remedy, next=error.next))
+    return CheckResult(what, f"{path}, written after every run")
 
 
 def _check_wanted(settings: Settings, clock: Clock, max_age_s: float) -> list[CheckResult]:
@@ -164,16 +168,24 @@ def _check_ledger(settings: Settings, clock: Clock) -> CheckResult:
         ledger = Ledger.open_to_read(settings.ledger.url)
         if ledger is None:
             require_there(path)
+            _require_writable(path)
             return CheckResult("ledger", f"{path} is not there yet: the first run creates it")
         ledger.close()
-        if not os.access(path, os.W_OK):
-            raise LedgerWriteError(f"the ledger {path} cannot be written by this user")
+        _require_writable(path)
         open_to_write(settings, clock).close()
     except LedgerBusyError as busy:
         return CheckResult("ledger", f"in use: {busy.message}")
     except SyncerError as error:
         return CheckResult("ledger", "", error)
     return CheckResult("ledger", f"{path}, schema {SCHEMA_REVISION}, {path.stat().st_size:,} bytes, may be written")
+
+
+def _require_writable(path: Path) -> None:
+    """Raise `LedgerWriteError` where this user may not write a file, or not beside it (a journal, its next version)."""
+    for one, needed in ((path.parent, os.W_OK | os.X_OK), (path, os.W_OK)):
+        if one.exists() and not os.access(one, needed):
+            words = f"{path} cannot be written by this user: {'its folder is' if one != path else 'it is'} read-only"
+            raise LedgerWriteError(words, remedy="give write access", next=f"ls -ld {quoted(one)}")
 
 
 def _check_access(settings: Settings, clock: Clock, identity: LedgerIdentity | None) -> list[CheckResult]:

@@ -96,7 +96,8 @@ def test_a_folder_that_may_not_be_written(place, forks, record_property, begin_w
     if begin_with == "no ledger":
         (place.folder / "syncer.db").unlink()
     place.folder.chmod(0o500)
-    strike(place, forks, Ends(13, ("syncer.db", "cannot be"), ("write access",)), trap=NO_RIGHTS)
+    for command in (("sync",), ("check",)):
+        strike(place, forks, Ends(13, ("syncer.db", "cannot be"), ("write access",)), command=command, trap=NO_RIGHTS)
     place.folder.chmod(0o700)
     shutil.copy(place.folder / "backup", place.folder / "syncer.db")
     assert sent(place) == 2

@@ -109,3 +109,14 @@ def test_a_clock_that_is_years_off(place, forks, record_property, name, lost):
     assert done.code == 0, done.out
     assert_nothing_lost(place, forks, 2)
     record_property("covered", FACTS)
+
+
+def test_a_current_folder_that_was_deleted(place, forks, record_property):
+    for command in ("sync --json a.csv", "check --json", "init --json", "status --json"):
+        done = shell(place, f'mkdir gone && cd gone && rmdir "$PWD" && exec syncer {command}')
+        error = json.loads(done.stdout)["error"]
+        assert (done.returncode, error["message"]) == (
+            2, "the folder in which the command runs was deleted; change to a folder that is there",
+        )  # fmt: skip
+    assert sorted(path.name for path in place.folder.iterdir()) == ["a.csv"]
+    record_property("covered", FACTS)
