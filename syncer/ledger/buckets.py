@@ -59,8 +59,16 @@ def wanted(connection: Connection) -> list[Wanted]:
 _TAKEN_UP = """(b.state IN ('failed', 'abandoned', 'ended_late') AND NOT b.wanted
     AND EXISTS (SELECT 1 FROM batches n WHERE n.run_id = b.run_id AND n.id > b.id AND n.parent_id IS NULL))"""
 """Of a batch that came to nothing, and whose values went on in a later plan of the same run (`resume` adds one)."""
+STANDS = """iif(b.state = 'planned' AND (b.attempts > 0 OR b.parent_id IS NOT NULL) AND EXISTS (
+    WITH RECURSIVE whole (id, parent_id, kind) AS (
+        SELECT b.id, b.parent_id, b.kind
+        UNION ALL SELECT p.id, p.parent_id, p.kind FROM whole w JOIN batches p ON p.id = w.parent_id)
+    SELECT 1 FROM whole w JOIN attempts a ON a.batch_id = w.id
+    WHERE a.verdict IN ('miscounted', 'accepted') OR (a.verdict = 'lost' AND w.kind = 'sync')), 'in_doubt', b.state)"""
+"""The state of a batch, or `in_doubt`: it waits to be sent again, and a call that carried its values may have been
+processed. (A lost async call of a batch that is planned again was shown absent.)"""
 _BUCKET_COUNTS = f"""
-SELECT iif({_TAKEN_UP}, 'superseded', b.state), sum(b.size), sum(b.unmatched) FROM batches b
+SELECT iif({_TAKEN_UP}, 'superseded', {STANDS}), sum(b.size), sum(b.unmatched) FROM batches b
 WHERE b.run_id = ? AND NOT b.split AND b.kind <> 'wish' GROUP BY 1
 """
 _ASKED_ANEW = """(o.bucket = 'in_doubt' AND EXISTS (SELECT 1 FROM items v JOIN items w ON w.key = v.key AND w.id > v.id
@@ -87,10 +95,10 @@ def bucket_counts(connection: Connection, run_id: int) -> dict[Bucket, int]:
 
 
 _WHOLE_BATCHES = f"""
-SELECT b.state, b.message, sum(b.size - b.unmatched), min(b.first_item_id) FROM batches b
+SELECT {STANDS}, b.message, sum(b.size - b.unmatched), min(b.first_item_id) FROM batches b
 WHERE b.run_id = ? AND NOT b.split AND b.kind <> 'wish' AND b.state NOT IN ('confirmed', 'mismatched', 'superseded')
   AND NOT {_TAKEN_UP}
-GROUP BY b.state, b.message ORDER BY 3 DESC LIMIT ?
+GROUP BY 1, 2 ORDER BY 3 DESC LIMIT ?
 """
 _SINGLE_VALUES = f"""
 SELECT o.bucket, o.message, count(*), min(o.item_id) FROM batches b
@@ -114,7 +122,7 @@ def concerns(connection: Connection, run_id: int) -> list[tuple[Bucket, str, int
 
 
 _OUTCOMES = f"""
-SELECT i.key, i.source_id, i.line, b.state, o.bucket,
+SELECT i.key, i.source_id, i.line, {STANDS}, o.bucket,
        coalesce(o.message, CASE WHEN b.state <> 'mismatched' THEN b.message END, '')
 FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
 LEFT JOIN outcomes o ON o.item_id = i.id

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from syncer.ledger.buckets import RefusedRow
+from syncer.ledger.buckets import STANDS, RefusedRow
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.pictures import payload_texts, read_pictures
 from syncer.ledger.rejections import invalid_rows
@@ -103,8 +103,9 @@ SELECT max(strftime('%s', a.started_at)) - min(strftime('%s', a.started_at)) FRO
 JOIN batches b ON b.id = a.batch_id WHERE b.run_id = ?
 """
 _BATCHES = "SELECT id, size FROM batches WHERE run_id = ? AND NOT split AND kind <> 'wish' ORDER BY id"
-_VALUES = """
-SELECT i.payload_id, i.before_id, b.state, o.bucket, count(*) FROM json_each(?) j CROSS JOIN batches b ON b.id = j.value
+_VALUES = f"""
+SELECT i.payload_id, i.before_id, {STANDS}, o.bucket, count(*)
+FROM json_each(?) j CROSS JOIN batches b ON b.id = j.value
 CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
 LEFT JOIN outcomes o ON o.item_id = i.id GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC
 """
@@ -112,9 +113,9 @@ _BLOCK_VALUES = 50_000
 """Values that are counted at once."""
 _UNSETTLED = ", ".join(f"'{state.value}'" for state in sorted({*OPEN, State.PLANNED, State.ABANDONED}))
 _NOT_THROUGH = f"""
-SELECT b.run_id, j.name, b.state, sum(b.size), min(b.changed_at), min(b.first_item_id), max(b.message)
+SELECT b.run_id, j.name, {STANDS}, sum(b.size), min(b.changed_at), min(b.first_item_id), max(b.message)
 FROM batches b JOIN jobs j ON j.id = b.job_id
-WHERE NOT b.split AND (b.wanted OR b.state IN ({_UNSETTLED})) GROUP BY b.run_id, j.name, b.state ORDER BY 5 LIMIT ?
+WHERE NOT b.split AND (b.wanted OR b.state IN ({_UNSETTLED})) GROUP BY 1, 2, 3 ORDER BY 5 LIMIT ?
 """
 
 

@@ -61,13 +61,41 @@ def test_a_batch_whose_answers_are_lost_again_and_again_is_left_to_the_next_run(
     else:  # looks for the task do: the fault is this batch's
         assert error is None
         assert scene.lanes.transport.paths.count(path) == LOST_MAX + 1
-    assert scene.counts() == ({"unsent": 3} if path == SYNC else {"in_doubt": 1})
+    assert scene.counts() == {"in_doubt": len(keys)}  # sent, and perhaps applied: not unsent
     scene.script = honest
     planned = scene.run
     assert scene.begin().settle() is None
     assert scene.engine.send() is None
     assert scene.ledger.bucket_counts(planned.id)[Bucket.CONFIRMED] == len(keys)
     assert scene.ledger.problems() == []
+
+
+def stopping_after(calls, answer):
+    """Let so many update calls through; each further one gets this answer, and does nothing."""
+
+    def script(transport, path, really):
+        made = sum(one in {SYNC, ASYNC} for one in transport.paths)
+        return transport.answer(*answer) if path in {SYNC, ASYNC} and made > calls else really()
+
+    return script
+
+
+def test_values_whose_call_was_processed_are_in_doubt_until_smaller_ones_tell_them_apart():
+    scene = Scene(singles(2), script=stopping_after(1, (401, b"")))
+    scene.plan((K[:3], 0))  # the third of them is no code: the count is short, and the pieces are never processed
+    assert isinstance(scene.engine.send(), AccessError)
+    assert scene.counts() == {"in_doubt": 3}
+    assert {bucket for _, _, _, bucket, _ in scene.ledger.planned_outcomes(scene.run.id)} == {Bucket.IN_DOUBT}
+    assert [concern[0] for concern in scene.ledger.concerns(scene.run.id)] == [Bucket.IN_DOUBT]
+
+
+@pytest.mark.parametrize("answer", [(401, b""), (429, b"")])
+def test_values_whose_calls_were_certainly_not_processed_are_unsent(answer):
+    scene = Scene(singles(3), script=stopping_after(0, answer))
+    scene.plan((K[:3], -1))
+    assert isinstance(scene.engine.send(), AccessError | UnreachableError)
+    assert scene.counts() == {"unsent": 3}
+    assert {bucket for _, _, _, bucket, _ in scene.ledger.planned_outcomes(scene.run.id)} == {Bucket.UNSENT}
 
 
 def lost_once(then):
