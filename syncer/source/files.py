@@ -20,7 +20,7 @@ from syncer.safe.files import spool
 from syncer.safe.inert import inert
 from syncer.source.archive import unpacked
 from syncer.source.encodings import MARK_BYTES, Decoder, encoding_of
-from syncer.source.inputs import open_input
+from syncer.source.inputs import open_input, unkept
 
 BLOCK_BYTES = 1 << 20
 END_MARK, END_MARKS_MAX = b"\x1a", 4096
@@ -206,11 +206,7 @@ def _spool(stream: IO[bytes], name: str) -> IO[bytes]:
             kept.write(block)
         kept.flush()
     except OSError as error:
-        raise SourceError(
-            f"cannot be kept in a temporary file: {error.strerror}",
-            file=name,
-            remedy="set TMPDIR to a folder with room",
-        ) from error
+        raise unkept(error, name) from error
     return kept
 
 

@@ -7,6 +7,7 @@ Folders themselves may be links. The descriptors of a process (`/dev/stdin`, a s
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from itertools import islice
@@ -19,6 +20,8 @@ from syncer.safe.trust import quoted
 
 NAMES_MAX = 1_000
 """Names of a folder among which one like a missing file's is looked for."""
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What a write says when there is no room."""
 OWN_DESCRIPTORS = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 
 
@@ -73,3 +76,9 @@ def _require_input(path: Path, name: str, found: os.stat_result) -> None:
             remedy="name the file that is meant",
             next=f"syncer plan {quoted(target)}",
         )
+
+
+def unkept(error: OSError, name: str) -> SourceError:
+    """Return the error of rows that a temporary file does not take."""
+    words = f"cannot be kept in a temporary file: {error.strerror}"
+    return SourceError(words, file=name, remedy="set TMPDIR to a folder with room")

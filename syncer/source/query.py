@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from syncer.safe.files import spool
 from syncer.source.chunks import text_chunk
 from syncer.source.database import Mask, address_of, make_read_only, names_of, read_only, shown_address, wrapped
 from syncer.source.foreign import quiet
+from syncer.source.inputs import NO_ROOM, unkept
 from syncer.source.query_text import DAY, ODD, faults_of, texts_of
 from syncer.source.statement import single_select
 from syncer.source.table import UNDECLARED, TableForm, key_names
@@ -75,7 +77,10 @@ class QuerySource:
             raise ConfigError(f"jobs.{job}.source.query {error}") from None
         self._digest, self._size_bytes, self._rows = hashlib.sha256(), 0, 0
         self._odd: dict[str, _OddValue] = {}
-        self._spool: IO[bytes] = spool()
+        try:
+            self._spool: IO[bytes] = spool()
+        except OSError as error:
+            raise unkept(error, self.name) from None
         try:
             with quiet():
                 self.header = self._read(address, statement, observe)
@@ -85,6 +90,8 @@ class QuerySource:
             raise
         except Exception as error:  # whatever a driver raises: its words may hold the password
             self.close()
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                raise unkept(error, self.name) from None
             words = self._mask(str(getattr(error, "orig", None) or error))
             raise SourceError(
                 f"the query failed: {type(error).__name__}: {words}",
@@ -95,7 +102,8 @@ class QuerySource:
 
     def close(self) -> None:
         """Let go of the rows."""
-        self._spool.close()
+        with suppress(OSError):  # what did not fit is written once more, and thrown away
+            self._spool.close()
 
     def _read(self, address: URL, statement: str, observe: Callable[[int], None]) -> tuple[str, ...]:
         from sqlalchemy import create_engine
@@ -146,6 +154,7 @@ class QuerySource:
                     )
                 )
                 observe(self._rows)
+        self._spool.flush()
 
     def _refuse_odd(self, names: frozenset[str]) -> None:
         """Refuse a column that counts and has a value without a certain text."""

@@ -7,13 +7,14 @@ import decimal
 import sqlite3
 import sys
 from contextlib import closing
+from functools import partial
 
 import pytest
 from sqlalchemy import make_url
 from sqlalchemy.exc import NoSuchModuleError
 
 from syncer.errors import AGAIN, ConfigError, SignalError, SourceError
-from syncer.source import query_text
+from syncer.source import query, query_text
 from syncer.source.database import Mask, shown_address
 from syncer.source.query import QuerySource
 from syncer.source.statement import single_select
@@ -50,6 +51,17 @@ def test_texts_whole_numbers_and_nulls_are_read_with_the_rows_numbers(base):
     assert source.header == ("extended_id", "lot", "number")
     assert read(opened(base), ["lot"])[0] == [("007",), ("",), ("NA",)]
     assert read(opened(base, "SELECT * FROM export WHERE 0")) == ([], [])
+
+
+def test_rows_that_no_temporary_file_takes_are_no_fault_of_the_query(base, monkeypatch):
+    def nowhere():
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    for spool, words in ((nowhere, "No usable temporary"), (partial(open, "/dev/full", "r+b"), "No space left")):
+        monkeypatch.setattr(query, "spool", spool)
+        with pytest.raises(SourceError, match=f"cannot be kept in a temporary file: {words}") as refused:
+            opened(base)
+        assert refused.value.remedy == "set TMPDIR to a folder with room"
 
 
 def test_every_pass_sees_the_rows_of_the_one_reading(base):
