@@ -58,11 +58,12 @@ class FrameSource:
         self._columns: dict[str, pa.Array] = {}
         self._days: dict[str, npt.NDArray[np.bool_]] = {}
         self._faults: dict[str, SourceError] = {}
+        self._unsent: dict[str, pd.Series[Any]] = {}
         for place, column in enumerate(self.header):
             try:
                 self._columns[column], self._days[column] = self._texts(column, frame.iloc[:, place])
             except SourceError as error:  # of a column that is not sent it does not matter
-                self._faults[column] = error
+                self._faults[column], self._unsent[column] = error, frame.iloc[:, place].copy()
         self._strict: frozenset[str] | None = None
 
     def _texts(self, column: str, series: pd.Series[Any]) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
@@ -101,25 +102,36 @@ class FrameSource:
         return SourceInfo(self.name, digest.hexdigest(), size, self._rows, Dialect("frame", "", ""), self.header)
 
     def chunks(self, wanted: Sequence[str] | None = None) -> Iterator[Chunk]:
-        """Give the rows from the first on; raise `SourceError` for a wanted column that is no text."""
+        """Give the rows from the first on; raise `SourceError` for a wanted column that is no text.
+
+        Of all columns (``wanted`` None, for the results folder) such a one is shown as Python writes its values.
+        """
         if wanted is not None or self._strict is None:
             self._strict = frozenset(self.header if wanted is None else wanted)
             for column in self.header:
                 if column in self._strict and column in self._faults:
                     raise self._faults[column]
-        keep = [column for column in self.header if column in self._columns and (wanted is None or column in wanted)]
+        keep = [column for column in self.header if wanted is None or column in wanted]
         yield from finished(self._pass(keep), self, self._table, self._strict, self._keys)
 
     def _pass(self, keep: Sequence[str]) -> Iterator[Chunk]:
         for begin in range(0, self._rows, CHUNK_ROWS):
             end = min(begin + CHUNK_ROWS, self._rows)
-            columns = [self._columns[name].slice(begin, end - begin) for name in keep]
-            days = {name: self._days[name][begin:end] for name in keep if self._days[name][begin:end].any()}
+            columns = [self._cells(name, begin, end) for name in keep]
+            days = {name: of[begin:end] for name, of in self._days.items() if name in keep and of[begin:end].any()}
             yield text_chunk(self.position, keep, columns, range(begin + 1, end + 1), days=days)
+
+    def _cells(self, column: str, begin: int, end: int) -> pa.Array:
+        if column in self._columns:
+            return self._columns[column].slice(begin, end - begin)
+        cells = self._unsent[column].iloc[begin:end]
+        shown = ["" if gone else str(cell) for cell, gone in zip(cells, cells.isna(), strict=True)]
+        return pa.array([cell.encode("utf-8", "replace").decode() for cell in shown], pa.string())
 
     def close(self) -> None:
         """Let go of the rows."""
         self._columns.clear()
+        self._unsent.clear()
 
 
 def _plain_texts(series: pd.Series[Any]) -> pa.Array | None:

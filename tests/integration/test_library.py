@@ -135,6 +135,18 @@ def test_a_column_of_numbers_does_no_harm_when_it_is_not_sent(here):
     assert "weight_kg" not in held
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_column_that_is_not_sent_stands_in_the_results_as_python_writes_it(here, dry_run):
+    here.config('[jobs.default.columns]\nextended_id = "extended_id"\nlot = "lot"\n')
+    rows = frame(extended_id=["K000001", "K000002 ", " "], lot=["L1"] * 3).assign(
+        pieces=[7, 8, 9], price=pd.Series([1.5, None, None]), note=pd.Series(["a", 3, "\ud800"], dtype="object")
+    )
+    result = syncer.sync(rows, name="orders", results="out", dry_run=dry_run)
+    assert (result.error, result.rows.read, result.rows.invalid) == (None, 3, 2)
+    lines = (here.folder / "out" / "error.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[:5] for line in lines[1:]] == [["K000002 ", "L1", "8", "", "3"], [" ", "L1", "9", "", "?"]]
+
+
 def test_days_categories_and_string_columns_are_taken(here):
     rows = pd.DataFrame(
         {
