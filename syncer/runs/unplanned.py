@@ -38,8 +38,9 @@ def _words(run: Run) -> str:
     if run.planned:
         return f"what run {run.id} of job {run.job.name} had not sent was dropped when the ledger was put back"
     what = "was stopped by a guard" if run.exit_code == GuardError.exit_code else "ended"
-    why = "" if run.error is None else f": {run.error}"
-    return f"run {run.id} of job {run.job.name} {what} before its plan was stored, so nothing of it was sent{why}"
+    words = f"run {run.id} of job {run.job.name} {what} before its plan was stored, so nothing of it was sent"
+    is_said = run.error is None or run.error.startswith(words)  # of a run that died alone, `resume` records these words
+    return words if is_said else f"{words}: {run.error}"
 
 
 def _again(run: Run, settings: Settings) -> tuple[str, bool]:

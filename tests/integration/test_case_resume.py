@@ -88,6 +88,15 @@ def test_a_run_that_was_never_planned_is_said_and_is_never_0(night):
         assert told["next"] == "syncer sync --job default --approve"
 
 
+def test_what_a_run_died_of_is_said_once_however_often_it_is_resumed(night, forks):
+    with night(codes=codes(3)) as here:
+        here.write("a.csv", ("extended_id", "lot"), [("K000000", "L0")])
+        trap = {"where": "calls", "of": ["syncer.ledger.door_writes:WritesDoor.store_plan"], "do": "kill", "at": 1}
+        assert forks.run(here.folder, here.variables(), "sync", "a.csv", trap=trap).code == -9
+        told = [here.run("resume", "--json").document["error"]["message"] for _ in range(3)]
+        assert [message.count("ended before its plan was stored") for message in told] == [1, 1, 1], told
+
+
 def test_what_an_earlier_run_planned_and_tonight_ends_is_told_tonight_with_its_line(night):
     """m20: two values of night 1 end unmatched while night 2 settles them."""
     with night(codes=codes(250), faults=({"kind": "task_stuck", "on": "async", "nth": 1},)) as here:
