@@ -11,7 +11,9 @@ from syncer.commands.arrivals import carry_out
 from syncer.commands.environment import Environment
 from syncer.commands.morning import watched
 from syncer.config import pick_job
+from syncer.errors import GuardError, UsageError
 from syncer.library.settings import settings_of
+from syncer.model import Mode
 from syncer.request import SyncRequest
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from syncer.results import SyncResult
+
+APPROVED = "syncer.sync(…, approve=True)"
+"""What helps after a guard has stopped a DataFrame: no command can name it."""
 
 
 def sync(
@@ -43,6 +48,7 @@ def sync(
     end: exit code 0, or 3 when some rows are not confirmed. Raises `SyncerError` for what stops it, before or while it
     sends; what was done by then is recorded, and the next run goes on.
     """
+    _require(frame, mode)
     request = SyncRequest(
         job=job,
         key=(key,) if isinstance(key, str) else tuple(key) if key else None,
@@ -54,13 +60,28 @@ def sync(
     )
     settings, environment = settings_of(config), Environment(frame=frame, frame_name=name)
     named = pick_job(settings, job).name
-    result = (
-        carry_out(planning.plan, settings, request, environment, named)
-        if dry_run
-        else watched(
-            settings, "sync", lambda _: carry_out(runs.sync, settings, request, environment, named), environment.clock
-        )
-    )
-    if result.error is not None:
-        raise result.error
+    try:
+        result = (
+            carry_out(planning.plan, settings, request, environment, named)
+            if dry_run
+            else watched(
+                settings, "sync", lambda _: carry_out(runs.sync, settings, request, environment, named),
+                environment.clock,
+            )
+        )  # fmt: skip
+        if result.error is not None:
+            raise result.error
+    except GuardError as error:
+        if error.stops:  # of the reach of a key there are none: that run is resumed by the command
+            error.next = APPROVED
+        raise
     return result
+
+
+def _require(frame: object, mode: str | None) -> None:
+    if not (hasattr(frame, "iloc") and hasattr(frame, "columns")):
+        words = f"syncer.sync takes a pandas DataFrame, and this is {type(frame).__name__}"
+        remedy = "read it: pandas.read_csv(FILE, dtype=str, keep_default_na=False)"
+        raise UsageError(words, remedy=remedy, next="syncer sync FILE")
+    if mode is not None and mode not in list(Mode):
+        raise UsageError(f"mode is {mode!r}, and must be one of {', '.join(Mode)}", next="syncer sync --help")

@@ -182,4 +182,19 @@ def test_the_guards_look_at_a_frame_too(here):
     with pytest.raises(GuardError) as stopped:
         syncer.sync(frame(extended_id=many, intended_market=["FR"] * 200))
     assert stopped.value.stops
+    assert stopped.value.next == "syncer.sync(…, approve=True)"  # no command can name a DataFrame
     assert syncer.status()["exit_code"].tolist() == [4, 0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"frame": "night.csv"}, "takes a pandas DataFrame, and this is str"),
+        ({"frame": pd.Series(["K000001"])}, "takes a pandas DataFrame, and this is Series"),
+        ({"frame": frame(extended_id=["K000001"]), "mode": "fast"}, "must be one of auto, sync, async"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(here, asked, words):
+    with pytest.raises(UsageError, match=words):
+        syncer.sync(**asked)
+    assert not (here.folder / "syncer.db").exists()
