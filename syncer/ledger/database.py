@@ -29,7 +29,7 @@ from syncer.errors import (
     LedgerWriteError,
 )
 from syncer.safe.files import Folder
-from syncer.safe.trust import UntrustedError, require_own_links
+from syncer.safe.trust import UntrustedError, quoted, require_own_links
 
 BUSY_TIMEOUT_S = 60
 """How long a statement waits for another process's short lock: a reader's, or a backup's."""
@@ -243,6 +243,9 @@ def ledger_error(error: sqlite3.Error, path: Path) -> LedgerError | LedgerBusyEr
     for prefixes, kind, words in families:
         if name.startswith(prefixes):
             found: LedgerError | LedgerBusyError = kind(f"the ledger {path} {words} ({error})")
+            if name.startswith("SQLITE_CANTOPEN") and path.exists() and not os.access(path, os.R_OK):
+                found.remedy = "run as the account that it belongs to, or give this one access"
+                found.next = f"ls -l {quoted(path)}"  # every command of this account ends alike
             return found
     if "no such table" in str(error) or "no such column" in str(error):
         return LedgerSchemaError(f"the ledger {path} lacks something this program needs ({error})")

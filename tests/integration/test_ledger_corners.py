@@ -201,6 +201,19 @@ def test_every_family_of_sqlites_errors_has_words(name, kind, words):
     assert words in str(found)
 
 
+def test_a_ledger_that_this_account_may_not_use_names_the_account_and_no_command_that_ends_alike(tmp_path, monkeypatch):
+    error = sqlite3.OperationalError("unable to open database file")
+    error.sqlite_errorname = "SQLITE_CANTOPEN"
+    path = tmp_path / "l.db"
+    path.touch()
+    assert ledger_error(error, path).next == "syncer resume"
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    found = ledger_error(error, path)
+    assert (found.next, found.remedy) == (
+        f"ls -l {path}", "run as the account that it belongs to, or give this one access",
+    )  # fmt: skip
+
+
 # ── its lock ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
