@@ -31,6 +31,9 @@ UNAUTHENTICATED = 401
 FORBIDDEN = 403
 ON_THE_WAY = frozenset({301, 302, 303, 307, 308, 407})
 """What the API itself never says: a redirect, a proxy that wants a password."""
+_UNTRUSTED = (
+    "correct api.base_url, or have the certificate mended; an authority of your own network is named in api.ca_file"
+)
 WAIT_STEP_S = 0.1
 """Waits are cut into steps of this length, between which a signal is looked for."""
 
@@ -204,8 +207,9 @@ def fault_of(answer: Answer, *, needs: str = "") -> SyncerError:
                 remedy="wait, and see which other programs use the token",
             )
         case _:
+            untrusted = "certificate verify failed" in answer.message
             return UnreachableError(
                 f"the API does not answer as it should: {answer.message}",
-                remedy="correct api.base_url or the network",
+                remedy=_UNTRUSTED if untrusted else "correct api.base_url or the network",
                 next="syncer check",
             )

@@ -28,6 +28,7 @@ from syncer.errors import (
     StaleError,
     SyncerError,
     TargetChangedError,
+    UnreachableError,
 )
 from syncer.ledger.database import ledger_path
 from syncer.ledger.identity import identity_of, require_there
@@ -63,6 +64,8 @@ STEP_PERMISSIONS: Mapping[type, frozenset[str]] = {
 }  # fmt: skip
 """What each step of a night needs (docs/api.md, "Permissions")."""
 NIGHTLY_STEP = "the nightly step "
+PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+"""Variables that other programs obey, in small letters, too."""
 RUNS_LOOKED_AT = 100
 """Newest runs of a job among which one that ended well is looked for."""
 
@@ -88,7 +91,7 @@ def check(
     identity = _identity(settings)
     try:
         require_url(identity, settings.api.base_url)
-        findings += _check_access(settings, clock, identity)
+        findings += _with_proxies(_check_access(settings, clock, identity), environ)
     except TargetChangedError as error:
         findings.append(CheckResult("target", "", error))
     if max_age_s is not None:
@@ -210,6 +213,15 @@ def _check_access(settings: Settings, clock: Clock, identity: LedgerIdentity | N
                     "wait: for earlier runs it was, so a deployment may be under way; else correct api.base_url"
                 )
             return [CheckResult("access", "", fault)]
+
+
+def _with_proxies(findings: list[CheckResult], environ: Mapping[str, str]) -> list[CheckResult]:
+    """Add to a fault of the way to the API that a proxy which the environment names is none of this program's."""
+    named = next((name for name in PROXIES if environ.get(name) or environ.get(name.lower())), None)
+    for error in (one.error for one in findings):
+        if named is not None and isinstance(error, UnreachableError):
+            error.remedy = f"{error.remedy}; {named} is set, but not used: the API has to be reached without a proxy"
+    return findings
 
 
 def _check_target(answer: MeAnswer, identity: LedgerIdentity | None) -> list[CheckResult]:

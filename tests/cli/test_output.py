@@ -165,6 +165,10 @@ def test_check_says_what_to_do_about_each_fault(night):
         assert all(finding["next"] for finding in faults)
         away = here.run("check", "--json", SYNCER_API__BASE_URL="http://127.0.0.1:9")
         assert (away.code, away.document["error"]["code"]) == (5, "unreachable")
+        assert "proxy" not in away.document["error"]["message"]
+        behind = {"SYNCER_API__BASE_URL": "http://127.0.0.1:9", "https_proxy": "http://user:pw@127.0.0.1:9"}
+        words = here.run("check", "--json", **behind).document["error"]["message"]
+        assert ("HTTPS_PROXY is set, but not used" in words, "pw@" in words) == (True, False)
         assert here.run("check", "--json", SYNCER_API__TOKEN="").code == 2
         assert not (here.folder / "syncer.db").exists()
 

@@ -106,6 +106,12 @@ def test_an_api_that_fails_for_too_long_stops_and_the_next_question_waits_as_lon
         assert (caught.value.next, "syncer check" in caught.value.words) == (AGAIN, True)
 
 
+def test_a_certificate_that_nobody_knows_leads_to_the_setting_for_an_authority_of_the_networks_own():
+    words = "SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get …"
+    lost = fault_of(Answer(Verdict.NOT_PROCESSED, message=words)), fault_of(Answer(Verdict.NOT_PROCESSED, message="no"))
+    assert ["api.ca_file" in one.words for one in lost] == [True, False]
+
+
 def test_a_page_of_a_deployment_is_waited_for_where_the_api_was_before():
     ask, _reader, calls = asked(OK, PAGE, answer(Verdict.MISDIRECTED, 302), OK, answer(Verdict.MISDIRECTED, 404))
     assert ask() is OK
