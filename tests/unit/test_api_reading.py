@@ -108,7 +108,7 @@ def test_an_api_that_fails_for_too_long_stops_and_the_next_question_waits_as_lon
 
 def test_a_certificate_that_nobody_knows_leads_to_the_setting_for_an_authority_of_the_networks_own():
     words = "SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get …"
-    lost = fault_of(Answer(Verdict.NOT_PROCESSED, message=words)), fault_of(Answer(Verdict.NOT_PROCESSED, message="no"))
+    lost = [fault_of(Answer(verdict=Verdict.NOT_PROCESSED, message=one)) for one in (words, "refused")]
     assert ["api.ca_file" in one.words for one in lost] == [True, False]
 
 
