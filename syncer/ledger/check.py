@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from itertools import count
@@ -10,11 +11,17 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from syncer.errors import IllegalTransitionError, LedgerWriteError, UntrustedFileError, UsageError
+from syncer.errors import (
+    IllegalTransitionError,
+    LedgerUnfinishedError,
+    LedgerWriteError,
+    UntrustedFileError,
+    UsageError,
+)
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.database import ledger_error
+from syncer.ledger.database import ledger_error, roll_back
 from syncer.lifecycle.batch import Event, State, after
-from syncer.safe.files import PART, Folder, new_file
+from syncer.safe.files import PART, Folder, new_file, open_at_once
 from syncer.safe.trust import UntrustedError, quoted
 
 if TYPE_CHECKING:
@@ -194,3 +201,25 @@ def backup(path: Path, target: Path, *, marked_at: str | None = None) -> None:
         raise UntrustedFileError.of(error) from error
     except OSError as error:
         raise _unwritten(target, error.strerror or str(error)) from error
+
+
+def backup_of_copy(path: Path, target: Path) -> None:
+    """Copy a file that may be a plain copy of a ledger: as `backup`.
+
+    What a run that died had begun to write stands in a journal beside such a file. It is undone in a copy of both.
+    """
+    try:
+        backup(path, target)
+    except LedgerUnfinishedError:
+        with Folder.above(target) as folder, folder.temporary(f"{target.name}.copied") as apart:
+            try:
+                for suffix in ("", "-journal"):
+                    with (
+                        open_at_once(path.with_name(path.name + suffix)) as old,
+                        os.fdopen(apart.create(path.name + suffix), "wb") as new,
+                    ):
+                        shutil.copyfileobj(old, new)
+            except OSError as error:
+                raise _unwritten(target, error.strerror or str(error)) from error
+            roll_back(apart.path / path.name)
+            backup(apart.path / path.name, target)

@@ -119,7 +119,7 @@ def restore(path: Path, backup: Path, *, at: str) -> Recovery:
     with LedgerLock(path, since=at) as lock, Folder.above(path) as folder:
         folder.remove(part.name)
         try:
-            check.backup(backup, part)
+            check.backup_of_copy(backup, part)
             new_id = _new_id()
             lock.announce(new_id)
             done = _forget(part, path, at, new_id)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from conftest import codes, open_night
+
+from syncer.errors import LedgerWriteError
+from syncer.ledger.check import backup_of_copy
 
 HEADER = ["extended_id", "market"]
 OLD = Path(__file__).parents[1] / "migrations" / "ledger_0005.sql"
@@ -118,6 +124,39 @@ def test_restoring_the_ledger_that_is_there_is_recovering_it(here):
     done = here.run("ledger", "restore", "syncer.db", "--json")
     assert (done.code, done.document["replaced"]) == (0, None)
     assert here.sync("a.csv").document["rows"]["unchanged"] == 0
+
+
+def cut_copy(here, name):
+    """Copy the ledger with `cp` in the middle of a commit: half of it is written, and its journal lies beside it."""
+    shutil.copy(here.folder / "syncer.db", here.folder / "written.db")
+    with closing(sqlite3.connect(here.folder / "written.db", isolation_level=None)) as writing:
+        writing.executescript("PRAGMA cache_size = 3; BEGIN; CREATE TABLE half (a)")
+        writing.executemany("INSERT INTO half VALUES (?)", [("x" * 3000,) for _ in range(50)])
+        for ending in ("", "-journal"):
+            shutil.copy(here.folder / f"written.db{ending}", here.folder / f"{name}{ending}")
+        writing.execute("ROLLBACK")
+
+
+def test_a_plain_copy_of_what_a_run_left_that_died_inside_a_commit_is_gone_back_to(here, monkeypatch):
+    assert here.sync(here.write("a.csv", HEADER, rows(50))).code == 0
+    cut_copy(here, "old.db")
+    before = [(here.folder / f"old.db{ending}").read_bytes() for ending in ("", "-journal")]
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfileobj", full)
+        with pytest.raises(LedgerWriteError, match="No space left"):
+            backup_of_copy(here.folder / "old.db", here.folder / "new.db")
+    done = here.run("ledger", "restore", "old.db")
+    assert done.code == 0, done.err
+    assert [(here.folder / f"old.db{ending}").read_bytes() for ending in ("", "-journal")] == before
+    assert here.run("ledger", "check").code == 0
+    with closing(sqlite3.connect(here.folder / "syncer.db")) as ledger:
+        assert ledger.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'half'").fetchone() == (0,)
+    assert [one.name for one in here.folder.iterdir() if "copied" in one.name or "restoring" in one.name] == []
+    assert here.sync("a.csv").document["values"]["confirmed"] == 50
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_what_cannot_be_gone_back_to_is_refused_and_nothing_is_replaced(here):
