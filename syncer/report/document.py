@@ -31,6 +31,10 @@ _COUNTED = frozenset({"plan", "sync", "resume"})
 _VALUES = (Bucket.CONFIRMED, Bucket.UNMATCHED, Bucket.REJECTED, Bucket.IN_DOUBT, Bucket.PENDING, Bucket.UNSENT)
 
 
+def _values(result: SyncResult) -> dict[str, int]:
+    return {bucket.value: result.values.get(bucket, 0) for bucket in _VALUES}
+
+
 def sync_document(result: SyncResult) -> dict[str, Any]:
     """Return the document of ``plan``, ``sync`` and ``resume`` (docs/json.md)."""
     document: dict[str, Any] = {
@@ -39,7 +43,7 @@ def sync_document(result: SyncResult) -> dict[str, Any]:
         "exit_code": result.exit_code,
         "run": run_document(result.run) if result.run else None,
         "rows": asdict(result.rows),
-        "values": {bucket.value: result.values.get(bucket, 0) for bucket in _VALUES},
+        "values": _values(result),
         "batches": {"sync": result.sync_batches, "async": result.async_batches},
         "requests": asdict(result.requests),
         "seconds": {name: round(value, 3) for name, value in asdict(result.seconds).items()},
@@ -67,6 +71,8 @@ def sync_document(result: SyncResult) -> dict[str, Any]:
                 "exit_code": one.exit_code,
                 "files": list(one.files),
                 "rows": asdict(one.rows),
+                "values": _values(one),
+                "requests": asdict(one.requests),
             }
             for one in result.before
         ]
@@ -78,7 +84,8 @@ def sync_document(result: SyncResult) -> dict[str, Any]:
             document["differences"] = [asdict(one) for one in result.differences]
         document["samples"] = [asdict(sample) for sample in result.samples]
     else:
-        document["runs"] = [run_document(run) for run in result.runs or (result.run,) if run is not None]
+        worked_on = [run for one in (*result.before, result) for run in one.runs or (one.run,)]
+        document["runs"] = [run_document(run) for run in worked_on if run is not None]
         document["unplanned"] = [run_document(run) for run in result.unplanned]
         document["concerns"] = [asdict(concern) for concern in result.concerns]
     return document

@@ -88,7 +88,13 @@ def test_each_file_has_a_run_of_its_own_and_one_that_stops_ends_the_command(nigh
             here.write(f"in/{number}.csv", HEADER, [("K000001", f"L{number}"), (f"K{number}", "unknown")])
         (here.folder / "in" / "4.csv").write_text("a,a\n")
         done = here.sync()
-        assert (done.code, [one["exit_code"] for one in done.document["before"]]) == (2, [3, 3, 3]), done
+        before = done.document["before"]
+        assert (done.code, [one["exit_code"] for one in before]) == (2, [3, 3, 3]), done
+        for one in before:
+            counts = [one["values"][bucket] for bucket in ("confirmed", "unmatched")]
+            assert (one["rows"]["read"], counts) == (2, [1, 1])
+        assert sum(one["requests"]["updates"] for one in before) == len(here.box.calls("sync")) > 2
+        assert [run["id"] for run in done.document["runs"]] == [1, 2, 3]
         assert here.server()["K000001"]["lot"] == "L3"
         assert sorted(path.name for path in (here.folder / "in").iterdir()) == ["4.csv"]
 
