@@ -311,11 +311,14 @@ class LedgerArchiveError(LedgerError):
 
 
 class LedgerWriteError(LedgerError):
-    """The ledger is read-only, its disk is full, or writing failed. What was committed before stays."""
+    """The ledger is read-only, its disk is full, or writing failed. What was committed before stays.
+
+    The same command goes on; a session whose plan is stored names ``syncer resume``.
+    """
 
     code = "ledger-write"
     default_remedy = "make room or give write access"
-    default_next = "syncer resume"
+    default_next = AGAIN
 
 
 class ArrivalError(SyncerError):

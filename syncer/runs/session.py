@@ -18,6 +18,7 @@ from syncer.errors import (
     DeadlineError,
     LedgerBusyError,
     LedgerError,
+    LedgerWriteError,
     SignalError,
     SyncerError,
     UnreachableError,
@@ -201,6 +202,8 @@ class Session:
         """Return `result` with everything that the ledger and the engine know about the runs."""
         if self.error is not None and not self.is_resumable and self.error.next == RESUME:
             self.error.next = AGAIN  # its file is needed
+        elif isinstance(self.error, LedgerWriteError) and self.is_resumable and self.error.next == AGAIN:
+            self.error.next = RESUME
         try:
             return self._from_ledger(result)
         except (LedgerError, LedgerBusyError) as error:

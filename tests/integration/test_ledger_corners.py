@@ -16,6 +16,7 @@ import pytest
 from plans import plan_of
 
 from syncer.errors import (
+    AGAIN,
     ConfigError,
     IllegalTransitionError,
     LedgerBusyError,
@@ -206,7 +207,7 @@ def test_a_ledger_that_this_account_may_not_use_names_the_account_and_no_command
     error.sqlite_errorname = "SQLITE_CANTOPEN"
     path = tmp_path / "l.db"
     path.touch()
-    assert ledger_error(error, path).next == "syncer resume"
+    assert ledger_error(error, path).next == AGAIN
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     found = ledger_error(error, path)
     assert (found.next, found.remedy) == (
