@@ -187,10 +187,10 @@ def pool_classes(watch: Watch) -> dict[str, type[HTTPConnectionPool]]:
     return {"http": PlainPool, "https": SecurePool}
 
 
-def _tls() -> ssl.SSLContext:
+def bare_tls() -> ssl.SSLContext:
     """Return TLS without the environment: urllib3's own context would write its keys to ``$SSLKEYLOGFILE``.
 
-    The authorities are loaded into it by requests, from the file that `Transport` names.
+    The authorities are loaded into it by requests, from the file that its session names; else the public ones.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -207,5 +207,5 @@ class WatchedAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *arguments: Any, **settings: Any) -> None:
         """Make the pools of watched connections; called by requests."""
-        super().init_poolmanager(*arguments, **settings, ssl_context=_tls())
+        super().init_poolmanager(*arguments, **settings, ssl_context=bare_tls())
         self.poolmanager.pool_classes_by_scheme = pool_classes(self._watch)

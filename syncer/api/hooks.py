@@ -1,7 +1,8 @@
 """Calls to the user's own addresses: a webhook that is told how a run ended, and a ping that tells that it happened.
 
 What always holds: the API's token is nowhere near; no redirect is followed; nothing of the environment (proxies,
-`.netrc`) is used; a call that fails is a warning and never the run's failure.
+`.netrc`) is used; certificates are verified, against the public authorities and that of ``api.ca_file``, for a network
+that has one answers for every address; a call that fails is a warning and never the run's failure.
 """
 
 from __future__ import annotations
@@ -11,17 +12,36 @@ from collections.abc import Mapping
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
+
+from syncer.api.connection import bare_tls
 
 log = logging.getLogger(__name__)
 
 
-class Hooks:
-    """Makes the calls. ``timeout_s`` bounds connecting and each wait for bytes."""
+class _TrustingToo(HTTPAdapter):
+    """requests' adapter, which trusts the authorities of a file beside the public ones that requests loads."""
 
-    def __init__(self, timeout_s: float, user_agent: str) -> None:
+    def __init__(self, ca_file: str) -> None:
+        self._ca_file = ca_file
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **settings: Any) -> None:
+        """Make the pools; called by requests."""
+        context = bare_tls()
+        context.load_verify_locations(self._ca_file)
+        super().init_poolmanager(*arguments, **settings, ssl_context=context)
+
+
+class Hooks:
+    """Makes the calls. ``timeout_s`` bounds connecting and each wait for bytes; ``ca_file``: trusted, too."""
+
+    def __init__(self, timeout_s: float, user_agent: str, *, ca_file: str | None = None) -> None:
         self._timeout_s = timeout_s
         self._session = requests.Session()
         self._session.trust_env = False
+        if ca_file is not None:
+            self._session.mount("https://", _TrustingToo(ca_file))
         self._session.headers["User-Agent"] = user_agent
 
     def ping(self, url: str) -> bool:

@@ -197,4 +197,4 @@ def _hooks(settings: Settings) -> Hooks | None:
 
     if notify.apprise_urls and find_spec("apprise") is None:
         raise ConfigError("notify.apprise_urls needs the extra apprise", next="pip install 'syncer[apprise]'")
-    return Hooks(notify.timeout_s, f"syncer/{__version__}")
+    return Hooks(notify.timeout_s, f"syncer/{__version__}", ca_file=settings.api.ca_file)

@@ -16,6 +16,8 @@ from security.canary import CROOKED, PLAIN, leaks
 
 from syncer.api.classify import Verdict, classify
 from syncer.api.client import Client
+from syncer.api.connection import bare_tls
+from syncer.api.hooks import Hooks
 from syncer.api.transport import Transport
 from syncer.config import load_settings
 from syncer.errors import ConfigError
@@ -204,6 +206,28 @@ def test_a_declared_authority_is_trusted_and_it_alone(monkeypatch, tmp_path, aut
 def call_tls(port, ca_file):
     with contextlib.closing(made(port, scheme="https", ca_file=str(ca_file))) as transport:
         return transport.call("GET", "/x/")
+
+
+def test_a_hook_trusts_the_declared_authority_too_beside_the_public_ones(monkeypatch, tmp_path, authority):
+    """A network that has its own authority answers with it for every address, also for that of a webhook."""
+    pem, other = tmp_path / "company.pem", trustme.CA()
+    authority.cert_pem.write_to_path(pem)
+    other.cert_pem.write_to_path(tmp_path / "other.pem")
+    for variable in VARIABLES:
+        monkeypatch.setenv(variable, str(tmp_path / "other.pem"))
+    loaded = []
+    monkeypatch.setattr("syncer.api.hooks.bare_tls", lambda: loaded.append(bare_tls()) or loaded[-1])
+    for signer, name, ca_file, works in (
+        (authority, "127.0.0.1", str(pem), True),
+        (authority, "127.0.0.1", None, False),
+        (other, "127.0.0.1", str(pem), False),
+        (authority, "evil.example", str(pem), False),
+    ):
+        with server(answer_with(), context=tls(signer, name)) as (port, seen):
+            with contextlib.closing(Hooks(5.0, "test", ca_file=ca_file)) as hooks:
+                assert hooks.ping(f"https://127.0.0.1:{port}/x/") is works
+            assert bool(seen) is works
+    assert loaded[0].cert_store_stats()["x509_ca"] > 50, "the public authorities count, too"
 
 
 def test_the_keys_of_a_connection_are_written_nowhere(monkeypatch, tmp_path, authority):
