@@ -62,11 +62,16 @@ def _file_notes(sources: Sequence[Source], command: str) -> Iterator[str]:
 
 
 def differences_of(
-    request: SyncRequest, plan: Plan, sources: Sequence[Source], ledger: Ledger | None, known: Job | None
+    request: SyncRequest,
+    plan: Plan,
+    sources: Sequence[Source],
+    ledger: Ledger | None,
+    known: Job | None,
+    disjoint: Sequence[str],
 ) -> tuple[Difference, ...] | None:
     """Return old and new values per field, where they are asked for."""
     names = [source.name for source in sources]
-    return differences(plan, names, ledger, known) if request.diff else None
+    return differences(plan, names, ledger, known, disjoint) if request.diff else None
 
 
 def left_wanted_of(request: SyncRequest, plan: Plan, validator: Validator) -> tuple[str, ...]:

@@ -72,7 +72,9 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
             with_plan(SyncResult("plan", notes=notes, ledger=identity), intake, sources, validator),
             target=Target(settings.api.base_url, identity.company if identity else None),
             samples=samples_of(intake.plan),
-            differences=differences_of(request, intake.plan, sources, ledger, known),
+            differences=differences_of(
+                request, intake.plan, sources, ledger, known, disjoint_jobs(settings.jobs, job.name)
+            ),
             minimum_send_s=len(intake.plan.batches) / settings.api.updates_per_second,
             seconds=Seconds(plan=took_s, total=took_s),
             error=intake.stop,

@@ -89,6 +89,11 @@ class Knowledge:
         for block, numbers in key_look_ups(self._connection, statement, [self._space_id], keys):
             yield KnownBlock(block, self._under_coming(block, self._under_stamps(*numbers)))
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing lies over the mirror: what it says of a value is all that is known."""
+        return not (self._stamps or self._coming)
+
     def _under_stamps(
         self, pictures: npt.NDArray[np.int64], batch_ids: npt.NDArray[np.int64] | None = None
     ) -> npt.NDArray[np.int64]:

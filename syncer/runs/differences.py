@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,38 +19,57 @@ if TYPE_CHECKING:
     from syncer.mirror.picture import Picture
     from syncer.model import Plan
 
+BLOCK_VALUES = 50_000
+"""Values whose pictures are looked up at once."""
 CHANGES_MAX = 20
 """Changes of one field that are listed, the most frequent first; the counts have them all."""
 
 
-def differences(plan: Plan, names: Sequence[str], ledger: Ledger | None, job: Job | None) -> tuple[Difference, ...]:
+def differences(
+    plan: Plan, names: Sequence[str], ledger: Ledger | None, job: Job | None, disjoint: Sequence[str]
+) -> tuple[Difference, ...]:
     """Return the changes of each field. ``names`` are the files' names; a value of an earlier file has no example line.
 
-    Worked out once per distinct pair of what is known and what is sent, never per value.
+    Worked out once per distinct pair of what is known and what is sent, never per value. ``disjoint`` names jobs that
+    never reach the same codes: what they wrote makes nothing uncertain.
     """
-    items = plan.items
-    if not len(items):
-        return ()
-    pairs = (items.before.astype(np.int64) << np.int64(32)) | items.payload
-    distinct, first, counts = np.unique(pairs, return_index=True, return_counts=True)
-    pictures = _pictures(ledger, job, {pair >> 32 for pair in distinct.tolist()})
     found: dict[tuple[str, str | None, bool, str], list[int]] = {}
-    for pair, place, count in zip(distinct.tolist(), first.tolist(), counts.tolist(), strict=True):
-        picture = pictures.get(pair >> 32)
+    for picture, payload, count, place in _pairs(plan, ledger, job, disjoint):
         old = {} if picture is None else json.loads(picture.known)
         uncertain = () if picture is None else picture.uncertain
-        for field, new in json.loads(plan.payloads[pair & 0xFFFFFFFF]).items():
+        for field, new in json.loads(plan.payloads[payload]).items():
             change = (field, old.get(field), field in uncertain, new)
             seen = found.setdefault(change, [0, place])
             seen[0], seen[1] = seen[0] + count, min(seen[1], place)
     return _listed(plan, names, found)
 
 
-def _pictures(ledger: Ledger | None, job: Job | None, numbers: set[int]) -> Mapping[int, Picture]:
+def _pairs(
+    plan: Plan, ledger: Ledger | None, job: Job | None, disjoint: Sequence[str]
+) -> Iterator[tuple[Picture | None, int, int, int]]:
+    """Yield what is known (None: nothing), the number of what is sent, how many values, and the place of the first."""
     if ledger is None or job is None:
-        return {}
-    with ledger.knowledge(job.space_id) as knowledge:
-        return knowledge.pictures(numbers)
+        yield from _by_number(plan, {})
+        return
+    with ledger.knowledge(job.space_id, disjoint=disjoint) as knowledge:
+        if knowledge.is_plain:
+            yield from _by_number(plan, knowledge.pictures(set(plan.items.before.tolist())))
+            return
+        seen: dict[tuple[Picture | None, int], list[int]] = {}
+        for begin in range(0, len(plan.items), BLOCK_VALUES):  # what lies over the mirror differs from value to value
+            keys = plan.items.keys(begin, begin + BLOCK_VALUES)
+            held, payloads = knowledge.view(keys), plan.items.payload[begin : begin + BLOCK_VALUES].tolist()
+            for place, (key, payload) in enumerate(zip(keys, payloads, strict=True), begin):
+                seen.setdefault((held.get(key), payload), [0, place])[0] += 1
+        for (picture, payload), (count, place) in seen.items():
+            yield picture, payload, count, place
+
+
+def _by_number(plan: Plan, pictures: Mapping[int, Picture]) -> Iterator[tuple[Picture | None, int, int, int]]:
+    pairs = (plan.items.before.astype(np.int64) << np.int64(32)) | plan.items.payload
+    distinct, first, counts = np.unique(pairs, return_index=True, return_counts=True)
+    for pair, place, count in zip(distinct.tolist(), first.tolist(), counts.tolist(), strict=True):
+        yield pictures.get(pair >> 32), pair & 0xFFFFFFFF, count, place
 
 
 def _listed(

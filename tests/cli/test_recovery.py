@@ -190,3 +190,34 @@ def test_a_backup_of_an_older_schema_is_upgraded_on_the_way_back(here):
     assert done.code == 0, done.err
     assert done.document["let_go"]
     assert here.run("ledger", "check").code == 0
+
+
+def diff(here, *options):
+    planned = here.run("plan", "--json", "--diff", *options).document["differences"]
+    return {(one["field"], one["old"], one["uncertain"], one["new"], one["values"], one["place"]) for one in planned}
+
+
+def test_a_diff_after_a_way_back_says_that_what_was_known_is_uncertain(here):
+    assert here.sync(here.write("a.csv", HEADER, rows(30))).code == 0
+    here.write("b.csv", HEADER, [*rows(10, "FR"), *rows(31)[10:]])
+    assert diff(here, "b.csv") == {
+        ("market", "DE", False, "FR", 10, "b.csv:2"), ("market", None, False, "DE", 1, "b.csv:32"),
+    }  # fmt: skip
+    assert here.run("ledger", "recover").code == 0
+    assert diff(here, "b.csv") == {
+        ("market", None, True, "FR", 10, "b.csv:2"), ("market", None, True, "DE", 20, "b.csv:12"),
+        ("market", None, False, "DE", 1, "b.csv:32"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("disjoint", [False, True])
+def test_a_diff_says_what_another_key_may_have_overwritten(here, disjoint):
+    both = '[jobs.default]\nkey = "extended_id"\n[jobs.other]\nkey = "serial_number"\n'
+    here.config(both + ('disjoint = ["default"]\n' if disjoint else ""))
+    assert here.sync(here.write("a.csv", HEADER, rows(30)), "--job", "default").code == 0
+    serials = ["serial_number", "market"]
+    assert here.sync(here.write("s.csv", serials, [["S000001", "IT"]]), "--job", "other").code in {0, 3}
+    here.write("b.csv", HEADER, [*rows(10, "FR"), *rows(30)[10:]])
+    uncertain = {("market", None, True, "FR", 10, "b.csv:2"), ("market", None, True, "DE", 20, "b.csv:12")}
+    known = {("market", "DE", False, "FR", 10, "b.csv:2")}
+    assert diff(here, "b.csv", "--job", "default") == (known if disjoint else uncertain)
