@@ -36,6 +36,7 @@ _PIN = update(t.ledger).values(base_url=bindparam("url"), company=bindparam("nam
 _COUNTS = select(t.ledger.c.counts_same)
 _LEARN_COUNTS = update(t.ledger).values(counts_same=bindparam("same"))
 _ANY_ATTEMPT = select(t.attempts.c.id).limit(1)
+_UNDER_ID = select(t.attempts.c.id).where(t.attempts.c.reference.contains(bindparam("part"))).limit(1)
 _NEWEST_TASK = (
     select(t.batches.c.task_id).where(t.batches.c.task_id.is_not(None)).order_by(t.batches.c.id.desc()).limit(1)
 )
@@ -100,6 +101,12 @@ def has_sent(ledger: Transactional) -> bool:
     """Tell whether any call was ever made for a batch of this ledger."""
     with ledger.transaction() as connection:
         return connection.execute(_ANY_ATTEMPT).first() is not None
+
+
+def has_sent_as(ledger: Transactional, ledger_id: str) -> bool:
+    """Tell whether the ledger had an id when it made some call: each way back gives it a new one."""
+    with ledger.transaction() as connection:
+        return connection.execute(_UNDER_ID, {"part": f"-{ledger_id}."}).first() is not None
 
 
 def newest_task(ledger: Transactional) -> str | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import re
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -18,16 +19,16 @@ from typing import TYPE_CHECKING, TypeVar
 from syncer.api.classify import Verdict
 from syncer.api.products import list_query
 from syncer.api.reading import fault_of
-from syncer.errors import LedgerOldError, TargetChangedError
-from syncer.ledger.identity import has_sent, identity_of, known_references, newest_task, pin_target
+from syncer.errors import AGAIN, LedgerOldError, TargetChangedError
+from syncer.ledger.identity import has_sent, has_sent_as, identity_of, known_references, newest_task, pin_target
 from syncer.model import Target
 from syncer.runs.outside import REAL, Outside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from syncer.api.answers import Answer
-    from syncer.api.client import Client, MeAnswer, TasksAnswer
+    from syncer.api.client import Client, MeAnswer, Task, TaskAnswer, TasksAnswer
     from syncer.api.limits import ReadLimiter
     from syncer.api.reading import Reader, RequestCounts
     from syncer.config import Settings
@@ -41,6 +42,9 @@ log = logging.getLogger(__name__)
 A = TypeVar("A", bound="Answer")
 LOOK_PAGES_MAX = 20
 """Pages of the newest tasks that are looked at for one of the ledger's own."""
+UNDER_WAY = frozenset({"pending", "in-progress"})
+"""The API's states of a task that may still write (docs/api.md, "Tasks")."""
+_LEDGER_ID = re.compile(r"-([0-9a-f]{12})\.[0-9a-f]+$")
 
 
 def require_url(identity: LedgerIdentity | None, base_url: str) -> None:
@@ -61,6 +65,10 @@ def require_company(identity: LedgerIdentity, company: Company | None) -> None:
 
 def _page_of_tasks(query: Mapping[str, str], client: Client) -> TasksAnswer:
     return client.newest_tasks(query)
+
+
+def _one_task(task_id: str, client: Client) -> TaskAnswer:
+    return client.task(task_id)
 
 
 def account_mark(account: str | None, token: str, ledger_id: str) -> str:
@@ -187,9 +195,13 @@ class TargetCheck:
         return Target(self.base_url, company), is_known
 
     def _look_at_tasks(self, found: LedgerIdentity) -> None:
-        """Look at the newest tasks until one is the ledger's own; raise `LedgerOldError` when it does not know it."""
+        """Look at the newest tasks until one is the ledger's own; raise `LedgerOldError` when it does not know it.
+
+        Before the first call after a way back, also for one that is under way since before that.
+        """
         query: Mapping[str, str] | None = {}
         pages = 0
+        is_put_back = has_sent(self._ledger) and not has_sent_as(self._ledger, found.id)
         while query is not None and pages < LOOK_PAGES_MAX:
             answer = self._ask(partial(_page_of_tasks, query))
             if answer.verdict is not Verdict.OK:
@@ -204,9 +216,29 @@ class TargetCheck:
                     f"the API has a task that bears this ledger's id, {strange}, but the ledger does not know it: "
                     "it is older than what was sent by it, or a copy of it is used elsewhere"
                 )
+            if is_put_back and not self._approve:
+                self._refuse_lost([task for task in answer.tasks if task.reference not in known])
             if known:
                 self._own_seen, self.sees_unsigned = True, None in known.values()
                 return
+
+    def _refuse_lost(self, tasks: Iterable[Task]) -> None:
+        """Raise `LedgerOldError` for a task under way that the ledger made in a time that it has lost.
+
+        Nobody waits for such a task: it would land over what is sent now.
+        """
+        for task in tasks:
+            named = _LEDGER_ID.search(task.reference) if task.remote_state in UNDER_WAY else None
+            if named is None or not has_sent_as(self._ledger, named[1]):
+                continue
+            now = self._ask(partial(_one_task, task.id)).task  # a list may be older than what it lists
+            if now is not None and now.remote_state in UNDER_WAY:
+                raise LedgerOldError(
+                    f"the ledger was put back, and the API still works on what it had sent before that: task "
+                    f"{task.reference} is {now.remote_state!r}, and would write over newer data",
+                    remedy="wait until it has ended; if it never ends: --approve",
+                    next=AGAIN,
+                )
 
     def _company_of(self, me: MeAnswer, found: LedgerIdentity) -> Company | None:
         """Return the company of the token, as far as the API says; keep the account."""

@@ -21,6 +21,7 @@ from syncer.ledger.lock import LedgerLock, lock_path, read_stamp
 from syncer.model import Target
 from syncer.process.clock import SystemClock
 from syncer.process.signals import Interrupt
+from syncer.runs import target
 from syncer.runs.readers import reader_of
 from syncer.runs.target import LOOK_PAGES_MAX, TargetCheck
 from syncer.safe.files import Folder
@@ -179,6 +180,63 @@ def test_a_twin_that_made_sync_calls_alone_leaves_no_sign_as_the_documents_say(t
     shutil.copy(one.ledger, twin.ledger)
     assert twin.sync(night("FR", 3))["exit_code"] == 0
     assert one.sync(night("DE", 3))["rows"]["unchanged"] == 3
+
+
+def put_back_over_a_task(place, box):
+    """Restore a backup while a task that it does not know is under way; return that task."""
+    assert place.sync(night("DE"))["exit_code"] == 0
+    saved = backup(place)
+    box.faults.replace([{"kind": "task_stuck", "on": "async", "every": 1}])
+    place.extra = {"SYNCER_API__TASK_TIMEOUT_S": "0.2"}
+    assert place.sync(night("FR"), approve=True)["values"]["pending"] == ASYNC
+    box.faults.replace([])
+    place.extra = {}
+    recovery.restore(place.settings(), saved, Environment())
+    return [*box.world.tasks.values()][-1]
+
+
+def test_a_task_of_the_lost_time_that_is_under_way_is_waited_for_since_it_would_land_over_newer_data(tmp_path, box):
+    place = Place(tmp_path / "srv", box.url)
+    task = put_back_over_a_task(place, box)
+    before = updates(box)
+    for done in (place.sync(night("US")), place.run("resume")):
+        error = done["error"]
+        assert (done["exit_code"], error["code"], updates(box)) == (13, "ledger-old", before)
+        assert f"task {task.reference} is 'pending'" in error["message"]
+        assert error["message"].endswith("--approve")
+    task.stuck = False
+    assert place.sync(night("US"))["exit_code"] == 0
+    assert held_by(box)["K000000"] == "US"
+
+
+def test_a_task_of_the_lost_time_that_never_ends_stops_nothing_once_somebody_said_so(tmp_path, box):
+    place = Place(tmp_path / "srv", box.url)
+    put_back_over_a_task(place, box)
+    assert place.sync(night("US"))["exit_code"] == 13
+    assert place.sync(night("US"), approve=True)["exit_code"] == 0
+    assert place.sync({**night("US"), "K000001": "DE"})["exit_code"] == 0
+
+
+def test_a_task_of_the_lost_time_that_ended_since_it_was_listed_is_not_waited_for(tmp_path, box, monkeypatch):
+    place = Place(tmp_path / "srv", box.url)
+    task = put_back_over_a_task(place, box)
+
+    def end(*asked, ask=target._one_task):
+        task.stuck = False
+        return ask(*asked)
+
+    monkeypatch.setattr(target, "_one_task", end)
+    assert place.sync(night("US"))["exit_code"] == 0
+
+
+def test_a_task_under_way_that_is_no_ledgers_or_another_ones_stops_no_ledger_that_was_put_back(tmp_path, box):
+    place = Place(tmp_path / "srv", box.url)
+    assert place.sync(night("DE"))["exit_code"] == 0
+    recovery.recover(place.settings(), Environment())
+    for reference in ("theirs", "erp-r1-b1-a1-0123456789ab.89abcdef"):
+        made = box.world.create_task({"extended_id": ["K000129"]}, {"lot": "L"}, reference, now_s=0, start_s=0, run_s=0)
+        made.stuck = True
+    assert place.sync(night("DE"))["exit_code"] == 0
 
 
 def test_the_look_at_the_newest_tasks_is_bounded(tmp_path, box):
