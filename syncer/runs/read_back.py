@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 PATIENCE_S = 60.0
 """How long one look at code data may take; a document that is not made by then is asked for by the next run."""
+STOPPED = "while codes were read back; what was sent is recorded"
+"""What a signal ends: after a run has sent everything, never "nothing was changed"."""
 
 
 @dataclass(slots=True)
@@ -63,7 +65,7 @@ class CodeReader:
                     CodeDataClient(transport), self.settings, self.clock, self.interrupt,
                     deadline_s=until_s, limiter=self.limiter,
                 )  # fmt: skip
-                reader.counts = self.counts
+                reader.counts, reader.during = self.counts, STOPPED
                 return code_rows(reader, self._storage(), queries), ""
         except SignalError:
             raise
@@ -75,7 +77,7 @@ class CodeReader:
         """Wait until what was written must be visible to every reader of the API."""
         until_s = self.clock.monotonic_s() + self.settings.api.settle_s
         while self.clock.monotonic_s() < until_s:  # bounded: every step but the last takes 0.1 s
-            self.interrupt.check("while codes were read back; what was sent is recorded")
+            self.interrupt.check(STOPPED)
             self.clock.sleep_s(min(0.1, until_s - self.clock.monotonic_s()))
 
     def _storage(self) -> StorageHost:
