@@ -2,8 +2,9 @@
 
 What always holds: the API's limit for reads is kept and its throttling obeyed; a call that failed is made again until
 the API has failed for ``give_up_after_s`` without one success; a refusal of access stops at once; a signal or the
-deadline ends every wait within a moment. Only calls that may be made again go through `Reader.ask`: reads, and the
-making of an empty record. Whoever makes another call asks for its `turn` and takes `note` of its answer.
+deadline ends every wait within a moment, and a signal every call that `Reader.ask` makes. Only calls that may be made
+again go through it: reads, and the making of an empty record. Whoever makes another call asks for its `turn` and takes
+`note` of its answer.
 """
 
 from __future__ import annotations
@@ -85,9 +86,21 @@ class Reader(Generic[C]):
         """
         while True:  # bounded by `give_up_after_s`, by the deadline, or by the first answer
             self.turn()
-            answer = call(self.client)
+            answer = self._answer(call)
             if self.note(answer, takes=takes):
                 return answer
+
+    def _answer(self, call: Callable[[C], A]) -> A:
+        """Make a call. A signal ends it at once, and not after ``api.timeout_s``: it may be made again."""
+        before, self.interrupt.graceful = self.interrupt.graceful, False
+        try:
+            self.interrupt.check(self.during)
+            return call(self.client)
+        except SignalError as error:
+            words = f"stopped by signal {error.signal_number} {self.during}"
+            raise SignalError(words, signal_number=error.signal_number, next=self.again) from None
+        finally:
+            self.interrupt.graceful = before
 
     def turn(self) -> None:
         """Wait until a call may be made, and count it against the limit."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -181,6 +183,24 @@ def test_130_and_143_interrupted_by_a_signal_and_resumable(night):
             assert f'"exit_code": {code}' in out
             done = here.run("resume", "--json")
             assert (done.code, done.document["values"]["confirmed"]) == (0, 250)
+
+
+def test_143_a_signal_ends_a_read_that_hangs_at_once_and_not_after_its_timeout(night):
+    with night(codes=codes(3)) as here, socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(20)
+        slow = {"SYNCER_API__BASE_URL": f"http://127.0.0.1:{silent.getsockname()[1]}", "SYNCER_API__TIMEOUT_S": "60"}
+        here.write("a.csv", ("extended_id", "market"), [("K000001", "DE")])
+        for command in (("products", "pull"), ("sync", "a.csv")):
+            process = here.start(*command, "--json", **slow)
+            connection, _ = silent.accept()
+            with connection:
+                assert connection.recv(4) == b"GET "
+                began_s = time.monotonic()
+                process.send_signal(signal.SIGTERM)
+                out, err = process.communicate(timeout=30)
+            assert (process.returncode, time.monotonic() - began_s < 8) == (143, True), (out, err)
+            assert "stopped by signal 15 " in json.loads(out)["error"]["message"]
+        assert here.sync("a.csv").code == 0
 
 
 def test_130_a_signal_while_reading_ends_it_before_anything_is_sent(night):
