@@ -167,6 +167,7 @@ def plan_with(
         guards=guards,
         approve=request.approve,
         observe=environment.on_rows,
+        wall_s=environment.clock.wall_s(),
         vet=vet,
         disjoint=disjoint_jobs(settings.jobs, job.name),
         campaign_fields=job.known_fields or (),

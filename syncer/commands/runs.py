@@ -278,7 +278,8 @@ def _reading_back(
     def look(run: Run) -> ReadBack:
         job, at = settings.jobs.get(run.job.name), utc_text(clock.wall_s())
         declared = job.known_fields or () if job is not None else ()
-        return read_back(ledger, run, session.code_reader, fields=fields, declared=declared, at=at)
+        named = session.named_fields()
+        return read_back(ledger, run, session.code_reader, fields=fields, declared=declared, named=named, at=at)
 
     return look
 

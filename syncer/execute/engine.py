@@ -159,7 +159,7 @@ class Engine:
         places: list[tuple[int, int]] = []
         for number, one in enumerate(waiting):
             loaded = load_batch(context, one.batch)
-            for place, code in one.to_read(loaded.key, loaded.items):
+            for place, code in one.to_read(loaded.key, loaded.items, context.ledger.earlier_words):
                 asked.append(code)
                 places.append((number, place))
         seen: list[CodeSeen | None] = []

@@ -25,6 +25,8 @@ class Fields:
         """Fields that were not taken in this run, or that rows name and that were not when they were last asked for."""
         self.taken_again: set[str] = set()
         """Fields that were refused before, and that a value took in this run: all values want them again."""
+        self.named: dict[int | None, set[str]] = {}
+        """Fields that answers of this run named as taken, by campaign (None: nobody knows it)."""
         self._ledger = ledger
         self._refusing: dict[Told, frozenset[str]] | None = None
         """Fields that some value did not take, by campaign; None: the ledger was not asked yet."""
@@ -59,6 +61,10 @@ class Fields:
         """Return of each field whether all values of a campaign are known to take it (None: it was never asked for)."""
         proofs, mixed = self._proofs(told, campaign), self.mixed(told, campaign)
         return {name: proofs[name] and name not in mixed if name in proofs else None for name in names}
+
+    def saw_named(self, campaign: int | None, names: Iterable[str]) -> None:
+        """Take note of fields that an answer named as taken."""
+        self.named.setdefault(campaign, set()).update(names)
 
     def saw_refused(self, fields: Mapping[Told, Collection[str]]) -> None:
         """Take note of fields that values did not take, by campaign."""

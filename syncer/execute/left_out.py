@@ -44,20 +44,23 @@ HELD_MAX = 100
 class AskedCode:
     """A value to be read back: its key columns, its key text, and what was sent, as a canonical text.
 
-    ``named``: the answer named it, without these fields. What one look misses then, nothing took.
+    ``named``: the answer named it, without these fields. What one look misses then, nothing took. ``earlier``: by
+    field, what the value was given before; a code that holds such a word did not take the one that was sent.
     """
 
     columns: tuple[str, ...]
     key: str
     data: str
     named: bool = False
+    earlier: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class CodeSeen:
-    """What code data showed of one value: whether a code has it, and which fields hold what was sent, or nothing.
+    """What code data showed of one value: whether a code has it, which fields hold what was sent, and which did not.
 
-    ``differs``: some field holds something else. ``unread``: some field stands in no column, so nobody can compare it.
+    ``missing``: those that hold nothing, or an older word of ours. ``differs``: some field holds something else.
+    ``unread``: some field stands in no column, so nobody can compare it.
     """
 
     exists: bool
@@ -67,6 +70,8 @@ class CodeSeen:
     unread: bool = False
 
 
+Earlier = Callable[[int, Sequence[tuple[str, int]]], Mapping[str, Mapping[str, Collection[str]]]]
+"""Returns what values of a code space were given before some items, by key and field; takes their keys and ids."""
 Look = Callable[[Sequence[AskedCode]], list[CodeSeen | None]]
 """Reads values back; None: nothing can be said of that one. May raise `SignalError`."""
 
@@ -103,12 +108,17 @@ class LeftOut:
     """Places of the values to be read."""
     fields: Unsaid = Unsaid()
 
-    def to_read(self, key: tuple[str, ...], items: Sequence[Item]) -> list[tuple[int, AskedCode]]:
+    def to_read(self, key: tuple[str, ...], items: Sequence[Item], earlier: Earlier) -> list[tuple[int, AskedCode]]:
         """Return what is to be read, each with its place; ``items``: the batch's, ``key``: its columns."""
-        whole = [(place, AskedCode(key, items[place].key, items[place].data)) for place in self.asked]
-        return whole + [
-            (place, AskedCode(key, items[place].key, only(items[place].data, self.fields.by_place[place]), named=True))
+        asked = [(place, items[place], items[place].data, False) for place in self.asked]
+        asked += [
+            (place, items[place], only(items[place].data, self.fields.by_place[place]), True)
             for place in self.fields.asked
+        ]
+        given = earlier(self.batch.space_id, [(item.key, item.id) for _, item, *_ in asked])
+        return [
+            (place, AskedCode(key, item.key, data, is_named, given.get(item.key, {})))
+            for place, item, data, is_named in asked
         ]
 
 

@@ -200,6 +200,7 @@ class Outcomes:
                 accepted = {item.id: shown.accepted[item.key] for item in items if shown.accepted.get(item.key)}
                 taken = dict.fromkeys(refused_by[told], False)
                 taken.update(dict.fromkeys((name for names in accepted.values() for name in names), True))
+                fields.saw_named(batch.campaign if told is None else told, (name for name in taken if taken[name]))
                 seen[told] = SeenFields(taken, accepted, refused_by[told])
         if shown is not None and shown.taken:
             fields.saw_taken_again(context.writer.saw_fields(batch, seen, context.at()))
@@ -211,7 +212,8 @@ class Outcomes:
     ) -> tuple[Judgement, dict[int, frozenset[str]]]:
         """Judge a count anew where some values are known to take a field that others do not: only names can tell.
 
-        Where no call names values, such a field counts as not taken.
+        Where no call names values, such a field counts as not taken. So it does where even the parts of a sync call,
+        which was asked again, are answered without names.
         """
         fields, doubtful, mixed_by = self._context.fields, dict[int, frozenset[str]](), dict[Told, frozenset[str]]()
         for told, items in fields.by_campaign(loaded.batch, loaded.items).items():
@@ -221,7 +223,8 @@ class Outcomes:
         nobody = len(judgement.unmatched) + len(judgement.doubtful) == loaded.batch.size
         if not doubtful or judgement.finding is Finding.UNCLEAR or nobody:
             return judgement, refused
-        if named_by_sync(self._context, loaded):
+        is_first = loaded.batch.parent_id is None and loaded.batch.size > 1
+        if is_first if loaded.batch.kind == Kind.SYNC else named_by_sync(self._context, loaded):
             names = ", ".join(sorted(frozenset().union(*doubtful.values())))
             return Judgement(Finding.UNCLEAR, message=f"not all values take {names}: a count does not tell"), refused
         fields.saw_refused(mixed_by)

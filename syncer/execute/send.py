@@ -166,9 +166,10 @@ class Sender:
             unique=unique,
             expected=expected,
         )
-        shown = Shown()
-        if judgement.finding is not Finding.UNCLEAR:
-            shown = shown_fields({item.key: fields_of(item.data) for item in loaded.items}, named)
+        shown: Shown | None = Shown()
+        if judgement.finding is not Finding.UNCLEAR:  # without names it says of fields what a task says: nothing
+            sent = {item.key: fields_of(item.data) for item in loaded.items}
+            shown = None if answer.items is None else shown_fields(sent, named)
         self._outcomes.settle(loaded, answer.codes_affected, judgement, shown, attempt_id=attempt_id)
 
     def _on_refusal(self, loaded: LoadedBatch, attempt_id: int, answer: AsyncAnswer | SyncAnswer) -> None:

@@ -14,7 +14,7 @@ from syncer.ledger.door import Door
 from syncer.ledger.knowledge import Knowledge
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -47,10 +47,21 @@ class KnownDoor(Door):
         with self.transaction() as connection:
             return proofs.read(connection, campaign)
 
-    def unproven(self, run: Run, fields: Collection[str] | None) -> list[Unproven]:
+    def taken_lately(self, campaign: int | None, wall_s: float) -> frozenset[str]:
+        """Return the fields that a campaign was seen to take of late (`proofs.taken_lately`)."""
+        with self.transaction() as connection:
+            return proofs.taken_lately(connection, campaign, wall_s)
+
+    def unproven(
+        self,
+        run: Run,
+        fields: Collection[str] | None,
+        named: Mapping[int | None, Collection[str]],
+        declared: Collection[str],
+    ) -> list[Unproven]:
         """Return values of a run to be read back, since no answer named their fields (`unproven.unproven`)."""
         with self.transaction() as connection:
-            return unproven.unproven(connection, run, fields)
+            return unproven.unproven(connection, run, fields, named, declared)
 
     def refusing(self, *, ever: bool = False) -> dict[int | None, frozenset[str]]:
         """Return per campaign the fields that some value did not take when it was last asked (`proofs.refusing`)."""
@@ -66,6 +77,11 @@ class KnownDoor(Door):
         """Return those of some values that something of ours has written, or may have (`known_keys.written_before`)."""
         with self.transaction() as connection:
             return known_keys.written_before(connection, space_id, keys)
+
+    def earlier_words(self, space_id: int, items: Iterable[tuple[str, int]]) -> dict[str, dict[str, set[str]]]:
+        """Return all that values were given before some items, by key and field (`known_keys.earlier_words`)."""
+        with self.transaction() as connection:
+            return known_keys.earlier_words(connection, space_id, items)
 
     def waiting(self, space_id: int | None = None) -> int:
         """Count the values of a code space (None: of all) that wait for a plan, since an older upload was open."""

@@ -1,4 +1,4 @@
-"""Which key values of a space are known: counted, and those that look like another one. Reads only."""
+"""Key values of a space that are known: counted, those like another one, what they were given. Reads only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from syncer.model import KEY_SEPARATOR
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
@@ -21,6 +21,11 @@ _WRITTEN = """
 SELECT m.key FROM json_each(?2) j CROSS JOIN mirror m ON m.space_id = ?1 AND m.key = j.value
 WHERE m.picture > 0 OR EXISTS (
     SELECT 1 FROM pictures q WHERE q.id = -m.picture AND (q.known_payload_id > 0 OR q.uncertain <> '[]'))
+"""
+_EARLIER = """
+SELECT DISTINCT i.key, p.data FROM json_each(?2) j
+CROSS JOIN items i ON i.key = json_extract(j.value, '$[0]') AND i.id < json_extract(j.value, '$[1]')
+JOIN batches b ON b.id = i.batch_id AND b.space_id = ?1 JOIN payloads p ON p.id = i.payload_id
 """
 _SEEK = "SELECT key, picture FROM mirror WHERE space_id = ? AND key >= ? ORDER BY key LIMIT 1"
 
@@ -56,6 +61,18 @@ def written_before(connection: Connection, space_id: int, keys: Sequence[str]) -
     return frozenset(
         key for (key,) in raw_cursor(connection).execute(_WRITTEN, (space_id, json.dumps(keys, ensure_ascii=False)))
     )
+
+
+def earlier_words(
+    connection: Connection, space_id: int, items: Iterable[tuple[str, int]]
+) -> dict[str, dict[str, set[str]]]:
+    """Return all that values were given before some items, by key and field; ``items``: their keys and ids."""
+    found: dict[str, dict[str, set[str]]] = {}
+    asked = json.dumps(list(items), ensure_ascii=False)
+    for key, data in raw_cursor(connection).execute(_EARLIER, (space_id, asked)):
+        for name, value in json.loads(data).items():
+            found.setdefault(key, {}).setdefault(name, set()).add(value)
+    return found
 
 
 def _knows(cursor: sqlite3.Cursor, picture: int) -> bool:

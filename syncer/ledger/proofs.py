@@ -20,6 +20,7 @@ from syncer.ledger.pictures import intern, payload_texts, read_pictures, told_ca
 from syncer.ledger.untaken import want_again
 from syncer.mirror.picture import asked_again, campaign_in, not_taken
 from syncer.mirror.words import NOTHING
+from syncer.process.clock import utc_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from syncer.ledger.crossing import Disjoint
 
 UNKNOWN_CAMPAIGN = 0
+BELIEVED_S = 43_200.0
+"""How long it is believed, without being asked, that a campaign takes a field: every night asks, no run does twice."""
 _RECORD = """
 INSERT INTO proofs (campaign, field, taken, at) VALUES (?, ?, ?, ?)
 ON CONFLICT (campaign, field) DO UPDATE SET taken = max(taken, excluded.taken), at = excluded.at
@@ -48,6 +51,18 @@ def read(connection: Connection, campaign: int | None) -> dict[str, bool]:
     statement = "SELECT field, taken FROM proofs WHERE campaign = ?"
     rows = raw_cursor(connection).execute(statement, (campaign or UNKNOWN_CAMPAIGN,)).fetchall()
     return {field: bool(taken) for field, taken in rows}
+
+
+def taken_lately(connection: Connection, campaign: int | None, wall_s: float) -> frozenset[str]:
+    """Return the fields that a campaign was seen to take in the last `BELIEVED_S`.
+
+    What is older is to be shown anew: an administrator may have taken the field away. So is what a clock that went
+    back calls yet to come.
+    """
+    since, until = utc_text(wall_s - BELIEVED_S), utc_text(wall_s)
+    statement = "SELECT field FROM proofs WHERE campaign = ? AND taken AND at BETWEEN ? AND ?"
+    rows = raw_cursor(connection).execute(statement, (campaign or UNKNOWN_CAMPAIGN, since, until)).fetchall()
+    return frozenset(field for (field,) in rows)
 
 
 def taken(connection: Connection) -> frozenset[str]:

@@ -1,7 +1,10 @@
 """Values whose fields nobody proved: what a count confirmed, and no names ever showed to be taken.
 
 A count says that codes were affected, not that every field was taken. What sync calls do not name is read back: this
-module says which few values to read, and records what was seen. What always holds: reads choose among values that the
+module says which few values to read, and records what was seen. Of a field that was taken in another run, and that no
+answer of this one named, one value is read: an administrator may have taken the field away.
+
+What always holds: reads choose among values that the
 mirror calls known (or refused: they ask whether they are taken by now); a field that was read back and is not there is
 refused for all values of its campaign that were confirmed by counts alone.
 """
@@ -10,12 +13,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from syncer.ledger import proofs
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.knowledge import Knowledge
+from syncer.ledger.known_keys import earlier_words
 from syncer.ledger.mirror import forget_steps
 from syncer.ledger.pictures import intern, payload_texts, read_pictures, told_campaigns
 from syncer.mirror.picture import PRODUCT, UNHEARD_OF, campaign_in, not_taken
@@ -64,6 +69,10 @@ class Unproven:
     """By field that nobody proved, the value that it was given; none is blank."""
     unheard_of: bool = False
     """Whether nothing was known of the value before: its campaign may be another than that of all others."""
+    proven: frozenset[str] = frozenset()
+    """Those of the fields that their campaign was seen to take, in another run, and this value did not refuse."""
+    earlier: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """By field, all that the value was given before."""
 
 
 @dataclass(slots=True)
@@ -77,10 +86,18 @@ class ValuesSeen:
     """By item, fields that its codes hold."""
 
 
-def unproven(connection: Connection, run: Run, fields: Collection[str] | None) -> list[Unproven]:
+def unproven(
+    connection: Connection,
+    run: Run,
+    fields: Collection[str] | None,
+    named: Mapping[int | None, Collection[str]] = MappingProxyType({}),
+    declared: Collection[str] = (),
+) -> list[Unproven]:
     """Return values to be read back after a run, the most telling first; none where all fields are proven.
 
     ``fields`` are those that rows name, and earlier batches are looked at for them, too; None: what the run sent.
+    ``named`` are fields that answers of the run named as taken, by campaign; ``declared``: those that ``known_fields``
+    vouches for.
     """
     campaigns = told_campaigns(connection)
     names = {run.campaign or proofs.UNKNOWN_CAMPAIGN}
@@ -91,27 +108,42 @@ def unproven(connection: Connection, run: Run, fields: Collection[str] | None) -
              for campaign in names}  # fmt: skip
     asks_of_fresh = run.campaign is None and (len(run.job.key) > 1 or run.job.key[0] not in UNIQUE_KEYS)
     refusing = bool(proofs.refusing(connection))
-    if fields is not None and not asks_of_fresh and not refusing and all(taken[one] >= set(fields) for one in names):
-        return []
-    chosen = list(_chosen(connection, run, fields, campaigns, taken, refusing=refusing, fresh=asks_of_fresh))
-    return _few(chosen)
+    looked = _Looked(
+        fields,
+        taken,
+        {campaign: taken[campaign].intersection((*declared, *named.get(campaign or None, ()))) for campaign in names},
+        fresh=asks_of_fresh, refusing=refusing,
+        earlier=fields is not None and not all(taken[one] >= set(fields) for one in names),
+    )  # fmt: skip
+    few = _few([*_chosen(connection, run, campaigns, looked)])
+    earlier = earlier_words(connection, run.job.space_id, [(one.key, one.item_id) for one in few])
+    return [replace(one, earlier=earlier.get(one.key, {})) for one in few]
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What values are looked for; ``taken`` and ``named`` are fields that a campaign took: ever, and in this run."""
+
+    fields: Collection[str] | None
+    taken: Mapping[int, Collection[str]]
+    named: Mapping[int, Collection[str]]
+    fresh: bool
+    refusing: bool
+    earlier: bool
+    """Whether earlier batches are looked at, too."""
 
 
 def _chosen(
     connection: Connection,
     run: Run,
-    fields: Collection[str] | None,
     campaigns: Campaigns | None,
-    taken: Mapping[int, set[str]],
-    *,
-    refusing: bool,
-    fresh: bool,
+    looked: _Looked,
 ) -> Iterator[Unproven]:
     cursor = raw_cursor(connection)
     ids = _spread_items(cursor.execute(_BATCHES.format("run_id"), (run.id,)).fetchall())
-    if refusing:
+    if looked.refusing:
         ids += [item for (item,) in cursor.execute(_PROBES, (run.id,)).fetchall()]
-    if fields is not None:
+    if looked.earlier:
         ids += _spread_items(cursor.execute(_BATCHES.format("job_id"), (run.job.id,)).fetchall())
     rows = cursor.execute(_ITEMS, (json.dumps(list(dict.fromkeys(ids))),)).fetchall()
     views = Knowledge(connection, run.job.space_id).view(key for _, key, *_ in rows)
@@ -120,16 +152,19 @@ def _chosen(
     for item, key, payload, before_id, kind, run_id in rows:
         picture, sent = views.get(key, UNHEARD_OF), texts[payload]
         told = None if campaigns is None else campaign_in(picture, sent, campaigns)
-        proven = taken.get(told or run.campaign or proofs.UNKNOWN_CAMPAIGN, set())
-        tonights = run_id == run.id
-        is_fresh = fresh and told is None and kind == "async" and tonights and before[before_id].known == NOTHING
+        campaign = told or run.campaign or proofs.UNKNOWN_CAMPAIGN
+        taken, tonights, known = looked.taken.get(campaign, ()), run_id == run.id, before[before_id].known
+        proven = taken if not tonights else looked.named.get(campaign, ())
+        is_fresh = looked.fresh and told is None and kind == "async" and tonights and known == NOTHING
         words = {
             name: value
             for name, value in _words(picture, sent, retried=tonights)
-            if (fields is None or name in fields) and (is_fresh or name in picture.refused or name not in proven)
+            if (looked.fields is None or name in looked.fields)
+            and (is_fresh or name in picture.refused or name not in proven)
         }
         if words:
-            yield Unproven(item, key, told, value_of(picture.known, PRODUCT), words, is_fresh)
+            product, again = value_of(picture.known, PRODUCT), frozenset(taken).intersection(words)
+            yield Unproven(item, key, told, product, words, is_fresh, again.difference(picture.refused))
 
 
 def _words(picture: Picture, sent: str, *, retried: bool) -> Iterator[tuple[str, str]]:
@@ -156,11 +191,12 @@ def _few(found: Sequence[Unproven]) -> list[Unproven]:
     few: list[Unproven] = []
     for place in _halving(len(found)):
         one = found[place]
-        kind = (one.told, one.product, one.unheard_of)
-        needed = [name for name in one.words if asked[(*kind, name)] < OF_A_KIND]
+        again = frozenset[str]() if one.unheard_of else one.proven
+        kinds = {name: (one.told, name in again or (one.product, one.unheard_of), name) for name in one.words}
+        needed = [name for name, kind in kinds.items() if asked[kind] < (1 if name in again else OF_A_KIND)]
         if needed and len(few) < VALUES_MAX:
             few.append(one)
-            asked.update((*kind, name) for name in one.words)
+            asked.update(kinds.values())
     return few
 
 

@@ -162,28 +162,28 @@ def waiting_plans(ledger: Ledger, clock: Clock, jobs: Collection[int] | None = N
     """
     before: int | None = None
     while True:
-        yield _plan_waiting(ledger, utc_text(clock.wall_s()), jobs)
+        yield _plan_waiting(ledger, clock.wall_s(), jobs)
         waiting = ledger.waiting()
         if not waiting or (before is not None and waiting >= before):
             return
         before = waiting
 
 
-def _plan_waiting(ledger: Ledger, at: str, jobs: Collection[int] | None) -> list[Run]:
+def _plan_waiting(ledger: Ledger, wall_s: float, jobs: Collection[int] | None) -> list[Run]:
     planned = []
     for run in sorted(ledger.waiting_runs(), key=lambda one: one.id):
         if jobs is not None and run.job.id not in jobs:
             continue
         diff = compare(Gatherer(()).records(), ledger, run.job, ledger.disjoint.get(run.job.name, ()))
         own = Errand(run.job.id, run.campaign, run.unique)
-        asked = asked_fields(run.job.key, run.job.fields, diff.told_campaigns, ledger, own)
+        asked = asked_fields(run.job.key, run.job.fields, diff.told_campaigns, ledger, own, wall_s)
         plan = make_plan(
             diff, key=run.job.key, fields=run.job.fields, mode=Mode(run.mode), names=(), own=own, asked=asked
         )
         # A failed word that a newer, held one covers waits no more: other keys' words may go before that one.
         failed = ledger.failed_wanted(run.job.space_id)
         if failed or len(plan.items) or len(plan.wishes) != ledger.waiting(run.job.space_id):
-            ledger.store_plan(run, plan, (), at=at)
+            ledger.store_plan(run, plan, (), at=utc_text(wall_s))
             planned.append(run)
     return planned
 
@@ -200,6 +200,7 @@ def plan_files(
     guards: Guards,
     approve: bool,
     observe: Callable[[int], None],
+    wall_s: float,
     vet: ProductCheck | None = None,
     disjoint: Sequence[str] = (),
     declared: DeclaredColumn | None = None,
@@ -231,7 +232,9 @@ def plan_files(
         names=[source.name for source in sources],
         own=own,
         send=send,
-        asked=asked_fields(validator.keys, validator.fields, diff.told_campaigns, ledger, own, campaign_fields, again),
+        asked=asked_fields(
+            validator.keys, validator.fields, diff.told_campaigns, ledger, own, wall_s, campaign_fields, again
+        ),
     )
     infos = tuple(replace(source.info, varied=watch.varied()) for source in sources)
     tonight = Tonight(diff, plan, infos, watch)
@@ -269,13 +272,15 @@ def asked_fields(
     campaigns: Sequence[int],
     ledger: Ledger | None,
     own: Errand | None,
+    wall_s: float,
     declared: Sequence[str] = (),
     again: Collection[str] = (),
 ) -> dict[int, Asked]:
     """Return per campaign that products tell (0: none does) the fields of which only names tell whether they are taken.
 
     Declared ones are left out. Only where sync calls surely take the key: their answers name the fields. Special fields
-    stand in no answer. What was refused once is asked for in every plan: a campaign that changed may change again.
+    stand in no answer. What was refused once is asked for in every plan: a campaign that changed may change again. What
+    was seen taken is asked for every night.
     """
     if len(key) > 1 or key[0] not in UNIQUE_KEYS:
         return {}
@@ -288,7 +293,8 @@ def asked_fields(
         campaign = told or (own.campaign if own is not None else None)
         taken = frozenset(field for field, is_taken in ledger.proofs(campaign).items() if is_taken)
         mixed = refusing.get(told or None, frozenset()) & taken
-        unproven = asked - (taken - frozenset(again)) | (ever.get(told or None, frozenset()) & asked)
+        lately = ledger.taken_lately(campaign, wall_s)
+        unproven = asked - (lately - frozenset(again)) | (ever.get(told or None, frozenset()) & asked)
         found[told] = Asked(unproven, asked if campaign is None else unproven, mixed)
     return found
 

@@ -3,8 +3,9 @@
 A count says that codes were affected, not which fields they took; where sync calls do not take the key, nothing else is
 ever said. So a few values are read back from Scantrust's code data, once per field and campaign. What always holds: a
 field is taken only when a code that was read holds the value it was given; it is refused only when two looks at least
-``api.settle_s`` apart show codes without it; all else proves nothing, and the field stays unproven. Then the run does
-not end with 0, unless ``known_fields`` says that the campaign has the field.
+``api.settle_s`` apart show codes without it, or with an older word of ours while no code holds the new one. All else
+proves nothing: a field that was never taken stays unproven. Then the run does not end with 0, unless ``known_fields``
+says that the campaign has it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from syncer import __version__
@@ -87,29 +89,42 @@ class CodeReader:
 
 @dataclass(slots=True)
 class _Look:
-    """What one value's codes show: fields that all hold as they were given, and fields that some do not hold."""
+    """What one value's codes show: fields that all hold as given, that some do not hold, that some hold as before."""
 
     taken: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
+    older: set[str] = field(default_factory=set)
 
 
 def read_back(
-    ledger: Ledger, run: Run, reader: CodeReader, *, fields: Collection[str] | None, declared: Collection[str], at: str
+    ledger: Ledger,
+    run: Run,
+    reader: CodeReader,
+    *,
+    fields: Collection[str] | None,
+    declared: Collection[str],
+    named: Mapping[int | None, Collection[str]] = MappingProxyType({}),
+    at: str,
 ) -> ReadBack:
     """Read back a few values of a run, and record what they show.
 
-    ``fields`` are those that rows name (None: what the run sent), ``declared`` those that ``known_fields`` vouches for.
+    ``fields`` are those that rows name (None: what the run sent), ``declared`` those that ``known_fields`` vouches for,
+    ``named`` those that answers of the run named, by campaign.
     """
-    chosen = ledger.unproven(run, fields)
+    chosen = ledger.unproven(run, fields, named, declared)
     if not chosen:
         return ReadBack()
     looks, note = _looks(reader, run, chosen)
-    doubtful = [number for number, look in enumerate(looks) if look.missing]
+    doubtful = [number for number, look in enumerate(looks) if look.missing or look.older]
     if doubtful:
         reader.pause()
         again, _ = _looks(reader, run, [chosen[number] for number in doubtful])
         for number, look in zip(doubtful, again, strict=True):
-            looks[number] = _Look(look.taken, look.missing & looks[number].missing)
+            first = looks[number]
+            looks[number] = _Look(look.taken, look.missing & first.missing, look.older & first.older)
+    for one, look in zip(chosen, looks, strict=True):  # who holds an older word may have been given it by somebody else
+        others = [other for of, other in zip(chosen, looks, strict=True) if of.told == one.told]
+        look.missing |= look.older.difference(*(other.taken for other in others))
     seen = _by_campaign(chosen, looks)
     taken_again = ledger.record_read_back(run, seen, at)
     refused = frozenset(name for look in looks for name in look.missing)
@@ -140,6 +155,8 @@ def _compared(key: Sequence[str], one: Unproven, found: CodeRows | None) -> _Loo
             look.taken.add(name)
         elif not all(cells):
             look.missing.add(name)
+        elif not frozenset(cells).isdisjoint(one.earlier.get(name, ())):
+            look.older.add(name)
     return look
 
 

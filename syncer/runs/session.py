@@ -39,7 +39,7 @@ from syncer.runs.paste import of_job
 from syncer.runs.summing import ReadBack, added, open_notes, tell, unproven_notes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from syncer.api.limits import ReadLimiter
     from syncer.api.reading import RequestCounts
@@ -169,6 +169,10 @@ class Session:
             found = self._read_back[run.id] = look(run)
             fields.saw_taken_again(found.again)
             fields.refused.update(found.refused)
+
+    def named_fields(self) -> Mapping[int | None, Collection[str]]:
+        """Return the fields that answers of this run named as taken, by campaign (None: nobody knows it)."""
+        return self._engine.context.fields.named
 
     def takes_again(self) -> frozenset[str]:
         """Return the fields that a value refused before, and took in this run."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -48,6 +50,7 @@ from syncer.mirror.picture import EVERY_FIELD, Picture, may_move
 from syncer.mirror.words import NOTHING, canonical, fingerprint
 from syncer.model import KEY_SEPARATOR, Kind
 from syncer.plan.columns import Column, KeyColumn
+from syncer.process.clock import utc_text
 from syncer.rejections import Rejection, Rejections
 
 AT = "2026-11-20T05:00:00.000Z"
@@ -543,6 +546,29 @@ def test_where_a_campaign_takes_a_field_of_some_values_alone_one_that_holds_it_a
             seen = unproven.ValuesSeen(taken={"m"}, accepted={item: {"m"} for item in accepted})
             assert unproven.record(connection, scene.run, {None: seen}, AT, {}) == asked
             assert proofs.refusing(connection) == ({} if asked else {None: {"m"}})
+
+
+def test_a_proof_is_believed_for_half_a_day_and_one_that_is_yet_to_come_is_not():
+    scene = sent()
+    day = datetime(2026, 11, 27, tzinfo=UTC).timestamp()
+    with scene.ledger.transaction() as connection:
+        proofs.record(connection, 7, {"lot": True, "pallet": False}, utc_text(day))
+    hours = {-1: set(), 0: {"lot"}, 11: {"lot"}, 12: {"lot"}, 13: set()}
+    assert {hour: {*scene.ledger.taken_lately(7, day + 3600 * hour)} for hour in hours} == hours
+    assert scene.ledger.taken_lately(8, day) == frozenset()
+    assert scene.ledger.proofs(7) == {"lot": True, "pallet": False}
+
+
+def test_what_values_were_given_before_is_told_of_their_own_code_space_and_of_earlier_items_alone():
+    scene = sent()
+    (batch,) = scene.ledger.batches(run_id=scene.run.id)
+    items = scene.ledger.items(batch)
+    after = [(item.key, item.id + len(items)) for item in items]
+    given = {item.key: {name: {value} for name, value in json.loads(item.data).items()} for item in items}
+    assert scene.ledger.earlier_words(batch.space_id, after) == given
+    assert scene.ledger.earlier_words(batch.space_id, after[:1]) == {after[0][0]: given[after[0][0]]}
+    assert scene.ledger.earlier_words(batch.space_id, [(item.key, item.id) for item in items]) == {}
+    assert scene.ledger.earlier_words(batch.space_id + 1, after) == {}
 
 
 @pytest.mark.parametrize("scanned", [True, False])

@@ -31,12 +31,18 @@ class Company:
     """How probable it is that another user's token is used from a night on: of tasks, each sees its own."""
     defines: float
     """How probable it is that a campaign defines, before a night, the field that files have named all along."""
+    takes_away: float
+    """How probable it is that an administrator takes this field away again, before a night."""
+    believed_s: float
+    """How long it is believed that a campaign takes a field: its nights may be apart, or runs of one night."""
 
     @classmethod
     def drawn(cls, seed, reach):
         """Return the company of a seed, whose key values select about so many codes each."""
         chance = Random(f"company of {seed}")
         varied = reach > 1 and chance.random() < 0.4
+        seldom = Random(f"administrators of {seed}")
+        takes_away = seldom.choice([0.0, 0.5])
         expect = "" if reach == 1 else chance.choice(["", "", "column", "column" if varied else "number"])
         return cls(
             reaches=tuple(chance.randint(1, 2 * reach - 1) for _ in range(7)) if varied else (reach,),
@@ -46,6 +52,9 @@ class Company:
             jobs=JOBS if chance.random() < 0.25 else JOBS[:1],
             users=chance.choice([0.0, 0.0, 0.0, 0.5]),
             defines=chance.choice([0.0, 0.5]),
+            takes_away=takes_away,
+            # Between runs of one night a code that is read back tells; where faults keep it from being read, nothing does.
+            believed_s=0.0 if takes_away else seldom.choice([0.0, 43_200.0]),
         )
 
     def reach(self, number):

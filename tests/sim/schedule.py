@@ -38,6 +38,7 @@ from sim.uploads import Uploads
 from sim.world import KINDS, SYNC_KEYS, Chances, Crash, Fate, SimulatedApi, VirtualClock
 
 from syncer.execute import outcome as outcome_module
+from syncer.ledger import proofs
 from syncer.ledger.identity import counts_same
 from syncer.plan import batching
 from syncer.process.clock import seconds_between
@@ -134,7 +135,9 @@ class Schedule:
         ]
         if self.begun:
             world = self.begun.state["held"]
-        campaigns = {1: frozenset({"m", "s", "case_no"})} if self.discards else None
+        self.defining = Random(f"what is defined of {seed}")
+        from_start = {LATER} if self.defining.random() < 0.5 and self.company.takes_away and not self.begun else set()
+        campaigns = {1: frozenset({"m", "s", "case_no"} | from_start)} if self.discards else None
         trouble = Random(f"trouble of {seed}")
         self.chances.signal = trouble.choice([0.0, 0.0, 0.0, 0.003])
         self.hasty = trouble.choice([0.0, 0.0, 0.3])  # that a run has a deadline
@@ -222,6 +225,7 @@ class Schedule:
             mock.patch.object(batching, "ASYNC_VALUES_MAX", 20),
             mock.patch.object(batching, "SYNC_ITEMS_MAX", 5),
             mock.patch.object(outcome_module, "PIECE_VALUES_MAX", 5),
+            mock.patch.object(proofs, "BELIEVED_S", self.company.believed_s),
         ):
             return self.play()
 
@@ -245,13 +249,17 @@ class Schedule:
         return self.outcome
 
     def befall(self):
-        """Between two nights another user's token is put in place, and the campaign defines what files named before."""
+        """Between two nights comes another user's token, and a field that files name is defined, or taken away."""
         if self.resuming.random() < self.company.users and self.fate.strikes("another user's token"):
             self.api.world.user += 1
         defined = self.discards and LATER in self.api.world.campaigns[1]
         due = self.discards and not defined and self.resuming.random() < self.company.defines
         if due and self.fate.strikes(f"{LATER} is defined"):
             self.api.world.campaigns[1] |= {LATER}
+        elif (
+            defined and self.defining.random() < self.company.takes_away and self.fate.strikes(f"{LATER} is taken away")
+        ):
+            self.api.world.campaigns[1] -= {LATER}
 
     def remember(self):
         """A ledger is about to be lost: what it let go of was let go of all the same."""
@@ -440,7 +448,9 @@ class Schedule:
             self.outcome.calls += result.requests.updates
             self.discarded = bool(result.discarded_fields)
             self.unproven = set(result.unproven_fields)
-            if not self.discards and not self.believed.issuperset(result.discarded_fields):
+            # Who reads an older word of ours where another put it cannot know that the field was taken meanwhile.
+            believed = self.believed | {name for _, name in self.api.world.theirs}
+            if not self.discards and not believed.issuperset(result.discarded_fields):
                 raise ViolationError(f"{result.discarded_fields} were taken, and called discarded")
             check_run(ledger, result.run, thorough=self.calmed)
         ledger.close()

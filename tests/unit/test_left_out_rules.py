@@ -33,12 +33,19 @@ def test_what_is_not_told_of_a_value_is_nothing():
 
 
 def test_what_is_read_of_a_value_is_all_of_it_and_of_a_named_one_what_was_not_named():
-    items = [SimpleNamespace(key=key, data='{"m":"1","s":"2"}') for key in KEYS]
-    one = waiting([1, 3], asked=[3], fields=Unsaid({0: S, 2: M}, (2,)))
-    assert one.to_read(("extended_id",), items) == [
+    items = [SimpleNamespace(id=100 + n, key=key, data='{"m":"1","s":"2"}') for n, key in enumerate(KEYS)]
+    one = replace(waiting([1, 3], asked=[3], fields=Unsaid({0: S, 2: M}, (2,))), batch=SimpleNamespace(space_id=7))
+    asked = []
+
+    def earlier(space_id, places):
+        asked.append((space_id, places))
+        return {"K2": {"m": {"0"}}}
+
+    assert one.to_read(("extended_id",), items, earlier) == [
         (3, AskedCode(("extended_id",), "K3", '{"m":"1","s":"2"}', named=False)),
-        (2, AskedCode(("extended_id",), "K2", '{"m":"1"}', named=True)),
+        (2, AskedCode(("extended_id",), "K2", '{"m":"1"}', named=True, earlier={"m": {"0"}})),
     ]
+    assert asked == [(7, [("K3", 103), ("K2", 102)])]
 
 
 def test_fields_are_read_before_more_and_so_are_a_hundred_batches():

@@ -1,0 +1,114 @@
+"""What code data says of a field: taken, not taken, or nothing; on rows alone, as a campaign's codes may hold them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from syncer.execute.left_out import AskedCode, CodeSeen
+from syncer.ledger.unproven import Unproven
+from syncer.runs.code_rows import CodeRows
+from syncer.runs.left_out import LeftOutReader
+from syncer.runs.read_back import read_back
+
+HEADER = ("extended_id", "m")
+RUN = SimpleNamespace(job=SimpleNamespace(key=("extended_id",)), campaign=None)
+
+
+class Reader:
+    """Shows codes by their keys: the cells of each look; what the last one shows stays."""
+
+    def __init__(self, **cells):
+        self.cells = {key: [*looks] for key, looks in cells.items()}
+        self.paused = 0
+
+    def rows(self, queries):
+        return [self._row(query["extended_id"]) for query in queries], ""
+
+    def _row(self, key):
+        looks = self.cells[key]
+        cells = looks.pop(0) if len(looks) > 1 else looks[0]
+        return CodeRows(HEADER, tuple({"extended_id": key, "m": cell} for cell in cells))
+
+    def pause(self):
+        self.paused += 1
+
+
+class Ledger:
+    """Has values to be read back, and keeps what was seen."""
+
+    def __init__(self, chosen, *, proven):
+        self.chosen, self.proven, self.seen, self.forgotten = chosen, proven, {}, set()
+
+    def unproven(self, run, fields, named, declared):
+        return self.chosen
+
+    def record_read_back(self, run, seen, at):
+        self.seen = seen
+        return []
+
+    def proofs(self, campaign):
+        taken = {name for one in self.seen.values() for name in one.taken}
+        refused = {name for one in self.seen.values() for names in one.refused.values() for name in names}
+        return dict.fromkeys([*self.proven, *taken, *refused], True)
+
+    def forget_proofs(self, campaign, fields):
+        self.forgotten |= fields
+
+
+def asked(number, told=None):
+    return Unproven(number, f"K{number}", told, None, {"m": "new"}, earlier={"m": {"old", "older"}})
+
+
+def looked(*values, proven=("m",), **cells):
+    reader, ledger = Reader(**cells), Ledger(values, proven=proven)
+    found = read_back(ledger, RUN, reader, fields=None, declared=(), at="")
+    return {*found.refused}, {*found.unproven}, reader.paused
+
+
+@pytest.mark.parametrize(
+    ("looks", "refused", "paused"),
+    [
+        ([["new"]], set(), 0),
+        ([[""]], {"m"}, 1),
+        ([["old"]], {"m"}, 1),
+        ([["older"], ["old"]], {"m"}, 1),
+        ([["old"], ["new"]], set(), 1),  # it came late
+        ([["old"], ["else"]], set(), 1),
+        ([["else"]], set(), 0),  # somebody else's
+        ([["new", "old"]], {"m"}, 1),  # of several codes one has it not
+        ([[]], set(), 0),
+    ],
+)
+def test_an_older_word_of_ours_shows_that_a_field_was_not_taken(looks, refused, paused):
+    assert looked(asked(1), K1=looks) == (refused, set(), paused)
+
+
+def test_who_holds_an_older_word_while_others_of_the_campaign_took_the_new_one_may_have_been_given_it():
+    cells = {"K1": [["old"]], "K2": [["new"]]}
+    assert looked(asked(1), asked(2), **cells)[0] == set()
+    assert looked(asked(1, told=1), asked(2, told=2), **cells)[0] == {"m"}
+    assert looked(asked(1), asked(2), K1=[[""]], K2=[["new"]])[0] == {"m"}  # nothing is nobody's word
+
+
+def test_what_was_never_taken_and_is_not_read_stays_unproven_and_what_was_taken_stands():
+    assert looked(asked(1), K1=[["else"]]) == (set(), set(), 0)
+    assert looked(asked(1), K1=[["else"]], proven=()) == (set(), {"m"}, 0)
+
+
+@pytest.mark.parametrize(
+    ("cells", "earlier", "seen"),
+    [
+        (["old"], {"m": {"old"}}, CodeSeen(exists=True, missing=frozenset({"m"}))),
+        (["old"], {"m": {"x"}}, CodeSeen(exists=True, differs=True)),
+        (["old"], {}, CodeSeen(exists=True, differs=True)),
+        (["new"], {"m": {"new"}}, CodeSeen(exists=True, taken=frozenset({"m"}))),  # it was given before, too
+        (["new", "old"], {"m": {"old"}}, CodeSeen(exists=True, missing=frozenset({"m"}))),
+        ([""], {"m": {"old"}}, CodeSeen(exists=True, missing=frozenset({"m"}))),
+    ],
+)
+@pytest.mark.parametrize("named", [False, True])
+def test_a_value_that_was_left_out_and_holds_an_older_word_did_not_take_the_new_one(cells, earlier, seen, named):
+    look = LeftOutReader(Reader(K1=[cells]))
+    assert look([AskedCode(("extended_id",), "K1", '{"m":"new"}', named, earlier)]) == [seen]
