@@ -123,14 +123,17 @@ def mixed(count, odd):
 
 @pytest.mark.parametrize("mode", ["auto", "async"])
 def test_a_count_proves_nothing_of_a_field_that_some_codes_take_and_others_do_not(tmp_path, mode):
-    """m12 by async calls: the second half of the file is of another campaign."""
+    """m12 by async calls: the second half of the file is of another campaign.
+
+    Where the task is done before the call that asks is answered, what it counted is uncertain, and sent once more.
+    """
     with open_night(tmp_path, **mixed(300, range(150, 300))) as here:
         file = here.write("a.csv", HEADER, rows(300))
-        for night in range(2):
+        for night in range(3):
             done = here.sync(file, "--mode", mode, **GUARDS_OFF)
             assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])
             assert held(here) == ["P1"] * 150 + [None] * 150
-            assert night == 0 or done.document["requests"]["updates"] == 1
+            assert night < 2 or done.document["requests"]["updates"] == 1
         here.box.world.campaigns[2] = frozenset({"market", "pallet"})
         assert here.sync(file, "--mode", mode, **GUARDS_OFF).code == 0
         assert set(held(here)) == {"P1"}
