@@ -251,6 +251,7 @@ def _session(
             task_timeout_s=settings.api.task_timeout_s,
             give_up_after_s=settings.api.give_up_after_s,
             max_reach_factor=0.0 if request.approve else settings.limits.max_reach_factor,
+            max_codes_affected=0 if request.approve else settings.limits.max_codes_affected,
         ),
         environment.clock,
         interrupt=environment.interrupt,

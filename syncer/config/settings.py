@@ -180,6 +180,13 @@ class LimitSettings:
         "stop when a key value selects this many times more codes than ever before; 0 turns it off",
         when="one key value really selects many more codes at times",
     )
+    max_codes_affected: int = setting(
+        partial(checks.number, least=0, most=10**9, whole=True),
+        0,
+        "stop when one call by a key of many codes reaches more codes than this; 0 turns it off",
+        example="5000",
+        when="you know how many codes your largest case, pallet or lot can have",
+    )
 
 
 @dataclass(frozen=True, slots=True)

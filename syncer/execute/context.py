@@ -52,6 +52,8 @@ class EngineSettings:
     give_up_after_s: float = 900.0
     max_reach_factor: float = 10.0
     """Stop when a batch reaches more than this many times the codes per value ever seen; 0 turns the guard off."""
+    max_codes_affected: int = 0
+    """Stop when a batch by a key of many codes reaches more codes than this; 0 turns the guard off."""
 
 
 @dataclass(slots=True)

@@ -121,7 +121,8 @@ class Engine:
 
         Other jobs go on; the run's own job does not.
         """
-        context, approved = self.context, not self.context.settings.max_reach_factor
+        context = self.context
+        approved = not context.settings.max_reach_factor and not context.settings.max_codes_affected
         for job in context.ledger.jobs():
             reach = context.reach(job)
             if not reach.stopped or (context.jobs is not None and job.id not in context.jobs):

@@ -291,11 +291,16 @@ class Outcomes:
         context, batch, run = self._context, loaded.batch, loaded.run
         if batch.unique:
             return
-        reach = context.reach(run.job)
+        reach, most = context.reach(run.job), context.settings.max_codes_affected
+        allowed = ""
         if reach.exceeded(codes_affected, batch.size, context.settings.max_reach_factor):
+            allowed = f"never more than {reach.high:.1f} each were seen before"
+        elif most and codes_affected > most:
+            allowed = f"limits.max_codes_affected is {most}"
+        if allowed:
             words = (
                 f"batch {batch.id} reached {codes_affected} codes with {batch.size} values "
-                f"({codes_affected / batch.size:.1f} each); never more than {reach.high:.1f} each were seen before"
+                f"({codes_affected / batch.size:.1f} each); {allowed}"
             )
             context.learn_reach(run.job, replace(reach, stopped=f"{words} (run {batch.run_id})"))
             context.stop = context.stop or reach_error(words, batch.run_id, run.job.name)
