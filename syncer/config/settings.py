@@ -184,7 +184,6 @@ class LimitSettings:
         partial(checks.number, least=0, most=10**9, whole=True),
         0,
         "stop when one call by a key of many codes reaches more codes than this; 0 turns it off",
-        example="5000",
         when="you know how many codes your largest case, pallet or lot can have",
     )
 
