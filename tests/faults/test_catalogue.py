@@ -154,7 +154,14 @@ def test_a_redirect_to_another_host_gets_neither_token_nor_data(place, forks, re
             done = forks.run(place.folder, place.variables(SYNCER_API__BASE_URL=front.url), "sync", "--json", "a.csv")
             assert all(f"UAT {TOKEN}".encode() in call.head for call in front.calls)
         assert elsewhere.heard == []
-    assert_ends(done, Ends(5, ("is not the API", "redirected to http://127.0.0.1"), ("api.base_url", "syncer check")))
+    assert_ends(
+        done,
+        Ends(
+            5,
+            ("is not the API", "redirected to http://127.0.0.1"),
+            ("run again", "a proxy", "api.base_url", "syncer sync"),
+        ),
+    )
     assert_nothing_lost(place, forks)
     record_property("covered", FACTS)
 
