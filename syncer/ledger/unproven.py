@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from syncer.ledger import proofs
@@ -90,8 +89,8 @@ def unproven(
     connection: Connection,
     run: Run,
     fields: Collection[str] | None,
-    named: Mapping[int | None, Collection[str]] = MappingProxyType({}),
-    declared: Collection[str] = (),
+    named: Mapping[int | None, Collection[str]],
+    declared: Collection[str],
 ) -> list[Unproven]:
     """Return values to be read back after a run, the most telling first; none where all fields are proven.
 

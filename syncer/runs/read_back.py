@@ -14,7 +14,6 @@ import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from syncer import __version__
@@ -103,7 +102,7 @@ def read_back(
     *,
     fields: Collection[str] | None,
     declared: Collection[str],
-    named: Mapping[int | None, Collection[str]] = MappingProxyType({}),
+    named: Mapping[int | None, Collection[str]],
     at: str,
 ) -> ReadBack:
     """Read back a few values of a run, and record what they show.

@@ -133,7 +133,7 @@ def test_a_count_proves_nothing_of_a_field_that_some_codes_take_and_others_do_no
             done = here.sync(file, "--mode", mode, **GUARDS_OFF)
             assert (done.code, done.document["discarded_fields"]) == (3, ["pallet"])
             assert held(here) == ["P1"] * 150 + [None] * 150
-            assert night < 2 or done.document["requests"]["updates"] == 1
+            assert night == 0 or done.document["requests"]["updates"] in ({1, 3} if night == 1 else {1})
         here.box.world.campaigns[2] = frozenset({"market", "pallet"})
         assert here.sync(file, "--mode", mode, **GUARDS_OFF).code == 0
         assert set(held(here)) == {"P1"}

@@ -63,7 +63,7 @@ def asked(number, told=None):
 
 def looked(*values, proven=("m",), **cells):
     reader, ledger = Reader(**cells), Ledger(values, proven=proven)
-    found = read_back(ledger, RUN, reader, fields=None, declared=(), at="")
+    found = read_back(ledger, RUN, reader, fields=None, declared=(), named={}, at="")
     return {*found.refused}, {*found.unproven}, reader.paused
 
 
