@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from syncer.errors import IllegalTransitionError
-from syncer.lifecycle.part import FINAL, NOTHING_CREATED, TRANSITIONS, PartEvent, PartState, after, fate, mermaid
+from syncer.lifecycle.part import (
+    FINAL,
+    NEEDS_FILE,
+    NOTHING_CREATED,
+    TRANSITIONS,
+    PartEvent,
+    PartState,
+    after,
+    fate,
+    mermaid,
+)
 
 
 def reachable(begin, avoid=frozenset()):
@@ -40,6 +50,12 @@ def test_once_processing_was_asked_for_no_other_record_is_taken_unless_the_api_f
     for state in (PartState.STARTING, PartState.IN_DOUBT, PartState.PROCESSING):
         assert PartState.PLANNED not in reachable(state, avoid={PartEvent.FILE_MISSING})
         assert all(new is not PartState.PLANNED for (old, _), new in TRANSITIONS.items() if old is state)
+
+
+def test_a_part_is_let_go_of_by_hand_just_while_its_file_is_in_no_storage():
+    with_file = reachable(PartState.STORED, avoid={PartEvent.FILE_MISSING}) | {PartState.STORED}
+    assert set(PartState) - with_file == NEEDS_FILE
+    assert {after(state, PartEvent.REFUSED) for state in NEEDS_FILE} == {PartState.REFUSED}
 
 
 def test_codes_can_be_uploaded_again_only_from_ends_in_which_none_exists():
