@@ -6,8 +6,10 @@ is committed before anything else is done with it.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
@@ -66,13 +68,42 @@ class Sender:
                     return entry.batch
             if not self._feeding:
                 return None
-            page = context.ledger.batches(
-                states=[State.PLANNED], job_ids=context.jobs, after_id=self._last_id, most=FEED_BATCHES
-            )
-            self._feeding, self._last_id = bool(page), page[-1].id if page else 0
-            for batch in page:
-                if batch not in context.registry:
-                    context.registry.take(batch)
+            self._feed()
+
+    def _feed(self) -> None:
+        """Take the next planned batches of the ledger in hand."""
+        context = self._context
+        page = context.ledger.batches(
+            states=[State.PLANNED], job_ids=context.jobs, after_id=self._last_id, most=FEED_BATCHES
+        )
+        self._feeding, self._last_id = bool(page), page[-1].id if page else 0
+        for batch in page:
+            if batch not in context.registry:
+                context.registry.take(batch)
+
+    def _elsewhere(self) -> tuple[Batch, int]:
+        """Return a planned batch and a place in it, far from where the last single value came from.
+
+        Each look reaches further into the plan.
+        """
+        if self._feeding and self._refusals.singles:
+            self._feed()
+        planned = [entry.batch for entry in self._context.registry.of(State.PLANNED) if not entry.is_aside]
+        ends = [*accumulate(batch.size for batch in planned)]
+        place = self._refusals.place(ends[-1])
+        number = bisect_right(ends, place)
+        return planned[number], place - ends[number] + planned[number].size
+
+    def _single(self, batch: Batch, place: int) -> Batch:
+        """Cut the value at a place off a planned batch; return the batch of it."""
+        context, past = self._context, self._context.registry[batch].past
+        ids = [item.id for item in context.ledger.items(batch)]
+        others = [other for other in range(len(ids)) if other != place]
+        parts = context.writer.repack(batch, of_places(batch, ids, [[place], others]), context.at())
+        for part in parts:
+            context.registry[part].past.carried_at = past.carried_at
+        context.registry.to_front(parts)
+        return parts[0]
 
     def dispatch(self, now_s: float) -> float:
         """Start every call whose slot has come; return when the next one is due."""
@@ -86,9 +117,14 @@ class Sender:
                 return NEVER_S
             if (slot_s := self._slot_s(now_s)) > now_s + PREPARE_S:
                 return slot_s - PREPARE_S
+            is_wary = self._refusals.wary
+            batch, place = self._elsewhere() if is_wary else (batch, 0)
             loaded = load_batch(context, batch)
-            if not self._cut(loaded):
-                self._send(loaded, slot_s)
+            if self._cut(loaded):
+                continue
+            if is_wary and batch.size > 1:
+                loaded = load_batch(context, self._single(batch, place))
+            self._send(loaded, slot_s)
         return NEVER_S
 
     def _slot_s(self, now_s: float) -> float:

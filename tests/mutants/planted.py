@@ -299,8 +299,8 @@ BUGS = (
     Bug(
         "a value that stands aside is taken in hand anew",
         "syncer/execute/send.py",
-        "                if batch not in context.registry:",
-        "                if batch.id:",
+        "            if batch not in context.registry:",
+        "            if batch.id:",
         f"{SCENES}::test_a_value_that_stands_aside_is_not_taken_in_hand_anew_when_more_of_the_plan_is_read",
     ),
     Bug(
@@ -313,14 +313,28 @@ BUGS = (
     Bug(
         "the same refusal of everything goes on for ever",
         "syncer/execute/refusals.py",
-        "UNEXPLAINED_MAX = 8",
+        "UNEXPLAINED_MAX = 6",
         "UNEXPLAINED_MAX = 80",
+        FAULTS,
+    ),
+    Bug(
+        "where nothing gets through, calls of many values go on asking",
+        "syncer/execute/send.py",
+        "            if is_wary and batch.size > 1:",
+        "            if batch.size < 1:",
+        FAULTS,
+    ),
+    Bug(
+        "single values ask only where calls were refused",
+        "syncer/execute/refusals.py",
+        "        return int(self.singles * SPREAD % 1 * values)",
+        "        return 0",
         FAULTS,
     ),
     Bug(
         "values are blamed though a call without values was refused, too",
         "syncer/execute/refusals.py",
-        "if answer.verdict is Verdict.OK or (answer.status_code in JUDGED and not answer.page):",
+        "if answer.verdict is Verdict.OK or is_judged:",
         "if answer.status_code is not None:",
         FAULTS,
     ),

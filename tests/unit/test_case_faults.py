@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 from sim.scenes import ASYNC, SYNC, Scene
 
 from syncer.errors import AccessError, UnreachableError
+from syncer.execute import send
 
 PAGE = b"<html><head><title>Request\n blocked</title></head><body>Ray 7</body></html>"
 
@@ -77,6 +79,75 @@ def test_many_rows_that_a_firewall_dislikes_are_found_all():
     assert scene.engine.send() is None
     assert set(rejected(scene)) == bad
     assert scene.counts() == {"confirmed": 275, "rejected": 25}
+
+
+def planned(scene, count, place):
+    size = 100 if place < 0 else 400
+    scene.plan(*((keys(min(size, count - begin), begin), place) for begin in range(0, count, size)))
+
+
+@pytest.mark.parametrize("place", [-1, 0])
+@pytest.mark.parametrize(
+    ("share", "status", "document"), [(0.12, 403, PAGE), (0.12, 400, PAGE), (0.3, 400, {"detail": "Invalid data"})]
+)
+def test_rows_at_fault_all_over_the_file_are_all_found_and_all_others_get_through(share, status, document, place):
+    """Hardly a call of many values gets through then, from the first on; several are on their way at once."""
+    bad = set(random.Random(7).sample(keys(200), int(200 * share)))
+
+    def script(transport, path, really):
+        begun_s, at_fault = transport.at_s, any(key in bad for key in re.findall(r"K\d{4}", str(transport.body)))
+        reply = transport.answer(status, document) if at_fault and path in {SYNC, ASYNC} else really()
+        transport.at_s = begun_s + 0.5
+        return reply
+
+    scene = Scene(codes(200), script=script)
+    planned(scene, 200, place)
+    assert scene.engine.send() is None
+    assert set(rejected(scene)) == bad
+    assert scene.counts() == {"confirmed": 200 - len(bad), "rejected": len(bad)}
+    assert updates(scene) <= 200 + 3 * len(bad)
+    assert scene.ledger.problems() == []
+
+
+@pytest.mark.parametrize("place", [-1, 0])
+@pytest.mark.parametrize("first", [0, 300, 750])
+def test_rows_at_fault_in_one_stretch_of_the_file_keep_nobody_else_back(first, place, monkeypatch):
+    """Where it is longer than what is read of the plan at a time, too. At last nothing but it is left, and nobody is blamed."""
+    monkeypatch.setattr(send, "FEED_BATCHES", 1)
+    bad = set(keys(250, first))
+    scene = Scene(
+        codes(1000), script=refusing(406, {"detail": "conflict"}, when=lambda text: any(key in text for key in bad))
+    )
+    planned(scene, 1000, place)
+    error = scene.engine.send()
+    assert isinstance(error, UnreachableError)
+    counts = scene.counts()
+    assert counts["confirmed"] + counts.get("pending", 0) >= 740
+    assert set(rejected(scene)) < bad
+    (key,) = re.findall(r"K\d{4}", error.remedy)
+    assert key in bad
+    assert updates(scene) <= 250
+
+
+@pytest.mark.parametrize(
+    ("status", "document", "most"), [(402, {"detail": "quota"}, 15), (400, {"detail": "Not now"}, 35), (403, PAGE, 35)]
+)
+@pytest.mark.parametrize("left", [20, 600])
+def test_what_is_refused_to_everybody_in_the_midst_of_a_run_stops_it_soon_and_blames_no_row(
+    status, document, most, left
+):
+    """Also where few values are left, and a call that carries nothing is refused alike."""
+    scene = Scene(codes(200 + left))
+
+    def script(transport, path, really):
+        closed = path == SYNC and sum(one == SYNC for one in transport.paths) > 2
+        return transport.answer(status, document) if closed else really()
+
+    scene.script = script
+    planned(scene, 200 + left, -1)
+    assert scene.engine.send() is not None
+    assert scene.counts() == {"confirmed": 200, "unsent": left}
+    assert updates(scene) <= 2 + most
 
 
 @pytest.mark.parametrize("place", [-1, 0])
