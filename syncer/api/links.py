@@ -10,6 +10,7 @@ from __future__ import annotations
 from urllib.parse import SplitResult, parse_qsl, urljoin, urlsplit
 
 from syncer.api.wire import UnreadableError
+from syncer.safe.hosts import normal_host
 
 LINK_CHARACTERS_MAX = 4000
 """Longest link that is followed; a longer one would make a request that no server takes."""
@@ -39,7 +40,7 @@ def next_parameters(link: str, base_url: str, path: str) -> dict[str, str]:
     return dict(parse_qsl(next_query(link, base_url, path), keep_blank_values=True))
 
 
-def _place(url: SplitResult) -> tuple[str | None, int | None, str]:
+def _place(url: SplitResult) -> tuple[str, int | None, str]:
     """Return where a URL leads, whatever its scheme; raise `ValueError` when its port is none."""
     port = None if url.port == _STANDARD_PORTS[url.scheme] else url.port
-    return url.hostname, port, url.path
+    return normal_host(url.hostname or ""), port, url.path

@@ -17,7 +17,6 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -27,6 +26,7 @@ from urllib3.exceptions import HTTPError
 from syncer.api.connection import BareSession, Watch, WatchedAdapter
 from syncer.api.words import one_line
 from syncer.safe.files import read_own
+from syncer.safe.hosts import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -216,16 +216,9 @@ def address_fault(url: str) -> str | None:
         return "the API gave an address for storage that is none"
     if not host or parts.username is not None or parts.password is not None:
         return "the API gave an address for storage without a host, or with a password in it"
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)):
         return None
     return f"the API gave an address for storage that is not https: {parts.scheme}://{host}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _quoted(name: str) -> str:

@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, field
 from functools import partial
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from syncer.config.templates import parse_template
+from syncer.safe.hosts import is_loopback, normal_host
 from syncer.safe.masking import Secret
 from syncer.safe.urls import url_fault
 
@@ -106,7 +106,7 @@ def base_url(value: Any) -> str:
     if not _PLAIN_URL.fullmatch(text(value)):
         raise ValueError("an address like https://api.scantrust.com")
     parts = urlsplit(value)
-    if parts.scheme == "http" and not _is_loopback(str(parts.hostname)):
+    if parts.scheme == "http" and not is_loopback(str(parts.hostname)):
         raise ValueError("an https address (plain http is for loopback alone: the token would travel in the open)")
     try:
         return normal_url(value)
@@ -115,19 +115,16 @@ def base_url(value: Any) -> str:
 
 
 def normal_url(url: str) -> str:
-    """Return an address in its normal form: one target, one text. Letter case, standard port and last slash go."""
+    """Return an address in its normal form: one target, one text.
+
+    Letter case, standard port and last slash go; an IP address is written in its shortest form.
+    """
     parts = urlsplit(url)
     standard = {"http": 80, "https": 443}[parts.scheme]
-    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else str(parts.hostname)
+    host = normal_host(str(parts.hostname))
+    host = f"[{host}]" if ":" in host else host
     port = "" if parts.port in {None, standard} else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def ledger_url(value: Any) -> str:

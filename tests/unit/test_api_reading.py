@@ -167,6 +167,7 @@ def test_a_deadline_and_a_signal_end_every_wait_and_say_what_they_ended():
         (HTTPS, f"http://api.example.com{PATH}?offset=2"), (HTTPS, f"http://API.example.com:80{PATH}?offset=2"),
         (HTTPS, f"{PATH}?offset=2"), (HTTPS, "?offset=2"), (f"{HTTPS}:8443", f"http://api.example.com:8443{PATH}?offset=2"),
         ("http://127.0.0.1:8000", f"https://127.0.0.1:8000{PATH}?offset=2"), (f"{HTTPS}/", f"{HTTPS}{PATH}?offset=2"),
+        ("http://[::1]:8000", f"http://[0:0::1]:8000{PATH}?offset=2"),
     ],
 )  # fmt: skip
 def test_a_link_to_our_host_port_and_path_is_ours_whatever_its_scheme(base_url, link):
