@@ -74,6 +74,8 @@ class Reader(Generic[C]):
     needs: str = ""
     worked: bool = False
     """Whether any call was answered: the API was there."""
+    is_new: bool = False
+    """Whether nothing was ever answered at this address: a certificate that cannot be verified does not pass then."""
     _health: Health = field(init=False)
 
     def __post_init__(self) -> None:
@@ -128,6 +130,8 @@ class Reader(Generic[C]):
                 raise fault_of(answer, needs=self.needs)
             case Verdict.MISDIRECTED if not (self.worked and _by_another(answer)):
                 raise fault_of(answer)
+            case Verdict.NOT_PROCESSED if self.is_new and not self.worked and _is_untrusted(answer.message):
+                raise fault_of(answer)
             case _:
                 self.failed(answer.message)
         return False
@@ -152,7 +156,7 @@ class Reader(Generic[C]):
             raise UnreachableError(
                 f"the API has failed for {duration(self.give_up_after_s)} (api.give_up_after_s) without one success, "
                 f"or asks for a longer wait than that; the last failure: {words}",
-                remedy="see whether the API answers (syncer check)",
+                remedy=_UNTRUSTED if _is_untrusted(words) else "see whether the API answers (syncer check)",
                 next=self.again,
             )
 
@@ -196,6 +200,11 @@ def _by_another(answer: Answer) -> bool:
     return answer.page or answer.status_code in ON_THE_WAY
 
 
+def _is_untrusted(words: str) -> bool:
+    """Tell whether a call was not made since the certificate of whoever answers cannot be verified."""
+    return "certificate verify failed" in words
+
+
 def fault_of(answer: Answer, *, needs: str = "") -> SyncerError:
     """Return the error of an answer that is none, when it is not asked for again."""
     match answer.verdict:
@@ -220,9 +229,8 @@ def fault_of(answer: Answer, *, needs: str = "") -> SyncerError:
                 remedy="wait, and see which other programs use the token",
             )
         case _:
-            untrusted = "certificate verify failed" in answer.message
             return UnreachableError(
                 f"the API does not answer as it should: {answer.message}",
-                remedy=_UNTRUSTED if untrusted else "correct api.base_url or the network",
+                remedy=_UNTRUSTED if _is_untrusted(answer.message) else "correct api.base_url or the network",
                 next="syncer check",
             )

@@ -161,6 +161,7 @@ class TargetCheck:
             return
         found = identity_of(self._ledger)
         require_url(found, self.base_url)
+        self._reader.is_new = found.base_url is None
         while True:  # bounded by `give_up_after_s`
             if look:
                 self._look_at_tasks(found)

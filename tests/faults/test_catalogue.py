@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime
 import json
 import socket
+import sqlite3
 import ssl
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 import trustme
@@ -121,6 +122,12 @@ UNREACHED = {
 }
 
 
+def belong_to(place, url):
+    """Let the ledger say that the API was at an address before, or that it was at none."""
+    with closing(sqlite3.connect(place.folder / "syncer.db")) as ledger, ledger:
+        ledger.execute("UPDATE ledger SET base_url = ?", (url,))
+
+
 @pytest.mark.parametrize("name", UNREACHED)
 def test_a_server_that_is_not_reached(place, forks, record_property, name):
     bring_about, words = UNREACHED[name]
@@ -128,7 +135,13 @@ def test_a_server_that_is_not_reached(place, forks, record_property, name):
         variables = place.variables(SYNCER_API__BASE_URL=url)
         done = forks.run(place.folder, variables, "sync", "--json", "a.csv", trap=trap)
         checked = forks.run(place.folder, variables, "check", "--json", trap=trap)
-    assert_ends(done, Ends(5, ("the API has failed", *words), DOWN))
+        belong_to(place, url)
+        later = forks.run(place.folder, variables, "resume", "--json", trap=trap)
+        belong_to(place, None)
+    assert_ends(later, Ends(5, ("the API has failed", *words), ("syncer resume",)))
+    is_untrusted = "certificate" in name  # no passing trouble where the API never was
+    first = ("does not answer as it should", *words) if is_untrusted else ("the API has failed", *words)
+    assert_ends(done, Ends(5, first, ("api.ca_file", "syncer sync") if is_untrusted else DOWN))
     assert done.document["values"]["unsent"] == CODES
     assert_ends(checked, Ends(5, words, ("api.base_url", "syncer check")))
     assert_nothing_lost(place, forks)

@@ -112,6 +112,26 @@ def test_a_certificate_that_nobody_knows_leads_to_the_setting_for_an_authority_o
     assert ["api.ca_file" in one.words for one in lost] == [True, False]
 
 
+UNTRUSTED = Answer(verdict=Verdict.NOT_PROCESSED, message="[SSL] certificate verify failed: certificate has expired")
+
+
+def test_a_certificate_that_cannot_be_verified_stops_at_once_where_nobody_ever_answered():
+    ask, _reader, calls = asked(UNTRUSTED, OK, is_new=True)
+    with pytest.raises(UnreachableError, match="has expired") as caught:
+        ask()
+    assert (len(calls), "api.ca_file" in caught.value.words) == (1, True)
+
+
+@pytest.mark.parametrize("members", [{}, {"is_new": True, "worked": True}])
+def test_it_is_waited_for_where_the_api_was_before_and_the_end_says_what_helps(members):
+    ask, _reader, calls = asked(UNTRUSTED, UNTRUSTED, OK, UNTRUSTED, **members)
+    assert ask() is OK
+    assert len(calls) == 3
+    with pytest.raises(UnreachableError, match="without one success") as caught:
+        ask()
+    assert "api.ca_file" in caught.value.words
+
+
 def test_a_page_of_a_deployment_is_waited_for_where_the_api_was_before():
     ask, _reader, calls = asked(OK, PAGE, answer(Verdict.MISDIRECTED, 302), OK, answer(Verdict.MISDIRECTED, 404))
     assert ask() is OK
