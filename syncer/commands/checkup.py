@@ -130,8 +130,10 @@ def _check_wanted(settings: Settings, clock: Clock, max_age_s: float) -> list[Ch
             findings.append(CheckResult(what, "nothing that is not confirmed"))
             continue
         age_s = seconds_between(wanted.since, clock.wall_s())
-        words = f"{many(wanted.values, 'value')} not confirmed, the oldest for {duration(age_s)}, since {wanted.since}"
-        late = StaleError(f"job {job}: {words}", next="syncer resume") if age_s > max_age_s else None
+        is_ahead = age_s < -CLOCK_OFF_MAX_S  # a wrong clock dated it: nobody knows for how long
+        age = "since a time to come," if is_ahead else f"for {duration(max(0.0, age_s))}, since"
+        words = f"{many(wanted.values, 'value')} not confirmed, the oldest {age} {wanted.since}"
+        late = StaleError(f"job {job}: {words}", next="syncer resume") if is_ahead or age_s > max_age_s else None
         findings.append(CheckResult(what, "" if late else words, late))
     return findings
 

@@ -270,6 +270,20 @@ def test_a_night_that_a_wrong_clock_dated_ahead_is_no_sign_that_later_ones_happe
         assert here.run("check", "--max-age", "26h").code == 0
 
 
+def test_a_value_that_a_wrong_clock_dated_ahead_is_not_too_young_to_be_told(night):
+    with night(codes=codes(5)) as here:
+        assert here.sync(night_file(here, "n1.csv", "DE", "L1", range(4))).code == 0
+        assert here.sync(night_file(here, "n2.csv", "DE", "L2", range(5)), SYNCER_RUN__DEADLINE_S="0").code == 10
+        assert here.run("check", "--max-age", "26h").code == 0
+        with closing(connect(here.folder / "syncer.db")) as ledger, ledger:
+            ledger.execute("UPDATE runs SET started_at = '2099-01-01T00:00:00.000Z' WHERE id = 2")
+        done = here.run("check", "--max-age", "26h", "--json")
+        assert (done.code, done.document["error"]["next"]) == (3, "syncer resume"), done
+        assert "since a time to come" in done.document["error"]["message"]
+        assert here.run("resume").code == 0
+        assert here.run("check", "--max-age", "26h").code == 0
+
+
 # ── what is said next ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
