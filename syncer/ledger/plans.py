@@ -241,15 +241,16 @@ def _store_origins(connection: Connection, plan: Plan, items: Items, first_item:
     places = np.minimum(np.searchsorted(items.rows[order], origins.row), len(items) - 1)
     item = order[places]
     there = np.flatnonzero(items.rows[item] == origins.row)
-    rows = []
+    named: dict[tuple[int, int, int], set[str]] = {}  # a line may have said it in several parts
     for place in there.tolist():
         number = int(item[place])
         sent = {*fields_of(plan.payloads[int(items.payload[number])])}
-        fields = [field for field in origins.names[int(origins.fields[place])] if field in sent]
+        fields = sent.intersection(origins.names[int(origins.fields[place])])
         if fields:
-            named = json.dumps(fields, ensure_ascii=False)
-            rows.append((first_item + number, int(origins.source_id[place]), int(origins.line[place]), named))
-    insert_rows(connection, "item_origins", ("item_id", "source_id", "line", "fields"), sorted(rows))
+            said_at = first_item + number, int(origins.source_id[place]), int(origins.line[place])
+            named.setdefault(said_at, set()).update(fields)
+    rows = [(*said_at, json.dumps(sorted(fields), ensure_ascii=False)) for said_at, fields in sorted(named.items())]
+    insert_rows(connection, "item_origins", ("item_id", "source_id", "line", "fields"), rows)
 
 
 def _store_items(
