@@ -117,6 +117,8 @@ class Context:
     """Jobs, by id, of whose key this run takes it that sync calls do not take it."""
     counts_same: bool | None = field(init=False)
     """Whether answers count and name what a call leaves as it was; None: no answer showed that yet."""
+    began: int = field(init=False)
+    """The last event before this process began: calls of a later one are its own."""
     _owners: dict[int, Run] = field(default_factory=dict)
     _reaches: dict[int, Reach] = field(default_factory=dict)
     _handlers: dict[int, tuple[Callable[[Any], None], spans.Open]] = field(default_factory=dict)
@@ -126,6 +128,7 @@ class Context:
         self.registry = Registry(self.now_s)
         self.writer.on_change = self.registry.follow
         self.fields = Fields(self.ledger)
+        self.began = self.ledger.last_event()
         self.counts_same = counts_same(self.ledger)
         self.health = Health(self.settings.give_up_after_s)
         self.reads_health = Health(self.settings.give_up_after_s)

@@ -27,6 +27,8 @@ class Fields:
         """Fields that were refused before, and that a value took in this run: all values want them again."""
         self.named: dict[int | None, set[str]] = {}
         """Fields that answers of this run named as taken, by campaign (None: nobody knows it)."""
+        self.shown: dict[int | None, set[str]] = {}
+        """Those of them that the campaign was never seen to take before."""
         self._ledger = ledger
         self._refusing: dict[Told, frozenset[str]] | None = None
         """Fields that some value did not take, by campaign; None: the ledger was not asked yet."""
@@ -63,8 +65,15 @@ class Fields:
         return {name: proofs[name] and name not in mixed if name in proofs else None for name in names}
 
     def saw_named(self, campaign: int | None, names: Iterable[str]) -> None:
-        """Take note of fields that an answer named as taken."""
-        self.named.setdefault(campaign, set()).update(names)
+        """Take note of fields that an answer named as taken; to be called before it is recorded."""
+        named, before = {*names}, self._ledger.proofs(campaign)
+        self.named.setdefault(campaign, set()).update(named)
+        self.shown.setdefault(campaign, set()).update(name for name in named if not before.get(name))
+
+    def shown_late(self, told: Told, campaign: int | None) -> frozenset[str]:
+        """Return the fields that a campaign was not known to take before this run, and was seen to take in it."""
+        shown = self.shown.get(campaign if told is None else told, set())
+        return frozenset(self.taken_again | shown)
 
     def saw_refused(self, fields: Mapping[Told, Collection[str]]) -> None:
         """Take note of fields that values did not take, by campaign."""

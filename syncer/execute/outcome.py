@@ -203,7 +203,7 @@ class Outcomes:
                 fields.saw_named(batch.campaign if told is None else told, (name for name in taken if taken[name]))
                 seen[told] = SeenFields(taken, accepted, refused_by[told])
         if shown is not None and shown.taken:
-            fields.saw_taken_again(context.writer.saw_fields(batch, seen, context.at()))
+            fields.saw_taken_again(context.writer.saw_fields(batch, seen, context.began, context.at()))
         fields.saw_refused(refused_by)
         return refused
 
@@ -217,7 +217,7 @@ class Outcomes:
         """
         fields, doubtful, mixed_by = self._context.fields, dict[int, frozenset[str]](), dict[Told, frozenset[str]]()
         for told, items in fields.by_campaign(loaded.batch, loaded.items).items():
-            mixed = mixed_by[told] = fields.mixed(told, loaded.batch.campaign)
+            mixed = mixed_by[told] = fields.mixed(told, loaded.batch.campaign) | self._shown_since(loaded.batch, told)
             doubtful.update({item.id: mixed.intersection(fields_of(item.data)) for item in items} if mixed else {})
         doubtful = {item: names for item, names in doubtful.items() if names}
         nobody = len(judgement.unmatched) + len(judgement.doubtful) == loaded.batch.size
@@ -229,6 +229,12 @@ class Outcomes:
             return Judgement(Finding.UNCLEAR, message=f"not all values take {names}: a count does not tell"), refused
         fields.saw_refused(mixed_by)
         return judgement, {item: refused.get(item, frozenset()) | names for item, names in doubtful.items()}
+
+    def _shown_since(self, batch: Batch, told: Told) -> frozenset[str]:
+        """Return the fields that names showed in this run alone, of a batch whose calls were made before it."""
+        context = self._context
+        shown = context.fields.shown_late(told, batch.campaign)
+        return shown if shown and context.ledger.begun_before(batch, context.began) else frozenset()
 
     def _settle(
         self,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select
 
-from syncer.ledger import buckets, known_keys, pictures, proofs, reads, unproven
+from syncer.ledger import buckets, counted, known_keys, pictures, proofs, reads, unproven
 from syncer.ledger import schema as t
 from syncer.ledger.door import Door
 from syncer.ledger.knowledge import Knowledge
@@ -67,6 +67,16 @@ class KnownDoor(Door):
         """Return per campaign the fields that some value did not take when it was last asked (`proofs.refusing`)."""
         with self.transaction() as connection:
             return proofs.refusing(connection, ever=ever)
+
+    def last_event(self) -> int:
+        """Return the id of the newest event (`counted.last_event`)."""
+        with self.transaction() as connection:
+            return counted.last_event(connection)
+
+    def begun_before(self, batch: Batch, since: int) -> bool:
+        """Tell whether no call of a batch was begun after the event `since` (`counted.begun_before`)."""
+        with self.transaction() as connection:
+            return counted.begun_before(connection, batch.id, since)
 
     def told_campaigns(self, batch: Batch) -> dict[int, int]:
         """Return the campaigns of a batch's items, as far as their products tell (`proofs.told`)."""

@@ -15,7 +15,9 @@ import json
 from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.counted import doubt, refuse_all
 from syncer.ledger.crossing import stamp
+from syncer.ledger.mirror import forget_steps
 from syncer.ledger.pictures import intern, payload_texts, read_pictures, told_campaigns
 from syncer.ledger.untaken import want_again
 from syncer.mirror.picture import asked_again, campaign_in, not_taken
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from syncer.ledger.crossing import Disjoint
+    from syncer.ledger.values import Batch, SeenFields
 
 UNKNOWN_CAMPAIGN = 0
 BELIEVED_S = 43_200.0
@@ -107,21 +110,40 @@ def told(connection: Connection, first_item_id: int, size: int) -> dict[int, int
     return {item: campaign for item, campaign in found if campaign is not None}
 
 
-def revoke(connection: Connection, campaign: int | None, fields: Collection[str]) -> bool:
-    """Make uncertain what was believed by counts of fields that are refused now, and were proven; tell whether any was.
+def saw(
+    connection: Connection, batch: Batch, told: int | None, seen: SeenFields, since: int, at: str, disjoint: Disjoint
+) -> set[str]:
+    """Record what an answer showed of fields; return those that values want again, now that they are taken.
 
-    To be called before the answer itself is recorded.
+    ``told`` None: no product tells the campaign of the values. ``since``: the last event before this process began.
+    """
+    campaign = batch.campaign if told is None else told
+    before = read(connection, campaign)
+    first = {name: taken for name, taken in seen.taken.items() if name not in before}
+    named = [name for name in first if first[name]]
+    revoke(connection, campaign, seen.refused, first=named)
+    refuse_all(connection, told, first.keys() - named)
+    record(connection, campaign, seen.taken, at)
+    again = doubt(connection, told, campaign, named, since, at, disjoint)
+    return again.union(taken_again(connection, batch.space_id, told, seen.accepted, at, disjoint))
+
+
+def revoke(connection: Connection, campaign: int | None, fields: Collection[str], first: Collection[str] = ()) -> None:
+    """Make uncertain what was believed by counts of fields that are refused now, and were proven before.
+
+    ``first`` are fields that other values are seen to take at the same time. To be called before the answer itself is
+    recorded.
     """
     proven = read(connection, campaign)
-    against = sorted(field for field in fields if proven.get(field))
+    against = sorted(field for field in fields if proven.get(field) or field in first)
     if not against:
-        return False
+        return
     cursor = raw_cursor(connection)
     following = cursor.execute("SELECT coalesce(max(id), 0) + 1 FROM events").fetchone()[0]
     for (space_id,) in cursor.execute("SELECT DISTINCT space_id FROM jobs").fetchall():
         for field in against:
             stamp(cursor, space_id, field, json.dumps({"counted": True}), following, "a value did not take it")
-    return True
+    forget_steps(connection)
 
 
 def taken_again(

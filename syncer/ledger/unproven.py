@@ -16,18 +16,18 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from syncer.ledger import proofs
+from syncer.ledger import counted, proofs
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.known_keys import earlier_words
 from syncer.ledger.mirror import forget_steps
-from syncer.ledger.pictures import intern, payload_texts, read_pictures, told_campaigns
-from syncer.mirror.picture import PRODUCT, UNHEARD_OF, campaign_in, not_taken
+from syncer.ledger.pictures import payload_texts, read_pictures, told_campaigns
+from syncer.mirror.picture import PRODUCT, UNHEARD_OF, campaign_in
 from syncer.mirror.words import NOTHING, fields_of, value_of
 from syncer.model import KEY_SEPARATOR, SPECIAL_FIELDS, UNIQUE_KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -229,35 +229,9 @@ def record(
             if name not in mixed or len(takers) >= TAKERS_MIN:
                 again.update(proofs.taken_again(connection, run.job.space_id, told, takers, at, disjoint))
         proofs.refuse(connection, run.job.space_id, one.refused)
-        _refuse_all(connection, told, {name for name in refused if not before.get(name)})
+        counted.refuse_all(connection, told, {name for name in refused if not before.get(name)})
     forget_steps(connection)
     return sorted(again)
-
-
-def _refuse_all(connection: Connection, told: int | None, fields: Collection[str]) -> None:
-    """Let all values of a campaign have refused some fields that nobody had seen taken: counts alone said otherwise.
-
-    Those that took them, if the campaign defined them meanwhile, are asked again with all others.
-    """
-    if not fields:
-        return
-    cursor, campaigns = raw_cursor(connection), told_campaigns(connection)
-    numbers = [number for (number,) in cursor.execute("SELECT DISTINCT picture FROM mirror").fetchall()]
-    chosen = {
-        number: picture
-        for number, picture in read_pictures(connection, numbers).items()
-        if number and not frozenset(fields).isdisjoint(fields_of(picture.known))
-        and (campaigns is None or campaign_in(picture, NOTHING, campaigns) == told)
-    }  # fmt: skip
-    after = {number: not_taken(one, _held(one, fields)) for number, one in chosen.items()}
-    ids = intern(connection, after.values())
-    changes = [(ids[picture], number) for number, picture in after.items()]
-    cursor.executemany("UPDATE mirror SET picture = ? WHERE picture = ?", changes)
-
-
-def _held(picture: Picture, fields: Iterable[str]) -> list[str]:
-    known = fields_of(picture.known)
-    return [name for name in fields if name in known]
 
 
 def forget(connection: Connection, campaign: int | None, fields: Collection[str]) -> None:

@@ -160,11 +160,18 @@ def want_again(connection: Connection, pictures: Mapping[int, Collection[str]], 
 
     ``pictures``: the fields, by the number of a picture that values have who did not take them.
     """
-    cursor = raw_cursor(connection)
-    values = cursor.execute(_HOLDERS, (json.dumps(list(pictures)),)).fetchall()
+    holders = raw_cursor(connection).execute(_HOLDERS, (json.dumps(list(pictures)),)).fetchall()
+    values = [(space_id, key, pictures[picture]) for space_id, key, picture in holders]
+    want_again_of(connection, values, at, disjoint)
+
+
+def want_again_of(
+    connection: Connection, values: Iterable[tuple[int, str, Collection[str]]], at: str, disjoint: Disjoint
+) -> None:
+    """Let the newest words for some fields of values wait for the next plan; ``values``: space, key, fields."""
     words: list[KnownWord] = []
-    for space_id, group in groupby(sorted(values), lambda value: value[0]):
-        asked = [AskedValue(key, frozenset(pictures[picture])) for _, key, picture in group]
+    for space_id, group in groupby(sorted(values, key=lambda value: value[:2]), lambda value: value[0]):
+        asked = [AskedValue(key, frozenset(fields)) for _, key, fields in group]
         apart = apart_from(connection, disjoint, space_id)
         for (key, _), found in zip(asked, newest_words(connection, space_id, asked, apart), strict=True):
             words += [KnownWord(key, one.text, one.batch_id, (one.source_id, one.line)) for one in found.values()]

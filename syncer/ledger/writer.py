@@ -135,22 +135,18 @@ class Writer:
         self,
         batch: Batch,
         seen: Mapping[int | None, SeenFields],
+        since: int,
         at: str,
     ) -> list[str]:
-        """Record which fields an answer showed to be taken; return those that a value refused before, and takes now.
+        """Record which fields an answer showed to be taken; return those that values want again (`proofs.saw`).
 
-        ``seen``: by the campaign that products tell (None: they do not). To be called before the batch is confirmed, so
-        that all values want these fields again.
+        ``seen``: by the campaign that products tell (None: they do not). ``since``: the last event before this process
+        began. To be called before the batch is confirmed, so that all values want these fields again.
         """
         again = set[str]()
         with self.together():
             for told, fields in seen.items():
-                campaign = batch.campaign if told is None else told
-                if proofs.revoke(self._connection, campaign, fields.refused):
-                    mirror.forget_steps(self._connection)
-                proofs.record(self._connection, campaign, fields.taken, at)
-                found = batch.space_id, told, fields.accepted
-                again.update(proofs.taken_again(self._connection, *found, at, self._disjoint))
+                again |= proofs.saw(self._connection, batch, told, fields, since, at, self._disjoint)
         return sorted(again)
 
     def miscounted(

@@ -27,6 +27,7 @@ MIRROR = "tests/property/test_mirror.py"
 SLIPS = "tests/unit/test_engine_slips.py"
 TAKEN = "tests/integration/test_fields_taken.py"
 INGESTED = "tests/integration/test_ingested_fields.py"
+COUNTED = "tests/unit/test_counted.py"
 EDGES = "tests/integration/test_ledger_edges.py"
 LEFT_OUT = "tests/unit/test_left_out.py"
 SPACES = "tests/integration/test_two_spaces.py"
@@ -1068,6 +1069,34 @@ BUGS = (
         "for asking in knowledge.untaken(fields):",
         "for asking in knowledge.untaken(()):",
         f"{TAKEN}::test_what_earlier_files_named_is_sent_once_the_field_is_defined_though_no_later_file_names_it",
+    ),
+    Bug(
+        "what a stopped process counted is proven by names of a later one",
+        "syncer/ledger/proofs.py",
+        "    again = doubt(connection, told, campaign, named, since, at, disjoint)",
+        "    again = doubt(connection, told, campaign, [], since, at, disjoint)",
+        COUNTED,
+    ),
+    Bug(
+        "a killed process's task is proven by names that came before its count",
+        "syncer/execute/outcome.py",
+        " | self._shown_since(loaded.batch, told)",
+        "",
+        COUNTED,
+    ),
+    Bug(
+        "a name that is missing at first says nothing of what was counted",
+        "syncer/ledger/proofs.py",
+        "    refuse_all(connection, told, first.keys() - named)\n",
+        "",
+        COUNTED,
+    ),
+    Bug(
+        "the process's own calls are doubted, too",
+        "syncer/ledger/counted.py",
+        "AND e.id > ?1)",
+        "AND e.id < 0)",
+        COUNTED,
     ),
     # ── an ordinary year ─────────────────────────────────────────────────────────────────────────────────────────────
     Bug(

@@ -174,7 +174,7 @@ def test_where_no_call_names_values_a_field_that_some_take_and_others_do_not_cou
     (batch,) = scene.ledger.batches(run_id=scene.run.id)
     writer = scene.context.writer
     sending, attempt_id = writer.start(batch, "a reference", at)
-    writer.saw_fields(sending, {None: SeenFields({"m": True}, {}, frozenset())}, at)
+    writer.saw_fields(sending, {None: SeenFields({"m": True}, {}, frozenset())}, 0, at)
     writer.confirmed(sending, 1, at, attempt_id=attempt_id, refused={batch.first_item_id: {"m"}})
     scene.begin()
     scene.context.learn_reach(scene.run.job, Reach(sync_refused=True))

@@ -1,0 +1,111 @@
+"""What counts alone were believed to say of fields, until an answer named them for the first time.
+
+A count says that codes were affected, not that every field was taken. What always holds: once a campaign is first seen
+to take a field, or not to, what calls of processes that stopped had made believed of it counts no more; an
+administrator may have defined the field in between.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.pictures import intern, payload_texts, read_pictures, told_campaigns
+from syncer.ledger.untaken import want_again_of
+from syncer.lifecycle.batch import Event
+from syncer.mirror.picture import campaign_in, not_taken, stamped
+from syncer.mirror.words import NOTHING, fields_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from sqlalchemy import Connection
+
+    from syncer.ledger.crossing import Disjoint
+    from syncer.mirror.picture import Picture
+
+# A run without an error came to its end, and read back what no answer had named (`ledger.unproven`).
+_BEFORE = f"NOT EXISTS (SELECT 1 FROM events e WHERE e.batch_id = b.id AND e.event = '{Event.START}' AND e.id > ?1)"
+_STOPPED = f"""
+SELECT b.id, b.payload_id FROM batches b JOIN runs r ON r.id = b.run_id
+WHERE b.kind = 'async' AND b.state IN ('confirmed', 'mismatched') AND NOT b.split
+AND (r.ended_at IS NULL OR r.error IS NOT NULL) AND (?2 OR b.campaign IS ?3) AND {_BEFORE}
+"""
+_VALUES = """
+SELECT DISTINCT b.space_id, i.key, m.picture FROM json_each(?) j CROSS JOIN batches b ON b.id = j.value
+CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
+CROSS JOIN mirror m ON m.space_id = b.space_id AND m.key = i.key
+"""
+
+
+def last_event(connection: Connection) -> int:
+    """Return the id of the newest event; 0 where there is none."""
+    return int(raw_cursor(connection).execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
+
+
+def begun_before(connection: Connection, batch_id: int, since: int) -> bool:
+    """Tell whether no call of a batch was begun after the event `since`."""
+    cursor = raw_cursor(connection)
+    return bool(cursor.execute(f"SELECT {_BEFORE} FROM batches b WHERE b.id = ?2", (since, batch_id)).fetchone()[0])
+
+
+def doubt(
+    connection: Connection,
+    told: int | None,
+    campaign: int | None,
+    fields: Collection[str],
+    since: int,
+    at: str,
+    disjoint: Disjoint,
+) -> set[str]:
+    """Doubt fields that a campaign is now first seen to take, of values that processes which stopped had counted.
+
+    Their newest words wait for the next plan. ``told`` None: no product tells the campaign; `campaign` is that of the
+    calls. ``since``: the last event before this process began: its own calls asked together with those that named the
+    fields. Returns the fields of which there was anything to doubt.
+    """
+    cursor, campaigns = raw_cursor(connection), told_campaigns(connection)
+    batches = cursor.execute(_STOPPED, (since, told is not None, campaign)).fetchall() if fields else []
+    texts = payload_texts(connection, {payload for _, payload in batches})
+    meant = [batch for batch, payload in batches if not frozenset(fields).isdisjoint(fields_of(texts[payload]))]
+    values = cursor.execute(_VALUES, (json.dumps(meant),)).fetchall() if meant else []
+    pictures = read_pictures(connection, {picture for *_, picture in values})
+    held = {
+        number: _held(picture, fields)
+        for number, picture in pictures.items()
+        if campaigns is None or campaign_in(picture, NOTHING, campaigns) == told
+    }
+    after = {number: stamped(pictures[number], names) for number, names in held.items() if names}
+    ids = intern(connection, after.values())
+    shaken = [(space_id, key, picture) for space_id, key, picture in values if picture in after]
+    want_again_of(connection, [(space, key, held[picture]) for space, key, picture in shaken], at, disjoint)
+    changes = [(ids[after[picture]], space_id, key) for space_id, key, picture in shaken]
+    cursor.executemany("UPDATE mirror SET picture = ? WHERE space_id = ? AND key = ?", changes)
+    return {name for *_, picture in shaken for name in held[picture]}
+
+
+def refuse_all(connection: Connection, told: int | None, fields: Collection[str]) -> None:
+    """Let all values of a campaign have refused some fields that nobody had seen taken: counts alone said otherwise.
+
+    Those that took them, if the campaign defined them meanwhile, are asked again with all others.
+    """
+    if not fields:
+        return
+    cursor, campaigns = raw_cursor(connection), told_campaigns(connection)
+    numbers = [number for (number,) in cursor.execute("SELECT DISTINCT picture FROM mirror").fetchall()]
+    chosen = {
+        number: picture
+        for number, picture in read_pictures(connection, numbers).items()
+        if number and not frozenset(fields).isdisjoint(fields_of(picture.known))
+        and (campaigns is None or campaign_in(picture, NOTHING, campaigns) == told)
+    }  # fmt: skip
+    after = {number: not_taken(one, _held(one, fields)) for number, one in chosen.items()}
+    ids = intern(connection, after.values())
+    changes = [(ids[picture], number) for number, picture in after.items()]
+    cursor.executemany("UPDATE mirror SET picture = ? WHERE picture = ?", changes)
+
+
+def _held(picture: Picture, fields: Iterable[str]) -> list[str]:
+    known = fields_of(picture.known)
+    return [name for name in fields if name in known]

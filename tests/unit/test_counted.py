@@ -1,0 +1,161 @@
+"""What counts were believed to say of a field, by a process that stopped, until a later one sees its name for the first time."""
+
+from __future__ import annotations
+
+import pytest
+from sim.scenes import ASYNC, SYNC, TASKS, K, Scene, singles
+
+from syncer.ledger.counted import doubt
+from syncer.mirror.picture import UNHEARD_OF
+from syncer.process.clock import utc_text
+
+UNDEFINED, DEFINED = {1: frozenset({"s"})}, {1: frozenset({"m", "s"})}
+PRODUCTS = "INSERT INTO products VALUES (1, 'P', 'P', FALSE, 7, '{}', ''), (2, 'Q', 'Q', FALSE, 8, '{}', '')"
+BOTH = '{"m":"1","s":"2"}'
+
+
+class DeathError(BaseException):
+    """The process is killed."""
+
+
+def pictures(scene, keys):
+    with scene.ledger.knowledge(scene.run.job.space_id) as known:
+        found = known.view(keys)
+    return [(one.known, one.uncertain, one.refused) for one in (found.get(key, UNHEARD_OF) for key in keys)]
+
+
+def wanted(scene):
+    """Return the values that wait for the next plan, with their words."""
+    with scene.ledger.knowledge(scene.run.job.space_id) as known:
+        found = [(block.keys.to_pylist(), block.payload_ids.tolist()) for block in known.wanted()]
+        texts = known.texts(number for _, numbers in found for number in numbers)
+    return sorted((key, texts[one]) for keys, numbers in found for key, one in zip(keys, numbers, strict=True))
+
+
+def counted(**options):
+    """Give a scene whose first process counted three values in a task; nobody read anything back. Then it is defined."""
+    scene = Scene(singles(6), **options)
+    scene.api.world.campaigns = UNDEFINED
+    scene.plan((K[:3], 0), data=BOTH)
+    assert scene.engine.send() is None
+    assert pictures(scene, K[:3]) == [(BOTH, (), ())] * 3
+    scene.api.world.campaigns = DEFINED
+    return scene
+
+
+def test_what_a_count_said_before_a_name_says_it_is_sent_again():
+    scene = counted()
+    scene.begin()
+    scene.plan((K[3:5], -1), data=BOTH)
+    assert scene.engine.send() is None
+    assert pictures(scene, K[:5]) == [("{}", ("m", "s"), ())] * 3 + [(BOTH, (), ())] * 2
+    assert scene.context.fields.taken_again == {"m", "s"}
+    assert wanted(scene) == sorted((key, word) for key in K[:3] for word in ('{"m":"1"}', '{"s":"2"}'))
+
+
+def test_a_run_that_came_to_its_end_is_believed():
+    """It read back what no answer had named."""
+    scene = counted()
+    end = {"at": utc_text(scene.clock.wall_s()), "state": "complete", "exit_code": 0, "error": None}
+    scene.context.writer.end_run(scene.run.id, **end, discarded_fields=())
+    scene.begin()
+    scene.plan((K[3:5], -1), data=BOTH)
+    assert scene.engine.send() is None
+    assert pictures(scene, K[:3]) == [(BOTH, (), ())] * 3
+    assert wanted(scene) == []
+
+
+def test_of_fields_that_calls_of_that_process_never_named_nothing_is_doubted():
+    scene = counted()
+    scene.begin()
+    scene.plan((K[3:5], -1), data='{"other":"1"}')
+    scene.api.world.campaigns = {1: frozenset({"other"})}
+    assert scene.engine.send() is None
+    assert pictures(scene, K[:3]) == [(BOTH, (), ())] * 3
+
+
+@pytest.mark.parametrize(("told", "campaign"), [(None, 7), (7, None)], ids=["the job's", "that of its product"])
+def test_another_campaign_says_nothing_of_this_one(told, campaign):
+    scene = counted()
+    with scene.ledger.transaction() as connection:
+        connection.exec_driver_sql(PRODUCTS)
+        assert doubt(connection, told, campaign, ["m"], 10**6, "2026-01-01T00:00:00.000Z", {}) == set()
+    assert pictures(scene, K[:3]) == [(BOTH, (), ())] * 3
+
+
+@pytest.mark.parametrize("first", ["names", "count"])
+def test_a_task_of_a_process_that_was_killed_is_asked_again_where_a_name_came_first(first):
+    """Its count says nothing of a field that was defined after the call."""
+    dead = []
+
+    def script(transport, path, really):
+        if path == TASKS and not dead:
+            dead.append(path)
+            raise DeathError
+        if path == TASKS and first == "names" and transport.paths.count(SYNC) == 0:
+            return transport.answer(503, b"busy")
+        return really()
+
+    scene = Scene(singles(6), script=script)
+    scene.api.world.campaigns = UNDEFINED
+    scene.plan((K[:3], 0), data=BOTH)
+    with pytest.raises(DeathError):
+        scene.engine.send()
+    scene.die()
+    scene.clock.now_s += 60.0
+    scene.api.advance(scene.clock.now_s)
+    scene.api.world.campaigns = DEFINED
+    scene.begin()
+    if first == "count":
+        assert scene.engine.settle() is None
+        assert pictures(scene, K[:3]) == [(BOTH, (), ())] * 3
+    scene.plan((K[3:5], -1), data=BOTH)
+    assert scene.engine.send() is None
+    held = {code.fields["extended_id"]: code.fields.get("m") for code in scene.api.world.codes}
+    if first == "count":
+        assert pictures(scene, K[:3]) == [("{}", ("m", "s"), ())] * 3
+        assert [key for key, _ in wanted(scene)] == [key for key in K[:3] for _ in "ms"]
+        assert (held["K0"], held["K3"]) == (None, "1")
+        return
+    assert held["K0"] is None
+    assert scene.engine.settle() is None
+    assert scene.engine.send() is None
+    assert scene.lanes.transport.paths.count(ASYNC) == 0
+    assert [code.fields.get("m") for code in scene.api.world.codes] == ["1"] * 5 + [None]
+    assert pictures(scene, K[:5]) == [(BOTH, (), ())] * 5
+    assert scene.ledger.problems() == []
+
+
+def test_a_task_of_this_process_is_believed_beside_the_call_that_names_its_fields():
+    scene = Scene(singles(6))
+    scene.api.world.campaigns = DEFINED
+    scene.plan((K[:3], 0), (K[3:5], -1), data=BOTH)
+    assert scene.engine.send() is None
+    assert pictures(scene, K[:5]) == [(BOTH, (), ())] * 5
+    assert scene.lanes.transport.paths.count(SYNC) == 1
+
+
+def test_a_name_that_is_missing_at_first_speaks_against_what_was_counted_before():
+    """Else those values would be believed to hold the field once it is defined."""
+    scene = counted()
+    scene.api.world.campaigns = UNDEFINED
+    scene.begin()
+    scene.plan((K[3:5], -1), data=BOTH)
+    assert scene.engine.send() is None
+    assert pictures(scene, K[:5]) == [("{}", ("s",), ("m",))] * 3 + [('{"s":"2"}', (), ("m",))] * 2
+    scene.api.world.campaigns = DEFINED
+    scene.begin()
+    scene.plan((K[3:4], -1), data='{"m":"1"}')
+    assert scene.engine.send() is None
+    assert {*K[:3], K[4]} <= {key for key, word in wanted(scene) if word == '{"m":"1"}'}
+
+
+def test_where_some_take_a_field_and_others_do_not_what_counts_said_before_is_uncertain():
+    scene = Scene([{**code, "campaign": str(1 + n % 2)} for n, code in enumerate(singles(6))])
+    scene.api.world.campaigns = {1: frozenset({"m", "s"}), 2: frozenset({"s"})}
+    scene.plan((K[:3], 0), data=BOTH)
+    assert scene.engine.send() is None
+    scene.begin()
+    scene.plan((K[3:5], -1), data=BOTH)
+    assert scene.engine.send() is None
+    assert [uncertain for _, uncertain, _ in pictures(scene, K[:3])] == [("m", "s")] * 3
