@@ -2,7 +2,7 @@
 
 A count says that codes were affected, not that every field was taken. What sync calls do not name is read back: this
 module says which few values to read, and records what was seen. Of a field that was taken in another run, and that no
-answer of this one named, one value is read: an administrator may have taken the field away.
+answer of this one named, a value of each campaign is read: an administrator may have taken the field away.
 
 What always holds: reads choose among values that the
 mirror calls known (or refused: they ask whether they are taken by now); a field that was read back and is not there is
@@ -45,8 +45,17 @@ TAKERS_MIN = 2
 """Values that have to hold a field that others of their campaign did not take, before all are asked again."""
 _CONFIRMED = "state IN ('confirmed', 'mismatched') AND NOT split"
 _BATCHES = f"SELECT id, first_item_id, size, kind FROM batches WHERE {{}} = ? AND {_CONFIRMED} ORDER BY id DESC"
+_ENDED_SINCE = f"""
+SELECT id, first_item_id, size, kind FROM batches WHERE id IN (SELECT batch_id FROM events WHERE id > ?1)
+AND job_id = ?2 AND run_id <> ?3 AND settled > ?1 AND {_CONFIRMED} ORDER BY id DESC
+"""
+# What a run that was stopped sent, nobody read back.
+_LAST_END = (
+    "SELECT coalesce(max(id), 0) FROM runs WHERE job_id = ? AND id < ? AND ended_at IS NOT NULL AND error IS NULL"
+)
+_LAST_EVENT = "SELECT id FROM events WHERE run_id <= ? ORDER BY id DESC LIMIT 1"
 _ITEMS = """
-SELECT i.id, i.key, i.payload_id, i.before_id, b.kind, b.run_id
+SELECT i.id, i.key, i.payload_id, i.before_id, b.kind
 FROM json_each(?) j CROSS JOIN items i ON i.id = j.value JOIN batches b ON b.id = i.batch_id
 """
 _PROBES = f"""
@@ -114,7 +123,7 @@ def unproven(
         fresh=asks_of_fresh, refusing=refusing,
         earlier=fields is not None and not all(taken[one] >= set(fields) for one in names),
     )  # fmt: skip
-    few = _few([*_chosen(connection, run, campaigns, looked)])
+    few = _few([*_chosen(connection, run, campaigns, looked)], told=run.campaign is not None)
     earlier = earlier_words(connection, run.job.space_id, [(one.key, one.item_id) for one in few])
     return [replace(one, earlier=earlier.get(one.key, {})) for one in few]
 
@@ -139,20 +148,23 @@ def _chosen(
     looked: _Looked,
 ) -> Iterator[Unproven]:
     cursor = raw_cursor(connection)
-    ids = _spread_items(cursor.execute(_BATCHES.format("run_id"), (run.id,)).fetchall())
+    ended = cursor.execute(_BATCHES.format("run_id"), (run.id,)).fetchall()
+    ended += cursor.execute(_ENDED_SINCE, (_last_read_back(connection, run), run.job.id, run.id)).fetchall()
+    ids = _spread_items(ended)
     if looked.refusing:
         ids += [item for (item,) in cursor.execute(_PROBES, (run.id,)).fetchall()]
+    tonight = {*ids}
     if looked.earlier:
         ids += _spread_items(cursor.execute(_BATCHES.format("job_id"), (run.job.id,)).fetchall())
     rows = cursor.execute(_ITEMS, (json.dumps(list(dict.fromkeys(ids))),)).fetchall()
     views = Knowledge(connection, run.job.space_id).view(key for _, key, *_ in rows)
     texts = payload_texts(connection, {payload for _, _, payload, *_ in rows})
-    before = read_pictures(connection, {number for *_, number, _, _ in rows})
-    for item, key, payload, before_id, kind, run_id in rows:
+    before = read_pictures(connection, {number for *_, number, _ in rows})
+    for item, key, payload, before_id, kind in rows:
         picture, sent = views.get(key, UNHEARD_OF), texts[payload]
         told = None if campaigns is None else campaign_in(picture, sent, campaigns)
         campaign = told or run.campaign or proofs.UNKNOWN_CAMPAIGN
-        taken, tonights, known = looked.taken.get(campaign, ()), run_id == run.id, before[before_id].known
+        taken, tonights, known = looked.taken.get(campaign, ()), item in tonight, before[before_id].known
         proven = taken if not tonights else looked.named.get(campaign, ())
         is_fresh = looked.fresh and told is None and kind == "async" and tonights and known == NOTHING
         words = {
@@ -164,6 +176,14 @@ def _chosen(
         if words:
             product, again = value_of(picture.known, PRODUCT), frozenset(taken).intersection(words)
             yield Unproven(item, key, told, product, words, is_fresh, again.difference(picture.refused))
+
+
+def _last_read_back(connection: Connection, run: Run) -> int:
+    """Return the last event of the job's last run that came to its end, and so read back what it had sent; 0: none."""
+    cursor = raw_cursor(connection)
+    last = cursor.execute(_LAST_END, (run.job.id, run.id)).fetchone()
+    row = cursor.execute(_LAST_EVENT, last).fetchone()
+    return row[0] if row is not None else 0
 
 
 def _words(picture: Picture, sent: str, *, retried: bool) -> Iterator[tuple[str, str]]:
@@ -184,15 +204,19 @@ def _spread_items(batches: Sequence[tuple[int, int, int, str]]) -> list[int]:
     return found
 
 
-def _few(found: Sequence[Unproven]) -> list[Unproven]:
-    """Return few of many values: some for each field of each campaign and product, from all over."""
+def _few(found: Sequence[Unproven], *, told: bool) -> list[Unproven]:
+    """Return few of many values: some for each field of each campaign and product, from all over.
+
+    Of a field that was taken in another run one is enough, where anybody tells the campaign; ``told``: the job does.
+    """
     asked: Counter[tuple[object, ...]] = Counter()
     few: list[Unproven] = []
     for place in _halving(len(found)):
         one = found[place]
         again = frozenset[str]() if one.unheard_of else one.proven
         kinds = {name: (one.told, name in again or (one.product, one.unheard_of), name) for name in one.words}
-        needed = [name for name, kind in kinds.items() if asked[kind] < (1 if name in again else OF_A_KIND)]
+        enough = 1 if told or one.told is not None else OF_A_KIND
+        needed = [name for name, kind in kinds.items() if asked[kind] < (enough if name in again else OF_A_KIND)]
         if needed and len(few) < VALUES_MAX:
             few.append(one)
             asked.update(kinds.values())

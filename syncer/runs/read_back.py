@@ -3,7 +3,8 @@
 A count says that codes were affected, not which fields they took; where sync calls do not take the key, nothing else is
 ever said. So a few values are read back from Scantrust's code data, once per field and campaign. What always holds: a
 field is taken only when a code that was read holds the value it was given; it is refused only when two looks at least
-``api.settle_s`` apart show codes without it, or with an older word of ours while no code holds the new one. All else
+``api.settle_s`` apart show codes without it, or with an older word of ours while no code holds the new one (two codes
+with an older word, where nobody tells the campaign: it may be two campaigns). All else
 proves nothing: a field that was never taken stays unproven. Then the run does not end with 0, unless ``known_fields``
 says that the campaign has it.
 """
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 PATIENCE_S = 60.0
 """How long one look at code data may take; a document that is not made by then is asked for by the next run."""
+OLDER_MIN = 2
+"""Codes of an unknown campaign that have to hold an older word of ours, where others hold the new one."""
 STOPPED = "while codes were read back; what was sent is recorded"
 """What a signal ends: after a run has sent everything, never "nothing was changed"."""
 
@@ -121,15 +124,24 @@ def read_back(
         for number, look in zip(doubtful, again, strict=True):
             first = looks[number]
             looks[number] = _Look(look.taken, look.missing & first.missing, look.older & first.older)
-    for one, look in zip(chosen, looks, strict=True):  # who holds an older word may have been given it by somebody else
+    for one, look in zip(chosen, looks, strict=True):
         others = [other for of, other in zip(chosen, looks, strict=True) if of.told == one.told]
-        look.missing |= look.older.difference(*(other.taken for other in others))
+        look.missing |= look.older - _excused(others, told=one.told is not None or run.campaign is not None)
     seen = _by_campaign(chosen, looks)
     taken_again = ledger.record_read_back(run, seen, at)
     refused = frozenset(name for look in looks for name in look.missing)
     unproven = sorted(_unproven(ledger, run, chosen, looks) - {*declared} - refused)
     note = note or "what Scantrust shows of the values that were read back is not what they were given"
     return ReadBack(refused, frozenset(taken_again), tuple(unproven), note if unproven else "")
+
+
+def _excused(looks: Sequence[_Look], *, told: bool) -> frozenset[str]:
+    """Return the fields of which an older word proves nothing: others of the campaign hold the new one.
+
+    Somebody else may have written it. Where neither a product nor the job tells the campaign, two are not excused.
+    """
+    taken = frozenset[str]().union(*(look.taken for look in looks))
+    return frozenset(name for name in taken if told or sum(name in look.older for look in looks) < OLDER_MIN)
 
 
 def _looks(reader: CodeReader, run: Run, chosen: Sequence[Unproven]) -> tuple[list[_Look], str]:

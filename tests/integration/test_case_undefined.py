@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
@@ -86,11 +88,12 @@ def test_an_answer_without_names_says_nothing_of_a_field_that_other_values_did_n
         assert [code.get("market") for code in here.box.codes()] == ["FR"] * 5 + ["IT"] * 15
 
 
-def test_answers_that_never_name_anything_are_made_up_for_by_reading_back(year):
-    """No canary tells anything there: one code that is read does, night by night."""
+@pytest.mark.parametrize(("campaign", "reads"), [("campaign = 1\n", 1), ("", 3)], ids=["told", "untold"])
+def test_answers_that_never_name_anything_are_made_up_for_by_reading_back(year, campaign, reads):
+    """No canary tells anything there: a code that is read does, night by night; where nobody tells the campaign, three."""
     opened, columns, values = year("extended_id", faults=({"kind": "no_items", "on": "sync", "every": 1},))
     with opened as here:
-        here.config(f'{LIMITS}[jobs.it]\nkey = "extended_id"\nexport = "changes"\n')
+        here.config(f'{LIMITS}[jobs.it]\nkey = "extended_id"\nexport = "changes"\n{campaign}')
 
         def told(market):
             return here.sync(here.write("a.csv", (*columns, "market"), [(*one, market) for one in values]))
@@ -98,10 +101,28 @@ def test_answers_that_never_name_anything_are_made_up_for_by_reading_back(year):
         assert told("DE").code == 0
         looked = len(here.box.calls("codes_download"))
         assert told("FR").code == 0
-        assert len(here.box.calls("codes_download")) == looked + 1
+        assert len(here.box.calls("codes_download")) == looked + reads
         here.box.world.campaigns[1] = frozenset({"case_no", "lot"})
         last = told("IT")
         assert (last.code, last.document["discarded_fields"]) == (3, ["market"]), last.document
+
+
+def test_a_second_campaign_that_nobody_tells_and_that_loses_the_field_within_the_hour_is_found(night):
+    """No call of such a run asks: what is read back comes from all over the file."""
+    codes = tuple({"extended_id": f"K{n:04d}", "campaign": str(1 + n // 120)} for n in range(240))
+    with night(codes=codes, campaigns={1: frozenset({"market"}), 2: frozenset({"market"})}) as here:
+        here.config(f'{LIMITS}[jobs.it]\nkey = "extended_id"\nexport = "changes"\n')
+
+        def told(market):
+            return here.sync(
+                here.write("a.csv", ("extended_id", "market"), [(f"K{n:04d}", market) for n in range(240)])
+            )
+
+        assert told("DE").code == 0
+        here.box.world.campaigns[2] = frozenset()
+        last = told("FR")
+        assert (last.code, last.document["discarded_fields"]) == (3, ["market"]), last.document
+        assert last.document["requests"]["updates"] == 1
 
 
 def test_what_was_taken_is_asked_for_every_night_by_one_call_and_no_run_of_a_night_asks_again(year):
@@ -123,3 +144,43 @@ def test_what_was_taken_is_asked_for_every_night_by_one_call_and_no_run_of_a_nig
         a_day_goes_by()
         assert told("IT") == ({"sync": 1, "async": 1}, 1)
         assert told("ES") == ({"sync": 0, "async": 1}, 1)
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_what_a_stopped_run_could_not_read_back_is_read_by_the_next_one_though_that_sends_nothing(
+    year, key, monkeypatch
+):
+    """The next run found everything known, and ended with 0."""
+    opened, columns, values = year(key)
+    with opened as here:
+        unique = "" if "extended_id" in columns else "unique = false\n"
+        here.config(f'{LIMITS}[jobs.it]\nkey = {columns}\nexport = "changes"\n{unique}')
+
+        def file(market):
+            return here.write(f"{market}.csv", (*columns, "market"), [(*one, market) for one in values])
+
+        def told(market):
+            return here.sync(file(market))
+
+        assert told("DE").code == 0
+        here.box.world.campaigns[1] = frozenset({"case_no", "lot"})
+        looked = len(here.box.calls("codes_download"))
+        here.box.faults.replace([{"kind": "hang", "on": "codes_download", "every": 1, "seconds": 60}])
+        with here.start("sync", file("FR")) as stopped:
+            for _ in range(600):
+                if len(here.box.calls("codes_download")) > looked:
+                    break
+                time.sleep(0.05)
+            stopped.send_signal(signal.SIGTERM)
+            stopped.communicate(timeout=60)
+        assert stopped.returncode == 143
+        here.box.faults.replace([])
+        again = told("FR")
+        assert (again.code, again.document["discarded_fields"]) == (3, ["market"]), again.document
+        here.box.world.campaigns[1] = DEFINED | {"lot"}
+        for _ in range(2):
+            last = told("FR")
+            if last.code == 0:
+                break
+        assert last.code == 0, last.document
+        assert {code.get("market") for code in here.box.codes()} == {"FR"}

@@ -1092,6 +1092,27 @@ BUGS = (
         COUNTED,
     ),
     Bug(
+        "what a stopped run sent is never read back",
+        "syncer/ledger/unproven.py",
+        "    ended += cursor.execute(_ENDED_SINCE, ",
+        "    cursor.execute(_ENDED_SINCE, ",
+        "tests/integration/test_case_undefined.py",
+    ),
+    Bug(
+        "one code speaks for all campaigns that nobody tells",
+        "syncer/ledger/unproven.py",
+        "enough = 1 if told or one.told is not None else OF_A_KIND",
+        "enough = 1",
+        "tests/integration/test_case_undefined.py",
+    ),
+    Bug(
+        "older words prove nothing wherever another code took the new one",
+        "syncer/runs/read_back.py",
+        "if told or sum(",
+        "if told or 0 * sum(",
+        "tests/unit/test_read_back.py",
+    ),
+    Bug(
         "the process's own calls are doubted, too",
         "syncer/ledger/counted.py",
         "AND e.id > ?1)",

@@ -92,6 +92,14 @@ def test_who_holds_an_older_word_while_others_of_the_campaign_took_the_new_one_m
     assert looked(asked(1), asked(2), K1=[[""]], K2=[["new"]])[0] == {"m"}  # nothing is nobody's word
 
 
+@pytest.mark.parametrize(("campaign", "told", "refused"), [(None, None, {"m"}), (7, None, set()), (None, 1, set())])
+def test_two_that_hold_an_older_word_are_of_another_campaign_where_nobody_tells_it(campaign, told, refused):
+    cells = {"K1": [["old"]], "K2": [["older"]], "K3": [["new"]]}
+    ledger = Ledger([asked(number, told) for number in (1, 2, 3)], proven=("m",))
+    run = SimpleNamespace(job=RUN.job, campaign=campaign)
+    assert read_back(ledger, run, Reader(**cells), fields=None, declared=(), named={}, at="").refused == refused
+
+
 def test_what_was_never_taken_and_is_not_read_stays_unproven_and_what_was_taken_stands():
     assert looked(asked(1), K1=[["else"]]) == (set(), set(), 0)
     assert looked(asked(1), K1=[["else"]], proven=()) == (set(), {"m"}, 0)
