@@ -128,7 +128,7 @@ class Context:
         self.registry = Registry(self.now_s)
         self.writer.on_change = self.registry.follow
         self.fields = Fields(self.ledger)
-        self.began = self.ledger.last_event()
+        self.began = self.ledger.newest_event()
         self.counts_same = counts_same(self.ledger)
         self.health = Health(self.settings.give_up_after_s)
         self.reads_health = Health(self.settings.give_up_after_s)

@@ -39,11 +39,6 @@ CROSS JOIN mirror m ON m.space_id = b.space_id AND m.key = i.key
 """
 
 
-def last_event(connection: Connection) -> int:
-    """Return the id of the newest event; 0 where there is none."""
-    return int(raw_cursor(connection).execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
-
-
 def begun_before(connection: Connection, batch_id: int, since: int) -> bool:
     """Tell whether no call of a batch was begun after the event `since`."""
     cursor = raw_cursor(connection)

@@ -68,11 +68,6 @@ class KnownDoor(Door):
         with self.transaction() as connection:
             return proofs.refusing(connection, ever=ever)
 
-    def last_event(self) -> int:
-        """Return the id of the newest event (`counted.last_event`)."""
-        with self.transaction() as connection:
-            return counted.last_event(connection)
-
     def begun_before(self, batch: Batch, since: int) -> bool:
         """Tell whether no call of a batch was begun after the event `since` (`counted.begun_before`)."""
         with self.transaction() as connection:

@@ -106,10 +106,15 @@ class RunsDoor(Door):
         with self.transaction() as connection:
             return endings.newest_event(connection)
 
-    def ended_since(self, event_id: int, but: Sequence[int]) -> Iterator[endings.EndedValue]:
-        """Stream the values that ended unmatched or rejected after an event, of all runs `but` some."""
+    def told_until(self) -> int:
+        """Return the last event before the newest end of a run (`endings.told_until`)."""
         with self.transaction() as connection:
-            yield from endings.ended_since(connection, event_id, but)
+            return endings.told_until(connection)
+
+    def ended_since(self, told: int, begun: int, but: Sequence[int]) -> Iterator[endings.EndedValue]:
+        """Stream the values that ended unmatched or rejected, and that nobody told yet (`endings.ended_since`)."""
+        with self.transaction() as connection:
+            yield from endings.ended_since(connection, told, begun, but)
 
     def works(self, *, most: int, kinds: tuple[str, ...] | None = None) -> list[works.Work]:
         """Return what commands did, newest first; of some kinds, or of all but what only looked (``check``)."""

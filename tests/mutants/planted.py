@@ -1113,6 +1113,13 @@ BUGS = (
         "tests/unit/test_read_back.py",
     ),
     Bug(
+        "what a process saw that died is nobody's to tell",
+        "syncer/runs/session.py",
+        "ledger.newest_event(), ledger.told_until()",
+        "ledger.newest_event(), ledger.newest_event()",
+        "tests/cli/test_told_by_the_next.py",
+    ),
+    Bug(
         "the process's own calls are doubted, too",
         "syncer/ledger/counted.py",
         "AND e.id > ?1)",
