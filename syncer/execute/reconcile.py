@@ -129,6 +129,21 @@ SPECIAL_FIELDS = frozenset({"product", "activation_status", "blacklist_reason"})
 """Fields that no campaign defines and that are never discarded (docs/api.md, "Special SCM fields")."""
 
 
+def named_or_counted(
+    sent: Mapping[str, Iterable[str]], named: Mapping[str, Sequence[str]], codes_affected: int, *, unique: bool
+) -> Mapping[str, Sequence[str]]:
+    """Add to the values that an answer names, with no field, those that it counts and need not name.
+
+    These are values of special fields alone, and all where it names nobody: perhaps no field of theirs was taken. They
+    are counted only when the count leaves nobody out. ``sent`` gives the fields sent per value.
+    """
+    unnamed = [
+        key for key, fields in sent.items() if key not in named and (not named or SPECIAL_FIELDS.issuperset(fields))
+    ]
+    counted = codes_affected == len(named) + len(unnamed) if unique else codes_affected > 0 and len(sent) == 1
+    return {**named, **dict.fromkeys(unnamed, ())} if counted else named
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What the names in one sync answer show of fields: which some value took; by value, those taken and not taken."""

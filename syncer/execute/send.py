@@ -18,7 +18,7 @@ from syncer.execute.blame import FORBIDDEN, Blame, blame
 from syncer.execute.context import NEVER_S, PREPARE_S, Context
 from syncer.execute.outcome import Outcomes, named_by_sync
 from syncer.execute.pieces import by_data, cut, of_places
-from syncer.execute.reconcile import Finding, Shown, halves, judge_named, shown_fields, suspects
+from syncer.execute.reconcile import Finding, Shown, halves, judge_named, named_or_counted, shown_fields, suspects
 from syncer.execute.refusals import Refusals
 from syncer.ledger.splitting import Piece
 from syncer.lifecycle.batch import State
@@ -192,8 +192,9 @@ class Sender:
         context.sizes.answered(Kind.SYNC, loaded.batch.size)
         if loaded.key[0] not in UNIQUE_KEYS:
             context.learn_reach(run.job, replace(context.reach(run.job), sync_taken=True))
-        named = answer.items or {}
         unique = loaded.batch.unique
+        sent = {item.key: fields_of(item.data) for item in loaded.items}
+        named = named_or_counted(sent, answer.items or {}, answer.codes_affected, unique=unique)
         expected = None if answer.items is not None else context.expected(run, loaded.keys, unique=unique)
         judgement = judge_named(
             loaded.keys,
@@ -204,7 +205,6 @@ class Sender:
         )
         shown: Shown | None = Shown()
         if judgement.finding is not Finding.UNCLEAR:  # without names it says of fields what a task says: nothing
-            sent = {item.key: fields_of(item.data) for item in loaded.items}
             shown = None if answer.items is None else shown_fields(sent, named)
         self._outcomes.settle(loaded, answer.codes_affected, judgement, shown, attempt_id=attempt_id)
 
