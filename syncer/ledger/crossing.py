@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.mirror import stamps_of, under_stamps
 from syncer.ledger.pictures import intern, moves_of, payload_texts, read_pictures
+from syncer.ledger.stamps import stamps_of, under_stamps
 from syncer.lifecycle.batch import State
 from syncer.mirror.picture import EVERY_FIELD, PRODUCT, Moves, Picture, moves_code, stamped
 from syncer.mirror.words import fields_of, value_of
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from syncer.ledger.mirror import Span
-
-
+Span = tuple[int, int, int]
+"""A space, and the first and last id of items in it."""
 # What the items of a span were planned over, since which event that is known, and what they carry.
 _STEPS = f"""
 SELECT DISTINCT i.before_id, coalesce((
@@ -129,10 +128,7 @@ def _planned_over(connection: Connection, span: Span) -> set[tuple[Picture, int]
     """
     steps = raw_cursor(connection).execute(_STEPS, span).fetchall()
     pictures, stamps = read_pictures(connection, {before for before, *_ in steps}), stamps_of(connection, span[0])
-    return {
-        (under_stamps(pictures[before], stamps, sum(one.settled > since for one in stamps)), payload)
-        for before, since, payload in steps
-    }
+    return {(under_stamps(pictures[before], stamps, since), payload) for before, since, payload in steps}
 
 
 def _moved(steps: Iterable[tuple[Picture, int]], texts: dict[int, str], other: Space, moves: Moves) -> set[str] | None:

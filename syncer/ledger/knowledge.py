@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,12 +20,12 @@ from syncer.ledger.bulk import key_blocks, key_look_ups, raw_cursor, state_block
 from syncer.ledger.crossing import spaces_of_fields
 from syncer.ledger.elsewhere import open_elsewhere
 from syncer.ledger.ingested import coming
-from syncer.ledger.mirror import FieldStamp, stamps_of, under_stamps
 from syncer.ledger.pictures import moves_of, payload_texts, read_pictures, told_campaigns
+from syncer.ledger.stamps import Place, Stamps, places_of
 from syncer.lifecycle.batch import OPEN, State
 from syncer.mirror.elsewhere import OpenElsewhere
 from syncer.mirror.picture import EVERY_FIELD, UNHEARD_OF, Picture, doubted, stamped
-from syncer.mirror.words import NOTHING, fields_of, laid_over, only, value_of, without
+from syncer.mirror.words import fields_of, only, without
 from syncer.model import Errand, KnownBlock, WantedBlock
 
 if TYPE_CHECKING:
@@ -40,6 +39,8 @@ SCAN_FROM_KEYS = 50_000
 """With at least this many rows in the files, reading the whole mirror beats looking each key up."""
 STAMPED = 1 << 30
 """Numbers below minus this stand for a picture and what lies over it."""
+NOTHING_OVER = -1
+"""Stands for the place in time of a value that no stamp lies over."""
 _ITEMS = "FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1"
 _OPEN = f"{_ITEMS} WHERE b.space_id = ?1 AND NOT b.split AND b.state IN ({', '.join(repr(s.value) for s in OPEN)})"
 _IS_WANTED = f"b.space_id = ?1 AND NOT b.split AND (b.state = '{State.PLANNED.value}' OR b.wanted)"
@@ -50,11 +51,10 @@ _LOOK_UP = "SELECT m.key, {columns} FROM json_each(?2) j CROSS JOIN mirror m ON 
 
 
 class _Under(NamedTuple):
-    """A picture and what lies over it: the youngest `later` stamps, and whether codes may come under its value."""
+    """A picture, the place in time that tells its stamps, and whether codes may come under its value."""
 
     picture: int
-    later: int = 0
-    place: int = 0
+    settled: int = NOTHING_OVER
     counted: bool = False
     is_coming: bool = False
 
@@ -67,10 +67,9 @@ class Knowledge:
         self._connection = connection
         self._space_id = space_id
         self._apart = apart
-        self._stamps = [stamp for stamp in stamps_of(connection, space_id) if stamp.through not in apart]
+        self._stamps = Stamps(connection, space_id, apart)
         self._coming = coming(connection, space_id)
         self._under: dict[_Under, int] = {}
-        self._elsewhere: dict[tuple[int, str], tuple[Picture, int] | None] = {}
         self._parts: dict[int, str] = {}
         self.moves = moves_of(connection)
         self.campaigns = told_campaigns(connection)
@@ -103,9 +102,10 @@ class Knowledge:
         import numpy as np
 
         batches, of_row = np.unique(batch_ids, return_inverse=True)
-        places = self._places(batches.tolist())
-        overs = np.array([self._over(*places[batch]) for batch in batches.tolist()], np.int64).reshape(-1, 3)[of_row]
-        stale = np.flatnonzero(overs[:, 0])
+        places = places_of(self._connection, batches.tolist())
+        matter = [self._stamps.matters(places[batch]) or (NOTHING_OVER, False) for batch in batches.tolist()]
+        overs = np.array(matter, np.int64).reshape(-1, 2)[of_row]
+        stale = np.flatnonzero(overs[:, 0] != NOTHING_OVER)
         if len(stale):
             columns = np.concatenate([pictures[stale, None], overs[stale]], axis=1)
             under, of_stale = np.unique(columns, axis=0, return_inverse=True)
@@ -129,66 +129,9 @@ class Knowledge:
             pictures[row] = self._number(plain.get(number, _Under(number))._replace(is_coming=True))
         return pictures
 
-    def _over(self, place: int, counted: bool) -> tuple[int, int, bool]:
-        """Return how many stamps are younger than a place in time, and what of it matters to any of them."""
-        later = self._younger_stamps(place)
-        over = self._stamps[:later]
-        return later, place if any(stamp.by for stamp in over) else 0, counted and any(s.counted for s in over)
-
     def _number(self, under: _Under) -> int:
         """Return the number that stands for a picture and what lies over it."""
         return self._under.setdefault(under, -STAMPED - 1 - len(self._under))
-
-    def _places(self, batches: Iterable[int]) -> dict[int, tuple[int, bool]]:
-        """Return the place in time of what each batch confirmed, and whether a count alone did."""
-        statement = """SELECT b.id, coalesce(b.settled, 0), b.kind = 'async'
-            FROM json_each(?) j CROSS JOIN batches b ON b.id = j.value"""
-        rows = raw_cursor(self._connection).execute(statement, (json.dumps(list(batches)),)).fetchall()
-        return {batch: (place, bool(counted)) for batch, place, counted in rows}
-
-    def _younger_stamps(self, place: int) -> int:
-        """Return how many stamps of the space are younger than a place in time."""
-        return sum(stamp.settled > place for stamp in self._stamps)
-
-    def _resolved(self, picture: Picture, later: int, place: int, counted: bool) -> Picture:
-        """Return a picture under the youngest `later` stamps; a linked one tells what a value holds by its link."""
-        for stamp in reversed(self._stamps[:later]):
-            if stamp.counted and not counted:
-                continue
-            picture = self._by_link(picture, stamp, place) if stamp.by else stamped(picture, [stamp.field])
-        return picture
-
-    def _by_link(self, picture: Picture, stamp: FieldStamp, place: int) -> Picture:
-        """Return a picture after a stamp whose link tells which value of the other space its code belongs to."""
-        value = value_of(picture.known, stamp.by or "")
-        if value is None:
-            return stamped(picture, [stamp.field])
-        found = self._in_space(stamp.through or 0, value)
-        if found is None:
-            return picture
-        theirs, settled = found
-        if stamp.field in theirs.uncertain:
-            return stamped(picture, [stamp.field])
-        word = only(theirs.known, [stamp.field])
-        if settled <= place or word == NOTHING:
-            return picture
-        rest = tuple(field for field in picture.uncertain if field != stamp.field)
-        return replace(picture, known=laid_over(picture.known, word), uncertain=rest)
-
-    def _in_space(self, space_id: int, key: str) -> tuple[Picture, int] | None:
-        """Return what another space knows of a value, and its place in time; None when it never wrote it."""
-        if (space_id, key) not in self._elsewhere:
-            statement = "SELECT picture, batch_id FROM mirror WHERE space_id = ? AND key = ?"
-            row = raw_cursor(self._connection).execute(statement, (space_id, key)).fetchone()
-            if row is None:
-                self._elsewhere[space_id, key] = None
-            else:
-                place, _ = self._places([row[1]]).get(row[1], (0, True))
-                stamps = stamps_of(self._connection, space_id)
-                later = sum(stamp.settled > place for stamp in stamps)
-                theirs = under_stamps(read_pictures(self._connection, [row[0]])[row[0]], stamps, later)
-                self._elsewhere[space_id, key] = theirs, place
-        return self._elsewhere[space_id, key]
 
     def pictures(self, numbers: Iterable[int]) -> dict[int, Picture]:
         """Return pictures by the numbers that `known` gave for them."""
@@ -200,7 +143,9 @@ class Knowledge:
         found = read_pictures(self._connection, {under.picture for under in plain.values()})
         resolved = {}
         for asked, under in plain.items():
-            picture = self._resolved(found[under.picture], under.later, under.place, under.counted)
+            picture = found[under.picture]
+            if under.settled != NOTHING_OVER:
+                picture = self._stamps.laid_over(picture, Place(under.settled, bool(under.counted)))
             resolved[asked] = stamped(picture, [EVERY_FIELD]) if under.is_coming else picture
         return resolved
 
@@ -220,10 +165,8 @@ class Knowledge:
         chosen = json.dumps(sorted(wanted), ensure_ascii=False)
         rows = raw_cursor(self._connection).execute(statement, (self._space_id, chosen)).fetchall()
         pictures = read_pictures(self._connection, {picture for _, picture, _ in rows})
-        places = self._places({batch for *_, batch in rows}) if self._stamps else {}
-        found = {}
-        for key, picture, batch in rows:
-            found[key] = self._resolved(pictures[picture], *self._over(*places.get(batch, (0, True))))
+        places = places_of(self._connection, {batch for *_, batch in rows})
+        found = {key: self._stamps.laid_over(pictures[picture], places[batch]) for key, picture, batch in rows}
         for key in self._coming & found.keys():
             found[key] = stamped(found[key], [EVERY_FIELD])
         for key in wanted & self._open_texts.keys():

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.crossing import apart_from
-from syncer.ledger.mirror import stamps_of
 from syncer.ledger.pictures import payload_texts, read_pictures
+from syncer.ledger.stamps import stamps_of
 from syncer.ledger.wishes import KnownWord, keep_wanting
 from syncer.mirror.picture import EVERY_FIELD, campaign_in
 from syncer.mirror.words import NOTHING, fields_of, only

@@ -16,9 +16,8 @@ from sqlalchemy import bindparam, insert, update
 
 from syncer.ledger import identity, mirror, proofs, seals
 from syncer.ledger import schema as t
-from syncer.ledger.crossing import spread
 from syncer.ledger.database import transaction
-from syncer.ledger.mirror import MirrorStep, Span
+from syncer.ledger.mirror import MirrorStep
 from syncer.ledger.outlived import By, outlive_late_end, outlived
 from syncer.ledger.reads import batch as read_batch
 from syncer.ledger.splitting import Piece, split
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from syncer.ledger.crossing import Disjoint
+    from syncer.ledger.crossing import Disjoint, Span
     from syncer.ledger.values import Batch, SeenFields
     from syncer.process.clock import Uptime
 
@@ -87,14 +86,9 @@ class Writer:
         self._refused.clear()
         with transaction(self._connection):
             yield
-            for step, spans in self._steps.items():
-                if spans:
-                    mirror.apply(self._connection, step, spans)
+            mirror.apply_all(self._connection, self._steps, self._disjoint)
             for space_id, by_item in self._refused.items():
                 proofs.refuse(self._connection, space_id, by_item)
-            ended = [span for spans in self._steps.values() for span in spans]
-            if ended and spread(self._connection, ended):
-                mirror.forget_steps(self._connection)
 
     def start(self, batch: Batch, reference: str, at: str) -> tuple[Batch, int]:
         """PLANNED → SENDING: a call may be on its way from the moment this returns. Returns the attempt's id too."""

@@ -29,8 +29,8 @@ from syncer.ledger.elsewhere import open_elsewhere
 from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.lock import LedgerLock
-from syncer.ledger.mirror import FieldStamp
 from syncer.ledger.rotation import backup_into
+from syncer.ledger.stamps import FieldStamp, Place, Stamps
 from syncer.ledger.wishes import KnownWord, keep_wanting
 from syncer.mirror.picture import Picture
 from syncer.model import Origins
@@ -281,22 +281,64 @@ def test_a_code_whose_case_is_not_known_and_a_case_that_is_in_doubt_prove_nothin
         assert {code["shipment"] for code in here.box.codes()} == {"S7"}
 
 
-def test_knowledge_of_a_case_in_doubt_makes_its_codes_uncertain(ledger):
-    """The rule by itself: a stamp with a link, and the other space uncertain of the field."""
+LINKED = FieldStamp(field="shipment", settled=9, through=2, by="case_no")
+CASED = '{"case_no":"C1","shipment":"S1"}'
+
+
+def laid_over(ledger, picture, *stamps, theirs=None, settled=5):
+    """Return a picture under stamps, the youngest first; ``theirs``: what the other space knows of the case, since when."""
     with ledger.transaction() as connection:
-        asked = Knowledge(connection, 1, set())
-        stamp = FieldStamp(field="shipment", settled=9, through=2, by="case_no")
-        for theirs, expected in (
-            ((Picture(uncertain=("shipment",)), 9), Picture('{"case_no":"C1"}', uncertain=("shipment",))),
-            ((Picture('{"shipment":"S7"}'), 9), Picture('{"case_no":"C1","shipment":"S7"}')),
-            ((Picture('{"shipment":"S7"}'), 5), Picture('{"case_no":"C1","shipment":"S1"}')),
-            ((Picture('{"lot":"L"}'), 9), Picture('{"case_no":"C1","shipment":"S1"}')),
-            (None, Picture('{"case_no":"C1","shipment":"S1"}')),
-        ):
-            asked._elsewhere[2, "C1"] = theirs
-            assert asked._by_link(Picture('{"case_no":"C1","shipment":"S1"}'), stamp, 5) == expected
-        unlinked = asked._by_link(Picture('{"shipment":"S1"}'), stamp, 5)
-        assert unlinked == Picture(uncertain=("shipment",))
+        rule = Stamps(connection, 1)
+        rule._stamps, rule._elsewhere[2, "C1"] = list(stamps), theirs
+        return rule.laid_over(picture, Place(settled))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "expected"),
+    [
+        ((Picture(uncertain=("shipment",)), 9), Picture('{"case_no":"C1"}', uncertain=("shipment",))),
+        ((Picture(refused=("shipment",)), 9), Picture('{"case_no":"C1"}', uncertain=("shipment",))),
+        ((Picture(absent=True), 9), Picture('{"case_no":"C1"}', uncertain=("shipment",))),
+        ((Picture('{"shipment":"S7"}'), 9), Picture('{"case_no":"C1","shipment":"S7"}')),
+        ((Picture('{"shipment":"S7"}'), 5), Picture(CASED)),
+        ((Picture('{"lot":"L"}'), 9), Picture(CASED)),
+        (None, Picture(CASED)),
+    ],
+    ids=str,
+)
+def test_a_linked_stamp_tells_what_a_code_holds_only_where_its_case_is_known_to(ledger, theirs, expected):
+    assert laid_over(ledger, Picture(CASED), LINKED, theirs=theirs) == expected
+
+
+def test_a_linked_stamp_makes_uncertain_what_a_code_without_a_known_case_holds(ledger):
+    assert laid_over(ledger, Picture('{"shipment":"S1"}'), LINKED) == Picture(uncertain=("shipment",))
+
+
+def test_a_code_that_did_not_take_a_field_did_not_take_it_from_its_case_either(ledger):
+    refusing = Picture('{"case_no":"C1"}', refused=("shipment",))
+    assert laid_over(ledger, refusing, LINKED, theirs=(Picture('{"shipment":"S7"}'), 9)) == refusing
+
+
+@pytest.mark.parametrize("relinked", [8, 10])
+def test_a_link_that_a_third_key_may_have_changed_since_tells_nothing(ledger, relinked):
+    """One stamp a scope is kept: the case may have been another one when the shipment was written, whichever is younger."""
+    by_serial = FieldStamp(field="case_no", settled=relinked, through=3)
+    stamps = sorted([LINKED, by_serial], reverse=True)
+    under = laid_over(ledger, Picture(CASED), *stamps, theirs=(Picture('{"shipment":"S7"}'), 9))
+    assert under == Picture(uncertain=("case_no", "shipment"))
+
+
+def test_an_older_stamp_does_not_lie_over_a_value_and_a_counted_one_over_what_was_counted(ledger):
+    counted = FieldStamp(field="shipment", settled=9, counted=True)
+    with ledger.transaction() as connection:
+        rule = Stamps(connection, 1)
+        rule._stamps = [counted]
+        assert rule.matters(Place(9)) is None
+        assert rule.matters(Place(8, counted=False)) == rule.matters(Place(3, counted=False)) == Place(8, counted=False)
+        assert rule.laid_over(Picture(CASED), Place(8, counted=False)) == Picture(CASED)
+        assert rule.laid_over(Picture(CASED), Place(8)) == Picture('{"case_no":"C1"}', uncertain=("shipment",))
+        rule._stamps = [LINKED]
+        assert rule.matters(Place(4)) == Place(4, counted=False)
 
 
 def test_a_word_that_asked_in_a_call_whose_end_nobody_knows_is_wanted_once_its_field_is_taken():

@@ -31,6 +31,7 @@ COUNTED = "tests/unit/test_counted.py"
 EDGES = "tests/integration/test_ledger_edges.py"
 LEFT_OUT = "tests/unit/test_left_out.py"
 SPACES = "tests/integration/test_two_spaces.py"
+LINKED = "tests/integration/test_linked_stamps.py"
 YEAR = "tests/cli/test_ordinary_year.py"
 PLACE = "tests/integration/test_place_in_time.py"
 
@@ -1009,9 +1010,51 @@ BUGS = (
     Bug(
         "what a product moved is judged by what was known before another key wrote",
         "syncer/ledger/crossing.py",
-        "(under_stamps(pictures[before], stamps, sum(one.settled > since for one in stamps)), payload)",
+        "(under_stamps(pictures[before], stamps, since), payload)",
         "(pictures[before], payload)",
         f"{INGESTED}::test_a_product_that_another_key_changed_meanwhile_moves_the_codes_again",
+    ),
+    Bug(
+        "a confirmation makes uncertain what the value's link tells",
+        "syncer/ledger/mirror.py",
+        "Stamps(connection, space_id, apart, links=links)",
+        "Stamps(connection, space_id, apart, links=False)",
+        f"{LINKED}::test_what_a_case_wrote_stays_known_of_its_codes_when_another_field_of_theirs_changes",
+    ),
+    Bug(
+        "a confirmation takes what a case wrote for unwritten",
+        "syncer/ledger/mirror.py",
+        "before = stamps[space_id].laid_over(before, places[known_by]._replace(counted=True))",
+        "stamps[space_id].laid_over(before, places[known_by])",
+        f"{LINKED}::test_what_an_unknown_case_may_have_written_stays_uncertain_of_a_code_whose_other_field_is_confirmed_since",
+    ),
+    Bug(
+        "a step is used again after the case that it rests on matched nothing",
+        "syncer/ledger/mirror.py",
+        "    forget_steps(connection)  # of another space's values that are linked to these\n",
+        "",
+        f"{LINKED}::test_what_a_case_wrote_is_uncertain_of_its_codes_once_the_case_is_in_doubt_or_matches_nothing",
+    ),
+    Bug(
+        "a call revives what another key's call wrote that is seen to end at the same moment",
+        "syncer/ledger/mirror.py",
+        "if several and spread(connection, ended):",
+        "if False and spread(connection, ended):",
+        f"{LINKED}::test_of_two_keys_calls_that_are_seen_to_end_at_once_the_one_does_not_revive_what_the_other_wrote",
+    ),
+    Bug(
+        "what a job wrote that never reaches the same codes is folded in",
+        "syncer/ledger/mirror.py",
+        "apart = apart_from(connection, disjoint, space_id)",
+        "apart = frozenset[int]()",
+        f"{LINKED}::test_what_a_job_wrote_that_never_reaches_the_same_codes_stays_out_when_another_field_is_confirmed",
+    ),
+    Bug(
+        "a link that a third key may have changed since tells what a code holds",
+        "syncer/ledger/stamps.py",
+        "stamp.by and stamp.by not in changed",
+        "stamp.by",
+        f"{RARE}::test_a_link_that_a_third_key_may_have_changed_since_tells_nothing",
     ),
     # ── what is told ─────────────────────────────────────────────────────────────────────────────────────────────────
     Bug(

@@ -21,7 +21,6 @@ from syncer.execute.refusals import Refusals
 from syncer.execute.watch import TaskWatch
 from syncer.ledger import migrate as migrate_module
 from syncer.ledger import mirror as mirror_module
-from syncer.ledger import writer as writer_module
 from syncer.ledger.migrate import migrations_path
 from syncer.ledger.mirror import MirrorStep
 from syncer.ledger.writer import Writer
@@ -137,7 +136,7 @@ BUGS = {
     "a whole multiple for proof": (watch_module, "judge_count", multiple_for_proof),
     "forget wanted fields": (Merger, "covered", newer_row_alone),
     "see to the own job alone": (runs_module, "related", own_job_alone),
-    "a write through one key is about that key alone": (writer_module, "spread", lambda connection, spans: False),
+    "a write through one key is about that key alone": (mirror_module, "spread", lambda connection, spans: False),
     "a product moves nothing": (mirror_module, "moves_of", product_moves_nothing),
     "what matched nothing is known": (mirror_module, "mark_absent", nothing),
     "an upgrade leaves what was under way known": (

@@ -82,15 +82,15 @@ def set_without_comparing(columns):
     )
 
 
-def confident(connection, step, spans):
+def confident(connection, step, spans, disjoint, **how):
     """What may have been processed, and did not end for certain, leaves what was known."""
     if step is MirrorStep.CONFIRMED:
-        _apply(connection, step, spans)
+        _apply(connection, step, spans, disjoint, **how)
 
 
-def take_for_done(connection, step, spans):
+def take_for_done(connection, step, spans, disjoint, **how):
     """What was sent is taken for what the server holds."""
-    _apply(connection, MirrorStep.CONFIRMED, spans)
+    _apply(connection, MirrorStep.CONFIRMED, spans, disjoint, **how)
 
 
 def one_field_will_do(picture, wanted, moves, *, missing):

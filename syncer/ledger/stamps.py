@@ -1,0 +1,152 @@
+"""Stamps laid over what a code space knows: one rule, for plans and for what a confirmation gives a new place in time.
+
+A stamp makes what was known of a field at its place in time or before uncertain. Where it names a link (a field whose
+value is the key of the space that wrote), the code's value there tells whether it is meant, and what it holds now.
+
+What always holds: nothing is written; a field that a younger stamp may be about is known only where the link and what
+the other space knows are.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.pictures import read_pictures
+from syncer.mirror.picture import Picture, stamped
+from syncer.mirror.words import NOTHING, laid_over, only, value_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from sqlalchemy import Connection
+
+_PLACES = """
+SELECT b.id, coalesce(b.settled, 0), b.kind = 'async' FROM json_each(?) j CROSS JOIN batches b ON b.id = j.value
+"""
+
+
+class FieldStamp(NamedTuple):
+    """What was known of a field at `settled` or before is uncertain. ``field`` empty: of every field.
+
+    ``through`` is the space that wrote it, ``by`` the field that tells which of its values is meant; None: all are.
+    ``counted``: of values that a count confirmed alone, since names showed that not all take the field.
+    """
+
+    settled: int
+    field: str
+    through: int | None = None
+    by: str | None = None
+    counted: bool = False
+
+
+class Place(NamedTuple):
+    """When a value was confirmed last: the event of it, and whether a count alone did."""
+
+    settled: int = 0
+    counted: bool = True
+
+
+class Stamps:
+    """The stamps of one code space. Use it inside one transaction: what it reads of other spaces is read once."""
+
+    def __init__(
+        self, connection: Connection, space_id: int, apart: Collection[int] = (), *, links: bool = True
+    ) -> None:
+        """``apart`` are spaces that never reach the same codes, though they write the same fields.
+
+        ``links`` False: a linked stamp is about all values, as others are.
+        """
+        self._connection = connection
+        self._links = links
+        self._stamps = [stamp for stamp in stamps_of(connection, space_id) if stamp.through not in apart]
+        self._theirs: dict[int, list[FieldStamp]] = {}
+        self._elsewhere: dict[tuple[int, str], tuple[Picture, int] | None] = {}
+
+    def __bool__(self) -> bool:
+        """Tell whether there is any."""
+        return bool(self._stamps)
+
+    def matters(self, place: Place) -> Place | None:
+        """Return what of a place in time tells what lies over it; None: nothing does. Equal ones lie under the same."""
+        over = self._over(place.settled)
+        if not over:
+            return None
+        # Without a link, the youngest event that has as many younger stamps stands for all of them.
+        settled = place.settled if any(stamp.by for stamp in over) else over[-1].settled - 1
+        return Place(settled, place.counted and any(stamp.counted for stamp in over))
+
+    def laid_over(self, picture: Picture, place: Place) -> Picture:
+        """Return a picture of this place in time under its stamps; a linked one tells what a value holds by its link.
+
+        A link that another stamp is about tells nothing: another value may have been meant when the field was written.
+        """
+        over = [stamp for stamp in self._over(place.settled) if place.counted or not stamp.counted]
+        changed = {stamp.field for stamp in over}
+        for stamp in reversed(over):
+            if self._links and stamp.by and stamp.by not in changed:
+                picture = self._by_link(picture, stamp, place.settled)
+            else:
+                picture = stamped(picture, [stamp.field])
+        return picture
+
+    def _over(self, settled: int) -> list[FieldStamp]:
+        return [stamp for stamp in self._stamps if stamp.settled > settled]
+
+    def _by_link(self, picture: Picture, stamp: FieldStamp, place: int) -> Picture:
+        """Return a picture after a stamp whose link tells which value of the other space its code belongs to."""
+        value = value_of(picture.known, stamp.by or "")
+        if value is None:
+            return stamped(picture, [stamp.field])
+        found = self._in_space(stamp.through or 0, value)
+        if found is None or stamp.field in picture.refused:
+            return picture
+        theirs, settled = found
+        if theirs.absent or stamp.field in theirs.uncertain + theirs.refused:
+            return stamped(picture, [stamp.field])
+        word = only(theirs.known, [stamp.field])
+        if settled <= place or word == NOTHING:
+            return picture
+        rest = tuple(field for field in picture.uncertain if field != stamp.field)
+        return replace(picture, known=laid_over(picture.known, word), uncertain=rest)
+
+    def _in_space(self, space_id: int, key: str) -> tuple[Picture, int] | None:
+        """Return what another space knows of a value, and its place in time; None when it never wrote it."""
+        if (space_id, key) not in self._elsewhere:
+            statement = "SELECT picture, batch_id FROM mirror WHERE space_id = ? AND key = ?"
+            row = raw_cursor(self._connection).execute(statement, (space_id, key)).fetchone()
+            self._elsewhere[space_id, key] = None if row is None else self._under_its_own(space_id, *row)
+        return self._elsewhere[space_id, key]
+
+    def _under_its_own(self, space_id: int, picture: int, batch_id: int) -> tuple[Picture, int]:
+        if space_id not in self._theirs:
+            self._theirs[space_id] = stamps_of(self._connection, space_id)
+        settled = places_of(self._connection, [batch_id])[batch_id].settled
+        theirs = read_pictures(self._connection, [picture])[picture]
+        return under_stamps(theirs, self._theirs[space_id], settled), settled
+
+
+def stamps_of(connection: Connection, space_id: int) -> list[FieldStamp]:
+    """Return the stamps of a space, the youngest first."""
+    statement = "SELECT settled, field, scope FROM stamps WHERE space_id = ? ORDER BY settled DESC, id"
+    found = []
+    for settled, field, scope in raw_cursor(connection).execute(statement, (space_id,)).fetchall():
+        named = json.loads(scope) if scope else {}
+        found.append(FieldStamp(settled, field, named.get("through"), named.get("by"), bool(named.get("counted"))))
+    return found
+
+
+def under_stamps(picture: Picture, stamps: Sequence[FieldStamp], settled: int) -> Picture:
+    """Return a picture with those stamps laid over it that are younger than an event, for all values alike."""
+    fields = [stamp.field for stamp in stamps if stamp.settled > settled]
+    return stamped(picture, fields) if fields else picture
+
+
+def places_of(connection: Connection, batches: Iterable[int]) -> dict[int, Place]:
+    """Return the place in time of what each batch confirmed; the earliest one of a batch that is not there."""
+    wanted = list(batches)
+    rows = raw_cursor(connection).execute(_PLACES, (json.dumps(wanted),)).fetchall()
+    found = {batch: Place(settled, bool(counted)) for batch, settled, counted in rows}
+    return {batch: found.get(batch, Place()) for batch in wanted}

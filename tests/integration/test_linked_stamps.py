@@ -1,0 +1,163 @@
+"""Two keys for one code, of which one links to the other: what is known of it is not asked for again, nor believed too long."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import codes, open_night
+from plans import plan_of
+from sim.scenes import SOURCE
+from two_keys import CASES
+
+from syncer.ledger.knowledge import Knowledge
+from syncer.ledger.ledger import Ledger
+from syncer.mirror.picture import Picture
+from syncer.process.clock import Uptime
+
+AT = "2026-11-20T05:00:00.000Z"
+KEYS = {"erp": "extended_id", "karton": "case_no"}
+FIELDS = {"erp": ("case_no", "lot", "shipment"), "karton": ("shipment", "weight")}
+
+
+class Books:
+    """A ledger with two jobs, of which the calls end as a test says."""
+
+    def __init__(self, ledger):
+        self.ledger = ledger
+        self.jobs = {name: ledger.ensure_job(name, (key,)) for name, key in KEYS.items()}
+
+    def sent(self, job, keys, data):
+        """Return a batch that is under way, and its writer; ``keys``: one, or several with blanks between."""
+        run = self.ledger.begin_run(self.jobs[job], at=AT, mode="auto", campaign=None, unique=job == "erp", program="t")
+        plan = plan_of(keys.split(), varying=[-1], payloads=[data], key=(KEYS[job],), fields=FIELDS[job])
+        self.ledger.store_plan(run, plan, [SOURCE], at=AT)
+        writer = self.ledger.writer(run.id)
+        (batch,) = self.ledger.batches(run_id=run.id)
+        return writer, *writer.start(batch, f"r{batch.id}", AT)
+
+    def confirm(self, job, keys, data):
+        writer, batch, attempt = self.sent(job, keys, data)
+        writer.confirmed(batch, batch.size, AT, attempt_id=attempt)
+
+    def known(self, job, key):
+        with self.ledger.transaction() as connection:
+            return Knowledge(connection, self.jobs[job].space_id).view([key])[key]
+
+
+@pytest.fixture
+def books(tmp_path):
+    with Ledger.open_to_write(f"sqlite:///{tmp_path}/l.db", at=AT) as ledger:
+        yield Books(ledger)
+
+
+@pytest.mark.parametrize("order", [("karton", "erp"), ("erp", "karton")])
+def test_of_two_keys_calls_that_are_seen_to_end_at_once_the_one_does_not_revive_what_the_other_wrote(books, order):
+    """The case's call gives the code another shipment; the code's own call is about its lot alone."""
+    books.confirm("karton", "C0", '{"shipment":"S0"}')
+    books.confirm("erp", "K0", '{"case_no":"C0","shipment":"S1"}')
+    words = {"karton": ("C0", '{"shipment":"S2"}'), "erp": ("K0", '{"lot":"L1"}')}
+    under_way = {job: books.sent(job, *word) for job, word in words.items()}
+    with under_way["erp"][0].together():
+        for job in order:
+            writer, batch, attempt = under_way["erp"][0], *under_way[job][1:]
+            writer.confirmed(batch, 1, AT, attempt_id=attempt)
+    uncertain, told = (
+        Picture('{"case_no":"C0","lot":"L1"}', uncertain=("shipment",)),
+        '{"case_no":"C0","lot":"L1","shipment":"S2"}',
+    )
+    assert books.known("erp", "K0") == (uncertain if order[-1] == "erp" else Picture(told))
+
+
+class Nights:
+    """A company whose two exports always agree: codes with their case's shipment and a lot, and the cases."""
+
+    def __init__(self, here):
+        self.here = here
+        self.shipment = {f"C{case}": "S-1" for case in range(6)}
+        self.lot = dict.fromkeys(range(24), "L-1")
+        here.config(
+            CASES.replace('case_no = "case_no"\n[jobs.karton]', 'case_no = "case_no"\nlot = "lot"\n[jobs.karton]')
+        )
+
+    def erp(self):
+        """Sync the export of the codes; return how many rows it had to send, and by how many calls."""
+        rows = [(f"K{n:06d}", self.shipment[f"C{n // 4}"], f"C{n // 4}", lot) for n, lot in self.lot.items()]
+        return self._sync("erp", ("extended_id", "shipment", "case_no", "lot"), rows)
+
+    def karton(self):
+        """Sync the export of the cases; return how many rows it had to send, and by how many calls."""
+        return self._sync("karton", ("case_no", "shipment"), sorted(self.shipment.items()))
+
+    def _sync(self, job, header, rows):
+        done = self.here.sync("--job", job, self.here.write(f"{job}.csv", header, rows), "--approve")
+        assert done.code == 0, done
+        for code in self.here.box.codes():
+            assert code["shipment"] == self.shipment[code["case_no"]]
+        return done.document["rows"]["changed"], done.document["requests"]["updates"]
+
+
+def test_what_a_case_wrote_stays_known_of_its_codes_when_another_field_of_theirs_changes(tmp_path):
+    """Where a code's place in time moves on, what its case wrote goes along: none of it is sent once more the next night."""
+    with open_night(tmp_path, codes=codes(24)) as here:
+        nights = Nights(here)
+        nights.erp()
+        nights.karton()
+        nights.shipment["C0"] = "S-2"
+        assert nights.karton() == (1, 1)
+        nights.lot.update({0: "L-2", 5: "L-2"})  # one in the case that changed, one in another
+        assert nights.erp() == (2, 1)
+        assert [nights.erp(), nights.karton(), nights.erp()] == [(0, 0)] * 3
+        nights.shipment["C1"] = "S-3"  # and once more over what was folded in
+        assert nights.karton() == (1, 1)
+        assert nights.erp() == (0, 0)
+        nights.lot[5] = "L-3"
+        assert nights.erp() == (1, 1)
+        assert [nights.erp(), nights.karton()] == [(0, 0)] * 2
+
+
+def test_what_a_case_wrote_is_known_of_a_code_whose_other_field_is_confirmed_since(books):
+    books.confirm("erp", "K0", '{"case_no":"C0","shipment":"S1"}')
+    books.confirm("karton", "C0", '{"shipment":"S2"}')
+    books.confirm("erp", "K0", '{"lot":"L1"}')
+    books.confirm("erp", "K0", '{"lot":"L2"}')
+    assert books.known("erp", "K0") == Picture('{"case_no":"C0","lot":"L2","shipment":"S2"}')
+
+
+def test_what_an_unknown_case_may_have_written_stays_uncertain_of_a_code_whose_other_field_is_confirmed_since(books):
+    books.confirm("erp", "K0", '{"shipment":"S1"}')
+    books.confirm("karton", "C0", '{"shipment":"S2"}')
+    books.confirm("erp", "K0", '{"lot":"L1"}')
+    assert books.known("erp", "K0") == Picture('{"lot":"L1"}', uncertain=("shipment",))
+
+
+def test_a_code_that_leaves_a_case_keeps_what_that_case_wrote_while_it_was_in_it(books):
+    books.confirm("erp", "K0", '{"case_no":"C0","shipment":"S1"}')
+    books.confirm("karton", "C0", '{"shipment":"S2"}')
+    books.confirm("karton", "C1", '{"shipment":"S3"}')
+    books.confirm("erp", "K0", '{"case_no":"C1"}')
+    assert books.known("erp", "K0") == Picture('{"case_no":"C1","shipment":"S2"}')
+
+
+def test_what_a_case_wrote_is_uncertain_of_its_codes_once_the_case_is_in_doubt_or_matches_nothing(books):
+    """Steps that were worked out before that are forgotten: each code's own call is confirmed by the same process."""
+    books.confirm("erp", "K0 K1 K2", '{"case_no":"C0","shipment":"S1"}')
+    books.confirm("karton", "C0", '{"shipment":"S2"}')
+    books.confirm("erp", "K0", '{"lot":"L1"}')
+    assert "shipment" not in books.known("erp", "K0").uncertain
+    writer, batch, attempt = books.sent("karton", "C0", '{"weight":"1"}')
+    writer.miscounted(batch, 0, AT, message="m", unmatched=[batch.first_item_id], attempt_id=attempt)
+    books.confirm("erp", "K1", '{"lot":"L1"}')
+    assert books.known("erp", "K1") == Picture('{"case_no":"C0","lot":"L1"}', uncertain=("shipment",))
+    books.confirm("karton", "C0", '{"shipment":"S4"}')
+    writer, batch, attempt = books.sent("karton", "C0", '{"shipment":"S5"}')
+    writer.lost(batch, attempt, AT, uptime=Uptime("a boot", 1.0), message="m")
+    books.confirm("erp", "K2", '{"lot":"L1"}')
+    assert books.known("erp", "K2") == Picture('{"case_no":"C0","lot":"L1"}', uncertain=("shipment",))
+
+
+def test_what_a_job_wrote_that_never_reaches_the_same_codes_stays_out_when_another_field_is_confirmed(books):
+    books.ledger.disjoint = {"erp": ["karton"], "karton": ["erp"]}
+    books.confirm("erp", "K0", '{"shipment":"S1"}')
+    books.confirm("karton", "C0", '{"shipment":"S2"}')
+    books.confirm("erp", "K0", '{"lot":"L1"}')
+    with books.ledger.knowledge(books.jobs["erp"].space_id) as knowledge:
+        assert knowledge.view(["K0"]) == {"K0": Picture('{"lot":"L1","shipment":"S1"}')}
