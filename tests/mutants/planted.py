@@ -1131,7 +1131,7 @@ BUGS = (
         "a name that is missing at first says nothing of what was counted",
         "syncer/ledger/proofs.py",
         "    refuse_all(connection, told, first.keys() - named)\n",
-        "",
+        "    refuse_all(connection, told, ())\n",
         COUNTED,
     ),
     Bug(
