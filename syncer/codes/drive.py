@@ -39,6 +39,8 @@ FORMS_MAX = 3
 """Forms that one process asks for, for one part: storage that refuses three refuses more."""
 REFUSED = frozenset({Verdict.REFUSED})
 """A refusal is an answer that says something about a part."""
+NOT_FOUND = 404
+"""The API does not know a record: it was taken away, and nobody can say what became of its codes."""
 STARTS_MAX = 10
 """How often one process asks for the processing of one part, when it does not learn what came of it."""
 STEPS_MAX = 1000
@@ -70,6 +72,8 @@ class _Tries:
     forms: int = 0
     starts: int = 0
     uploading_since_s: float | None = None
+    unknown_since_s: float | None = None
+    """When the API first said that it does not know the record; None: it was not the last that it said."""
 
 
 class UploadDriver:
@@ -131,7 +135,9 @@ class UploadDriver:
                 case PartState.STORED:
                     part = self._start(part, tries)
                 case PartState.IN_DOUBT:
-                    part = self._look(part)
+                    part = self._look(part, tries)
+                    if tries.unknown_since_s is not None:
+                        return part
                 case _:
                     return part
             self._reader.rest()
@@ -141,7 +147,7 @@ class UploadDriver:
         )
 
     def _await(self, part: Part, until_s: float) -> None:
-        """Poll a part's record until it ends, or `until_s` has come."""
+        """Poll a part's record until it ends, or `until_s` has come, or the API has not known it for ``settle_s``."""
         tries = _Tries()
         while part.state not in FINAL:
             if part.state in {PartState.PROCESSING, PartState.IN_DOUBT}:
@@ -151,6 +157,12 @@ class UploadDriver:
             if part.state in FINAL:
                 return
             now_s = self._clock.monotonic_s()
+            if tries.unknown_since_s is not None and now_s - tries.unknown_since_s >= self._settings.settle_s:
+                log.warning(
+                    "the API does not know record %s any more: whether the codes of part %d of upload %d were created "
+                    "is not known", part.record_key, part.number, part.upload_id,
+                )  # fmt: skip
+                return
             if now_s >= until_s:
                 log.warning("part %d of upload %d is still %s", part.number, part.upload_id, part.state.value)
                 return
@@ -249,10 +261,14 @@ class UploadDriver:
         self._reader.note(answer)
         return part
 
-    def _look(self, part: Part, tries: _Tries | None = None) -> Part:
+    def _look(self, part: Part, tries: _Tries) -> Part:
         """Look at a part's record, and record what it tells. A part in doubt may be asked for again when it can be."""
-        answer = self._reader.ask(lambda client: client.record(part.record_key or ""), takes=REFUSED)
-        record = answer.record
+        answer = self._reader.ask(lambda client: client.record(part.record_key or ""), takes=REFUSED | {NOT_FOUND})
+        record, now_s = answer.record, self._clock.monotonic_s()
+        if answer.status_code == NOT_FOUND and not answer.page:
+            tries.unknown_since_s = now_s if tries.unknown_since_s is None else tries.unknown_since_s
+            return part
+        tries.unknown_since_s = None
         if record is None:
             self._reader.failed(answer.message)
             return part
@@ -261,8 +277,7 @@ class UploadDriver:
         if part.state is PartState.IN_DOUBT:
             event = PartEvent.NOT_STARTED if record.uploading else PartEvent.STARTED
             return self._change(part, event, f"status {record.remote_status!r}", remote_status=record.remote_status)
-        if record.uploading and tries is not None:
-            now_s = self._clock.monotonic_s()
+        if record.uploading:
             if tries.uploading_since_s is None:
                 tries.uploading_since_s = now_s
             elif now_s - tries.uploading_since_s >= self._settings.settle_s:

@@ -81,7 +81,9 @@ def abandon_upload(settings: Settings, upload_id: int, environment: Environment)
         if not gone and found.open:
             at_work = ", ".join(str(part.number) for part in found.parts if part.state not in FINAL)
             message = f"upload {upload_id}: the API may be at work at part {at_work}, which is not let go of"
-            raise UsageError(message, next=f"syncer codes resume {upload_id}")
+            records = ", ".join(part.record_key or "" for part in found.parts if part.state not in FINAL)
+            remedy = f"its codes may still come: ask Scantrust to end or cancel its record ({records}); then go on"
+            raise UsageError(message, remedy=remedy, next=f"syncer codes resume {upload_id}")
         if not gone:
             raise UsageError(f"upload {upload_id} is not open: there is nothing to let go of", next="syncer codes list")
         return uploads.upload(upload_id) or found, gone

@@ -27,7 +27,7 @@ from syncer.errors import OutputError, SourceError, SyncerError, UploadFileError
 from syncer.ledger.identity import identity_of
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.upload_values import CodeError, NewUpload, Upload
-from syncer.lifecycle.part import FINAL, NOTHING_CREATED
+from syncer.lifecycle.part import FINAL, NOTHING_CREATED, PartState
 from syncer.process.clock import Clock, SystemClock, utc_text
 from syncer.process.signals import Interrupt
 from syncer.request import UploadRequest
@@ -310,15 +310,21 @@ def _told(result: CodesResult, request: UploadRequest, fresh: Sequence[tuple[Upl
 
 
 def _notes_of(upload: Upload) -> list[str]:
-    """Say of an upload with parts that failed what else than the rows with errors is missing, and the way to it."""
+    """Say of an upload what helps where parts do not end, or failed: what is missing beside the rows with errors."""
+    notes = [
+        f"part {part.number}: its record {part.record_key} has not ended since {part.changed_at}; if it never does, "
+        "ask Scantrust about it: the part ends once the record does, also when it is cancelled"
+        for part in upload.parts
+        if part.state in {PartState.PROCESSING, PartState.IN_DOUBT}
+    ]
     failed = [part for part in upload.parts if part.state in NOTHING_CREATED]
     if not failed:
-        return []
+        return notes
     parts = ", ".join(str(part.number) for part in failed)
     codes = sum(part.codes for part in failed)
     others = " with --skip-invalid, which leaves out what exists" if len(failed) < len(upload.parts) else ""
     words = f"none of the {codes:,} codes of part {parts} exists, right rows or not: correct the wrong ones in "
-    return [f"{words}{upload.file}, or take them out, and upload it again{others}"]
+    return [*notes, f"{words}{upload.file}, or take them out, and upload it again{others}"]
 
 
 def _wanted_files(uploads: Uploads) -> set[str]:

@@ -420,6 +420,38 @@ def test_a_spool_that_is_lost_stops_no_other_upload_and_the_file_writes_it_anew(
         assert list(spool.iterdir()) == []
 
 
+@pytest.mark.parametrize("lost", [False, True], ids=["processing", "in doubt"])
+def test_a_record_that_the_api_does_not_know_any_more_keeps_no_other_upload_back(night, lost):
+    """It was taken for another address than the API's: exit 5 for ever, and no upload went on."""
+    faults = [{"kind": "ingestion_stuck", "on": "process", "every": 1}]
+    if lost:
+        faults.insert(0, {"kind": "drop_after", "on": "process", "nth": 1})
+        faults += [{"kind": "status", "on": "record", "every": 1, "status_code": 404}]
+    quick = {"SYNCER_API__TASK_TIMEOUT_S": "0.3", "SYNCER_API__SETTLE_S": "0.1"}
+    with night(codes=(), faults=tuple(faults)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        here.write("b.csv", HEADER, [["OTHER00001", *ROWS[0][1:]]])
+        assert here.run("codes", "upload", "a.csv", **quick).code == 3
+        assert here.run("codes", "upload", "b.csv", **quick).code == 3
+        here.box.faults.replace([])
+        assert (here.run("codes", "list", "--json").out.count("in_doubt") > 0) is lost
+        first, *others = here.box.ingestion.records.values()
+        del here.box.ingestion.records[first.key]
+        for record in others:
+            record.stuck = False
+        done = here.run("codes", "resume", "--json", **quick)
+        assert [one["state"] for one in done.document["uploads"]] == ["open", "complete"], done
+        assert (done.code, done.document["error"]) == (3, None)
+        assert f"does not know record {first.key} any more" in done.err
+        assert any(f"its record {first.key} has not ended since" in note for note in done.document["notes"])
+        kept = here.run("codes", "abandon", "1", "--json")
+        assert (kept.code, f"cancel its record ({first.key})" in kept.document["error"]["message"]) == (2, True)
+        here.box.ingestion.records[first.key] = first  # it was away for a while
+        first.stuck = False
+        assert here.run("codes", "resume", **quick).code == 0
+        assert len(here.box.calls("process")) == 2
+
+
 def test_what_is_left_of_an_upload_whose_file_is_lost_is_let_go_of_and_its_codes_may_come_again(night):
     down = {"kind": "status", "on": "post_data", "every": 1, "status_code": 503}
     with night(codes=(), faults=(down,)) as here:
