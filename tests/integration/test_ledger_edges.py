@@ -328,7 +328,7 @@ def test_what_a_failed_task_left_is_told_until_a_newer_plan_takes_it_over():
 
     def told():
         with scene.ledger.transaction() as connection:
-            return [one.key for one in endings.ended_since(connection, 0, [])]
+            return [one.key for one in endings.ended_since(connection, 0, 0, [])]
 
     assert told() == K[:3]
     scene.begin()
