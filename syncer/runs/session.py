@@ -203,13 +203,21 @@ class Session:
                 )
 
     def result(self, result: SyncResult) -> SyncResult:
-        """Return `result` with everything that the ledger and the engine know about the runs."""
+        """Return `result` with everything that the ledger and the engine know about the runs.
+
+        Where all of these had ended before, what stops this process stops none of them: it tells of no run then.
+        """
         if self.error is not None and not self.is_resumable and self.error.next == RESUME:
             self.error.next = AGAIN  # its file is needed
         elif isinstance(self.error, LedgerWriteError) and self.is_resumable and self.error.next == AGAIN:
             self.error.next = RESUME
         try:
-            return self._from_ledger(result)
+            found = self._from_ledger(result)
+            if self.error is None or self.record_end:
+                return found
+            told = ("seconds", "concerns", "earlier", "earlier_in_doubt", "waiting", "ledger", "target", "notes", "error")
+            requests = replace(found.requests, minimum_updates=0)
+            return replace(result, requests=requests, **{name: getattr(found, name) for name in told})
         except (LedgerError, LedgerBusyError) as error:
             return replace(result, run=self._run, error=self.error or error)
 

@@ -157,6 +157,22 @@ def test_12_the_token_or_a_permission_is_refused(night):
         assert here.run("check", "--json").code == 12
 
 
+def test_what_stops_a_resume_that_has_nothing_to_finish_shows_no_run_that_is_complete(night):
+    with night(codes=codes(250)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        assert here.sync("a.csv").code == 0
+        here.box.faults.replace([{"kind": "status", "on": "any", "every": 1, "status_code": 401}])
+        done = here.run("resume", "--json")
+        document = done.document
+        assert (done.code, document["run"], document["runs"]) == (12, None, [])
+        assert not any((*document["rows"].values(), *document["values"].values(), *document["batches"].values()))
+        assert document["requests"]["reads"] > 0
+        text = here.run("resume")
+        assert (text.code, "complete" in text.out) == (12, False)
+        here.box.faults.replace([])
+        assert here.run("resume", "--json").document["run"]["state"] == "complete"
+
+
 def test_13_the_ledger_cannot_be_used(night):
     with night(codes=codes(250)) as here:
         here.write("a.csv", HEADER, ROWS)
