@@ -215,9 +215,9 @@ class Session:
             found = self._from_ledger(result)
             if self.error is None or self.record_end:
                 return found
-            told = ("seconds", "concerns", "earlier", "earlier_in_doubt", "waiting", "ledger", "target", "notes", "error")
+            told = ("seconds", "concerns", "earlier", "earlier_in_doubt", "waiting", "ledger", "target", "notes")
             requests = replace(found.requests, minimum_updates=0)
-            return replace(result, requests=requests, **{name: getattr(found, name) for name in told})
+            return replace(result, requests=requests, error=self.error, **{name: getattr(found, name) for name in told})
         except (LedgerError, LedgerBusyError) as error:
             return replace(result, run=self._run, error=self.error or error)
 
