@@ -49,11 +49,12 @@ _ENDED_SINCE = f"""
 SELECT id, first_item_id, size, kind FROM batches WHERE id IN (SELECT batch_id FROM events WHERE id > ?1)
 AND job_id = ?2 AND run_id <> ?3 AND settled > ?1 AND {_CONFIRMED} ORDER BY id DESC
 """
-# What a run that was stopped sent, nobody read back.
-_LAST_END = (
-    "SELECT coalesce(max(id), 0) FROM runs WHERE job_id = ? AND id < ? AND ended_at IS NOT NULL AND error IS NULL"
-)
-_LAST_EVENT = "SELECT id FROM events WHERE run_id <= ? ORDER BY id DESC LIMIT 1"
+# What a run that was stopped sent, nobody read back: those since the job's last run that came to its end.
+_FIRST_UNREAD = """
+SELECT coalesce(min(id), ?2) FROM runs WHERE job_id = ?1 AND id < ?2 AND id > (
+    SELECT coalesce(max(id), 0) FROM runs WHERE job_id = ?1 AND id < ?2 AND ended_at IS NOT NULL AND error IS NULL)
+"""
+_LAST_EVENT_BEFORE = "SELECT id FROM events WHERE run_id < ? ORDER BY id DESC LIMIT 1"
 _ITEMS = """
 SELECT i.id, i.key, i.payload_id, i.before_id, b.kind
 FROM json_each(?) j CROSS JOIN items i ON i.id = j.value JOIN batches b ON b.id = i.batch_id
@@ -179,10 +180,10 @@ def _chosen(
 
 
 def _last_read_back(connection: Connection, run: Run) -> int:
-    """Return the last event of the job's last run that came to its end, and so read back what it had sent; 0: none."""
+    """Return the last event after which nothing that ended was read back; 0: that is all there is."""
     cursor = raw_cursor(connection)
-    last = cursor.execute(_LAST_END, (run.job.id, run.id)).fetchone()
-    row = cursor.execute(_LAST_EVENT, last).fetchone()
+    first = cursor.execute(_FIRST_UNREAD, (run.job.id, run.id)).fetchone()
+    row = cursor.execute(_LAST_EVENT_BEFORE, first).fetchone()
     return row[0] if row is not None else 0
 
 
