@@ -68,7 +68,7 @@ def _compared(asked: AskedCode, found: CodeRows | None) -> CodeSeen | None:
         cells = [row.get(name, "") for row in rows]
         if name in SPECIAL_FIELDS or all(cell == value for cell in cells):
             taken.update([name] if value and name not in SPECIAL_FIELDS else [])
-        elif all(cells) and frozenset(cells).isdisjoint(asked.earlier.get(name, ())):
+        elif all(cells) and (frozenset(cells) - {value}).isdisjoint(asked.earlier.get(name, ())):
             differs = True
         else:
             missing.add(name)

@@ -166,7 +166,7 @@ def _compared(key: Sequence[str], one: Unproven, found: CodeRows | None) -> _Loo
             look.taken.add(name)
         elif not all(cells):
             look.missing.add(name)
-        elif not frozenset(cells).isdisjoint(one.earlier.get(name, ())):
+        elif not (frozenset(cells) - {value}).isdisjoint(one.earlier.get(name, ())):
             look.older.add(name)
     return look
 

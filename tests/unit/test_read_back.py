@@ -58,7 +58,7 @@ class Ledger:
 
 
 def asked(number, told=None):
-    return Unproven(number, f"K{number}", told, None, {"m": "new"}, earlier={"m": {"old", "older"}})
+    return Unproven(number, f"K{number}", told, None, {"m": "new"}, earlier={"m": {"old", "older", "new"}})
 
 
 def looked(*values, proven=("m",), **cells):
@@ -78,6 +78,7 @@ def looked(*values, proven=("m",), **cells):
         ([["old"], ["else"]], set(), 1),
         ([["else"]], set(), 0),  # somebody else's
         ([["new", "old"]], {"m"}, 1),  # of several codes one has it not
+        ([["new", "else"]], set(), 0),  # though it was given the new one before, too
         ([[]], set(), 0),
     ],
 )
@@ -113,6 +114,7 @@ def test_what_was_never_taken_and_is_not_read_stays_unproven_and_what_was_taken_
         (["old"], {}, CodeSeen(exists=True, differs=True)),
         (["new"], {"m": {"new"}}, CodeSeen(exists=True, taken=frozenset({"m"}))),  # it was given before, too
         (["new", "old"], {"m": {"old"}}, CodeSeen(exists=True, missing=frozenset({"m"}))),
+        (["new", "else"], {"m": {"new"}}, CodeSeen(exists=True, differs=True)),
         ([""], {"m": {"old"}}, CodeSeen(exists=True, missing=frozenset({"m"}))),
     ],
 )
