@@ -60,11 +60,13 @@ def doubt(
     calls. ``since``: the last event before this process began: its own calls asked together with those that named the
     fields. Returns the fields of which there was anything to doubt.
     """
+    if not fields:  # as after every answer but the first ones
+        return set()
     cursor, campaigns = raw_cursor(connection), told_campaigns(connection)
-    batches = cursor.execute(_STOPPED, (since, told is not None, campaign)).fetchall() if fields else []
+    batches = cursor.execute(_STOPPED, (since, told is not None, campaign)).fetchall()
     texts = payload_texts(connection, {payload for _, payload in batches})
     meant = [batch for batch, payload in batches if not frozenset(fields).isdisjoint(fields_of(texts[payload]))]
-    values = cursor.execute(_VALUES, (json.dumps(meant),)).fetchall() if meant else []
+    values = cursor.execute(_VALUES, (json.dumps(meant),)).fetchall()
     pictures = read_pictures(connection, {picture for *_, picture in values})
     held = {
         number: _held(picture, fields)
