@@ -121,7 +121,7 @@ class Written:
     """What is written of a run: its files' rows with what became of each.
 
     ``unsent`` says why nothing was sent (empty: the outcomes tell); ``ended`` are values that earlier runs planned and
-    that ended in this one: nobody else will tell of them.
+    that ended in this one, or in one that died: nobody else will tell of them.
     """
 
     intake: Intake
