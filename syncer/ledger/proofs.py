@@ -125,7 +125,10 @@ def saw(
     refuse_all(connection, told, first.keys() - named)
     record(connection, campaign, seen.taken, at)
     again = doubt(connection, told, campaign, named, since, at, disjoint)
-    return again.union(taken_again(connection, batch.space_id, told, seen.accepted, at, disjoint))
+    again |= {*taken_again(connection, batch.space_id, told, seen.accepted, at, disjoint)}
+    if again or first:  # what is known of values that others are linked to has changed
+        forget_steps(connection)
+    return again
 
 
 def revoke(connection: Connection, campaign: int | None, fields: Collection[str], first: Collection[str] = ()) -> None:
