@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 _PLACES = """
 SELECT b.id, coalesce(b.settled, 0), b.kind = 'async' FROM json_each(?) j CROSS JOIN batches b ON b.id = j.value
 """
+_THEIRS = """
+SELECT m.picture, coalesce((SELECT b.settled FROM batches b WHERE b.id = m.batch_id), 0) FROM mirror m
+WHERE m.space_id = ? AND m.key = ?
+"""
 
 
 class FieldStamp(NamedTuple):
@@ -115,15 +119,13 @@ class Stamps:
     def _in_space(self, space_id: int, key: str) -> tuple[Picture, int] | None:
         """Return what another space knows of a value, and its place in time; None when it never wrote it."""
         if (space_id, key) not in self._elsewhere:
-            statement = "SELECT picture, batch_id FROM mirror WHERE space_id = ? AND key = ?"
-            row = raw_cursor(self._connection).execute(statement, (space_id, key)).fetchone()
+            row = raw_cursor(self._connection).execute(_THEIRS, (space_id, key)).fetchone()
             self._elsewhere[space_id, key] = None if row is None else self._under_its_own(space_id, *row)
         return self._elsewhere[space_id, key]
 
-    def _under_its_own(self, space_id: int, picture: int, batch_id: int) -> tuple[Picture, int]:
+    def _under_its_own(self, space_id: int, picture: int, settled: int) -> tuple[Picture, int]:
         if space_id not in self._theirs:
             self._theirs[space_id] = stamps_of(self._connection, space_id)
-        settled = places_of(self._connection, [batch_id])[batch_id].settled
         theirs = read_pictures(self._connection, [picture])[picture]
         return under_stamps(theirs, self._theirs[space_id], settled), settled
 
