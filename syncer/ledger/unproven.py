@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from syncer.ledger import counted, proofs
 from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.endings import told_until
 from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.known_keys import earlier_words
 from syncer.ledger.mirror import forget_steps
@@ -44,10 +45,10 @@ VALUES_MAX = 20
 TAKERS_MIN = 2
 """Values that have to hold a field that others of their campaign did not take, before all are asked again."""
 _CONFIRMED = "state IN ('confirmed', 'mismatched') AND NOT split"
-_BATCHES = f"SELECT id, first_item_id, size, kind FROM batches WHERE {{}} = ? AND {_CONFIRMED} ORDER BY id DESC"
+_ALL = f"SELECT id, first_item_id, size, kind FROM batches WHERE job_id = ? AND {_CONFIRMED} ORDER BY id DESC"
 _ENDED_SINCE = f"""
 SELECT id, first_item_id, size, kind FROM batches WHERE id IN (SELECT batch_id FROM events WHERE id > ?1)
-AND job_id = ?2 AND run_id <> ?3 AND settled > ?1 AND {_CONFIRMED} ORDER BY id DESC
+AND job_id = ?2 AND settled > ?1 AND {_CONFIRMED} ORDER BY id DESC
 """
 # What a run that was stopped sent, nobody read back: those since the job's last run that came to its end.
 _FIRST_UNREAD = """
@@ -62,7 +63,7 @@ FROM json_each(?) j CROSS JOIN items i ON i.id = j.value JOIN batches b ON b.id 
 _PROBES = f"""
 SELECT i.id FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
 JOIN mirror m ON m.space_id = b.space_id AND m.key = i.key JOIN pictures q ON q.id = -m.picture
-WHERE b.run_id = ? AND b.{_CONFIRMED} AND q.refused <> '[]' LIMIT {BATCHES_LOOKED_AT}
+WHERE b.run_id = ? AND b.settled > ? AND b.{_CONFIRMED} AND q.refused <> '[]' LIMIT {BATCHES_LOOKED_AT}
 """
 
 
@@ -149,14 +150,13 @@ def _chosen(
     looked: _Looked,
 ) -> Iterator[Unproven]:
     cursor = raw_cursor(connection)
-    ended = cursor.execute(_BATCHES.format("run_id"), (run.id,)).fetchall()
-    ended += cursor.execute(_ENDED_SINCE, (_last_read_back(connection, run), run.job.id, run.id)).fetchall()
-    ids = _spread_items(ended)
+    since = _last_read_back(connection, run)
+    ids = _spread_items(cursor.execute(_ENDED_SINCE, (since, run.job.id)).fetchall())
     if looked.refusing:
-        ids += [item for (item,) in cursor.execute(_PROBES, (run.id,)).fetchall()]
+        ids += [item for (item,) in cursor.execute(_PROBES, (run.id, since)).fetchall()]
     tonight = {*ids}
     if looked.earlier:
-        ids += _spread_items(cursor.execute(_BATCHES.format("job_id"), (run.job.id,)).fetchall())
+        ids += _spread_items(cursor.execute(_ALL, (run.job.id,)).fetchall())
     rows = cursor.execute(_ITEMS, (json.dumps(list(dict.fromkeys(ids))),)).fetchall()
     views = Knowledge(connection, run.job.space_id).view(key for _, key, *_ in rows)
     texts = payload_texts(connection, {payload for _, _, payload, *_ in rows})
@@ -181,6 +181,8 @@ def _chosen(
 
 def _last_read_back(connection: Connection, run: Run) -> int:
     """Return the last event after which nothing that ended was read back; 0: that is all there is."""
+    if run.ended_at is not None and run.error is None:  # it read back then; what it is resumed for ended since
+        return told_until(connection)
     cursor = raw_cursor(connection)
     first = cursor.execute(_FIRST_UNREAD, (run.job.id, run.id)).fetchone()
     row = cursor.execute(_LAST_EVENT_BEFORE, first).fetchone()

@@ -184,3 +184,18 @@ def test_what_a_stopped_run_could_not_read_back_is_read_by_the_next_one_though_t
                 break
         assert last.code == 0, last.document
         assert {code.get("market") for code in here.box.codes()} == {"FR"}
+
+
+def test_a_run_that_came_to_its_end_is_not_read_back_again_by_resume(year):
+    """Somebody else had written an older word of ours meanwhile: it was called a field that is not taken."""
+    opened, columns, values = year("case_no")
+    with opened as here:
+        here.config(f'{LIMITS}[jobs.it]\nkey = {columns}\nunique = false\nexport = "changes"\n')
+        for market in ("DE", "FR"):
+            file = here.write("a.csv", (*columns, "market"), [(*one, market) for one in values])
+            assert here.sync(file).code == 0
+        for code in here.box.world.codes:
+            code.fields["market"] = "DE"
+        looked = len(here.box.calls("codes_download"))
+        assert here.run("resume").code == 0
+        assert len(here.box.calls("codes_download")) == looked
