@@ -47,6 +47,7 @@ def begun_before(connection: Connection, batch_id: int, since: int) -> bool:
 
 def doubt(
     connection: Connection,
+    space_id: int,
     told: int | None,
     campaign: int | None,
     fields: Collection[str],
@@ -56,9 +57,10 @@ def doubt(
 ) -> set[str]:
     """Doubt fields that a campaign is now first seen to take, of values that processes which stopped had counted.
 
-    Their newest words wait for the next plan. ``told`` None: no product tells the campaign; `campaign` is that of the
+    Their newest words wait for the next plan, in the space whose answer it was; those of another one may be older than
+    what this run writes to the same codes. ``told`` None: no product tells the campaign; `campaign` is that of the
     calls. ``since``: the last event before this process began: its own calls asked together with those that named the
-    fields. Returns the fields of which there was anything to doubt.
+    fields. Returns the fields that wait.
     """
     if not fields:  # as after every answer but the first ones
         return set()
@@ -75,11 +77,12 @@ def doubt(
     }
     after = {number: stamped(pictures[number], names) for number, names in held.items() if names}
     ids = intern(connection, after.values())
-    shaken = [(space_id, key, picture) for space_id, key, picture in values if picture in after]
-    want_again_of(connection, [(space, key, held[picture]) for space, key, picture in shaken], at, disjoint)
-    changes = [(ids[after[picture]], space_id, key) for space_id, key, picture in shaken]
+    shaken = [(space, key, picture) for space, key, picture in values if picture in after]
+    waiting = [(space, key, held[picture]) for space, key, picture in shaken if space == space_id]
+    want_again_of(connection, waiting, at, disjoint)
+    changes = [(ids[after[picture]], space, key) for space, key, picture in shaken]
     cursor.executemany("UPDATE mirror SET picture = ? WHERE space_id = ? AND key = ?", changes)
-    return {name for *_, picture in shaken for name in held[picture]}
+    return {name for *_, names in waiting for name in names}
 
 
 def refuse_all(connection: Connection, told: int | None, fields: Collection[str]) -> None:

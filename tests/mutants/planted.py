@@ -1116,8 +1116,8 @@ BUGS = (
     Bug(
         "what a stopped process counted is proven by names of a later one",
         "syncer/ledger/proofs.py",
-        "    again = doubt(connection, told, campaign, named, since, at, disjoint)",
-        "    again = doubt(connection, told, campaign, [], since, at, disjoint)",
+        "    again = doubt(connection, batch.space_id, told, campaign, named, since, at, disjoint)",
+        "    again = doubt(connection, batch.space_id, told, campaign, [], since, at, disjoint)",
         COUNTED,
     ),
     Bug(

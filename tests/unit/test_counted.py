@@ -79,7 +79,7 @@ def test_another_campaign_says_nothing_of_this_one(told, campaign):
     scene = counted()
     with scene.ledger.transaction() as connection:
         connection.exec_driver_sql(PRODUCTS)
-        assert doubt(connection, told, campaign, ["m"], 10**6, "2026-01-01T00:00:00.000Z", {}) == set()
+        assert doubt(connection, 1, told, campaign, ["m"], 10**6, "2026-01-01T00:00:00.000Z", {}) == set()
     assert pictures(scene, K[:3]) == [(BOTH, (), ())] * 3
 
 
@@ -159,3 +159,12 @@ def test_where_some_take_a_field_and_others_do_not_what_counts_said_before_is_un
     scene.plan((K[3:5], -1), data=BOTH)
     assert scene.engine.send() is None
     assert [uncertain for _, uncertain, _ in pictures(scene, K[:3])] == [("m", "s")] * 3
+
+
+def test_words_of_another_key_are_doubted_and_do_not_wait():
+    """They may be older than what this run writes to the same codes: they would go over it."""
+    scene = counted()
+    with scene.ledger.transaction() as connection:
+        assert doubt(connection, 99, None, None, ["m"], 10**6, "2026-01-01T00:00:00.000Z", {}) == set()
+    assert pictures(scene, K[:3]) == [('{"s":"2"}', ("m",), ())] * 3
+    assert wanted(scene) == []
