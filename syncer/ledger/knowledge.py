@@ -21,7 +21,7 @@ from syncer.ledger.crossing import spaces_of_fields
 from syncer.ledger.elsewhere import open_elsewhere
 from syncer.ledger.ingested import coming
 from syncer.ledger.pictures import moves_of, payload_texts, read_pictures, told_campaigns
-from syncer.ledger.stamps import Place, Stamps, places_of
+from syncer.ledger.stamps import KnownSince, Stamps, places_of
 from syncer.lifecycle.batch import OPEN, State
 from syncer.mirror.elsewhere import OpenElsewhere
 from syncer.mirror.picture import EVERY_FIELD, UNHEARD_OF, Picture, doubted, stamped
@@ -145,7 +145,7 @@ class Knowledge:
         for asked, under in plain.items():
             picture = found[under.picture]
             if under.settled != NOTHING_OVER:
-                picture = self._stamps.laid_over(picture, Place(under.settled, bool(under.counted)))
+                picture = self._stamps.laid_over(picture, KnownSince(under.settled, bool(under.counted)))
             resolved[asked] = stamped(picture, [EVERY_FIELD]) if under.is_coming else picture
         return resolved
 

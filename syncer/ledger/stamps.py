@@ -46,7 +46,7 @@ class FieldStamp(NamedTuple):
     counted: bool = False
 
 
-class Place(NamedTuple):
+class KnownSince(NamedTuple):
     """When a value was confirmed last: the event of it, and whether a count alone did."""
 
     settled: int = 0
@@ -73,16 +73,16 @@ class Stamps:
         """Tell whether there is any."""
         return bool(self._stamps)
 
-    def matters(self, place: Place) -> Place | None:
+    def matters(self, place: KnownSince) -> KnownSince | None:
         """Return what of a place in time tells what lies over it; None: nothing does. Equal ones lie under the same."""
         over = self._over(place.settled)
         if not over:
             return None
         # Without a link, the youngest event that has as many younger stamps stands for all of them.
         settled = place.settled if any(stamp.by for stamp in over) else over[-1].settled - 1
-        return Place(settled, place.counted and any(stamp.counted for stamp in over))
+        return KnownSince(settled, place.counted and any(stamp.counted for stamp in over))
 
-    def laid_over(self, picture: Picture, place: Place) -> Picture:
+    def laid_over(self, picture: Picture, place: KnownSince) -> Picture:
         """Return a picture of this place in time under its stamps; a linked one tells what a value holds by its link.
 
         A link that another stamp is about tells nothing: another value may have been meant when the field was written.
@@ -146,9 +146,9 @@ def under_stamps(picture: Picture, stamps: Sequence[FieldStamp], settled: int) -
     return stamped(picture, fields) if fields else picture
 
 
-def places_of(connection: Connection, batches: Iterable[int]) -> dict[int, Place]:
+def places_of(connection: Connection, batches: Iterable[int]) -> dict[int, KnownSince]:
     """Return the place in time of what each batch confirmed; the earliest one of a batch that is not there."""
     wanted = list(batches)
     rows = raw_cursor(connection).execute(_PLACES, (json.dumps(wanted),)).fetchall()
-    found = {batch: Place(settled, bool(counted)) for batch, settled, counted in rows}
-    return {batch: found.get(batch, Place()) for batch in wanted}
+    found = {batch: KnownSince(settled, bool(counted)) for batch, settled, counted in rows}
+    return {batch: found.get(batch, KnownSince()) for batch in wanted}

@@ -30,7 +30,7 @@ from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.lock import LedgerLock
 from syncer.ledger.rotation import backup_into
-from syncer.ledger.stamps import FieldStamp, Place, Stamps
+from syncer.ledger.stamps import FieldStamp, KnownSince, Stamps
 from syncer.ledger.wishes import KnownWord, keep_wanting
 from syncer.mirror.picture import Picture
 from syncer.model import Origins
@@ -290,7 +290,7 @@ def laid_over(ledger, picture, *stamps, theirs=None, settled=5):
     with ledger.transaction() as connection:
         rule = Stamps(connection, 1)
         rule._stamps, rule._elsewhere[2, "C1"] = list(stamps), theirs
-        return rule.laid_over(picture, Place(settled))
+        return rule.laid_over(picture, KnownSince(settled))
 
 
 @pytest.mark.parametrize(
@@ -333,12 +333,16 @@ def test_an_older_stamp_does_not_lie_over_a_value_and_a_counted_one_over_what_wa
     with ledger.transaction() as connection:
         rule = Stamps(connection, 1)
         rule._stamps = [counted]
-        assert rule.matters(Place(9)) is None
-        assert rule.matters(Place(8, counted=False)) == rule.matters(Place(3, counted=False)) == Place(8, counted=False)
-        assert rule.laid_over(Picture(CASED), Place(8, counted=False)) == Picture(CASED)
-        assert rule.laid_over(Picture(CASED), Place(8)) == Picture('{"case_no":"C1"}', uncertain=("shipment",))
+        assert rule.matters(KnownSince(9)) is None
+        assert (
+            rule.matters(KnownSince(8, counted=False))
+            == rule.matters(KnownSince(3, counted=False))
+            == KnownSince(8, counted=False)
+        )
+        assert rule.laid_over(Picture(CASED), KnownSince(8, counted=False)) == Picture(CASED)
+        assert rule.laid_over(Picture(CASED), KnownSince(8)) == Picture('{"case_no":"C1"}', uncertain=("shipment",))
         rule._stamps = [LINKED]
-        assert rule.matters(Place(4)) == Place(4, counted=False)
+        assert rule.matters(KnownSince(4)) == KnownSince(4, counted=False)
 
 
 def test_a_word_that_asked_in_a_call_whose_end_nobody_knows_is_wanted_once_its_field_is_taken():
