@@ -355,7 +355,7 @@ def test_absence_counts_only_for_the_account_that_sent(tmp_path):
     """What another account's token sent is never shown absent: it is let go of after the time of a task."""
     with sandbox(codes=codes(ASYNC), faults=({"kind": "drop_before", "on": "async", "nth": 1},)) as box:
         place = Place(tmp_path / "srv", box.url, extra={"SYNCER_API__SETTLE_S": "60"})
-        first = place.sync(night("DE"), deadline_s=3.0)
+        first = place.sync(night("DE"), deadline_s=8.0)
         lost = first["values"]["in_doubt"]
         assert lost > 0
         with closing(sqlite3.connect(place.ledger)) as database, database:
