@@ -169,19 +169,20 @@ class Outcomes:
         shown: Shown | None,
         attempt_id: int | None,
     ) -> None:
-        refused = self._note_fields(loaded, shown)
+        refused, named = self._note_fields(loaded, shown)
         if shown is None:
             judgement, refused = self._without_names(loaded, judgement, refused)
-        self._settle(loaded, codes_affected, judgement, attempt_id, refused)
+        self._settle(loaded, codes_affected, judgement, attempt_id, refused, named=named)
 
-    def _note_fields(self, loaded: LoadedBatch, shown: Shown | None) -> dict[int, frozenset[str]]:
-        """Record which fields were taken; return those that were not, by item.
+    def _note_fields(self, loaded: LoadedBatch, shown: Shown | None) -> tuple[dict[int, frozenset[str]], bool]:
+        """Record which fields were taken; return those that were not, by item, and whether all others were named.
 
         An API that tells changes alone does not name what a value held before: what all values of its campaign take
         counts as taken. Of a task only the count is told: what its campaign was never seen to take counts as not taken.
         """
         context, batch, fields = self._context, loaded.batch, self._context.fields
         refused: dict[int, frozenset[str]] = {}
+        named = shown is not None
         seen: dict[Told, SeenFields] = {}
         refused_by: dict[Told, frozenset[str]] = {}
         for told, items in fields.by_campaign(loaded.batch, loaded.items).items():
@@ -192,6 +193,7 @@ class Outcomes:
                 missing = {item.id: shown.refused[item.key] for item in items if item.key in shown.refused}
                 if missing and context.counts_same is False:
                     proven = fields.proven(told, batch.campaign)
+                    named = named and all(names.isdisjoint(proven) for names in missing.values())
                     missing = {item: names - proven for item, names in missing.items()}
             here = {item: names for item, names in missing.items() if names}
             refused.update(here)
@@ -205,7 +207,7 @@ class Outcomes:
         if shown is not None and shown.taken:
             fields.saw_taken_again(context.writer.saw_fields(batch, seen, context.began, context.at()))
         fields.saw_refused(refused_by)
-        return refused
+        return refused, named
 
     def _without_names(
         self, loaded: LoadedBatch, judgement: Judgement, refused: dict[int, frozenset[str]]
@@ -243,13 +245,15 @@ class Outcomes:
         judgement: Judgement,
         attempt_id: int | None,
         refused: dict[int, frozenset[str]],
+        *,
+        named: bool,
     ) -> None:
         context, batch = self._context, loaded.batch
         self._guard_reach(loaded, codes_affected or 0, learn=judgement.finding is Finding.ALL)
         match judgement.finding:
             case Finding.ALL:
                 context.writer.confirmed(
-                    batch, codes_affected or 0, context.at(), attempt_id=attempt_id, refused=refused
+                    batch, codes_affected or 0, context.at(), attempt_id=attempt_id, refused=refused, named=named
                 )
                 context.tally.confirmed += batch.size
             case Finding.SOME:
@@ -264,6 +268,7 @@ class Outcomes:
                     doubtful=doubtful,
                     attempt_id=attempt_id,
                     refused=refused,
+                    named=named,
                 )
                 context.tally.confirmed += batch.size - len(unmatched) - len(doubtful)
                 context.tally.unmatched += len(unmatched)

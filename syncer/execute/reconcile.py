@@ -14,6 +14,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from syncer.model import SPECIAL_FIELDS
+
 
 class Finding(StrEnum):
     """What an answer proves about the values of a batch."""
@@ -123,10 +125,6 @@ def _unclear(values: int, codes_affected: int, expected: int) -> Judgement:
     if values == 1:
         return Judgement(Finding.SOME, (0,), message, contradicts=True)
     return Judgement(Finding.UNCLEAR, message=message)
-
-
-SPECIAL_FIELDS = frozenset({"product", "activation_status", "blacklist_reason"})
-"""Fields that no campaign defines and that are never discarded (docs/api.md, "Special SCM fields")."""
 
 
 def named_or_counted(

@@ -2,7 +2,8 @@
 
 A count says that codes were affected, not that every field was taken. What always holds: once a campaign is first seen
 to take a field, or not to, what calls of processes that stopped had made believed of it counts no more; an
-administrator may have defined the field in between.
+administrator may have defined the field in between. Once a value of it does not take a field, what was counted of the
+others waits for the next plan.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _BEFORE = f"NOT EXISTS (SELECT 1 FROM events e WHERE e.batch_id = b.id AND e.event = '{Event.START}' AND e.id > ?1)"
 _STOPPED = f"""
 SELECT b.id, b.payload_id FROM batches b JOIN runs r ON r.id = b.run_id
-WHERE b.kind = 'async' AND b.state IN ('confirmed', 'mismatched') AND NOT b.split
+WHERE b.state IN ('confirmed', 'mismatched') AND NOT b.split
 AND (r.ended_at IS NULL OR r.error IS NOT NULL) AND (?2 OR b.campaign IS ?3) AND {_BEFORE}
 """
 _VALUES = """
@@ -37,6 +38,40 @@ SELECT DISTINCT b.space_id, i.key, m.picture FROM json_each(?) j CROSS JOIN batc
 CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
 CROSS JOIN mirror m ON m.space_id = b.space_id AND m.key = i.key
 """
+_COUNTED_SINCE = """
+SELECT i.key, m.picture, b.kind = 'async' FROM batches b
+CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
+CROSS JOIN mirror m ON m.space_id = b.space_id AND m.key = i.key AND m.batch_id = b.id
+WHERE b.space_id = ?1 AND b.settled > ?2 AND b.state IN ('confirmed', 'mismatched') AND NOT b.split
+"""
+_DOUBTED_UNTIL = "SELECT coalesce(max(settled), 0) FROM stamps WHERE space_id = ? AND field = ? AND scope = ?"
+COUNTED = json.dumps({"counted": True})
+"""The scope of a stamp that is about what was counted alone."""
+
+
+def want_counted(
+    connection: Connection, space_id: int, told: int | None, fields: Collection[str], at: str, disjoint: Disjoint
+) -> None:
+    """Let the newest words wait for the next plan of values that only a count said to have taken some fields.
+
+    To be called before the stamps are set that make these fields uncertain: what older ones are about waits already.
+    """
+    cursor, campaigns = raw_cursor(connection), told_campaigns(connection)
+    waiting: dict[str, set[str]] = {}
+    for field in fields:
+        until = cursor.execute(_DOUBTED_UNTIL, (space_id, field, COUNTED)).fetchone()[0]
+        values = cursor.execute(_COUNTED_SINCE, (space_id, until)).fetchall()
+        chosen = {
+            (number, by_task)
+            for number, picture in read_pictures(connection, {number for _, number, _ in values}).items()
+            if campaigns is None or campaign_in(picture, NOTHING, campaigns) == told
+            for by_task in (0, 1)
+            if field in (fields_of(picture.known) if by_task else picture.counted)
+        }
+        for key, *judged in values:
+            if tuple(judged) in chosen:
+                waiting.setdefault(key, set()).add(field)
+    want_again_of(connection, ((space_id, key, names) for key, names in waiting.items()), at, disjoint)
 
 
 def begun_before(connection: Connection, batch_id: int, since: int) -> bool:
@@ -66,8 +101,12 @@ def doubt(
         return set()
     cursor, campaigns = raw_cursor(connection), told_campaigns(connection)
     batches = cursor.execute(_STOPPED, (since, told is not None, campaign)).fetchall()
-    texts = payload_texts(connection, {payload for _, payload in batches})
-    meant = [batch for batch, payload in batches if not frozenset(fields).isdisjoint(fields_of(texts[payload]))]
+    texts = payload_texts(connection, {payload for _, payload in batches if payload is not None})
+    meant = [
+        batch
+        for batch, payload in batches  # of a sync call, each value has its own
+        if payload is None or not frozenset(fields).isdisjoint(fields_of(texts[payload]))
+    ]
     values = cursor.execute(_VALUES, (json.dumps(meant),)).fetchall()
     pictures = read_pictures(connection, {picture for *_, picture in values})
     held = {

@@ -23,7 +23,7 @@ from syncer.ledger.bulk import insert_rows, raw_cursor
 from syncer.ledger.crossing import apart_from, spread
 from syncer.ledger.pictures import intern, moves_of, payload_texts, read_pictures
 from syncer.ledger.stamps import Stamps, places_of, stamps_of, under_stamps
-from syncer.mirror.picture import ABSENT, Moves, Picture, confirmed, doubted
+from syncer.mirror.picture import ABSENT, Moves, Picture, all_counted, confirmed, counted, doubted, named
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -32,14 +32,21 @@ if TYPE_CHECKING:
 
 
 class MirrorStep(IntEnum):
-    """What the end of a call means for the picture of each of its values."""
+    """What the end of a call means for the picture of each of its values. Doubts come last."""
 
     CONFIRMED = 0
-    DOUBTED = 1
+    """By a task, which tells a count alone."""
+    NAMED = 1
+    """By a sync answer that names its values."""
+    COUNTED = 2
+    """By a sync answer without names."""
+    DOUBTED = 3
 
 
 _NEXT: dict[MirrorStep, Callable[[Picture, str, Moves], Picture]] = {
     MirrorStep.CONFIRMED: confirmed,
+    MirrorStep.NAMED: named,
+    MirrorStep.COUNTED: counted,
     MirrorStep.DOUBTED: doubted,
 }
 
@@ -48,11 +55,13 @@ CREATE TEMP TABLE IF NOT EXISTS steps (
     kind INTEGER, space_id INTEGER, picture INTEGER, known_by INTEGER, payload_id INTEGER, after INTEGER,
     PRIMARY KEY (kind, space_id, picture, known_by, payload_id)) WITHOUT ROWID
 """
-# The batch that confirmed a row last, where stamps of its space are younger: it tells which, and what they come to.
+# The batch that confirmed a row last, where stamps of its space are younger: it tells which, and what they come to. So
+# it does for a sync call where it was a task: what that had counted is still so.
 _KNOWN_BY = """CASE WHEN EXISTS (SELECT 1 FROM stamps) AND EXISTS (
     SELECT 1 FROM stamps s WHERE s.space_id = m.space_id
     AND s.settled > coalesce((SELECT b.settled FROM batches b WHERE b.id = m.batch_id), 0)
-    ) THEN m.batch_id ELSE 0 END"""
+    ) OR ?2 IN (1, 2) AND EXISTS (SELECT 1 FROM batches b WHERE b.id = m.batch_id AND b.kind = 'async')
+    THEN m.batch_id ELSE 0 END"""
 _ITEMS = f"""
 WITH spans AS MATERIALIZED (
     SELECT json_extract(value, '$[0]') AS space_id, json_extract(value, '$[1]') AS first,
@@ -62,18 +71,18 @@ met AS (
            CASE WHEN m.picture IS NULL THEN 0 ELSE {_KNOWN_BY} END AS known_by
     FROM spans CROSS JOIN items i ON i.id BETWEEN spans.first AND spans.last
     LEFT JOIN mirror m ON m.space_id = spans.space_id AND m.key = i.key
-    WHERE ?2 = 1 OR NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.item_id = i.id))
+    WHERE ?2 = 3 OR NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.item_id = i.id))
 """
 _UNSEEN = f"""{_ITEMS}
 SELECT DISTINCT space_id, picture, known_by, payload_id FROM met
-WHERE NOT (?2 = 0 AND picture = 0) AND NOT EXISTS (
+WHERE NOT (?2 < 2 AND picture = 0) AND NOT EXISTS (
     SELECT 1 FROM temp.steps t WHERE t.kind = ?2 AND t.space_id = met.space_id AND t.picture = met.picture
     AND t.known_by = met.known_by AND t.payload_id = met.payload_id)
 """
 _APPLY = f"""
 INSERT INTO mirror (space_id, key, picture, batch_id)
 {_ITEMS}
-SELECT met.space_id, met.key, CASE WHEN ?2 = 0 AND met.picture = 0 THEN met.payload_id ELSE t.after END, met.batch_id
+SELECT met.space_id, met.key, CASE WHEN ?2 < 2 AND met.picture = 0 THEN met.payload_id ELSE t.after END, met.batch_id
 FROM met LEFT JOIN temp.steps t ON t.kind = ?2 AND t.space_id = met.space_id AND t.picture = met.picture
     AND t.known_by = met.known_by AND t.payload_id = met.payload_id
 WHERE 1
@@ -118,7 +127,7 @@ def apply(
     unseen = cursor.execute(_UNSEEN, (chosen, step)).fetchall()
     if unseen:
         _work_out(connection, step, unseen, disjoint, links=links)
-    cursor.execute(_APPLY + (_TAKE_PLACE if step is MirrorStep.CONFIRMED else ""), (chosen, step))
+    cursor.execute(_APPLY + ("" if step is MirrorStep.DOUBTED else _TAKE_PLACE), (chosen, step))
 
 
 def _work_out(
@@ -139,8 +148,9 @@ def _work_out(
             if space_id not in stamps:
                 apart = apart_from(connection, disjoint, space_id)
                 stamps[space_id] = Stamps(connection, space_id, apart, links=links)
-            # Which of a value's fields a count confirmed, its last batch does not tell.
-            before = stamps[space_id].laid_over(before, places[known_by]._replace(counted=True))
+            before = stamps[space_id].laid_over(before, places[known_by])
+            if places[known_by].counted:
+                before = all_counted(before)
         after.append(_NEXT[step](before, texts[payload_id], moves))
     ids = intern(connection, after)
     rows = ((step, *pair, ids[picture]) for pair, picture in zip(unseen, after, strict=True))

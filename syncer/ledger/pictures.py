@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import insert_rows, raw_cursor
@@ -21,11 +22,15 @@ SCAN_FROM_IDS, SCAN_SPAN_MAX = 1_000, 2
 """From so many ids, of which so many times as many lie between the first and the last, reading all is faster."""
 _BY_FINGERPRINT = "SELECT p.data, p.id FROM json_each(?) j CROSS JOIN payloads p ON p.fingerprint = j.value"
 _PICTURES = """
-SELECT q.id, coalesce(p.data, '{}'), q.uncertain, q.refused, q.absent
+SELECT q.id, coalesce(p.data, '{}'), q.uncertain, q.refused, q.absent, q.counted
 FROM json_each(?) j CROSS JOIN pictures q ON q.id = -j.value LEFT JOIN payloads p ON p.id = q.known_payload_id
 """
-_PICTURE = "SELECT id FROM pictures WHERE known_payload_id = ? AND uncertain = ? AND refused = ? AND absent = ?"
-_NEW_PICTURE = "INSERT INTO pictures (known_payload_id, uncertain, refused, absent) VALUES (?, ?, ?, ?) RETURNING id"
+_PICTURE = """
+SELECT id FROM pictures WHERE known_payload_id = ? AND uncertain = ? AND refused = ? AND absent = ? AND counted = ?
+"""
+_NEW_PICTURE = """
+INSERT INTO pictures (known_payload_id, uncertain, refused, absent, counted) VALUES (?, ?, ?, ?, ?) RETURNING id
+"""
 
 
 def payload_texts(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
@@ -45,8 +50,9 @@ def read_pictures(connection: Connection, numbers: Iterable[int]) -> dict[int, P
     plain = payload_texts(connection, [number for number in wanted if number > 0])
     found.update((number, Picture(text)) for number, text in plain.items())
     others = json.dumps([number for number in wanted if number < 0])
-    for picture_id, known, uncertain, refused, absent in raw_cursor(connection).execute(_PICTURES, (others,)):
-        found[-picture_id] = Picture(known, tuple(json.loads(uncertain)), tuple(json.loads(refused)), bool(absent))
+    for picture_id, known, uncertain, refused, absent, counted in raw_cursor(connection).execute(_PICTURES, (others,)):
+        lists = (tuple(json.loads(uncertain)), tuple(json.loads(refused)))
+        found[-picture_id] = Picture(known, *lists, bool(absent), tuple(json.loads(counted)))
     return found
 
 
@@ -58,7 +64,7 @@ def intern(connection: Connection, pictures: Iterable[Picture]) -> dict[Picture,
         picture: ids[picture.known]
         if picture.is_plain and picture.known != NOTHING
         else -_picture_number(connection, picture, ids.get(picture.known, 0))
-        for picture in sorted(distinct, key=lambda one: (one.known, one.uncertain, one.refused, one.absent))
+        for picture in sorted(distinct, key=astuple)
     }
 
 
@@ -77,8 +83,10 @@ def payload_numbers(connection: Connection, texts: Iterable[str]) -> dict[str, i
 
 
 def _picture_number(connection: Connection, picture: Picture, known_id: int) -> int:
-    lists = [json.dumps(fields, ensure_ascii=False) for fields in (picture.uncertain, picture.refused)]
-    content = (known_id, *lists, picture.absent)
+    uncertain, refused, counted = (
+        json.dumps(fields, ensure_ascii=False) for fields in (picture.uncertain, picture.refused, picture.counted)
+    )
+    content = (known_id, uncertain, refused, picture.absent, counted)
     cursor = raw_cursor(connection)
     found = cursor.execute(_PICTURE, content).fetchone() or cursor.execute(_NEW_PICTURE, content).fetchone()
     return int(found[0])

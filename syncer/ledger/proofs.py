@@ -15,7 +15,7 @@ import json
 from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.counted import doubt, refuse_all
+from syncer.ledger.counted import COUNTED, doubt, refuse_all, want_counted
 from syncer.ledger.crossing import stamp
 from syncer.ledger.mirror import forget_steps
 from syncer.ledger.pictures import intern, payload_texts, read_pictures, told_campaigns
@@ -121,7 +121,7 @@ def saw(
     before = read(connection, campaign)
     first = {name: taken for name, taken in seen.taken.items() if name not in before}
     named = [name for name in first if first[name]]
-    revoke(connection, campaign, seen.refused, first=named)
+    revoke(connection, batch.space_id, told, campaign, seen.refused, at, disjoint, first=named)
     refuse_all(connection, told, first.keys() - named)
     record(connection, campaign, seen.taken, at)
     again = doubt(connection, batch.space_id, told, campaign, named, since, at, disjoint)
@@ -131,21 +131,32 @@ def saw(
     return again
 
 
-def revoke(connection: Connection, campaign: int | None, fields: Collection[str], first: Collection[str] = ()) -> None:
+def revoke(
+    connection: Connection,
+    space_id: int,
+    told: int | None,
+    campaign: int | None,
+    fields: Collection[str],
+    at: str,
+    disjoint: Disjoint,
+    first: Collection[str] = (),
+) -> None:
     """Make uncertain what was believed by counts of fields that are refused now, and were proven before.
 
-    ``first`` are fields that other values are seen to take at the same time. To be called before the answer itself is
-    recorded.
+    Its newest words wait for the next plan, in the space whose answer it was. ``told`` None: no product tells the
+    campaign. ``first`` are fields that other values are seen to take at the same time. To be called before the answer
+    itself is recorded.
     """
     proven = read(connection, campaign)
     against = sorted(field for field in fields if proven.get(field) or field in first)
     if not against:
         return
+    want_counted(connection, space_id, told, against, at, disjoint)
     cursor = raw_cursor(connection)
     following = cursor.execute("SELECT coalesce(max(id), 0) + 1 FROM events").fetchone()[0]
-    for (space_id,) in cursor.execute("SELECT DISTINCT space_id FROM jobs").fetchall():
+    for (space,) in cursor.execute("SELECT DISTINCT space_id FROM jobs").fetchall():
         for field in against:
-            stamp(cursor, space_id, field, json.dumps({"counted": True}), following, "a value did not take it")
+            stamp(cursor, space, field, COUNTED, following, "a value did not take it")
     forget_steps(connection)
 
 

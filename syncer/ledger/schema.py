@@ -62,7 +62,7 @@ from syncer.model import Kind, Mode, RunState
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SCHEMA_REVISION = "0011"
+SCHEMA_REVISION = "0012"
 """The newest migration that this program knows (migrations/versions)."""
 
 metadata = MetaData()
@@ -256,7 +256,10 @@ pictures = Table(
     Column("uncertain", Text, nullable=False, comment="JSON list of fields"),
     Column("refused", Text, nullable=False, comment="JSON list of fields that were sent and not taken"),
     Column("absent", Boolean, nullable=False, comment="no code had this value when it was last asked for"),
-    UniqueConstraint("known_payload_id", "uncertain", "refused", "absent", name="pictures_content"),
+    Column(
+        "counted", Text, nullable=False, comment="JSON list of known fields that no answer named; see mirror.picture"
+    ),
+    UniqueConstraint("known_payload_id", "uncertain", "refused", "absent", "counted", name="pictures_content"),
 )
 
 stamps = Table(

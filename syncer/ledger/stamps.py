@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.pictures import read_pictures
-from syncer.mirror.picture import Picture, stamped
+from syncer.mirror.picture import Picture, all_counted, stamped
 from syncer.mirror.words import NOTHING, laid_over, only, value_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _PLACES = """
 SELECT b.id, coalesce(b.settled, 0), b.kind = 'async' FROM json_each(?) j CROSS JOIN batches b ON b.id = j.value
 """
 _THEIRS = """
-SELECT m.picture, coalesce((SELECT b.settled FROM batches b WHERE b.id = m.batch_id), 0) FROM mirror m
+SELECT m.picture, coalesce(b.settled, 0), b.kind = 'async' FROM mirror m LEFT JOIN batches b ON b.id = m.batch_id
 WHERE m.space_id = ? AND m.key = ?
 """
 
@@ -36,7 +36,7 @@ class FieldStamp(NamedTuple):
     """What was known of a field at `settled` or before is uncertain. ``field`` empty: of every field.
 
     ``through`` is the space that wrote it, ``by`` the field that tells which of its values is meant; None: all are.
-    ``counted``: of values that a count confirmed alone, since names showed that not all take the field.
+    ``counted``: where a count alone said so, since names showed that not all values take the field.
     """
 
     settled: int
@@ -87,11 +87,15 @@ class Stamps:
 
         A link that another stamp is about tells nothing: another value may have been meant when the field was written.
         """
-        over = [stamp for stamp in self._over(place.settled) if place.counted or not stamp.counted]
+        over = [
+            stamp
+            for stamp in self._over(place.settled)
+            if place.counted or not stamp.counted or stamp.field in picture.counted
+        ]
         changed = {stamp.field for stamp in over}
         for stamp in reversed(over):
             if self._links and stamp.by and stamp.by not in changed:
-                picture = self._by_link(picture, stamp, place.settled)
+                picture = self._by_link(picture, stamp, place)
             else:
                 picture = stamped(picture, [stamp.field])
         return picture
@@ -99,7 +103,7 @@ class Stamps:
     def _over(self, settled: int) -> list[FieldStamp]:
         return [stamp for stamp in self._stamps if stamp.settled > settled]
 
-    def _by_link(self, picture: Picture, stamp: FieldStamp, place: int) -> Picture:
+    def _by_link(self, picture: Picture, stamp: FieldStamp, place: KnownSince) -> Picture:
         """Return a picture after a stamp whose link tells which value of the other space its code belongs to."""
         value = value_of(picture.known, stamp.by or "")
         if value is None:
@@ -111,10 +115,13 @@ class Stamps:
         if theirs.absent or stamp.field in theirs.uncertain + theirs.refused:
             return stamped(picture, [stamp.field])
         word = only(theirs.known, [stamp.field])
-        if settled <= place or word == NOTHING:
+        if settled <= place.settled or word == NOTHING:
             return picture
         rest = tuple(field for field in picture.uncertain if field != stamp.field)
-        return replace(picture, known=laid_over(picture.known, word), uncertain=rest)
+        counted = {*picture.counted} - {stamp.field}
+        if not place.counted:
+            counted |= {stamp.field}.intersection(theirs.counted)
+        return replace(picture, known=laid_over(picture.known, word), uncertain=rest, counted=tuple(sorted(counted)))
 
     def _in_space(self, space_id: int, key: str) -> tuple[Picture, int] | None:
         """Return what another space knows of a value, and its place in time; None when it never wrote it."""
@@ -123,10 +130,11 @@ class Stamps:
             self._elsewhere[space_id, key] = None if row is None else self._under_its_own(space_id, *row)
         return self._elsewhere[space_id, key]
 
-    def _under_its_own(self, space_id: int, picture: int, settled: int) -> tuple[Picture, int]:
+    def _under_its_own(self, space_id: int, picture: int, settled: int, counted: int) -> tuple[Picture, int]:
         if space_id not in self._theirs:
             self._theirs[space_id] = stamps_of(self._connection, space_id)
         theirs = read_pictures(self._connection, [picture])[picture]
+        theirs = all_counted(theirs) if counted else theirs
         return under_stamps(theirs, self._theirs[space_id], settled), settled
 
 

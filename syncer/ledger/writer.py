@@ -25,6 +25,7 @@ from syncer.ledger.transitions import change_state, end_values
 from syncer.ledger.values import CallEnd
 from syncer.ledger.wishes import LEFT_OUT, OVERWRITTEN, wish_items, wish_what_is_known
 from syncer.lifecycle.batch import Bucket, Event
+from syncer.model import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -112,17 +113,18 @@ class Writer:
         *,
         attempt_id: int | None = None,
         refused: Mapping[int, Collection[str]] | None = None,
+        named: bool = True,
     ) -> Batch:
         """SENDING or SUBMITTED → CONFIRMED: every value was applied; from now on their fields are known.
 
-        ``refused`` are fields that the API did not take, by item.
+        ``refused`` are fields that the API did not take, by item. ``named``: whether a sync answer named the values.
         """
         with self.together():
             self._end_attempt(attempt_id, CallEnd.APPLIED, at)
             changed = self._change(
                 batch, Event.ALL_APPLIED, at, attempt_id, _codes(codes_affected), codes_affected=codes_affected
             )
-            self._confirm(changed, at, refused)
+            self._confirm(changed, at, refused, named=named)
             return changed
 
     def saw_fields(
@@ -155,6 +157,7 @@ class Writer:
         pieces: Sequence[Piece] = (),
         attempt_id: int | None = None,
         refused: Mapping[int, Collection[str]] | None = None,
+        named: bool = True,
     ) -> tuple[Batch, list[Batch]]:
         """SENDING or SUBMITTED → MISMATCHED.
 
@@ -183,7 +186,7 @@ class Writer:
             elif batch.size == 1 and unmatched and codes_affected:
                 self._step(MirrorStep.DOUBTED, changed)  # it contradicts itself: something was changed all the same
             else:
-                self._confirm(changed, at, refused, {*unmatched, *doubtful})
+                self._confirm(changed, at, refused, {*unmatched, *doubtful}, named=named)
                 mirror.mark_absent(self._connection, changed.space_id, unmatched)
                 self._steps[MirrorStep.DOUBTED] += [(changed.space_id, item, item) for item in doubtful]
                 if doubtful:
@@ -364,9 +367,12 @@ class Writer:
         at: str,
         refused: Mapping[int, Collection[str]] | None,
         others: Collection[int] = (),
+        *,
+        named: bool,
     ) -> None:
         """Let what a batch carried be known, but of its items `others`; of none where something outlived its call."""
-        self._step(MirrorStep.CONFIRMED, batch, refused)
+        by_sync = MirrorStep.NAMED if named else MirrorStep.COUNTED
+        self._step(by_sync if batch.kind == Kind.SYNC else MirrorStep.CONFIRMED, batch, refused)
         ended = outlived(self._connection, batch)
         if ended:
             self._steps[MirrorStep.DOUBTED].append(_span(batch))

@@ -4,8 +4,11 @@ A field is *known* with a value, *uncertain* (something of ours may have changed
 not taken), or nothing was ever heard of it. Only a known field can be equal to what a row wants; all others that the
 row names are its *delta*. Nothing here remembers what was sent: only what the server said or showed.
 
+A count says that codes were affected, not that each field was taken. Where a value was confirmed by calls of both
+kinds, its picture tells which of its known fields no answer named.
+
 What always holds: no field is known and uncertain at once; an absent value knows nothing; a doubt never adds a known
-field. Pure: the ledger stores pictures, the plan compares with them.
+field; what was counted is known. Pure: the ledger stores pictures, the plan compares with them.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from syncer.mirror.words import NOTHING, field_of, fields_of, laid_over, missing_words, only, text_of, value_of, without
+from syncer.model import SPECIAL_FIELDS
 
 PRODUCT = "product"
 """The SCM key that gives a code its product, by SKU or id (docs/api.md, "Special SCM fields")."""
@@ -37,18 +41,20 @@ def may_move(old: str | None, new: str) -> bool:
 class Picture:
     """What one key value holds as far as anybody knows. ``known`` is a canonical text, the lists are sorted.
 
-    ``absent``: no code had this value when it was last asked for.
+    ``absent``: no code had this value when it was last asked for. ``counted``: known fields that no answer named,
+    where a sync call confirmed the value last; after an async one, which names none, all of them are.
     """
 
     known: str = NOTHING
     uncertain: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     absent: bool = False
+    counted: tuple[str, ...] = ()
 
     @property
     def is_plain(self) -> bool:
         """Whether it is nothing but known fields."""
-        return not self.uncertain and not self.refused and not self.absent
+        return not self.uncertain and not self.refused and not self.absent and not self.counted
 
 
 UNHEARD_OF = Picture()
@@ -94,13 +100,33 @@ def delta(picture: Picture, wanted: str, moves: Moves = may_move, *, missing: Se
 
 
 def confirmed(before: Picture, sent: str, moves: Moves = may_move) -> Picture:
-    """Return the picture after the server said that it took `sent`."""
+    """Return the picture after a task's count said that the server took `sent`: its place tells that all is counted."""
+    return replace(named(before, sent, moves), counted=())
+
+
+def counted(before: Picture, sent: str, moves: Moves = may_move) -> Picture:
+    """Return the picture after a sync call's count said that the server took `sent`, and no name."""
+    after = named(before, sent, moves)
+    return replace(after, counted=tuple(_sorted([*after.counted, *_discardable(sent)])))
+
+
+def all_counted(before: Picture) -> Picture:
+    """Return the picture of a value that a task confirmed last, as one that a sync call is to confirm next."""
+    return replace(before, counted=tuple(_sorted(_discardable(before.known))))
+
+
+def named(before: Picture, sent: str, moves: Moves = may_move) -> Picture:
+    """Return the picture after the server named the value, and the fields of `sent` among those that it took."""
     fields = frozenset(fields_of(sent))
     known, uncertain = before.known, [field for field in before.uncertain if field not in fields]
     if moves_code(before, sent, moves):  # what was not sent along may have stayed behind
         uncertain = _sorted([*uncertain, *(field for field in fields_of(known) if field not in fields)])
         known = NOTHING
-    return Picture(laid_over(known, sent), tuple(uncertain), tuple(f for f in before.refused if f not in fields))
+        rest: tuple[str, ...] = ()
+    else:
+        rest = tuple(field for field in before.counted if field not in fields)
+    refused = tuple(field for field in before.refused if field not in fields)
+    return Picture(laid_over(known, sent), tuple(uncertain), refused, counted=rest)
 
 
 def doubted(before: Picture, sent: str, moves: Moves = may_move) -> Picture:
@@ -116,7 +142,7 @@ def not_taken(before: Picture, fields: Iterable[str]) -> Picture:
     chosen = frozenset(fields)
     uncertain = tuple(field for field in before.uncertain if field not in chosen)
     refused = tuple(_sorted([*before.refused, *chosen]))
-    return replace(before, known=without(before.known, chosen), uncertain=uncertain, refused=refused)
+    return replace(_unknown(before, chosen), uncertain=uncertain, refused=refused)
 
 
 def asked_again(before: Picture, fields: Iterable[str]) -> Picture:
@@ -138,8 +164,16 @@ def stamped(before: Picture, fields: Iterable[str]) -> Picture:
 
 def _uncertain_in(before: Picture, fields: Iterable[str]) -> Picture:
     chosen = frozenset(fields)
-    uncertain = tuple(_sorted([*before.uncertain, *chosen]))
-    return replace(before, known=without(before.known, chosen), uncertain=uncertain)
+    return replace(_unknown(before, chosen), uncertain=tuple(_sorted([*before.uncertain, *chosen])))
+
+
+def _unknown(before: Picture, chosen: frozenset[str]) -> Picture:
+    rest = tuple(field for field in before.counted if field not in chosen)
+    return replace(before, known=without(before.known, chosen), counted=rest)
+
+
+def _discardable(text: str) -> list[str]:
+    return [field for field in fields_of(text) if field not in SPECIAL_FIELDS]
 
 
 def _sorted(fields: Iterable[str]) -> list[str]:

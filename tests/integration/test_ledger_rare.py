@@ -285,12 +285,12 @@ LINKED = FieldStamp(field="shipment", settled=9, through=2, by="case_no")
 CASED = '{"case_no":"C1","shipment":"S1"}'
 
 
-def laid_over(ledger, picture, *stamps, theirs=None, settled=5):
+def laid_over(ledger, picture, *stamps, theirs=None, settled=5, counted=True):
     """Return a picture under stamps, the youngest first; ``theirs``: what the other space knows of the case, since when."""
     with ledger.transaction() as connection:
         rule = Stamps(connection, 1)
         rule._stamps, rule._elsewhere[2, "C1"] = list(stamps), theirs
-        return rule.laid_over(picture, KnownSince(settled))
+        return rule.laid_over(picture, KnownSince(settled, counted))
 
 
 @pytest.mark.parametrize(
@@ -308,6 +308,16 @@ def laid_over(ledger, picture, *stamps, theirs=None, settled=5):
 )
 def test_a_linked_stamp_tells_what_a_code_holds_only_where_its_case_is_known_to(ledger, theirs, expected):
     assert laid_over(ledger, Picture(CASED), LINKED, theirs=theirs) == expected
+
+
+@pytest.mark.parametrize("before", [(), ("shipment",)])
+@pytest.mark.parametrize("there", [(), ("shipment",)])
+def test_what_a_link_tells_is_counted_where_it_was_counted_there(ledger, before, there):
+    theirs = (Picture('{"shipment":"S7"}', counted=there), 9)
+    known = Picture('{"case_no":"C1","shipment":"S7"}')
+    cased = Picture(CASED, counted=before)
+    assert laid_over(ledger, cased, LINKED, theirs=theirs, counted=False) == replace(known, counted=there)
+    assert laid_over(ledger, Picture(CASED), LINKED, theirs=theirs) == known  # its place tells that all is
 
 
 def test_a_linked_stamp_makes_uncertain_what_a_code_without_a_known_case_holds(ledger):
@@ -341,6 +351,9 @@ def test_an_older_stamp_does_not_lie_over_a_value_and_a_counted_one_over_what_wa
         )
         assert rule.laid_over(Picture(CASED), KnownSince(8, counted=False)) == Picture(CASED)
         assert rule.laid_over(Picture(CASED), KnownSince(8)) == Picture('{"case_no":"C1"}', uncertain=("shipment",))
+        mixed = Picture(CASED, counted=("shipment",))
+        assert rule.laid_over(mixed, KnownSince(8, counted=False)) == Picture('{"case_no":"C1"}', ("shipment",))
+        assert rule.laid_over(replace(mixed, counted=("case_no",)), KnownSince(8, counted=False)).known == CASED
         rule._stamps = [LINKED]
         assert rule.matters(KnownSince(4)) == KnownSince(4, counted=False)
 

@@ -25,18 +25,18 @@ class Books:
         self.ledger = ledger
         self.jobs = {name: ledger.ensure_job(name, (key,)) for name, key in KEYS.items()}
 
-    def sent(self, job, keys, data):
+    def sent(self, job, keys, data, *, task=False):
         """Return a batch that is under way, and its writer; ``keys``: one, or several with blanks between."""
         run = self.ledger.begin_run(self.jobs[job], at=AT, mode="auto", campaign=None, unique=job == "erp", program="t")
-        plan = plan_of(keys.split(), varying=[-1], payloads=[data], key=(KEYS[job],), fields=FIELDS[job])
+        plan = plan_of(keys.split(), varying=[0 if task else -1], payloads=[data], key=(KEYS[job],), fields=FIELDS[job])
         self.ledger.store_plan(run, plan, [SOURCE], at=AT)
         writer = self.ledger.writer(run.id)
         (batch,) = self.ledger.batches(run_id=run.id)
         return writer, *writer.start(batch, f"r{batch.id}", AT)
 
-    def confirm(self, job, keys, data):
-        writer, batch, attempt = self.sent(job, keys, data)
-        writer.confirmed(batch, batch.size, AT, attempt_id=attempt)
+    def confirm(self, job, keys, data, *, task=False, named=True):
+        writer, batch, attempt = self.sent(job, keys, data, task=task)
+        writer.confirmed(batch, batch.size, AT, attempt_id=attempt, named=named)
 
     def known(self, job, key):
         with self.ledger.transaction() as connection:
@@ -65,6 +65,25 @@ def test_of_two_keys_calls_that_are_seen_to_end_at_once_the_one_does_not_revive_
         '{"case_no":"C0","lot":"L1","shipment":"S2"}',
     )
     assert books.known("erp", "K0") == (uncertain if order[-1] == "erp" else Picture(told))
+
+
+@pytest.mark.parametrize(("task", "named"), [(True, True), (False, False), (False, True)])
+def test_what_a_code_holds_by_its_case_is_counted_where_the_cases_own_call_was(books, task, named):
+    books.confirm("erp", "K0", '{"case_no":"C0","lot":"L1"}')
+    books.confirm("karton", "C0", '{"shipment":"S2"}', task=task, named=named)
+    books.confirm("erp", "K0", '{"lot":"L2"}')
+    by_count = () if named and not task else ("shipment",)
+    assert books.known("erp", "K0") == Picture('{"case_no":"C0","lot":"L2","shipment":"S2"}', counted=by_count)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_what_a_task_had_counted_stays_so_under_a_sync_call_of_another_field(books, named):
+    books.confirm("erp", "K0", '{"case_no":"C0","shipment":"S1"}', task=True)
+    assert books.known("erp", "K0").counted == ()  # its place tells
+    books.confirm("erp", "K0", '{"lot":"L1","shipment":"S2"}', named=named)
+    expected = ("case_no",) if named else ("case_no", "lot", "shipment")
+    assert books.known("erp", "K0") == Picture('{"case_no":"C0","lot":"L1","shipment":"S2"}', counted=expected)
+    assert books.ledger.problems() == []
 
 
 class Nights:

@@ -131,6 +131,30 @@ def test_an_upgrade_of_a_current_ledger_changes_nothing_and_creates_a_missing_on
     assert (tmp_path / "l.db").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_picture_of_an_older_ledger_stays_what_it_was_and_has_counted_nothing(tmp_path):
+    path = tmp_path / "l.db"
+    engine = create_engine(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(migrations_path()))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0011")
+        for statement in (
+            "INSERT INTO spaces VALUES (1, '[\"extended_id\"]')",
+            "INSERT INTO payloads VALUES (4, 'f', '{}')",
+            """INSERT INTO pictures VALUES (3, 4, '["lot"]', '["memo"]', 0), (7, 0, '[]', '[]', 1)""",
+            "INSERT INTO mirror VALUES (1, 'K1', -3, 1)",
+        ):
+            connection.exec_driver_sql(statement)
+        before = connection.exec_driver_sql("SELECT * FROM v_codes").fetchall()
+        command.upgrade(config, "head")
+        rows = connection.exec_driver_sql("SELECT * FROM pictures").fetchall()
+        assert connection.exec_driver_sql("SELECT * FROM v_codes").fetchall() == before
+    engine.dispose()
+    assert rows == [(3, 4, '["lot"]', '["memo"]', 0, "[]"), (7, 0, "[]", "[]", 1, "[]")]
+    assert [row[2:6] for row in before] == [("{}", '["lot"]', '["memo"]', 0)]
+
+
 def test_an_upgrade_from_0001_keeps_everything_and_leaves_a_backup(tmp_path):
     """A ledger of the first schema, with a night in it: refused as it is, upgraded with a backup, nothing lost."""
     path, url = tmp_path / "l.db", f"sqlite:///{tmp_path}/l.db"

@@ -237,8 +237,8 @@ BUGS = (
     Bug(
         "a doubt leaves what was known",
         "syncer/mirror/picture.py",
-        "return replace(before, known=without(before.known, chosen), uncertain=uncertain)",
-        "return replace(before, uncertain=uncertain)",
+        "return replace(_unknown(before, chosen), uncertain=tuple(_sorted([*before.uncertain, *chosen])))",
+        "return replace(before, uncertain=tuple(_sorted([*before.uncertain, *chosen])))",
         MIRROR,
     ),
     Bug(
@@ -1024,7 +1024,7 @@ BUGS = (
     Bug(
         "a confirmation takes what a case wrote for unwritten",
         "syncer/ledger/mirror.py",
-        "before = stamps[space_id].laid_over(before, places[known_by]._replace(counted=True))",
+        "before = stamps[space_id].laid_over(before, places[known_by])",
         "stamps[space_id].laid_over(before, places[known_by])",
         f"{LINKED}::test_what_an_unknown_case_may_have_written_stays_uncertain_of_a_code_whose_other_field_is_confirmed_since",
     ),
@@ -1118,6 +1118,34 @@ BUGS = (
         "syncer/ledger/proofs.py",
         "    again = doubt(connection, batch.space_id, told, campaign, named, since, at, disjoint)",
         "    again = doubt(connection, batch.space_id, told, campaign, [], since, at, disjoint)",
+        COUNTED,
+    ),
+    Bug(
+        "what a task had counted is named by a sync call of another field",
+        "syncer/ledger/mirror.py",
+        "            if places[known_by].counted:",
+        "            if False:",
+        COUNTED,
+    ),
+    Bug(
+        "a sync answer without names proves every field",
+        "syncer/execute/outcome.py",
+        "        named = shown is not None\n",
+        "        named = True\n",
+        COUNTED,
+    ),
+    Bug(
+        "what a link tells was named, however the other key's call was answered",
+        "syncer/ledger/stamps.py",
+        "        theirs = all_counted(theirs) if counted else theirs\n",
+        "",
+        LINKED,
+    ),
+    Bug(
+        "what was counted of a field that is lost waits for its next file",
+        "syncer/ledger/proofs.py",
+        "    want_counted(connection, space_id, told, against, at, disjoint)\n",
+        "",
         COUNTED,
     ),
     Bug(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -14,13 +15,16 @@ from syncer.mirror.picture import (
     EVERY_FIELD,
     UNHEARD_OF,
     Picture,
+    all_counted,
     asked_again,
     campaign_in,
     confirmed,
+    counted,
     delta,
     doubted,
     may_move,
     moves_code,
+    named,
     not_taken,
     overwrites,
     refused_words,
@@ -40,6 +44,7 @@ from syncer.mirror.words import (
     without,
     words_of,
 )
+from syncer.model import SPECIAL_FIELDS
 
 ODD = st.text(st.sampled_from('ab"\\,:{} ä\n'), max_size=4)
 """Names and values of the signs that delimit words."""
@@ -58,7 +63,8 @@ def pictures(draw):
     others = draw(st.dictionaries(FIELDS.filter(lambda name: name not in known), st.sampled_from(["u", "r", "ur"])))
     uncertain = sorted(name for name, kinds in others.items() if "u" in kinds)
     refused = sorted(name for name, kinds in others.items() if "r" in kinds)
-    return Picture(of(known), tuple(uncertain), tuple(refused), draw(st.booleans()))
+    by_count = tuple(sorted(name for name in known if name not in SPECIAL_FIELDS and draw(st.booleans())))
+    return Picture(of(known), tuple(uncertain), tuple(refused), draw(st.booleans()), by_count)
 
 
 @example({"0": ",", ":": ","}, {",": ":"}, set())  # the one holds the other's word, but across its own words
@@ -115,6 +121,18 @@ def test_what_the_server_said_is_known_and_nothing_else_is_that_may_have_stayed_
     assert after.uncertain == tuple(sorted(after.uncertain))
     assert after.refused == tuple(name for name in picture.refused if name not in sent)
     assert not after.absent
+    assert after.counted == ()  # its place tells
+    by_name, by_count = (say(picture, of(sent), lambda old, new: moving) for say in (named, counted))
+    still = () if moved else tuple(name for name in picture.counted if name not in sent)
+    assert by_name == replace(after, counted=still)
+    assert by_count == replace(after, counted=tuple(sorted({*still, *sent} - SPECIAL_FIELDS)))
+
+
+@given(pictures())
+def test_what_a_task_confirmed_last_is_counted_as_a_whole_but_for_what_no_campaign_discards(picture):
+    assert all_counted(picture) == replace(
+        picture, counted=tuple(sorted({*json.loads(picture.known)} - SPECIAL_FIELDS))
+    )
 
 
 @given(pictures(), DATA, st.booleans())
@@ -125,6 +143,7 @@ def test_a_doubt_takes_away_what_was_known_and_adds_nothing(picture, sent, movin
     assert json.loads(after.known) == {name: value for name, value in known.items() if name not in doubtful}
     assert after.uncertain == tuple(sorted(set(picture.uncertain) | doubtful))
     assert (after.refused, after.absent) == (picture.refused, picture.absent)
+    assert after.counted == tuple(name for name in picture.counted if name not in doubtful)
 
 
 @given(pictures(), st.sets(FIELDS, min_size=1))
@@ -134,6 +153,7 @@ def test_what_was_not_taken_is_refused_until_the_campaign_takes_it(picture, fiel
     assert json.loads(after.known) == {name: value for name, value in known.items() if name not in fields}
     assert set(after.uncertain) == set(picture.uncertain) - fields
     assert after.refused == tuple(sorted(set(picture.refused) | fields))
+    assert after.counted == tuple(name for name in picture.counted if name not in fields)
     again = asked_again(after, fields)
     assert (again.known, again.uncertain) == (after.known, after.uncertain)
     assert again.refused == tuple(name for name in picture.refused if name not in fields)
@@ -146,6 +166,7 @@ def test_a_stamp_makes_uncertain_what_was_known(picture, fields, every):
     after = stamped(picture, {*fields, EVERY_FIELD} if every else fields)
     assert json.loads(after.known) == {name: value for name, value in known.items() if name not in struck}
     assert after.uncertain == tuple(sorted(set(picture.uncertain) | struck))
+    assert after.counted == tuple(name for name in picture.counted if name not in struck)
     assert (after.refused, after.absent) == (picture.refused, picture.absent)
 
 
@@ -163,9 +184,8 @@ def test_only_a_product_that_is_not_known_to_stay_moves_a_code(picture, sent):
 def test_what_was_never_sent_and_what_is_nobodys_are_told_apart():
     assert Picture(NOTHING, (), (), absent=False) == UNHEARD_OF
     assert Picture(NOTHING, (), (), absent=True) == ABSENT
-    assert [one.is_plain for one in (UNHEARD_OF, ABSENT, Picture(uncertain=("a",)), Picture(refused=("a",)))] == [
-        True, False, False, False,
-    ]  # fmt: skip
+    others = (Picture(uncertain=("a",)), Picture(refused=("a",)), Picture('{"a":"1"}', counted=("a",)))
+    assert [one.is_plain for one in (UNHEARD_OF, ABSENT, *others)] == [True, False, False, False, False]
 
 
 def test_what_travels_together_and_what_moves_a_code_in_the_plainest_cases():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
-from sim.scenes import ASYNC, SYNC, TASKS, K, Scene, singles
+from sim.scenes import ASYNC, SYNC, TASKS, K, Scene, honest, singles
 
 from syncer.ledger.counted import doubt
 from syncer.mirror.picture import UNHEARD_OF
@@ -168,3 +171,86 @@ def test_words_of_another_key_are_doubted_and_do_not_wait():
         assert doubt(connection, 99, None, None, ["m"], 10**6, "2026-01-01T00:00:00.000Z", {}) == set()
     assert pictures(scene, K[:3]) == [('{"s":"2"}', ("m",), ())] * 3
     assert wanted(scene) == []
+
+
+def lost(scene, *keys):
+    """Let the campaign lose the field m, and values of it show that, one by one."""
+    scene.api.world.campaigns = UNDEFINED
+    scene.begin()
+    scene.plan(*(([key], -1) for key in keys), data='{"m":"9"}')
+    assert scene.engine.send() is None
+
+
+def proven(**options):
+    """Give a scene of a campaign whose fields were named once, for K0."""
+    scene = Scene(singles(6), **options)
+    scene.api.world.campaigns = DEFINED
+    scene.plan((K[:1], -1), data=BOTH)
+    assert scene.engine.send() is None
+    return scene
+
+
+def nameless(transport, path, really):
+    reply = really()
+    if path == SYNC:
+        return replace(reply, body=json.dumps({"codes_affected": json.loads(reply.body)["codes_affected"]}).encode())
+    return reply
+
+
+def test_what_a_count_confirmed_stays_counted_when_another_field_is_named_later():
+    """The kind of a value's last batch says nothing of a field that it did not carry."""
+    scene = proven()
+    scene.begin()
+    scene.plan((K[1:4], 0), data=BOTH)
+    assert scene.engine.send() is None
+    scene.begin()
+    scene.plan((K[2:4], -1), data='{"s":"3"}')
+    assert scene.engine.send() is None
+    assert pictures(scene, K[:4]) == [(BOTH, (), ())] * 2 + [('{"m":"1","s":"3"}', (), ())] * 2
+    lost(scene, K[4])
+    assert pictures(scene, K[:4]) == [
+        (BOTH, (), ()), ('{"s":"2"}', ("m",), ()), *[('{"s":"3"}', ("m",), ())] * 2
+    ]  # fmt: skip
+    assert wanted(scene) == [(key, '{"m":"1"}') for key in K[1:4]]
+
+
+def test_what_a_sync_call_counted_without_names_is_counted():
+    scene = proven()
+    scene.script = nameless
+    scene.begin()
+    scene.plan((K[1:3], -1), data=BOTH)
+    assert scene.engine.send() is None
+    scene.script = honest
+    scene.begin()
+    scene.plan((K[2:3], -1), data='{"m":"2"}')
+    assert scene.engine.send() is None
+    lost(scene, K[4])
+    assert pictures(scene, K[:3]) == [(BOTH, (), ()), ('{"s":"2"}', ("m",), ()), ('{"m":"2","s":"2"}', (), ())]
+    assert wanted(scene) == [("K1", '{"m":"1"}')]
+
+
+def test_a_nameless_sync_call_of_a_process_that_stopped_is_doubted_where_a_name_comes_first():
+    scene = Scene(singles(6), script=nameless)
+    scene.api.world.campaigns = UNDEFINED
+    scene.plan((K[:2], -1), data=BOTH)
+    assert scene.engine.send() is None
+    assert pictures(scene, K[:2]) == [(BOTH, (), ())] * 2
+    scene.script, scene.api.world.campaigns = honest, DEFINED
+    scene.begin()
+    scene.plan((K[3:5], -1), data=BOTH)
+    assert scene.engine.send() is None
+    assert pictures(scene, K[:2]) == [("{}", ("m", "s"), ())] * 2
+
+
+def test_what_is_doubted_already_does_not_wait_twice():
+    scene = proven()
+    scene.begin()
+    scene.plan((K[1:3], 0), data=BOTH)
+    assert scene.engine.send() is None
+    lost(scene, K[4], K[5])
+    assert wanted(scene) == [(key, '{"m":"1"}') for key in K[1:3]]
+    with scene.ledger.transaction() as connection:
+        waiting = (
+            "SELECT count(*) FROM items i JOIN batches b ON b.id = i.batch_id WHERE b.kind = 'wish' AND i.key = 'K1'"
+        )
+        assert connection.exec_driver_sql(waiting).scalar_one() == 1
