@@ -2,8 +2,8 @@
 
 A count says that codes were affected, not that every field was taken. What always holds: once a campaign is first seen
 to take a field, or not to, what calls of processes that stopped had made believed of it counts no more; an
-administrator may have defined the field in between. Once a value of it does not take a field, what was counted of the
-others waits for the next plan.
+administrator may have defined the field in between. What counts had said of a field that a campaign lost goes again
+once a value takes it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.pictures import intern, payload_texts, read_pictures, told_campaigns
+from syncer.ledger.stamps import stamps_of
 from syncer.ledger.untaken import want_again_of
 from syncer.lifecycle.batch import Event
 from syncer.mirror.picture import campaign_in, not_taken, stamped
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from syncer.ledger.crossing import Disjoint
-    from syncer.mirror.picture import Picture
+    from syncer.mirror.picture import Campaigns, Picture
 
 # A run without an error came to its end, and read back what no answer had named (`ledger.unproven`).
 _BEFORE = f"NOT EXISTS (SELECT 1 FROM events e WHERE e.batch_id = b.id AND e.event = '{Event.START}' AND e.id > ?1)"
@@ -38,40 +39,51 @@ SELECT DISTINCT b.space_id, i.key, m.picture FROM json_each(?) j CROSS JOIN batc
 CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
 CROSS JOIN mirror m ON m.space_id = b.space_id AND m.key = i.key
 """
-_COUNTED_SINCE = """
-SELECT i.key, m.picture, b.kind = 'async' FROM batches b
-CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
-CROSS JOIN mirror m ON m.space_id = b.space_id AND m.key = i.key AND m.batch_id = b.id
-WHERE b.space_id = ?1 AND b.settled > ?2 AND b.state IN ('confirmed', 'mismatched') AND NOT b.split
+_LACKING = """
+SELECT m.key FROM mirror m JOIN batches b ON b.id = m.batch_id
+WHERE m.space_id = ?1 AND (m.picture IN (SELECT value FROM json_each(?2)) OR b.settled < ?3 AND (
+    b.kind = 'async' AND m.picture IN (SELECT value FROM json_each(?4))
+    OR m.picture IN (SELECT value FROM json_each(?5))))
 """
-_DOUBTED_UNTIL = "SELECT coalesce(max(settled), 0) FROM stamps WHERE space_id = ? AND field = ? AND scope = ?"
 COUNTED = json.dumps({"counted": True})
 """The scope of a stamp that is about what was counted alone."""
 
 
 def want_counted(
-    connection: Connection, space_id: int, told: int | None, fields: Collection[str], at: str, disjoint: Disjoint
+    connection: Connection, told: int | None, fields: Collection[str], at: str, disjoint: Disjoint
 ) -> None:
-    """Let the newest words wait for the next plan of values that only a count said to have taken some fields.
+    """Let the newest words for fields that are taken again wait for the next plan, of values that counts confirmed.
 
-    To be called before the stamps are set that make these fields uncertain: what older ones are about waits already.
+    When the field was lost, a stamp made them uncertain: they have not refused it. ``told`` None: no product tells the
+    campaign.
     """
     cursor, campaigns = raw_cursor(connection), told_campaigns(connection)
-    waiting: dict[str, set[str]] = {}
-    for field in fields:
-        until = cursor.execute(_DOUBTED_UNTIL, (space_id, field, COUNTED)).fetchone()[0]
-        values = cursor.execute(_COUNTED_SINCE, (space_id, until)).fetchall()
-        chosen = {
-            (number, by_task)
-            for number, picture in read_pictures(connection, {number for _, number, _ in values}).items()
-            if campaigns is None or campaign_in(picture, NOTHING, campaigns) == told
-            for by_task in (0, 1)
-            if field in (fields_of(picture.known) if by_task else picture.counted)
-        }
-        for key, *judged in values:
-            if tuple(judged) in chosen:
-                waiting.setdefault(key, set()).add(field)
-    want_again_of(connection, ((space_id, key, names) for key, names in waiting.items()), at, disjoint)
+    waiting: list[tuple[int, str, Collection[str]]] = []
+    pictures: dict[int, Picture] = {}
+    for (space_id,) in cursor.execute("SELECT DISTINCT space_id FROM jobs").fetchall():
+        for stamp in stamps_of(connection, space_id):
+            if not stamp.counted or stamp.field not in fields:
+                continue
+            pictures = pictures or _of_campaign(connection, campaigns, {told, None})
+            uncertain = [number for number, one in pictures.items() if stamp.field in one.uncertain]
+            known = [number for number, one in pictures.items() if stamp.field in fields_of(one.known)]
+            by_count = [number for number in known if stamp.field in pictures[number].counted]
+            lists = [json.dumps(numbers) for numbers in (uncertain, known, by_count)]
+            rows = cursor.execute(_LACKING, (space_id, lists[0], stamp.settled, *lists[1:])).fetchall()
+            waiting += [(space_id, key, [stamp.field]) for (key,) in rows]
+    want_again_of(connection, waiting, at, disjoint)
+
+
+def _of_campaign(
+    connection: Connection, campaigns: Campaigns | None, chosen: Collection[int | None]
+) -> dict[int, Picture]:
+    """Return the pictures that the mirror holds, of values of some campaigns; ``campaigns`` None: of all."""
+    numbers = [number for (number,) in raw_cursor(connection).execute("SELECT DISTINCT picture FROM mirror").fetchall()]
+    return {
+        number: picture
+        for number, picture in read_pictures(connection, numbers).items()
+        if number and (campaigns is None or campaign_in(picture, NOTHING, campaigns) in chosen)
+    }
 
 
 def begun_before(connection: Connection, batch_id: int, since: int) -> bool:
@@ -131,18 +143,16 @@ def refuse_all(connection: Connection, told: int | None, fields: Collection[str]
     """
     if not fields:
         return
-    cursor, campaigns = raw_cursor(connection), told_campaigns(connection)
-    numbers = [number for (number,) in cursor.execute("SELECT DISTINCT picture FROM mirror").fetchall()]
+    found = _of_campaign(connection, told_campaigns(connection), {told})
     chosen = {
         number: picture
-        for number, picture in read_pictures(connection, numbers).items()
-        if number and not frozenset(fields).isdisjoint(fields_of(picture.known))
-        and (campaigns is None or campaign_in(picture, NOTHING, campaigns) == told)
-    }  # fmt: skip
+        for number, picture in found.items()
+        if not frozenset(fields).isdisjoint(fields_of(picture.known))
+    }
     after = {number: not_taken(one, _held(one, fields)) for number, one in chosen.items()}
     ids = intern(connection, after.values())
     changes = [(ids[picture], number) for number, picture in after.items()]
-    cursor.executemany("UPDATE mirror SET picture = ? WHERE picture = ?", changes)
+    raw_cursor(connection).executemany("UPDATE mirror SET picture = ? WHERE picture = ?", changes)
 
 
 def _held(picture: Picture, fields: Iterable[str]) -> list[str]:

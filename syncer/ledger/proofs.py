@@ -121,7 +121,7 @@ def saw(
     before = read(connection, campaign)
     first = {name: taken for name, taken in seen.taken.items() if name not in before}
     named = [name for name in first if first[name]]
-    revoke(connection, batch.space_id, told, campaign, seen.refused, at, disjoint, first=named)
+    revoke(connection, campaign, seen.refused, first=named)
     refuse_all(connection, told, first.keys() - named)
     record(connection, campaign, seen.taken, at)
     again = doubt(connection, batch.space_id, told, campaign, named, since, at, disjoint)
@@ -131,27 +131,16 @@ def saw(
     return again
 
 
-def revoke(
-    connection: Connection,
-    space_id: int,
-    told: int | None,
-    campaign: int | None,
-    fields: Collection[str],
-    at: str,
-    disjoint: Disjoint,
-    first: Collection[str] = (),
-) -> None:
+def revoke(connection: Connection, campaign: int | None, fields: Collection[str], first: Collection[str] = ()) -> None:
     """Make uncertain what was believed by counts of fields that are refused now, and were proven before.
 
-    Its newest words wait for the next plan, in the space whose answer it was. ``told`` None: no product tells the
-    campaign. ``first`` are fields that other values are seen to take at the same time. To be called before the answer
-    itself is recorded.
+    ``first`` are fields that other values are seen to take at the same time. To be called before the answer itself is
+    recorded.
     """
     proven = read(connection, campaign)
     against = sorted(field for field in fields if proven.get(field) or field in first)
     if not against:
         return
-    want_counted(connection, space_id, told, against, at, disjoint)
     cursor = raw_cursor(connection)
     following = cursor.execute("SELECT coalesce(max(id), 0) + 1 FROM events").fetchone()[0]
     for (space,) in cursor.execute("SELECT DISTINCT space_id FROM jobs").fetchall():
@@ -169,6 +158,8 @@ def taken_again(
     disjoint: Disjoint,
 ) -> list[str]:
     """Want fields again, in the whole campaign, that a value refused before, and takes now; return them.
+
+    What counts had said of them until then is uncertain, and wanted again, too.
 
     ``by_item`` are the fields taken; ``campaign`` None: no product tells it. To be called before the confirmation of
     the values is applied.
@@ -191,6 +182,7 @@ def taken_again(
         changed = {number: picture for number, picture in found.items() if after[number] != picture}
         refused = {number: frozenset(again).intersection(picture.refused) for number, picture in changed.items()}
         want_again(connection, refused, at, disjoint)
+        want_counted(connection, campaign, again, at, disjoint)
         changes = [(ids[after[number]], number) for number in changed]
         cursor.executemany("UPDATE mirror SET picture = ? WHERE picture = ?", changes)
     return again

@@ -249,7 +249,7 @@ def record(
         refused = frozenset().union(*one.refused.values()) if one.refused else frozenset()
         before = proofs.read(connection, campaign)
         mixed = {name for name in refusing.get(told, ()) if before.get(name)}
-        proofs.revoke(connection, run.job.space_id, told, campaign, refused, at, disjoint)
+        proofs.revoke(connection, campaign, refused)
         proofs.record(connection, campaign, {**dict.fromkeys(refused, False), **dict.fromkeys(one.taken, True)}, at)
         for name in one.taken - refused:
             takers = {item: {name} for item, names in one.accepted.items() if name in names}

@@ -1142,9 +1142,9 @@ BUGS = (
         LINKED,
     ),
     Bug(
-        "what was counted of a field that is lost waits for its next file",
+        "what was counted of a field that was lost waits for its next file",
         "syncer/ledger/proofs.py",
-        "    want_counted(connection, space_id, told, against, at, disjoint)\n",
+        "        want_counted(connection, campaign, again, at, disjoint)\n",
         "",
         COUNTED,
     ),
