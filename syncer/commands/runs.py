@@ -279,8 +279,16 @@ def _reading_back(
     def look(run: Run) -> ReadBack:
         job, at = settings.jobs.get(run.job.name), utc_text(clock.wall_s())
         declared = job.known_fields or () if job is not None else ()
-        named = session.named_fields()
-        return read_back(ledger, run, session.code_reader, fields=fields, declared=declared, named=named, at=at)
+        return read_back(
+            ledger,
+            run,
+            session.code_reader,
+            fields=fields,
+            declared=declared,
+            named=session.named_fields(),
+            begun=session.begun_event,
+            at=at,
+        )
 
     return look
 

@@ -27,12 +27,17 @@ if TYPE_CHECKING:
     from syncer.ledger.crossing import Disjoint
     from syncer.mirror.picture import Campaigns, Picture
 
-# A run without an error came to its end, and read back what no answer had named (`ledger.unproven`).
-_BEFORE = f"NOT EXISTS (SELECT 1 FROM events e WHERE e.batch_id = b.id AND e.event = '{Event.START}' AND e.id > ?1)"
+BEGUN_BEFORE = (
+    f"NOT EXISTS (SELECT 1 FROM events e WHERE e.batch_id = b.id AND e.event = '{Event.START}' AND e.id > ?1)"
+)
+"""Whether no call of a batch was begun after an event."""
+# A run without an error came to its end, and read back what no answer had named (`ledger.unproven`): not what ended
+# after that, in this process or in another run, which was stopped.
 _STOPPED = f"""
-SELECT b.id, b.payload_id FROM batches b JOIN runs r ON r.id = b.run_id
+SELECT DISTINCT b.id, b.payload_id
+FROM batches b JOIN events n ON n.id = b.settled JOIN runs r ON r.id IN (b.run_id, n.run_id)
 WHERE b.state IN ('confirmed', 'mismatched') AND NOT b.split
-AND (r.ended_at IS NULL OR r.error IS NOT NULL) AND (?2 OR b.campaign IS ?3) AND {_BEFORE}
+AND (b.settled > ?1 OR r.ended_at IS NULL OR r.error IS NOT NULL) AND (?2 OR b.campaign IS ?3) AND {BEGUN_BEFORE}
 """
 _VALUES = """
 SELECT DISTINCT b.space_id, i.key, m.picture FROM json_each(?) j CROSS JOIN batches b ON b.id = j.value
@@ -89,7 +94,8 @@ def _of_campaign(
 def begun_before(connection: Connection, batch_id: int, since: int) -> bool:
     """Tell whether no call of a batch was begun after the event `since`."""
     cursor = raw_cursor(connection)
-    return bool(cursor.execute(f"SELECT {_BEFORE} FROM batches b WHERE b.id = ?2", (since, batch_id)).fetchone()[0])
+    row = cursor.execute(f"SELECT {BEGUN_BEFORE} FROM batches b WHERE b.id = ?2", (since, batch_id)).fetchone()
+    return bool(row[0])
 
 
 def doubt(

@@ -58,10 +58,11 @@ class KnownDoor(Door):
         fields: Collection[str] | None,
         named: Mapping[int | None, Collection[str]],
         declared: Collection[str],
+        begun: int,
     ) -> list[Unproven]:
         """Return values of a run to be read back, since no answer named their fields (`unproven.unproven`)."""
         with self.transaction() as connection:
-            return unproven.unproven(connection, run, fields, named, declared)
+            return unproven.unproven(connection, run, fields, named, declared, begun)
 
     def refusing(self, *, ever: bool = False) -> dict[int | None, frozenset[str]]:
         """Return per campaign the fields that some value did not take when it was last asked (`proofs.refusing`)."""

@@ -56,9 +56,9 @@ SELECT coalesce(min(id), ?2) FROM runs WHERE job_id = ?1 AND id < ?2 AND id > (
     SELECT coalesce(max(id), 0) FROM runs WHERE job_id = ?1 AND id < ?2 AND ended_at IS NOT NULL AND error IS NULL)
 """
 _LAST_EVENT_BEFORE = "SELECT id FROM events WHERE run_id < ? ORDER BY id DESC LIMIT 1"
-_ITEMS = """
-SELECT i.id, i.key, i.payload_id, i.before_id, b.kind
-FROM json_each(?) j CROSS JOIN items i ON i.id = j.value JOIN batches b ON b.id = i.batch_id
+_ITEMS = f"""
+SELECT i.id, i.key, i.payload_id, i.before_id, b.kind, {counted.BEGUN_BEFORE}
+FROM json_each(?2) j CROSS JOIN items i ON i.id = j.value JOIN batches b ON b.id = i.batch_id
 """
 _PROBES = f"""
 SELECT i.id FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
@@ -81,6 +81,8 @@ class Unproven:
     """Whether nothing was known of the value before: its campaign may be another than that of all others."""
     proven: frozenset[str] = frozenset()
     """Those of the fields that their campaign was seen to take, in another run, and this value did not refuse."""
+    is_older: bool = False
+    """Whether another process sent it, and nobody has read back since: names of this one prove nothing of it."""
     earlier: Mapping[str, Collection[str]] = field(default_factory=dict)
     """By field, all that the value was given before."""
 
@@ -102,12 +104,13 @@ def unproven(
     fields: Collection[str] | None,
     named: Mapping[int | None, Collection[str]],
     declared: Collection[str],
+    begun: int,
 ) -> list[Unproven]:
     """Return values to be read back after a run, the most telling first; none where all fields are proven.
 
     ``fields`` are those that rows name, and earlier batches are looked at for them, too; None: what the run sent.
     ``named`` are fields that answers of the run named as taken, by campaign; ``declared``: those that ``known_fields``
-    vouches for.
+    vouches for; ``begun``: the last event before this process began.
     """
     campaigns = told_campaigns(connection)
     names = {run.campaign or proofs.UNKNOWN_CAMPAIGN}
@@ -122,6 +125,8 @@ def unproven(
         fields,
         taken,
         {campaign: taken[campaign].intersection((*declared, *named.get(campaign or None, ()))) for campaign in names},
+        frozenset(declared),
+        begun,
         fresh=asks_of_fresh, refusing=refusing,
         earlier=fields is not None and not all(taken[one] >= set(fields) for one in names),
     )  # fmt: skip
@@ -137,6 +142,8 @@ class _Looked:
     fields: Collection[str] | None
     taken: Mapping[int, Collection[str]]
     named: Mapping[int, Collection[str]]
+    declared: frozenset[str]
+    begun: int
     fresh: bool
     refusing: bool
     earlier: bool
@@ -157,16 +164,19 @@ def _chosen(
     tonight = {*ids}
     if looked.earlier:
         ids += _spread_items(cursor.execute(_ALL, (run.job.id,)).fetchall())
-    rows = cursor.execute(_ITEMS, (json.dumps(list(dict.fromkeys(ids))),)).fetchall()
+    rows = cursor.execute(_ITEMS, (looked.begun, json.dumps(list(dict.fromkeys(ids))))).fetchall()
     views = Knowledge(connection, run.job.space_id).view(key for _, key, *_ in rows)
     texts = payload_texts(connection, {payload for _, _, payload, *_ in rows})
-    before = read_pictures(connection, {number for *_, number, _ in rows})
-    for item, key, payload, before_id, kind in rows:
+    before = read_pictures(connection, {number for *_, number, _, _ in rows})
+    for item, key, payload, before_id, kind, begun_before in rows:
         picture, sent = views.get(key, UNHEARD_OF), texts[payload]
         told = None if campaigns is None else campaign_in(picture, sent, campaigns)
         campaign = told or run.campaign or proofs.UNKNOWN_CAMPAIGN
         taken, tonights, known = looked.taken.get(campaign, ()), item in tonight, before[before_id].known
+        is_older = tonights and bool(begun_before)
         proven = taken if not tonights else looked.named.get(campaign, ())
+        if is_older:
+            proven = looked.declared.intersection(taken)
         is_fresh = looked.fresh and told is None and kind == "async" and tonights and known == NOTHING
         words = {
             name: value
@@ -175,8 +185,9 @@ def _chosen(
             and (is_fresh or name in picture.refused or name not in proven)
         }
         if words:
-            product, again = value_of(picture.known, PRODUCT), frozenset(taken).intersection(words)
-            yield Unproven(item, key, told, product, words, is_fresh, again.difference(picture.refused))
+            product = value_of(picture.known, PRODUCT)
+            again = frozenset() if is_older else frozenset(taken).intersection(words).difference(picture.refused)
+            yield Unproven(item, key, told, product, words, is_fresh, again, is_older)
 
 
 def _last_read_back(connection: Connection, run: Run) -> int:
@@ -217,7 +228,8 @@ def _few(found: Sequence[Unproven], *, told: bool) -> list[Unproven]:
     for place in _halving(len(found)):
         one = found[place]
         again = frozenset[str]() if one.unheard_of else one.proven
-        kinds = {name: (one.told, name in again or (one.product, one.unheard_of), name) for name in one.words}
+        alike = (one.product, one.unheard_of, one.is_older)
+        kinds = {name: (one.told, name in again or alike, name) for name in one.words}
         enough = 1 if told or one.told is not None else OF_A_KIND
         needed = [name for name, kind in kinds.items() if asked[kind] < (enough if name in again else OF_A_KIND)]
         if needed and len(few) < VALUES_MAX:

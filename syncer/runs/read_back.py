@@ -106,14 +106,15 @@ def read_back(
     fields: Collection[str] | None,
     declared: Collection[str],
     named: Mapping[int | None, Collection[str]],
+    begun: int,
     at: str,
 ) -> ReadBack:
     """Read back a few values of a run, and record what they show.
 
     ``fields`` are those that rows name (None: what the run sent), ``declared`` those that ``known_fields`` vouches for,
-    ``named`` those that answers of the run named, by campaign.
+    ``named`` those that answers of the run named, by campaign; ``begun``: the last event before this process began.
     """
-    chosen = ledger.unproven(run, fields, named, declared)
+    chosen = ledger.unproven(run, fields, named, declared, begun)
     if not chosen:
         return ReadBack()
     looks, note = _looks(reader, run, chosen)
@@ -126,7 +127,8 @@ def read_back(
             looks[number] = _Look(look.taken, look.missing & first.missing, look.older & first.older)
     for one, look in zip(chosen, looks, strict=True):
         others = [other for of, other in zip(chosen, looks, strict=True) if of.told == one.told]
-        look.missing |= look.older - _excused(others, told=one.told is not None or run.campaign is not None)
+        told = (one.told is not None or run.campaign is not None) and not one.is_older
+        look.missing |= look.older - _excused(others, told=told)
     seen = _by_campaign(chosen, looks)
     taken_again = ledger.record_read_back(run, seen, at)
     refused = frozenset(name for look in looks for name in look.missing)
@@ -138,7 +140,8 @@ def read_back(
 def _excused(looks: Sequence[_Look], *, told: bool) -> frozenset[str]:
     """Return the fields of which an older word proves nothing: others of the campaign hold the new one.
 
-    Somebody else may have written it. Where neither a product nor the job tells the campaign, two are not excused.
+    Somebody else may have written it. Where neither a product nor the job tells the campaign, two are not excused; nor
+    of what a run sent that was stopped: the campaign may have taken the field since.
     """
     taken = frozenset[str]().union(*(look.taken for look in looks))
     return frozenset(name for name in taken if told or sum(name in look.older for look in looks) < OLDER_MIN)

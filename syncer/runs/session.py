@@ -84,7 +84,7 @@ class Session:
         self._run = run
         self._others = tuple(others)
         self._touched: list[Run] = []
-        self._begun_event, self._told_event = ledger.newest_event(), ledger.told_until()
+        self.begun_event, self._told_event = ledger.newest_event(), ledger.told_until()
         self._engine = engine
         self._clock = clock
         self._target = target
@@ -224,7 +224,7 @@ class Session:
     def ended_earlier(self) -> Iterator[EndedValue]:
         """Stream values of earlier runs that ended unmatched or rejected, here or in a process that died: we tell."""
         mine = [run.id for run in (self._run, *self._others)]
-        return self._ledger.ended_since(self._told_event, self._begun_event, mine)
+        return self._ledger.ended_since(self._told_event, self.begun_event, mine)
 
     def _from_ledger(self, result: SyncResult) -> SyncResult:
         ledger, counts = self._ledger, self._engine.context.counts

@@ -1184,6 +1184,35 @@ BUGS = (
         "tests/unit/test_read_back.py",
     ),
     Bug(
+        "a task that a run left pending is believed by the process that sees its end",
+        "syncer/ledger/counted.py",
+        "AND (b.settled > ?1 OR r.ended_at IS NULL",
+        "AND (r.ended_at IS NULL",
+        COUNTED,
+    ),
+    Bug(
+        "a task that a run left pending is believed where one that was stopped saw its end",
+        "syncer/ledger/counted.py",
+        "r.id IN (b.run_id, n.run_id)",
+        "r.id = b.run_id",
+        COUNTED,
+    ),
+    Bug(
+        "names of tonight prove what a stopped run was counted for",
+        "syncer/ledger/unproven.py",
+        "is_older = tonights and bool(begun_before)",
+        "is_older = False",
+        "tests/integration/test_case_taken_away.py::"
+        "test_what_a_stopped_run_counted_while_a_field_was_away_is_read_though_tonight_names_it",
+    ),
+    Bug(
+        "a code that a stopped run reached after a field was back speaks for those before",
+        "syncer/runs/read_back.py",
+        " and not one.is_older",
+        "",
+        "tests/unit/test_read_back.py",
+    ),
+    Bug(
         "what a process saw that died is nobody's to tell",
         "syncer/runs/session.py",
         "ledger.newest_event(), ledger.told_until()",

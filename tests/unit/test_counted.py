@@ -36,6 +36,12 @@ def wanted(scene):
     return sorted((key, texts[one]) for keys, numbers in found for key, one in zip(keys, numbers, strict=True))
 
 
+def ended(scene, error=None):
+    """Let the scene's run come to its end, or be stopped by an error."""
+    end = {"at": utc_text(scene.clock.wall_s()), "state": "complete", "exit_code": 0, "error": error}
+    scene.context.writer.end_run(scene.run.id, **end, discarded_fields=())
+
+
 def counted(**options):
     """Give a scene whose first process counted three values in a task; nobody read anything back. Then it is defined."""
     scene = Scene(singles(6), **options)
@@ -267,3 +273,32 @@ def test_what_was_counted_in_another_campaign_does_not_wait(campaign, waits):
     with scene.ledger.transaction() as connection:
         want_counted(connection, campaign, ["m", "other"], AT, {})
     assert wanted(scene) == ([(key, '{"m":"1"}') for key in K[1:3]] if waits else [])
+
+
+@pytest.mark.parametrize("seen", ["by a run that was stopped", "by this run", "by this run, which had come to its end"])
+def test_a_task_that_a_run_left_pending_is_no_more_believed_by_who_sees_its_end(seen):
+    """The run that sent it came to its end, and could read nothing back of it."""
+    busy = [True]
+
+    def script(transport, path, really):
+        return transport.answer(503, b"busy") if path == TASKS and busy else really()
+
+    scene = Scene(singles(6), script=script)
+    scene.api.world.campaigns = UNDEFINED
+    scene.plan((K[:3], 0), data=BOTH)
+    scene.engine.send()
+    assert [state.value for state in scene.states()] == ["submitted"]
+    ended(scene)
+    busy.clear()
+    scene.api.world.campaigns = DEFINED
+    scene.begin()
+    assert scene.engine.settle() is None
+    assert pictures(scene, K[:3]) == [(BOTH, (), ())] * 3
+    if "stopped" in seen:
+        ended(scene, "stopped")
+        scene.begin()
+    scene.plan((K[3:5], -1), data=BOTH)
+    if "end" in seen:  # `resume` goes on with such a run
+        ended(scene)
+    assert scene.engine.send() is None
+    assert pictures(scene, K[:3]) == [("{}", ("m", "s"), ())] * 3

@@ -41,7 +41,7 @@ class Ledger:
     def __init__(self, chosen, *, proven):
         self.chosen, self.proven, self.seen, self.forgotten = chosen, proven, {}, set()
 
-    def unproven(self, run, fields, named, declared):
+    def unproven(self, run, fields, named, declared, begun):
         return self.chosen
 
     def record_read_back(self, run, seen, at):
@@ -57,13 +57,13 @@ class Ledger:
         self.forgotten |= fields
 
 
-def asked(number, told=None):
-    return Unproven(number, f"K{number}", told, None, {"m": "new"}, earlier={"m": {"old", "older", "new"}})
+def asked(number, told=None, **about):
+    return Unproven(number, f"K{number}", told, None, {"m": "new"}, earlier={"m": {"old", "older", "new"}}, **about)
 
 
 def looked(*values, proven=("m",), **cells):
     reader, ledger = Reader(**cells), Ledger(values, proven=proven)
-    found = read_back(ledger, RUN, reader, fields=None, declared=(), named={}, at="")
+    found = read_back(ledger, RUN, reader, fields=None, declared=(), named={}, begun=0, at="")
     return {*found.refused}, {*found.unproven}, reader.paused
 
 
@@ -93,12 +93,22 @@ def test_who_holds_an_older_word_while_others_of_the_campaign_took_the_new_one_m
     assert looked(asked(1), asked(2), K1=[[""]], K2=[["new"]])[0] == {"m"}  # nothing is nobody's word
 
 
+def test_of_what_a_stopped_run_sent_two_older_words_speak_though_the_campaign_is_told():
+    """It may have taken the field since: those that took it speak for themselves."""
+    cells = {"K1": [["old"]], "K2": [["older"]], "K3": [["new"]]}
+    assert looked(*(asked(number, 1, is_older=True) for number in (1, 2, 3)), **cells)[0] == {"m"}
+    assert looked(*(asked(number, 1, is_older=number == 1) for number in (1, 3)), **cells)[0] == set()
+    assert looked(*(asked(number, 1) for number in (1, 2, 3)), **cells)[0] == set()
+
+
 @pytest.mark.parametrize(("campaign", "told", "refused"), [(None, None, {"m"}), (7, None, set()), (None, 1, set())])
 def test_two_that_hold_an_older_word_are_of_another_campaign_where_nobody_tells_it(campaign, told, refused):
     cells = {"K1": [["old"]], "K2": [["older"]], "K3": [["new"]]}
     ledger = Ledger([asked(number, told) for number in (1, 2, 3)], proven=("m",))
     run = SimpleNamespace(job=RUN.job, campaign=campaign)
-    assert read_back(ledger, run, Reader(**cells), fields=None, declared=(), named={}, at="").refused == refused
+    assert (
+        read_back(ledger, run, Reader(**cells), fields=None, declared=(), named={}, begun=0, at="").refused == refused
+    )
 
 
 def test_what_was_never_taken_and_is_not_read_stays_unproven_and_what_was_taken_stands():
