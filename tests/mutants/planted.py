@@ -1145,7 +1145,7 @@ BUGS = (
         "what was counted of a field that was lost waits for its next file",
         "syncer/ledger/proofs.py",
         "        want_counted(connection, campaign, again, at, disjoint)\n",
-        "",
+        "        want_counted(connection, campaign, (), at, disjoint)\n",
         COUNTED,
     ),
     Bug(
