@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import raw_cursor
+from syncer.ledger.crossing import apart_from
 from syncer.ledger.pictures import intern, payload_texts, read_pictures, told_campaigns
 from syncer.ledger.stamps import stamps_of
 from syncer.ledger.untaken import want_again_of
@@ -110,10 +111,10 @@ def doubt(
 ) -> set[str]:
     """Doubt fields that a campaign is now first seen to take, of values that processes which stopped had counted.
 
-    Their newest words wait for the next plan, in the space whose answer it was; those of another one may be older than
-    what this run writes to the same codes. ``told`` None: no product tells the campaign; `campaign` is that of the
-    calls. ``since``: the last event before this process began: its own calls asked together with those that named the
-    fields. Returns the fields that wait.
+    Their newest words wait for the next plan, in the space whose answer it was, and where a space never reaches its
+    codes; those of another one may be older than what this run writes to the same codes. ``told`` None: no product
+    tells the campaign; `campaign` is that of the calls. ``since``: the last event before this process began: its own
+    calls asked together with those that named the fields. Returns the fields that wait in this space.
     """
     if not fields:  # as after every answer but the first ones
         return set()
@@ -135,11 +136,12 @@ def doubt(
     after = {number: stamped(pictures[number], names) for number, names in held.items() if names}
     ids = intern(connection, after.values())
     shaken = [(space, key, picture) for space, key, picture in values if picture in after]
-    waiting = [(space, key, held[picture]) for space, key, picture in shaken if space == space_id]
+    spaces = {space_id, *apart_from(connection, disjoint, space_id)}
+    waiting = [(space, key, held[picture]) for space, key, picture in shaken if space in spaces]
     want_again_of(connection, waiting, at, disjoint)
     changes = [(ids[after[picture]], space, key) for space, key, picture in shaken]
     cursor.executemany("UPDATE mirror SET picture = ? WHERE space_id = ? AND key = ?", changes)
-    return {name for *_, names in waiting for name in names}
+    return {name for space, _, names in waiting if space == space_id for name in names}
 
 
 def refuse_all(connection: Connection, told: int | None, fields: Collection[str]) -> None:

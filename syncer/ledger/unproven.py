@@ -83,6 +83,8 @@ class Unproven:
     """Those of the fields that their campaign was seen to take, in another run, and this value did not refuse."""
     is_older: bool = False
     """Whether another process sent it, and nobody has read back since: names of this one prove nothing of it."""
+    uncertain: frozenset[str] = frozenset()
+    """Those of the fields that something else may have written since."""
     earlier: Mapping[str, Collection[str]] = field(default_factory=dict)
     """By field, all that the value was given before."""
 
@@ -132,7 +134,12 @@ def unproven(
     )  # fmt: skip
     few = _few([*_chosen(connection, run, campaigns, looked)], told=run.campaign is not None)
     earlier = earlier_words(connection, run.job.space_id, [(one.key, one.item_id) for one in few])
-    return [replace(one, earlier=earlier.get(one.key, {})) for one in few]
+    return [replace(one, earlier=_earlier(one, earlier.get(one.key, {}))) for one in few]
+
+
+def _earlier(one: Unproven, words: Mapping[str, Collection[str]]) -> dict[str, Collection[str]]:
+    """Return what a value was given before, by field; of one that is uncertain another key's word proves nothing."""
+    return {name: given for name, given in words.items() if name not in one.uncertain}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +187,15 @@ def _chosen(
         is_fresh = looked.fresh and told is None and kind == "async" and tonights and known == NOTHING
         words = {
             name: value
-            for name, value in _words(picture, sent, retried=tonights)
+            for name, value in _words(picture, sent, retried=tonights, is_older=is_older)
             if (looked.fields is None or name in looked.fields)
             and (is_fresh or name in picture.refused or name not in proven)
         }
         if words:
             product = value_of(picture.known, PRODUCT)
             again = frozenset() if is_older else frozenset(taken).intersection(words).difference(picture.refused)
-            yield Unproven(item, key, told, product, words, is_fresh, again, is_older)
+            unsure = frozenset(picture.uncertain).intersection(words)
+            yield Unproven(item, key, told, product, words, is_fresh, again, is_older, unsure)
 
 
 def _last_read_back(connection: Connection, run: Run) -> int:
@@ -200,10 +208,13 @@ def _last_read_back(connection: Connection, run: Run) -> int:
     return row[0] if row is not None else 0
 
 
-def _words(picture: Picture, sent: str, *, retried: bool) -> Iterator[tuple[str, str]]:
-    """Yield what a value should hold: what is known, and what was sent once more of fields that it had refused."""
+def _words(picture: Picture, sent: str, *, retried: bool, is_older: bool) -> Iterator[tuple[str, str]]:
+    """Yield what a value should hold: what is known, and what was sent once more of fields that it had refused.
+
+    ``is_older``: of fields that are uncertain by now, too. Who lacks one never had it, whoever wrote it since.
+    """
     for name in fields_of(sent):
-        asks = retried and name in picture.refused
+        asks = (retried and name in picture.refused) or (is_older and name in picture.uncertain)
         value = value_of(picture.known, name) or (value_of(sent, name) if asks else None)
         if value and name not in SPECIAL_FIELDS:
             yield name, value

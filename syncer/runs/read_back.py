@@ -125,7 +125,10 @@ def read_back(
         for number, look in zip(doubtful, again, strict=True):
             first = looks[number]
             looks[number] = _Look(look.taken, look.missing & first.missing, look.older & first.older)
+    lacking = set[str]()
     for one, look in zip(chosen, looks, strict=True):
+        lacking |= look.missing & one.uncertain
+        look.missing -= one.uncertain  # its campaign is not to blame
         others = [other for of, other in zip(chosen, looks, strict=True) if of.told == one.told]
         told = (one.told is not None or run.campaign is not None) and not one.is_older
         look.missing |= look.older - _excused(others, told=told)
@@ -134,7 +137,7 @@ def read_back(
     refused = frozenset(name for look in looks for name in look.missing)
     unproven = sorted(_unproven(ledger, run, chosen, looks) - {*declared} - refused)
     note = note or "what Scantrust shows of the values that were read back is not what they were given"
-    return ReadBack(refused, frozenset(taken_again), tuple(unproven), note if unproven else "")
+    return ReadBack(refused, frozenset(taken_again), tuple(unproven), note if unproven else "", tuple(sorted(lacking)))
 
 
 def _excused(looks: Sequence[_Look], *, told: bool) -> frozenset[str]:

@@ -257,7 +257,7 @@ class Session:
     def _of_run(self, result: SyncResult, run: Run) -> SyncResult:
         """Return what one run came to."""
         ledger, context = self._ledger, self._engine.context
-        run, fields = ledger.run(run.id) or run, context.fields
+        run, fields, found = ledger.run(run.id) or run, context.fields, self._read_back.get(run.id, ReadBack())
         kinds = ledger.kind_counts(run.id)
         return replace(
             result,
@@ -268,7 +268,7 @@ class Session:
             async_batches=kinds.get("async", 0),
             requests=Requests(minimum_updates=run.minimum_updates),
             discarded_fields=tuple(sorted({*run.discarded_fields} - fields.taken_again | fields.refused)),
-            unproven_fields=found.unproven if (found := self._read_back.get(run.id)) else (),
+            unproven_fields=tuple(sorted({*found.unproven, *found.lacking})),
             concerns=tuple(Concern(*concern) for concern in ledger.concerns(run.id)),
             waiting=ledger.waiting(run.job.space_id),
             goes_again=ledger.failed_wanted(run.job.space_id),

@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """What values showed that were read back: fields refused, taken again, and proven by nothing; and why not."""
+    """What values showed that were read back: fields refused, taken again, and proven by nothing; and why not.
+
+    ``lacking``: fields that codes lack which a stopped run sent them, and that another key may have written since.
+    """
 
     refused: frozenset[str] = frozenset()
     again: frozenset[str] = frozenset()
     unproven: tuple[str, ...] = ()
     note: str = ""
+    lacking: tuple[str, ...] = ()
 
 
 def added(results: Sequence[SyncResult]) -> SyncResult:
@@ -65,8 +69,14 @@ def tell(ended: Iterable[EndedValue]) -> tuple[dict[Bucket, int], list[Concern]]
 
 
 def unproven_notes(found: Mapping[int, ReadBack]) -> list[str]:
-    """Say, per run, which fields nobody saw taken, why, and what settles it."""
-    return [
+    """Say, per run, which fields nobody saw taken, or codes lack, why, and what settles it."""
+    lacking = [
+        f"run {run_id}: codes lack {', '.join(one.lacking)}, which a run sent that was stopped; another key may have "
+        "written newer words since, so nothing is sent again: sync the newest export that names all of its codes"
+        for run_id, one in found.items()
+        if one.lacking
+    ]
+    return lacking + [
         f"run {run_id}: no answer showed that {', '.join(one.unproven)} is taken: {one.note}. "
         "The next run looks again; known_fields of its job says that the campaign has it"
         for run_id, one in found.items()

@@ -31,6 +31,22 @@ def markets(here):
     return [code.get("market") for code in here.box.codes()]
 
 
+def stopped(here, *arguments):
+    """Let a run send everything, without a name in any answer, and stop it when it reads back."""
+    looked = len(here.box.calls("codes_download"))
+    hangs = {"kind": "hang", "on": "codes_download", "every": 1, "seconds": 60}
+    here.box.faults.replace([hangs, {"kind": "no_items", "on": "sync", "every": 1}])
+    with here.start("sync", *arguments) as run:
+        for _ in range(600):
+            if len(here.box.calls("codes_download")) > looked:
+                break
+            time.sleep(0.05)
+        run.send_signal(signal.SIGTERM)
+        run.communicate(timeout=60)
+    assert run.returncode == 143
+    here.box.faults.replace([])
+
+
 def night_by_night(here, values, word):
     """Send a file until a night ends with 0."""
     for _ in range(3):
@@ -100,19 +116,41 @@ def test_what_a_stopped_run_counted_while_a_field_was_away_is_read_though_tonigh
             return write(number, data, **how)
 
         here.box.world.write = forgetful
-        looked = len(here.box.calls("codes_download"))
-        here.box.faults.replace([{"kind": "hang", "on": "codes_download", "every": 1, "seconds": 60}])
-        with here.start("sync", file(here, "market", range(240), "FR")) as stopped:
-            for _ in range(600):
-                if len(here.box.calls("codes_download")) > looked:
-                    break
-                time.sleep(0.05)
-            stopped.send_signal(signal.SIGTERM)
-            stopped.communicate(timeout=60)
-        assert stopped.returncode == 143
-        here.box.faults.replace([])
+        stopped(here, file(here, "market", range(240), "FR"))
         here.box.world.write, here.box.world.campaigns[1] = write, DEFINED
         first = told(here, "market", range(20, 30), "ES")
         assert (first.code, first.document["discarded_fields"]) == (3, ["market"])
         night_by_night(here, range(20, 30), "ES")
         assert markets(here) == ["FR"] * 20 + ["ES"] * 10 + ["FR"] * 210
+
+
+@pytest.mark.parametrize("disjoint", [True, False])
+def test_what_another_key_was_counted_for_before_its_field_was_defined_goes_or_its_own_run_tells(night, disjoint):
+    """The job whose answer named the field doubted those values, and no file of changes ever named them again: 0."""
+    codes = tuple({"extended_id": f"K{n:04d}", "serial_number": f"S{n:04d}", "campaign": "1"} for n in range(240))
+    with night(codes=codes, campaigns={1: AWAY}) as here:
+        keys = {"erp": ("extended_id", "mes"), "mes": ("serial_number", "erp")}
+        jobs = "".join(
+            f'[jobs.{name}]\nkey = "{key}"\nexport = "changes"\ncampaign = 1\n'
+            + (f'disjoint = ["{other}"]\n' if disjoint else "")
+            for name, (key, other) in keys.items()
+        )
+        here.config(f"[limits]\nmax_changed_percent = 0\n{jobs}")
+
+        def arguments(name, values, word):
+            key = keys[name][0]
+            rows = [(f"{'K' if name == 'erp' else 'S'}{n:04d}", word) for n in values]
+            return "--job", name, here.write(f"{name}{word}.csv", (key, "market"), rows)
+
+        stopped(here, *arguments("mes", range(120), "DE"))
+        here.box.world.campaigns[1] = DEFINED
+        assert here.sync(*arguments("erp", range(120, 130), "FR")).code == 0
+        own = here.sync(*arguments("mes", range(200, 202), "IT"))
+        if disjoint:
+            assert (own.code, markets(here)[:130]) == (0, ["DE"] * 120 + ["FR"] * 10)
+            return
+        assert (own.code, own.document["unproven_fields"], own.document["discarded_fields"]) == (3, ["market"], [])
+        assert "codes lack market" in " ".join(own.document["notes"])
+        assert here.sync(*arguments("mes", range(120), "DE")).code == 0
+        assert markets(here)[:130] == ["DE"] * 120 + ["FR"] * 10
+        assert here.run("ledger", "check").code == 0

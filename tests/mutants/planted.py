@@ -1213,6 +1213,28 @@ BUGS = (
         "tests/unit/test_read_back.py",
     ),
     Bug(
+        "what was counted by a key that never reaches the same codes waits for its next file",
+        "syncer/ledger/counted.py",
+        "spaces = {space_id, *apart_from(connection, disjoint, space_id)}",
+        "spaces = {space_id}",
+        COUNTED,
+    ),
+    Bug(
+        "what a stopped run sent is read back only where nothing else may have written it since",
+        "syncer/ledger/unproven.py",
+        " or (is_older and name in picture.uncertain)",
+        "",
+        "tests/integration/test_case_taken_away.py::"
+        "test_what_another_key_was_counted_for_before_its_field_was_defined_goes_or_its_own_run_tells",
+    ),
+    Bug(
+        "a code that lacks what another key may have cleared speaks against its campaign",
+        "syncer/runs/read_back.py",
+        "look.missing -= one.uncertain ",
+        "look.missing -= set() ",
+        "tests/unit/test_read_back.py",
+    ),
+    Bug(
         "what a process saw that died is nobody's to tell",
         "syncer/runs/session.py",
         "ledger.newest_event(), ledger.told_until()",

@@ -171,13 +171,15 @@ def test_where_some_take_a_field_and_others_do_not_what_counts_said_before_is_un
     assert [uncertain for _, uncertain, _ in pictures(scene, K[:3])] == [("m", "s")] * 3
 
 
-def test_words_of_another_key_are_doubted_and_do_not_wait():
-    """They may be older than what this run writes to the same codes: they would go over it."""
+@pytest.mark.parametrize(("disjoint", "waits"), [({}, False), ({"other": ["job"]}, True)], ids=["perhaps", "never"])
+def test_words_of_another_key_are_doubted_and_wait_where_it_never_reaches_the_same_codes(disjoint, waits):
+    """Elsewhere they may be older than what this run writes to the same codes: they would go over it."""
     scene = counted()
+    other = scene.ledger.ensure_job("other", ("serial_number",))
     with scene.ledger.transaction() as connection:
-        assert doubt(connection, 99, None, None, ["m"], 10**6, AT, {}) == set()
+        assert doubt(connection, other.space_id, None, None, ["m"], 10**6, AT, disjoint) == set()
     assert pictures(scene, K[:3]) == [('{"s":"2"}', ("m",), ())] * 3
-    assert wanted(scene) == []
+    assert wanted(scene) == ([(key, '{"m":"1"}') for key in K[:3]] if waits else [])
 
 
 def lost(scene, *keys):

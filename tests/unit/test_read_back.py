@@ -11,6 +11,7 @@ from syncer.ledger.unproven import Unproven
 from syncer.runs.code_rows import CodeRows
 from syncer.runs.left_out import LeftOutReader
 from syncer.runs.read_back import read_back
+from syncer.runs.summing import unproven_notes
 
 HEADER = ("extended_id", "m")
 RUN = SimpleNamespace(job=SimpleNamespace(key=("extended_id",)), campaign=None)
@@ -99,6 +100,15 @@ def test_of_what_a_stopped_run_sent_two_older_words_speak_though_the_campaign_is
     assert looked(*(asked(number, 1, is_older=True) for number in (1, 2, 3)), **cells)[0] == {"m"}
     assert looked(*(asked(number, 1, is_older=number == 1) for number in (1, 3)), **cells)[0] == set()
     assert looked(*(asked(number, 1) for number in (1, 2, 3)), **cells)[0] == set()
+
+
+def test_a_code_that_lacks_what_another_key_may_have_written_since_tells_nothing_of_its_campaign():
+    one = asked(1, is_older=True, uncertain=frozenset({"m"}))
+    ledger = Ledger([one], proven=("m",))
+    found = read_back(ledger, RUN, Reader(K1=[[""]]), fields=None, declared=(), named={}, begun=0, at="")
+    assert (found.refused, found.lacking) == (frozenset(), ("m",))
+    assert not ledger.seen[None].refused
+    assert "codes lack m" in " ".join(unproven_notes({3: found}))
 
 
 @pytest.mark.parametrize(("campaign", "told", "refused"), [(None, None, {"m"}), (7, None, set()), (None, 1, set())])
