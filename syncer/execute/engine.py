@@ -186,7 +186,7 @@ class Engine:
             due_s, is_urgent = NEVER_S, is_read_before_more(context.left_out)
             if context.stop is None and not is_urgent:
                 due_s = min(part.dispatch(now_s) for part in (self._let_go, self._doubts, self._watch, self._sender))
-            is_reading_next = is_urgent or (bool(context.left_out) and self._sender.is_all_aside())
+            is_reading_next = is_urgent or (bool(context.left_out) and self._sender.is_stuck())
             if not context.in_flight and (context.stop is not None or is_reading_next or self._finished()):
                 if isinstance(context.stop, DeadlineError) and self._finished():
                     context.stop = None  # nothing was left when it came

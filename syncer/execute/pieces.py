@@ -28,6 +28,12 @@ def cut(context: Context, batch: Batch, most: int) -> list[Batch]:
     return context.writer.repack(batch, of_places(batch, ids, places), context.at())
 
 
+def by_sync(context: Context, batch: Batch) -> list[Batch]:
+    """Let a planned batch go by a sync call; return it as it stands then."""
+    ids = tuple(item.id for item in context.ledger.items(batch))
+    return context.writer.repack(batch, [Piece(Kind.SYNC, ids)], context.at())
+
+
 def of_places(batch: Batch, ids: Sequence[int], parts: Sequence[Sequence[int]]) -> list[Piece]:
     """Return pieces of a batch's own kind: each has the items at some of its places."""
     return [Piece(Kind(batch.kind), tuple(ids[place] for place in part)) for part in parts if part]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from syncer.lifecycle.batch import State
 
 if TYPE_CHECKING:
+    from syncer.api.answers import Answer
     from syncer.ledger.values import Batch
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,9 @@ class BatchPast:
     is_named: bool = False
     """Whether it holds just the values that the words of a refusal named."""
     is_last_chance: bool = False
-    """Whether it goes once more only since nothing else is left."""
+    """Whether it goes once more since a witness was taken, or since nothing else is left."""
+    refused_async: Answer | None = None
+    """The last such refusal of it by an async call."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from syncer.execute.context import NEVER_S, PREPARE_S, Context
 from syncer.execute.outcome import Outcomes, named_by_sync
 from syncer.execute.pieces import by_data, cut, of_places
 from syncer.execute.reconcile import Finding, Shown, halves, judge_named, named_or_counted, shown_fields, suspects
-from syncer.execute.refusals import Refusals
+from syncer.execute.refusals import UNEXPLAINED_MAX, Refusals
 from syncer.ledger.splitting import Piece
 from syncer.lifecycle.batch import State
 from syncer.mirror.words import fields_of
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 FEED_BATCHES = 50
 """Planned batches read from the ledger at a time."""
+OTHERS_MAX = 100
+"""Values of a batch that one is cut off in a long stretch of values at fault."""
 
 
 class Sender:
@@ -55,9 +57,9 @@ class Sender:
         """Tell whether there is nothing to send at this moment."""
         return self._next() is None
 
-    def is_all_aside(self) -> bool:
-        """Tell whether all that is in hand was refused without a reason, and waits for a call that gets through."""
-        return self.idle() and self._refusals.is_all_aside()
+    def is_stuck(self) -> bool:
+        """Tell whether only a call that writes nothing can show any more who is at fault for what was refused."""
+        return self._refusals.is_witness_due or (self.idle() and self._refusals.is_all_aside())
 
     def _next(self) -> Batch | None:
         """Return the planned batch that goes next; read more of the plan when none is in hand."""
@@ -79,14 +81,14 @@ class Sender:
         self._feeding, self._last_id = bool(page), page[-1].id if page else 0
         for batch in page:
             if batch not in context.registry:
-                context.registry.take(batch)
+                self._refusals.hold_back(context.registry.take(batch))
 
     def _elsewhere(self) -> tuple[Batch, int]:
         """Return a planned batch and a place in it, far from where the last single value came from.
 
         Each look reaches further into the plan.
         """
-        if self._feeding and self._refusals.singles:
+        if self._feeding and self._refusals.looks:
             self._feed()
         planned = [entry.batch for entry in self._context.registry.of(State.PLANNED) if not entry.is_aside]
         ends = [*accumulate(batch.size for batch in planned)]
@@ -95,11 +97,16 @@ class Sender:
         return planned[number], place - ends[number] + planned[number].size
 
     def _single(self, batch: Batch, place: int) -> Batch:
-        """Cut the value at a place off a planned batch; return the batch of it."""
+        """Cut the value at a place off a planned batch; return the batch of it.
+
+        In a long stretch of values at fault the others go on in small batches: each cut copies those of its batch.
+        """
         context, past = self._context, self._context.registry[batch].past
         ids = [item.id for item in context.ledger.items(batch)]
         others = [other for other in range(len(ids)) if other != place]
-        parts = context.writer.repack(batch, of_places(batch, ids, [[place], others]), context.at())
+        most = OTHERS_MAX if self._refusals.looks >= UNEXPLAINED_MAX else len(others)
+        rests = (others[begin : begin + most] for begin in range(0, len(others), most))
+        parts = context.writer.repack(batch, of_places(batch, ids, [[place], *rests]), context.at())
         for part in parts:
             context.registry[part].past.carried_at = past.carried_at
         context.registry.to_front(parts)
@@ -108,16 +115,19 @@ class Sender:
     def dispatch(self, now_s: float) -> float:
         """Start every call whose slot has come; return when the next one is due."""
         context = self._context
-        if not context.in_flight and self.is_all_aside() and not context.left_out:
+        if self.is_stuck():
+            if context.in_flight or context.left_out:
+                return NEVER_S
             if (slot_s := self._slot_s(now_s)) > now_s + PREPARE_S:
                 return slot_s - PREPARE_S
-            self._refusals.ask(slot_s)
+            if self._refusals.ask(slot_s):
+                return NEVER_S
         while (batch := self._next()) is not None:
             if self._refusals.wary and context.in_flight:
                 return NEVER_S
             if (slot_s := self._slot_s(now_s)) > now_s + PREPARE_S:
                 return slot_s - PREPARE_S
-            is_wary = self._refusals.wary
+            is_wary = self._refusals.wary and not context.registry[batch].past.is_last_chance
             batch, place = self._elsewhere() if is_wary else (batch, 0)
             loaded = load_batch(context, batch)
             if self._cut(loaded):
@@ -167,10 +177,10 @@ class Sender:
         writer, at = context.writer, context.at()
         match answer.verdict:
             case Verdict.OK if batch.kind == Kind.ASYNC:
-                self._refusals.took(ticket, context.registry[batch].past)
+                self._refusals.took(ticket, loaded)
                 writer.accepted(batch, attempt_id, answer.task_id, at)  # type: ignore[union-attr]
             case Verdict.OK:
-                self._refusals.took(ticket, context.registry[batch].past)
+                self._refusals.took(ticket, loaded)
                 self._on_sync_answer(loaded, attempt_id, answer)  # type: ignore[arg-type]
             case _ if is_page or answer.verdict is Verdict.REFUSED:
                 self._on_refusal(loaded, attempt_id, answer)

@@ -110,6 +110,11 @@ class KnownDoor(Door):
         with self.transaction() as connection:
             return known_keys.known_count(connection, job.space_id, most)
 
+    def any_known(self, space_id: int) -> str | None:
+        """Return a key of a code space of which all is known (`known_keys.any_known`)."""
+        with self.transaction() as connection:
+            return known_keys.any_known(connection, space_id)
+
     def known_alike(self, job: Job, folded: str) -> list[str]:
         """Return known keys that are `folded` up to leading zeros and letter case."""
         with self.transaction() as connection:

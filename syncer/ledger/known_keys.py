@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import raw_cursor
+from syncer.lifecycle.batch import State
 from syncer.model import KEY_SEPARATOR
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ SELECT DISTINCT i.key, p.data FROM json_each(?2) j
 CROSS JOIN items i ON i.key = json_extract(j.value, '$[0]') AND i.id < json_extract(j.value, '$[1]')
 JOIN batches b ON b.id = i.batch_id AND b.space_id = ?1 JOIN payloads p ON p.id = i.payload_id
 """
+_AT_REST = f"""
+SELECT k.key FROM (SELECT key FROM mirror WHERE space_id = ?1 AND picture > 0 LIMIT {SEEKS_MAX}) k
+WHERE NOT EXISTS (
+    SELECT 1 FROM items i JOIN batches b ON b.id = i.batch_id
+    WHERE i.key = k.key AND b.space_id = ?1 AND b.state = '{State.PLANNED.value}')
+LIMIT 1
+"""
 _SEEK = "SELECT key, picture FROM mirror WHERE space_id = ? AND key >= ? ORDER BY key LIMIT 1"
 
 
@@ -34,6 +42,12 @@ def known_count(connection: Connection, space_id: int, most: int | None) -> int:
     """Count the key values of a space of which something is known; looks at no more than ``most`` of its keys."""
     statement = f"SELECT count(*) FROM (SELECT 1 FROM mirror m WHERE m.space_id = ? AND {_KNOWN} LIMIT ?)"
     return int(raw_cursor(connection).execute(statement, (space_id, -1 if most is None else most)).fetchone()[0])
+
+
+def any_known(connection: Connection, space_id: int) -> str | None:
+    """Return a key of a space of which all is known and nothing is planned; None where `SEEKS_MAX` keys hold none."""
+    row = raw_cursor(connection).execute(_AT_REST, (space_id,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def known_alike(connection: Connection, space_id: int, folded: str) -> list[str]:
