@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.crossing import apart_from
-from syncer.ledger.pictures import intern, payload_texts, read_pictures, told_campaigns
+from syncer.ledger.pictures import intern, payload_texts, read_pictures, replace_pictures, told_campaigns
 from syncer.ledger.stamps import stamps_of
 from syncer.ledger.untaken import want_again_of
 from syncer.lifecycle.batch import Event
@@ -159,8 +159,7 @@ def refuse_all(connection: Connection, told: int | None, fields: Collection[str]
     }
     after = {number: not_taken(one, _held(one, fields)) for number, one in chosen.items()}
     ids = intern(connection, after.values())
-    changes = [(ids[picture], number) for number, picture in after.items()]
-    raw_cursor(connection).executemany("UPDATE mirror SET picture = ? WHERE picture = ?", changes)
+    replace_pictures(connection, {number: ids[picture] for number, picture in after.items()})
 
 
 def _held(picture: Picture, fields: Iterable[str]) -> list[str]:

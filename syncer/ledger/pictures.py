@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,10 @@ FROM json_each(?) j CROSS JOIN pictures q ON q.id = -j.value LEFT JOIN payloads 
 """
 _PICTURE = """
 SELECT id FROM pictures WHERE known_payload_id = ? AND uncertain = ? AND refused = ? AND absent = ? AND counted = ?
+"""
+_REPLACE = """
+UPDATE mirror SET picture = (SELECT r.after FROM temp.replaced r WHERE r.before = mirror.picture)
+WHERE picture IN (SELECT before FROM temp.replaced)
 """
 _NEW_PICTURE = """
 INSERT INTO pictures (known_payload_id, uncertain, refused, absent, counted) VALUES (?, ?, ?, ?, ?) RETURNING id
@@ -66,6 +70,15 @@ def intern(connection: Connection, pictures: Iterable[Picture]) -> dict[Picture,
         else -_picture_number(connection, picture, ids.get(picture.known, 0))
         for picture in sorted(distinct, key=astuple)
     }
+
+
+def replace_pictures(connection: Connection, after: Mapping[int, int]) -> None:
+    """Give all values that have some pictures other ones, by number; one statement: the mirror is read once."""
+    cursor = raw_cursor(connection)
+    cursor.execute("CREATE TEMP TABLE IF NOT EXISTS replaced (before INTEGER PRIMARY KEY, after INTEGER NOT NULL)")
+    insert_rows(connection, "temp.replaced", ("before", "after"), after.items())
+    cursor.execute(_REPLACE)
+    cursor.execute("DELETE FROM temp.replaced")
 
 
 def payload_numbers(connection: Connection, texts: Iterable[str]) -> dict[str, int]:

@@ -18,7 +18,7 @@ from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.counted import COUNTED, doubt, refuse_all, want_counted
 from syncer.ledger.crossing import stamp
 from syncer.ledger.mirror import forget_steps
-from syncer.ledger.pictures import intern, payload_texts, read_pictures, told_campaigns
+from syncer.ledger.pictures import intern, payload_texts, read_pictures, replace_pictures, told_campaigns
 from syncer.ledger.untaken import want_again
 from syncer.mirror.picture import asked_again, campaign_in, not_taken
 from syncer.mirror.words import NOTHING
@@ -183,8 +183,7 @@ def taken_again(
         refused = {number: frozenset(again).intersection(picture.refused) for number, picture in changed.items()}
         want_again(connection, refused, at, disjoint)
         want_counted(connection, campaign, again, at, disjoint)
-        changes = [(ids[after[number]], number) for number in changed]
-        cursor.executemany("UPDATE mirror SET picture = ? WHERE picture = ?", changes)
+        replace_pictures(connection, {number: ids[after[number]] for number in changed})
     return again
 
 
