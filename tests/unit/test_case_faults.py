@@ -211,6 +211,20 @@ def test_the_witness_names_a_value_that_was_taken_and_no_field(known, status):
     assert {code.fields.get("m") for code in scene.api.world.codes if code.fields["extended_id"] in bad} == {None}
 
 
+def test_no_value_that_is_to_be_sent_is_a_witness():
+    """It may be at fault itself: a value that the ledger knows, and that is refused tonight."""
+    bad = set(keys(8, 10))
+    scene = Scene(codes(40))
+    scene.plan((keys(12, 10), -1))
+    assert scene.engine.send() is None
+    scene.begin()
+    scene.script = refusing(400, {"detail": "Locked code."}, when=of_words(bad))
+    scene.plan((sorted(bad), -1), data='{"m":"2"}')
+    assert scene.ledger.any_known(scene.run.job.space_id) == "K0018"
+    assert scene.engine.send() is None
+    assert (set(rejected(scene)), scene.counts()) == (bad, {"rejected": 8})
+
+
 @pytest.mark.parametrize("differ", [False, True])
 def test_a_witness_that_is_refused_like_the_values_or_while_their_refusals_differ_blames_no_row(differ):
     """The API says the same to everything, or says something else each time."""
