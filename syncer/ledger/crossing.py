@@ -5,14 +5,16 @@ written through one space is uncertain in every other that writes it, for all va
 and field says so: a *stamp*, worked out when a plan is made (`knowledge`). Where the key of the one is a field of the
 other, the link tells which values are meant, and what they hold now; the stamp then names the link.
 
-Writing a field that is another space's key moves codes under it: what that space knows of the old and of the new value
-is uncertain. These are few, and are marked at once.
+The other way round, what is known of the codes that were written tells which case each is in. These cases are few, and
+are marked at once: of a case that holds the very word already, nothing has changed. So they are where a field was
+written that is their key: codes moved, and all that is known of the old and of the new case is uncertain.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import raw_cursor
@@ -20,11 +22,11 @@ from syncer.ledger.pictures import intern, moves_of, payload_texts, read_picture
 from syncer.ledger.stamps import stamps_of, under_stamps
 from syncer.lifecycle.batch import State
 from syncer.mirror.picture import EVERY_FIELD, PRODUCT, Moves, Picture, moves_code, stamped
-from syncer.mirror.words import fields_of, value_of
+from syncer.mirror.words import field_of, fields_of, only, value_of, words_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from sqlalchemy import Connection
 
@@ -37,6 +39,7 @@ SELECT DISTINCT i.before_id, coalesce((
     WHERE p.key = i.key AND p.id < i.id AND b.space_id = ?1 AND b.state = '{State.CONFIRMED}'), 0), i.payload_id
 FROM items i WHERE i.id BETWEEN ?2 AND ?3
 """
+_PLAIN_STEPS = "SELECT DISTINCT before_id, ?1, payload_id FROM items WHERE id BETWEEN ?2 AND ?3"
 
 
 class Space(NamedTuple):
@@ -47,7 +50,7 @@ class Space(NamedTuple):
     fields: frozenset[str]
 
 
-def spread(connection: Connection, spans: Sequence[Span]) -> bool:
+def spread(connection: Connection, spans: Sequence[Span], disjoint: Disjoint) -> bool:
     """Let what batches wrote make other spaces' knowledge uncertain; tell whether there was anything to do.
 
     In the transaction that records how the batches ended, after their own step was taken.
@@ -58,19 +61,28 @@ def spread(connection: Connection, spans: Sequence[Span]) -> bool:
         return False
     now = cursor.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
     moves, done = moves_of(connection), False
+    links = frozenset({EVERY_FIELD, PRODUCT}.union(*(space.key for space in spaces.values())))
     for space_id, first, last in spans:
         statement = "SELECT DISTINCT payload_id FROM items WHERE id BETWEEN ? AND ?"
         texts = payload_texts(connection, {number for (number,) in cursor.execute(statement, (first, last)).fetchall()})
         written = {field for text in texts.values() for field in fields_of(text)}
-        source = spaces[space_id]
+        source, planned = spaces[space_id], cache(partial(_planned_over, connection, (space_id, first, last), links))
         for other in spaces.values():
             if other.id == space_id:
                 continue
-            for field in sorted(written & other.fields):
-                stamp(cursor, other.id, field, _scope(source, other), now, f"written through {' + '.join(source.key)}")
+            shared = sorted(written & other.fields)
+            apart = other.id in apart_from(connection, disjoint, space_id)
+            reached = None
+            if shared and not apart and _links(other.key, source) and not _links(source.key, other):
+                reached = _reached(planned(), texts, other)
+            for field in shared:
+                scope = _scope(source, other, marked=reached is not None)
+                stamp(cursor, other.id, field, scope, now, f"written through {' + '.join(source.key)}")
                 done = True
+            if reached:
+                _doubt_words(connection, other.id, reached)
             if written.intersection(other.key) or PRODUCT in written:
-                moved = _moved(_planned_over(connection, (space_id, first, last)), texts, other, moves)
+                moved = _moved(planned(), texts, other, moves)
                 if moved == set():
                     continue
                 if moved is None:
@@ -104,10 +116,44 @@ def apart_from(connection: Connection, disjoint: Disjoint, space_id: int) -> fro
     return frozenset(other for other, theirs in names.items() if all(one.issuperset(theirs) for one in reached_by))
 
 
-def _scope(source: Space, other: Space) -> str:
-    """Say through which space a stamp came, and by which field of the other space its values are linked."""
-    linked = len(source.key) == 1 and source.key[0] in other.fields
-    return json.dumps({"through": source.id, **({"by": source.key[0]} if linked else {})}, sort_keys=True)
+def _scope(source: Space, other: Space, *, marked: bool) -> str:
+    """Say through which space a stamp came, and by which field of the other space its values are linked.
+
+    ``marked``: they are known, and marked.
+    """
+    about: dict[str, object] = {"by": source.key[0]} if _links(source.key, other) else {}
+    if marked:
+        about = {"marked": True}
+    return json.dumps({"through": source.id, **about}, sort_keys=True)
+
+
+def _links(key: Sequence[str], space: Space) -> bool:
+    """Tell whether the values of a space tell their value of another key."""
+    return len(key) == 1 and key[0] in space.fields
+
+
+def _reached(steps: Iterable[tuple[Picture, int]], texts: dict[int, str], other: Space) -> dict[str, set[str]] | None:
+    """Return the words that codes of each value of `other` were given; None: it is not known of which values.
+
+    A code without such a value is of none.
+    """
+    (name,), found = other.key, dict[str, set[str]]()
+    for picture, payload in steps:
+        words = words_of(only(texts[payload], other.fields))
+        if not words:
+            continue
+        sent, known = value_of(texts[payload], name), value_of(picture.known, name)
+        if known is None:  # it may have left any of them
+            return None
+        value = known if sent is None else sent
+        if value:
+            found.setdefault(value, set()).update(words)
+    return found
+
+
+def _doubt_words(connection: Connection, space_id: int, given: dict[str, set[str]]) -> None:
+    """Make uncertain, of values of a space, fields of which their codes were given other words than are known."""
+    _doubt(connection, space_id, given, lambda key, known: [field_of(word) for word in given[key] - {*words_of(known)}])
 
 
 def stamp(cursor: sqlite3.Cursor, space_id: int, field: str, scope: str, settled: int, cause: str) -> None:
@@ -121,13 +167,15 @@ def stamp(cursor: sqlite3.Cursor, space_id: int, field: str, scope: str, settled
         )
 
 
-def _planned_over(connection: Connection, span: Span) -> set[tuple[Picture, int]]:
+def _planned_over(connection: Connection, span: Span, fields: frozenset[str]) -> set[tuple[Picture, int]]:
     """Return what was known of the values of a span before their calls, each with the number of what they carry.
 
-    What an item was planned over is stored without stamps: those younger than the value's place are laid over it here.
+    What an item was planned over is stored without stamps: those of some fields that are younger than the value's place
+    are laid over it here.
     """
-    steps = raw_cursor(connection).execute(_STEPS, span).fetchall()
-    pictures, stamps = read_pictures(connection, {before for before, *_ in steps}), stamps_of(connection, span[0])
+    stamps = [one for one in stamps_of(connection, span[0]) if one.field in fields]
+    steps = raw_cursor(connection).execute(_STEPS if stamps else _PLAIN_STEPS, span).fetchall()
+    pictures = read_pictures(connection, {before for before, *_ in steps})
     return {(under_stamps(pictures[before], stamps, since), payload) for before, since, payload in steps}
 
 
@@ -155,13 +203,20 @@ def _moved(steps: Iterable[tuple[Picture, int]], texts: dict[int, str], other: S
 
 def doubt_keys(connection: Connection, space_id: int, keys: Iterable[str]) -> None:
     """Make everything that is known of some values of a space uncertain."""
+    _doubt(connection, space_id, keys, lambda key, known: [EVERY_FIELD])
+
+
+def _doubt(
+    connection: Connection, space_id: int, keys: Iterable[str], fields: Callable[[str, str], Iterable[str]]
+) -> None:
+    """Make fields of some values of a space uncertain; ``fields``: which, by the value and what is known of it."""
     cursor = raw_cursor(connection)
     statement = (
         "SELECT m.key, m.picture FROM json_each(?2) j CROSS JOIN mirror m ON m.space_id = ?1 AND m.key = j.value"
     )
     rows = cursor.execute(statement, (space_id, json.dumps(sorted(keys), ensure_ascii=False))).fetchall()
     before = read_pictures(connection, {picture for _, picture in rows})
-    after = {number: stamped(picture, [EVERY_FIELD]) for number, picture in before.items()}
+    after = {key: stamped(before[picture], fields(key, before[picture].known)) for key, picture in rows}
     ids: dict[Picture, int] = intern(connection, list(after.values()))
-    changes = ((ids[after[picture]], space_id, key) for key, picture in rows)
+    changes = ((ids[picture], space_id, key) for key, picture in after.items())
     cursor.executemany("UPDATE mirror SET picture = ? WHERE space_id = ? AND key = ?", changes)

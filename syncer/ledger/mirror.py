@@ -58,7 +58,7 @@ CREATE TEMP TABLE IF NOT EXISTS steps (
 # The batch that confirmed a row last, where stamps of its space are younger: it tells which, and what they come to. So
 # it does for a sync call where it was a task: what that had counted is still so.
 _KNOWN_BY = """CASE WHEN EXISTS (SELECT 1 FROM stamps) AND EXISTS (
-    SELECT 1 FROM stamps s WHERE s.space_id = m.space_id
+    SELECT 1 FROM stamps s WHERE s.space_id = m.space_id AND s.scope NOT LIKE '%"marked"%'
     AND s.settled > coalesce((SELECT b.settled FROM batches b WHERE b.id = m.batch_id), 0)
     ) OR ?2 IN (1, 2) AND EXISTS (SELECT 1 FROM batches b WHERE b.id = m.batch_id AND b.kind = 'async')
     THEN m.batch_id ELSE 0 END"""
@@ -105,12 +105,12 @@ def apply_all(connection: Connection, steps: Mapping[MirrorStep, Sequence[Span]]
     """
     ended = [span for spans in steps.values() for span in spans]
     several = len({space_id for space_id, *_ in ended}) > 1
-    if several and spread(connection, ended):
+    if several and spread(connection, ended, disjoint):
         forget_steps(connection)
     for step, spans in steps.items():
         if spans:
             apply(connection, step, spans, disjoint, links=not several)
-    if ended and spread(connection, ended):
+    if ended and spread(connection, ended, disjoint):
         forget_steps(connection)
 
 
@@ -191,4 +191,18 @@ def not_written_since(
     places = places_of(connection, {batch for _, batch in values})
     return {
         (picture, batch): under_stamps(pictures[picture], stamps, places[batch].settled) for picture, batch in values
+    }
+
+
+def marked_since(
+    connection: Connection, space_id: int, batches: Collection[int], apart: Collection[int] = ()
+) -> dict[int, frozenset[str]]:
+    """Return per batch the fields that another key wrote after it, and marked at the values that it reached.
+
+    What was known of these before is in no picture any more.
+    """
+    marks = [one for one in stamps_of(connection, space_id) if one.marked and one.through not in apart]
+    return {
+        batch: frozenset(mark.field for mark in marks if mark.settled > place.settled)
+        for batch, place in places_of(connection, batches).items()
     }

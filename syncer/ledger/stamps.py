@@ -36,7 +36,8 @@ class FieldStamp(NamedTuple):
     """What was known of a field at `settled` or before is uncertain. ``field`` empty: of every field.
 
     ``through`` is the space that wrote it, ``by`` the field that tells which of its values is meant; None: all are.
-    ``counted``: where a count alone said so, since names showed that not all values take the field.
+    ``counted``: where a count alone said so, since names showed that not all values take the field. ``marked``: the
+    values that are meant were known, and their pictures tell; it says that others, too, wrote the field.
     """
 
     settled: int
@@ -44,6 +45,7 @@ class FieldStamp(NamedTuple):
     through: int | None = None
     by: str | None = None
     counted: bool = False
+    marked: bool = False
 
 
 class KnownSince(NamedTuple):
@@ -65,7 +67,7 @@ class Stamps:
         """
         self._connection = connection
         self._links = links
-        self._stamps = [stamp for stamp in stamps_of(connection, space_id) if stamp.through not in apart]
+        self._stamps = [stamp for stamp in _laid(connection, space_id) if stamp.through not in apart]
         self._theirs: dict[int, list[FieldStamp]] = {}
         self._elsewhere: dict[tuple[int, str], tuple[Picture, int] | None] = {}
 
@@ -132,7 +134,7 @@ class Stamps:
 
     def _under_its_own(self, space_id: int, picture: int, settled: int, counted: int) -> tuple[Picture, int]:
         if space_id not in self._theirs:
-            self._theirs[space_id] = stamps_of(self._connection, space_id)
+            self._theirs[space_id] = _laid(self._connection, space_id)
         theirs = read_pictures(self._connection, [picture])[picture]
         theirs = all_counted(theirs) if counted else theirs
         return under_stamps(theirs, self._theirs[space_id], settled), settled
@@ -144,8 +146,13 @@ def stamps_of(connection: Connection, space_id: int) -> list[FieldStamp]:
     found = []
     for settled, field, scope in raw_cursor(connection).execute(statement, (space_id,)).fetchall():
         named = json.loads(scope) if scope else {}
-        found.append(FieldStamp(settled, field, named.get("through"), named.get("by"), bool(named.get("counted"))))
+        is_counted, is_marked = bool(named.get("counted")), bool(named.get("marked"))
+        found.append(FieldStamp(settled, field, named.get("through"), named.get("by"), is_counted, is_marked))
     return found
+
+
+def _laid(connection: Connection, space_id: int) -> list[FieldStamp]:
+    return [stamp for stamp in stamps_of(connection, space_id) if not stamp.marked]
 
 
 def under_stamps(picture: Picture, stamps: Sequence[FieldStamp], settled: int) -> Picture:

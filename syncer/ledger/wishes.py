@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import insert_rows, raw_cursor
 from syncer.ledger.crossing import apart_from
-from syncer.ledger.mirror import not_written_since
+from syncer.ledger.mirror import marked_since, not_written_since
 from syncer.ledger.pictures import payload_numbers, payload_texts, read_pictures
 from syncer.ledger.splitting import copy_items
 from syncer.lifecycle.batch import State
@@ -118,12 +118,14 @@ def wish_what_is_known(connection: Connection, batch: Batch, at: str, disjoint: 
     known = read_pictures(connection, {picture for picture, _ in values})
     apart = apart_from(connection, disjoint, batch.space_id)
     pictures = not_written_since(connection, batch.space_id, values, apart)
+    marked = marked_since(connection, batch.space_id, {known_by for _, known_by in values}, apart)
     sent = payload_texts(connection, {payload_id for *_, payload_id, _, _ in rows})
     kept, held_back = list[tuple[str, str, int, int]](), list[int]()
     for item_id, key, picture, known_by, payload_id, source_id, line in rows:
         fields = fields_of(sent[payload_id])
         word = only(pictures[picture, known_by].known, fields)
-        if word != only(known[picture].known, fields):
+        overwritten = marked[known_by].intersection(fields, known[picture].uncertain)
+        if overwritten or word != only(known[picture].known, fields):
             held_back.append(item_id)
         if word != NOTHING:
             kept.append((key, word, source_id, line))

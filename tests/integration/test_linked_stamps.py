@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from conftest import codes, open_night
 from plans import plan_of
@@ -10,7 +13,9 @@ from two_keys import CASES
 
 from syncer.ledger.knowledge import Knowledge
 from syncer.ledger.ledger import Ledger
+from syncer.ledger.untaken import AskedValue, newest_words
 from syncer.mirror.picture import Picture
+from syncer.mirror.words import canonical
 from syncer.process.clock import Uptime
 
 AT = "2026-11-20T05:00:00.000Z"
@@ -29,10 +34,19 @@ class Books:
         """Return a batch that is under way, and its writer; ``keys``: one, or several with blanks between."""
         run = self.ledger.begin_run(self.jobs[job], at=AT, mode="auto", campaign=None, unique=job == "erp", program="t")
         plan = plan_of(keys.split(), varying=[0 if task else -1], payloads=[data], key=(KEYS[job],), fields=FIELDS[job])
+        plan = replace(plan, items=replace(plan.items, before=self.numbers(job, keys.split())))
         self.ledger.store_plan(run, plan, [SOURCE], at=AT)
         writer = self.ledger.writer(run.id)
         (batch,) = self.ledger.batches(run_id=run.id)
         return writer, *writer.start(batch, f"r{batch.id}", AT)
+
+    def numbers(self, job, keys):
+        """Return the pictures that the plan of a real run would have compared with."""
+        with self.ledger.transaction() as connection:
+            statement = "SELECT key, picture FROM mirror WHERE space_id = ?"
+            rows = connection.exec_driver_sql(statement, (self.jobs[job].space_id,)).all()
+            found = dict(map(tuple, rows))
+        return np.array([found.get(key, 0) for key in keys], np.int32)
 
     def confirm(self, job, keys, data, *, task=False, named=True):
         writer, batch, attempt = self.sent(job, keys, data, task=task)
@@ -111,7 +125,7 @@ class Nights:
         assert done.code == 0, done
         for code in self.here.box.codes():
             assert code["shipment"] == self.shipment[code["case_no"]]
-        return done.document["rows"]["changed"], done.document["requests"]["updates"]
+        return done.document["values"]["confirmed"], done.document["requests"]["updates"]
 
 
 def test_what_a_case_wrote_stays_known_of_its_codes_when_another_field_of_theirs_changes(tmp_path):
@@ -131,6 +145,91 @@ def test_what_a_case_wrote_stays_known_of_its_codes_when_another_field_of_theirs
         nights.lot[5] = "L-3"
         assert nights.erp() == (1, 1)
         assert [nights.erp(), nights.karton()] == [(0, 0)] * 2
+
+
+def test_a_code_that_is_written_costs_the_other_export_its_own_case_and_no_other(tmp_path):
+    """Six rows in three calls were sent for the one case, and night by night that of every ledger's cases."""
+    with open_night(tmp_path, codes=codes(24)) as here:
+        nights = Nights(here)
+        nights.erp()
+        nights.karton()
+        assert [nights.erp(), nights.karton()] == [(0, 0)] * 2
+        nights.shipment["C0"] = "S-2"
+        nights.lot[20] = "L-2"  # in the same call: a code of another case, of which the field stays as it was
+        assert nights.erp() == (5, 1)
+        assert nights.karton() == (1, 1)
+        assert [nights.erp(), nights.karton()] == [(0, 0)] * 2
+
+
+def test_of_the_cases_whose_codes_were_written_alone_the_field_is_uncertain(books):
+    """All of them were before: the next file of cases was sent whole because of one code."""
+    books.confirm("karton", "C0 C1 C2", '{"shipment":"S1","weight":"9"}')
+    books.confirm("erp", "K0 K1", '{"case_no":"C0","lot":"L1"}')
+    books.confirm("karton", "C0", '{"shipment":"S1","weight":"9"}')  # the code came to it
+    books.confirm("erp", "K0", '{"shipment":"S2"}')
+    assert [books.known("karton", case) for case in ("C0", "C1", "C2")] == [
+        Picture('{"weight":"9"}', uncertain=("shipment",)), *[Picture('{"shipment":"S1","weight":"9"}')] * 2
+    ]  # fmt: skip
+    books.confirm("erp", "K1", '{"case_no":"C1","shipment":"S3"}')
+    assert books.known("karton", "C1") == Picture("{}", uncertain=("shipment", "weight"))  # it came to this case
+    assert books.known("karton", "C2") == Picture('{"shipment":"S1","weight":"9"}')
+    books.confirm("erp", "K5", '{"case_no":"C1","shipment":"S3"}')  # it may have left any of them
+    assert books.known("karton", "C2") == Picture('{"weight":"9"}', uncertain=("shipment",))
+
+
+def test_a_case_whose_code_is_given_what_the_case_holds_stays_known(books):
+    books.confirm("erp", "K0 K1", '{"case_no":"C0"}')
+    books.confirm("karton", "C0", '{"shipment":"S1"}')
+    books.confirm("erp", "K0", '{"shipment":"S1"}')
+    assert books.known("karton", "C0") == Picture('{"shipment":"S1"}')
+
+
+@pytest.mark.parametrize(("case", "doubted"), [(None, "C0 C1"), ("", ""), ("C1", "C1")], ids=["unknown", "none", "C1"])
+def test_a_code_whose_case_is_not_known_may_be_of_every_case(books, case, doubted):
+    books.confirm("erp", "K9", '{"case_no":"C9"}')
+    if case is not None:
+        books.confirm("erp", "K0", canonical({"case_no": case}))
+    books.confirm("karton", "C0 C1", '{"shipment":"S1"}')
+    books.confirm("erp", "K0", '{"shipment":"S2"}')
+    uncertain = [key for key in ("C0", "C1") if books.known("karton", key).uncertain]
+    assert uncertain == doubted.split()
+
+
+def test_an_older_word_of_a_case_is_not_sent_over_a_newer_one_of_its_code(books):
+    """The words that wait are older than the code's own, though of the other cases the field stays known."""
+    books.confirm("erp", "K0", '{"case_no":"C0"}')
+    books.confirm("karton", "C0 C1", '{"shipment":"S1"}')
+    asked = [AskedValue("C0", frozenset({"shipment"}))]
+    for word, words in (("", {"shipment": '{"shipment":"S1"}'}), ('{"shipment":"S2"}', {})):
+        if word:
+            books.confirm("erp", "K0", word)
+        with books.ledger.transaction() as connection:
+            (found,) = newest_words(connection, books.jobs["karton"].space_id, asked)
+        assert {name: one.text for name, one in found.items()} == words
+
+
+@pytest.mark.parametrize("since", [True, False])
+def test_what_ends_late_over_what_a_code_said_since_is_in_doubt(books, since):
+    """What was known of the case before is in no picture any more: nobody knows what is wanted of its codes."""
+    books.confirm("erp", "K0", '{"case_no":"C0"}')
+    writer, batch, attempt = books.sent("karton", "C0", '{"shipment":"S1"}', task=True)
+    batch = writer.let_go(writer.accepted(batch, attempt, "t", AT), AT, message="m")
+    books.confirm("karton", "C0", '{"shipment":"S2"}')
+    if since:
+        books.confirm("erp", "K0", '{"shipment":"S3"}')
+    assert writer.late_end(batch, AT, message="it has ended").unmatched == since
+    with books.ledger.transaction() as connection:
+        wishes = "SELECT count(*) FROM items i JOIN batches b ON b.id = i.batch_id WHERE b.kind = 'wish' AND b.state = 'planned'"
+        assert connection.exec_driver_sql(wishes).scalar_one() == (not since)
+
+
+def test_cases_that_were_declared_apart_are_doubted_as_a_whole_once_they_are_not(books):
+    books.confirm("erp", "K0", '{"case_no":"C0"}')
+    books.confirm("karton", "C0 C1", '{"shipment":"S1"}')
+    books.ledger.disjoint = {"erp": ["karton"], "karton": ["erp"]}
+    books.confirm("erp", "K0", '{"shipment":"S2"}')
+    books.ledger.disjoint = {}
+    assert [books.known("karton", case).uncertain for case in ("C0", "C1")] == [("shipment",)] * 2
 
 
 def test_what_a_case_wrote_is_known_of_a_code_whose_other_field_is_confirmed_since(books):

@@ -1057,6 +1057,34 @@ BUGS = (
         f"{LINKED}::test_what_an_unknown_case_may_have_written_stays_uncertain_of_a_code_whose_other_field_is_confirmed_since",
     ),
     Bug(
+        "a code that was written leaves its case as it was known",
+        "syncer/ledger/crossing.py",
+        "                _doubt_words(connection, other.id, reached)\n",
+        "                pass\n",
+        f"{LINKED}::test_of_the_cases_whose_codes_were_written_alone_the_field_is_uncertain",
+    ),
+    Bug(
+        "what codes of known cases were given makes all cases uncertain",
+        "syncer/ledger/stamps.py",
+        "return [stamp for stamp in stamps_of(connection, space_id) if not stamp.marked]",
+        "return stamps_of(connection, space_id)",
+        f"{LINKED}::test_a_code_that_is_written_costs_the_other_export_its_own_case_and_no_other",
+    ),
+    Bug(
+        "what ends late over what a code said since is told to nobody",
+        "syncer/ledger/wishes.py",
+        "if overwritten or word != only(",
+        "if word != only(",
+        f"{LINKED}::test_what_ends_late_over_what_a_code_said_since_is_in_doubt",
+    ),
+    Bug(
+        "a code whose case is not known is of none",
+        "syncer/ledger/crossing.py",
+        "        if known is None:  # it may have left any of them\n            return None\n",
+        "",
+        f"{LINKED}::test_a_code_whose_case_is_not_known_may_be_of_every_case",
+    ),
+    Bug(
         "a step is used again after the case that it rests on matched nothing",
         "syncer/ledger/mirror.py",
         "    forget_steps(connection)  # of another space's values that are linked to these\n",
@@ -1066,8 +1094,8 @@ BUGS = (
     Bug(
         "a call revives what another key's call wrote that is seen to end at the same moment",
         "syncer/ledger/mirror.py",
-        "if several and spread(connection, ended):",
-        "if False and spread(connection, ended):",
+        "if several and spread(connection, ended, disjoint):",
+        "if False and spread(connection, ended, disjoint):",
         f"{LINKED}::test_of_two_keys_calls_that_are_seen_to_end_at_once_the_one_does_not_revive_what_the_other_wrote",
     ),
     Bug(
