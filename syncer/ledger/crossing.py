@@ -39,6 +39,9 @@ SELECT DISTINCT i.before_id, coalesce((
     WHERE p.key = i.key AND p.id < i.id AND b.space_id = ?1 AND b.state = '{State.CONFIRMED}'), 0), i.payload_id
 FROM items i WHERE i.id BETWEEN ?2 AND ?3
 """
+_IS_LATE = f"""
+SELECT b.state = '{State.ENDED_LATE}' FROM items i JOIN batches b ON b.id = i.batch_id WHERE i.id = ?
+"""
 _PLAIN_STEPS = "SELECT DISTINCT before_id, ?1, payload_id FROM items WHERE id BETWEEN ?2 AND ?3"
 
 
@@ -71,10 +74,11 @@ def spread(connection: Connection, spans: Sequence[Span], disjoint: Disjoint) ->
             if other.id == space_id:
                 continue
             shared = sorted(written & other.fields)
-            apart = other.id in apart_from(connection, disjoint, space_id)
             reached = None
-            if shared and not apart and _links(other.key, source) and not _links(source.key, other):
-                reached = _reached(planned(), texts, other)
+            if shared and _links(other.key, source) and not _links(source.key, other):
+                is_late = cursor.execute(_IS_LATE, (first,)).fetchone()[0]  # its codes may be in other cases by now
+                if not is_late and other.id not in apart_from(connection, disjoint, space_id):
+                    reached = _reached(planned(), texts, other)
             for field in shared:
                 scope = _scope(source, other, marked=reached is not None)
                 stamp(cursor, other.id, field, scope, now, f"written through {' + '.join(source.key)}")

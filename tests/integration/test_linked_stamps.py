@@ -223,6 +223,16 @@ def test_what_ends_late_over_what_a_code_said_since_is_in_doubt(books, since):
         assert connection.exec_driver_sql(wishes).scalar_one() == (not since)
 
 
+def test_what_ends_late_may_have_reached_the_case_that_its_code_is_in_by_now(books):
+    books.confirm("erp", "K0", '{"case_no":"C0"}')
+    writer, batch, attempt = books.sent("erp", "K0", '{"shipment":"S1"}', task=True)
+    batch = writer.let_go(writer.accepted(batch, attempt, "t", AT), AT, message="m")
+    books.confirm("erp", "K0", '{"case_no":"C1","shipment":"S2"}')
+    books.confirm("karton", "C0 C1", '{"shipment":"S2"}')
+    writer.late_end(batch, AT, message="it has ended")
+    assert books.known("karton", "C1") == Picture("{}", uncertain=("shipment",))
+
+
 def test_cases_that_were_declared_apart_are_doubted_as_a_whole_once_they_are_not(books):
     books.confirm("erp", "K0", '{"case_no":"C0"}')
     books.confirm("karton", "C0 C1", '{"shipment":"S1"}')

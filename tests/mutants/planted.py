@@ -1078,6 +1078,13 @@ BUGS = (
         f"{LINKED}::test_what_ends_late_over_what_a_code_said_since_is_in_doubt",
     ),
     Bug(
+        "what ends late reached the case that its code was in",
+        "syncer/ledger/crossing.py",
+        "if not is_late and other.id not in",
+        "if other.id not in",
+        f"{LINKED}::test_what_ends_late_may_have_reached_the_case_that_its_code_is_in_by_now",
+    ),
+    Bug(
         "a code whose case is not known is of none",
         "syncer/ledger/crossing.py",
         "        if known is None:  # it may have left any of them\n            return None\n",
