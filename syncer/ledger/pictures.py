@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import insert_rows, raw_cursor
@@ -32,6 +32,7 @@ _REPLACE = """
 UPDATE mirror SET picture = (SELECT r.after FROM temp.replaced r WHERE r.before = mirror.picture)
 WHERE picture IN (SELECT before FROM temp.replaced)
 """
+_CONTENT = attrgetter("known", "uncertain", "refused", "absent", "counted")
 _NEW_PICTURE = """
 INSERT INTO pictures (known_payload_id, uncertain, refused, absent, counted) VALUES (?, ?, ?, ?, ?) RETURNING id
 """
@@ -68,7 +69,7 @@ def intern(connection: Connection, pictures: Iterable[Picture]) -> dict[Picture,
         picture: ids[picture.known]
         if picture.is_plain and picture.known != NOTHING
         else -_picture_number(connection, picture, ids.get(picture.known, 0))
-        for picture in sorted(distinct, key=astuple)
+        for picture in sorted(distinct, key=_CONTENT)
     }
 
 
