@@ -72,8 +72,6 @@ class Refusals:
         """The newest of those that were taken, by kind: sync calls may be taken while async ones are not."""
         self._witness: tuple[str, str] | None = None
         """A key column, and a value of it that the API took."""
-        self._said: set[tuple[int | None, str]] = set()
-        """What the API itself said to single values since something got through."""
         self._blamed = 0
         """Values that were blamed since one was taken."""
         self._otherwise = 0
@@ -136,7 +134,6 @@ class Refusals:
     def _got_through(self) -> None:
         self._in_a_row = self.looks = 0
         self.wary = self.is_witness_due = False
-        self._said.clear()
 
     def place(self, values: int) -> int:
         """Return which of the values that are to be sent goes by itself: the first, then one far from the last."""
@@ -197,21 +194,13 @@ class Refusals:
         is_page = answer.page and answer.status_code == FORBIDDEN
         if not is_page:
             context.note_update(answer)
-        if answer.verdict is Verdict.OK or self._is_judged_otherwise(answer):
+        if answer.verdict is Verdict.OK or _is_judged_otherwise(answer, asked):
             context.health.succeeded(context.now_s())
             self._in_a_row, self.is_witness_due = 0, False
             self._singles.clear()
             self._let_go_again(asked[:LAST_CHANCES])
         elif is_page or answer.verdict is Verdict.REFUSED:
             self._stop(answer, asked[0].batch)
-
-    def _is_judged_otherwise(self, answer: Answer) -> bool:
-        """Tell whether the API itself found a fault in a witness, and another one than in the values.
-
-        Where its words to these differ from each other, other words prove nothing.
-        """
-        said = answer.status_code, answer.body_text
-        return answer.status_code in JUDGED and not answer.page and len(self._said) <= 1 and said not in self._said
 
     def _let_go_again(self, entries: Sequence[InHand]) -> None:
         """Let values go once more: async ones by sync calls, where a witness told that these are taken."""
@@ -262,7 +251,7 @@ class Refusals:
         if batch.size > 1:
             return halves(batch.size)
         if answer.status_code in JUDGED and not answer.page:
-            self._said.add((answer.status_code, answer.body_text))
+            past.said = answer.status_code, answer.body_text
         if self._is_at_fault(entry):
             self._blame(batch, answer)
             return ()
@@ -318,3 +307,13 @@ class Refusals:
 def _is_askable(entry: InHand) -> bool:
     """Tell whether a call without values can show that a refusal is not everybody's."""
     return entry.past.refused_with in {FORBIDDEN, TOO_LARGE, *JUDGED}
+
+
+def _is_judged_otherwise(answer: Answer, asked: Sequence[InHand]) -> bool:
+    """Tell whether the API itself found a fault in a witness, and another one than in the values that were refused.
+
+    Where its words to these differ from each other, other words prove nothing.
+    """
+    said = {entry.past.said for entry in asked if entry.past.said is not None}
+    is_judged = answer.status_code in JUDGED and not answer.page
+    return is_judged and len(said) <= 1 and (answer.status_code, answer.body_text) not in said

@@ -48,6 +48,8 @@ class BatchPast:
     """The newest call when a call that carried it with others was first refused."""
     refused_with: int | None = None
     """The status of its last such refusal."""
+    said: tuple[int | None, str] | None = None
+    """Status and words of a value's own, where the API itself said them."""
     is_named: bool = False
     """Whether it holds just the values that the words of a refusal named."""
     is_last_chance: bool = False

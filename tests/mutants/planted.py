@@ -350,7 +350,7 @@ BUGS = (
     Bug(
         "a witness that is refused like the values counts as one that the API judged",
         "syncer/execute/refusals.py",
-        " and len(self._said) <= 1 and said not in self._said",
+        " and len(said) <= 1 and (answer.status_code, answer.body_text) not in said",
         "",
         f"{FAULTS}::test_a_witness_that_is_refused_like_the_values_or_while_their_refusals_differ_blames_no_row",
     ),
