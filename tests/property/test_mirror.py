@@ -197,6 +197,8 @@ def test_what_travels_together_and_what_moves_a_code_in_the_plainest_cases():
     assert delta(known, of({"lot": "1", "product": "B"}), lambda old, new: False) == of({"product": "B"})
     refusing = Picture(known.known, refused=("memo",))
     assert delta(refusing, of({"lot": "1", "memo": "x", "product": "B"})) == of({"lot": "1", "product": "B"})
+    by_count = replace(known, counted=("lot",))
+    assert [named(by_count, of({name: "B"})).counted for name in ("product", "memo", "lot")] == [(), ("lot",), ()]
     moved = confirmed(known, of({"product": "B"}))
     assert moved == Picture(of({"product": "B"}), ("activation_status", "blacklist_reason", "lot"))
     assert doubted(known, of({"product": "B"})) == Picture(uncertain=tuple(sorted(json.loads(known.known))))
