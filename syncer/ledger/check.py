@@ -19,7 +19,7 @@ from syncer.errors import (
     UsageError,
 )
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.database import ledger_error, roll_back
+from syncer.ledger.database import SQLITE_ERRORS, ledger_error, roll_back
 from syncer.lifecycle.batch import Event, State, after
 from syncer.safe.files import PART, Folder, new_file, open_at_once
 from syncer.safe.trust import UntrustedError, quoted
@@ -191,7 +191,7 @@ def backup(path: Path, target: Path, *, marked_at: str | None = None) -> None:
                     copy.execute("UPDATE ledger SET backup_at = ?", (marked_at,))
                     copy.commit()
             part.keep(new=True, into=folder)
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         if (getattr(error, "sqlite_errorname", None) or "").startswith(_WRITING):
             raise _unwritten(target, str(error)) from error
         raise ledger_error(error, path) from error

@@ -31,6 +31,8 @@ from syncer.errors import (
 from syncer.safe.files import Folder
 from syncer.safe.trust import UntrustedError, quoted, require_own_links
 
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What the driver raises; the latter where SQLite's own message quotes a damaged page."""
 BUSY_TIMEOUT_S = 60
 """How long a statement waits for another process's short lock: a reader's, or a backup's."""
 CACHE_KIB = 64 * 1024
@@ -97,7 +99,7 @@ def transaction(connection: Connection) -> Iterator[Connection]:
     try:
         with connection.begin():
             yield connection
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise ledger_error(error, connection.get_execution_options().get(_PATH, Path("ledger"))) from error
 
 
@@ -182,14 +184,14 @@ def roll_back(path: Path) -> None:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_S)) as raw:
             raw.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise ledger_error(error, path) from error
 
 
 def _configure(raw: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
     try:
         _set_pragmas(raw, read_only=read_only)
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise ledger_error(error, path) from error
 
 
@@ -219,11 +221,13 @@ def wal_is_safe(version: tuple[int, ...]) -> bool:
 def _translate(context: ExceptionContext, path: Path) -> BaseException | None:
     """Return the error that SQLAlchemy shall raise instead of its own; None leaves it."""
     error = context.original_exception
-    return ledger_error(error, path) if isinstance(error, sqlite3.Error) else None
+    return ledger_error(error, path) if isinstance(error, SQLITE_ERRORS) else None
 
 
-def ledger_error(error: sqlite3.Error, path: Path) -> LedgerError | LedgerBusyError:
+def ledger_error(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> LedgerError | LedgerBusyError:
     """Say in our words what SQLite said, with the way out."""
+    if isinstance(error, UnicodeDecodeError):
+        return LedgerCorruptError(f"the ledger {path} is damaged or not a ledger (what it says of itself is no text)")
     name: str = getattr(error, "sqlite_errorname", "") or ""
     if name == "SQLITE_READONLY_DBMOVED":
         return _moved(path)

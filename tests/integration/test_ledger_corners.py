@@ -171,6 +171,12 @@ def test_what_sqlite_says_of_its_own_becomes_our_words(ledger):
     assert ledger.problems() == []
 
 
+def test_a_message_that_quotes_a_damaged_page_is_no_defect_of_the_program():
+    """The driver cannot read what SQLite says of such a page as text, and raises that instead."""
+    error = ledger_error(UnicodeDecodeError("utf-8", b"\xbe", 0, 1, "invalid start byte"), Path("syncer.db"))
+    assert isinstance(error, LedgerCorruptError)
+
+
 def test_what_is_not_sqlites_error_stays_what_it_is(ledger):
     with pytest.raises(ZeroDivisionError), ledger.transaction():
         raise ZeroDivisionError

@@ -336,7 +336,7 @@ BUGS = (
     Bug(
         "values are blamed though a call without values was refused, too",
         "syncer/execute/refusals.py",
-        "if answer.verdict is Verdict.OK or self._is_judged_otherwise(answer):",
+        "if answer.verdict is Verdict.OK or _is_judged_otherwise(answer, asked):",
         "if answer.status_code is not None:",
         FAULTS,
     ),

@@ -24,7 +24,7 @@ from syncer.ledger import mirror as mirror_module
 from syncer.ledger.migrate import migrations_path
 from syncer.ledger.mirror import MirrorStep
 from syncer.ledger.writer import Writer
-from syncer.mirror.picture import confirmed, doubted
+from syncer.mirror.picture import doubted
 from syncer.mirror.words import text_of, words_of
 from syncer.plan.merging import Merger
 from syncer.results import SyncResult
@@ -131,12 +131,16 @@ BUGS = {
     "a doubt is about one field": (
         mirror_module,
         "_NEXT",
-        {MirrorStep.CONFIRMED: confirmed, MirrorStep.DOUBTED: doubt_of_one_field},
+        {**mirror_module._NEXT, MirrorStep.DOUBTED: doubt_of_one_field},
     ),
     "a whole multiple for proof": (watch_module, "judge_count", multiple_for_proof),
     "forget wanted fields": (Merger, "covered", newer_row_alone),
     "see to the own job alone": (runs_module, "related", own_job_alone),
-    "a write through one key is about that key alone": (mirror_module, "spread", lambda connection, spans: False),
+    "a write through one key is about that key alone": (
+        mirror_module,
+        "spread",
+        lambda connection, spans, disjoint: False,
+    ),
     "a product moves nothing": (mirror_module, "moves_of", product_moves_nothing),
     "what matched nothing is known": (mirror_module, "mark_absent", nothing),
     "an upgrade leaves what was under way known": (
