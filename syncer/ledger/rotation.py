@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from syncer.errors import LedgerWriteError, UntrustedFileError, UsageError
 from syncer.ledger import check
+from syncer.ledger.database import SQLITE_ERRORS
 from syncer.ledger.identity import identity_of
 from syncer.safe.files import Folder
 from syncer.safe.trust import UntrustedError, quoted
@@ -54,6 +55,6 @@ def is_own_backup(path: Path, ledger: Ledger) -> bool:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as copy:
             row = copy.execute("SELECT id, backup_at FROM ledger").fetchone()
-    except sqlite3.Error:
+    except SQLITE_ERRORS:
         return False
     return row is not None and row[0] == identity_of(ledger).id and row[1] is not None
