@@ -28,10 +28,11 @@ def cut(context: Context, batch: Batch, most: int) -> list[Batch]:
     return context.writer.repack(batch, of_places(batch, ids, places), context.at())
 
 
-def by_sync(context: Context, batch: Batch) -> list[Batch]:
-    """Let a planned batch go by a sync call; return it as it stands then."""
+def by_sync(context: Context, batch: Batch) -> Batch:
+    """Let the values of a planned batch go by a sync call; return the batch that they are in then."""
     ids = tuple(item.id for item in context.ledger.items(batch))
-    return context.writer.repack(batch, [Piece(Kind.SYNC, ids)], context.at())
+    (moved,) = context.writer.repack(batch, [Piece(Kind.SYNC, ids)], context.at())
+    return moved
 
 
 def of_places(batch: Batch, ids: Sequence[int], parts: Sequence[Sequence[int]]) -> list[Piece]:

@@ -1,7 +1,7 @@
 """Refusals that explain nothing: narrowed to the value at fault while other calls get through, else the run stops.
 
-What always holds: a value is blamed only when it was refused twice, a call of its kind (sync, async) that began in
-between was taken, and so was the last that was answered before its second refusal; or when a witness was in between.
+What always holds: a value is blamed only when it was refused twice, and a witness was taken in between; or a call of
+its kind (sync, async) that began in between, and the last that was answered before its second refusal.
 
 The rule, in three sentences. Once six single values in a row were refused, or nothing else is left, a witness goes: a
 sync call that names a value which the API took, and carries no field, so it writes nothing. If it is taken, the way is
@@ -214,7 +214,7 @@ class Refusals:
         """Let an async value go by a sync call, where its key can: what was refused so is not async calls' alone."""
         if entry.batch.kind == Kind.SYNC or not self._is_for_sync(entry.batch):
             return entry.batch
-        (batch,) = by_sync(self._context, entry.batch)
+        batch = by_sync(self._context, entry.batch)
         self._context.registry[batch].past = entry.past
         return batch
 

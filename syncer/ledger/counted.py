@@ -45,6 +45,7 @@ SELECT DISTINCT b.space_id, i.key, m.picture FROM json_each(?) j CROSS JOIN batc
 CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
 CROSS JOIN mirror m ON m.space_id = b.space_id AND m.key = i.key
 """
+# Values of which a field is uncertain, or was known by a count alone before an event (?3): after a task all of it is.
 _LACKING = """
 SELECT m.key FROM mirror m JOIN batches b ON b.id = m.batch_id
 WHERE m.space_id = ?1 AND (m.picture IN (SELECT value FROM json_each(?2)) OR b.settled < ?3 AND (

@@ -57,10 +57,11 @@ CREATE TEMP TABLE IF NOT EXISTS steps (
 """
 # The batch that confirmed a row last, where stamps of its space are younger: it tells which, and what they come to. So
 # it does for a sync call where it was a task: what that had counted is still so.
-_KNOWN_BY = """CASE WHEN EXISTS (SELECT 1 FROM stamps) AND EXISTS (
+_KNOWN_BY = f"""CASE WHEN EXISTS (SELECT 1 FROM stamps) AND EXISTS (
     SELECT 1 FROM stamps s WHERE s.space_id = m.space_id AND s.scope NOT LIKE '%"marked"%'
     AND s.settled > coalesce((SELECT b.settled FROM batches b WHERE b.id = m.batch_id), 0)
-    ) OR ?2 IN (1, 2) AND EXISTS (SELECT 1 FROM batches b WHERE b.id = m.batch_id AND b.kind = 'async')
+    ) OR ?2 IN ({MirrorStep.NAMED:d}, {MirrorStep.COUNTED:d}) AND EXISTS (
+    SELECT 1 FROM batches b WHERE b.id = m.batch_id AND b.kind = 'async')
     THEN m.batch_id ELSE 0 END"""
 _ITEMS = f"""
 WITH spans AS MATERIALIZED (
@@ -71,18 +72,20 @@ met AS (
            CASE WHEN m.picture IS NULL THEN 0 ELSE {_KNOWN_BY} END AS known_by
     FROM spans CROSS JOIN items i ON i.id BETWEEN spans.first AND spans.last
     LEFT JOIN mirror m ON m.space_id = spans.space_id AND m.key = i.key
-    WHERE ?2 = 3 OR NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.item_id = i.id))
+    WHERE ?2 = {MirrorStep.DOUBTED:d} OR NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.item_id = i.id))
 """
+# What was never sent before is known as it was sent: its payload is its picture.
+_FIRST = f"?2 IN ({MirrorStep.CONFIRMED:d}, {MirrorStep.NAMED:d})"
 _UNSEEN = f"""{_ITEMS}
 SELECT DISTINCT space_id, picture, known_by, payload_id FROM met
-WHERE NOT (?2 < 2 AND picture = 0) AND NOT EXISTS (
+WHERE NOT ({_FIRST} AND picture = 0) AND NOT EXISTS (
     SELECT 1 FROM temp.steps t WHERE t.kind = ?2 AND t.space_id = met.space_id AND t.picture = met.picture
     AND t.known_by = met.known_by AND t.payload_id = met.payload_id)
 """
 _APPLY = f"""
 INSERT INTO mirror (space_id, key, picture, batch_id)
 {_ITEMS}
-SELECT met.space_id, met.key, CASE WHEN ?2 < 2 AND met.picture = 0 THEN met.payload_id ELSE t.after END, met.batch_id
+SELECT met.space_id, met.key, CASE WHEN {_FIRST} AND met.picture = 0 THEN met.payload_id ELSE t.after END, met.batch_id
 FROM met LEFT JOIN temp.steps t ON t.kind = ?2 AND t.space_id = met.space_id AND t.picture = met.picture
     AND t.known_by = met.known_by AND t.payload_id = met.payload_id
 WHERE 1

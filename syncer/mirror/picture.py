@@ -119,14 +119,12 @@ def named(before: Picture, sent: str, moves: Moves = may_move) -> Picture:
     """Return the picture after the server named the value, and the fields of `sent` among those that it took."""
     fields = frozenset(fields_of(sent))
     known, uncertain = before.known, [field for field in before.uncertain if field not in fields]
+    rest = [field for field in before.counted if field not in fields]
     if moves_code(before, sent, moves):  # what was not sent along may have stayed behind
         uncertain = _sorted([*uncertain, *(field for field in fields_of(known) if field not in fields)])
-        known = NOTHING
-        rest: tuple[str, ...] = ()
-    else:
-        rest = tuple(field for field in before.counted if field not in fields)
+        known, rest = NOTHING, []
     refused = tuple(field for field in before.refused if field not in fields)
-    return Picture(laid_over(known, sent), tuple(uncertain), refused, counted=rest)
+    return Picture(laid_over(known, sent), tuple(uncertain), refused, counted=tuple(rest))
 
 
 def doubted(before: Picture, sent: str, moves: Moves = may_move) -> Picture:

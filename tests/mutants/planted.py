@@ -265,8 +265,8 @@ BUGS = (
     Bug(
         "a product that moves a code leaves fields known",
         "syncer/mirror/picture.py",
-        "        known = NOTHING\n",
-        "        known = before.known\n",
+        "        known, rest = NOTHING, []\n",
+        "        known, rest = before.known, []\n",
         MIRROR,
     ),
     # ── execute ──────────────────────────────────────────────────────────────────────────────────────────────────────
