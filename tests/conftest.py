@@ -7,10 +7,12 @@ import csv
 import json
 import os
 import pty
+import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +128,20 @@ class Night:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def stopped_as_it_reads_back(self, *arguments: str, faults: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Let a run send everything, and stop it by SIGTERM when it reads back; nothing goes wrong afterwards."""
+        looked = len(self.box.calls("codes_download"))
+        self.box.faults.replace([{"kind": "hang", "on": "codes_download", "every": 1, "seconds": 60}, *faults])
+        with self.start(*arguments) as run:
+            for _ in range(600):
+                if len(self.box.calls("codes_download")) > looked:
+                    break
+                time.sleep(0.05)
+            run.send_signal(signal.SIGTERM)
+            run.communicate(timeout=60)
+        assert run.returncode == 143
+        self.box.faults.replace([])
 
     def on_terminal(
         self, *arguments: str, columns: int, streams: Sequence[int] = (2,), ends: int | None = 0, **extra: str

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import time
-
 import pytest
 
 JOB = '[limits]\nmax_changed_percent = 0\n[jobs.it]\nkey = "extended_id"\nexport = "{}"\ncampaign = 1\n'
@@ -33,18 +30,7 @@ def markets(here):
 
 def stopped(here, *arguments):
     """Let a run send everything, without a name in any answer, and stop it when it reads back."""
-    looked = len(here.box.calls("codes_download"))
-    hangs = {"kind": "hang", "on": "codes_download", "every": 1, "seconds": 60}
-    here.box.faults.replace([hangs, {"kind": "no_items", "on": "sync", "every": 1}])
-    with here.start("sync", *arguments) as run:
-        for _ in range(600):
-            if len(here.box.calls("codes_download")) > looked:
-                break
-            time.sleep(0.05)
-        run.send_signal(signal.SIGTERM)
-        run.communicate(timeout=60)
-    assert run.returncode == 143
-    here.box.faults.replace([])
+    here.stopped_as_it_reads_back("sync", *arguments, faults=[{"kind": "no_items", "on": "sync", "every": 1}])
 
 
 def night_by_night(here, values, word):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sqlite3
-import time
 from contextlib import closing
 
 import pytest
@@ -164,17 +162,7 @@ def test_what_a_stopped_run_could_not_read_back_is_read_by_the_next_one_though_t
 
         assert told("DE").code == 0
         here.box.world.campaigns[1] = frozenset({"case_no", "lot"})
-        looked = len(here.box.calls("codes_download"))
-        here.box.faults.replace([{"kind": "hang", "on": "codes_download", "every": 1, "seconds": 60}])
-        with here.start("sync", file("FR")) as stopped:
-            for _ in range(600):
-                if len(here.box.calls("codes_download")) > looked:
-                    break
-                time.sleep(0.05)
-            stopped.send_signal(signal.SIGTERM)
-            stopped.communicate(timeout=60)
-        assert stopped.returncode == 143
-        here.box.faults.replace([])
+        here.stopped_as_it_reads_back("sync", file("FR"))
         again = told("FR")
         assert (again.code, again.document["discarded_fields"]) == (3, ["market"]), again.document
         here.box.world.campaigns[1] = DEFINED | {"lot"}
