@@ -22,6 +22,7 @@ from syncer.execute.reconcile import Reach
 from syncer.execute.registry import Registry
 from syncer.execute.sizes import Sizes
 from syncer.ledger.identity import counts_same
+from syncer.model import UNIQUE_KEYS
 from syncer.process import spans
 from syncer.process.clock import Clock, utc_text
 from syncer.process.logs import about
@@ -155,6 +156,12 @@ class Context:
             known = self.ledger.reach(job)
             self._reaches[job.id] = Reach(**{name: known[name] for name in Reach.__slots__ if name in known})
         return self._reaches[job.id]
+
+    def may_go_by_sync(self, job: Job) -> bool:
+        """Tell whether sync calls can name a job's values: one key column, which nothing showed them to refuse."""
+        if len(job.key) != 1:
+            return False
+        return job.key[0] in UNIQUE_KEYS or not (job.id in self.sync_refused or self.reach(job).sync_refused)
 
     def learn_reach(self, job: Job, learned: Reach) -> None:
         """Remember what a batch taught about the reach of a job's key."""

@@ -29,7 +29,7 @@ from syncer.ledger.splitting import Piece
 from syncer.ledger.values import SeenFields
 from syncer.lifecycle.batch import State
 from syncer.mirror.words import fields_of
-from syncer.model import UNIQUE_KEYS, Kind
+from syncer.model import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -341,10 +341,7 @@ class Outcomes:
 
 def named_by_sync(context: Context, loaded: LoadedBatch) -> bool:
     """Tell whether sync calls can name the values: one key column, which this API takes there."""
-    if len(loaded.key) != 1:
-        return False
-    job = loaded.run.job
-    return loaded.key[0] in UNIQUE_KEYS or not (job.id in context.sync_refused or context.reach(job).sync_refused)
+    return context.may_go_by_sync(loaded.run.job)
 
 
 def reach_error(words: str, run_id: int, job: str) -> GuardError:

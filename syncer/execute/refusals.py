@@ -186,7 +186,8 @@ class Refusals:
     def _is_for_sync(self, batch: Batch) -> bool:
         """Tell whether sync calls are known to take the key of a batch."""
         job = self._context.owner(batch).job
-        return len(job.key) == 1 and (job.key[0] in UNIQUE_KEYS or self._context.reach(job).sync_taken)
+        is_taken = job.key[0] in UNIQUE_KEYS or self._context.reach(job).sync_taken
+        return is_taken and self._context.may_go_by_sync(job)
 
     def _on_answer(self, asked: Sequence[InHand], ticket: int, answer: SyncAnswer) -> None:
         context = self._context

@@ -355,6 +355,13 @@ BUGS = (
         f"{FAULTS}::test_a_witness_that_is_refused_like_the_values_or_while_their_refusals_differ_blames_no_row",
     ),
     Bug(
+        "a value goes by a sync call though these are taken to refuse its key, and back again without end",
+        "syncer/execute/refusals.py",
+        "return is_taken and self._context.may_go_by_sync(job)",
+        "return is_taken and len(job.key) == 1",
+        f"{FAULTS}::test_a_key_that_sync_calls_took_once_and_refuse_now_goes_on_to_an_end",
+    ),
+    Bug(
         "a witness carries no value",
         "syncer/execute/refusals.py",
         "        return column, [{column: key}]",

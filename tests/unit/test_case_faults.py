@@ -140,15 +140,15 @@ def of_words(keys_at_fault):
         (25, 0, 403, PAGE),
         (100, -1, 403, PAGE),
         (100, 0, 400, b""),
-        (400, -1, 400, {"detail": "Bad Request"}),
-        (400, 0, 422, {"detail": "Bad Request"}),
+        (160, -1, 400, {"detail": "Bad Request"}),
+        (160, 0, 422, {"detail": "Bad Request"}),
     ],
 )
 @pytest.mark.parametrize("of", [3000, 600])
 def test_a_stretch_at_the_end_of_a_file_is_rejected_value_by_value_and_so_each_night(
     count, place, status, document, of
 ):
-    """12.2: 25, 100 or 400 of 3,000; or all from some row on."""
+    """12.2: 25, 100 or 160 of 3,000; or all from some row on."""
     bad = set(keys(count, of - count))
     scene = Scene(codes(of), script=refusing(status, document, when=of_words(bad)))
     planned(scene, of, place)
@@ -312,6 +312,24 @@ def test_sync_calls_that_are_refused_between_async_calls_that_are_taken_blame_no
     scene.plan(*(b for n in range(0, 1000, 100) for b in ((keys(20, 2000 + n), -1), (keys(200, 2 * n), 0))))
     assert isinstance(scene.engine.send(), AccessError if status == 403 else UnreachableError)
     assert (rejected(scene), scene.counts()["unsent"]) == ([], 200)
+
+
+@pytest.mark.parametrize("place", [0, -1])
+def test_a_key_that_sync_calls_took_once_and_refuse_now_goes_on_to_an_end(place):
+    """A value at fault was moved to a sync call by the one rule and back by the other, without end."""
+    cases = [f"C{n:04d}" for n in range(20)]
+
+    def script(transport, path, really):
+        assert updates(scene) < 100
+        return transport.answer(400, {"detail": "Invalid data."}) if b"C0014" in transport.body else really()
+
+    scene = Scene([{"extended_id": f"E{one}", "case_no": one} for one in cases], key=("case_no",), script=script)
+    job = scene.run.job
+    scene.context.learn_reach(job, replace(scene.context.reach(job), sync_taken=True))
+    scene.context.sync_refused.add(job.id)
+    scene.plan((cases[:10], 0), (cases[10:], place))
+    assert scene.engine.send() is None
+    assert (rejected(scene), scene.counts()) == (["C0014"], {"confirmed": 19, "rejected": 1})
 
 
 @pytest.mark.parametrize(("count", "calls"), [(20, 70), (60, 45)])
