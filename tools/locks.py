@@ -73,13 +73,13 @@ def faults(lock: Iterable[Requirement], asked: Iterable[Asked]) -> list[str]:
     """Return in words what a lock lacks, or pins as nobody can use it; nothing when it holds."""
     pinned, roots = list(lock), list(asked)
     found: dict[str, None] = {}
-    for environment in ENVIRONMENTS:
+    for environment in range(len(ENVIRONMENTS)):
         here = {canonicalize_name(pin.name): pin for pin in pinned if _holds(pin, environment)}
         found |= dict.fromkeys(_faults_in(environment, here, list(roots)))
     return list(found)
 
 
-def _faults_in(environment: dict[str, str], pinned: dict[str, Requirement], left: list[Asked]) -> Iterator[str]:
+def _faults_in(environment: int, pinned: dict[str, Requirement], left: list[Asked]) -> Iterator[str]:
     seen: set[tuple[str, str]] = set()
     while left:
         by, need = left.pop()
@@ -94,12 +94,17 @@ def _faults_in(environment: dict[str, str], pinned: dict[str, Requirement], left
             if (name, extra) not in seen:
                 seen.add((name, extra))
                 shown = f"{name}[{extra}]" if extra else name
-                left += [(shown, each) for each in _needs(name, version) if _holds(each, environment, extra)]
+                left += [(shown, each) for each in _needs(name, version, environment, extra)]
 
 
 @cache
-def _needs(name: str, version: str) -> list[Requirement]:
-    """Return what an installed release asks for; nothing when this release is for another Python or system."""
+def _needs(name: str, version: str, environment: int, extra: str) -> list[Requirement]:
+    """Return what an installed release asks for there; nothing when this release is for another Python or system."""
+    return [need for need in _asked_for(name, version) if _holds(need, environment, extra)]
+
+
+@cache
+def _asked_for(name: str, version: str) -> list[Requirement]:
     try:
         found = distribution(name)
     except PackageNotFoundError:
@@ -107,8 +112,8 @@ def _needs(name: str, version: str) -> list[Requirement]:
     return [Requirement(line) for line in found.requires or ()] if found.version == version else []
 
 
-def _holds(need: Requirement, environment: dict[str, str], extra: str = "") -> bool:
-    return need.marker is None or need.marker.evaluate({**environment, "extra": extra})
+def _holds(need: Requirement, environment: int, extra: str = "") -> bool:
+    return need.marker is None or need.marker.evaluate({**ENVIRONMENTS[environment], "extra": extra})
 
 
 def main() -> None:

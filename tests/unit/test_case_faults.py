@@ -112,8 +112,7 @@ def test_rows_at_fault_all_over_the_file_are_all_found_and_all_others_get_throug
     assert scene.ledger.problems() == []
 
 
-@pytest.mark.parametrize("place", [-1, 0])
-@pytest.mark.parametrize("first", [0, 300, 750])
+@pytest.mark.parametrize(("first", "place"), [(0, -1), (300, 0), (750, -1), (750, 0)])
 def test_rows_at_fault_in_one_stretch_of_the_file_are_all_found_and_keep_nobody_else_back(first, place, monkeypatch):
     """Where it is longer than what is read of the plan at a time, and where nothing but it is left, too."""
     monkeypatch.setattr(send, "FEED_BATCHES", 1)
@@ -134,21 +133,20 @@ def of_words(keys_at_fault):
 
 
 @pytest.mark.parametrize(
-    ("count", "place", "status", "document"),
+    ("of", "count", "place", "status", "document"),
     [
-        (25, -1, 400, b""),
-        (25, 0, 403, PAGE),
-        (100, -1, 403, PAGE),
-        (100, 0, 400, b""),
-        (160, -1, 400, {"detail": "Bad Request"}),
-        (160, 0, 422, {"detail": "Bad Request"}),
+        (600, 25, -1, 400, b""),
+        (3000, 25, 0, 403, PAGE),
+        (3000, 100, -1, 403, PAGE),
+        (600, 100, 0, 400, b""),
+        (600, 160, -1, 400, {"detail": "Bad Request"}),
+        (3000, 160, 0, 422, {"detail": "Bad Request"}),
     ],
 )
-@pytest.mark.parametrize("of", [3000, 600])
 def test_a_stretch_at_the_end_of_a_file_is_rejected_value_by_value_and_so_each_night(
-    count, place, status, document, of
+    of, count, place, status, document
 ):
-    """12.2: 25, 100 or 160 of 3,000; or all from some row on."""
+    """12.2: 25, 100 or 160 of 600 or 3,000."""
     bad = set(keys(count, of - count))
     scene = Scene(codes(of), script=refusing(status, document, when=of_words(bad)))
     planned(scene, of, place)
