@@ -69,33 +69,41 @@ one: $(VENV)/.tools ## While you write one thing: its tests, again after every c
 	@test -n "$(T)" || { echo "which test? make one T=tests/unit/test_lifecycle.py" >&2; exit 2; }
 	@$(BIN)/watchfiles --filter python --verbosity warning --target-type command '$(PYTEST) $(T)' syncer migrations tests
 
-UNTRACED := tests/faults tests/browser tests/mutants tests/sim
+# Tracing doubles what a test costs, and what these meet the others have met already.
+UNTRACED := $(addprefix tests/,browser faults mutants sim \
+	cli/test_guards.py cli/test_output.py cli/test_refused_rows.py cli/test_told_by_the_next.py \
+	integration/test_case_taken_away.py integration/test_fields_taken.py integration/test_scans_pull.py \
+	property/test_guards.py property/test_products_pull.py property/test_rates.py property/test_source_damage.py \
+	property/test_source_flips.py property/test_source_roundtrip.py property/test_source_tables.py \
+	security/test_canary.py security/test_formulas.py security/test_inert.py security/test_locks.py \
+	security/test_masking.py unit/test_house.py)
 THOROUGH := syncer/ledger/*,syncer/execute/*,syncer/lifecycle/*,syncer/mirror/*,syncer/plan/*
 .PHONY: test
 ifdef ARGS
 test: $(VENV)/.tools
 	@$(PYTEST) $(ARGS)
 else
-test: $(VENV)/.tools ## Before you commit: all tests, a sample of what is exhaustive, in twelve minutes (make test ARGS=…: only these, as pytest takes them)
+test: $(VENV)/.tools ## Before you commit: all tests, a sample of what is exhaustive (make test ARGS=…: only these, as pytest takes them)
 	@rm -f .coverage .coverage.*
 	@$(PYTEST) $(PARALLEL) -m "not benchmark" $(addprefix --ignore ,$(UNTRACED)) --cov --cov-report=term
 # What sends, records and decides is tried whole; pyproject.toml has the bound for all the rest.
 	@$(BIN)/python -m coverage report --include='$(THOROUGH)' --fail-under=100
-# Apart: tracing doubles what a test costs, and what these meet is what the others have met already.
 	@$(PYTEST) $(PARALLEL) -m "not benchmark" $(UNTRACED)
 endif
 
 WHOLE := TESTS_WHOLE=1 $(PYTEST) $(PARALLEL) -m "not benchmark" -o faulthandler_timeout=0
-BLOCK := 5000
+BLOCK := 2500
 BLOCKS := $(shell seq 0 $(BLOCK) 49999)
 # What passed on these very files is not tried again: a proof takes hours, may be stopped, and goes on from there.
 ifneq ($(filter prove,$(MAKECMDGOALS)),)
-PROVED := build/proved/$(shell git ls-files -co --exclude-standard syncer migrations tests tools Makefile '*.toml' '*.txt' | \
-	LC_ALL=C sort | xargs cat | sha256sum | cut -c1-12)
+proof_of = build/proved/$(shell git ls-files -co --exclude-standard $(1) '*.txt' | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-12)
+PROVED := $(call proof_of,syncer migrations tests tools Makefile '*.toml')
+# Schedules rest on the program and the simulator, and not on other tests.
+PLAYED := $(call proof_of,syncer migrations tests/sim tests/plans.py tests/sampling.py)
 endif
 .PHONY: prove
 # What finds most in the least time comes first; a failure ends it.
-prove: $(PROVED)/examples $(PROVED)/places $(PROVED)/bugs $(BLOCKS:%=$(PROVED)/schedules-%) ## Before a release: all tests, with all that is exhaustive, and 50,000 schedules; takes hours, and goes on where it was stopped
+prove: $(PROVED)/examples $(PROVED)/places $(PROVED)/bugs $(BLOCKS:%=$(PLAYED)/schedules-%) ## Before a release: all tests, with all that is exhaustive, and 50,000 schedules; takes hours, and goes on where it was stopped
 	@echo "proved: all parts have passed on these files"
 proved = @mkdir -p $(@D); touch $@
 
@@ -114,7 +122,7 @@ $(PROVED)/bugs: | $(VENV)/.tools
 	@$(WHOLE) --ignore tests/sim/test_simulation.py tests/mutants tests/sim
 	$(proved)
 
-$(PROVED)/schedules-%: | $(VENV)/.tools
+$(PLAYED)/schedules-%: | $(VENV)/.tools
 	@echo "· the simulator, from schedule $* on"
 	@TESTS_SCHEDULES=$(BLOCK) TESTS_FIRST=$* $(WHOLE) tests/sim/test_simulation.py
 	$(proved)

@@ -1,6 +1,6 @@
 """A few simulated schedules as ordinary tests: the engine's rarer ways, traced with everything else.
 
-`make test` runs 2,000 of them apart, untraced; these here are the same promises on the same virtual clock.
+`make test` plays 600 of them apart, untraced; these here are the same promises on the same virtual clock.
 """
 
 from __future__ import annotations
