@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, StaticPool, create_engine, event, insert, text
 
@@ -93,19 +92,22 @@ class MemoryLock:
 
 # One engine for all schedules, so that each statement is compiled once; every process has a connection of its own.
 _engine = create_engine("sqlite://", poolclass=StaticPool)
-_steps = WeakKeyDictionary()
 _commit = Connection._commit_impl
 
 
 @event.listens_for(_engine, "begin")
 def _begin(connection):
-    if connection in _steps:
-        _steps[connection]("")
+    _step_of(connection)("")
     connection.connection.driver_connection.execute("BEGIN IMMEDIATE")
 
 
+def _step_of(connection):
+    """Return the step of the process that a connection belongs to: kept in it, so that it goes when the process goes."""
+    return vars(connection).get("step_of_its_process", lambda what: None)
+
+
 def _step_around_commit(connection):
-    step = _steps.get(connection, lambda what: None)
+    step = _step_of(connection)
     step("before a commit")
     _commit(connection)
     step(AFTER_COMMIT)
@@ -126,7 +128,7 @@ def open_ledger(database, step, folder=Path()):
         database.execute(f"DROP TABLE temp.{table}")
     _engine.pool = StaticPool(lambda: database, dialect=_engine.dialect, reset_on_return=None)
     connection = _engine.connect()
-    _steps[connection] = step
+    connection.step_of_its_process = step
     return Ledger(folder / "sim", connection, MemoryLock(database), stamp=database.stamp)
 
 
