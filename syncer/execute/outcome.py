@@ -104,7 +104,7 @@ class Outcomes:
         room = FRESH_READ_RUN_MAX - context.fresh_read
         asked = to_be_read(judgement.unmatched, sent_before, counts_same=counts_same, room=room)
         doubted = len(judgement.unmatched if counts_same is False else sent_before)
-        if doubted > READ_MAX and loaded.batch.kind == Kind.ASYNC and named_by_sync(context, loaded):
+        if doubted > READ_MAX and loaded.batch.kind == Kind.ASYNC and context.may_go_by_sync(loaded.run.job):
             self._ask_smaller(loaded, codes_affected, judgement.message, attempt_id)
         else:
             one = LeftOut(loaded.batch, codes_affected, judgement, shown, attempt_id, sent_before, asked, fields)
@@ -226,7 +226,7 @@ class Outcomes:
         if not doubtful or judgement.finding is Finding.UNCLEAR or nobody:
             return judgement, refused
         is_first = loaded.batch.parent_id is None and loaded.batch.size > 1
-        if is_first if loaded.batch.kind == Kind.SYNC else named_by_sync(self._context, loaded):
+        if is_first if loaded.batch.kind == Kind.SYNC else self._context.may_go_by_sync(loaded.run.job):
             names = ", ".join(sorted(frozenset().union(*doubtful.values())))
             return Judgement(Finding.UNCLEAR, message=f"not all values take {names}: a count does not tell"), refused
         fields.saw_refused(mixed_by)
@@ -326,7 +326,7 @@ class Outcomes:
         """
         context, batch = self._context, loaded.batch
         ids = [item.id for item in loaded.items]
-        if batch.kind == Kind.ASYNC and named_by_sync(context, loaded):
+        if batch.kind == Kind.ASYNC and context.may_go_by_sync(loaded.run.job):
             parts = [ids[begin : begin + PIECE_VALUES_MAX] for begin in range(0, len(ids), PIECE_VALUES_MAX)]
             return [Piece(Kind.SYNC, tuple(part)) for part in parts]
         if len(ids) == 1:
@@ -337,11 +337,6 @@ class Outcomes:
         known = [place for place, key in enumerate(loaded.keys) if key in counts]
         unknown = [place for place, key in enumerate(loaded.keys) if key not in counts]
         return of_places(batch, ids, [known, *([place] for place in unknown)])
-
-
-def named_by_sync(context: Context, loaded: LoadedBatch) -> bool:
-    """Tell whether sync calls can name the values: one key column, which this API takes there."""
-    return context.may_go_by_sync(loaded.run.job)
 
 
 def reach_error(words: str, run_id: int, job: str) -> GuardError:

@@ -16,7 +16,7 @@ from syncer.api.classify import Verdict
 from syncer.execute.batch_call import LoadedBatch, load_batch
 from syncer.execute.blame import FORBIDDEN, Blame, blame
 from syncer.execute.context import NEVER_S, PREPARE_S, Context
-from syncer.execute.outcome import Outcomes, named_by_sync
+from syncer.execute.outcome import Outcomes
 from syncer.execute.pieces import by_data, cut, of_places
 from syncer.execute.reconcile import Finding, Shown, halves, judge_named, named_or_counted, shown_fields, suspects
 from syncer.execute.refusals import UNEXPLAINED_MAX, Refusals
@@ -145,7 +145,7 @@ class Sender:
         """Cut a batch of a size or kind that the API is known not to take; its parts are queued in its place."""
         context, batch = self._context, loaded.batch
         most = context.sizes.most(batch.kind, batch.size)
-        if batch.kind == Kind.SYNC and not named_by_sync(context, loaded):
+        if batch.kind == Kind.SYNC and not context.may_go_by_sync(loaded.run.job):
             parts = context.writer.repack(batch, by_data(loaded.items), context.at())
         elif batch.size > most:
             parts = cut(context, batch, most)
