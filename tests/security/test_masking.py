@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from security.canary import CROOKED, PLAIN, leaking_files, leaks
 
-from syncer.safe.masking import MASK, TokenMask
+from syncer.safe.masking import _WHITE_SPACE, MASK, TokenMask
 from syncer.sandbox.config import ALL_PERMISSIONS
 
 LONG = "uat-7c1f0e9b3a5d48f2b6c0"
@@ -58,6 +58,55 @@ def test_every_promised_writing_is_masked(token, large):
         for text in (mask.text(f"{around} {one} {around}"), mask.body(f"{around} {one} {around}".encode()).decode()):
             assert MASK in text, one
             assert core not in text, one
+
+
+@st.composite
+def nearly_written(draw):
+    """A token in some writing that nobody chose: its characters each in their own way, now and then one that is wrong."""
+    token = draw(st.sampled_from([PLAIN, CROOKED, LONG, "a\\n-\\b\\cdE", "xU0041%&#z"]))
+    raw, before = token.encode(), draw(st.integers(0, 4))
+    ways = [lambda one: one, str.upper, lambda one: f"%{ord(one):02x}", lambda one: f"%25{ord(one):02X}",
+            lambda one: f"\\u{ord(one):04x}", lambda one: f"\\\\x{ord(one):02x}", lambda one: f"&#{ord(one)};", html.escape,
+            lambda one: f"\\{one}", lambda one: f"\\\\\\\\{one}"]  # fmt: skip
+    between, pieces = [""], list(token)
+    form = draw(st.sampled_from(["characters", "pairs", "base64", "base32"]))
+    if form == "characters":
+        pieces = [draw(st.sampled_from(ways[: draw(st.sampled_from([1, 2, 10]))]))(one) for one in token]
+    elif form == "pairs":
+        pieces, between = [f"{byte:02x}" for byte in raw], ["", " ", ":", "- ", "::-"]
+    else:
+        code = base64.b64encode if form == "base64" else base64.b32encode
+        pieces = list(code(b"-" * before + raw + b"-").decode())
+        between = ["", "\n", "\\n", "\\\\R", " \r\n ", "\u2003", "\\\\\\\\\\n"]
+    chosen = st.sampled_from(between[: draw(st.sampled_from([1, 2, len(between)]))])
+    text = "".join(piece + draw(chosen) for piece in pieces)
+    if draw(st.booleans()):
+        at = draw(st.integers(0, len(text)))
+        text = text[:at] + draw(st.sampled_from(["", "\\", "q", " ", "\\\\\\n"])) + text[at + draw(st.integers(0, 1)) :]
+    return token, draw(st.sampled_from([str, str.lower, str.swapcase]))(f'{{"a": "{text}"}}')
+
+
+@given(nearly_written())
+def test_the_quick_look_takes_nothing_for_clean_that_the_whole_search_would_find(written):
+    token, text = written
+    mask = TokenMask(token)
+    assert mask.text(text) == mask._text.sub(MASK, text)
+    assert mask.body(text.encode()) == mask._bytes.sub(MASK.encode(), text.encode())
+
+
+def test_all_white_space_is_known():
+    assert set(_WHITE_SPACE) == {one for one in map(chr, range(0x110000)) if one.isspace()}
+
+
+def test_no_expression_is_compiled_for_clean_texts():
+    mask = TokenMask(LONG)
+    for text in (
+        "01:07:20Z planned: 10 values in 1 call",
+        '{"next": "http://h/api?limit=100&offset=3", "name": "fixture"}',
+    ):
+        assert mask.text(text) == text
+        assert mask.body(text.encode()) == text.encode()
+    assert not {"_text", "_bytes", "_expression"} & vars(mask).keys()
 
 
 def test_what_is_promised_is_all_that_is_masked():
