@@ -138,8 +138,14 @@ class SyncResult:
     @property
     def exit_code(self) -> int:
         """The exit code of the contract; of several runs the gravest."""
-        if self.error is None and any(one.exit_code == EXIT_NOT_CONFIRMED for one in self.before):
+        own = self.own_exit_code
+        if own == EXIT_OK and any(one.exit_code == EXIT_NOT_CONFIRMED for one in self.before):
             return EXIT_NOT_CONFIRMED
+        return own
+
+    @property
+    def own_exit_code(self) -> int:
+        """The same, whatever the runs ``before`` came to."""
         if self.error is not None:
             return self.error.status
         unsettled = sum(count for bucket, count in self.values.items() if bucket not in _FINE)
@@ -158,7 +164,7 @@ class SyncResult:
     def state(self) -> str:
         """The run's state: ``complete``, ``incomplete`` (exit 3) or ``stopped`` (any other)."""
         ended = {EXIT_OK: RunState.COMPLETE, EXIT_NOT_CONFIRMED: RunState.INCOMPLETE}
-        return ended.get(self.exit_code, RunState.STOPPED).value
+        return ended.get(self.own_exit_code, RunState.STOPPED).value
 
 
 _FINE = frozenset({Bucket.CONFIRMED, Bucket.SUPERSEDED})

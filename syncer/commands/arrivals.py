@@ -15,9 +15,10 @@ from syncer.commands.environment import Environment
 from syncer.config import JobSettings, Settings, pick_job
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, OutputError, SyncerError
 from syncer.ledger.ledger import Ledger
+from syncer.model import RunState
 from syncer.request import SyncRequest
 from syncer.results import SyncResult
-from syncer.runs.arrival import Arrival, named_files, named_remote
+from syncer.runs.arrival import Arrival, Newest, named_files, named_remote
 from syncer.runs.paste import of_job, options_of, say_next
 from syncer.runs.places import LocalPlace, Place
 from syncer.runs.remote import RemotePlace
@@ -100,8 +101,7 @@ def _each_group(
     name = "plan" if is_plan else "sync"
     notes = _of_unread(arrival.unread())
     if not groups:
-        nothing = SyncResult(name, notes=("every file was synced before: there is nothing to do", *notes))
-        return nothing if is_plan else _moved(arrival, arrival.synced, nothing)
+        return _nothing_new(name, settings, request, environment, arrival, notes)
     results: list[SyncResult] = []
     for files in groups:
         try:
@@ -121,6 +121,35 @@ def _each_group(
     return replace(results[-1], before=tuple(results[:-1]))
 
 
+def _nothing_new(
+    name: str,
+    settings: Settings,
+    request: SyncRequest,
+    environment: Environment,
+    arrival: Arrival,
+    notes: Sequence[str],
+) -> SyncResult:
+    """Say that every file was synced before; what other runs of the job left open is finished and told all the same."""
+    nothing = SyncResult(name, notes=("every file was synced before: there is nothing to do", *notes))
+    if name == "plan":
+        return nothing
+    if _is_open(settings, arrival):
+        from syncer.commands import runs  # here: as above
+
+        done = runs.resume(settings, replace(request, job=arrival.job), environment)
+        nothing = replace(done, command=name, notes=("every file was synced before", *notes, *done.notes))
+    return _moved(arrival, arrival.synced, nothing)
+
+
+def _is_open(settings: Settings, arrival: Arrival) -> bool:
+    """Tell whether anything of the job is not done, though its files were read: its newest run read others."""
+    newest = arrival.newest_run()
+    if newest is None:
+        return False
+    with Ledger.reading(settings.ledger.url) as ledger:
+        return not newest.is_complete or (ledger is not None and bool(ledger.open_runs(arrival.job)))
+
+
 def _of_unread(paths: Sequence[str]) -> tuple[str, ...]:
     """Say which files nobody has read, since a newer one was there."""
     if not paths:
@@ -132,10 +161,10 @@ def _of_unread(paths: Sequence[str]) -> tuple[str, ...]:
 def _moved(arrival: Arrival, files: Sequence[str], result: SyncResult) -> SyncResult:
     """Move files that are done, also those that a run before this one left; return the result, or what went wrong."""
     try:
-        arrival.done(files)
+        moved = arrival.done(files)
     except OutputError as error:
         return replace(result, error=error)
-    return result
+    return replace(result, named=tuple(moved.get(name, name) for name in result.named))
 
 
 def carry_out(
@@ -162,14 +191,18 @@ def _known(settings: Settings, job: JobSettings) -> Callable[[Sequence[str]], Ma
         with Ledger.reading(settings.ledger.url) as ledger:
             for one in [] if ledger is None else ledger.jobs():
                 if one.name == job.name and ledger is not None:
-                    found |= {sha256: run_id for run_id, _, sha256 in reversed(ledger.runs_of_content(one, contents))}
+                    runs = ledger.runs_of_content(one, contents, empty=True)
+                    found |= {sha256: run_id for run_id, _, sha256 in reversed(runs)}
         return found
 
     return known
 
 
-def _newest_run(settings: Settings, job: JobSettings) -> tuple[int, float] | None:
-    """Return the job's newest run that has a plan, and when it began, in seconds since 1970."""
+def _newest_run(settings: Settings, job: JobSettings) -> Newest | None:
+    """Return the job's newest run that has a plan."""
     with Ledger.reading(settings.ledger.url) as ledger:
         runs = [] if ledger is None else ledger.runs(most=1, job_name=job.name, planned=True)
-    return (runs[0].id, datetime.fromisoformat(runs[0].started_at).timestamp()) if runs else None
+    for run in runs:
+        begun_s = datetime.fromisoformat(run.started_at).timestamp()
+        return Newest(run.id, begun_s, run.state == RunState.COMPLETE)
+    return None

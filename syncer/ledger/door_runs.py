@@ -41,10 +41,15 @@ class RunsDoor(Door):
         with self.transaction() as connection:
             return past_runs.past_runs(connection, job.id, most)
 
-    def runs_of_content(self, job: Job, contents: Sequence[str]) -> list[tuple[int, str, str]]:
-        """Return which completed runs of a job read files of these contents: run, moment, SHA-256; newest first."""
+    def runs_of_content(
+        self, job: Job, contents: Sequence[str], *, empty: bool = False
+    ) -> list[tuple[int, str, str]]:
+        """Return which completed runs of a job read files of these contents: run, moment, SHA-256; newest first.
+
+        ``empty``: also those in which a file of no rows was read.
+        """
         with self.transaction() as connection:
-            return past_runs.runs_of_content(connection, job.id, contents)
+            return past_runs.runs_of_content(connection, job.id, contents, empty=empty)
 
     def run(self, run_id: int) -> Run | None:
         """Return one run."""

@@ -70,13 +70,18 @@ def _past_run(run_id: int, started_at: str, rows: str, files: Sequence[Sequence[
     )
 
 
-def runs_of_content(connection: Connection, job_id: int, contents: Sequence[str]) -> list[tuple[int, str, str]]:
-    """Return which completed runs of a job read files of these contents: run, moment, SHA-256; newest first."""
+def runs_of_content(
+    connection: Connection, job_id: int, contents: Sequence[str], *, empty: bool
+) -> list[tuple[int, str, str]]:
+    """Return which completed runs of a job read files of these contents: run, moment, SHA-256; newest first.
+
+    ``empty``: also those in which a file of no rows was read.
+    """
     query = (
         select(t.runs.c.id, t.runs.c.started_at, t.sources.c.sha256)
         .join(t.sources, t.sources.c.run_id == t.runs.c.id)
         .where(t.runs.c.job_id == job_id, t.runs.c.planned, t.runs.c.state.in_(COMPLETED))
-        .where(t.sources.c.sha256.in_(contents), t.sources.c.rows > 0)
+        .where(t.sources.c.sha256.in_(contents), t.sources.c.rows >= (0 if empty else 1))
         .order_by(t.runs.c.id.desc())
     )
     return [row._tuple() for row in connection.execute(query)]

@@ -198,7 +198,7 @@ def meaning_of(concern: Concern) -> str | None:
 
 
 def _next(result: SyncResult) -> str:
-    if result.error is not None or result.exit_code == 0 or result.run is None:
+    if result.error is not None or result.own_exit_code == 0 or result.run is None:
         return ""
     hint = f"syncer status {result.run.id}"
     left = any(result.values.get(bucket) for bucket in (Bucket.PENDING, Bucket.UNSENT, Bucket.IN_DOUBT))

@@ -2,7 +2,8 @@
 
 What always holds: a file counts as there when its ready mark stands beside it and it has kept its size and time for
 ``settle_s``; its content is synced once, whatever its name, unless a file brings back what newer ones overwrote; what
-was passed over for a newer file is not taken later; every wait ends. Reads and moves files, never writes one.
+was passed over for a newer file is not taken later; every wait ends. Where nothing new is awaited, the files of the
+newest run are read again for as long as it is not complete. Reads and moves files, never writes one.
 """
 
 from __future__ import annotations
@@ -25,8 +26,18 @@ if TYPE_CHECKING:
 
 Known = Callable[[Sequence[str]], Mapping[str, int]]
 """Gives, of some contents (SHA-256), those that a completed run of the job has read, with its number."""
-NewestRun = Callable[[], tuple[int, float] | None]
-"""Gives the number of the job's newest run that has a plan, and when it began (seconds since 1970)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """A job's newest run that has a plan. ``begun_s`` is when it began, in seconds since 1970."""
+
+    run_id: int
+    begun_s: float
+    is_complete: bool
+
+
+NewestRun = Callable[[], Newest | None]
 HOUR_S = 3600
 _WRITTEN = "is still being written"
 
@@ -49,9 +60,13 @@ class Arrival:
     passed_over: tuple[SeenFile, ...] = ()
     """Older files than the newest, which alone is taken: left behind, one would be the newest some night."""
     _since: dict[SeenFile, float] = field(default_factory=dict)
+    _read_by: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Of each content that was synced before: the last file that holds it, and the run that read it."""
 
     def wait(self) -> list[tuple[str, ...]]:
         """Return what is to be synced: the files of one run after the other; none when all were synced before.
+
+        Of these, those of the newest run are synced again if it is not complete.
 
         Raises `ArrivalError` when no file has come, when the newest is too old, still being written, or without its
         ready mark; and also when all are known although `wait_s` or `max_age_h` says that a new one is expected.
@@ -65,7 +80,7 @@ class Arrival:
             if found is not None and (found or self.files.wait_s == 0 or now_s >= give_up_s):
                 if not found and self.files.wait_s > 0:
                     raise self._missing(words)
-                return found
+                return found or self._not_complete()
             unsettled = words.endswith(_WRITTEN)
             if now_s >= (give_up_s if unsettled else begun_s + self.files.wait_s):
                 raise self._missing(words)
@@ -139,6 +154,7 @@ class Arrival:
         for content in self._coming_back(contents, known):
             del known[content]
         self.synced = tuple(one.path for one, content in contents.items() if content in known)
+        self._read_by = {content: (one.path, known[content]) for one, content in contents.items() if content in known}
         if all(content in known for content in contents.values()):
             last = [*contents][-1]
             return [], f"{last.path} was synced by run {known[contents[last]]}, and no newer file has come"
@@ -147,6 +163,14 @@ class Arrival:
             return [tuple(one.path for one in contents)], ""
         fresh = {content: one.path for one, content in contents.items() if content not in known}
         return [(path,) for path in sorted(fresh.values())], ""
+
+    def _not_complete(self) -> list[tuple[str, ...]]:
+        """Return the files of the newest run, if it is not complete: what is not confirmed is not done either."""
+        newest = self.newest_run()
+        if newest is None or newest.is_complete:
+            return []
+        files = [(path,) for path, run_id in self._read_by.values() if run_id == newest.run_id]
+        return [self.synced] if files and self.files.take == "all" else files
 
     def _coming_back(self, contents: Mapping[SeenFile, str], known: Mapping[str, int]) -> set[str]:
         """Return what the last file, or any of changes, says again: only a run before the newest has read the same.
@@ -160,7 +184,9 @@ class Arrival:
         return {
             content
             for one, content in again
-            if newest is not None and known[content] < newest[0] and one.mtime_s - self.place.skew_s > newest[1]
+            if newest is not None
+            and known[content] < newest.run_id
+            and one.mtime_s - self.place.skew_s > newest.begun_s
         }
 
     def _missing(self, words: str) -> ArrivalError:
@@ -170,18 +196,22 @@ class Arrival:
             next=f"syncer sync --job {self.job}",
         )
 
-    def done(self, files: Sequence[str]) -> None:
-        """Move files, and what was passed over for them, with their ready marks; raise `OutputError` if that fails."""
-        if self.files.done is not None:
-            for one in self.passed_over:
-                self.place.pass_over(one)
-            files = [*files, *(one.path for one in self.passed_over)]
-            self.place.done({path: self._mark(path) if self.files.ready else None for path in files})
+    def done(self, files: Sequence[str]) -> Mapping[str, str]:
+        """Move files, and what was passed over for them, with their ready marks; raise `OutputError` if that fails.
+
+        Returns where each that was moved is now.
+        """
+        if self.files.done is None:
+            return {}
+        for one in self.passed_over:
+            self.place.pass_over(one)
+        files = [*files, *(one.path for one in self.passed_over)]
+        return self.place.done({path: self._mark(path) if self.files.ready else None for path in files})
 
     def unread(self) -> tuple[str, ...]:
         """Return the files that were passed over, and were written since the newest run began: nobody has read them."""
         newest = self.newest_run() if self.passed_over else None
-        return tuple(one.path for one in self.passed_over if newest is None or one.mtime_s > newest[1])
+        return tuple(one.path for one in self.passed_over if newest is None or one.mtime_s > newest.begun_s)
 
 
 def named_files(patterns: Sequence[str], *, several: bool, job: str) -> tuple[str, ...]:

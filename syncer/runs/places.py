@@ -84,10 +84,11 @@ class Place(Protocol):
         """Take note of a file that nobody reads, so that it can be moved like one that was."""
         ...
 
-    def done(self, files: Mapping[str, str | None]) -> None:
+    def done(self, files: Mapping[str, str | None]) -> Mapping[str, str]:
         """Move files, with their marks (None: it has none), to where what is done lies; raise `OutputError`.
 
-        A file that was written again since its content was read is the next run's, and stays with its mark.
+        A file that was written again since its content was read is the next run's, and stays with its mark. Returns
+        where each of the others is now.
         """
         ...
 
@@ -99,7 +100,7 @@ class LocalPlace:
     copies: Mapping[str, Path] = {}
 
     def __init__(self, files: FilesSettings, folder: Path) -> None:
-        self._pattern = str(folder / str(files.pattern))
+        self._pattern = os.path.join(glob.escape(str(folder)), str(files.pattern))
         self._done = None if files.done is None else folder / files.done
         self._contents: dict[SeenFile, str] = {}
         self._seen: dict[str, SeenFile] = {}
@@ -134,10 +135,11 @@ class LocalPlace:
         """Keep what was seen of it."""
         self._seen[one.path] = one
 
-    def done(self, files: Mapping[str, str | None]) -> None:
+    def done(self, files: Mapping[str, str | None]) -> Mapping[str, str]:
         """Rename the files into the folder, which is made if there is none; onto another disk they are copied."""
+        moved = dict[str, str]()
         if self._done is None:
-            return
+            return moved
         target = self._done
         try:
             Folder.open(target, make=True).close() if not target.is_dir() else None
@@ -146,11 +148,12 @@ class LocalPlace:
                     if _seen(path) != self._seen.get(path):
                         log.warning("%s was written again since it was seen: it stays for the next run", path)
                         continue
-                    _move(path, into)
+                    moved[path] = str(target / _move(path, into))
                     if mark is not None and os.path.lexists(mark):
                         _move(mark, into)
         except OSError as error:
             raise not_moved([*files], str(target), str(error.strerror), None, f"ls -ld {target}") from error
+        return moved
 
 
 def not_moved(files: Sequence[str], target: str, words: str, remedy: str | None, next: str) -> OutputError:
@@ -179,7 +182,8 @@ def _seen(path: str) -> SeenFile:
     return SeenFile(path, found.st_size, found.st_mtime_ns, str(found.st_ino))
 
 
-def _move(path: str, into: Folder) -> None:
+def _move(path: str, into: Folder) -> str:
+    """Move a file into the folder; return its name there."""
     name = Path(path).name
     with Folder.above(Path(path), ours=False) as folder:
         for number in range(NAMES_MAX):
@@ -190,7 +194,7 @@ def _move(path: str, into: Folder) -> None:
                     if error.errno != errno.EXDEV:
                         raise
                     _move_by_copy(folder, name, into, numbered(name, number))
-                return
+                return numbered(name, number)
     raise FileExistsError(errno.EEXIST, f"{NAMES_MAX:,} files are named {name}")
 
 

@@ -177,9 +177,9 @@ class RemotePlace:
             self._folder = self._stack.enter_context(above.temporary())
         return self._folder
 
-    def done(self, files: Mapping[str, str | None]) -> None:
+    def done(self, files: Mapping[str, str | None]) -> Mapping[str, str]:
         """Move files that are still what was read; one that was written again since is the next run's."""
-        target = ""
+        target, moved = "", dict[str, str]()
         try:
             with self._asked():
                 for url, mark in files.items():
@@ -189,7 +189,7 @@ class RemotePlace:
                     if found is None or not _is_same(self._seen(found), self._looks[url]):
                         log.warning("%s was written again since it was seen: it stays for the next run", url)
                         continue
-                    self._move(path, target)
+                    moved[url] = self._root + self._move(path, target)
                     if mark is not None and self._info(mark.removeprefix(self._root)) is not None:
                         self._move(mark.removeprefix(self._root), target)
         except (AwayError, SyncerError) as error:
@@ -197,6 +197,7 @@ class RemotePlace:
             raise not_moved(
                 [*files], self._root + target, words, self._system.remedy.format(self._where), "syncer check"
             ) from None
+        return moved
 
     def _done_folder(self, path: str) -> str:
         """Return the folder for what is done: a URL of the same system, or a name beside the file."""
@@ -204,7 +205,8 @@ class RemotePlace:
             return self._done.removeprefix(self._root)
         return f"{path.rpartition('/')[0]}/{self._done}"
 
-    def _move(self, path: str, folder: str) -> None:
+    def _move(self, path: str, folder: str) -> str:
+        """Move a file into the folder; return its path there."""
         if self._system.appends:
             self._files.makedirs(folder, exist_ok=True)
         name = path.rpartition("/")[2]
@@ -216,7 +218,7 @@ class RemotePlace:
                 else:
                     self._files.cp_file(path, to)
                     self._files.rm_file(path)
-                return
+                return to
         raise FileExistsError(17, f"{NAMES_MAX:,} files are named {name}")
 
     @contextmanager

@@ -110,3 +110,87 @@ def test_a_pattern_on_the_command_line_that_matches_several_full_exports_is_refu
         assert here.sync("b.*").code == 0
         here.config('[jobs.default]\nexport = "changes"\n')
         assert here.run("plan", "--json", "?.csv").document["rows"]["read"] == 2
+
+
+CHOICE = '[jobs.erp.fields.lot]\ntype = "choice"\nchoices = ["L1"]\n'
+
+
+def test_what_is_not_confirmed_is_no_nothing_to_do(night):
+    """No new file has come. A rule is mended, a task ends: the next command without a file brings it to its end."""
+    with night(codes=codes(160)) as here:
+        (here.folder / "in").mkdir()
+        here.config(CONFIG + CHOICE)
+        here.write("in/a.csv", HEADER, [("K000001", "L1"), ("K000002", "L2")])
+        assert here.sync().code == 3
+        told = here.sync()  # nothing was mended
+        assert (told.code, told.document["rows"]["invalid"]) == (3, 1), told
+        assert here.run("plan", "--json").document["rows"]["invalid"] == 1
+        here.config(CONFIG + CHOICE.replace('"L1"', '"L1", "L2"'))
+        assert here.sync().code == 0
+        assert here.server()["K000002"]["lot"] == "L2"
+        assert (here.sync().code, here.sync().document["run"]) == (0, None)
+
+        here.config('mode = "async"\n'.join(["[jobs.erp]\n", CONFIG]))
+        here.box.faults.replace([{"kind": "task_stuck", "on": "async", "every": 1}])
+        here.write("in/b.csv", HEADER, [(f"K{n:06d}", "L3") for n in range(150)])
+        stuck = {"SYNCER_API__TASK_TIMEOUT_S": "0.5"}
+        assert here.sync(**stuck).code == 3
+        assert here.sync(**stuck).code == 3
+        here.box.faults.replace([])
+        assert here.sync("in/b.csv", **stuck).code in {0, 3}
+
+
+def test_what_another_run_of_the_job_left_open_is_told_though_every_file_was_synced(night):
+    with night(codes=codes(160)) as here:
+        (here.folder / "in").mkdir()
+        here.config('mode = "async"\n'.join(["[jobs.erp]\n", CONFIG]))
+        here.write("in/a.csv", HEADER, [("K000001", "L1")])
+        assert here.sync().code == 0
+        here.box.faults.replace([{"kind": "task_stuck", "on": "async", "every": 1}])
+        here.write("by-hand.csv", HEADER, [(f"K{n:06d}", "L3") for n in range(150)])
+        stuck = {"SYNCER_API__TASK_TIMEOUT_S": "0.5"}
+        assert here.sync("by-hand.csv", "--job", "erp", **stuck).code == 3
+        left = here.sync(**stuck)
+        assert (left.document["command"], left.code) == ("sync", 3), left
+        assert left.document["values"]["pending"] > 0
+        assert here.run("plan", "--json").code == 0
+
+
+def test_what_helps_after_a_file_was_moved_names_where_it_is(night):
+    with night(codes=codes(9)) as here:
+        (here.folder / "in").mkdir()
+        (here.folder / "done").mkdir()
+        here.config(CONFIG + 'done = "done"\n' + CHOICE)
+        here.write("done/a.csv", HEADER, [("K000001", "L0")])
+        here.write("in/a.csv", HEADER, [("K000001", "L1"), ("K000002", "L2")])
+        done = here.run("sync")
+        assert done.code == 3
+        (command,) = [line.split("next: ")[1] for line in done.out.splitlines() if "next: " in line]
+        here.config(CONFIG + 'done = "done"\n')
+        assert "done/a.csv.1" in command
+        assert here.run(*shlex.split(command.partition("  #")[0])[1:]).code == 0
+        assert here.server()["K000002"]["lot"] == "L2"
+
+
+def test_an_export_without_rows_is_read_once(night):
+    with night(codes=codes(9)) as here:
+        (here.folder / "in").mkdir()
+        here.config(CONFIG.replace("[jobs.erp.files]", '[jobs.erp]\nexport = "changes"\n[jobs.erp.files]'))
+        here.write("in/a.csv", HEADER, [])
+        assert (here.sync().code, here.sync().document["run"]) == (0, None)
+
+
+def test_each_run_of_a_command_has_the_state_of_its_own_outcome(night):
+    with night(codes=codes(9)) as here:
+        (here.folder / "in").mkdir()
+        here.config(CONFIG + 'take = "each"\n' + CHOICE)
+        here.write("in/a.csv", HEADER, [("K000001", "L1"), ("K000002", "L2")])
+        here.write("in/b.csv", HEADER, [("K000003", "L1")])
+        done = here.run("sync", "--json")
+        assert (done.code, done.document["run"]["state"]) == (3, "complete"), done
+        assert [run["state"] for run in done.document["runs"]] == ["incomplete", "complete"]
+        here.write("in/c.csv", HEADER, [("K000001", "L1"), ("K000004", "L2")])
+        here.write("in/d.csv", HEADER, [("K000003", "L1"), ("K000005", "L1")])
+        words = here.run("sync")
+        assert words.code == 3
+        assert words.out.count("not confirmed") == 1

@@ -12,7 +12,7 @@ import pytest
 from syncer.config.input_settings import FilesSettings
 from syncer.errors import ArrivalError, OutputError, SignalError, UsageError
 from syncer.process.signals import Interrupt
-from syncer.runs.arrival import Arrival, named_files
+from syncer.runs.arrival import Arrival, Newest, named_files
 from syncer.runs.places import LocalPlace
 from syncer.safe.files import Folder
 
@@ -92,15 +92,48 @@ def test_each_is_taken_in_the_order_of_the_names_and_every_content_once(folder):
 def test_what_comes_back_after_a_run_has_read_something_else_is_read_again(folder, take, known, since_s, taken):
     for age_s, (name, text) in enumerate((("3.csv", "a"), ("2.csv", "b"), ("1.csv", "a"))):
         write(folder, name, text, 3600.0 + age_s)
-    newest = lambda: (len(known), NOW_S - since_s)  # noqa: E731
+    newest = lambda: Newest(len(known), NOW_S - since_s, True)  # noqa: E731
     assert names(arrival(folder, known, newest_run=newest, take=take).wait()) == taken
+
+
+@pytest.mark.parametrize(
+    ("take", "known", "taken"),
+    [
+        ("newest", ["b", "a"], [("3.csv",)]),
+        ("newest", ["a", "b"], []),  # the newest run read another file
+        ("each", ["b", "a"], [("3.csv",)]),  # once, though two files hold it
+        ("each", ["a", "b"], [("2.csv",)]),
+        ("all", ["a", "b"], [("1.csv", "2.csv", "3.csv")]),
+        ("all", ["a", "b", "by hand"], []),
+    ],
+)
+@pytest.mark.parametrize("complete", [False, True])
+@pytest.mark.parametrize("wait_s", [0, 60])
+def test_the_files_of_the_newest_run_are_read_again_until_it_is_complete(folder, take, known, taken, complete, wait_s):
+    for age_s, (name, text) in enumerate((("3.csv", "a"), ("2.csv", "b"), ("1.csv", "a"))):
+        write(folder, name, text, 3600.0 + age_s)
+    newest = lambda: Newest(len(known), NOW_S, complete)  # noqa: E731
+    waiting = arrival(folder, known, newest_run=newest, take=take, wait_s=wait_s)
+    if wait_s:  # a new file is expected: the old one is not taken for it
+        with pytest.raises(ArrivalError, match="no newer file has come"):
+            waiting.wait()
+    else:
+        assert names(waiting.wait()) == ([] if complete else taken)
+
+
+def test_a_folder_of_the_configuration_is_no_pattern(folder):
+    inside = folder.parent / "erp [prod]*" / "in"
+    inside.mkdir(parents=True)
+    write(inside, "a.csv")
+    place = LocalPlace(FilesSettings(pattern="in/*.csv"), inside.parent)
+    assert [one.path for one in place.look()] == [str(inside / "a.csv")]
 
 
 def test_any_file_of_changes_may_bring_something_back(folder):
     """Each says something of its own, so the last one does not tell what those before it did."""
     for age_s, (name, text) in enumerate((("4.csv", "c"), ("3.csv", "a"), ("2.csv", "b"), ("1.csv", "a"))):
         write(folder, name, text, 3600.0 + age_s)
-    newest = lambda: (2, NOW_S - 3601.5)  # noqa: E731  the 3rd and the 4th were written since
+    newest = lambda: Newest(2, NOW_S - 3601.5, True)  # noqa: E731  the 3rd and the 4th were written since
     assert names(arrival(folder, ["a", "b"], newest_run=newest, take="each", changes=True).wait()) == [
         ("3.csv",),
         ("4.csv",),
@@ -114,7 +147,7 @@ def test_what_is_passed_over_for_a_newer_file_goes_with_it_and_is_never_taken(fo
         write(folder, name, name, age_s)
         write(folder, f"{name}.done")
     write(folder, "0.csv", "not ready")
-    since = lambda: (7, NOW_S - 7200.0)  # noqa: E731
+    since = lambda: Newest(7, NOW_S - 7200.0, True)  # noqa: E731
     waiting = arrival(folder, newest_run=since, ready="{name}.done", done="in/done")
     groups = waiting.wait()
     assert names(groups) == [("b.csv",)]
