@@ -41,9 +41,7 @@ class RunsDoor(Door):
         with self.transaction() as connection:
             return past_runs.past_runs(connection, job.id, most)
 
-    def runs_of_content(
-        self, job: Job, contents: Sequence[str], *, empty: bool = False
-    ) -> list[tuple[int, str, str]]:
+    def runs_of_content(self, job: Job, contents: Sequence[str], *, empty: bool = False) -> list[tuple[int, str, str]]:
         """Return which completed runs of a job read files of these contents: run, moment, SHA-256; newest first.
 
         ``empty``: also those in which a file of no rows was read.
