@@ -14,7 +14,9 @@ from syncer.commands import planning
 from syncer.commands.environment import Environment
 from syncer.config import JobSettings, Settings, pick_job
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, OutputError, SyncerError
+from syncer.ledger.identity import identity_of
 from syncer.ledger.ledger import Ledger
+from syncer.ledger.past_runs import Reading
 from syncer.model import RunState
 from syncer.request import SyncRequest
 from syncer.results import SyncResult
@@ -22,6 +24,7 @@ from syncer.runs.arrival import Arrival, Newest, named_files, named_remote
 from syncer.runs.paste import of_job, options_of, say_next
 from syncer.runs.places import LocalPlace, Place
 from syncer.runs.remote import RemotePlace
+from syncer.runs.target import require_url
 from syncer.safe.urls import is_remote
 
 Command = Callable[[Settings, SyncRequest, Environment], SyncResult]
@@ -57,7 +60,8 @@ def _each(command: Command, settings: Settings, request: SyncRequest, environmen
             place = stack.enter_context(RemotePlace(job.files.pattern, job.files.done, environment.interrupt))
         else:
             place = LocalPlace(job.files, Path.cwd() if settings.path is None else settings.path.parent)
-        known, newest_run = _known(settings, job), partial(_newest_run, settings, job)
+        known = partial(_known, settings, job, request)
+        newest_run = partial(_newest_run, settings, job)
         changes = job.export == "changes"
         arrival = Arrival(
             job.name, job.files, place, known, environment.clock, environment.interrupt, newest_run, changes
@@ -129,7 +133,12 @@ def _nothing_new(
     arrival: Arrival,
     notes: Sequence[str],
 ) -> SyncResult:
-    """Say that every file was synced before; what other runs of the job left open is finished and told all the same."""
+    """Say that every file was synced before; what other runs of the job left open is finished and told all the same.
+
+    Raises `TargetChangedError` when that was at another address.
+    """
+    with Ledger.reading(settings.ledger.url) as ledger:
+        require_url(None if ledger is None else identity_of(ledger), settings.api.base_url)
     nothing = SyncResult(name, notes=("every file was synced before: there is nothing to do", *notes))
     if name == "plan":
         return nothing
@@ -183,19 +192,20 @@ def carry_out(
     return replace(result, job=job, named=request.files, options=options, notes=notes)
 
 
-def _known(settings: Settings, job: JobSettings) -> Callable[[Sequence[str]], Mapping[str, int]]:
-    """Return what tells which contents completed runs of the job, by whatever key, have read."""
+def _known(
+    settings: Settings, job: JobSettings, request: SyncRequest, contents: Sequence[str]
+) -> Mapping[str, Reading]:
+    """Return which contents completed runs of the job have read; none, when all is to be sent again.
 
-    def known(contents: Sequence[str]) -> Mapping[str, int]:
-        found: dict[str, int] = {}
-        with Ledger.reading(settings.ledger.url) as ledger:
-            for one in [] if ledger is None else ledger.jobs():
-                if one.name == job.name and ledger is not None:
-                    runs = ledger.runs_of_content(one, contents, empty=True)
-                    found |= {sha256: run_id for run_id, _, sha256 in reversed(runs)}
-        return found
-
-    return known
+    A job that has no run yet may have had another name: then it is one that is configured no more.
+    """
+    with Ledger.reading(settings.ledger.url) as ledger:
+        if ledger is None or request.force:
+            return {}
+        names = [job.name]
+        if not ledger.runs(most=1, job_name=job.name, planned=True):
+            names = [one.name for one in ledger.jobs() if one.name not in settings.jobs]
+        return ledger.readings(names, contents)
 
 
 def _newest_run(settings: Settings, job: JobSettings) -> Newest | None:

@@ -12,6 +12,7 @@ from syncer.lifecycle.batch import Bucket, State
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from syncer.ledger.past_runs import Reading
     from syncer.ledger.values import Batch, Item, Job, Run, SourceRecord
     from syncer.ledger.writer import Writer
     from syncer.model import PastRun
@@ -41,13 +42,15 @@ class RunsDoor(Door):
         with self.transaction() as connection:
             return past_runs.past_runs(connection, job.id, most)
 
-    def runs_of_content(self, job: Job, contents: Sequence[str], *, empty: bool = False) -> list[tuple[int, str, str]]:
-        """Return which completed runs of a job read files of these contents: run, moment, SHA-256; newest first.
-
-        ``empty``: also those in which a file of no rows was read.
-        """
+    def readings(self, names: Sequence[str], contents: Sequence[str]) -> dict[str, Reading]:
+        """Return, by content (SHA-256), what the jobs of these names have read, and the ledger has not forgotten."""
         with self.transaction() as connection:
-            return past_runs.runs_of_content(connection, job.id, contents, empty=empty)
+            return past_runs.readings(connection, names, contents)
+
+    def runs_of_content(self, job: Job, contents: Sequence[str]) -> list[tuple[int, str, str]]:
+        """Return which completed runs of a job read files of these contents: run, moment, SHA-256; newest first."""
+        with self.transaction() as connection:
+            return past_runs.runs_of_content(connection, job.id, contents)
 
     def run(self, run_id: int) -> Run | None:
         """Return one run."""

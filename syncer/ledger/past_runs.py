@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from syncer.ledger import schema as t
 from syncer.model import PastRun, RowCounts, RunState
@@ -36,6 +37,54 @@ _PAST = (
     .join_from(_NEWEST, t.sources, t.sources.c.run_id == _NEWEST.c.id, isouter=True)
     .order_by(_NEWEST.c.id.desc(), t.sources.c.id)
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The newest completed run of a job that read a content, and the times of its files (seconds since 1970).
+
+    ``is_newest``: no run of any job has come after it.
+    """
+
+    run_id: int
+    is_newest: bool
+    times_s: frozenset[float]
+
+
+_READ = (
+    select(t.runs.c.id, t.sources.c.sha256, t.sources.c.form)
+    .join(t.sources, t.sources.c.run_id == t.runs.c.id)
+    .join(t.jobs, t.jobs.c.id == t.runs.c.job_id)
+    .where(t.jobs.c.name.in_(bindparam("names", expanding=True)), t.runs.c.planned, t.runs.c.state.in_(COMPLETED))
+    .where(t.sources.c.sha256.in_(bindparam("contents", expanding=True)), t.runs.c.id >= bindparam("since"))
+    .order_by(t.runs.c.id)
+)
+_NEWEST_PLANNED = select(func.max(t.runs.c.id)).where(t.runs.c.planned)
+_FORGOTTEN = (
+    select(func.max(t.stamps.c.settled))
+    .join(t.jobs, t.jobs.c.space_id == t.stamps.c.space_id)
+    .where(t.jobs.c.name.in_(bindparam("names", expanding=True)), t.stamps.c.field == "", t.stamps.c.scope == "")
+)
+_FIRST_SINCE = select(t.events.c.run_id).where(t.events.c.id > bindparam("event")).order_by(t.events.c.id).limit(1)
+
+
+def readings(connection: Connection, names: Sequence[str], contents: Sequence[str]) -> dict[str, Reading]:
+    """Return, by content (SHA-256), what the jobs of these names have read, by whatever key.
+
+    What they read before the ledger ceased to believe anything of their codes does not count.
+    """
+    forgotten = connection.execute(_FORGOTTEN, {"names": [*names]}).scalar_one()
+    since: int | None = 0
+    if forgotten is not None:
+        since = connection.execute(_FIRST_SINCE, {"event": forgotten}).scalar_one_or_none()
+    newest = connection.execute(_NEWEST_PLANNED).scalar_one()
+    found: dict[str, Reading] = {}
+    asked = {"names": [*names], "contents": [*contents], "since": since}
+    for run_id, content, form in connection.execute(_READ, asked) if since is not None else ():
+        before = found.get(content)
+        times = {json.loads(form).get("mtime_s")} | (set() if before is None else before.times_s)
+        found[content] = Reading(run_id, run_id == newest, frozenset(times))
+    return found
 
 
 def past_runs(connection: Connection, job_id: int, most: int) -> list[PastRun]:
@@ -70,18 +119,13 @@ def _past_run(run_id: int, started_at: str, rows: str, files: Sequence[Sequence[
     )
 
 
-def runs_of_content(
-    connection: Connection, job_id: int, contents: Sequence[str], *, empty: bool
-) -> list[tuple[int, str, str]]:
-    """Return which completed runs of a job read files of these contents: run, moment, SHA-256; newest first.
-
-    ``empty``: also those in which a file of no rows was read.
-    """
+def runs_of_content(connection: Connection, job_id: int, contents: Sequence[str]) -> list[tuple[int, str, str]]:
+    """Return which completed runs of a job read files of these contents: run, moment, SHA-256; newest first."""
     query = (
         select(t.runs.c.id, t.runs.c.started_at, t.sources.c.sha256)
         .join(t.sources, t.sources.c.run_id == t.runs.c.id)
         .where(t.runs.c.job_id == job_id, t.runs.c.planned, t.runs.c.state.in_(COMPLETED))
-        .where(t.sources.c.sha256.in_(contents), t.sources.c.rows >= (0 if empty else 1))
+        .where(t.sources.c.sha256.in_(contents), t.sources.c.rows > 0)
         .order_by(t.runs.c.id.desc())
     )
     return [row._tuple() for row in connection.execute(query)]

@@ -21,11 +21,12 @@ from syncer.runs.places import AwayError, ChangedError, Place, SeenFile, mark_of
 
 if TYPE_CHECKING:
     from syncer.config.input_settings import FilesSettings
+    from syncer.ledger.past_runs import Reading
     from syncer.process.clock import Clock
     from syncer.process.signals import Interrupt
 
-Known = Callable[[Sequence[str]], Mapping[str, int]]
-"""Gives, of some contents (SHA-256), those that a completed run of the job has read, with its number."""
+Known = Callable[[Sequence[str]], "Mapping[str, Reading]"]
+"""Gives, of some contents (SHA-256), those that completed runs of the job have read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,8 @@ class Arrival:
     passed_over: tuple[SeenFile, ...] = ()
     """Older files than the newest, which alone is taken: left behind, one would be the newest some night."""
     _since: dict[SeenFile, float] = field(default_factory=dict)
-    _read_by: dict[str, tuple[str, int]] = field(default_factory=dict)
-    """Of each content that was synced before: the last file that holds it, and the run that read it."""
+    _read_by: dict[str, int] = field(default_factory=dict)
+    """Of each content that was synced before, by the last file that holds it: the run that read it."""
 
     def wait(self) -> list[tuple[str, ...]]:
         """Return what is to be synced: the files of one run after the other; none when all were synced before.
@@ -150,44 +151,44 @@ class Arrival:
 
     def _new(self, contents: Mapping[SeenFile, str]) -> tuple[list[tuple[str, ...]] | None, str]:
         """Leave out what was synced before: each content once, also within one folder, where its last place counts."""
-        known = dict(self.known([*contents.values()]))
-        for content in self._coming_back(contents, known):
-            del known[content]
-        self.synced = tuple(one.path for one, content in contents.items() if content in known)
-        self._read_by = {content: (one.path, known[content]) for one, content in contents.items() if content in known}
-        if all(content in known for content in contents.values()):
-            last = [*contents][-1]
-            return [], f"{last.path} was synced by run {known[contents[last]]}, and no newer file has come"
+        known = self.known([*contents.values()])
+        last = {content: one.path for one, content in contents.items()}
+        new = self._unsynced(contents, known, last)
+        self.synced = tuple(one.path for one, content in contents.items() if content in known and one.path not in new)
+        self._read_by = {path: known[content].run_id for content, path in last.items() if path not in new}
+        if not new:
+            one, content = [*contents.items()][-1]
+            return [], f"{one.path} was synced by run {known[content].run_id}, and no newer file has come"
         if self.files.take == "all":
             self.synced = ()  # they go with the other parts
             return [tuple(one.path for one in contents)], ""
-        fresh = {content: one.path for one, content in contents.items() if content not in known}
-        return [(path,) for path in sorted(fresh.values())], ""
+        return [(path,) for path in new], ""
+
+    def _unsynced(
+        self, contents: Mapping[SeenFile, str], known: Mapping[str, Reading], last: Mapping[str, str]
+    ) -> list[str]:
+        """Return the files that are to be read: of contents that no run has read, and what may bring something back.
+
+        Such is one that comes after a file that is new. And so is the last file, a part, or any of changes, if another
+        run came after the one that read the same. But the very file that was read, which is known by its time, has only
+        stayed where it was.
+        """
+        new: list[str] = []
+        for one, content in contents.items():
+            reading = known.get(content)
+            is_asked = self.changes or self.files.take == "all" or one.path == [*contents][-1].path
+            is_back = is_asked and reading is not None and not reading.is_newest and one.mtime_s not in reading.times_s
+            if last[content] == one.path and (reading is None or is_back or (new and self.files.take == "each")):
+                new.append(one.path)
+        return new
 
     def _not_complete(self) -> list[tuple[str, ...]]:
         """Return the files of the newest run, if it is not complete: what is not confirmed is not done either."""
         newest = self.newest_run()
         if newest is None or newest.is_complete:
             return []
-        files = [(path,) for path, run_id in self._read_by.values() if run_id == newest.run_id]
-        return [self.synced] if files and self.files.take == "all" else files
-
-    def _coming_back(self, contents: Mapping[SeenFile, str], known: Mapping[str, int]) -> set[str]:
-        """Return what the last file, or any of changes, says again: only a run before the newest has read the same.
-
-        The file was written since the newest run began, and what it says may have been overwritten in between. So it is
-        read, and the guards look at it.
-        """
-        asked = [*contents.items()] if self.changes else [*contents.items()][-1:]
-        again = [(one, content) for one, content in asked if content in known and self.files.take != "all"]
-        newest = self.newest_run() if again else None
-        return {
-            content
-            for one, content in again
-            if newest is not None
-            and known[content] < newest.run_id
-            and one.mtime_s - self.place.skew_s > newest.begun_s
-        }
+        files = [(path,) for path, run_id in self._read_by.items() if run_id == newest.run_id]
+        return [self.synced] if files and self.files.take == "all" else [*files]
 
     def _missing(self, words: str) -> ArrivalError:
         return ArrivalError(

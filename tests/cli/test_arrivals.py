@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
+import sqlite3
 import time
 
 from conftest import codes
@@ -194,3 +196,71 @@ def test_each_run_of_a_command_has_the_state_of_its_own_outcome(night):
         words = here.run("sync")
         assert words.code == 3
         assert words.out.count("not confirmed") == 1
+
+
+def arrives(here, name, lot, age_s=0.0, code="K000001"):
+    here.write(f"in/{name}.csv", HEADER, [(code, lot)])
+    os.utime(here.folder / "in" / f"{name}.csv", (time.time() - age_s,) * 2)
+
+
+def test_what_comes_behind_a_new_file_is_read_though_an_older_run_has_read_the_same(night):
+    with night(codes=codes(9)) as here:
+        (here.folder / "in").mkdir()
+        changes = CONFIG.replace("[jobs.erp.files]", '[jobs.erp]\nexport = "changes"\n[jobs.erp.files]\ndone = "done"')
+        here.config(changes)
+        arrives(here, "1", "L1")
+        assert here.sync().code == 0
+        arrives(here, "2", "L2")
+        arrives(here, "3", "L1")
+        assert here.sync().code == 0
+        assert here.server()["K000001"]["lot"] == "L1"
+
+
+def test_an_export_in_parts_that_goes_back_is_read_and_so_is_one_behind_another_job(night):
+    with night(codes=codes(9)) as here:
+        (here.folder / "in").mkdir()
+        here.config(CONFIG + 'take = "all"\n[jobs.lab]\n')
+        for lot in ("L1", "L2", "L1"):
+            arrives(here, "1", lot)
+            arrives(here, "2", lot, code="K000002")
+            assert here.sync("--job", "erp").code == 0
+            assert [here.server()[f"K00000{n}"]["lot"] for n in (1, 2)] == [lot, lot]
+        assert here.sync("--job", "erp").document["run"] is None
+        here.write("lab.csv", HEADER, [("K000001", "L9")])
+        assert here.sync("lab.csv", "--job", "lab").code == 0
+        assert here.sync("--job", "erp").document["run"] is None  # the files have only stayed where they were
+        arrives(here, "1", "L1", age_s=3600)  # by `cp -p` of a copy that was made before
+        assert here.sync("--job", "erp").code == 0
+        assert here.server()["K000001"]["lot"] == "L1"
+
+
+def test_what_the_ledger_has_forgotten_was_never_synced_and_another_address_is_refused(night):
+    with night(codes=codes(9)) as here:
+        (here.folder / "in").mkdir()
+        here.config(CONFIG)
+        arrives(here, "1", "L1")
+        assert here.sync().code == 0
+        assert (here.sync().code, here.sync("--force").document["requests"]["updates"]) == (0, 1)
+        assert here.run("ledger", "recover").code == 0
+        again = here.sync()
+        assert (again.code, again.document["requests"]["updates"]) == (0, 1), again
+        assert here.sync().document["run"] is None
+        with contextlib.closing(sqlite3.connect(here.folder / "syncer.db")) as database, database:
+            database.execute("UPDATE ledger SET base_url = 'https://api.example.com'")
+        for command in ("sync", "plan"):
+            refused = here.run(command, "--json")
+            assert (refused.code, refused.document["error"]["code"]) == (2, "target-changed"), refused
+
+
+def test_a_job_that_was_given_another_name_has_read_its_files(night):
+    with night(codes=codes(9)) as here:
+        (here.folder / "in").mkdir()
+        changes = CONFIG.replace("[jobs.erp.files]", '[jobs.erp]\nexport = "changes"\n[jobs.erp.files]')
+        here.config(changes)
+        arrives(here, "1", "L1")
+        arrives(here, "2", "L2")
+        here.write("fix.csv", HEADER, [("K000001", "L3")])
+        assert (here.sync().code, here.sync("fix.csv").code) == (0, 0)
+        here.config(changes.replace("erp", "sap"))
+        assert here.sync().document["run"] is None
+        assert here.server()["K000001"]["lot"] == "L3"

@@ -11,6 +11,7 @@ import pytest
 
 from syncer.config.input_settings import FilesSettings
 from syncer.errors import ArrivalError, OutputError, SignalError, UsageError
+from syncer.ledger.past_runs import Reading
 from syncer.process.signals import Interrupt
 from syncer.runs.arrival import Arrival, Newest, named_files
 from syncer.runs.places import LocalPlace
@@ -54,9 +55,11 @@ def sha(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def arrival(folder, known=(), clock=None, newest_run=lambda: None, changes=False, **settings):
+def arrival(folder, known=(), clock=None, newest_run=lambda: None, changes=False, stayed=True, **settings):
+    """``known`` are the contents that runs have read, one each; `stayed`: from the very files that are there."""
     files = FilesSettings(**{"pattern": "in/*.csv", **settings})
-    runs = {sha(text): number for number, text in enumerate(known, 1)}
+    times = frozenset(path.stat().st_mtime_ns / 1e9 for path in folder.glob("*")) if stayed else frozenset()
+    runs = {sha(text): Reading(number, number == len(known), times) for number, text in enumerate(known, 1)}
     look = lambda contents: {one: runs[one] for one in contents if one in runs}  # noqa: E731
     place = LocalPlace(files, folder.parent)
     return Arrival("erp", files, place, look, clock or Clock(), Interrupt(), newest_run, changes)
@@ -79,21 +82,35 @@ def test_each_is_taken_in_the_order_of_the_names_and_every_content_once(folder):
 
 
 @pytest.mark.parametrize(
-    ("take", "known", "since_s", "taken"),
+    ("take", "known", "stayed", "taken"),
     [
-        ("newest", ["a", "b"], 7200.0, [("3.csv",)]),
-        ("each", ["a", "b"], 7200.0, [("3.csv",)]),
-        ("each", ["b", "a"], 7200.0, []),  # the newest run has read it
-        ("newest", ["a", "b"], 1800.0, []),  # it is older than the newest run: a file was named by hand since
-        ("all", ["a", "b"], 7200.0, []),
-        ("each", ["b"], 7200.0, [("3.csv",)]),
+        ("newest", ["a", "b"], False, [("3.csv",)]),
+        ("newest", ["b", "a"], False, []),  # the newest run has read it
+        ("newest", ["a", "b"], True, []),  # it has stayed where it was: a file was named by hand since
+        ("each", ["a", "b"], False, [("3.csv",)]),
+        ("each", ["b", "a"], False, []),  # the last file says what the newest run has read
+        ("each", ["a", "b"], True, []),
+        ("each", ["b"], True, [("3.csv",)]),
+        ("each", ["a"], True, [("2.csv",), ("3.csv",)]),  # what comes after one that is new
+        ("all", ["a", "b"], False, [("1.csv", "2.csv", "3.csv")]),
+        ("all", ["a", "b"], True, []),
+        ("all", ["a"], True, [("1.csv", "2.csv", "3.csv")]),
     ],
 )
-def test_what_comes_back_after_a_run_has_read_something_else_is_read_again(folder, take, known, since_s, taken):
+def test_what_comes_back_after_a_run_has_read_something_else_is_read_again(folder, take, known, stayed, taken):
     for age_s, (name, text) in enumerate((("3.csv", "a"), ("2.csv", "b"), ("1.csv", "a"))):
         write(folder, name, text, 3600.0 + age_s)
-    newest = lambda: Newest(len(known), NOW_S - since_s, True)  # noqa: E731
-    assert names(arrival(folder, known, newest_run=newest, take=take).wait()) == taken
+    assert names(arrival(folder, known, stayed=stayed, take=take).wait()) == taken
+
+
+def test_any_file_of_changes_may_bring_something_back(folder):
+    """Each says something of its own, so the last one does not tell what those before it did."""
+    for age_s, (name, text) in enumerate((("4.csv", "c"), ("3.csv", "a"), ("2.csv", "b"), ("1.csv", "a"))):
+        write(folder, name, text, 3600.0 + age_s)
+    waiting = arrival(folder, ["a", "c", "b"], stayed=False, take="each", changes=True)
+    assert names(waiting.wait()) == [("3.csv",), ("4.csv",)]
+    assert waiting.synced == (str(folder / "1.csv"), str(folder / "2.csv"))
+    assert names(arrival(folder, ["a", "b", "c"], stayed=False, take="each").wait()) == []
 
 
 @pytest.mark.parametrize(
@@ -127,18 +144,6 @@ def test_a_folder_of_the_configuration_is_no_pattern(folder):
     write(inside, "a.csv")
     place = LocalPlace(FilesSettings(pattern="in/*.csv"), inside.parent)
     assert [one.path for one in place.look()] == [str(inside / "a.csv")]
-
-
-def test_any_file_of_changes_may_bring_something_back(folder):
-    """Each says something of its own, so the last one does not tell what those before it did."""
-    for age_s, (name, text) in enumerate((("4.csv", "c"), ("3.csv", "a"), ("2.csv", "b"), ("1.csv", "a"))):
-        write(folder, name, text, 3600.0 + age_s)
-    newest = lambda: Newest(2, NOW_S - 3601.5, True)  # noqa: E731  the 3rd and the 4th were written since
-    assert names(arrival(folder, ["a", "b"], newest_run=newest, take="each", changes=True).wait()) == [
-        ("3.csv",),
-        ("4.csv",),
-    ]
-    assert names(arrival(folder, ["a", "b"], newest_run=newest, take="each").wait()) == [("4.csv",)]
 
 
 def test_what_is_passed_over_for_a_newer_file_goes_with_it_and_is_never_taken(folder):
