@@ -95,10 +95,9 @@ def _key_of(job: JobSettings) -> frozenset[str]:
 
 
 def _written(job: JobSettings) -> frozenset[str]:
-    """Return the fields that a job is known to write."""
-    if job.columns is None:
-        return frozenset()
-    return frozenset({*job.columns.values(), *(job.constants or ())}) - _key_of(job)
+    """Return the fields that a job is known to write; without ``columns`` those of its files are not known."""
+    made = [scm for scm, rule in job.fields.items() if rule.from_ is not None]
+    return frozenset({*(job.columns or {}).values(), *made, *(job.constants or ())}) - _key_of(job)
 
 
 def _strange_names(job: JobSettings, where: str, columns: Mapping[str, str]) -> Iterator[str]:

@@ -52,6 +52,11 @@ _UNCERTAIN = text(
     "SELECT id, '', '', (SELECT coalesce(max(id), 0) + 1 FROM events), 'the ledger was put back' FROM spaces"
 )
 """One stamp a code space, younger than all that was known until now: every field of every value is uncertain."""
+_LEARNED = [
+    *(text(f"DELETE FROM {table}") for table in ("proofs", "products", "product_pulls")),
+    text("UPDATE jobs SET reach = '{}'"),
+]
+"""What answers of a target showed: which fields its campaigns take, its products, how many codes a value selects."""
 _OPEN_UPLOADS = text(
     "SELECT DISTINCT upload_id FROM upload_parts WHERE state NOT IN ('complete', 'failed', 'refused') ORDER BY 1"
 )
@@ -99,12 +104,17 @@ def recover(path: Path, *, at: str) -> Recovery:
 
 
 def forget(ledger: Ledger, *, at: str, target: Target | None = None) -> Recovery:
-    """Let an open ledger believe nothing any more: from now on it belongs to `target`. Then `advance` it."""
+    """Let an open ledger believe nothing any more: from now on it belongs to `target`. Then `advance` it.
+
+    What was learned of another target, of its campaigns and its products, goes too; where scans were put stays.
+    """
     new_id = _new_id()
     ledger.announce(new_id)
     with ledger.transaction() as connection:
         if target is not None:
             identity.pin(connection, target)
+            for statement in _LEARNED:
+                connection.execute(statement)
         return _forget_in(connection, ledger.path, at, new_id)
 
 

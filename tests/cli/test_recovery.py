@@ -71,6 +71,19 @@ def test_a_move_of_the_same_company_keeps_what_is_believed_and_another_one_forge
     assert "it believes nothing any more" in here.run("ledger", "info", "--adopt-target").out
 
 
+def test_what_one_target_was_seen_to_take_is_no_proof_for_another(tmp_path):
+    """The other company has no such field; its codes cannot be read, so that only a proof could vouch for it."""
+    unreadable = ({"kind": "status", "on": "codes_download", "status_code": 404, "every": 1},)
+    header = ("extended_id", "market", "lot")
+    values = [(f"K{number:06d}", "DE", "L1") for number in range(120)]
+    with open_night(tmp_path, codes=codes(120)) as here:
+        assert here.sync(here.write("a.csv", header, values)).code == 0
+    with open_night(tmp_path, codes=codes(120), campaigns={1: frozenset({"market"})}, faults=unreadable) as there:
+        assert there.run("ledger", "info", "--adopt-target").code == 0
+        done = there.sync("a.csv", "--approve")
+        assert (done.code, done.document["discarded_fields"] + done.document["unproven_fields"]) == (3, ["lot"]), done
+
+
 def test_a_backup_is_told_and_the_way_back_lists_what_is_dropped(tmp_path):
     refused = ({"kind": "status", "on": "sync", "nth": 1, "status_code": 401},)
     with open_night(tmp_path, codes=codes(60), faults=refused) as here:

@@ -24,6 +24,20 @@ CASES = {
         '[jobs.x]\nkey = "S"\n[jobs.x.columns]\nS = "extended_id"\nN = "serial_number"\n',
         "identifiers of codes cannot be changed",
     ),
+    "a field that two jobs write, one of them from a template": (
+        (
+            '[jobs.a.columns]\nE = "extended_id"\nM = "market"\n'
+            '[jobs.b]\nkey = "serial_number"\n[jobs.b.fields.market]\nfrom = "{land}"\n'
+        ),
+        "jobs 'a' and 'b' both write market, by keys that nothing links",
+    ),
+    "a constant that another job writes": (
+        (
+            '[jobs.a.columns]\nE = "extended_id"\nM = "market"\n'
+            '[jobs.b]\nkey = "serial_number"\n[jobs.b.constants]\nmarket = "DE"\n'
+        ),
+        "jobs 'a' and 'b' both write market, by keys that nothing links",
+    ),
     "a unit of a field that is not sent": (
         '[jobs.x.columns]\nS = "extended_id"\nC = "case_no"\n[jobs.x.units.case]\ncodes = 2\n',
         "jobs.x.units.case: 'case' is no field that is sent, did you mean 'case_no'",
