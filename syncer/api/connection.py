@@ -11,7 +11,8 @@ import io
 import socket
 import ssl
 import threading
-from contextlib import suppress
+import time
+from contextlib import contextmanager, suppress
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,10 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class BareSession(requests.Session):
@@ -199,13 +200,46 @@ def bare_tls() -> ssl.SSLContext:
 
 
 class WatchedAdapter(HTTPAdapter):
-    """requests' adapter over one watched connection, without retries."""
+    """requests' adapter over one watched connection, without retries.
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+    It trusts the authorities of ``also`` (a file) beside those that requests loads.
+    """
+
+    def __init__(self, watch: Watch, also: str | None = None) -> None:
+        self._watch, self._also = watch, also
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0, pool_block=False)
 
     def init_poolmanager(self, *arguments: Any, **settings: Any) -> None:
         """Make the pools of watched connections; called by requests."""
-        super().init_poolmanager(*arguments, **settings, ssl_context=bare_tls())
+        context = bare_tls()
+        if self._also is not None:
+            context.load_verify_locations(self._also)
+        super().init_poolmanager(*arguments, **settings, ssl_context=context)
         self.poolmanager.pool_classes_by_scheme = pool_classes(self._watch)
+
+
+CALL_ERRORS = (requests.RequestException, HTTPError, OSError, ValueError)
+"""What a call may raise: requests lets through what urllib3 says of an odd address or answer."""
+
+
+@contextmanager
+def bounded(session: requests.Session, limit_s: float, *, also: str | None = None) -> Iterator[None]:
+    """Let everything that a session does meanwhile end after ``limit_s``, however slowly an answer drips.
+
+    Authorities of the file ``also`` are trusted beside those that requests loads.
+    """
+    watch = Watch(time.monotonic)
+    adapter = WatchedAdapter(watch, also)
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, adapter)
+    number = watch.begin()
+    watchdog = threading.Timer(limit_s, watch.end, (number, f"not done within {limit_s:g} s"))
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
+        watch.finish()
+        adapter.close()
+        watch.close()

@@ -2,47 +2,27 @@
 
 What always holds: the API's token is nowhere near; no redirect is followed; nothing of the environment (proxies,
 `.netrc`) is used; certificates are verified, against the public authorities and that of ``api.ca_file``, for a network
-that has one answers for every address; a call that fails is a warning and never the run's failure.
+that has one answers for every address; a call that fails, or drips, is a warning and never the run's failure.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-import requests
-from requests.adapters import HTTPAdapter
-
-from syncer.api.connection import bare_tls
+from syncer.api.connection import CALL_ERRORS, BareSession, bounded
 
 log = logging.getLogger(__name__)
 
 
-class _TrustingToo(HTTPAdapter):
-    """requests' adapter, which trusts the authorities of a file beside the public ones that requests loads."""
-
-    def __init__(self, ca_file: str) -> None:
-        self._ca_file = ca_file
-        super().__init__()
-
-    def init_poolmanager(self, *arguments: Any, **settings: Any) -> None:
-        """Make the pools; called by requests."""
-        context = bare_tls()
-        context.load_verify_locations(self._ca_file)
-        super().init_poolmanager(*arguments, **settings, ssl_context=context)
-
-
 class Hooks:
-    """Makes the calls. ``timeout_s`` bounds connecting and each wait for bytes; ``ca_file``: trusted, too."""
+    """Makes the calls. ``timeout_s`` bounds each as a whole; ``ca_file``: trusted, too."""
 
     def __init__(self, timeout_s: float, user_agent: str, *, ca_file: str | None = None) -> None:
-        self._timeout_s = timeout_s
-        self._session = requests.Session()
-        self._session.trust_env = False
-        if ca_file is not None:
-            self._session.mount("https://", _TrustingToo(ca_file))
-        self._session.headers["User-Agent"] = user_agent
+        self._timeout_s, self._user_agent, self._ca_file = timeout_s, user_agent, ca_file
 
     def ping(self, url: str) -> bool:
         """Ask an address; return whether it answered well."""
@@ -56,30 +36,44 @@ class Hooks:
         """Tell a service that apprise knows (mail, chat, telephone) by its address; return whether it took it."""
         from apprise import Apprise
 
-        passing = Apprise()
-        if passing.add(service):
-            body = f"{document['text']}\nnext: {document['next']}" + _numbers(document)
-            if passing.notify(body=body, title="syncer"):
-                return True
+        with _own_environment():
+            passing = Apprise()
+            if passing.add(service):
+                body = f"{document['text']}\nnext: {document['next']}" + _numbers(document)
+                if passing.notify(body=body, title="syncer"):
+                    return True
         log.warning("a service of notify.apprise_urls did not take the message")
         return False
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._session.close()
-
     def _call(self, method: str, url: str, document: Mapping[str, Any] | None) -> bool:
         try:
-            with self._session.request(
-                method, url, json=document, timeout=self._timeout_s, allow_redirects=False, stream=True
-            ) as answer:
-                if answer.ok and not answer.is_redirect:
-                    return True
-                log.warning("the address of [notify] answered %d", answer.status_code)
-        except requests.RequestException as error:
+            with BareSession() as session, bounded(session, self._timeout_s, also=self._ca_file):
+                session.headers["User-Agent"] = self._user_agent
+                with session.request(
+                    method, url, json=document, timeout=self._timeout_s, allow_redirects=False, stream=True
+                ) as answer:
+                    if answer.ok and not answer.is_redirect:
+                        return True
+                    log.warning("the address of [notify] answered %d", answer.status_code)
+        except CALL_ERRORS as error:
             # Its words hold the address, which may be a secret by itself.
             log.warning("the address of [notify] cannot be reached: %s", type(error).__name__)
         return False
+
+
+@contextmanager
+def _own_environment() -> Iterator[None]:
+    """Let a library that uses requests find no proxy and no ``.netrc`` meanwhile."""
+    before = {**os.environ}
+    for name in before:
+        if name.lower().endswith("_proxy"):
+            del os.environ[name]
+    os.environ["NETRC"] = os.devnull
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _numbers(document: Mapping[str, Any]) -> str:

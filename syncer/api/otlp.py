@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import requests
+from syncer.api.connection import CALL_ERRORS, BareSession, bounded
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -27,17 +28,18 @@ class Exporter:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
-        session = requests.Session()
-        session.trust_env = False
-        session.max_redirects = 0
-        self._sends: SpanExporter = OTLPSpanExporter(endpoint=url, timeout=timeout_s, session=session)
+        self._session, self._timeout_s = BareSession(), timeout_s
+        self._sends: SpanExporter = OTLPSpanExporter(endpoint=url, timeout=timeout_s, session=self._session)
         self._failed = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send spans; say whether they arrived."""
         from opentelemetry.sdk.trace.export import SpanExportResult
 
-        result = SpanExportResult.FAILURE if self._failed else self._sends.export(spans)
+        result = SpanExportResult.FAILURE
+        if not self._failed:
+            with suppress(*CALL_ERRORS), bounded(self._session, self._timeout_s):
+                result = self._sends.export(spans)
         if result is not SpanExportResult.SUCCESS and not self._failed:
             self._failed = True  # whoever waits for the rest would wait for nothing
             log.warning("the address of traces.url does not take the spans of this command")

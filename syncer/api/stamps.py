@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from syncer.api.connection import CALL_ERRORS, BareSession, bounded
 from syncer.errors import ConfigError, UnreachableError, UsageError
 from syncer.process.clock import utc_text
 
@@ -100,14 +101,16 @@ def _decoded(data: bytes) -> TimeStampResponse:
 def _post(url: str, query: bytes, timeout_s: float, user_agent: str, remedy: str) -> bytes:
     headers = {"Content-Type": "application/timestamp-query", "User-Agent": user_agent}
     try:
-        with requests.Session() as session:
-            session.trust_env = False
-            with session.post(
+        with (
+            BareSession() as session,
+            bounded(session, timeout_s),
+            session.post(
                 url, data=query, headers=headers, timeout=timeout_s, allow_redirects=False, stream=True
-            ) as answer:
-                if answer.status_code != requests.codes.ok:
-                    raise UnreachableError(f"the service of --stamp answered {answer.status_code}", remedy=remedy)
-                return answer.raw.read(ANSWER_BYTES_MAX, decode_content=True)
-    except (requests.RequestException, OSError) as error:
+            ) as answer,
+        ):
+            if answer.status_code != requests.codes.ok:
+                raise UnreachableError(f"the service of --stamp answered {answer.status_code}", remedy=remedy)
+            return answer.raw.read(ANSWER_BYTES_MAX, decode_content=True)
+    except CALL_ERRORS as error:
         words = f"the service of --stamp cannot be reached: {type(error).__name__}"
         raise UnreachableError(words, remedy=remedy) from None

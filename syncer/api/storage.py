@@ -12,8 +12,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import threading
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,9 +19,8 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError
 
-from syncer.api.connection import BareSession, Watch, WatchedAdapter
+from syncer.api.connection import CALL_ERRORS, BareSession, bounded
 from syncer.api.words import one_line
 from syncer.safe.files import read_own
 from syncer.safe.hosts import is_loopback
@@ -151,30 +148,17 @@ class StorageHost:
                     url, timeout=(CONNECT_S_MAX, self._timeout_s), allow_redirects=False, stream=True
                 ) as response:
                     return next(response.iter_content(size), b"") if response.status_code == OK else b""
-            except (requests.RequestException, HTTPError, OSError, ValueError):
+            except CALL_ERRORS:
                 return b""
 
     @contextmanager
     def _session(self, valid_s: float) -> Iterator[requests.Session]:
         """Give a session that has nothing of the API's, and ends after `valid_s`."""
-        watch = Watch(time.monotonic)
-        session = BareSession()
-        session.headers.clear()
-        session.headers.update({"User-Agent": self._user_agent, "Accept": "*/*"})
-        session.verify = self._ca_file or True
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, WatchedAdapter(watch))
-        number = watch.begin()
-        watchdog = threading.Timer(valid_s, watch.end, (number, f"not done within {valid_s:g} s"))
-        watchdog.daemon = True
-        watchdog.start()
-        try:
+        with BareSession() as session, bounded(session, valid_s):
+            session.headers.clear()
+            session.headers.update({"User-Agent": self._user_agent, "Accept": "*/*"})
+            session.verify = self._ca_file or True
             yield session
-        finally:
-            watchdog.cancel()
-            watch.finish()
-            session.close()
-            watch.close()
 
     def _exchange(self, url: str, form: Form, valid_s: float) -> StorageAnswer:
         with self._session(valid_s) as session:
@@ -190,7 +174,7 @@ class StorageHost:
                 with response:
                     words = next(response.iter_content(WORDS_BYTES_MAX), b"").decode("utf-8", "replace")
                 return classify_storage(response.status_code, words)
-            except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            except CALL_ERRORS as error:
                 return StorageAnswer(StorageVerdict.TRY_AGAIN, None, one_line(f"{type(error).__name__}: {error}"))
 
 

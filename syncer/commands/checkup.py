@@ -98,8 +98,7 @@ def check(
         findings += [_check_age(settings, job, clock, max_age_s) for job in settings.jobs]
         findings += _check_wanted(settings, clock, max_age_s)
         fault = next((finding.error for finding in findings if finding.error is not None), None)
-        with Teller(settings, clock, "check") as teller:
-            teller.tell_of_a_look(EXIT_OK if fault is None else fault.status, fault)
+        Teller(settings, clock, "check").tell_of_a_look(EXIT_OK if fault is None else fault.status, fault)
     return findings
 
 

@@ -46,7 +46,8 @@ def watched(
         raise ConfigError("metrics.file needs the extra metrics", next="pip install 'syncer[metrics]'")
     if settings.traces.url is not None and find_spec("opentelemetry.exporter") is None:
         raise ConfigError("traces.url needs the extra otel", next="pip install 'syncer[otel]'")
-    with _traced(settings, command) as spanned, Teller(settings, clock, command, subject or "") as teller:
+    teller = Teller(settings, clock, command, subject or "")
+    with _traced(settings, command) as spanned:
         teller.ping("start")
         teller.tell_of_the_dead()
         try:

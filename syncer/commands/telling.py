@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from syncer import __version__
-from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, ConfigError, SyncerError, UsageError
+from syncer.errors import EXIT_OK, ConfigError, SyncerError, UsageError
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.works import Work, WorkLog
 from syncer.process.clock import Clock, utc_text
@@ -27,6 +27,22 @@ ALIKE: Mapping[str, tuple[str, ...]] = {"sync": ("sync", "resume"), "resume": ("
 """Commands that bring the same work to its end: what one failed, the other may mend."""
 LOOKED_AT = 50
 """Newest works among which the one before of the same job is looked for."""
+ENDINGS: Mapping[int, str] = {
+    1: "failed, or could not write what it had to leave behind",
+    2: "a setting, an option or a file is at fault",
+    3: "finished, but some rows are not confirmed",
+    4: "a guard stopped it",
+    5: "the API could not be reached or kept failing",
+    10: "the deadline was reached",
+    11: "another command holds the ledger",
+    12: "the API refused the token or a permission",
+    13: "the ledger cannot be used",
+    14: "the expected file has not arrived",
+    129: "it was interrupted",
+    130: "it was interrupted",
+    143: "it was interrupted",
+}
+"""What each exit code means."""
 EXIT_DIED = 137
 """What a message says of a process that was killed: what a shell would."""
 
@@ -40,7 +56,7 @@ class Before:
 
 
 class Teller:
-    """Tells whoever ``[notify]`` names. A context manager; without an address it does nothing."""
+    """Tells whoever ``[notify]`` names; without an address it does nothing."""
 
     def __init__(self, settings: Settings, clock: Clock, command: str, subject: str = "") -> None:
         self._settings, self._clock, self._command, self._subject = settings, clock, command, subject
@@ -52,13 +68,6 @@ class Teller:
     @property
     def _tells(self) -> bool:
         return self._notify.webhook_url is not None or bool(self._notify.apprise_urls)
-
-    def __enter__(self) -> Teller:
-        return self
-
-    def __exit__(self, *ending: object) -> None:
-        if self._hooks is not None:
-            self._hooks.close()
 
     def ping(self, what: str) -> None:
         """Tell a service that waits for it that the work begins (``start``), or how it ended."""
@@ -80,12 +89,10 @@ class Teller:
         run, seal = self._run()
         if exit_code == EXIT_OK:
             words = "all is well again"
-        elif error is not None:
-            words = error.message
-        elif exit_code == EXIT_NOT_CONFIRMED:
-            words = "finished, but some rows are not confirmed"
+        elif error is not None:  # its message may quote a cell, or what the API said of one
+            words = f"{ENDINGS.get(exit_code, ENDINGS[1])} ({error.code})"
         else:
-            words = f"ended with exit code {exit_code}"
+            words = ENDINGS.get(exit_code, f"ended with exit code {exit_code}")
         looked_at = configured(f"syncer status {run.id} --rows" if run else "syncer status")
         helps = looked_at if error is None else next_of(error) or looked_at
         self._send(message_of(self._command, exit_code, words, helps, run, seal))
@@ -177,14 +184,11 @@ def tell_test(settings: Settings) -> list[tuple[str, bool]]:
         raise UsageError(
             "there is nobody to tell", remedy="set notify.webhook_url, notify.ping_url or notify.apprise_urls"
         )
-    try:
-        document = {"text": "syncer: this is a test", "command": "notify test", "exit_code": 0, "next": "syncer status"}
-        told = [(name, send(document)) for name, send in senders(settings, hooks)]
-        if settings.notify.ping_url is not None:
-            told.append(("notify.ping_url", hooks.ping(settings.notify.ping_url.reveal())))
-        return told
-    finally:
-        hooks.close()
+    document = {"text": "syncer: this is a test", "command": "notify test", "exit_code": 0, "next": "syncer status"}
+    told = [(name, send(document)) for name, send in senders(settings, hooks)]
+    if settings.notify.ping_url is not None:
+        told.append(("notify.ping_url", hooks.ping(settings.notify.ping_url.reveal())))
+    return told
 
 
 def _hooks(settings: Settings) -> Hooks | None:

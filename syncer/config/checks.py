@@ -282,6 +282,9 @@ def hook(value: Any) -> Secret:
         raise ValueError("an address like https://hooks.example.com/services/abc, without a user and a password")
     try:
         base_url(path[1])
+        (urlsplit(path[1]).hostname or "").encode("idna")  # as whoever calls it does: no label is empty or too long
+    except UnicodeError:
+        raise ValueError("an address whose host has no empty part, and none of more than 63 characters") from None
     except ValueError as error:
         raise ValueError(str(error).replace("https://api.scantrust.com", "https://hooks.example.com")) from None
     return Secret(f"{address}{mark}{query}")

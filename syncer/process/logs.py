@@ -29,6 +29,9 @@ ABOUT = ("run", "job", "batch")
 _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.DEBUG, 7))
 """Levels of syslog, which the journal takes over."""
 
+_TELLING_ADDRESSES = ("urllib3", "apprise")
+"""Libraries whose warnings hold addresses, which may be secrets; what went wrong is told in our own words."""
+
 _lines: dict[str, bool] = {"json": False, "full_time": False, "journal": False}
 """How lines are written, as `configure` was told."""
 _about: dict[str, object] = {}
@@ -68,7 +71,8 @@ def configure(*, verbose: int, quiet: bool, form: str, full_time: bool) -> None:
     """Send log lines to standard error; `quiet` leaves errors only.
 
     ``form`` is ``text`` or ``json``; ``full_time`` lets lines of text begin with date, time and zone (JSON always has
-    them). Libraries are heard from warnings on.
+    them). Libraries are heard from warnings on,
+    but for those whose words may hold a secret.
     """
     _lines.update(json=form == "json", full_time=full_time, journal=_is_journal())
     handler = _Handler()
@@ -77,6 +81,8 @@ def configure(*, verbose: int, quiet: bool, form: str, full_time: bool) -> None:
         logger.handlers[:] = [handler]
         logger.propagate = False
         logger.setLevel(logging.ERROR if quiet else level)
+    for name in _TELLING_ADDRESSES:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.raiseExceptions = False
     logging.captureWarnings(capture=True)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import socket
 import sqlite3
 import stat
+import threading
 from contextlib import closing
 
+import pytest
 from conftest import codes
 from listeners import hooks, listening, wait_for
 from prometheus_client.parser import text_string_to_metric_families
@@ -61,6 +65,55 @@ def test_nights_that_fail_are_killed_never_start_and_recover(night):
         for expected in ([("check", 0)], []):
             assert told(*well, code=0) == ([], expected)
         assert "check" not in {work["kind"] for work in here.run("status", "--json").document["works"]}
+
+
+@pytest.mark.parametrize("drips", [b"HTTP/1.1 200 OK\r\nX-A: ", b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n"])
+def test_an_address_that_drips_or_answers_oddly_costs_its_time_alone_and_is_not_shown(night, drips):
+    """Of a night with three calls, each of which drips for as long as it may."""
+    stop = threading.Event()
+
+    def drip(listener):
+        with contextlib.suppress(OSError):
+            while not stop.is_set():
+                connection, _ = listener.accept()
+                threading.Thread(target=dripping, args=(connection,), daemon=True).start()
+
+    def dripping(connection):
+        with contextlib.suppress(OSError), connection:
+            connection.sendall(drips)
+            while not stop.wait(0.2):
+                connection.sendall(b"a")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, night(codes=codes(3)) as here:
+        threading.Thread(target=drip, args=(listener,), daemon=True).start()
+        secret = f"http://127.0.0.1:{listener.getsockname()[1]}/uuid-5ecret"
+        here.write("n.csv", HEADER, [("K000001", "DE"), ("NOPE", "DE")])
+        names = ("NOTIFY__PING_URL", "NOTIFY__WEBHOOK_URL", "TRACES__URL")
+        done = here.sync("n.csv", SYNCER_NOTIFY__TIMEOUT_S="1", **{f"SYNCER_{name}": secret for name in names})
+        stop.set()
+    assert (done.code, done.document["values"]["confirmed"]) == (3, 1), done
+    assert "5ecret" not in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("host", ["hc..example.invalid", "a" * 64 + ".example.invalid"])
+def test_a_host_that_can_be_none_is_a_fault_of_the_setting(night, host):
+    with night() as here:
+        done = here.run("check", "--json", SYNCER_NOTIFY__PING_URL=f"https://{host}/uuid-5ecret")
+        assert done.code == 2
+        assert "notify.ping_url" in done.out
+        assert "5ecret" not in done.out + done.err
+
+
+def test_a_message_quotes_no_cell(night):
+    with night(codes=codes(3)) as here, listening() as (server, url):
+        here.write("n.csv", HEADER, [("1.23457E+11", "DE")])
+        done = here.sync("n.csv", SYNCER_NOTIFY__WEBHOOK_URL=f"{url}/hook")
+        assert done.code == 4
+        assert "1.23457E+11" in done.document["error"]["message"]
+        (document,) = hooks(server.told)[1]
+        assert "1.23457E+11" not in str(document), document
+        assert document["text"] == f"syncer sync: a guard stopped it ({done.document['error']['code']}) (exit code 4)"
 
 
 def sent(here):

@@ -216,7 +216,7 @@ def test_a_hook_trusts_the_declared_authority_too_beside_the_public_ones(monkeyp
     for variable in VARIABLES:
         monkeypatch.setenv(variable, str(tmp_path / "other.pem"))
     loaded = []
-    monkeypatch.setattr("syncer.api.hooks.bare_tls", lambda: loaded.append(bare_tls()) or loaded[-1])
+    monkeypatch.setattr("syncer.api.connection.bare_tls", lambda: loaded.append(bare_tls()) or loaded[-1])
     for signer, name, ca_file, works in (
         (authority, "127.0.0.1", str(pem), True),
         (authority, "127.0.0.1", None, False),
@@ -224,8 +224,7 @@ def test_a_hook_trusts_the_declared_authority_too_beside_the_public_ones(monkeyp
         (authority, "evil.example", str(pem), False),
     ):
         with server(answer_with(), context=tls(signer, name)) as (port, seen):
-            with contextlib.closing(Hooks(5.0, "test", ca_file=ca_file)) as hooks:
-                assert hooks.ping(f"https://127.0.0.1:{port}/x/") is works
+            assert Hooks(5.0, "test", ca_file=ca_file).ping(f"https://127.0.0.1:{port}/x/") is works
             assert bool(seen) is works
     assert loaded[0].cert_store_stats()["x509_ca"] > 50, "the public authorities count, too"
 
