@@ -323,8 +323,8 @@ def _notes_of(upload: Upload) -> list[str]:
     parts = ", ".join(str(part.number) for part in failed)
     codes = sum(part.codes for part in failed)
     others = " with --skip-invalid, which leaves out what exists" if len(failed) < len(upload.parts) else ""
-    words = f"none of the {codes:,} codes of part {parts} exists, right rows or not: correct the wrong ones in "
-    return [*notes, f"{words}{upload.file}, or take them out, and upload it again{others}"]
+    words = f"this upload created none of the {codes:,} codes of part {parts}, right rows or not: correct the wrong"
+    return [*notes, f"{words} ones in {upload.file}, or take them out, and upload it again{others}"]
 
 
 def _wanted_files(uploads: Uploads) -> set[str]:

@@ -1,20 +1,24 @@
 """The error file of an upload of own codes: each row that is wrong, with its own columns and what is wrong with it.
 
 What always holds: the file appears whole or not at all; what the API says of an upload stands beside the rows that the
-check of its file rejected, never in their place; uploads that share an error file share it, none replaces another's.
+check of its file rejected, never in their place; uploads that share an error file share it, none replaces another's; a
+file with rows that the new one has not, because somebody has corrected them or another night wrote them, is set aside.
 """
 
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncer.codes.rules import CODES
 from syncer.errors import UsageError, unwritable
-from syncer.safe.files import replacing
+from syncer.safe.files import Folder, is_database, replacing
 from syncer.safe.formulas import EXTRA_COLUMNS, neutral, restored
 from syncer.safe.inert import inert
 from syncer.safe.trust import quoted
@@ -24,7 +28,10 @@ if TYPE_CHECKING:
     from syncer.ledger.upload_values import CodeError, Upload
     from syncer.request import UploadRequest
 
+log = logging.getLogger(__name__)
 ERRORS_SUFFIX = ".errors.csv"
+NAMES_MAX = 1000
+"""How many error files of one name may be set aside."""
 _Row = tuple[dict[str, str], tuple[str, str, str, str]]
 """A row's own cells, and those of `EXTRA_COLUMNS`."""
 
@@ -35,8 +42,14 @@ def require_place(request: UploadRequest) -> None:
     if path is not None and not path.parent.is_dir():
         words = f"--errors {path} cannot be written: its folder does not exist"
         raise UsageError(words, next=f"mkdir -p {quoted(path.parent)}")
-    if request.file and error_path(request, request.file).absolute() == Path(request.file).absolute():
+    if path is not None and is_database(path):
+        raise UsageError(f"--errors {path} is a database, perhaps the ledger", remedy="name another: --errors FILE")
+    if request.file and _is_same(error_path(request, request.file), Path(request.file)):
         raise UsageError("--errors names the file itself; it would be replaced", remedy="name another: --errors FILE")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.absolute() == other.absolute() or (one.exists() and other.exists() and one.samefile(other))
 
 
 def error_path(request: UploadRequest, file: str) -> Path:
@@ -105,10 +118,32 @@ def _rejected_there(path: Path, file: str) -> Iterator[_Row]:
 def _write(path: Path, names: list[str], rows: Sequence[_Row]) -> None:
     columns = list(dict.fromkeys([*names, *(name for cells, _ in rows for name in cells)]))
     try:
+        lines = [[*map(neutral, columns), *EXTRA_COLUMNS]]
+        for cells, extra in rows:
+            lines.append([*(neutral(cells.get(name, "")) for name in columns), *map(neutral, extra)])
+        _set_aside(path, lines)
         with replacing(path) as part:
-            writer = csv.writer(part.text(), lineterminator="\n")
-            writer.writerow([*map(neutral, columns), *EXTRA_COLUMNS])
-            for cells, extra in rows:
-                writer.writerow([*(neutral(cells.get(name, "")) for name in columns), *map(neutral, extra)])
+            csv.writer(part.text(), lineterminator="\n").writerows(lines)
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+def _set_aside(path: Path, new: Sequence[Sequence[str]]) -> None:
+    """Give an error file that is there another name, unless the new one has all of its rows."""
+    try:
+        with path.open(newline="", encoding="utf-8") as there:
+            kept = {tuple(line) for line in csv.reader(there)} <= {tuple(line) for line in new}
+    except FileNotFoundError:
+        return
+    except (UnicodeDecodeError, csv.Error):
+        kept = False
+    if kept:
+        return
+    with Folder.above(path, ours=False) as folder:
+        for number in range(1, NAMES_MAX):
+            aside = f"{path.stem}-{number}{path.suffix}"
+            with suppress(FileExistsError):
+                folder.move(path.name, aside, new=True)
+                log.warning("%s had rows that the new one has not: it is %s now", path, path.with_name(aside))
+                return
+    raise FileExistsError(errno.EEXIST, f"{NAMES_MAX:,} files are named like it")

@@ -128,7 +128,12 @@ def _prepare_codes(settings: Settings, step: UploadRequest, environment: Environ
 
     def work() -> StepResult:
         # What an earlier night wrote beside it is no file to be uploaded.
-        files = [file for file in _matching(step.file) if file == step.file or not file.endswith(ERRORS_SUFFIX)]
+        errors = None if step.errors is None else step.errors.absolute()
+        files = [
+            file
+            for file in _matching(step.file)
+            if file == step.file or not (file.endswith(ERRORS_SUFFIX) or Path(file).absolute() == errors)
+        ]
         if len(files) != 1:
             words = f"{len(files)} files match {step.file}, and a step uploads one"
             raise UsageError(words, remedy="leave one there, or correct nightly.steps")

@@ -20,6 +20,7 @@ _KNOWN = f"""
 SELECT c.code, p.upload_id FROM json_each(?) j
 CROSS JOIN upload_codes c ON c.code = j.value
 JOIN upload_parts p ON p.id = c.part_id AND p.state NOT IN ({_NOTHING_CREATED})
+WHERE NOT EXISTS (SELECT 1 FROM upload_errors e WHERE e.part_id = c.part_id AND e.code = c.code)
 """
 _ERRORS = """
 SELECT p.number AS part, e.code, coalesce(c.line, 0) AS line, e.name, e.message, coalesce(c.data, '{}')
@@ -46,8 +47,10 @@ def known_codes(connection: Connection, codes: pa.LargeStringArray) -> Iterator[
 
 
 def product_skus(connection: Connection) -> frozenset[str]:
-    """Return the SKUs of the ledger's table of products."""
-    rows = raw_cursor(connection).execute("SELECT DISTINCT sku FROM products WHERE sku IS NOT NULL")
+    """Return the SKUs that the ledger knows from lists of all products; without such a list it knows none."""
+    rows = raw_cursor(connection).execute(
+        "SELECT DISTINCT sku FROM products WHERE EXISTS (SELECT 1 FROM product_pulls)"
+    )
     return frozenset(str(sku) for (sku,) in rows)
 
 

@@ -19,7 +19,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TextIO
@@ -29,6 +29,7 @@ from syncer.safe.trust import UntrustedError, quoted, require_file, require_ours
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 SHOWN_MODE = 0o644
+DATABASE_MARK = b"SQLite format 3\0"
 PART = ".part"
 _OPEN = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -258,11 +259,24 @@ def new_file(folder: Folder, name: str) -> Iterator[NewFile]:
 def replacing(path: Path) -> Iterator[NewFile]:
     """Give a new file that gets its name, in place of another, when nothing is raised.
 
-    For what the user names: its folder may be one that many share. A link under its name is replaced, not followed.
+    For what the user names: its folder may be one that many share. A link under its name is replaced, not followed. A
+    database is never replaced: it may be a ledger.
     """
-    with Folder.above(path, ours=False) as folder, new_file(folder, path.name) as part:
-        yield part
-        part.keep()
+    with Folder.above(path, ours=False) as folder:
+        if is_database(path):
+            raise FileExistsError(errno.EEXIST, "it is a database, perhaps the ledger")
+        with new_file(folder, path.name) as part:
+            yield part
+            part.keep()
+
+
+def is_database(path: Path) -> bool:
+    """Tell whether there is a database file of this name."""
+    with suppress(OSError):
+        if stat.S_ISREG(os.lstat(path).st_mode):
+            with open_at_once(path) as file:
+                return file.read(len(DATABASE_MARK)) == DATABASE_MARK
+    return False
 
 
 def create_text(path: Path, text: str) -> None:

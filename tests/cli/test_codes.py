@@ -168,6 +168,63 @@ def test_products_are_checked_when_the_ledger_knows_some(night):
         assert len(here.box.requests) == requests
 
 
+def test_one_product_that_was_looked_up_is_no_list_of_them(night):
+    with night(codes=(), products=frozenset({"sku1", "sku2"})) as here:
+        assert here.run("init").code == 0
+        assert here.run("products", "show", "sku2").code == 0
+        here.write("a.csv", HEADER, ROWS)
+        assert here.run("codes", "upload", "a.csv").code == 0
+
+
+def test_rows_that_somebody_has_corrected_are_never_written_over(night):
+    with night(codes=()) as here:
+        here.write("a.csv", HEADER, [("ABCD00001", "sku1", ""), ("AB 2", "sku1", "")])
+        assert here.run("codes", "upload", "a.csv").code == 3
+        assert here.run("codes", "upload", "a.csv").code == 3  # the same rows again
+        assert not (here.folder / "a.errors-1.csv").exists()
+        errors = here.folder / "a.errors.csv"
+        mended = errors.read_text().replace("AB 2", "ABCD00002")
+        errors.write_text(mended)
+        again = here.run("codes", "upload", "a.csv", "--skip-invalid")
+        assert "a.errors-1.csv" in again.err
+        assert (here.folder / "a.errors-1.csv").read_text() == mended
+        assert here.run("codes", "upload", "a.errors-1.csv").code == 0
+        assert {code["extended_id"] for code in here.box.codes()} == {"ABCD00001", "ABCD00002"}
+
+
+def test_a_code_of_a_record_that_ended_well_and_names_it_wrong_may_be_uploaded_again(night):
+    with night(codes=(), faults=({"kind": "ingestion_stuck", "on": "process", "nth": 1},)) as here:
+        here.write("a.csv", HEADER, ROWS[:3])
+        assert here.run("codes", "upload", "a.csv", SYNCER_API__TASK_TIMEOUT_S="0.3").code == 3
+        key = here.run("codes", "list", "--json").document["uploads"][0]["parts"][0]["record_key"]
+        errors = {"workorder_id": 7, "errors": [{"invalid_product_error": [ROWS[1][0]]}]}
+        text = json.dumps({"key": key, "status": "completed", "result_data": errors})
+        here.box.faults.replace([{"kind": "body", "on": "record", "every": 1, "text": text}])
+        assert here.run("codes", "resume").code == 3
+        here.box.faults.replace([])
+        assert rows_of(here.folder / "a.errors.csv")[0]["id"] == ROWS[1][0]
+        assert here.run("codes", "upload", "a.errors.csv").code == 0
+
+
+@pytest.mark.parametrize("command", ["codes", "audit"])
+def test_no_output_takes_the_place_of_a_ledger_or_of_its_own_input(night, command):
+    with night(codes=()) as here:
+        here.write("a.csv", HEADER, [("AB 2", "sku1", "")])
+        assert here.run("init").code == 0
+        before = (here.folder / "syncer.db").read_bytes()
+        wanted = {
+            "codes": ("codes", "upload", "a.csv", "--errors"),
+            "audit": ("audit", "export", "--format", "csv", "--out"),
+        }
+        assert here.run(*wanted[command], "syncer.db").code == 2
+        assert (here.folder / "syncer.db").read_bytes()[:16] == before[:16]
+        assert here.run("ledger", "check").code == 0
+        if command == "codes":
+            (here.folder / "link").symlink_to(".")
+            assert here.run(*wanted[command], "link/a.csv").code == 2
+            assert "AB 2" in (here.folder / "a.csv").read_text().splitlines()[1]
+
+
 def test_5_an_api_that_is_not_there(night):
     with night(codes=()) as here:
         here.write("a.csv", HEADER, ROWS)
@@ -344,7 +401,9 @@ def test_a_part_that_failed_says_that_its_right_rows_are_missing_too(night):
         upload = ("codes", "upload", "a.csv", "--max-part-mb", "0.002", "--json")
         done = here.run(*upload)
         missing, last = done.document["codes"]["not_created"], done.document["upload"]["parts"][-1]["number"]
-        words = f"none of the {missing} codes of part {last} exists, right rows or not: correct the wrong ones in a.csv"
+        words = (
+            f"created none of the {missing} codes of part {last}, right rows or not: correct the wrong ones in a.csv"
+        )
         assert words in done.document["notes"][0]
         here.write("a.csv", HEADER, ROWS[:-1])
         assert here.run(*upload, "--skip-invalid").document["codes"]["created"] == missing - 1
