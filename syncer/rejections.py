@@ -42,6 +42,8 @@ class Rejection:
     """Of a row that the reader could not take: its cells as far as they could be split. Empty for all others."""
     value: str = ""
     """The value that is wrong, where it is one; rows with the same one are counted together."""
+    wrong: tuple[int, ...] = ()
+    """The places in `cells` of those for which the reader could not take the row, from 0; empty: it is the row."""
 
 
 class RejectionCause(NamedTuple):

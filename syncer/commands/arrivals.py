@@ -24,6 +24,7 @@ from syncer.runs.arrival import Arrival, Newest, named_files, named_remote
 from syncer.runs.paste import of_job, options_of, say_next
 from syncer.runs.places import LocalPlace, Place
 from syncer.runs.remote import RemotePlace
+from syncer.runs.results_folder import keep_results
 from syncer.runs.target import require_url
 from syncer.safe.urls import is_remote
 
@@ -108,6 +109,7 @@ def _each_group(
         return _nothing_new(name, settings, request, environment, arrival, notes)
     results: list[SyncResult] = []
     for files in groups:
+        kept = keep_results(request.results) if results and request.results is not None else []
         try:
             request = replace(request, files=files, copies=arrival.place.copies)
             result = carry_out(command, settings, request, environment, arrival.job)
@@ -115,7 +117,7 @@ def _each_group(
             if not results:
                 raise
             result = SyncResult(name, error=error)  # what was done before it is told too
-        result = replace(result, notes=(*result.notes, *notes))
+        result = replace(result, notes=(*result.notes, *_of_kept(request.results, kept), *notes))
         if not is_plan and result.exit_code in {EXIT_OK, EXIT_NOT_CONFIRMED}:
             result = _moved(arrival, [*files, *arrival.synced], result)
             arrival.synced = ()
@@ -157,6 +159,11 @@ def _is_open(settings: Settings, arrival: Arrival) -> bool:
         return False
     with Ledger.reading(settings.ledger.url) as ledger:
         return not newest.is_complete or (ledger is not None and bool(ledger.open_runs(arrival.job)))
+
+
+def _of_kept(folder: Path | None, names: Sequence[str]) -> tuple[str, ...]:
+    """Say where the results of the run before are."""
+    return tuple(f"{folder}/{name} has the results of the file before" for name in names)
 
 
 def _of_unread(paths: Sequence[str]) -> tuple[str, ...]:

@@ -129,6 +129,6 @@ def with_results(
         aside = write_results(request.results, about, written)
     except OutputError as error:
         return replace(result, error=result.error or error)
-    words = "rows of an earlier run that this one does not have are kept"
+    words = "kept, since it holds what the new results do not have"
     notes = [f"{request.results / name}: {words}" for name in aside]
     return replace(result, notes=(*result.notes, *notes))

@@ -17,15 +17,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.arrow import as_numpy, buffers, numbers, texts, truths
+from syncer.arrow import as_numpy, numbers, texts
 from syncer.errors import ConfigError, SourceError, did_you_mean
 from syncer.model import Change, Chunk, ValidChunk
 from syncer.rejections import RejectionCause, Rejections, shown_cells
 from syncer.rows.changes import ChangeWatch
 from syncer.rows.columns import read_columns
+from syncer.rows.days import DAY as _DAY
+from syncer.rows.days import marked_days, texts_of_day
 from syncer.rows.headers import HEADER_AGAIN, WORDS, rows_of_names
 from syncer.rows.noting import Notes
 from syncer.rows.rules import FieldRule, RowRules
+from syncer.rows.sound import begin_visibly, surely_sound
 from syncer.rows.transform import HALF_BLANK, Made, Transformation, merged
 
 if TYPE_CHECKING:
@@ -48,8 +51,6 @@ _EDGE_OR_INVISIBLE = rf"^$|^[\s\pZ\x{{85}}]|[\s\pZ\x{{85}}]$|[{_NOT_SHOWN}]"
 """As RE2 writes it: blank, white space of any script at an edge, what nobody sees anywhere."""
 _MARK = "\ufeff"
 """A byte order mark: where two files were put together, it stands before what was the first cell of the second."""
-_DAY = "\0"
-"""Stands before the text of a cell that was a date in its source, while rules run; no cell has it (E103)."""
 
 Rule = Callable[[str], tuple[str | None, str | None, str]]
 """From a cell to (what is sent; None: left alone, rejection code or None, words)."""
@@ -72,6 +73,7 @@ class Validator:
         self._transformations = {one.scm: one for one in columns.fields}
         of_fields = {scm: rules.fields.get(scm, FieldRule()) for scm in self.fields}
         self._rules = {scm: make_rule(scm, rule, rules.blank) for scm, rule in of_fields.items()}
+        self._formats = {scm: rule.formats if rule.type == "date" else () for scm, rule in of_fields.items()}
         self._keep_text = {scm: _keeps_text(scm, rule) for scm, rule in of_fields.items()}
         self._constants = {scm: self._constant(scm, value) for scm, value in rules.constants.items()}
 
@@ -171,11 +173,29 @@ class Validator:
         known = _DAY + name if marked else name
         if known not in encoded:
             cells = chunk.columns.column(name)
-            encoded[known] = (_mark_days(cells, chunk.days[name]) if marked else cells).dictionary_encode()
+            encoded[known] = (marked_days(cells, chunk.days[name]) if marked else cells).dictionary_encode()
         return encoded[known]
 
     def _is_sound(self, scm: str, column: pa.DictionaryArray) -> bool:
-        return self._keep_text[scm] and _begin_visibly(column.dictionary)
+        return self._keep_text[scm] and begin_visibly(column.dictionary)
+
+    def day_text(self, column: str, day: str) -> str:
+        """Return a day (YYYY-MM-DD) as a text of a column that is read as that day: as it stands, if it is."""
+        if any(column in key.columns for key in self._keys):
+            return day
+        fields = [one for one in self._transformations.values() if column in one.columns]
+        forms = [*dict.fromkeys(form for one in fields for form in self._formats[one.scm])]
+        meant = [self._of_cell(one, day, is_day=True) for one in fields]
+        written = (text for text in texts_of_day(day, forms) if meant == [self._of_cell(one, text) for one in fields])
+        return next(written, day)
+
+    def _of_cell(self, one: Transformation, cell: str, *, is_day: bool = False) -> tuple[str | None, str | None]:
+        """Return what a field becomes of a cell of one of its columns, or the code for which it is rejected."""
+        marked = is_day and one.keeps_days and not self._keep_text[one.scm]
+        made = one.make(
+            [texts([_DAY + cell if marked else cell]).cast(pa.string()).dictionary_encode()] * len(one.columns)
+        )
+        return self._rules[one.scm](made.after[0].as_py())[:2] if not made.faults else (None, made.faults[0][0])
 
     def cells(self, values: Mapping[str, str]) -> dict[str, str]:
         """Return values by SCM key as cells by column.
@@ -188,7 +208,7 @@ class Validator:
     def _check_keys(self, keys: Sequence[pa.Array], faults: Notes) -> None:
         lost = faults.faulty
         for one, column in zip(self._keys, keys, strict=True):
-            if _surely_sound(column):
+            if surely_sound(column):
                 continue
             name = one.scm if one.changes else one.columns[0]
             suspicious = as_numpy(pc.match_substring_regex(column, _EDGE_OR_INVISIBLE))
@@ -216,28 +236,6 @@ def _wrong_key(name: str, value: str) -> RejectionCause:
     if value != value.strip():
         return RejectionCause("E202", f"{name} {value!r} begins or ends with white space", value)
     return RejectionCause("E203", f"{name} {value!r} contains a control or an invisible character", value)
-
-
-def _surely_sound(column: pa.Array) -> bool:
-    """Tell quickly that no cell is blank and none has white space or a control character; False: look closer."""
-    offsets, data = buffers(column.cast(pa.large_string()))
-    data = data[offsets[0] : offsets[-1]]
-    return bool((data > ord(" ")).all() and (data < 0x7F).all() and (offsets[1:] > offsets[:-1]).all())  # noqa: PLR2004
-
-
-def _mark_days(cells: pa.Array, days: npt.NDArray[np.bool_]) -> pa.Array:
-    """Return the cells with `_DAY` before each that was a date in its source: no declared format has to fit it."""
-    marks = pc.if_else(truths(days), _DAY, "")
-    return pc.binary_join_element_wise(marks, cells, "")
-
-
-def _begin_visibly(values: pa.Array) -> bool:
-    """Tell quickly that every text begins with a visible ASCII character, so that none is blank; False: look closer."""
-    offsets, data = buffers(values.cast(pa.large_string()))
-    if not (offsets[1:] > offsets[:-1]).all():
-        return False
-    first = data[offsets[:-1]]
-    return bool(((first > ord(" ")) & (first < 0x7F)).all())  # noqa: PLR2004
 
 
 def _note_steps(scm: str, made: Made, faults: Notes) -> npt.NDArray[np.bool_]:

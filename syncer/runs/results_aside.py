@@ -2,18 +2,21 @@
 
 ``results.json`` names the run whose files the folder holds. What always holds: an ``error.csv`` of an earlier run is
 replaced only by one that has all of its rows, or when it is the input of this run, which recorded them (`read_from` of
-the folder: else nothing is written); else it stays, named for its run.
+the folder: else nothing is written); else it stays, named for its run. What has one of our names and is none of our
+files is never replaced.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from syncer.safe.files import new_file
@@ -27,7 +30,8 @@ ABOUT = "results.json"
 ERRORS = "error.csv"
 COMPARED_BYTES_MAX = 64 << 20
 """A larger ``error.csv`` is not compared row by row: it is set aside."""
-_ENCODINGS = ("utf-8-sig", "utf-16", "cp1252")
+HEAD_BYTES = 1 << 20
+"""Of a file in which its header is looked for."""
 
 
 def write_about(folder: Folder, about: Mapping[str, Any]) -> None:
@@ -48,16 +52,17 @@ def set_aside(folder: Folder, names: Sequence[str], new_errors: BinaryIO | None,
         found = folder.stat(name)
         if found is None or not stat.S_ISREG(found.st_mode):  # what is no plain file was not written here
             continue
-        if new_errors is not None and (
-            name != ERRORS or is_input(folder, name, inputs) or _has_all(folder, new_errors)
+        if not _is_ours(folder, name):
+            moved.append(_moved(folder, name, "own"))
+        elif new_errors is None or (
+            name == ERRORS and not is_input(folder, name, inputs) and not _has_all(folder, new_errors)
         ):
-            continue
-        moved.append(_moved(folder, name))
+            moved.append(_moved(folder, name, _run_of(folder)))
     return moved
 
 
-def _moved(folder: Folder, name: str) -> str:
-    stem, run = name.removesuffix(".csv"), _run_of(folder)
+def _moved(folder: Folder, name: str, run: str) -> str:
+    stem = name.removesuffix(".csv")
     for number in range(1000):
         to = f"{stem}-{run}{f'-{number}' if number else ''}.csv"
         with suppress(FileExistsError):
@@ -87,6 +92,13 @@ def is_input(folder: Folder, name: str, inputs: Sequence[str]) -> bool:
     return False
 
 
+def _is_ours(folder: Folder, name: str) -> bool:
+    """Tell whether a file is one of a results folder, whatever a spreadsheet made of it; one without content too."""
+    with folder.read(name) as file:
+        head = file.read(HEAD_BYTES)
+    return not head or _rows(head, most=1) is not None
+
+
 def _has_all(folder: Folder, new: BinaryIO) -> bool:
     """Tell whether every row of the folder's ``error.csv`` stands among the new ones too."""
     found = folder.stat(ERRORS)
@@ -94,22 +106,30 @@ def _has_all(folder: Folder, new: BinaryIO) -> bool:
     if found is None or max(found.st_size, new.tell()) > COMPARED_BYTES_MAX:
         return False
     with folder.read(ERRORS) as file:
-        old = list(_rows(file.read()))
-    if len(old) <= 1:
-        return True
+        old = _rows(file.read())
     new.seek(0)
-    rows = set(_rows(new.read()))
+    rows = _rows(new.read())
     new.seek(0, 2)
-    return rows.issuperset(old)
+    return old is not None and (len(old) <= 1 or set(rows or ()).issuperset(old))
 
 
-def _rows(content: bytes) -> Iterator[tuple[str, ...]]:
-    """Give the rows of a result file by the input's own cells, whatever form it has."""
-    for encoding in _ENCODINGS:
-        with suppress(UnicodeError):
-            text = content.decode(encoding)
-            head = text.partition("\n")[0]
-            delimiter = max(DELIMITERS, key=head.count)
-            for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
-                yield tuple(row[: -len(EXTRA_COLUMNS)])
-            return
+def _rows(content: bytes, most: int | None = None) -> list[tuple[str, ...]] | None:
+    """Return the first rows of a result file, its header too, by the input's own cells; None: it is none."""
+    text = _text(content)
+    for delimiter in DELIMITERS:
+        with suppress(csv.Error):
+            rows = islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), most)
+            header = next(rows, [])
+            if set(EXTRA_COLUMNS) <= set(header):
+                own = [place for place, name in enumerate(header) if name not in EXTRA_COLUMNS]
+                return [tuple(row[place] for place in own if place < len(row)) for row in (header, *rows)]
+    return None
+
+
+def _text(content: bytes) -> str:
+    """Return the text of a file: UTF-16 behind its mark alone, for nearly any bytes read so; else what is possible."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    with suppress(UnicodeDecodeError):
+        return content.decode("utf-8-sig")
+    return content.decode("latin-1")  # each byte as a letter: files are alike when their bytes are

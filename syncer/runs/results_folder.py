@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from syncer.arrow import numbers, texts
+from syncer.arrow import numbers, texts, truths
 from syncer.errors import OutputError, SourceError, UntrustedFileError, UsageError
 from syncer.lifecycle.batch import Bucket
 from syncer.model import KEY_SEPARATOR
@@ -24,11 +25,12 @@ from syncer.plan.diff import Standing
 from syncer.plan.records import key_text
 from syncer.runs.paste import of_job
 from syncer.runs.results_aside import is_input, set_aside, write_about
-from syncer.runs.results_form import ResultsWriter, form_of
+from syncer.runs.results_form import COMMA, ResultsWriter, form_of
 from syncer.safe.files import Folder, new_file
 from syncer.safe.formulas import EXTRA_COLUMNS, neutral
 from syncer.safe.inert import inert
 from syncer.safe.trust import UntrustedError
+from syncer.source.tags import refused_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -174,6 +176,13 @@ def _write(folder: Folder, written: Written, job: str) -> list[str]:
     return aside
 
 
+def keep_results(folder: Path) -> list[str]:
+    """Give the files of a run names of their own, since another run of the same command follows; return these."""
+    with suppress(OSError), Folder.open(folder) as opened:
+        return set_aside(opened, FILES, None, ())
+    return []
+
+
 def read_from(folder: Path, inputs: Sequence[str]) -> str | None:
     """Return the name of a file of the results folder that is among `inputs`, the files that were read; else None."""
     with suppress(OSError), Folder.open(folder) as opened:
@@ -221,14 +230,15 @@ def _write_source(
 ) -> None:
     file_name = source.name if source.name == "-" else neutral(inert(source.name))
     for chunk in source.chunks():
-        if chunk.rejections:  # rows that could not be split into columns: what could be read of them
-            known = [dict(zip(source.header, row.cells, strict=False)) for row in chunk.rejections]
+        if chunk.rejections:  # rows that the reader could not take: what could be read of them
+            between = source.info.dialect.delimiter or COMMA
+            known = [refused_cells(row, source.header, between) for row in chunk.rejections]
             writers["error.csv"].write_rows(
                 [[cells.get(name, "") for name in header] for cells in known],
                 [(file_name, row.line, row.code, neutral(inert(of_job(row.message, job)))) for row in chunk.rejections],
             )
         number, told = _told(chunk, validator.check(chunk), fates, rejected)
-        columns = [chunk.columns.column(name) if name in source.header else None for name in header]
+        columns = [_cells(chunk, name, validator) if name in source.header else None for name in header]
         ours = [texts([one.code for one in told]), texts([neutral(inert(one.message)) for one in told])]
         for file, writer in writers.items():
             rows = np.flatnonzero(np.array([one.file == file for one in told], bool)[number])
@@ -240,6 +250,17 @@ def _write_source(
                     [nothing if column is None else column.take(numbers(rows)) for column in columns],
                     [name, lines, *(column.take(numbers(number[rows])) for column in ours)],
                 )
+
+
+def _cells(chunk: Chunk, name: str, validator: Validator) -> pa.Array:
+    """Return a column as it is written: its days as the job reads them in texts, since result files have no others."""
+    column = chunk.columns.column(name)
+    if name not in chunk.days:
+        return column
+    mask = truths(chunk.days[name])
+    days = column.filter(mask).dictionary_encode()
+    written = texts([validator.day_text(name, day) for day in days.dictionary.to_pylist()]).cast(pa.string())
+    return pc.replace_with_mask(column, mask, written.take(days.indices))
 
 
 def _told(

@@ -7,6 +7,7 @@ separator, a quote or a line end is quoted, and `source.results_reader` reads ev
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ import pyarrow.compute as pc
 from syncer.arrow import texts
 from syncer.safe.formulas import EXTRA_COLUMNS, NEEDING
 from syncer.source.dialect import DELIMITERS
+from syncer.source.rows import NOT_ENCODED
+from syncer.source.tags import tagged
 
 if TYPE_CHECKING:
     from syncer.safe.files import NewFile
@@ -55,6 +58,7 @@ class ResultsWriter:
 
     def __init__(self, part: NewFile, form: ResultsForm, header: Sequence[str]) -> None:
         self._file = part.text(form.encoding)
+        self._encoding = form.encoding
         self._between = texts([form.delimiter])[0]
         self._to_quote = f'[\\x{ord(form.delimiter):02x}"\r\n]'  # line ends of any kind: others may read the file
         if form.marked:
@@ -63,7 +67,8 @@ class ResultsWriter:
 
     def write_rows(self, cells: Sequence[Sequence[str]], ours: Sequence[Sequence[str | int]]) -> None:
         """Write rows: of each the input's cells, then what this program says of it."""
-        columns, told = ([_column(column) for column in zip(*rows, strict=True)] for rows in (cells, ours))
+        columns = [_column([self._encoded(cell) for cell in column]) for column in zip(*cells, strict=True)]
+        told = [_column(column) for column in zip(*ours, strict=True)]
         if told:
             self.write_columns(columns, told)
 
@@ -73,6 +78,13 @@ class ResultsWriter:
         shown = [self._quoted(column.cast(pa.large_string())) for column in (*inputs, *ours)]
         rows = pc.binary_join_element_wise(*shown, self._between)
         self._file.write("".join(f"{row}\n" for row in rows.to_pylist()))
+
+    def _encoded(self, cell: str) -> str:
+        """Return a cell; one that the file's encoding lacks has a tag, since it is written as another."""
+        with suppress(UnicodeEncodeError):
+            cell.encode(self._encoding)
+            return cell
+        return tagged(NOT_ENCODED, cell)
 
     def _quoted(self, column: pa.LargeStringArray) -> pa.LargeStringArray:
         found = pc.match_substring_regex(column, self._to_quote)

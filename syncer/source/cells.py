@@ -6,7 +6,7 @@ is said of them too; a cell ``="00123"`` is never sent as it stands without a wo
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from syncer.arrow import texts
 from syncer.source.chunks import without
+from syncer.source.results_reader import is_results_header, restored_chunk
 from syncer.source.table import TableForm
 
 if TYPE_CHECKING:
@@ -27,18 +28,21 @@ _BEGIN = '="'
 
 
 class CellForm:
-    """Forms the cells of a table. ``keys`` names the key columns."""
+    """Forms the cells of a table. ``header`` names its columns, ``keys`` those of the key."""
 
-    def __init__(self, table: TableForm, keys: Collection[str]) -> None:
+    def __init__(self, table: TableForm, header: Sequence[str], keys: Collection[str]) -> None:
         self._table = table
+        self.restores = is_results_header(header)
+        """Whether cells are made again as they were before they came into the results folder."""
         self._keys = frozenset(keys)
         self._null = texts(table.null).cast(pa.string())
 
     def formed(self, chunk: Chunk, strict: Collection[str]) -> Chunk:
         """Return a chunk with its cells formed; rows with ``="…"`` in a column that counts are rejected, undeclared."""
+        chunk = restored_chunk(chunk) if self.restores else chunk
         table = self._table
         names = chunk.columns.schema.names
-        wrapped: dict[int, str] = {}
+        wrapped: dict[int, list[str]] = {}
         columns = []
         for name in names:
             column = chunk.columns.column(name)
@@ -53,9 +57,10 @@ class CellForm:
         if not wrapped:
             return formed
         words = 'is written as a formula, ="…"; when it stands for the text in it: jobs.<name>.table.unwrap = true'
-        return without(formed, {row: (FORMULA_TEXT, f"column {name!r} {words}") for row, name in wrapped.items()})
+        faults = {row: (FORMULA_TEXT, f"column {found[0]!r} {words}") for row, found in wrapped.items()}
+        return without(formed, faults, {row: [*map(names.index, found)] for row, found in wrapped.items()})
 
-    def _unwrapped(self, column: pa.Array, name: str, faults: dict[int, str]) -> pa.Array:
+    def _unwrapped(self, column: pa.Array, name: str, faults: dict[int, list[str]]) -> pa.Array:
         """Return a column without ``="…"`` where that is declared; else note the rows that have it."""
         if not pc.any(pc.starts_with(column, _BEGIN)).as_py():
             return column
@@ -65,5 +70,5 @@ class CellForm:
                 pc.match_substring_regex(column, _WRAPPED), pc.replace_substring(inner, '""', '"'), column
             )
         for row in np.flatnonzero(pc.match_substring_regex(column, _WRAPPED).to_numpy(zero_copy_only=False)):
-            faults.setdefault(int(row), name)
+            faults.setdefault(int(row), []).append(name)
         return column

@@ -5,7 +5,7 @@ What always holds: columns have no nulls; a row that is taken out with a reason 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,27 +33,43 @@ def text_chunk(
     rejections: Sequence[Rejection] = (),
     days: Mapping[str, Days] | None = None,
     faults: Mapping[int, tuple[str, str]] | None = None,
+    wrong: Mapping[int, Collection[int]] | None = None,
 ) -> Chunk:
-    """Return a chunk of text columns, all without nulls; rows with a fault or a NUL character become rejections."""
+    """Return a chunk of text columns, all without nulls; rows with a fault or a NUL character become rejections.
+
+    ``faults`` are code and words, by row; ``wrong`` the places of the columns that they are about.
+    """
     schema = pa.schema([(name, pa.string()) for name in names])
     batch = pa.RecordBatch.from_arrays(list(columns), schema=schema)
     ordered = tuple(sorted(rejections, key=lambda one: one.line))
     chunk = Chunk(position, batch, np.asarray(lines, np.int64), ordered, dict(days or {}))
-    found = {
-        int(row): (NUL, f"column {name!r}: a NUL character")
-        for name, column in reversed(list(zip(names, columns, strict=True)))
-        for row in np.flatnonzero(_has_nul(column))
-    }
+    found: dict[int, tuple[str, str]] = {}
+    places: dict[int, set[int]] = {row: set(of) for row, of in (wrong or {}).items()}
+    for place, (name, column) in enumerate(zip(names, columns, strict=True)):
+        for row in map(int, np.flatnonzero(_has_nul(column))):
+            found.setdefault(row, (NUL, f"column {name!r}: a NUL character"))
+            places.setdefault(row, set()).add(place)
     found |= faults or {}
-    return without(chunk, dict(sorted(found.items())))
+    return without(chunk, dict(sorted(found.items())), places)
 
 
-def without(chunk: Chunk, found: Mapping[int, tuple[str, str] | None]) -> Chunk:
-    """Return a chunk without some of its rows: those with a code and words are rejected, the others left out."""
+def without(
+    chunk: Chunk, found: Mapping[int, tuple[str, str] | None], wrong: Mapping[int, Collection[int]] | None = None
+) -> Chunk:
+    """Return a chunk without some of its rows: those with a code and words are rejected, the others left out.
+
+    ``wrong``: the places of the columns for which a row is rejected.
+    """
     if not found:
         return chunk
     rejections = [
-        Rejection(chunk.source, int(chunk.lines[row]), *fault, cells=tuple(str(cell) for cell in _row(chunk, row)))
+        Rejection(
+            chunk.source,
+            int(chunk.lines[row]),
+            *fault,
+            cells=tuple(_row(chunk, row)),
+            wrong=tuple(sorted((wrong or {}).get(row, ()))),
+        )
         for row, fault in found.items()
         if fault is not None
     ]

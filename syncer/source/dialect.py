@@ -205,7 +205,11 @@ def _score(sample: _Sample, delimiter: str, escape: str) -> _Score:
     others = rows if form.header is not None else rows[1:]
     short = sample.table.short_rows == "fill"
     bad = [row for row in others if row.fault or len(row.cells) > width or (len(row.cells) < width and not short)]
-    wrong = f"row {others.index(bad[0]) + 1}: {(bad[0].fault or ('', f'{len(bad[0].cells)} cells'))[1]}" if bad else ""
+    wrong = ""
+    if bad:
+        fault = bad[0].fault
+        words = f"{len(bad[0].cells)} cells" if fault is None else fault.message()
+        wrong = f"row {others.index(bad[0]) + 1}: {words}"
     right = len(others) - len(bad)
     behind = (
         form.header is None

@@ -21,6 +21,7 @@ from syncer.rejections import Rejection
 from syncer.source.chunks import text_chunk
 from syncer.source.foreign import guarded
 from syncer.source.names import NO_HEADER, column_names
+from syncer.source.results_reader import is_results_header, read_columns, restored_header, table_of
 from syncer.source.table import Fate, Marks, TableForm, find_header, key_names
 from syncer.source.tables import CHUNK_ROWS, LEAVE_OUT, HeldFile, finished
 from syncer.source.xlsx.cells import AS_TEXT, LOST_DIGITS, CellFault, Day
@@ -97,6 +98,9 @@ class ExcelSource:
 
         Names that are ``declared`` are those of the columns from A on, of the rows below `TableForm.header_row`.
         """
+        first = self._guarded(lambda: next(self._texts_of_rows(), None))
+        if first is not None and is_results_header(first[1]):  # error.csv, saved as a workbook
+            self._table, declared = table_of(self._table), None
         if declared is not None:
             return self._table.header_row or 0, 0, declared if declared[-1] else declared[:-1]
         found = self._guarded(lambda: find_header(self._texts_of_rows(), self._table, key, self.name))
@@ -115,7 +119,8 @@ class ExcelSource:
         while names and names[-1] is not None and not names[-1].strip():
             names.pop()
         before = next(place for place, name in enumerate(names) if name is None or name.strip())
-        return line, before, column_names(names[before:], self.name, line, by_place=self._by_place)
+        named = column_names(names[before:], self.name, line, by_place=self._by_place)
+        return line, before, restored_header(named, self.name)
 
     def _texts_of_rows(self) -> Iterator[tuple[int, list[str]]]:
         for line, cells in self._book.rows():
@@ -144,7 +149,8 @@ class ExcelSource:
         if wanted is not None or self._strict is None:
             self._strict = frozenset(self.header if wanted is None else wanted)
         keep = [name for name in self.header if wanted is None or name in wanted]
-        yield from finished(self._pass(keep, self._strict), self, self._table, self._strict, self._keys, skip=False)
+        rows = self._pass(read_columns(self.header, wanted), self._strict)
+        yield from finished(rows, self, self._table, keep, self._strict, self._keys, skip=False)
         self._file.check()
 
     def _pass(self, keep: Sequence[str], strict: frozenset[str]) -> Iterator[Chunk]:
@@ -219,7 +225,12 @@ class ExcelSource:
                 good.append(shown)
                 lines.append(line)
             else:
-                rejections.append(Rejection(self.position, line, *fault, cells=tuple(shown)))
+                wrong = tuple(
+                    place
+                    for place, name in enumerate(self.header)
+                    if name in strict and isinstance(texts[place], CellFault)
+                )
+                rejections.append(Rejection(self.position, line, *fault, cells=tuple(shown), wrong=wrong))
         at = {name: place for place, name in enumerate(self.header)}
         places = {name: at[name] for name in keep}
         columns = [pa.array([row[place] for row in good], pa.string()) for place in places.values()]

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from syncer.source.encodings import NOT_TEXT
-from syncer.source.rows import NOT_ENCODED, NUL, WIDTH, Fault, Row, RowOptions
+from syncer.source.rows import NOT_ENCODED, NUL, WIDTH, Row, RowFault, RowOptions
 
 _COUNTED = "widths count characters; export it in an encoding of one byte each, or with a delimiter"
 _NEWLINE = re.compile(r"\r\n|\n|\r")
@@ -60,24 +60,24 @@ class FixedParser:
             self.consumed, self.line = place, line
             yield held
 
-    def _cells(self, written: str) -> tuple[list[str], Fault | None]:
+    def _cells(self, written: str) -> tuple[list[str], RowFault | None]:
         cells = [written[begin:end].strip(" ") for begin, end in zip(self._begins, self._ends, strict=True)]
         if not written.strip():
             return [""], None
         if NOT_TEXT in written:
-            return cells, (NOT_ENCODED, "bytes that are not of the file's encoding")
+            return cells, RowFault(NOT_ENCODED, "bytes that are not of the file's encoding")
         if "\0" in written:
-            return cells, (NUL, "a NUL character")
+            return cells, RowFault(NUL, "a NUL character")
         if "\t" in written:
-            return cells, (WIDTH, "a tab stands in the line, and nobody can tell for how many characters")
+            return cells, RowFault(WIDTH, "a tab stands in the line, and nobody can tell for how many characters")
         width = self._ends[-1]
         if self._counts_otherwise(written, width):
-            return cells, (
+            return cells, RowFault(
                 WIDTH,
                 f"its bytes or its places on a screen, not its characters, come to {width}: {_COUNTED}",
             )
         if written[width:].strip(" "):
-            return cells, (WIDTH, f"the line goes on behind its {width} characters")
+            return cells, RowFault(WIDTH, f"the line goes on behind its {width} characters")
         return cells, None
 
     def _counts_otherwise(self, written: str, width: int) -> bool:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from syncer.errors import SourceError
 from syncer.model import Chunk, Dialect, SourceInfo
 from syncer.source.chunks import text_chunk
+from syncer.source.results_reader import read_columns
 from syncer.source.table import UNDECLARED, TableForm, key_names
 from syncer.source.tables import CHUNK_ROWS, LEAVE_OUT, checked_header, finished
 
@@ -112,7 +113,8 @@ class FrameSource:
                 if column in self._strict and column in self._faults:
                     raise self._faults[column]
         keep = [column for column in self.header if wanted is None or column in wanted]
-        yield from finished(self._pass(keep), self, self._table, self._strict, self._keys)
+        rows = self._pass(read_columns(self.header, wanted))
+        yield from finished(rows, self, self._table, keep, self._strict, self._keys)
 
     def _pass(self, keep: Sequence[str]) -> Iterator[Chunk]:
         for begin in range(0, self._rows, CHUNK_ROWS):

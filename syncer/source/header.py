@@ -132,11 +132,11 @@ def _first_row(
         raise SourceError("there is no header", file=name, line=line, remedy="check the export that writes it")
     if row.fault is not None:
         raise SourceError(
-            f"the header is damaged: {row.fault[1]}",
+            f"the header is damaged: {row.fault.message()}",
             file=name,
             line=row.line,
             remedy=encoding_advice(dialect.encoding)
-            if row.fault[0] == NOT_ENCODED
+            if row.fault.code == NOT_ENCODED
             else "correct it, or declare how cells are quoted: jobs.<name>.csv.quote, escape",
         )
     return tuple(row.cells), parser.consumed, row.line

@@ -21,6 +21,7 @@ from syncer.safe.inert import pasted
 from syncer.source.chunks import text_chunk
 from syncer.source.encodings import NOT_TEXT
 from syncer.source.files import InputFile, utf8_blocks
+from syncer.source.results_reader import read_columns
 from syncer.source.table import TableForm, key_names
 from syncer.source.tables import CHUNK_ROWS, checked_header, finished
 
@@ -89,7 +90,8 @@ class JsonLinesSource:
         if wanted is not None or self._strict is None:
             self._strict = frozenset(self.header if wanted is None else wanted)
         keep = [name for name in self.header if wanted is None or name in wanted]
-        yield from finished(self._pass(keep, self._strict), self, self._table, self._strict, self._keys)
+        rows = self._pass(read_columns(self.header, wanted), self._strict)
+        yield from finished(rows, self, self._table, keep, self._strict, self._keys)
 
     def _pass(self, keep: Sequence[str], strict: frozenset[str]) -> Iterator[Chunk]:
         objects = self._objects()
@@ -113,7 +115,13 @@ class JsonLinesSource:
                 lines.append(line)
             else:
                 cells = tuple(_shown(found.get(name)) for name in self._members) if isinstance(found, dict) else ()
-                rejections.append(Rejection(self.position, line, *fault, cells=cells))
+                members = [(name, found.get(name)) for name in self._members] if isinstance(found, dict) else []
+                wrong = tuple(
+                    place
+                    for place, (name, value) in enumerate(members)
+                    if isinstance(value, _Odd) and self.header[place] in strict
+                )
+                rejections.append(Rejection(self.position, line, *fault, cells=cells, wrong=wrong))
         columns = [pa.array([_shown(found.get(member_of[name])) for found in good], pa.string()) for name in keep]
         return text_chunk(self.position, keep, columns, lines, rejections)
 

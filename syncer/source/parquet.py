@@ -21,6 +21,7 @@ from syncer.source.archive import RATIO_MAX
 from syncer.source.chunks import text_chunk
 from syncer.source.foreign import guarded
 from syncer.source.parquet_text import certain, day_marks, expanded_bytes, is_textual, text_of
+from syncer.source.results_reader import read_columns
 from syncer.source.table import UNDECLARED, TableForm, key_names
 from syncer.source.tables import CHUNK_ROWS, LEAVE_OUT, HeldFile, checked_header, finished
 
@@ -136,7 +137,8 @@ class ParquetSource:
             self._strict = frozenset(self.header if wanted is None else wanted)
             self._refuse_types(self._strict)
         keep = [name for name in self.header if wanted is None or name in wanted]
-        yield from finished(self._pass(keep, self._strict), self, self._table, self._strict, self._keys)
+        rows = self._pass(read_columns(self.header, wanted), self._strict)
+        yield from finished(rows, self, self._table, keep, self._strict, self._keys)
         self._file.check()
 
     def _pass(self, keep: Sequence[str], strict: frozenset[str]) -> Iterator[Chunk]:
@@ -165,6 +167,7 @@ class ParquetSource:
 
     def _chunk(self, batch: pa.RecordBatch, before: int, keep: Sequence[str], strict: frozenset[str]) -> Chunk:
         faults: dict[int, tuple[str, str]] = {}
+        places: dict[int, list[int]] = {}
         columns, days = [], {}
         for place, name in enumerate(keep):
             column = batch.column(place)
@@ -172,12 +175,13 @@ class ParquetSource:
             if name in strict:
                 for row, fault in wrong.items():
                     faults.setdefault(row, (fault[0], f"column {name!r} {fault[1]}"))
+                    places.setdefault(row, []).append(place)
             columns.append(text)
             marks = day_marks(column)
             if marks is not None:
                 days[name] = marks
         lines = range(before + 1, before + 1 + batch.num_rows)
-        return text_chunk(self.position, keep, columns, lines, days=days, faults=faults)
+        return text_chunk(self.position, keep, columns, lines, days=days, faults=faults, wrong=places)
 
     def _refuse_types(self, names: frozenset[str]) -> None:
         wrong = [

@@ -141,11 +141,14 @@ def _days(column: Any) -> tuple[Any, Faults]:
     days = column.cast(pa.date32(), safe=False)
     texts = days.cast(pa.string())
     midnight = pc.and_(pc.equal(days.cast(column.type, safe=False), column), pc.match_substring_regex(texts, DAY))
-    faults: Faults = {}
+    texts, faults = pc.fill_null(texts, ""), Faults()
     for row in np.flatnonzero(~pc.fill_null(midnight, True).to_numpy(zero_copy_only=False)):
         shown = column[int(row)].cast(pa.string()).as_py()
         faults[int(row)] = TIME, f"is {shown}, not a day {SINCE}; give the day alone"
-    return pc.fill_null(texts, ""), faults
+    if faults:  # whoever corrects the row sees what stood there
+        mask = pa.array(np.isin(np.arange(len(texts)), list(faults)))
+        texts = pc.replace_with_mask(texts, mask, column.cast(pa.string()).filter(mask))
+    return texts, faults
 
 
 def _best_guess(column: Any) -> Any:

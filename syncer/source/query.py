@@ -24,6 +24,7 @@ from syncer.source.database import Mask, address_of, make_read_only, names_of, r
 from syncer.source.foreign import quiet
 from syncer.source.inputs import NO_ROOM, unkept
 from syncer.source.query_text import DAY, ODD, faults_of, texts_of
+from syncer.source.results_reader import read_columns
 from syncer.source.statement import single_select
 from syncer.source.table import UNDECLARED, TableForm, key_names
 from syncer.source.tables import CHUNK_ROWS, LEAVE_OUT, checked_header, finished
@@ -181,7 +182,8 @@ class QuerySource:
             self._strict = frozenset(self.header if wanted is None else wanted)
             self._refuse_odd(self._strict)
         keep = [name for name in self.header if wanted is None or name in wanted]
-        yield from finished(self._pass(keep, self._strict), self, self._table, self._strict, self._keys)
+        rows = self._pass(read_columns(self.header, wanted), self._strict)
+        yield from finished(rows, self, self._table, keep, self._strict, self._keys)
 
     def _pass(self, keep: Sequence[str], strict: frozenset[str]) -> Iterator[Chunk]:
         at = {name: place for place, name in enumerate(self.header)}
@@ -193,14 +195,17 @@ class QuerySource:
                 lines = range(rows + 1, rows + 1 + batch.num_rows)
                 rows += batch.num_rows
                 columns = [batch.column(place) for place in places.values()]
-                days, faults = {}, dict[int, tuple[str, str]]()
-                for name, column in zip(keep, columns, strict=True):
+                days, faults, wrong = {}, dict[int, tuple[str, str]](), dict[int, list[int]]()
+                for place, (name, column) in enumerate(zip(keep, columns, strict=True)):
                     marks = batch.column(places[name] + len(self.header)).to_numpy(zero_copy_only=False)
                     if (marks == DAY).any():
                         days[name] = marks == DAY
                     if name in strict and marks.any():
-                        faults = {**faults_of(name, column, marks), **faults}
-                yield text_chunk(self.position, keep, columns, lines, days=days, faults=faults)
+                        found = faults_of(name, column, marks)
+                        faults = {**found, **faults}
+                        for row in found:
+                            wrong.setdefault(row, []).append(place)
+                yield text_chunk(self.position, keep, columns, lines, days=days, faults=faults, wrong=wrong)
 
 
 def _driver(error: Exception, backend: str) -> str | None:

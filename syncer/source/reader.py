@@ -56,7 +56,7 @@ class CsvSource:
         try:
             self.form = results_reader.form_of(self._file, form)
             # A file of the results folder is written as this program writes, whatever the job declares of its exports.
-            self.table = table if self.form is form else UNDECLARED
+            self.table = table if self.form is form else results_reader.table_of(table)
             encoding, sample, final = self._sample()
             self.head = read_head(
                 sample,
@@ -73,7 +73,7 @@ class CsvSource:
             self.close()
             raise
         self.dialect = self.head.dialect
-        self.cells = CellForm(self.table, key_names(self.header, key))
+        self.cells = CellForm(self.table, self.header, key_names(self.header, key))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -112,17 +112,14 @@ class CsvSource:
 
         Raises `SourceError` when its structure is in doubt, or when it changed since an earlier pass.
         """
-        return results_reader.restored_chunks(self.header, self._chunks(wanted))
-
-    def _chunks(self, wanted: Sequence[str] | None) -> Iterator[Chunk]:
         keep = [name for name in self.header if wanted is None or name in wanted]
         if wanted is not None or self._strict is None:
             self._strict = frozenset(keep)
-        reader = TextReader(self, keep, self._strict)
+        reader = TextReader(self, results_reader.read_columns(self.header, wanted), self._strict)
         tally = DamageCount(self.name, self.form.max_damaged_percent, self.dialect.encoding)
         for chunk in self._pass(reader):
             tally.add(len(chunk.lines), chunk.rejections)
-            yield chunk
+            yield results_reader.of_columns(chunk, keep)
         tally.end()
         self._rows = tally.rows
         self.warnings = (*self._notes, *reader.warnings())

@@ -46,16 +46,25 @@ _NEWLINE = re.compile(r"\r\n|\n|\r")
 _ODD = {"\r\n": {"\n", "\r"}, "\n": {"\r"}, "\r": {"\n", "\r\n"}, "": set[str]()}
 """Line ends that tear a row, by the file's own; CRLF among LF ends a row in either reading."""
 
-Fault = tuple[str, str]
-"""Rejection code and message."""
+
+class RowFault(NamedTuple):
+    """Why a row cannot be taken: its rejection code, and words. ``column`` is the cell at fault, from 1; 0: the row."""
+
+    code: str
+    words: str
+    column: int = 0
+
+    def message(self, before: int = 0) -> str:
+        """Return the words with the column that they are about; ``before`` of them have no name, and do not count."""
+        return f"column {self.column - before}: {self.words}" if self.column > before else self.words
 
 
 class Row(NamedTuple):
-    """One row. ``fault`` is its rejection code and message when it cannot be taken, else None."""
+    """One row. ``fault`` says why it cannot be taken; None: it can."""
 
     line: int
     cells: list[str]
-    fault: Fault | None = None
+    fault: RowFault | None = None
 
 
 class _RowReading(NamedTuple):
@@ -63,7 +72,7 @@ class _RowReading(NamedTuple):
 
     cells: list[str]
     end: int
-    fault: Fault | None = None
+    fault: RowFault | None = None
     torn: bool = False
     closes: bool = False
     """Its first quote stands at the end of a cell, and may end one that was begun on an earlier line."""
@@ -229,8 +238,8 @@ class RowParser:
     ) -> list[Row]:
         """Return the pending rows, as far as they are sure, and the lines in doubt around the damage as rejected."""
         first = next((n for n, waiting in enumerate(pending) if read.closes or waiting.lines > 1), len(pending))
-        before = (IN_DOUBT, f"it stands before the damaged quote of line {line}: a row, or part of a cell?")
-        behind = (IN_DOUBT, f"it stands behind the damaged quote of line {line}: a row, or part of a cell?")
+        before = RowFault(IN_DOUBT, f"it stands before the damaged quote of line {line}: a row, or part of a cell?")
+        behind = RowFault(IN_DOUBT, f"it stands behind the damaged quote of line {line}: a row, or part of a cell?")
         rows = [
             waiting.row if n < first or waiting.row.fault is not None
             else Row(waiting.row.line, waiting.row.cells, before)
@@ -241,15 +250,20 @@ class RowParser:
         if lines[-1] == "" and read.torn:
             lines.pop()
         for n, written in enumerate(lines):
-            cells = written.split(self._delimiter) if read.torn else read.cells
+            cells = self._cells_of_line(written) if read.torn else read.cells
             rows.append(Row(line + n, cells, behind if n else read.fault))
         return rows
+
+    def _cells_of_line(self, written: str) -> list[str]:
+        """Return the cells of a line that is in doubt, as it reads by itself: they are shown, and never sent."""
+        read = self._read(written, 0, final=True)
+        return [""] if read is None else read.cells
 
     def _read(self, text: str, begin: int, *, final: bool) -> _RowReading | None:
         """Read the row at `begin`; None: it is cut."""
         cells: list[str] = []
         place = begin
-        fault: Fault | None = None
+        fault: RowFault | None = None
         ends = False
         while True:
             found = self._cell.match(text, place)
@@ -260,7 +274,10 @@ class RowParser:
                 if closed is None and not final:
                     return None
                 alone = not cells and self._edge.match(text, place + 1) is not None
-                return _RowReading(cells, len(text), self._torn(len(cells) + 1, closed), torn=True, closes=alone)
+                newline = _NEWLINE.search(text, place)
+                rest = text[place : len(text) if newline is None else newline.start()].split(self._delimiter)
+                fault = self._torn(len(cells) + 1, closed)
+                return _RowReading([*cells, *rest], len(text), fault, torn=True, closes=alone)
             else:
                 found = self._edge.search(text, place)
                 assert found is not None  # noqa: S101  the end of the text is an edge
@@ -299,9 +316,10 @@ class RowParser:
                 line=self.line,
                 remedy='when each line is a row: jobs.<name>.csv.newline = "any"; else quote the cells with line ends',
             )
-        shown = repr(text[end - 1])
-        words = f"column {len(cells)}: a line end {shown} that is not the file's; quote the cell, or take it out"
-        return _RowReading(text[begin:stop].rstrip("\r\n").split(self._delimiter), stop, (LINE_END, words))
+        words = f"a line end {text[end - 1]!r} that is not the file's; quote the cell, or take it out"
+        last = cells[-1] + text[end - 1 : stop].rstrip("\r\n")  # of a row that is LF's, the end may be CRLF
+        together = [*cells[:-1], *last.split(self._delimiter)]
+        return _RowReading(together, stop, RowFault(LINE_END, words, len(cells)))
 
     def _endless(self, cells: list[str], text: str, place: int) -> _RowReading:
         """Give up a row that no table has; a sample, which may be read in a wrong way, goes on with the next line."""
@@ -313,19 +331,21 @@ class RowParser:
                 remedy="correct the line, or declare how the file is written: jobs.<name>.csv.delimiter, quote",
             )
         newline = _NEWLINE.search(text, place)
-        return _RowReading(cells, len(text) if newline is None else newline.end(), (WIDTH, "more cells than a row has"))
+        return _RowReading(
+            cells, len(text) if newline is None else newline.end(), RowFault(WIDTH, "more cells than a row has")
+        )
 
-    def _stray(self, cell: str, column: int) -> Fault | None:
+    def _stray(self, cell: str, column: int) -> RowFault | None:
         """Return what is wrong with a cell that has a quote in it and does not begin with one."""
         if cell.startswith("=" + self._quote):
             if self._options.verbatim and cell.find(self._quote, 2) == len(cell) - 1:
                 return None
             how = 'is written as ="…"; when it stands for the text in it: jobs.<name>.table.unwrap = true'
-            return FORMULA_TEXT, f"column {column} {how}"
+            return RowFault(FORMULA_TEXT, how, column)
         if cell.lstrip().startswith(self._quote):
             how = 'a quote behind white space; when that is no content: jobs.<name>.table.trim = "fields"'
-            return STRAY_QUOTE, f"column {column}: {how}"
-        return STRAY_QUOTE, f"column {column}: a quote in the middle of a cell; double it and quote the cell"
+            return RowFault(STRAY_QUOTE, how, column)
+        return RowFault(STRAY_QUOTE, "a quote in the middle of a cell; double it and quote the cell", column)
 
     def _plain(self, bare: str) -> str:
         return bare if self._escaped_bare is None else self._escaped_bare.sub(r"\1", bare)
@@ -336,12 +356,12 @@ class RowParser:
         return quoted.replace(self._quote * 2, self._quote)
 
     @staticmethod
-    def _torn(column: int, closed: re.Match[str] | None) -> Fault:
+    def _torn(column: int, closed: re.Match[str] | None) -> RowFault:
         if closed is None:
-            return STRAY_QUOTE, f"column {column}: a quote is opened and never closed"
-        return STRAY_QUOTE, f"column {column}: text follows the closing quote of the cell"
+            return RowFault(STRAY_QUOTE, "a quote is opened and never closed", column)
+        return RowFault(STRAY_QUOTE, "text follows the closing quote of the cell", column)
 
-    def _fault(self, cells: list[str], text: str, begin: int, end: int) -> Fault | None:
+    def _fault(self, cells: list[str], text: str, begin: int, end: int) -> RowFault | None:
         missing = 0 if self._width is None else self._width - len(cells)
         if (
             self._options.short
@@ -352,14 +372,14 @@ class RowParser:
             cells.extend([""] * missing)
         if self._not_text and text.find(NOT_TEXT, begin, end) >= 0:
             column = next((n for n, cell in enumerate(cells, 1) if NOT_TEXT in cell), 1)
-            return NOT_ENCODED, f"column {column}: bytes that are not of the file's encoding"
+            return RowFault(NOT_ENCODED, "bytes that are not of the file's encoding", column)
         if self._width is not None and len(cells) != self._width and cells != [""]:
             counted = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
             fill = '; when rows may end early: jobs.<name>.table.short_rows = "fill"' if missing > 0 else ""
-            return WIDTH, f"{counted} instead of {self._width}: a separator is missing or too many{fill}"
+            return RowFault(WIDTH, f"{counted} instead of {self._width}: a separator is missing or too many{fill}")
         if text.find("\0", begin, end) >= 0:
             column = next((n for n, cell in enumerate(cells, 1) if "\0" in cell), 1)
-            return NUL, f"column {column}: a NUL character"
+            return RowFault(NUL, "a NUL character", column)
         return None
 
     def _resume(self, text: str, begin: int, *, final: bool) -> int | None:

@@ -21,6 +21,7 @@ from syncer.safe.inert import brief
 from syncer.source.cells import CellForm
 from syncer.source.chunks import without
 from syncer.source.files import BLOCK_BYTES, InputFile
+from syncer.source.results_reader import of_columns, restored_header, table_of
 from syncer.source.table import MARK, Fate, Marks, TableForm, first_content, refuse_repeated, total
 
 if TYPE_CHECKING:
@@ -80,13 +81,14 @@ def checked_header(names: Sequence[str], name: str, line: int | None) -> tuple[s
         seen.add(column)
     if not names:
         raise SourceError("there is no column", file=name, line=line, remedy="check the export that writes it")
-    return tuple(names)
+    return restored_header(tuple(names), name)
 
 
 def finished(
     chunks: Iterator[Chunk],
     source: Source,
     table: TableForm,
+    keep: Sequence[str],
     strict: Collection[str],
     keys: Collection[str],
     *,
@@ -94,15 +96,16 @@ def finished(
 ) -> Iterator[Chunk]:
     """Give the chunks of a table with its cells as ``table`` declares them, without what is no row of it.
 
-    ``strict`` names the columns that count, in every pass alike; ``skip`` is false where rows were left out before.
-    Raises `SourceError` for a header that stands again.
+    ``keep`` names the columns that are given, ``strict`` those that count, in every pass alike; ``skip`` is false where
+    rows were left out before. Raises `SourceError` for a header that stands again.
     """
-    cells = CellForm(table, keys)
+    cells = CellForm(table, source.header, keys)
+    table = table_of(table) if cells.restores else table
     marks = Marks(TableForm(skip=table.skip)) if skip and table.skip else None
     held: Chunk | None = None
     for found in chunks:
         if held is not None:
-            yield held
+            yield of_columns(held, keep)
         chunk = found if marks is None else _without_skipped(found, marks, strict)
         held = cells.formed(_without_headers(chunk, source, strict), strict)
     if held is None:
@@ -113,7 +116,7 @@ def finished(
         shown, above = ([column[row].as_py() for column in columns if row >= 0] for row in (last, last - 1))
         fault = total(held.source, int(held.lines[last]), shown, above)
         held = without(held, {} if fault is None else {last: (fault.code, fault.message)})
-    yield held
+    yield of_columns(held, keep)
 
 
 def _without_skipped(chunk: Chunk, marks: Marks, strict: Collection[str]) -> Chunk:

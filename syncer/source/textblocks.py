@@ -22,7 +22,7 @@ from syncer.rejections import Rejection
 from syncer.safe.inert import brief
 from syncer.source.dialect import QUOTE, parser_of
 from syncer.source.encodings import NOT_TEXT
-from syncer.source.rows import EVIDENCE, WIDTH, Row, RowParser
+from syncer.source.rows import EVIDENCE, WIDTH, Row, RowFault, RowParser
 from syncer.source.table import MARK, UNDECLARED, Fate, Marks, TableForm, refuse_repeated, total
 
 if TYPE_CHECKING:
@@ -134,8 +134,9 @@ class TextReader:
 
     def _formed_plain(self, chunk: Chunk) -> Chunk:
         """Form the cells of a plain block: without a quote in it no cell can be one that is looked for unasked."""
-        declared = self._source.table != UNDECLARED or self._source.dialect.quote != QUOTE
-        return self._formed(chunk) if declared else chunk
+        source = self._source
+        asked = source.table != UNDECLARED or source.dialect.quote != QUOTE or source.cells.restores
+        return self._formed(chunk) if asked else chunk
 
     def give_up(self, parser: RowParser | FixedParser, text: bytes) -> tuple[Chunk | None, bytes]:
         """Read on where a row is longer than any row may be: its first line is rejected."""
@@ -190,12 +191,12 @@ class TextReader:
             if fault is None:
                 rows.append(row)
             else:
-                rejections.append(Rejection(self._source.position, row.line, *fault, cells=tuple(row.cells)))
+                rejections.append(self._refused(row, fault))
         if final:
             self._ended = not text or text[-1] in "\r\n"
         if (final or self.ended_table) and rows and not any(row.line > rows[-1].line for row in rejections):
             above = rows[-2].cells if len(rows) > 1 else ()
-            fault_of_last = total(self._source.position, rows[-1].line, rows[-1].cells, above)
+            fault_of_last = total(self._source.position, rows[-1].line, self._named(rows[-1].cells), above)
             if fault_of_last is not None:
                 rejections.append(fault_of_last)
                 rows.pop()
@@ -219,12 +220,26 @@ class TextReader:
             return Fate.LEFT_OUT
         return fate
 
-    def _unnamed(self, cells: list[str]) -> tuple[str, str] | None:
+    def _refused(self, row: Row, fault: RowFault) -> Rejection:
+        place = fault.column - self._before - 1
+        wrong = (place,) if place >= 0 else ()
+        cells = tuple(self._named(row.cells))
+        message = fault.message(self._before)
+        return Rejection(self._source.position, row.line, fault.code, message, cells=cells, wrong=wrong)
+
+    def _named(self, cells: list[str]) -> list[str]:
+        """Return the cells of a row from the first column that has a name on; what stands before it is part of that."""
+        if self._before and len(cells) > 1:
+            first, second, *others = cells
+            cells = [first + self._source.dialect.delimiter + second if first else second, *others]
+        return cells[:-1] if self._behind and len(cells) > 1 and not cells[-1] else cells
+
+    def _unnamed(self, cells: list[str]) -> RowFault | None:
         """Return the fault of a row with content before the first column that has a name, or behind the last."""
         if self._behind and cells[-1]:
-            return WIDTH, _nameless(f"behind {self._names[-2]!r}", cells[-1])
+            return RowFault(WIDTH, _nameless(f"behind {self._names[-2]!r}", cells[-1]))
         if self._before and cells[0]:
-            return WIDTH, _nameless(f"before {self._names[1]!r}", cells[0])
+            return RowFault(WIDTH, _nameless(f"before {self._names[1]!r}", cells[0]))
         return None
 
 

@@ -164,3 +164,59 @@ def test_results_have_the_form_of_the_job_and_are_read_back_alike(night, encodin
         )
         assert here.sync("out/error.csv").code == 0
         assert here.server()["K000001"]["größe"] == 'Zürich "8"'
+
+
+@pytest.mark.parametrize("pad", ["", "x"])
+@pytest.mark.parametrize("encoding", ["cp1252", "cp1250", "utf-8"])
+def test_rows_that_nobody_mended_are_kept_in_whatever_encoding_and_length(here, pad, encoding):
+    here.config(f"[jobs.default.csv]\nencoding = '{encoding}'\n")
+    for name, rows in (
+        ("a.csv", f"K000001;aktiv;Müller{pad}\nK000002;weg;ź„Jäger\n"),
+        ("b.csv", "K000003;weg;Bäcker\n"),
+    ):
+        text = f"extended_id;activation_status;maker\n{rows}K000004;active;x\n"
+        (here.folder / name).write_bytes(text.encode(encoding, "ignore"))
+        assert here.sync(name, "--results", "out").code == 3
+    form = "utf-8-sig" if encoding == "utf-8" else encoding
+    kept = rows_of(here, "out/error-run-1.csv", form)
+    assert [(row["extended_id"], row["maker"][-3:]) for row in kept] == [
+        ("K000001", f"ler{pad}"[-3:]),
+        ("K000002", "ger"),
+    ]
+    assert [row["extended_id"] for row in rows_of(here, "out/error.csv", form)] == ["K000003"]
+
+
+def rows_of(here, name, encoding):
+    return rows(here, name, encoding, ";")
+
+
+@pytest.mark.parametrize("content", [b"extended_id,lot\nK1,L\n", b"\xff\xfe\x00", b"\x81\x8d;\n", b"x"])
+def test_a_file_that_is_none_of_ours_is_never_replaced(here, content):
+    for name in ("confirmed.csv", "error.csv", "unprocessed.csv"):
+        (here.folder / name).write_bytes(content)
+    done = here.sync("a.csv", "--results", ".")
+    assert done.code == 3
+    assert len([note for note in done.document["notes"] if "-own.csv: kept" in note]) == 3
+    for name in ("confirmed-own.csv", "error-own.csv", "unprocessed-own.csv"):
+        assert (here.folder / name).read_bytes() == content
+    assert len(rows(here, "error.csv")) == 2
+
+
+def test_an_export_that_has_one_of_our_names_is_kept_too(here):
+    (here.folder / "a.csv").rename(here.folder / "error.csv")
+    content = (here.folder / "error.csv").read_bytes()
+    assert here.sync("error.csv", "--results", ".").code == 3
+    assert (here.folder / "error-own.csv").read_bytes() == content
+
+
+def test_of_several_files_with_a_run_each_all_results_are_there_at_the_end(here):
+    here.config('[jobs.default.files]\npattern = "in/*.csv"\ntake = "each"\nsettle_s = 0\n')
+    (here.folder / "in").mkdir()
+    here.write("in/1.csv", HEADER, [("K000001", "active"), BAD[0]])
+    here.write("in/2.csv", HEADER, [("K000002", "active"), ("K000003", "active")])
+    done = here.sync("--results", "out")
+    assert done.code == 3, done
+    assert [row["extended_id"] for row in rows(here, "out/confirmed-run-1.csv")] == ["K000001"]
+    assert [row["extended_id"] for row in rows(here, "out/error-run-1.csv")] == ["K000040"]
+    assert [row["extended_id"] for row in rows(here, "out/confirmed.csv")] == ["K000002", "K000003"]
+    assert any("confirmed-run-1.csv" in note for note in done.document["notes"])

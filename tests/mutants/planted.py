@@ -980,6 +980,20 @@ BUGS = (
         "tests/cli/test_results_folder.py",
     ),
     Bug(
+        "a row that the reader refused is sent when error.csv is fed in again",
+        "syncer/source/results_reader.py",
+        "    return without(chunk, found, wrong)",
+        "    return chunk",
+        "tests/cli/test_refused_fed_back.py::test_of_json_lines_and_parquet_neither",
+    ),
+    Bug(
+        "a file of somebody else's is replaced by results",
+        "syncer/runs/results_aside.py",
+        "        if not _is_ours(folder, name):",
+        "        if False:",
+        "tests/cli/test_results_folder.py::test_an_export_that_has_one_of_our_names_is_kept_too",
+    ),
+    Bug(
         "one value that holds a field asks all others of a mixed campaign",
         "syncer/ledger/unproven.py",
         "len(takers) >= TAKERS_MIN",

@@ -1,0 +1,35 @@
+"""Cells that were dates in their source: told from texts while rules run, and as texts for result files. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syncer.arrow import truths
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+DAY = "\0"
+"""Stands before the text of a cell that was a date in its source, while rules run; no cell has it (E103)."""
+
+
+def marked_days(cells: pa.Array, days: npt.NDArray[np.bool_]) -> pa.Array:
+    """Return the cells with `DAY` before each that was a date in its source: no declared format has to fit it."""
+    marks = pc.if_else(truths(days), DAY, "")
+    return pc.binary_join_element_wise(marks, cells, "")
+
+
+def texts_of_day(day: str, forms: Sequence[str]) -> Iterator[str]:
+    """Give a day (YYYY-MM-DD) as it stands, then as each of the formats writes it; of another text itself alone."""
+    yield day
+    try:
+        found = dt.date.fromisoformat(day)
+    except ValueError:
+        return
+    yield from (found.strftime(form) for form in forms)
