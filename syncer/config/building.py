@@ -100,6 +100,9 @@ def _refuse_strangers(where: str, job: JobSettings, rules: Mapping[str, FieldSet
             theirs = job.columns.get(key)
             hint = f": the column {key!r} is sent as {theirs!r}" if theirs else did_you_mean(key, known)
             faults.append(f"{where}.fields.{key} is no field that the job sends{hint}")
+    numbered = [key for key in ("activation_status", "blacklist_reason") if key in rules]
+    of_days = [key for key in numbered if rules[key].type == "date"]
+    faults.extend(f"{where}.fields.{key}.type cannot be 'date': its values are numbers" for key in of_days)
     faults.extend(f"{where}.constants.{key} has a column in columns too" for key in constants if key in mapped)
     faults.extend(f"{where}.constants.{key} is the key" for key in constants if key in (job.key or ()))
 
@@ -114,6 +117,10 @@ def _field(where: str, table: Any, faults: list[str]) -> FieldSettings:
         faults.append(f"{where}.map_else is set, but there is no map")
     if rule.map is not None and len({_cased(rule, key) for key in rule.map}) < len(rule.map):
         faults.append(f"{where}.map has two entries that differ in letter case alone, which upper or lower takes away")
+    if rule.formats and rule.type != "date":
+        faults.append(f'{where}.formats is set, but the type is {rule.type!r}: {where}.type = "date"')
+    if rule.choices and rule.type != "choice":
+        faults.append(f'{where}.choices is set, but the type is {rule.type!r}: {where}.type = "choice"')
     if rule.type == "choice" and not rule.choices:
         faults.append(f"{where}.choices is missing: a choice needs a list of them")
     faults.extend(f"{where}.formats: {form!r} {words}" for form in rule.formats if (words := _date_fault(form)))

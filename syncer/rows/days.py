@@ -9,20 +9,16 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.arrow import truths
-
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    pass
 
 DAY = "\0"
 """Stands before the text of a cell that was a date in its source, while rules run; no cell has it (E103)."""
 
 
-def marked_days(cells: pa.Array, days: npt.NDArray[np.bool_]) -> pa.Array:
+def marked_days(cells: pa.Array, days: pa.BooleanArray) -> pa.Array:
     """Return the cells with `DAY` before each that was a date in its source: no declared format has to fit it."""
-    marks = pc.if_else(truths(days), DAY, "")
-    return pc.binary_join_element_wise(marks, cells, "")
+    return pc.binary_join_element_wise(pc.if_else(days, DAY, ""), cells, "")
 
 
 def texts_of_day(day: str, forms: Sequence[str]) -> Iterator[str]:

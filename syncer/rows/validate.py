@@ -6,25 +6,22 @@ fault in the order key, then fields by name; its message names every fault.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.arrow import as_numpy, numbers, texts
-from syncer.errors import ConfigError, SourceError, did_you_mean
+from syncer.arrow import as_numpy, numbers, texts, truths
+from syncer.errors import ConfigError, SourceError
 from syncer.model import Change, Chunk, ValidChunk
 from syncer.rejections import RejectionCause, Rejections, shown_cells
+from syncer.rows.cell_rules import Rule, keeps_text, make_rule
 from syncer.rows.changes import ChangeWatch
 from syncer.rows.columns import read_columns
-from syncer.rows.days import DAY as _DAY
-from syncer.rows.days import marked_days, texts_of_day
+from syncer.rows.days import DAY, marked_days, texts_of_day
 from syncer.rows.headers import HEADER_AGAIN, WORDS, rows_of_names
 from syncer.rows.noting import Notes
 from syncer.rows.rules import FieldRule, RowRules
@@ -36,12 +33,6 @@ if TYPE_CHECKING:
 
     from syncer.source import Source
 
-_STATUS = {"inactive": "0", "active": "1", "blacklisted": "2", "0": "0", "1": "1", "2": "2"}
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_REASON = re.compile("0*(10|[0-9])")  # [P]
-_FIGURES_ALONE = re.compile("%[dmYyjHMSIGVu]%[dmYyjHMSIGVu]")
-_FIRST_YEAR = 1000  # before it are two digits that were filled up, or a program's word for nothing
-
 _NOT_SHOWN = (
     r"\p{Cc}\p{Cf}\p{Zl}\p{Zp}\x{34f}\x{115f}\x{1160}\x{17b4}\x{17b5}\x{180b}-\x{180f}\x{2800}\x{3164}\x{ffa0}"
     r"\x{fe00}-\x{fe0f}\x{e0100}-\x{e01ef}"
@@ -49,11 +40,6 @@ _NOT_SHOWN = (
 """What nobody sees: controls, zero-width characters, letters that are blank, and those that choose between glyphs."""
 _EDGE_OR_INVISIBLE = rf"^$|^[\s\pZ\x{{85}}]|[\s\pZ\x{{85}}]$|[{_NOT_SHOWN}]"
 """As RE2 writes it: blank, white space of any script at an edge, what nobody sees anywhere."""
-_MARK = "\ufeff"
-"""A byte order mark: where two files were put together, it stands before what was the first cell of the second."""
-
-Rule = Callable[[str], tuple[str | None, str | None, str]]
-"""From a cell to (what is sent; None: left alone, rejection code or None, words)."""
 
 
 class Validator:
@@ -73,8 +59,10 @@ class Validator:
         self._transformations = {one.scm: one for one in columns.fields}
         of_fields = {scm: rules.fields.get(scm, FieldRule()) for scm in self.fields}
         self._rules = {scm: make_rule(scm, rule, rules.blank) for scm, rule in of_fields.items()}
-        self._formats = {scm: rule.formats if rule.type == "date" else () for scm, rule in of_fields.items()}
-        self._keep_text = {scm: _keeps_text(scm, rule) for scm, rule in of_fields.items()}
+        self._keep_text = {scm: keeps_text(scm, rule) for scm, rule in of_fields.items()}
+        self._formats = {scm: rule.formats for scm, rule in rules.fields.items()}
+        of_keys = {scm: rule for scm, rule in rules.fields.items() if scm in self.keys and not rule.is_plain}
+        self._key_rules = {scm: make_rule(scm, rule, rules.blank) for scm, rule in of_keys.items()}
         self._constants = {scm: self._constant(scm, value) for scm, value in rules.constants.items()}
 
     def watch(self) -> ChangeWatch:
@@ -110,14 +98,17 @@ class Validator:
         rows = len(chunk.lines)
         faults = Notes(rows)
         changes: list[Change] = []
-        keys = [self._key(one, chunk, faults, changes) for one in self._keys]
+        made = [self._key(one, chunk, faults) for one in self._keys]
+        stepped = [cells for cells, _ in made]
         faults.note_alike(rows_of_names(chunk.columns, self.wanted), HEADER_AGAIN, WORDS)
-        self._check_keys(keys, faults)
+        self._check_keys(stepped, faults)
+        lost = faults.faulty
+        keys = [self._ruled(one, *key, faults, lost, changes) for one, key in zip(self._keys, made, strict=True)]
         encoded: dict[str, pa.DictionaryArray] = {}
         arrays = [self._field(scm, chunk, encoded, faults, changes) for scm in self.fields]
         lines, good, rejections = chunk.lines, ~faults.faulty, Rejections.of(chunk.rejections)
         if not good.all():
-            rejections = Rejections.together([rejections, self._rejected(chunk, keys, faults)])
+            rejections = Rejections.together([rejections, self._rejected(chunk, stepped, faults)])
             keep = numbers(np.flatnonzero(good))
             keys = [key.take(keep) for key in keys]
             arrays = [array.take(keep) for array in arrays]
@@ -125,16 +116,41 @@ class Validator:
         read = rows + len(chunk.rejections)
         return ValidChunk(chunk.source, read, tuple(keys), tuple(arrays), lines, rejections, tuple(changes))
 
-    def _key(self, one: Transformation, chunk: Chunk, faults: Notes, changes: list[Change]) -> pa.Array:
-        """Return one part of the key of each row. Keys are hardly ever alike: their steps run row by row."""
+    def _key(self, one: Transformation, chunk: Chunk, faults: Notes) -> tuple[pa.Array, _Stepped | None]:
+        """Return one part of the key of each row after its steps; and what they made, None: there are none, nor rules.
+
+        Keys are hardly ever alike: without a rule, steps run row by row.
+        """
         columns = [chunk.columns.column(name) for name in one.columns]
-        if not one.changes:
-            return columns[0]
-        places = numbers(np.arange(len(chunk.lines), dtype=np.int32))
-        made = one.make([pa.DictionaryArray.from_arrays(places, column) for column in columns])
-        _note_steps(one.scm, made, faults)
-        changes.append(made.change(one.scm))
-        return made.after.take(made.indices)
+        if one.scm in self._key_rules:
+            stepped = _step(one, *self._encoded(chunk, one, {}, typed=True))
+        elif one.changes:
+            places = numbers(np.arange(len(chunk.lines), dtype=np.int32))
+            stepped = _step(one, [pa.DictionaryArray.from_arrays(places, column) for column in columns])
+        else:
+            return columns[0], None
+        _note_steps(one.scm, stepped.made, faults)
+        return stepped.made.after.take(stepped.made.indices), stepped
+
+    def _ruled(
+        self,
+        one: Transformation,
+        cells: pa.Array,
+        stepped: _Stepped | None,
+        faults: Notes,
+        lost: npt.NDArray[np.bool_],
+        changes: list[Change],
+    ) -> pa.Array:
+        """Return one part of the key as it is sent; null where its rule refuses it. Rows that are ``lost`` stay so."""
+        if stepped is None:
+            return cells
+        sent = None
+        if one.scm in self._key_rules:
+            applied, sent = _apply_stepped(one.scm, stepped, self._key_rules[one.scm], faults, lost)
+            cells = applied.dictionary_decode()
+        if one.declared:
+            changes.append(stepped.made.change(one.scm, sent))
+        return cells
 
     def _field(
         self,
@@ -148,54 +164,61 @@ class Validator:
         if scm in self._constants:
             return pa.DictionaryArray.from_arrays(numbers(np.zeros(len(chunk.lines), np.int32)), self._constants[scm])
         one = self._transformations[scm]
-        marked = one.keeps_days and not self._keep_text[scm] and one.columns[0] in chunk.days
-        columns = [self._encoded(chunk, name, encoded, marked=marked) for name in one.columns]
+        columns, marked = self._encoded(chunk, one, encoded, typed=not self._keep_text[scm])
         if not one.declared:
-            column = columns[0]
-            return column if self._is_sound(scm, column) else _apply(scm, column, self._rules[scm], faults).values
-        made = one.make(columns)
-        if marked:
-            made = replace(made, before=pc.replace_substring(made.before, _DAY, ""))
-        column, codes = merged(made)
-        lost = _note_steps(scm, made, faults)
-        if self._is_sound(scm, column):
-            changes.append(made.change(scm))
-            return column
-        applied = _apply(scm, column, self._rules[scm], faults, lost)
-        changes.append(made.change(scm, applied.sent if codes is None else applied.sent.take(numbers(codes))))
-        return applied.values
+            if self._is_sound(scm, columns[0].dictionary):
+                return columns[0]
+            return _apply(scm, columns[0], self._rules[scm], faults).values
+        stepped = _step(one, columns, marked=marked)
+        lost = _note_steps(scm, stepped.made, faults)
+        if self._is_sound(scm, stepped.made.after):
+            changes.append(stepped.made.change(scm))
+            return merged(stepped.made)[0]
+        values, sent = _apply_stepped(scm, stepped, self._rules[scm], faults, lost)
+        changes.append(stepped.made.change(scm, sent))
+        return values
 
     @staticmethod
     def _encoded(
-        chunk: Chunk, name: str, encoded: dict[str, pa.DictionaryArray], *, marked: bool
-    ) -> pa.DictionaryArray:
-        """Return a column by its distinct cells; ``marked``: with `_DAY` before those that were dates in the source."""
-        known = _DAY + name if marked else name
-        if known not in encoded:
-            cells = chunk.columns.column(name)
-            encoded[known] = (marked_days(cells, chunk.days[name]) if marked else cells).dictionary_encode()
-        return encoded[known]
+        chunk: Chunk, one: Transformation, encoded: dict[str, pa.DictionaryArray], *, typed: bool
+    ) -> tuple[list[pa.DictionaryArray], bool]:
+        """Return the columns of a field by their distinct cells; and whether `DAY` stands before its native dates."""
+        marked = typed and one.keeps_days and one.columns[0] in chunk.days
+        columns = []
+        for name in one.columns:
+            known = DAY + name if marked else name
+            if known not in encoded:
+                cells = chunk.columns.column(name)
+                if marked:
+                    cells = marked_days(cells, truths(chunk.days[name]))
+                encoded[known] = cells.dictionary_encode()
+            columns.append(encoded[known])
+        return columns, marked
 
-    def _is_sound(self, scm: str, column: pa.DictionaryArray) -> bool:
-        return self._keep_text[scm] and begin_visibly(column.dictionary)
+    def _is_sound(self, scm: str, values: pa.Array) -> bool:
+        return self._keep_text[scm] and begin_visibly(values)
 
     def day_text(self, column: str, day: str) -> str:
         """Return a day (YYYY-MM-DD) as a text of a column that is read as that day: as it stands, if it is."""
-        if any(column in key.columns for key in self._keys):
-            return day
-        fields = [one for one in self._transformations.values() if column in one.columns]
-        forms = [*dict.fromkeys(form for one in fields for form in self._formats[one.scm])]
-        meant = [self._of_cell(one, day, is_day=True) for one in fields]
-        written = (text for text in texts_of_day(day, forms) if meant == [self._of_cell(one, text) for one in fields])
-        return next(written, day)
+        made_of = [one for one in (*self._keys, *self._transformations.values()) if column in one.columns]
+        forms = [*dict.fromkeys(form for one in made_of for form in self._formats.get(one.scm, ()))]
+        meant = [self._of_cell(one, day, is_day=True) for one in made_of]
+        fit = (text for text in texts_of_day(day, forms) if meant == [self._of_cell(one, text) for one in made_of])
+        return next(fit, day)
 
     def _of_cell(self, one: Transformation, cell: str, *, is_day: bool = False) -> tuple[str | None, str | None]:
-        """Return what a field becomes of a cell of one of its columns, or the code for which it is rejected."""
-        marked = is_day and one.keeps_days and not self._keep_text[one.scm]
-        made = one.make(
-            [texts([_DAY + cell if marked else cell]).cast(pa.string()).dictionary_encode()] * len(one.columns)
-        )
-        return self._rules[one.scm](made.after[0].as_py())[:2] if not made.faults else (None, made.faults[0][0])
+        """Return what a field or key becomes of a cell of one of its columns, or the code for which it is rejected."""
+        rule = self._rule_of(one)
+        marked = is_day and one.keeps_days and rule is not None and not self._keep_text.get(one.scm)
+        column = texts([DAY + cell if marked else cell]).cast(pa.string()).dictionary_encode()
+        stepped = _step(one, [column] * len(one.columns), marked=marked)
+        if stepped.made.faults:
+            return None, stepped.made.faults[0][0]
+        made = stepped.for_rule.after[0].as_py()
+        return (made, None) if rule is None else rule(made)[:2]
+
+    def _rule_of(self, one: Transformation) -> Rule | None:
+        return (self._key_rules if one.scm in self.keys else self._rules).get(one.scm)
 
     def cells(self, values: Mapping[str, str]) -> dict[str, str]:
         """Return values by SCM key as cells by column.
@@ -203,7 +226,15 @@ class Validator:
         Left out is what is made of no column alone, and what the steps would not give again of such a cell.
         """
         plain = [one for one in (*self._keys, *self._transformations.values()) if len(one.columns) == 1]
-        return {one.columns[0]: values[one.scm] for one in plain if one.scm in values and one.keeps(values[one.scm])}
+        found = {one.columns[0]: self._cell(one, values[one.scm]) for one in plain if one.scm in values}
+        return {name: cell for name, cell in found.items() if cell is not None}
+
+    def _cell(self, one: Transformation, value: str) -> str | None:
+        rule = self._rule_of(one)
+        for cell in texts_of_day(value, self._formats.get(one.scm, ())):
+            if one.keeps(cell) and (rule is None or rule(cell)[0] == value):
+                return cell
+        return None
 
     def _check_keys(self, keys: Sequence[pa.Array], faults: Notes) -> None:
         lost = faults.faulty
@@ -238,6 +269,25 @@ def _wrong_key(name: str, value: str) -> RejectionCause:
     return RejectionCause("E203", f"{name} {value!r} contains a control or an invisible character", value)
 
 
+class _Stepped(NamedTuple):
+    """What steps made of cells; ``for_rule`` has `DAY` before each native date that they left as it was."""
+
+    made: Made
+    for_rule: Made
+
+
+def _step(one: Transformation, columns: Sequence[pa.DictionaryArray], marked: bool = False) -> _Stepped:
+    """Run the steps on cells as they stand in the source, without the mark of native dates."""
+    if not marked:
+        made = one.make(columns)
+        return _Stepped(made, made)
+    (column,) = columns
+    plain = pc.replace_substring(column.dictionary, DAY, "")
+    made = one.make([pa.DictionaryArray.from_arrays(column.indices, plain)])
+    days = pc.and_(pc.starts_with(column.dictionary, DAY), pc.equal(made.before, made.after))
+    return _Stepped(made, replace(made, after=marked_days(made.after, days)))
+
+
 def _note_steps(scm: str, made: Made, faults: Notes) -> npt.NDArray[np.bool_]:
     """Note what the steps of a field could not take; return which rows that are."""
     lost = np.zeros(len(made.indices), bool)
@@ -269,6 +319,15 @@ def _note_values(
     return of_row >= 0
 
 
+def _apply_stepped(
+    scm: str, stepped: _Stepped, rule: Rule, faults: Notes, lost: npt.NDArray[np.bool_]
+) -> tuple[pa.DictionaryArray, pa.Array]:
+    """Run a rule on what steps made; return the normalised column, and what was sent by place in ``stepped.made``."""
+    column, codes = merged(stepped.for_rule)
+    applied = _apply(scm, column, rule, faults, lost)
+    return applied.values, applied.sent if codes is None else applied.sent.take(numbers(codes))
+
+
 class _Applied(NamedTuple):
     """A column after its rule; ``sent`` is what its distinct cells became: blank when left alone, null when refused."""
 
@@ -285,7 +344,7 @@ def _apply(
     """
     outcomes = [rule(value) for value in encoded.dictionary.to_pylist()]
     wrong = {
-        code: RejectionCause(fault, f"{scm} {words}", encoded.dictionary[code].as_py().strip())
+        code: RejectionCause(fault, f"{scm} {words}", encoded.dictionary[code].as_py().removeprefix(DAY).strip())
         for code, (_, fault, words) in enumerate(outcomes)
         if fault is not None
     }
@@ -300,99 +359,3 @@ def _apply(
     if wrong:
         sent = sent.take(numbers(np.arange(len(outcomes)), np.array([fault is None for _, fault, _ in outcomes])))
     return _Applied(pa.DictionaryArray.from_arrays(numbers(mapped, mapped >= 0), values), sent)
-
-
-def make_rule(scm: str, rule: FieldRule, blank: str) -> Rule:
-    """Return the function that checks and normalises one cell of a field."""
-    value_rule: Rule
-    if scm == "activation_status":
-        value_rule = _status
-    elif scm == "blacklist_reason":
-        value_rule = _reason
-    elif rule.type == "date":
-        value_rule = partial(_date, formats=rule.formats)
-    elif rule.type == "integer":
-        value_rule = _integer
-    elif rule.type == "choice":
-        value_rule = partial(_choice, choices=rule.choices)
-    else:
-        value_rule = _text
-
-    def check(cell: str) -> tuple[str | None, str | None, str]:
-        if cell.startswith(_MARK):
-            return None, "E203", "begins with the mark that stands before a file: were two files put together?"
-        if cell.startswith(_DAY):
-            cell = cell[len(_DAY) :]
-            value = _text if rule.type == "date" else value_rule
-        else:
-            value = value_rule
-        if not cell.strip():
-            if rule.required:
-                return None, "E301", "is required and blank"
-            if blank == "reject":
-                return None, "E302", "is blank"
-            empties = blank == "clear" and value_rule not in {_status, _reason}  # these are always something
-            return ("" if empties else None), None, ""
-        if rule.max_length is not None and len(cell) > rule.max_length:
-            return None, "E306", f"has {len(cell)} characters, {rule.max_length} are allowed"
-        return value(cell)
-
-    return check
-
-
-def _keeps_text(scm: str, rule: FieldRule) -> bool:
-    """Tell whether the rule of a field sends every cell that is not blank as it stands."""
-    return scm not in {"activation_status", "blacklist_reason"} and rule.type == "text" and rule.max_length is None
-
-
-def _text(cell: str) -> tuple[str | None, str | None, str]:
-    return cell, None, ""
-
-
-def _status(cell: str) -> tuple[str | None, str | None, str]:
-    status = _STATUS.get(cell.strip().lower())
-    if status is None:
-        return None, "E307", f"{cell!r} is not 0, 1, 2, inactive, active or blacklisted"
-    return status, None, ""
-
-
-def _reason(cell: str) -> tuple[str | None, str | None, str]:
-    reason = _REASON.fullmatch(cell.strip())
-    if reason is None:
-        return None, "E308", f"{cell!r} is not a number from 0 to 10"
-    return reason[1], None, ""
-
-
-def _date(cell: str, *, formats: Sequence[str]) -> tuple[str | None, str | None, str]:
-    written, days = cell.strip(), dict[str, None]()
-    for form in formats:
-        try:
-            day = datetime.strptime(written, form)  # noqa: DTZ007  a calendar day
-        except ValueError:
-            continue
-        if day.year >= _FIRST_YEAR and _is_sure(day, form, written):
-            days[day.date().isoformat()] = None
-    if len(days) == 1:
-        return next(iter(days)), None, ""
-    words = f"may be {' or '.join(days)}" if days else f"is not a date like {' or '.join(formats)}"
-    return None, "E303", f"{cell!r} {words}"
-
-
-def _is_sure(day: datetime, form: str, written: str) -> bool:
-    """Tell whether a text is no other day: 1122026 lost a zero, and day 366 of 2025 would be in the next year."""
-    if _FIGURES_ALONE.search(form):
-        return day.strftime(form).lower() == written.lower()
-    year = day.isocalendar().year if "%G" in form else day.year
-    return not {year, year % 100}.isdisjoint(map(int, re.findall(r"\d+", written)))
-
-
-def _integer(cell: str) -> tuple[str | None, str | None, str]:
-    if not _INTEGER.fullmatch(cell.strip()):
-        return None, "E304", f"{cell!r} is not a whole number"
-    return cell.strip(), None, ""
-
-
-def _choice(cell: str, *, choices: Sequence[str]) -> tuple[str | None, str | None, str]:
-    if cell not in choices:
-        return None, "E305", f"{cell!r} is not one of {', '.join(choices)}{did_you_mean(cell, choices)}"
-    return cell, None, ""

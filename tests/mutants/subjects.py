@@ -41,6 +41,12 @@ SUBJECTS = {
         "tests/property/test_plan_large.py::test_keys_that_are_known_absent_or_uncertain_are_told_apart",
     ),
     "syncer/plan/units.py": ("tests/property/test_plan_units.py",),
+    "syncer/rows/cell_rules.py": (
+        "tests/unit/test_validate_rows.py",
+        "tests/unit/test_rows_truth.py",
+        "tests/unit/test_rows_transform.py",
+        "tests/unit/test_field_rules.py",
+    ),
     "syncer/rows/changes.py": ("tests/unit/test_rows_changes.py",),
     "syncer/rows/codes.py": ("tests/cli/test_documents.py::test_every_setting_rejection_code_and_fault_is_documented",),
     "syncer/rows/columns.py": ("tests/unit/test_rows_columns.py",),
@@ -58,6 +64,7 @@ SUBJECTS = {
         "tests/unit/test_validate_rows.py",
         "tests/unit/test_rows_truth.py",
         "tests/unit/test_rows_transform.py",
+        "tests/unit/test_field_rules.py",
         "tests/property/test_rows_transform.py",
     ),
 }

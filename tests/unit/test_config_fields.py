@@ -62,6 +62,18 @@ FIELD = "[jobs.erp.fields.f]\n"
         (FIELD + "upper = true\nlower = true", "upper and lower contradict"),
         (FIELD + 'map_else = "keep"', "there is no map"),
         (FIELD + 'lower = true\nmap = { A = "x", a = "y" }', "differ in letter case alone"),
+        (
+            FIELD + 'formats = ["%d.%m.%Y"]',
+            """f.formats is set, but the type is 'text': jobs.erp.fields.f.type = "date\"""",
+        ),
+        (
+            FIELD + 'type = "choice"\nchoices = ["a"]\nformats = ["%d.%m.%Y"]',
+            "formats is set, but the type is 'choice'",
+        ),
+        (FIELD + 'choices = ["a"]', """f.choices is set, but the type is 'text': jobs.erp.fields.f.type = "choice\""""),
+        (FIELD + 'type = "choice"', "f.choices is missing"),
+        ('[jobs.erp.fields.activation_status]\ntype = "date"', "activation_status.type cannot be 'date'"),
+        ('[jobs.erp.fields.blacklist_reason]\ntype = "date"', "blacklist_reason.type cannot be 'date'"),
         ('[jobs.erp]\nconstants = { a = "" }', "that are not empty"),
         ('[jobs.erp]\nconstants = { a = "x" }\ncolumns = { A = "a" }', "jobs.erp.constants.a has a column"),
         ('[jobs.erp]\nkey = "a"\nconstants = { a = "x" }', "jobs.erp.constants.a is the key"),
