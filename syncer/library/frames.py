@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from syncer.commands import ledger
 from syncer.commands.status import status as status_of
+from syncer.errors import UsageError
 from syncer.library.settings import settings_of
 from syncer.lifecycle.batch import Bucket
 from syncer.model import shown_key
@@ -45,8 +48,8 @@ def history(
     value: str | Sequence[str] | None = None,
     *,
     where: Mapping[str, str] | None = None,
-    since: str | None = None,
-    until: str | None = None,
+    since: str | dt.date | None = None,
+    until: str | dt.date | None = None,
     job: str | None = None,
     run: int | None = None,
     config: str | PathLike[str] | None = None,
@@ -55,11 +58,12 @@ def history(
 
     ``value``: only this key value (of a composite key its parts, in any order). The others choose among all, as
     ``syncer audit export`` does: values that were ever sent with these fields, changes from ``since`` to before
-    ``until`` (ISO times), a job, a run. They do not go with ``value``. Raises `SyncerError` for what there is not; a
-    value of which nothing was ever sent gives no rows.
+    ``until`` (ISO times, datetimes or days; without an offset UTC), a job, a run. They do not go with ``value``. Raises
+    `SyncerError` for what there is not; a value of which nothing was ever sent gives no rows.
     """
     settings = settings_of(config)
-    request = HistoryRequest(where=tuple((where or {}).items()), since=since, until=until, job=job, run_id=run)
+    begin, end = _moment(since, "since"), _moment(until, "until")
+    request = HistoryRequest(where=tuple((where or {}).items()), since=begin, until=end, job=job, run_id=run)
     if value is not None:
         if request != HistoryRequest():
             raise TypeError("name a value, or choose among all: not both")
@@ -75,6 +79,18 @@ def status(*, last: int = 100, config: str | PathLike[str] | None = None) -> pd.
     Raises `SyncerError`, as ``syncer status`` does.
     """
     return _frame((_status_row(one) for one in status_of(settings_of(config), most=last).runs), STATUS)
+
+
+def _moment(value: object, name: str) -> str | None:
+    """Return a moment or a day as the command line takes it; raise `UsageError` for what is neither."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, np.datetime64):
+        value = pd.Timestamp(value)
+    if not isinstance(value, dt.date) or pd.isna(value):
+        words = f"{name} is {value!r}, which is no moment and no day"
+        raise UsageError(words, remedy='give a datetime, a date, or a text like "2026-11-20T05:00:00Z"')
+    return f"{value:%Y-%m-%dT%H:%M:%S.%f%z}" if isinstance(value, dt.datetime) else value.isoformat()
 
 
 def _history(entries: Iterable[HistoryEntry]) -> pd.DataFrame:

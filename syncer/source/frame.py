@@ -19,6 +19,7 @@ import pyarrow as pa
 from syncer.errors import SourceError
 from syncer.model import Chunk, Dialect, SourceInfo
 from syncer.source.chunks import text_chunk
+from syncer.source.parquet_text import FIRST_YEAR, SINCE
 from syncer.source.results_reader import read_columns
 from syncer.source.table import UNDECLARED, TableForm, key_names
 from syncer.source.tables import CHUNK_ROWS, LEAVE_OUT, checked_header, finished
@@ -68,10 +69,6 @@ class FrameSource:
         self._strict: frozenset[str] | None = None
 
     def _texts(self, column: str, series: pd.Series[Any]) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
-        kind = str(series.dtype)
-        if kind not in {"object", "str", "string", "category"} and not kind.startswith(("string", "datetime64")):
-            words = f"column {column!r} holds {kind} and no text: leading zeros and long digits may be lost already"
-            raise SourceError(words, file=self.name, remedy=f"{AS_TEXT}, {LEAVE_OUT}")
         days = np.zeros(len(series), np.bool_)
         plain = _plain_texts(series)
         if plain is not None:
@@ -80,8 +77,7 @@ class FrameSource:
         for row, (value, missing) in enumerate(zip(series, series.isna(), strict=True)):
             text = "" if missing else _text(value)
             if text is None:
-                words = f"column {column!r} has {value!r}, which is no text but {type(value).__name__}"
-                raise SourceError(words, file=self.name, line=row + 1, remedy=f"{AS_TEXT}, {LEAVE_OUT}")
+                raise self._uncertain(column, series, row, value)
             days[row] = not missing and isinstance(value, dt.date)
             texts.append(text)
         try:
@@ -89,6 +85,16 @@ class FrameSource:
         except UnicodeEncodeError:
             words = f"column {column!r} has a text that is no Unicode (a lone surrogate)"
             raise SourceError(words, file=self.name, remedy=f"{AS_TEXT}, {LEAVE_OUT}") from None
+
+    def _uncertain(self, column: str, series: pd.Series[Any], row: int, value: Any) -> SourceError:
+        line: int | None = row + 1
+        if series.dtype.kind in "biufcm":  # all cells are alike: truths, numbers, lengths of time
+            words, line = f"holds {series.dtype} and no text: leading zeros and long digits may be lost already", None
+        elif isinstance(value, dt.date) and value.year < FIRST_YEAR:
+            words = f"has {value!r}, which is no day {SINCE}"
+        else:
+            words = f"has {value!r}, which is no text but {type(value).__name__}"
+        return SourceError(f"column {column!r} {words}", file=self.name, line=line, remedy=f"{AS_TEXT}, {LEAVE_OUT}")
 
     @property
     def info(self) -> SourceInfo:
@@ -142,8 +148,10 @@ def _plain_texts(series: pd.Series[Any]) -> pa.Array | None:
         found = pa.array(series, from_pandas=True)
     except (pa.ArrowException, UnicodeEncodeError):
         return None
-    textual = pa.types.is_string(found.type) or pa.types.is_large_string(found.type)
-    return found.cast(pa.string()).fill_null("") if textual else None
+    if not pa.types.is_string(found.type) and not pa.types.is_large_string(found.type):
+        return None
+    texts = found.cast(pa.string()).fill_null("")
+    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts  # several: of frames put together
 
 
 def _text(value: Any) -> str | None:
@@ -151,5 +159,5 @@ def _text(value: Any) -> str | None:
     if isinstance(value, str):
         return str(value)
     if isinstance(value, dt.datetime):  # pandas.Timestamp is one
-        return value.date().isoformat() if value.tzinfo is None and value.time() == dt.time() else None
-    return value.isoformat() if isinstance(value, dt.date) else None
+        return _text(value.date()) if value.tzinfo is None and value.time() == dt.time() else None
+    return value.isoformat() if isinstance(value, dt.date) and value.year >= FIRST_YEAR else None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import io
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from conftest import codes
 
@@ -114,6 +117,8 @@ def test_a_frame_and_a_file_are_known_to_each_other(here):
         ([b"DE", "FR"], "has b'DE'"),
         ([pd.Timestamp("2026-11-26T05:00"), None], "Timestamp"),
         (["DE", "\ud800"], "no Unicode"),
+        ([dt.date(2026, 1, 1), dt.date(1, 1, 1)], "no day since the year 1000"),
+        ([dt.date(999, 12, 31), None], "no day since the year 1000"),
     ],
 )
 def test_a_cell_that_is_no_text_is_refused_with_its_column_and_a_remedy(here, cells, words):
@@ -160,6 +165,65 @@ def test_days_categories_and_string_columns_are_taken(here):
     held = here.server()
     assert (held["K000001"]["intended_market"], held["K000001"]["production_date"]) == ("DE", "2026-11-20")
     assert "intended_market" not in held["K000002"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "cells", "sent"),
+    [
+        *((pd.ArrowDtype(kind), ["DE", None], ["DE", None]) for kind in (pa.string(), pa.large_string(), pa.string_view())),
+        ("string[pyarrow]", ["DE", None], ["DE", None]),
+        ("string[python]", ["DE", None], ["DE", None]),
+        (pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string())), ["DE", "FR"], ["DE", "FR"]),
+        (pd.ArrowDtype(pa.date32()), [dt.date(2026, 11, 20), None], ["2026-11-20", None]),
+        (pd.ArrowDtype(pa.timestamp("us")), [pd.Timestamp("2026-11-20"), None], ["2026-11-20", None]),
+        ("float64", [float("nan")] * 2, [None, None]),
+        ("Int64", [None, None], [None, None]),
+        (pd.ArrowDtype(pa.null()), [None, None], [None, None]),
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_column_is_judged_by_its_cells_whatever_holds_them(here, dtype, cells, sent, parts):
+    rows = pd.DataFrame({"intended_market": pd.Series(cells, dtype=dtype)})
+    rows = pd.concat([rows] * parts, ignore_index=True)
+    rows["extended_id"] = [f"K{n:06d}" for n in range(len(rows))]
+    rows["lot"] = "L1"
+    assert syncer.sync(rows).exit_code == 0
+    held = here.server()
+    assert [held[key].get("intended_market") for key in rows["extended_id"]] == sent * parts
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float64", "bool", "Int64", pd.ArrowDtype(pa.int32())], ids=str)
+def test_a_column_of_numbers_is_refused_by_its_type(here, dtype):
+    rows = pd.DataFrame({"extended_id": ["K000001", "K000002"], "lot": pd.Series([1, 0], dtype=dtype)})
+    with pytest.raises(SourceError, match=re.escape(f"column 'lot' holds {pd.Series([1], dtype=dtype).dtype} and no")):
+        syncer.sync(rows, dry_run=True)
+
+
+@pytest.mark.parametrize(
+    ("moment", "rows"),
+    [
+        ("2020-01-01", 1), (dt.date(2020, 1, 1), 1), (pd.Timestamp(2020, 1, 1).to_pydatetime(), 1), (dt.date(2999, 1, 1), 0),
+        (pd.Timestamp("2020-01-01T05:00:00.123456789"), 1), (pd.Timestamp("2999-01-01", tz="Europe/Berlin"), 0),
+        (dt.datetime(2020, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=-9, minutes=-30))), 1),
+        (np.datetime64("2020-01-01"), 1),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_history_takes_a_moment_or_a_day_however_it_is_held(here, moment, rows):
+    syncer.sync(frame(extended_id=["K000001"], lot=["L1"]))
+    assert len(syncer.history(since=moment)) == rows
+    assert len(syncer.history(until=moment)) == 1 - rows
+
+
+@pytest.mark.parametrize(
+    "moment", [7, 1.5, pd.NaT, dt.time(5), np.datetime64("NaT"), dt.timedelta(1), ["2020"]], ids=repr
+)
+def test_what_is_no_moment_is_said(here, moment):
+    syncer.sync(frame(extended_id=["K000001"], lot=["L1"]))
+    for name in ("since", "until"):
+        with pytest.raises(UsageError, match=f"{name} is .* no moment and no day"):
+            syncer.history(**{name: moment})
 
 
 def test_invalid_rows_are_told_by_their_place_and_written_to_the_results(here):
