@@ -154,8 +154,7 @@ class RowParser:
         self._edge = re.compile(end)
         # Blank lines, and rows of separators alone: an export may have millions of them, and none is a row.
         empty = rf"(?:(?:{edge}){{{width - 1}}})?" if width is not None and 1 < width <= EMPTY_COLUMNS_MAX else ""
-        skips = width != 1 and not options.blanks
-        self._empty = re.compile(rf"(?:{empty}(?:\r\n|\n|\r))++") if skips else None
+        self._empty = None if options.blanks else re.compile(rf"(?:{empty}(?:\r\n|\n|\r))++")
         self._cells_max = CELLS_MAX if width is None else max(CELLS_MAX, 2 * width)
         self._places = re.compile(rf"{edge}|\r\n|\n|\r" + (f"|{q}" if quote else ""))
         self._escaped = re.compile(rf"{e}([{e}{q}])") if escape else None
@@ -292,7 +291,7 @@ class RowParser:
                 return None  # the row, or its CRLF, may go on in the next piece
             if end != self._delimiter:
                 break
-        if end in _ODD[self._options.newline]:
+        if end in _ODD[self._options.newline] and not (final and place == len(text)):  # else nothing follows it
             return self._odd(cells, text, begin, place, final=final)
         fault = fault or self._fault(cells, text, begin, place)
         several = fault is not None and count_lines(text, begin, place - len(found["end"])) > 0

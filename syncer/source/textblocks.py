@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -37,6 +38,12 @@ pa.enable_signal_handlers(False)
 ROW_BYTES_MAX = 64 << 20
 """A row longer than this is no row: a quote swallows the file."""
 _NOT_TEXT = NOT_TEXT.encode()
+SPACES = (
+    "\t\v\f\x1c\x1d\x1e\x1f \x85\xa0\u1680"
+    + "".join(map(chr, range(0x2000, 0x200B)))
+    + "\u2028\u2029\u202f\u205f\u3000"
+)
+"""What `str.strip` takes away within a line: a row of nothing else is blank, and no content begins with it."""
 
 
 class TextFile(Protocol):
@@ -66,6 +73,9 @@ class TextReader:
         self._width = source.head.width
         self._skipped = 0
         self._ended = True
+        self._held: Row | None = None
+        self._above: Sequence[str] = ()
+        """The cells of the row that was given last."""
         self.ended_table = False
         """Whether the row was read that ends the table: nothing behind it is a row."""
         self._names = ["\0before"] * self._before + list(source.header) + ["\0behind"] * self._behind
@@ -103,15 +113,9 @@ class TextReader:
                 return None, text
             for _ in range(left):
                 cut = text.rfind(b"\n", 0, cut - 1) + 1
-            plain = text[:cut]
-            if not self._is_special(plain, lines - left):
-                chunk = self._formed_plain(
-                    Chunk(
-                        self._source.position,
-                        self._read_plain(plain),
-                        np.arange(parser.line, parser.line + lines - left, dtype=np.int64),
-                    )
-                )
+            # The line behind them is a row, too: the last row of the table, which may be a total, is never among them.
+            if not self._is_special(text[: text.find(b"\n", cut) + 1], lines - left + 1):
+                chunk = self._plain_chunk(text[:cut], parser.line, lines - left)
                 parser.line += lines - left
                 return chunk, text[cut:]
         decoded = text.decode()
@@ -128,6 +132,20 @@ class TextReader:
         if self._before and plain.count(b"\n" + edge) + plain.startswith(edge) != lines:
             return True
         return bool(self._behind) and plain.count(edge + b"\n") + plain.count(edge + b"\r\n") != lines
+
+    def _plain_chunk(self, plain: bytes, line: int, lines: int) -> Chunk:
+        """Return the rows of a plain block, behind the one that was held back."""
+        batches, numbers = [self._read_plain(plain)], np.arange(line, line + lines, dtype=np.int64)
+        if self._held is not None:
+            batches, numbers = [self._batch([self._held]), *batches], np.concatenate(([self._held.line], numbers))
+        last = plain[plain.rfind(b"\n", 0, -1) + 1 :].decode().rstrip("\r\n")
+        self._held, self._above = None, last.split(self._source.dialect.delimiter)
+        batch = batches[0] if len(batches) == 1 else pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+        return self._formed_plain(Chunk(self._source.position, batch, numbers))
+
+    def _batch(self, rows: Sequence[Row]) -> pa.RecordBatch:
+        columns = [texts([row.cells[place] for row in rows]).cast(pa.string()) for place in self._places]
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
 
     def _formed(self, chunk: Chunk) -> Chunk:
         return self._source.cells.formed(chunk, self._strict)
@@ -177,8 +195,11 @@ class TextReader:
     def read_strictly(
         self, parser: RowParser | FixedParser, text: str, *, final: bool, give_up: bool = False
     ) -> Chunk | None:
-        """Read text by the strict parser; None when there is no whole row in it."""
-        rows: list[Row] = []
+        """Read text by the strict parser; None when there is no row in it that can be given.
+
+        The last row is held back until one follows, or none does: it may be a total.
+        """
+        rows: list[Row] = [] if self._held is None else [self._held]
         rejections: list[Rejection] = []
         for row in parser.rows(text, final=final, give_up=give_up):
             fate = self._fate(row)
@@ -194,24 +215,26 @@ class TextReader:
                 rejections.append(self._refused(row, fault))
         if final:
             self._ended = not text or text[-1] in "\r\n"
-        if (final or self.ended_table) and rows and not any(row.line > rows[-1].line for row in rejections):
-            above = rows[-2].cells if len(rows) > 1 else ()
-            fault_of_last = total(self._source.position, rows[-1].line, self._named(rows[-1].cells), above)
-            if fault_of_last is not None:
+        self._held = None
+        if rows and not any(row.line > rows[-1].line for row in rejections):
+            last, above = rows.pop(), rows[-1].cells if rows else self._above
+            if not final and not self.ended_table:
+                self._held = last
+            elif (fault_of_last := total(self._source.position, last.line, self._named(last.cells), above)) is not None:
                 rejections.append(fault_of_last)
-                rows.pop()
+            else:
+                rows.append(last)
         if not rows and not rejections:
             return None
-        columns = [texts([row.cells[place] for row in rows]).cast(pa.string()) for place in self._places]
-        batch = pa.RecordBatch.from_arrays(columns, schema=self._schema)
+        self._above = rows[-1].cells if rows else self._above
         lines = np.array([row.line for row in rows], np.int64)
-        return self._formed(Chunk(self._source.position, batch, lines, tuple(rejections)))
+        return self._formed(Chunk(self._source.position, self._batch(rows), lines, tuple(rejections)))
 
     def _fate(self, row: Row) -> Fate:
         """Return what becomes of a row: blank ones, and a header that stands again, are none."""
         cells = row.cells
         if not any(cells) and (row.fault is None or cells == [""]):
-            return self._marks.blank() if self._width > 1 else Fate.ROW
+            return self._marks.blank() if self._width > 1 or "" in self._source.table.end else Fate.ROW
         fate = self._marks.fate(cells) if self._marks.declared else Fate.ROW
         if fate is Fate.ROW and row.fault is None and [cells[0].removeprefix(MARK), *cells[1:]] == self._header_cells:
             if self._source.form.repeated_header != "skip":
@@ -249,13 +272,13 @@ def _nameless(where: str, cell: str) -> str:
 
 
 def _special_lines(table: TableForm, delimiter: str) -> re.Pattern[bytes] | None:
-    """Return what lines begin with that may be no rows, as the job declares them; None: it declares none."""
+    """Return what finds lines that may be no rows, where a job declares any: blank ones, and those that begin so."""
+    if not Marks(table).declared:
+        return None
     begins = [text.partition("*")[0] for text in (*table.end, *table.skip) if text]
     begins += [table.comment] if table.comment else []
-    if not begins:
-        return None
-    blank = rb"(?:[ \t]|" + re.escape(delimiter.encode()) + rb")*"
-    return re.compile(rb"(?m)^" + blank + b"(?:" + b"|".join(re.escape(text.encode()) for text in begins) + b")")
+    edges, marks = (b"|".join(re.escape(text.encode()) for text in texts) for texts in ((*SPACES, delimiter), begins))
+    return re.compile(rb"(?m)^(?:" + edges + rb")*(?:\r?\n" + (b"|" + marks if begins else b"") + b")")
 
 
 def _plain_lines(text: bytes, dialect: Dialect, width: int) -> int:
@@ -267,7 +290,7 @@ def _plain_lines(text: bytes, dialect: Dialect, width: int) -> int:
     returns = text.count(b"\r") if b"\r" in text else 0
     if returns and (returns != text.count(b"\r\n") or returns != text.count(b"\n")):
         return 0
-    if dialect.newline == "\r\n" and not returns:
+    if dialect.newline == "\r" or (dialect.newline == "\r\n" and not returns):
         return 0
     if len(dialect.delimiter) != 1 or not dialect.delimiter.isascii() or width == 1:
         return 0
