@@ -21,7 +21,7 @@ from syncer.codes.parts import PartsWriter, file_fault, spool_folder, sweep, wri
 from syncer.codes.rules import PART_BYTES_MAX, fingerprint, parse_defaults
 from syncer.codes.upload_result import CodesResult
 from syncer.commands.codes_errors import require_place, write_errors, write_rejects
-from syncer.commands.codes_file import checked_file, form_of, opened, own_words, read_as
+from syncer.commands.codes_file import checked_file, form_of, opened, own_words, read_as, require_path
 from syncer.commands.opening import open_to_write
 from syncer.errors import OutputError, SourceError, SyncerError, UploadFileError, UsageError
 from syncer.ledger.identity import identity_of
@@ -66,6 +66,7 @@ class CodesEnvironment:
 
 def upload(settings: Settings, request: UploadRequest, environment: CodesEnvironment) -> CodesResult:
     """Check a file, record it, and bring it to its end; an upload of the same file that is open goes on."""
+    require_path(request)
     try:
         return _upload(settings, request, environment)
     except SourceError as error:
@@ -75,6 +76,7 @@ def upload(settings: Settings, request: UploadRequest, environment: CodesEnviron
 
 def look_through(settings: Settings, request: UploadRequest, environment: CodesEnvironment) -> CodesResult:
     """Check a file as `upload` does; send and record nothing, and write no file."""
+    require_path(request)
     try:
         with Ledger.reading(settings.ledger.url) as ledger, closing(opened(settings, request)) as file:
             uploads = None if ledger is None else ledger.uploads()

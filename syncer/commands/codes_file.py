@@ -11,6 +11,7 @@ from syncer.codes.checking import check_file
 from syncer.codes.reading import CodesFile, CodesForm
 from syncer.config.jobs import pick_job
 from syncer.errors import SourceError, UsageError
+from syncer.safe.urls import is_remote
 from syncer.source import CsvForm
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ def form_of(settings: Settings, request: UploadRequest) -> CodesForm | None:
     csv_form = CsvForm(**{**asdict(job.csv), "encoding": job.csv.encoding or "utf-8"})
     known = None if job.known_fields is None else frozenset(job.known_fields)
     return CodesForm(csv_form, job.columns or None, known)
+
+
+def require_path(request: UploadRequest) -> None:
+    """Raise `UsageError` for a URL, in words that never repeat it: it may hold a secret."""
+    if is_remote(request.file):
+        raise UsageError("FILE must be a path of this machine, and is a URL", remedy="copy the file here first")
 
 
 def read_as(form: CodesForm) -> str:

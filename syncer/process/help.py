@@ -1,7 +1,7 @@
 """What helps after a failure: what a person changes first, and the command to paste. Prints nothing.
 
 What always holds: a command that is told can be pasted as it stands. Where an error names none, it is the one that
-failed, as it was typed: a fact of this process, like its id.
+failed, as it was typed: a fact of this process, like its id. Of an address with a secret only that it was one is told.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from syncer.errors import SyncerError
+from syncer.safe.addresses import holds_secret
 from syncer.safe.inert import pasted
 
 _typed: list[str] = []
@@ -17,8 +18,8 @@ _PROGRAM = re.compile(r"\Asyncer(?= )")
 
 
 def remember(arguments: Sequence[str]) -> None:
-    """Take note of what stood after the program's name. Only the command line calls this."""
-    _typed[:] = arguments
+    """Take note of what the command line says after the program's name, but for secrets of addresses."""
+    _typed[:] = ["URL" if holds_secret(one) else one for one in arguments]
 
 
 def next_of(error: SyncerError) -> str | None:

@@ -93,9 +93,10 @@ def system_of(url: str) -> tuple[System, str]:
     """Return the system of a URL, and the path as its library names it. Raises `ConfigError`."""
     fault = url_fault(url)
     if fault is not None:
-        raise ConfigError(f"the address of the files must be {fault}")
+        remedy = "correct the address, or copy the files to this machine first"
+        raise ConfigError(f"the address of the files must be {fault}", remedy=remedy)
     scheme, _, rest = url.partition("://")
-    system = SYSTEMS[scheme]
+    system = SYSTEMS[scheme.lower()]
     return system, "/" + rest.partition("/")[2] if system.appends else rest
 
 

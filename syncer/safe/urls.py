@@ -14,20 +14,20 @@ HOST = re.compile(r"(?:(?P<user>[^@:]+)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^@:\[\]]+
 
 
 def is_remote(name: str) -> bool:
-    """Tell whether this names files of another system."""
-    found = _URL.match(name)
-    return found is not None and found["scheme"] in SCHEMES
+    """Tell whether this names files of another system: also of one that is not taken, since a URL may hold a secret."""
+    return _URL.match(name) is not None
 
 
 def url_fault(url: str) -> str | None:
     """Return what is wrong with a URL, in words that never repeat it; None: nothing."""
     found = _URL.fullmatch(url)
-    if found is None or found["scheme"] not in SCHEMES:
+    scheme = found["scheme"].lower() if found is not None else ""
+    if found is None or scheme not in SCHEMES:
         return f"a path of this machine, or a URL that begins with one of {', '.join(f'{one}://' for one in SCHEMES)}"
     host = HOST.fullmatch(found["place"])
-    if found["scheme"] == "sftp" and (host is None or ":" in found["place"].rpartition("@")[0]):
+    if scheme == "sftp" and (host is None or ":" in found["place"].rpartition("@")[0]):
         return "sftp://host/path or sftp://user@host:port/path; a password stands nowhere: SSH has keys"
-    if found["scheme"] != "sftp" and ("@" in found["place"] or ":" in found["place"]):
+    if scheme != "sftp" and ("@" in found["place"] or ":" in found["place"]):
         return "scheme://bucket/path without any credentials (those are found as the system's own tools find them)"
     if not found["place"] or not (found["path"] or "").strip("/"):
         return "a URL with a bucket or host and a path"
