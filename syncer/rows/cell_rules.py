@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -36,7 +37,7 @@ def make_rule(scm: str, rule: FieldRule, blank: str) -> Rule:
             value = _text if rule.type == "date" else value_rule
         else:
             value = value_rule
-        if not cell.strip():
+        if _is_blank(cell):
             if rule.required:
                 return None, "E301", "is required and blank"
             if blank == "reject":
@@ -65,6 +66,16 @@ def _value_rule(scm: str, rule: FieldRule) -> Rule:
 def keeps_text(scm: str, rule: FieldRule) -> bool:
     """Tell whether the rule of a field sends every cell that is not blank as it stands."""
     return scm not in _SPECIAL and rule.is_plain
+
+
+def _is_blank(cell: str) -> bool:
+    """Tell whether nobody sees anything in a cell: white space, and characters that have no shape."""
+    rest = cell.strip()
+    return not rest or (not rest[0].isprintable() and all(map(_is_unseen, rest)))
+
+
+def _is_unseen(sign: str) -> bool:
+    return sign.isspace() or unicodedata.category(sign) in {"Cc", "Cf"}
 
 
 def _text(cell: str) -> tuple[str | None, str | None, str]:

@@ -6,6 +6,8 @@ a file that unpacks to far more than an export can is refused; so is one that is
 
 from __future__ import annotations
 
+import glob
+import json
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -37,7 +39,6 @@ ZSTD_WINDOW_BYTES_MAX = 128 << 20
 """The limit that the zstd program has too; more has to be asked for there."""
 _COPY_AGAIN = "copy the file again"
 _UNPACK = "unpack it first, and name what was in it"
-_NAME_MEMBERS = 'name those that count: jobs.<name>.member = "*.csv" (several are the parts of one export)'
 
 
 def unpacked(name: str, handle: IO[bytes], raw: Iterator[bytes], member: str | None = None) -> Iterator[bytes]:
@@ -167,7 +168,7 @@ def members_of(name: str, handle: IO[bytes], pattern: str) -> list[str]:
     found = sorted(one for one in names if fnmatchcase(one, pattern) or fnmatchcase(one.rpartition("/")[2], pattern))
     if not found or len(set(found)) < len(found):
         what = "are two files of one name" if found else f"is no file like {pattern!r} (jobs.<name>.member)"
-        remedy = _UNPACK if found else _NAME_MEMBERS
+        remedy = _UNPACK if found or not names else _name_members(names)
         raise SourceError(f"there {what} in the ZIP file ({_listed(names)})", file=name, remedy=remedy)
     return found
 
@@ -180,6 +181,14 @@ def _listed(names: list[str]) -> str:
     return f"{len(names)}: " + ", ".join(names[:3]) + (", …" if len(names) > 3 else "")  # noqa: PLR2004
 
 
+def _name_members(names: list[str]) -> str:
+    """Return what to declare, by names that are there: those of CSV, in their letter case; else the first."""
+    endings = [one[-4:] for one in names if one.lower().endswith(".csv")]
+    pattern = f"*{endings[0]}" if endings else glob.escape(names[0])
+    said = json.dumps(pattern, ensure_ascii=False)
+    return f"name those that count: jobs.<name>.member = {said} (several are the parts of one export)"
+
+
 def _chosen(name: str, archive: zipfile.ZipFile, wanted: str | None) -> zipfile.ZipInfo:
     members = [one for one in _contents(archive) if wanted in {None, one.filename}]
     if len(members) != 1:
@@ -188,7 +197,7 @@ def _chosen(name: str, archive: zipfile.ZipFile, wanted: str | None) -> zipfile.
         raise SourceError(
             f"there {what} in the ZIP file; there must be one, or it must be said which count",
             file=name,
-            remedy=_NAME_MEMBERS if len(set(names)) > 1 else _UNPACK,
+            remedy=_name_members(names) if len(set(names)) > 1 else _UNPACK,
         )
     if members[0].flag_bits & 1:
         raise SourceError(

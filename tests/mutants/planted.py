@@ -52,7 +52,7 @@ BUGS = (
     Bug(
         "a cell of one blank is sent as text",
         "syncer/rows/cell_rules.py",
-        "        if not cell.strip():\n            if rule.required",
+        "        if _is_blank(cell):\n            if rule.required",
         "        if not cell:\n            if rule.required",
         f"{PLANTED}::test_a_cell_of_one_blank_is_empty_and_is_never_sent_as_text",
     ),

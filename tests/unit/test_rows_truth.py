@@ -99,3 +99,13 @@ def test_a_text_beside_native_dates_is_read_by_the_formats_alone():
 def test_a_native_date_keeps_to_all_other_rules():
     found = checked(["A1"], ["2026-02-03"], native=[True], rule=FieldRule("date", ("%d.%m.%Y",), max_length=4))
     assert [one.code for one in found.rejections] == ["E306"]
+
+
+@pytest.mark.parametrize("cell", ["\u200b", " \u200b\u00a0", "\u200d\u2060", "\u00ad", "\x07", "\u200b \u200b"])
+@pytest.mark.parametrize("blank", ["omit", "clear", "reject"])
+def test_a_cell_in_which_nobody_sees_anything_is_blank(cell, blank):
+    columns = pa.RecordBatch.from_arrays([pa.array(["A1", "A2"]), pa.array([cell, "x\u200b"])], names=list(HEADER))
+    found = Validator(RowRules(("extended_id",), None, blank), HEADER, "a").check(Chunk(0, columns, np.arange(2), ()))
+    assert [one.code for one in found.rejections] == (["E302"] if blank == "reject" else [])
+    sent = {"omit": [None], "clear": [""], "reject": []}[blank]
+    assert found.fields[0].to_pylist() == [*sent, "x\u200b"]

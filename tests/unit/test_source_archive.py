@@ -6,6 +6,7 @@ import gzip
 import io
 import random
 import sys
+import tomllib
 import zipfile
 from contextlib import closing
 
@@ -145,6 +146,19 @@ def test_a_member_that_there_is_not_or_twice_is_refused_with_those_that_there_ar
         path.write_bytes(zipped(*SEVERAL, SEVERAL[0]))
     with pytest.raises(SourceError, match="two files of one name"):
         open_sources([str(path)], CsvForm(), member="b.csv")
+
+
+@pytest.mark.parametrize("member", [None, "*.csv", "x/*"])
+@pytest.mark.parametrize("data", ["A.CSV", "in/export.Csv", "a[1].dat", 'a"b.txt'])
+def test_the_member_to_declare_is_one_that_is_there(tmp_path, data, member):
+    path = tmp_path / "export.zip"
+    path.write_bytes(zipped((data, "a,b\n1,2\n"), ("readme.txt", "read me")))
+    with pytest.raises(SourceError) as refused:
+        [*open_sources([str(path)], CsvForm(), member=member)[0].chunks()]
+    declared = tomllib.loads(refused.value.remedy.partition("jobs.<name>.")[2].partition(" (")[0])["member"]
+    (source,) = open_sources([str(path)], CsvForm(), member=declared)
+    with closing(source):
+        assert source.name == f"{path}: {data}"
 
 
 @pytest.mark.parametrize("inner", PACK)
