@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 EXPORT_FORMATS = ("csv", "jsonl", "parquet")
+ENDINGS = {"csv": "csv", "jsonl": "jsonl", "ndjson": "jsonl", "parquet": "parquet"}
+"""Of the names of files: the format that each says."""
+NAMED_BY_THEIR_ENDING = frozenset({*ENDINGS, "xlsx", "json", "xls", "tsv", "gz", "zip"})
+"""Endings that promise something: a file that has one is written so, or not at all."""
 STATUSES = {"inactive": 0, "active": 1, "blacklisted": 2}
 """The states of a code by which scans are chosen."""
 

@@ -14,15 +14,14 @@ import click
 
 from syncer.cli.frame import PAGES, command, envelope, options, require_ending, settings, show
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, UsageError
+from syncer.request import ENDINGS, EXPORT_FORMATS, NAMED_BY_THEIR_ENDING
 from syncer.safe.inert import inert
 
 if TYPE_CHECKING:
     from syncer.request import HistoryRequest
 
-FORMATS = ("csv", "jsonl", "parquet", "xlsx")
+FORMATS = (*EXPORT_FORMATS, "xlsx")
 BINARY = frozenset({"parquet", "xlsx"})
-NAMED_BY_THEIR_ENDING = frozenset({*FORMATS, "json", "xls", "tsv", "gz", "zip"})
-"""Endings that promise something: a file that has one is written so, or not at all."""
 where_option = click.option(
     "--where", multiple=True, metavar="FIELD=VALUE", help="Only values that were ever sent so, or keyed so; repeatable."
 )
@@ -147,11 +146,12 @@ def _export_format(form: str | None, out: Path | None, request: HistoryRequest) 
     chosen += [f"--{name}={value}" for name, value in named.items() if value is not None]
     same = shlex.join([*(["--json"] if options().json else []), *chosen, "--out"])
     ending = "" if out is None else out.suffix.removeprefix(".").lower()
-    found = form or ending or "csv"
+    said = ENDINGS.get(ending, ending)
+    found = form or said or "csv"
     if options().json and out is None:
         words = "--json prints one document, and the history of many values is none"
         raise UsageError(words, next=f"syncer audit export {same} history.csv")
-    if found not in FORMATS or (ending in NAMED_BY_THEIR_ENDING and ending != found):
+    if found not in FORMATS or (ending in NAMED_BY_THEIR_ENDING and said != found):
         words = f"{out} does not end as a format does ({', '.join(FORMATS)}), or not as the one that is asked for"
         raise UsageError(words, next=f"syncer audit export {same} history.{form or 'csv'}")
     if found in BINARY and out is None:

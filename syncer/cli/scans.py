@@ -50,9 +50,10 @@ def pull_command(
 ) -> None:
     """Pull what is new since the last time, each scan once. Run it again to go on."""
     from syncer.commands import scans
+    from syncer.commands.places import require_place
     from syncer.commands.working import recorded
+    from syncer.config.asked import require_sense
     from syncer.report import scans as report
-    from syncer.scans.filters import check_request
 
     if sum((into_ledger, raw_csv)) > 1 or (into_ledger and out is not None):
         raise UsageError("--into-ledger, --raw-csv: one of them; and --into-ledger has no --out")
@@ -73,7 +74,8 @@ def pull_command(
         raw_csv=raw_csv,
         deadline_s=deadline_s,
     )
-    check_request(request)
+    require_sense(request)
+    require_place(request)
     if raw_csv:
         _raw(request)
     known = settings()

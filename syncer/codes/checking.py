@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncer.codes.reading import CodesFile, Reject, filled
-from syncer.codes.rules import ID_PATTERN, STATUSES
+from syncer.codes.rules import ID_PATTERN
+from syncer.config.asked import ACTIVATION_STATUSES
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -91,7 +92,7 @@ def _check_block(block: CodesBlock, products: frozenset[str] | None) -> tuple[np
         words = f"id {ids[place].as_py()!r} is not 8 or more of a-z A-Z 0-9 - _"
         wrong.append(Reject(int(block.lines[place]), "E601", words, ids[place].as_py()))
     rules: list[tuple[str, str, tuple[str, ...], str]] = [
-        ("activation_status", "E604", STATUSES, "must be 0 (inactive), 1 (active) or 2 (blacklisted)")
+        ("activation_status", "E604", ACTIVATION_STATUSES, "must be 0 (inactive), 1 (active) or 2 (blacklisted)")
     ]
     if products is not None:
         rules.append(("product", "E605", tuple(products), "is not the SKU of a product that the ledger knows"))

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from syncer.codes.rules import REFUSED_NAMES
+from syncer.config.asked import REFUSED_NAMES
 from syncer.errors import SourceError, did_you_mean
 from syncer.model import SPECIAL_FIELDS
 from syncer.safe.formulas import EXTRA_COLUMNS

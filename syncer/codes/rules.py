@@ -1,4 +1,4 @@
-"""What a file of own codes may hold, and what may be asked for it. Pure.
+"""What a file of own codes may hold. Pure.
 
 Source of facts: "Own codes (ingestion)" of docs/api.md. That the names which SCM uploads refuse are refused here
 too is a decision: the API documents the list for those alone.
@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-
-from syncer.errors import UsageError
+from collections.abc import Mapping
 
 ID_PATTERN = "^[A-Za-z0-9_-]{8,}$"
 PART_BYTES_MAX = 100_000_000
 """Of one uploaded file: 100 MB [P], read as the smaller of its two meanings."""
-STATUSES = ("0", "1", "2")
-BLACKLIST_REASONS = tuple(str(number) for number in range(11))
 FILE_TYPES = {"csv": "text/csv", "json": "application/json"}
 CODES: Mapping[str, tuple[str, str]] = {
     "E601": ("an id is missing, too short, or has other characters", "8 or more of a-z A-Z 0-9 - _"),
@@ -28,31 +24,6 @@ CODES: Mapping[str, tuple[str, str]] = {
     "E650": ("the API found an error in this code", "see its message; correct the line and upload it again"),
 }
 """Stable codes of rejected rows: what is wrong, and what to do. docs/codes.md has the same table."""
-REFUSED_NAMES = {
-    "extended_id": "use 'id' in the file",
-    "message": "use 'id' in the file",
-    "product_id": "use 'product'",
-    "status": "use 'activation_status'",
-}
-
-
-def parse_defaults(given: Sequence[str]) -> dict[str, object]:
-    """Read ``--default field=value`` options; raise `UsageError` for one that the API would not take."""
-    defaults: dict[str, object] = {}
-    for text in given:
-        name, separator, value = text.partition("=")
-        if not separator or not name:
-            raise UsageError(f"--default wants field=value, not {text!r}", next="syncer codes upload --help")
-        if name in defaults:
-            raise UsageError(f"--default names {name!r} twice", next="syncer codes upload --help")
-        if name in REFUSED_NAMES or name in {"id", "serial_number"}:
-            words = REFUSED_NAMES.get(name, "it differs from code to code")
-            raise UsageError(f"--default {name}: not allowed, {words}", next="syncer codes upload --help")
-        allowed = {"activation_status": STATUSES, "blacklist_reason": BLACKLIST_REASONS}.get(name)
-        if allowed is not None and value not in allowed:
-            raise UsageError(f"--default {name} must be one of {', '.join(allowed)}, not {value!r}")
-        defaults[name] = int(value) if allowed is not None else value  # numbers, as in the API's own example
-    return defaults
 
 
 def fingerprint(sha256: str, defaults: Mapping[str, object], url_prefix: str | None, *, allow_duplicates: bool) -> str:

@@ -16,6 +16,7 @@ from syncer.api.classify import Verdict
 from syncer.api.client import SCM_PERMISSIONS, MeAnswer
 from syncer.api.reading import fault_of
 from syncer.commands.opening import open_to_write
+from syncer.commands.places import require_place_of
 from syncer.commands.telling import Teller
 from syncer.config import Settings, load_settings
 from syncer.errors import (
@@ -86,6 +87,7 @@ def check(
     whose = "built-in defaults" if settings.path is None else f"{settings.path}, which no other account can change"
     findings = [CheckResult("configuration", f"{whose}; jobs: {jobs}")]
     findings += [_check_place(path) for path in settings.left_behind() if path is not None]
+    findings += _check_steps(settings)
     findings += check_exports(settings)
     findings.append(_check_ledger(settings, clock))
     identity = _identity(settings)
@@ -113,6 +115,17 @@ def _check_place(path: Path) -> CheckResult:
     except LedgerWriteError as error:
         return CheckResult(what, "", ConfigError(error.message, remedy=error.remedy, next=error.next))
     return CheckResult(what, f"{path}, written after every run")
+
+
+def _check_steps(settings: Settings) -> list[CheckResult]:
+    """Return the steps of a night that have no place for what they write."""
+    findings = []
+    for number, step in enumerate(settings.nightly.steps, 1):
+        try:
+            require_place_of(number, step)
+        except ConfigError as error:
+            findings.append(CheckResult(f"step {number} of the night", "", error))
+    return findings
 
 
 def _check_wanted(settings: Settings, clock: Clock, max_age_s: float) -> list[CheckResult]:

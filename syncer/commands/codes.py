@@ -18,11 +18,13 @@ from syncer.api.ingestion import IngestionClient, work_orders_query
 from syncer.codes.archive import extract
 from syncer.codes.drive import Step, UploadDriver, UploadSettings
 from syncer.codes.parts import PartsWriter, file_fault, spool_folder, sweep, write_missing
-from syncer.codes.rules import PART_BYTES_MAX, fingerprint, parse_defaults
+from syncer.codes.rules import PART_BYTES_MAX, fingerprint
 from syncer.codes.upload_result import CodesResult
-from syncer.commands.codes_errors import require_place, write_errors, write_rejects
+from syncer.commands.codes_errors import write_errors, write_rejects
 from syncer.commands.codes_file import checked_file, form_of, opened, own_words, read_as, require_path
 from syncer.commands.opening import open_to_write
+from syncer.commands.places import require_place
+from syncer.config.asked import parse_defaults, require_sense
 from syncer.errors import OutputError, SourceError, SyncerError, UploadFileError, UsageError
 from syncer.ledger.identity import identity_of
 from syncer.ledger.ledger import Ledger
@@ -89,8 +91,9 @@ def look_through(settings: Settings, request: UploadRequest, environment: CodesE
 
 def _upload(settings: Settings, request: UploadRequest, environment: CodesEnvironment) -> CodesResult:
     started_s = environment.clock.monotonic_s()
-    defaults = parse_defaults(request.defaults)
+    require_sense(request)
     require_place(request)
+    defaults = parse_defaults(request.defaults)
     connection_of(settings, environment.outside)  # no token: nothing is recorded
     form = form_of(settings, request)
     content = _sha256(request.file) if form is None else f"{_sha256(request.file)} {read_as(form)}"

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncer.codes.rules import CODES
-from syncer.errors import UsageError, unwritable
-from syncer.safe.files import Folder, is_database, replacing
+from syncer.errors import unwritable
+from syncer.safe.files import Folder, replacing
 from syncer.safe.formulas import EXTRA_COLUMNS, neutral, restored
 from syncer.safe.inert import inert
-from syncer.safe.trust import quoted
 
 if TYPE_CHECKING:
     from syncer.codes.reading import CodesFile, Reject
@@ -34,22 +33,6 @@ NAMES_MAX = 1000
 """How many error files of one name may be set aside."""
 _Row = tuple[dict[str, str], tuple[str, str, str, str]]
 """A row's own cells, and those of `EXTRA_COLUMNS`."""
-
-
-def require_place(request: UploadRequest) -> None:
-    """Raise `UsageError` where ``--errors`` names what cannot be written; nothing was read or sent yet."""
-    path = request.errors
-    if path is not None and not path.parent.is_dir():
-        words = f"--errors {path} cannot be written: its folder does not exist"
-        raise UsageError(words, next=f"mkdir -p {quoted(path.parent)}")
-    if path is not None and is_database(path):
-        raise UsageError(f"--errors {path} is a database, perhaps the ledger", remedy="name another: --errors FILE")
-    if request.file and _is_same(error_path(request, request.file), Path(request.file)):
-        raise UsageError("--errors names the file itself; it would be replaced", remedy="name another: --errors FILE")
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    return one.absolute() == other.absolute() or (one.exists() and other.exists() and one.samefile(other))
 
 
 def error_path(request: UploadRequest, file: str) -> Path:

@@ -16,6 +16,7 @@ from typing import Any
 
 from syncer.commands import arrivals, products
 from syncer.commands.environment import Environment
+from syncer.commands.places import require_place_of
 from syncer.commands.working import recorded
 from syncer.config import Settings, pick_job
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, ConfigError, SignalError, SyncerError, UsageError
@@ -40,6 +41,8 @@ def run(settings: Settings, environment: Environment, night_id: int | None = Non
             remedy='list the steps: [nightly] steps = [{products = {}}, {sync = {files = ["/data/export-*.csv"]}}]',
         )
     connection_of(settings)  # no step works without a token
+    for number, step in enumerate(steps, 1):
+        require_place_of(number, step)
     prepared = [(step, _PREPARE[type(step)](settings, step, environment)) for step in steps]
     outcomes: list[StepOutcome] = []
     stopped = False
@@ -82,7 +85,6 @@ def _do(name: str, work: Work, environment: Environment) -> StepOutcome:
 
 
 def _prepare_products(settings: Settings, step: ProductsRequest, environment: Environment) -> Work:
-    products.export_form(step)
     return lambda: products.pull(settings, step, environment)
 
 
@@ -111,20 +113,14 @@ def _matching(pattern: str) -> list[str]:
 
 def _prepare_scans(settings: Settings, step: ScansRequest, environment: Environment) -> Work:
     from syncer.commands import scans
-    from syncer.scans.filters import check_request
 
-    check_request(step)
     work = scans.raw_csv if step.raw_csv else scans.pull
     return lambda: work(settings, step, environment)
 
 
 def _prepare_codes(settings: Settings, step: UploadRequest, environment: Environment) -> Work:
-    from syncer.codes.rules import parse_defaults
     from syncer.commands import codes
-    from syncer.commands.codes_errors import ERRORS_SUFFIX, require_place
-
-    parse_defaults(step.defaults)
-    require_place(step)
+    from syncer.commands.codes_errors import ERRORS_SUFFIX
 
     def work() -> StepResult:
         # What an earlier night wrote beside it is no file to be uploaded.

@@ -9,11 +9,12 @@ from __future__ import annotations
 import shlex
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncer.commands.environment import Environment
 from syncer.commands.opening import open_to_write
+from syncer.commands.places import require_place
+from syncer.config.asked import products_format
 from syncer.errors import LedgerBusyError, UsageError
 from syncer.ledger import products as copy
 from syncer.ledger.identity import identity_of
@@ -25,19 +26,17 @@ from syncer.request import ProductsRequest
 from syncer.results import ProductsPullResult, ProductsView, ProductView, Requests
 from syncer.runs.readers import reader_of
 from syncer.runs.target import confirm_target, require_url
-from syncer.safe.trust import quoted
 
 if TYPE_CHECKING:
     from syncer.config import Settings
     from syncer.ledger.products import ProductRecord, PullRecord
 
-SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-
 
 def pull(settings: Settings, request: ProductsRequest, environment: Environment) -> ProductsPullResult:
     """Read all products, keep them in the ledger, export them. Raises before anything is kept, or is done."""
     clock, started_s = environment.clock, environment.clock.monotonic_s()
-    form = export_form(request)
+    form = products_format(request)
+    require_place(request)
     reader = reader_of(settings, clock, environment.interrupt, started_s=started_s)
     with closing(reader), open_to_write(settings, clock) as ledger:
         confirm_target(ledger, settings, clock, environment.interrupt)
@@ -51,27 +50,6 @@ def pull(settings: Settings, request: ProductsRequest, environment: Environment)
     counts = reader.counts
     requests = Requests(reads=counts.reads, throttled=counts.throttled, retries=counts.retries)
     return ProductsPullResult(found.record, new, gone, requests, request.out, form)
-
-
-def export_form(request: ProductsRequest) -> str | None:
-    """Return the format of the export, None when none is wanted; raise `UsageError` before anything is read."""
-    if request.out is None:
-        if request.form == "parquet":
-            raise UsageError("parquet is not for standard output", next="syncer products pull --out products.parquet")
-        return request.form
-    if request.out == Path("-"):
-        words = "--out -: standard output is where an export goes without --out"
-        text = "jsonl" if request.form == "jsonl" else "csv"
-        raise UsageError(words, next=f"syncer products pull --format {text}{' --archived' if request.archived else ''}")
-    if not request.out.parent.is_dir():
-        words = f"{request.out} cannot be written: its folder does not exist"
-        raise UsageError(words, next=f"mkdir -p {quoted(request.out.parent)}")
-    if request.out.is_dir():
-        raise UsageError(f"{request.out} cannot be written: it is a folder", remedy="name a file in it: --out FILE")
-    form = request.form or SUFFIXES.get(request.out.suffix.lower())
-    if form is None:
-        raise UsageError(f"{request.out}: the format cannot be told from its name", remedy="name it: --format csv")
-    return form
 
 
 def list_products(settings: Settings, *, archived: bool, text: str, most: int) -> ProductsView:

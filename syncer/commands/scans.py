@@ -14,6 +14,7 @@ from syncer.api.reading import ForbiddenError, Reader
 from syncer.api.scans import ScansAnswer, ScansClient, csv_query
 from syncer.commands.environment import Environment
 from syncer.config import Settings
+from syncer.config.asked import scan_filters
 from syncer.errors import (
     AccessError,
     LedgerError,
@@ -28,13 +29,13 @@ from syncer.ledger.scans import ScanLedger, StoredScan, stored_scans
 from syncer.ledger.sent_values import discarded_fields, incomparable_fields, uploads
 from syncer.model import Target
 from syncer.process.clock import Clock, utc_text
+from syncer.process.times import parse_moment
 from syncer.products.pull import look_up
 from syncer.request import ScansRequest
 from syncer.runs.readers import connection_of, reader_of, reader_over
 from syncer.runs.target import refuse_other_company
 from syncer.scans.columns import microseconds
 from syncer.scans.compare import IDENTIFIERS, Comparison, compare
-from syncer.scans.filters import filters
 from syncer.scans.parts import Destination, PartsFolder, Tables
 from syncer.scans.pull import PullSettings, ScanPull
 from syncer.scans.pull_result import RawResult, ScansPullResult
@@ -111,7 +112,7 @@ def _pull_settings(settings: Settings, request: ScansRequest, parameters: dict[s
     bounded = "timeframe" in parameters or request.begin is not None
     return PullSettings(
         parameters=parameters if bounded else {**parameters, "date_from": EVERYTHING},
-        begin_us=None if request.begin is None else microseconds(request.begin),
+        begin_us=None if request.begin is None else microseconds(parse_moment(request.begin, "--from")),
         overlap_us=int(settings.scans.overlap_h * HOUR_US),
         page_rows=settings.scans.page_rows,
         part_rows=settings.scans.part_rows,
@@ -209,7 +210,7 @@ def _watched(scans: Iterator[StoredScan], environment: Environment) -> Iterator[
 def _parameters(
     settings: Settings, request: ScansRequest, environment: Environment, reads: ReadLimiter, started_s: float
 ) -> dict[str, str]:
-    found = filters(request)
+    found = scan_filters(request)
     if request.product is None:
         return found
     with closing(

@@ -14,6 +14,7 @@ from syncer.config import access
 from syncer.config.building import build, secret_keys
 from syncer.config.jobs import job_faults
 from syncer.config.settings import ENVIRONMENT_PREFIX, SECTIONS, Settings
+from syncer.config.steps import step_faults
 from syncer.errors import ConfigError, did_you_mean
 from syncer.safe.files import Folder, read_trusted
 from syncer.safe.masking import TOKEN_VARIABLE
@@ -36,7 +37,7 @@ def load_settings(
     settings = build(raw, faults)
     jobs = {name: access.find_fields(job, path, faults) for name, job in settings.jobs.items()}
     settings = replace(settings, jobs=jobs)
-    faults += job_faults(settings)
+    faults += [*job_faults(settings), *step_faults(settings.nightly.steps)]
     if faults:
         faults = [_with_origin(fault, environ) for fault in faults]
         where = f"{path}:" if path is not None else ""

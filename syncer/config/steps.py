@@ -7,12 +7,14 @@ is the same value that the command line makes, so that neither can ask for somet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from syncer.config.asked import require_sense
 from syncer.config.step_options import STEP_KINDS, texts_of
-from syncer.request import STATUSES, ProductsRequest, ScansRequest, Step, SyncStep, UploadRequest
+from syncer.errors import UsageError
+from syncer.request import STATUSES, ProductsRequest, ScansRequest, Step, SyncStep, UploadRequest, name_of
 
 
 def parse_steps(value: Any) -> tuple[Step, ...]:
@@ -20,6 +22,20 @@ def parse_steps(value: Any) -> tuple[Step, ...]:
     if not isinstance(value, list) or not all(isinstance(table, dict) and len(table) == 1 for table in value):
         raise ValueError('a list of steps, each a table with one member: {products = {}} or {sync = {files = ["…"]}}')
     return tuple(_step(number, *next(iter(table.items()))) for number, table in enumerate(value, 1))
+
+
+def step_faults(steps: Sequence[Step]) -> Iterator[str]:
+    """Yield what of the steps could never be done, whatever the files and the API hold."""
+    for number, step in enumerate(steps, 1):
+        try:
+            require_sense(step, str)  # in a step an option stands under its own name
+        except UsageError as error:
+            yield f"{place_of(number, step)}: {error.words}"
+
+
+def place_of(number: int, step: Step) -> str:
+    """Return how messages name a step (from 1 on): by its key, its number and what it does."""
+    return f"nightly.steps: step {number} ({name_of(step)})"
 
 
 def _step(number: int, name: str, options: Any) -> Step:

@@ -50,9 +50,9 @@ def parse_moment(text: str, option: str) -> datetime:
         if shaped is None:
             raise ValueError
         found = datetime.fromisoformat(re.sub(r"\s(?=[Z+-])", "", text.strip()).replace(",", "."))
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         words = f"{option} {text!r} is no ISO date or time, like 2026-11-20, 2026-11-20T05:00:00Z or …T07:00:00+02:00"
         raise UsageError(
             words, remedy="write the time as YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS with Z or an offset"
         ) from None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

@@ -126,7 +126,8 @@ def test_usage_that_cannot_be_is_refused_before_anything_is_read(night):
         ):  # fmt: skip
             assert here.run("products", "pull", "--json", *arguments).code == 2, arguments
         for out, following in (
-            ("none/p.csv", "mkdir -p none"),
+            ("none/p.jsonl", "mkdir -p none"),
+            ("p.csv", "syncer products pull --archived --out products.jsonl"),
             ("-", "syncer products pull --format jsonl --archived"),
         ):
             done = here.run("products", "pull", "--archived", "--format", "jsonl", "--out", out, "--json")

@@ -67,6 +67,60 @@ CASES = {
     ),
 }
 
+STEPS = {
+    'scans = {campaign = 1, timeframe = "5x", out = "s"}': "timeframe '5x' is no timeframe",
+    'scans = {campaign = 1, from = "2026-13-01", out = "s"}': "from '2026-13-01' is no ISO date or time",
+    'scans = {campaign = 1, to = "0001-01-01T00:00+02:00"}': "to '0001-01-01T00:00+02:00' is no ISO date or time",
+    'scans = {campaign = 1, from = "2026-11-20", timeframe = "2w"}': "timeframe stands for itself: leave from and to",
+    'scans = {campaign = 1, from = "2026-11-27", to = "2026-11-20"}': "nothing lies between from 2026-11-27 and to 2026",
+    "scans = {campaign = 1, where = {cursor = 7}}": "where is for SCM fields; cursor has an option of its own",
+    'scans = {campaign = 1, out = "-"}': "out -: scans go into a folder, or with raw_csv into a file",
+    'products = {out = "-"}': "out -: standard output is where an export goes without out",
+    'products = {out = "p.xlsx"}': "out p.xlsx: the format cannot be told from its name; name it: format csv",
+    'products = {out = "p.csv", format = "parquet"}': "out p.csv does not end as the format that is asked for, parquet",
+    'products = {out = "p.zip", format = "csv"}': "out p.zip does not end as the format that is asked for, csv",
+    'codes = {file = "c.csv", default = {extended_id = "x"}}': "default extended_id: not allowed, use 'id' in the file",
+    'codes = {file = "c.csv", default = {activation_status = "active"}}': "default activation_status must be one of 0, 1",
+    'codes = {file = "c.csv", errors = "./c.csv"}': "errors names the file itself",
+    'sync = {files = "ftp://h/x.csv"}': "files must be a path of this machine, or a URL",
+}
+"""One step each, and what every command says of it."""
+CASES |= {step: (f"[nightly]\nsteps = [{{products = {{}}}}, {{{step}}}]\n", words) for step, words in STEPS.items()}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_fault_of_a_step_names_it_by_its_key_and_its_number(step, tmp_path):
+    (tmp_path / "config.toml").write_text(CASES[step][0])
+    with pytest.raises(
+        ConfigError, match=r"config.toml: nightly.steps: step 2 \((scans|products|codes|sync)\): "
+    ) as found:
+        load_settings(explicit=None, environ={}, cwd=tmp_path)
+    assert "--" not in found.value.words, "a step has no options of a command line"
+
+
+@pytest.mark.parametrize("step", ['products = {out = "p.csv"}', 'products = {out = "p", format = "parquet"}'])
+def test_a_step_that_can_be_done_is_none_of_them(step, tmp_path):
+    (tmp_path / "config.toml").write_text(f"[nightly]\nsteps = [{{{step}}}]\n")
+    assert len(load_settings(explicit=None, environ={}, cwd=tmp_path).nightly.steps) == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ('products = {out = "none/p.csv"}', "out none/p.csv cannot be written: its folder does not exist"),
+        ('products = {out = "there", format = "csv"}', "out there cannot be written: it is a folder"),
+        ('codes = {file = "c.csv", errors = "none/e.csv"}', "errors none/e.csv cannot be written"),
+        ('scans = {campaign = 1, raw_csv = true, out = "none/s.csv"}', "out none/s.csv cannot be written"),
+        ('scans = {campaign = 1, out = "config.toml"}', "out config.toml is a file; scans are written as parts"),
+    ],
+)
+def test_check_finds_that_a_step_has_no_place_for_what_it_writes(step, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "config.toml").write_text(f"[nightly]\nsteps = [{{products = {{}}}}, {{{step}}}]\n")
+    finding = next(one for one in check(None, {}, tmp_path, SystemClock()) if one.what == "step 2 of the night")
+    assert f"{step.split()[0]}): {words}" in finding.error.message
+
 
 @pytest.mark.parametrize(("text", "words"), CASES.values(), ids=CASES)
 def test_a_fault_of_the_jobs_is_found_by_loading_and_by_check(text, words, tmp_path):

@@ -1,0 +1,44 @@
+"""Where what is asked for is to be written: looked at before anything is read or sent. Writes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from syncer.config.asked import Named, option
+from syncer.config.steps import place_of
+from syncer.errors import ConfigError, UsageError
+from syncer.request import ProductsRequest, ScansRequest, Step, UploadRequest
+from syncer.safe.files import is_database
+from syncer.safe.trust import quoted
+
+
+def require_place(step: Step, named: Named = option) -> None:
+    """Raise `UsageError` where a file or folder that was named cannot be written; ``named`` as in `config.asked`."""
+    if isinstance(step, ProductsRequest):
+        _require_file(step.out, named("out"))
+    elif isinstance(step, UploadRequest):
+        _require_file(step.errors, named("errors"))
+    elif isinstance(step, ScansRequest) and step.raw_csv:
+        _require_file(step.out, named("out"))
+    elif isinstance(step, ScansRequest) and step.out is not None and step.out.exists() and not step.out.is_dir():
+        words = f"{named('out')} {step.out} is a file; scans are written as parts into a folder"
+        raise UsageError(words, remedy=f"name a folder: {named('out')} scans", next="syncer scans pull --help")
+
+
+def require_place_of(number: int, step: Step) -> None:
+    """Raise `ConfigError`, which names the step of the night (from 1 on), where its place cannot be written."""
+    try:
+        require_place(step, str)
+    except UsageError as error:
+        raise ConfigError(f"{place_of(number, step)}: {error.message}", remedy=error.remedy, next=error.next) from None
+
+
+def _require_file(path: Path | None, named: str) -> None:
+    if path is None:
+        return
+    if not path.parent.is_dir():
+        words = f"{named} {path} cannot be written: its folder does not exist"
+        raise UsageError(words, next=f"mkdir -p {quoted(path.parent)}")
+    for is_other, words in ((path.is_dir(), "a folder"), (is_database(path), "a database, perhaps the ledger")):
+        if is_other:
+            raise UsageError(f"{named} {path} cannot be written: it is {words}", remedy=f"name a file: {named} FILE")
