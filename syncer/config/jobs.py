@@ -6,15 +6,17 @@ configuration.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations
 
-from syncer.config.job_settings import JobSettings
+from syncer.config.cell_rules import make_rule
+from syncer.config.job_settings import FieldSettings, JobSettings
 from syncer.config.settings import Settings
 from syncer.config.templates import parse_template
 from syncer.errors import ConfigError, did_you_mean
 from syncer.model import FORBIDDEN_DATA, FORBIDDEN_KEYS, SPECIAL_FIELDS, UNIQUE_KEYS
 from syncer.request import SyncStep, UploadRequest
+from syncer.safe.inert import holds_unseen
 
 OWN_CODE = "id"
 """The field of files of own codes that names each code (docs/codes.md)."""
@@ -132,27 +134,54 @@ def _faults_of(job: JobSettings) -> list[str]:
     faults = [
         f"{where}.key: {key!r} cannot select codes: {FORBIDDEN_KEYS[key]}" for key in keys if key in FORBIDDEN_KEYS
     ]
-    faults += _strange_names(job, where, columns)
+    faults += [*_strange_names(job, where, columns), *_wrong_constants(job, where), *_wrong_forms(job, where)]
     headers: dict[str, list[str]] = {}
     for header, scm in columns.items():
         headers.setdefault(scm, []).append(header)
+    for scm, names in headers.items():
+        if len(names) > 1:
+            both = " and ".join(map(repr, names))
+            faults.append(f"{where}.columns maps {both} to one field, {scm}: leave one of them")
     places = {scm: f"{where}.columns: {names[0]!r} ({scm})" for scm, names in headers.items()}
     made = {scm: rule.from_ for scm, rule in job.fields.items() if rule.from_ is not None}
     keys += [scm for scm in UNIQUE_KEYS & made.keys() if made[scm] in (job.key or ())]  # the key's column, and its name
+    keys += {*UNIQUE_KEYS, OWN_CODE} if job.key is None else []
     places |= {scm: f"{where}.fields.{scm}" for scm in made}
-    places |= {scm: f"{where}.constants.{scm}" for scm in job.constants or ()}
-    for scm, column in places.items():
-        if len(names := headers.get(scm, [])) > 1:
-            faults.append(
-                f"{where}.columns maps {' and '.join(map(repr, names))} to one field, {scm}: leave one of them"
-            )
-        if scm in FORBIDDEN_DATA:
-            faults.append(f"{column} cannot be sent: {FORBIDDEN_DATA[scm]}")
-        elif scm in keys or (job.key is None and scm in {*UNIQUE_KEYS, OWN_CODE}):
-            continue
-        elif scm in UNIQUE_KEYS:
-            faults.append(f"{column} cannot be sent: identifiers of codes cannot be changed")
-        elif job.known_fields is not None and scm not in {*job.known_fields, *SPECIAL_FIELDS}:
-            near = did_you_mean(scm, job.known_fields)
-            faults.append(f"{column} is not among {where}.known_fields{near}: the API would discard it silently")
+    constants = {scm: f"{where}.constants.{scm}" for scm in job.constants or ()}
+    for scm, place in {**places, **constants}.items():
+        if (fault := _field_fault(scm, job, () if scm in constants else keys)) is not None:
+            faults.append(f"{place} {fault}")
     return faults
+
+
+def _field_fault(scm: str, job: JobSettings, keys: Collection[str]) -> str | None:
+    """Return why no call may carry a field, in words that follow its name; None: one may, or it selects codes."""
+    if not scm or scm != scm.strip() or holds_unseen(scm):
+        return f"cannot be sent: white space, or a sign that nobody sees, stands in its name, {scm!a}"
+    if scm in FORBIDDEN_DATA:
+        return f"cannot be sent: {FORBIDDEN_DATA[scm]}"
+    if scm in keys:
+        return None
+    if scm in UNIQUE_KEYS:
+        return "cannot be sent: identifiers of codes cannot be changed"
+    if job.known_fields is not None and scm not in {*job.known_fields, *SPECIAL_FIELDS}:
+        near = did_you_mean(scm, job.known_fields)
+        return f"is not among jobs.{job.name}.known_fields{near}: the API would discard it silently"
+    return None
+
+
+def _wrong_constants(job: JobSettings, where: str) -> Iterator[str]:
+    """Yield which constants the rules of their fields refuse."""
+    for scm, value in (job.constants or {}).items():
+        sent, fault, words = make_rule(scm, job.fields.get(scm, FieldSettings()), job.blank)(value)
+        if fault is not None or sent is None:
+            yield f"{where}.constants.{scm} {words or 'is blank'}"
+
+
+def _wrong_forms(job: JobSettings, where: str) -> Iterator[str]:
+    """Yield which settings of one file's form contradict each other."""
+    csv, row = job.csv, job.table.header_row
+    if csv.header is None and row is not None and row <= csv.skip_lines:
+        yield f"{where}.table.header_row is {row}, a line that {where}.csv.skip_lines = {csv.skip_lines} leaves out"
+    if csv.header is not None and csv.widths is not None and len(csv.header) != len(csv.widths):
+        yield f"{where}.csv.widths has {len(csv.widths)} columns, {where}.csv.header {len(csv.header)}"

@@ -7,7 +7,6 @@ no row could be right (docs/api.md, "SCM upload, async").
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from syncer.model import FORBIDDEN_DATA, FORBIDDEN_KEYS, SPECIAL_FIELDS, UNIQUE_
 from syncer.rows.rules import FieldRule, RowRules
 from syncer.rows.transform import Transformation
 from syncer.safe.formulas import EXTRA_COLUMNS
-from syncer.safe.inert import brief_list
+from syncer.safe.inert import brief_list, holds_unseen
 
 RESULT_COLUMNS = frozenset(EXTRA_COLUMNS)
 """Columns that the results folder adds; they are ignored, so that error.csv can be mended and fed in again."""
@@ -182,7 +181,7 @@ def _forbidden(keys: Sequence[str], fields: Mapping[str, Transformation], rules:
     faults = [f"{key!r} cannot select codes: {FORBIDDEN_KEYS[key]}" for key in keys if key in FORBIDDEN_KEYS]
     if len(set(keys)) < len(keys):
         faults.append("a key column is named twice")
-    unseen = [scm for scm in (*keys, *fields, *rules.constants) if _holds_unseen(scm)]
+    unseen = [scm for scm in (*keys, *fields, *rules.constants) if holds_unseen(scm)]
     faults += [f"the name {scm!a} holds a control or an invisible character" for scm in unseen]
     for scm in (*fields, *rules.constants):
         origin = " and ".join(map(repr, fields[scm].columns)) if scm in fields else ""
@@ -199,11 +198,6 @@ def _forbidden(keys: Sequence[str], fields: Mapping[str, Transformation], rules:
                 "the API would discard it silently"
             )
     return faults
-
-
-def _holds_unseen(name: str) -> bool:
-    """Tell whether a name holds what nobody sees: no field is called so, and the API would discard it silently."""
-    return any(unicodedata.category(sign) in {"Cc", "Cf", "Zl", "Zp"} for sign in name if sign not in "\t\n\r")
 
 
 def _rules_of_nothing(rules: RowRules, known: Sequence[str], header: Sequence[str]) -> list[str]:

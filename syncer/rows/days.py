@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-if TYPE_CHECKING:
-    pass
-
-DAY = "\0"
-"""Stands before the text of a cell that was a date in its source, while rules run; no cell has it (E103)."""
+from syncer.config.cell_rules import DAY
 
 
 def marked_days(cells: pa.Array, days: pa.BooleanArray) -> pa.Array:

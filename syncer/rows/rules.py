@@ -41,11 +41,6 @@ class FieldRule:
     max_length: int | None = None
     steps: Steps = Steps()
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether every text that is not blank is right, and is sent as its steps make it."""
-        return self.type == "text" and self.max_length is None
-
 
 @dataclass(frozen=True, slots=True)
 class RowRules:

@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncer.arrow import as_numpy, numbers, texts, truths
+from syncer.config.cell_rules import DAY, Rule, is_plain, keeps_text, make_rule
 from syncer.errors import ConfigError, SourceError
 from syncer.model import Change, Chunk, ValidChunk
 from syncer.rejections import RejectionCause, Rejections, shown_cells
-from syncer.rows.cell_rules import Rule, keeps_text, make_rule
 from syncer.rows.changes import ChangeWatch
 from syncer.rows.columns import read_columns
-from syncer.rows.days import DAY, marked_days, texts_of_day
+from syncer.rows.days import marked_days, texts_of_day
 from syncer.rows.headers import HEADER_AGAIN, WORDS, rows_of_names
 from syncer.rows.noting import Notes
 from syncer.rows.rules import FieldRule, RowRules
@@ -61,7 +61,7 @@ class Validator:
         self._rules = {scm: make_rule(scm, rule, rules.blank) for scm, rule in of_fields.items()}
         self._keep_text = {scm: keeps_text(scm, rule) for scm, rule in of_fields.items()}
         self._formats = {scm: rule.formats for scm, rule in rules.fields.items()}
-        of_keys = {scm: rule for scm, rule in rules.fields.items() if scm in self.keys and not rule.is_plain}
+        of_keys = {scm: rule for scm, rule in rules.fields.items() if scm in self.keys and not is_plain(rule)}
         self._key_rules = {scm: make_rule(scm, rule, rules.blank) for scm, rule in of_keys.items()}
         self._constants = {scm: self._constant(scm, value) for scm, value in rules.constants.items()}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import unicodedata
 from collections.abc import Sequence
 
 # C0, DEL, C1 (U+009B is a terminal's CSI), line separators, invisible marks that turn the direction, lone surrogates.
@@ -65,3 +66,8 @@ def _octets(sign: str) -> str:
 
 def _written_out(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")
+
+
+def holds_unseen(name: str) -> bool:
+    """Tell whether a name holds what nobody sees: no field is called so, and the API would discard it silently."""
+    return any(unicodedata.category(sign) in {"Cc", "Cf", "Zl", "Zp"} for sign in name if sign not in "\t\n\r")

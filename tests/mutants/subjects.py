@@ -41,7 +41,7 @@ SUBJECTS = {
         "tests/property/test_plan_large.py::test_keys_that_are_known_absent_or_uncertain_are_told_apart",
     ),
     "syncer/plan/units.py": ("tests/property/test_plan_units.py",),
-    "syncer/rows/cell_rules.py": (
+    "syncer/config/cell_rules.py": (
         "tests/unit/test_validate_rows.py",
         "tests/unit/test_rows_truth.py",
         "tests/unit/test_rows_transform.py",

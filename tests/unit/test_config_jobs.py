@@ -38,6 +38,42 @@ CASES = {
         ),
         "jobs 'a' and 'b' both write market, by keys that nothing links",
     ),
+    "a constant that is no status": (
+        "[jobs.x.constants]\nactivation_status = 7\n",
+        "activation_status '7' is not 0, 1",
+    ),
+    "a constant that is no reason": (
+        "[jobs.x.constants]\nblacklist_reason = 11\n",
+        "'11' is not a number from 0 to 10",
+    ),
+    "a constant that is no day": (
+        '[jobs.x.constants]\nday = "20.11.2026"\n[jobs.x.fields.day]\ntype = "date"\n',
+        "jobs.x.constants.day '20.11.2026' is not a date like %Y-%m-%d",
+    ),
+    "a constant that is no choice": (
+        '[jobs.x.constants]\nm = "c"\n[jobs.x.fields.m]\ntype = "choice"\nchoices = ["a", "b"]\n',
+        "jobs.x.constants.m 'c' is not one of a, b",
+    ),
+    "a constant that is too long": (
+        '[jobs.x.constants]\nm = "abc"\n[jobs.x.fields.m]\nmax_length = 2\n',
+        "jobs.x.constants.m has 3 characters, 2 are allowed",
+    ),
+    "a constant of blanks": ('[jobs.x.constants]\nm = " "\n', "jobs.x.constants.m is blank"),
+    "an identifier as a constant": (
+        '[jobs.x.constants]\nextended_id = "A"\n',
+        "identifiers of codes cannot be changed",
+    ),
+    "a constant without a name": ('[jobs.x.constants]\n"" = "A"\n', "white space, or a sign that nobody sees"),
+    "a field whose name has an edge": ('[jobs.x.columns]\nA = "lot "\n', "nobody sees, stands in its name, 'lot '"),
+    "a field whose name has what nobody sees": ('[jobs.x.columns]\nA = "lo\\u200bt"\n', "in its name, 'lo\\u200bt'"),
+    "a header among the lines that are left out": (
+        "[jobs.x.csv]\nskip_lines = 1\n[jobs.x.table]\nheader_row = 1\n",
+        "jobs.x.table.header_row is 1, a line that jobs.x.csv.skip_lines = 1 leaves out",
+    ),
+    "a header of another width": (
+        '[jobs.x.csv]\nwidths = [3, 4]\nheader = ["a"]\n',
+        "jobs.x.csv.widths has 2 columns, jobs.x.csv.header 1",
+    ),
     "a unit of a field that is not sent": (
         '[jobs.x.columns]\nS = "extended_id"\nC = "case_no"\n[jobs.x.units.case]\ncodes = 2\n',
         "jobs.x.units.case: 'case' is no field that is sent, did you mean 'case_no'",
@@ -96,6 +132,21 @@ def test_a_fault_of_a_step_names_it_by_its_key_and_its_number(step, tmp_path):
     ) as found:
         load_settings(explicit=None, environ={}, cwd=tmp_path)
     assert "--" not in found.value.words, "a step has no options of a command line"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[jobs.x.csv]\nskip_lines = 1\n[jobs.x.table]\nheader_row = 2\n",
+        '[jobs.x.csv]\nskip_lines = 1\nheader = ["a", "b"]\nwidths = [1, 2]\n[jobs.x.table]\nheader_row = 1\n',
+        '[jobs.x.constants]\nactivation_status = "active"\nblacklist_reason = "010"\n',
+        '[jobs.x.columns]\nS = "extended_id"\n[jobs.y.columns]\nS = "serial_number"\n[jobs.z.columns]\nS = "id"\n',
+        '[jobs.x.fields.serial_number]\nfrom = "{S}-{T}"\n',
+    ],
+)
+def test_what_can_be_right_is_no_fault_of_a_job(text, tmp_path):
+    (tmp_path / "config.toml").write_text(text)
+    assert "x" in load_settings(explicit=None, environ={}, cwd=tmp_path).jobs
 
 
 @pytest.mark.parametrize("step", ['products = {out = "p.csv"}', 'products = {out = "p", format = "parquet"}'])

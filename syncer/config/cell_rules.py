@@ -7,10 +7,9 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Protocol
 
 from syncer.errors import did_you_mean
-from syncer.rows.days import DAY
-from syncer.rows.rules import FieldRule
 
 _STATUS = {"inactive": "0", "active": "1", "blacklisted": "2", "0": "0", "1": "1", "2": "2"}
 _INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -21,11 +20,29 @@ _FIRST_YEAR = 1000  # before it are two digits that were filled up, or a program
 MARK = "\ufeff"
 """A byte order mark: where two files were put together, it stands before what was the first cell of the second."""
 
+DAY = "\0"
+"""Stands before the text of a cell that was a date in its source, while rules run; no cell has it (E103)."""
+
 Rule = Callable[[str], tuple[str | None, str | None, str]]
 """From a cell to (what is sent; None: left alone, rejection code or None, words)."""
 
 
-def make_rule(scm: str, rule: FieldRule, blank: str) -> Rule:
+class CellRule(Protocol):
+    """What a job declares of the cells of one field, once their steps are done."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def formats(self) -> Sequence[str]: ...
+    @property
+    def choices(self) -> Sequence[str]: ...
+    @property
+    def required(self) -> bool: ...
+    @property
+    def max_length(self) -> int | None: ...
+
+
+def make_rule(scm: str, rule: CellRule, blank: str) -> Rule:
     """Return the function that checks and normalises one cell of a field."""
     value_rule = _value_rule(scm, rule)
 
@@ -51,7 +68,7 @@ def make_rule(scm: str, rule: FieldRule, blank: str) -> Rule:
     return check
 
 
-def _value_rule(scm: str, rule: FieldRule) -> Rule:
+def _value_rule(scm: str, rule: CellRule) -> Rule:
     """Return what judges a cell that is not blank."""
     special = _SPECIAL.get(scm)
     if special is not None:
@@ -63,9 +80,14 @@ def _value_rule(scm: str, rule: FieldRule) -> Rule:
     return _integer if rule.type == "integer" else _text
 
 
-def keeps_text(scm: str, rule: FieldRule) -> bool:
+def is_plain(rule: CellRule) -> bool:
+    """Tell whether every text that is not blank is right, and is sent as its steps make it."""
+    return rule.type == "text" and rule.max_length is None
+
+
+def keeps_text(scm: str, rule: CellRule) -> bool:
     """Tell whether the rule of a field sends every cell that is not blank as it stands."""
-    return scm not in _SPECIAL and rule.is_plain
+    return scm not in _SPECIAL and is_plain(rule)
 
 
 def _is_blank(cell: str) -> bool:
