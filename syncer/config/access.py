@@ -36,12 +36,8 @@ def find_ledger(url: str, path: Path | None, cwd: Path) -> str:
     found = _LEDGER_FILE.fullmatch(url)
     if found is None or path is None or path.parent == cwd or Path(found["file"]).is_absolute():
         return url
-    file = path.parent.absolute() / found["file"]
-    if "?" in str(file):
-        raise ConfigError(
-            f"ledger.url: the folder {path.parent} has a question mark in its name, which no URL can hold"
-        )
-    return f"{found['scheme']}{file}{found['query']}"
+    folder = str(path.parent.absolute()).replace("%", "%25").replace("?", "%3F")  # as a URL, which is read back
+    return f"{found['scheme']}{Path(folder) / found['file']}{found['query']}"
 
 
 def find_fields(job: JobSettings, path: Path | None, faults: list[str]) -> JobSettings:

@@ -8,15 +8,15 @@ fail half-way because a reader became a writer. WAL mode is used only by SQLite 
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from sqlalchemy import Connection, Engine, ExceptionContext, NullPool, create_engine, event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
 from syncer.errors import (
     ConfigError,
@@ -36,6 +36,7 @@ SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 BUSY_TIMEOUT_S = 60
 """How long a statement waits for another process's short lock: a reader's, or a backup's."""
 CACHE_KIB = 64 * 1024
+_URL = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<file>[^?]+)(?:\?.*)?", re.DOTALL)
 _PATH = "ledger_path"
 """The option of a connection that tells which file it is."""
 SIDE_FILES = ("-journal", "-wal", "-shm")
@@ -43,18 +44,14 @@ SIDE_FILES = ("-journal", "-wal", "-shm")
 
 
 def ledger_path(url: str) -> Path:
-    """Return the file of an SQLite ledger; raise `ConfigError` for a URL that names none."""
-    parsed = _parse(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+    """Return the file of an SQLite ledger; raise `ConfigError` for a URL that names none.
+
+    It is read here, since SQLAlchemy undoes escapes (``%20``) in a file's name from its version 2.1 on alone.
+    """
+    found = _URL.fullmatch(url)
+    if found is None or found["file"] == ":memory:":
         raise ConfigError(f"ledger.url must name an SQLite file, like sqlite:///syncer.db; it is {url!r}")
-    return Path(parsed.database)
-
-
-def _parse(url: str) -> URL:
-    try:
-        return make_url(url)
-    except ArgumentError:
-        raise ConfigError(f"ledger.url is not a database URL: {url!r}; an example: sqlite:///syncer.db") from None
+    return Path(unquote(found["file"], errors="surrogateescape"))
 
 
 def open_engine(

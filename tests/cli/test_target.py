@@ -62,6 +62,26 @@ def test_a_ledger_url_of_file_or_environment_is_relative_to_the_configuration(tm
     assert ledger_path(load_settings(explicit=None, environ=by_environment, cwd=tmp_path).ledger.url) == wanted
 
 
+@pytest.mark.parametrize("name", ["p%20q", "p q", "100%", "what?", "a?mode=ro", "%3F", "a#b@c:d&e", "\udcff", "ü%zz"])
+def test_the_ledger_stands_in_the_folder_of_its_configuration_whatever_that_is_called(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "config.toml").touch()
+    settings = load_settings(explicit=folder / "config.toml", environ={}, cwd=tmp_path)
+    assert ledger_path(settings.ledger.url) == folder / "syncer.db"
+
+
+def test_two_folders_whose_names_a_url_could_confuse_have_a_ledger_each(tmp_path):
+    with open_night(tmp_path) as here:
+        for name in ("p%20q", "p q"):
+            (here.folder / name).mkdir()
+        assert here.run("init", "--config", "p%20q/config.toml").code == 0
+        checked = here.run("check", "--config", "p%20q/config.toml", "--json").document
+        ledger = next(one for one in checked["findings"] if one["what"] == "ledger")
+        assert "p%20q/syncer.db, schema" in ledger["found"]
+        assert list((here.folder / "p q").iterdir()) == []
+
+
 def test_init_writes_the_configuration_that_is_named_and_creates_the_ledger_beside_it(tmp_path):
     (tmp_path / "srv").mkdir()
     with open_night(tmp_path) as here:
