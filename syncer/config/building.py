@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Any
 
-from syncer.config.checks import is_secret, name_of
+from syncer.config.checks import MemberError, is_secret, name_of
 from syncer.config.input_settings import CsvSettings, FilesSettings, SourceSettings, TableSettings
 from syncer.config.job_settings import FieldSettings, JobSettings, UnitSettings
 from syncer.config.settings import SECTIONS, Settings
@@ -32,10 +32,11 @@ def build(raw: Mapping[str, Any], faults: list[str]) -> Settings:
         )
         raw = {**raw, "api": {name: value for name, value in raw["api"].items() if name != "token"}}
     sections = {name: _section(kind, raw.get(name, {}), name, faults) for name, kind in SECTIONS.items()}
-    tables = raw.get("jobs") or {"default": {}}
+    tables = raw.get("jobs", {})
     if not isinstance(tables, dict):
         faults.append("jobs must be tables: [jobs.NAME]")
         tables = {}
+    tables = tables or {"default": {}}
     jobs = {name: _job(name, table, faults) for name, table in tables.items()}
     return Settings(**sections, jobs=jobs)
 
@@ -81,7 +82,8 @@ def _job(name: str, table: Any, faults: list[str]) -> JobSettings:
 
 def _of_changes(where: str, files: FilesSettings, table: Any, faults: list[str]) -> FilesSettings:
     """Return the files of a job that holds only changes: each counts, so none is passed over for a newer one."""
-    if "take" not in table.get("files", {}):
+    asked = table.get("files", {})
+    if isinstance(asked, dict) and "take" not in asked:
         return replace(files, take="each")
     if files.take == "newest":
         faults.append(f'{where}.files.take = "newest" would lose what the other files of changes say: "each", or "all"')
@@ -159,11 +161,17 @@ def _section(kind: type[Any], table: Any, where: str, faults: list[str], also: t
             try:
                 values[one.name] = check(table[name])
             except ValueError as error:
+                member, value = (f".{error.name}", error.value) if isinstance(error, MemberError) else ("", table[name])
                 # a URL may carry somebody's password
-                hidden = is_secret(check) or holds_secret(str(table[name]))
-                shown = "not shown" if hidden else _URL_PASSWORD.sub("://…@", repr(table[name]))
-                faults.append(f"{where}.{name} is {shown}, but must be {error}")
+                hidden = is_secret(check) or holds_secret(str(value))
+                shown = "not shown" if hidden else _URL_PASSWORD.sub("://…@", _shown(value))
+                faults.append(f"{where}.{name}{member} is {shown}, but must be {error}")
     return kind(**values)
+
+
+def _shown(value: Any) -> str:
+    """Write a value for people: a day as TOML does."""
+    return str(value) if isinstance(value, date | time) else repr(value)
 
 
 def secret_keys(raw: Mapping[str, Any]) -> list[str]:

@@ -31,6 +31,15 @@ Check = Callable[[Any], Any]
 """Takes a raw value; returns the setting, or raises `ValueError` with words that continue "is … but must be …"."""
 
 
+class MemberError(ValueError):
+    """One member of a table is wrong: which one, and what it is."""
+
+    def __init__(self, name: str, value: Any, must: str) -> None:
+        super().__init__(must)
+        self.name = name
+        self.value = value
+
+
 def number(value: Any, *, least: float, most: float, whole: bool = False) -> Any:
     """Take a number within bounds."""
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
@@ -174,8 +183,11 @@ def character(value: Any, *, may_be_empty: bool = False) -> str:
 
 def columns(value: Any) -> Mapping[str, str]:
     """Take a table of headers and SCM keys."""
-    if not isinstance(value, dict) or not value or not all(isinstance(key, str) and key for key in value.values()):
+    if not isinstance(value, dict) or not value:
         raise ValueError('a table: "CSV header" = "scm_key"')
+    for name, key in value.items():
+        if not isinstance(key, str) or not key:
+            raise MemberError(name, key, "an SCM key")
     return dict(value)
 
 
@@ -191,9 +203,9 @@ def values(value: Any, *, may_be_empty: bool = False) -> Mapping[str, str]:
     """Whole numbers are taken as they are written: ``activation_status = 1``."""
     if not isinstance(value, dict) or not value:
         raise ValueError("a table of values")
-    plain = all(isinstance(one, str | int) and not isinstance(one, bool) for one in value.values())
-    if not plain or not (may_be_empty or all(one != "" for one in value.values())):
-        raise ValueError("a table of texts" + ("" if may_be_empty else " that are not empty"))
+    for name, one in value.items():
+        if not isinstance(one, str | int) or isinstance(one, bool) or (one == "" and not may_be_empty):
+            raise MemberError(name, one, "a text" + ("" if may_be_empty else " that is not empty"))
     return {key: str(one) for key, one in value.items()}
 
 

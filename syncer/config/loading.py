@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from syncer.config import access
 from syncer.config.building import build, secret_keys
 from syncer.config.jobs import job_faults
-from syncer.config.settings import ENVIRONMENT_PREFIX, SECTIONS, Settings
+from syncer.config.settings import Settings
 from syncer.config.steps import step_faults
-from syncer.errors import ConfigError, did_you_mean
+from syncer.config.variables import CONFIG_VARIABLE, from_environment, with_origin
+from syncer.errors import ConfigError
 from syncer.safe.files import Folder, read_trusted
-from syncer.safe.masking import TOKEN_VARIABLE
 from syncer.safe.trust import UntrustedError, others_may_read, quoted
-
-CONFIG_VARIABLE = "SYNCER_CONFIG"
 
 
 def load_settings(
@@ -33,16 +29,15 @@ def load_settings(
     path = _find_file(explicit, environ, cwd, may_be_missing=may_be_missing)
     raw = _read_toml(path) if path is not None and (path.is_file() or not may_be_missing) else {}
     faults: list[str] = []
-    _merge(raw, _from_environment(environ, raw, faults))
+    _merge(raw, from_environment(environ, raw, faults))
     settings = build(raw, faults)
     jobs = {name: access.find_fields(job, path, faults) for name, job in settings.jobs.items()}
-    settings = replace(settings, jobs=jobs)
+    settings = replace(settings, jobs=jobs, path=path)
     faults += [*job_faults(settings), *step_faults(settings.nightly.steps)]
     if faults:
-        faults = [_with_origin(fault, environ) for fault in faults]
+        faults = [with_origin(fault, environ) for fault in faults]
         where = f"{path}:" if path is not None else ""
         raise ConfigError(f"{where} {faults[0]}".lstrip() if len(faults) == 1 else "\n  - ".join([where, *faults]))
-    settings = replace(settings, path=path)
     token, ca_file = access.find_token(settings, environ, path), access.find_authority(settings, path)
     passwords = {name: access.find_password(job, environ, path) for name, job in settings.jobs.items()}
     jobs = {
@@ -101,76 +96,6 @@ def _read_toml(path: Path) -> dict[str, Any]:
         words = f"holds a password ({', '.join(holding)}) and can be read by others"
         raise ConfigError(f"{path} {words}: its mode is {found.st_mode & 0o777:04o}", next=f"chmod 600 {quoted(path)}")
     return raw
-
-
-def _from_environment(environ: Mapping[str, str], raw: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:
-    """Return the settings that stand in the environment, shaped like the file's."""
-    found: dict[str, Any] = {}
-    job_names: dict[str, list[str]] = {}
-    jobs = raw.get("jobs")
-    for name in jobs if isinstance(jobs, dict) else ():
-        job_names.setdefault(_in_environment(name), []).append(name)
-    for name, text in sorted(environ.items()):
-        if not name.startswith(ENVIRONMENT_PREFIX) or name in {CONFIG_VARIABLE, TOKEN_VARIABLE}:
-            continue
-        path = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
-        if path[0] == "jobs" and len(path) > 1:
-            meant = job_names.get(_in_environment(path[1]), [path[1]])
-            if len(meant) > 1:
-                faults.append(f"{name} may mean each of the jobs {', '.join(meant)}: give them names of their own")
-            path[1] = meant[0]
-        if len(path) < 2:  # noqa: PLR2004
-            faults.append(f"unknown environment variable {name}{did_you_mean(name, _variables())}")
-            continue
-        here = found
-        for part in path[:-1]:
-            here = here.setdefault(part, {})
-            if not isinstance(here, dict):
-                faults.append(f"{name} names a part of {part}, which another variable gives as a whole")
-                break
-        else:
-            here[path[-1]] = _value_of(text)
-    return found
-
-
-def _in_environment(job: str) -> str:
-    """Return a job's name without what the name of a variable cannot tell: letter case, and a hyphen from a line."""
-    return job.lower().replace("-", "_")
-
-
-def _with_origin(fault: str, environ: Mapping[str, str]) -> str:
-    """Name the environment variable that a fault is about: in the file it is not found."""
-    unknown = re.match(r"unknown key (\S+)", fault)
-    for name in environ:
-        key = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
-        if not name.startswith(ENVIRONMENT_PREFIX) or name in {CONFIG_VARIABLE, TOKEN_VARIABLE}:
-            continue
-        of_it = re.search(rf"(?<![\w.]){re.escape(key)}(?![\w.])", fault.lower())
-        if of_it or (unknown and key.startswith(f"{unknown[1].lower()}.")):
-            meant = did_you_mean(name, _variables()) if unknown and "did you mean" not in fault else ""
-            return f"{fault} (the environment says so: {name}){meant}"
-    return fault
-
-
-def _variables() -> list[str]:
-    """Return the names of the environment's variables that a misspelt one can have meant."""
-    settings = (f"{section}__{one.name}" for section, kind in SECTIONS.items() for one in fields(kind))
-    return [CONFIG_VARIABLE, TOKEN_VARIABLE, *(ENVIRONMENT_PREFIX + name.upper() for name in settings)]
-
-
-def _value_of(text: str) -> Any:
-    """Read a value as TOML would; what is no TOML value is a text."""
-    try:
-        found = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            return text
-    value = found["value"]
-    # A lot may be called 0x1F or 1_000, of which TOML makes 31 and 1000; and only one line is a value.
-    as_digits = not isinstance(value, int) or isinstance(value, bool) or str(value) == text.strip()
-    return value if as_digits and len(found) == 1 else text
 
 
 def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:

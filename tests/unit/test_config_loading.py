@@ -64,6 +64,65 @@ def test_a_constant_of_the_environment_is_sent_as_it_is_written(tmp_path, text):
         load(tmp_path, environ={"SYNCER_API__TIMEOUT_S": text})
 
 
+@pytest.mark.parametrize("text", ["2026-11-20", "05:00:00", "1.50", "true", "[1]", "{a = 1}", "null", " x "])
+def test_whatever_a_constant_of_the_environment_looks_like_it_is_a_text(tmp_path, text):
+    environ = {"SYNCER_JOBS__ERP__CONSTANTS__LOT": text, "SYNCER_JOBS__ERP__FIELDS__M__MAP__De": text}
+    job = load(tmp_path, environ=environ).jobs["erp"]
+    assert (job.constants, job.fields["m"].map) == ({"lot": text}, {"De": text})
+
+
+def test_a_name_of_the_environment_is_the_one_that_the_configuration_has(tmp_path):
+    text = (
+        "[jobs.My-Job.columns]\nA = 'Market'\nS = 'extended_id'\n[jobs.My-Job.constants]\nbrandName = 'x'\n"
+        "[jobs.My-Job.fields.Market]\npad = 2\n[jobs.My-Job.units.Case-No]\ncodes = 2\n"
+        "[jobs.My-Job.fields.Case-No]\nfrom = 'C'\n"
+    )
+    job = "SYNCER_JOBS__MY_JOB__"
+    environ = {
+        f"{job}FIELDS__MARKET__REQUIRED": "true",
+        f"{job}UNITS__CASE_NO__CODES": "3",
+        f"{job}CONSTANTS__BRANDNAME": "y",
+        f"{job}CONSTANTS__lotNumber": "z",
+        f"{job}CONSTANTS__WEEK": "48",
+        f"{job}COLUMNS__Lieferant": "supplier",
+        f"{job}FIELDS__SUPPLIER__MAP__Acme": "A",
+    }
+    found = load(tmp_path, text, environ).jobs["My-Job"]
+    assert (found.fields["Market"].required, found.fields["Market"].pad) == (True, 2)
+    assert (list(found.units), found.units["Case-No"].codes) == (["Case-No"], 3)
+    assert found.constants == {"brandName": "y", "lotNumber": "z", "week": "48"}
+    assert found.columns == {"A": "Market", "S": "extended_id", "Lieferant": "supplier"}
+    assert found.fields["supplier"].map == {"Acme": "A"}
+
+
+def test_a_variable_means_one_field_or_none(tmp_path):
+    text = "[jobs.x.fields.lot-no]\npad = 2\n[jobs.x.fields.Lot_No]\npad = 2\n"
+    assert load(tmp_path, text, {"SYNCER_JOBS__X__FIELDS__lot-no__PAD": "3"}).jobs["x"].fields["lot-no"].pad == 3
+    words = fault(tmp_path, text, {"SYNCER_JOBS__X__FIELDS__LOT_NO__PAD": "3"})
+    assert "SYNCER_JOBS__X__FIELDS__LOT_NO__PAD may mean each of the fields Lot_No, lot-no" in words
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("SYNCER_JOBS__MY_JOB__CONSTANTS__LOT", "", "jobs.my-job.constants.LOT is '', but must be a text that is not"),
+        ("SYNCER_JOBS__MY_JOB__COLUMNS__Lot", "", "jobs.my-job.columns.Lot is '', but must be an SCM key"),
+        ("SYNCER_JOBS__MY_JOB__KEY__X", "b", "jobs.my-job.key is {'x': 'b'}, but must be"),
+        ("SYNCER_JOBS__MY_JOB__CAMPAIGN", "2026-11-20", "jobs.my-job.campaign is '2026-11-20', but must be a whole"),
+        ("SYNCER_JOBS__MY_JOB__FIELDS__LOT__PAD", "x", "jobs.my-job.fields.LOT.pad is 'x', but must be a whole"),
+        (
+            "SYNCER_JOBS__MY_JOB__CONSTANTS",
+            "{D = 2026-11-20}",
+            "jobs.my-job.constants.D is 2026-11-20, but must be a t",
+        ),
+    ],
+)
+def test_a_fault_of_a_variable_names_it(tmp_path, name, text, words):
+    message = fault(tmp_path, "[jobs.my-job.fields.LOT]\ntrim = true\n", {name: text})
+    assert words in message
+    assert f"(the environment says so: {name})" in message
+
+
 def test_a_number_of_the_environment_is_one(tmp_path):
     for text, number in ((" 9 ", 9), ("10", 10), ("0.5", 0.5)):
         assert load(tmp_path, environ={"SYNCER_API__TIMEOUT_S": text}).api.timeout_s == number
@@ -87,6 +146,9 @@ def test_a_variable_within_another_one_is_refused_by_its_name(tmp_path, environ,
     [
         (b"jobs = 3\n", "jobs must be tables"),
         (b"[[jobs]]\nsheet = 'a'\n", "jobs must be tables"),
+        (b"jobs = []\n", "jobs must be tables"),
+        (b"jobs = false\n", "jobs must be tables"),
+        (b"[jobs.x]\nexport = 'changes'\nfiles = 3\n", "jobs.x.files must be a table"),
         ("[api]\n".encode("utf-16"), "config.toml:1: byte 0xff is not utf-8"),
         ("[jobs.a]\n\nsheet = 'M\u00e4rz'\n".encode("cp1252"), "config.toml:3: byte 0xe4 is not utf-8"),
         (b"x = " + b"1" * 5000, "not valid TOML"),
