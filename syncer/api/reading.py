@@ -231,6 +231,17 @@ def fault_of(answer: Answer, *, needs: str = "") -> SyncerError:
         case _:
             return UnreachableError(
                 f"the API does not answer as it should: {answer.message}",
-                remedy=_UNTRUSTED if _is_untrusted(answer.message) else "correct api.base_url or the network",
+                remedy=_remedy_of(answer),
                 next="syncer check",
             )
+
+
+def _remedy_of(answer: Answer) -> str:
+    """Return what helps where no answer came, or one that says nothing of the call."""
+    if _is_untrusted(answer.message):
+        return _UNTRUSTED
+    if answer.timed_out:
+        return "wait until the API is quicker, or give it more time (api.timeout_s)"
+    if answer.status_code is not None:
+        return "wait until what answers there is well again; if it never is, correct api.base_url"
+    return "correct api.base_url or the network"

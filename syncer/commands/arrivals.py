@@ -21,6 +21,7 @@ from syncer.model import RunState
 from syncer.request import SyncRequest
 from syncer.results import SyncResult
 from syncer.runs.arrival import Arrival, Newest, named_files, named_remote
+from syncer.runs.inputs import no_file
 from syncer.runs.paste import of_job, options_of, say_next
 from syncer.runs.places import LocalPlace, Place
 from syncer.runs.remote import RemotePlace
@@ -55,6 +56,8 @@ def _each(command: Command, settings: Settings, request: SyncRequest, environmen
                 named = _named(request, several, job.name, environment, stack)
             return carry_out(command, settings, named, environment, job.name)
         if job.files.pattern is None:
+            if job.source.url is None and environment.frame is None:
+                raise no_file(job, "plan" if command is planning.plan else "sync")
             return carry_out(command, settings, request, environment, job.name)
         place: Place
         if is_remote(job.files.pattern):

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations
+from pathlib import Path
 
 from syncer.config.cell_rules import make_rule
+from syncer.config.done import done_fault
 from syncer.config.job_settings import FieldSettings, JobSettings
 from syncer.config.settings import Settings
 from syncer.config.templates import parse_template
@@ -38,7 +40,12 @@ def pick_job(settings: Settings, name: str | None) -> JobSettings:
 
 def job_faults(settings: Settings) -> list[str]:
     """Return everything that is wrong with the jobs, and with the steps that name them, whatever the files hold."""
+    folder = Path.cwd() if settings.path is None else settings.path.parent
     faults = [fault for job in settings.jobs.values() for fault in _faults_of(job)]
+    for job in settings.jobs.values():
+        pattern, done = job.files.pattern, job.files.done
+        if pattern is not None and done is not None and (words := done_fault(pattern, done, folder)) is not None:
+            faults.append(f"jobs.{job.name}.files.done {words}")
     for job in settings.jobs.values():
         unknown = [name for name in job.disjoint or () if name not in settings.jobs]
         faults += [f"jobs.{job.name}.disjoint names a job that there is not: {name!r}" for name in unknown]

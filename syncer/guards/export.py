@@ -267,7 +267,7 @@ def _columns(guards: Guards, tonight: Tonight, runs: Sequence[PastRun], full: bo
             words = f"the column of {field} has one value, {next(iter(seen))!r}, in all {rows} rows"
         yield Stop(
             "columns",
-            f"{words}; it had several in the last {len(recorded)} runs",
+            f"{words}; it had several in the last {'run' if len(recorded) == 1 else f'{len(recorded)} runs'}",
             f"see what the export does with {field}",
         )
 

@@ -37,14 +37,16 @@ def configured(command: str) -> str:
 
 
 def _configuration() -> str | None:
+    """Return the file that was read: of several that were typed the last."""
+    named = None
     for place, argument in enumerate(_typed):
         if argument == "--":
             break
-        if argument == "--config":
-            return _typed[place + 1] if place + 1 < len(_typed) else None
-        if argument.startswith("--config="):
-            return argument.partition("=")[2]
-    return None
+        if argument == "--config" and place + 1 < len(_typed):
+            named = _typed[place + 1]
+        elif argument.startswith("--config="):
+            named = argument.partition("=")[2]
+    return named
 
 
 def help_lines(error: SyncerError) -> Iterator[str]:

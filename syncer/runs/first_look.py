@@ -40,13 +40,18 @@ _NOTHING = ("NULL", "null", "-", "N/A", "n/a", "#N/A", "\\N", "None", "(null)")
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """The cells of one column in the first rows, distinct and not blank, and whether each row had another."""
+    """The cells of one column in the first rows, distinct and not blank, and in how many rows they stand."""
 
     name: str
     values: tuple[str, ...]
-    all_differ: bool
+    rows: int
     doubtful: bool = False
     """Whether rows are rejected for it: some of its cells have no certain text."""
+
+    @property
+    def all_differ(self) -> bool:
+        """Whether each row had another value, in enough rows to say so."""
+        return self.rows >= ROWS_MIN and len(self.values) == self.rows
 
     @property
     def visible(self) -> list[str]:
@@ -115,7 +120,7 @@ def _code_of(key: _Column | None) -> str | None:
 
 def _column(name: str, cells: Sequence[str]) -> _Column:
     distinct = tuple(dict.fromkeys(cell for cell in cells if cell.strip()))
-    return _Column(name, distinct, len(cells) >= ROWS_MIN and len(distinct) == len(cells))
+    return _Column(name, distinct, len(cells))
 
 
 def _head(opened: Opened, found: Findings, job: str) -> Iterator[str]:
@@ -149,7 +154,9 @@ def _jobs(
     yield f"[jobs.{job}]"
     yield from (f"{name} = {_value(value)}  # ? which of those in the file" for name, value in parts.items())
     if key is None:
-        yield '# key = "…"  # ? no column has another value in every row; name the one that selects codes'
+        few = not any(one.rows >= ROWS_MIN for one in columns)
+        why = f"fewer than {ROWS_MIN} rows tell nothing" if few else "no column has another value in every row"
+        yield f'# key = "…"  # ? {why}; name the one that selects codes'
     else:
         sure = key.name in UNIQUE_KEYS
         yield f"key = {_text('extended_id' if _is_address(key) and not sure else key.name)}" + (

@@ -70,14 +70,17 @@ def open_inputs(
         yield sources, Validator.for_sources(rules, sources)
 
 
+def no_file(job: JobSettings, command: str) -> UsageError:
+    """Return the error of a command that was given no file, for a job that has none of its own."""
+    words = f"no file is named: give one, or - for standard input, or set jobs.{job.name}.files or .source"
+    return UsageError(words, next=f"syncer {command} --help")
+
+
 def _open_query(
     job: JobSettings, observe: Callable[[int], None], table: TableForm, key: tuple[str, ...] | None
 ) -> Source:
     if job.source.url is None or job.source.query is None:
-        raise UsageError(
-            f"no file is named: give one, or - for standard input, or set jobs.{job.name}.files or .source",
-            next="syncer plan --help",
-        )
+        raise no_file(job, "sync")
     from syncer.source.query import QuerySource
 
     password = job.source.password

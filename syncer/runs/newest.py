@@ -5,10 +5,11 @@ Reads no row, and copies nothing from other systems: of those only ``plan`` can 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from syncer.config import JobSettings, Settings
-from syncer.errors import SyncerError
+from syncer.errors import ConfigError, SyncerError
 from syncer.plan.units import UnitRule, require_fields
 from syncer.process.signals import Interrupt
 from syncer.results import CheckResult
@@ -19,10 +20,26 @@ from syncer.safe.urls import is_remote
 
 
 def check_exports(settings: Settings) -> list[CheckResult]:
-    """Look at the newest file of each job that waits for files on this machine."""
+    """Look at the newest file of each job that waits for files on this machine, and at what those with a query say."""
     folder = Path.cwd() if settings.path is None else settings.path.parent
     waiting = [job for job in settings.jobs.values() if job.files.pattern is not None]
-    return [_check_newest(job, folder) for job in waiting if not is_remote(str(job.files.pattern))]
+    found = [_check_newest(job, folder) for job in waiting if not is_remote(str(job.files.pattern))]
+    return [*found, *_wrong_sources(settings)]
+
+
+def _wrong_sources(settings: Settings) -> Iterator[CheckResult]:
+    """Yield the jobs whose query, or its database's address, could never be asked."""
+    from syncer.source.query import require_sense
+
+    for job in settings.jobs.values():
+        source = job.source
+        if source.url is not None and source.query is not None:
+            try:
+                require_sense(
+                    source.url.reveal(), source.query, job=job.name, password_apart=source.password is not None
+                )
+            except ConfigError as error:
+                yield CheckResult(f"source of {job.name}", "", error)
 
 
 def _check_newest(job: JobSettings, folder: Path) -> CheckResult:

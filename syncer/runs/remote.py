@@ -43,7 +43,7 @@ Result = TypeVar("Result")
 class RemotePlace:
     """The files of another system that match a URL. A context manager: the copies are gone behind it.
 
-    Raises `ConfigError` for a ``done`` that lies elsewhere; and later, when a library is missing or access is refused.
+    ``done`` is one that `config.done` takes. Raises `ConfigError` when a library is missing or access is refused.
     """
 
     def __init__(self, pattern: str, done: str | None, interrupt: Interrupt) -> None:
@@ -53,7 +53,7 @@ class RemotePlace:
         """What stands before a path to make a URL of it."""
         self._where = "/".join(pattern.split("/", 3)[:3])
         """The bucket or host, for people."""
-        self._done = _checked_done(done, self._where)
+        self._done = None if done is None else done.rstrip("/")
         self._interrupt = interrupt
         self._stack = ExitStack()
         self._folder: Folder | None = None
@@ -237,19 +237,6 @@ class RemotePlace:
                 words = f"{self._where} gives no access: {told(error)}"
                 raise ConfigError(words, remedy=self._system.remedy.format(self._where)) from None
             raise AwayError(f"{self._where} cannot be looked at: {told(error)}") from None
-
-
-def _checked_done(done: str | None, where: str) -> str | None:
-    """Return the folder for what is done; raise `ConfigError` for one that lies elsewhere."""
-    if done is None:
-        return None
-    name = done.rstrip("/").removeprefix(f"{where}/")
-    if "://" in name or name.startswith("/") or not {"", ".", ".."}.isdisjoint(name.split("/")):
-        raise ConfigError(
-            "the folder for files that are done must be a name beside them, or a URL of the same bucket or host",
-            remedy=f'set jobs.<name>.files.done = "done", or "{where}/done"',
-        )
-    return done.rstrip("/")
 
 
 def _is_same(now: SeenFile, before: SeenFile) -> bool:

@@ -8,6 +8,7 @@ not at all. ``results.json`` names the run; a run that sent nothing writes what 
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -29,7 +30,7 @@ from syncer.runs.results_form import COMMA, ResultsWriter, form_of
 from syncer.safe.files import Folder, new_file
 from syncer.safe.formulas import EXTRA_COLUMNS, neutral
 from syncer.safe.inert import inert
-from syncer.safe.trust import UntrustedError
+from syncer.safe.trust import UntrustedError, quoted
 from syncer.source.tags import refused_cells
 
 if TYPE_CHECKING:
@@ -202,7 +203,13 @@ def prepare_results(folder: Path) -> None:
         raise UsageError(
             f"the results folder {folder} cannot be written: {error.strerror}; nothing was sent",
             remedy="name another folder with --results",
+            next=f"ls -ld {quoted(_there(folder))}",
         ) from error
+
+
+def _there(path: Path) -> Path:
+    """Return a path, or the nearest folder above it that exists."""
+    return next(one for one in (path.absolute(), *path.absolute().parents) if os.path.exists(one))
 
 
 def _earlier_row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from syncer.errors import SourceError
+from syncer.safe.inert import inert
 from syncer.source import reader
 from syncer.source.archive import members_of
 from syncer.source.dialect import CsvForm
@@ -51,9 +53,12 @@ def open_sources(
     known: a workbook in which one of them has lost digits is refused whole. ``by_place``: the job says which columns
     count, so that others may be without a name of their own. ``copies`` are read in place of what is named.
     """
-    if len(set(names)) < len(names):
-        twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise SourceError("the file is named twice", file=twice, remedy="name it once")
+    files = [name if name == "-" else os.path.realpath((copies or {}).get(name, name)) for name in names]
+    for place, name in enumerate(names):
+        if files[place] in files[:place]:
+            also = names[files.index(files[place])]
+            words = "" if also == name else f": {inert(also)} is the same"
+            raise SourceError(f"the file is named twice{words}", file=name, remedy="name it once")
     with ExitStack() as stack:
         sources: list[Source] = []
         for name in names:

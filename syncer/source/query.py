@@ -45,6 +45,19 @@ class _OddValue(NamedTuple):
     kind: str
 
 
+def require_sense(url: str, query: str, *, job: str, password_apart: bool) -> None:
+    """Raise `ConfigError` for a query, or an address, that could never be asked; connects to nothing."""
+    read_only(address_of(url, job, "stands elsewhere" if password_apart else None), job)
+    _statement(query, job)
+
+
+def _statement(query: str, job: str) -> str:
+    try:
+        return single_select(query)
+    except ValueError as error:
+        raise ConfigError(f"jobs.{job}.source.query {error}") from None
+
+
 class QuerySource:
     """The rows of one query. ``observe`` is told the rows read so far, and may raise to end the reading."""
 
@@ -72,10 +85,7 @@ class QuerySource:
         self._mask = Mask(url, address)
         self.name = shown_address(address)
         self._backend = address.drivername.partition("+")[0]
-        try:
-            statement = single_select(query)
-        except ValueError as error:
-            raise ConfigError(f"jobs.{job}.source.query {error}") from None
+        statement = _statement(query, job)
         self._digest, self._size_bytes, self._rows = hashlib.sha256(), 0, 0
         self._odd: dict[str, _OddValue] = {}
         try:

@@ -64,6 +64,12 @@ def test_2_usage_and_configuration_send_nothing(night):
             done = here.run(*arguments)
             assert done.code == done.document["exit_code"] == 2 or "status" in arguments, (arguments, done)
             assert done.document["error"]["next"]
+        for command in ("sync", "plan"):
+            assert here.run(command, "--json").document["error"]["next"] == f"syncer {command} --help"
+        for folder, looked_at in (("/dev/full", "/dev/full"), ("a.csv/out", "a.csv")):
+            following = here.run("sync", "--json", "a.csv", "--results", folder).document["error"]["next"]
+            assert following.startswith("ls -ld /")
+            assert following.endswith(looked_at)
         no_token = here.run("sync", "--json", "a.csv", SYNCER_API__TOKEN="")
         assert no_token.code == 2
         assert "SYNCER_API__TOKEN" in no_token.document["error"]["message"]

@@ -150,6 +150,21 @@ def test_a_refusal_is_an_answer_for_whom_it_says_something_and_never_that_of_the
         ask()
 
 
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"status_code": 503}, "wait until what answers there is well again"),
+        ({"status_code": 200}, "wait until what answers there is well again"),
+        ({"status_code": 504, "timed_out": True}, "api.timeout_s"),
+        ({"timed_out": True}, "api.timeout_s"),
+        ({"message": "connection refused"}, "correct api.base_url or the network"),
+    ],
+)
+def test_who_asks_once_is_told_what_helps_where_the_answer_says_nothing_of_the_call(members, words):
+    error = fault_of(Answer(verdict=Verdict.UNKNOWN, **members))
+    assert (words in error.remedy, error.next, error.exit_code) == (True, "syncer check", 5)
+
+
 def test_who_asks_once_is_told_how_long_a_throttled_api_asks_to_wait():
     """`syncer check`; the body of a 429 may be empty."""
     error = fault_of(

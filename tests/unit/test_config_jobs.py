@@ -74,6 +74,31 @@ CASES = {
         '[jobs.x.csv]\nwidths = [3, 4]\nheader = ["a"]\n',
         "jobs.x.csv.widths has 2 columns, jobs.x.csv.header 1",
     ),
+    **{
+        f"what is done in {done}, of {pattern}": (
+            f"[jobs.x.files]\npattern = '{pattern}'\ndone = '{done}'\n",
+            f"jobs.x.files.done is '{done}', where new files are waited for",
+        )
+        for pattern, done in (
+            ("in/*", "in"),
+            ("in/*.csv", "./in/"),
+            ("in/../in/*.csv", "in"),
+            ("*.csv", "."),
+            ("in/*/*.csv", "in/done"),
+            ("in/?[a-z]*/*.csv", "in/erp"),
+            ("/srv/in/*.csv", "/srv/in"),
+            ("s3://b/in/*.csv", "s3://b/in"),
+            ("s3://b/*/a.csv", "s3://b/done/"),
+            ("sftp://h/in/.x/*.csv", "sftp://h/in/.x"),
+        )
+    },
+    **{
+        f"what is done elsewhere, in {done}": (
+            f"[jobs.x.files]\npattern = 's3://b/in/*.csv'\ndone = '{done}'\n",
+            "jobs.x.files.done must be a name beside the files, or a URL of the same bucket or host",
+        )
+        for done in ("s3://other/done", "/srv/done", "../done", "sftp://b/done")
+    },
     "a unit of a field that is not sent": (
         '[jobs.x.columns]\nS = "extended_id"\nC = "case_no"\n[jobs.x.units.case]\ncodes = 2\n',
         "jobs.x.units.case: 'case' is no field that is sent, did you mean 'case_no'",
@@ -142,6 +167,20 @@ def test_a_fault_of_a_step_names_it_by_its_key_and_its_number(step, tmp_path):
         '[jobs.x.constants]\nactivation_status = "active"\nblacklist_reason = "010"\n',
         '[jobs.x.columns]\nS = "extended_id"\n[jobs.y.columns]\nS = "serial_number"\n[jobs.z.columns]\nS = "id"\n',
         '[jobs.x.fields.serial_number]\nfrom = "{S}-{T}"\n',
+        *(
+            f"[jobs.x.files]\npattern = '{pattern}'\ndone = '{done}'\n"
+            for pattern, done in (
+                ("in/*", "in/done"),
+                ("in/*.csv", "done"),
+                ("in/*/*.csv", "in/.done"),
+                ("*.csv", "done"),
+                ("s3://b/in/*.csv", "done"),
+                ("s3://b/in/*.csv", "s3://b/done"),
+                ("s3://b/[in]/*.csv", "s3://b/i"),
+                ("in/*/*.csv", "done"),
+                ("/srv/in/*.csv", "in"),
+            )
+        ),
     ],
 )
 def test_what_can_be_right_is_no_fault_of_a_job(text, tmp_path):
@@ -222,6 +261,31 @@ def test_check_looks_at_the_names_in_the_newest_export(tmp_path, settings, words
     else:
         assert words in finding.error.message
         assert "jobs.x" in finding.error.remedy
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("url = 'sqlite:///e.db'\nquery = 'DELETE FROM t'", "jobs.x.source.query "),
+        ("url = 'no url'\nquery = 'SELECT 1'", "jobs.x.source.url is no address as SQLAlchemy writes it"),
+        ("url = 'sqlite:///file:e.db%3Fmode=rwc'\nquery = 'SELECT 1'", "options of SQLite stand in the name"),
+        (
+            "url = 'postgresql://u:secret@h/d'\npassword = 'other'\nquery = 'SELECT 1'",
+            "the password stands in the url and beside it",
+        ),
+    ],
+)
+def test_check_finds_that_a_query_can_never_be_asked(tmp_path, source, words):
+    (tmp_path / "config.toml").write_text(f"[jobs.x.source]\n{source}\n")
+    (tmp_path / "config.toml").chmod(0o600)
+    finding = next(one for one in check(None, {}, tmp_path, SystemClock()) if one.what == "source of x")
+    assert words in finding.error.message
+    assert "secret" not in finding.error.words
+
+
+def test_check_says_nothing_of_a_query_that_can_be_asked_and_asks_nobody(tmp_path):
+    (tmp_path / "config.toml").write_text("[jobs.x.source]\nurl = 'postgresql://h/d'\nquery = 'SELECT 1'\n")
+    assert "source of x" not in [one.what for one in check(None, {}, tmp_path, SystemClock())]
 
 
 def test_check_waits_for_no_export_and_leaves_other_systems_alone(tmp_path):

@@ -23,6 +23,8 @@ def _forgotten():
         (["--config", "x.toml", "sync", "f"], "ls -l .", "ls -l ."),
         (["check"], "syncer check", "syncer check"),
         (["sync", "--", "--config", "x"], "syncer check", "syncer check"),
+        (["--config", "x.toml", "plan", "f", "--config", "y.toml"], "syncer check", "syncer --config y.toml check"),
+        (["--config=x.toml", "plan", "--config=y.toml", "--config"], "syncer check", "syncer --config y.toml check"),
         (["--config", "x.toml", "sync", "f"], None, "syncer --config x.toml sync f"),
     ],
 )

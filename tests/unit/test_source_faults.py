@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 
 import pytest
 
@@ -66,6 +67,20 @@ def test_a_file_whose_structure_is_in_doubt_is_refused_whole(tmp_path, data, lin
     assert raised.value.line == line
     assert name in raised.value.message
     assert raised.value.remedy
+
+
+def test_a_file_that_is_named_twice_is_known_whatever_leads_to_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = write(tmp_path, b"a,b\n1,2\n")
+    (tmp_path / "link.csv").symlink_to("a.csv")
+    for other in ("./a.csv", "link.csv", name):
+        with pytest.raises(SourceError, match=re.escape(f"{other}: the file is named twice: a.csv is the same")):
+            open_sources(["a.csv", other], CsvForm())
+    for twice in ("a.csv", "-"):
+        with pytest.raises(SourceError, match=rf"^{twice}: the file is named twice$"):
+            open_sources([twice, twice], CsvForm(), stdin=io.BytesIO(b"a,b\n1,2\n"))
+    write(tmp_path, b"a,b\n1,2\n", "b.csv")
+    assert len(open_sources(["a.csv", "b.csv"], CsvForm())) == 2
 
 
 def test_what_cannot_be_opened_is_said_with_its_name(tmp_path):
