@@ -116,6 +116,7 @@ def ledger_info_command(adopt_target: bool) -> None:
 
 
 @command("recover", ledger_group, examples=("syncer ledger recover",))
+@lock_wait_option
 def ledger_recover_command() -> None:
     """Let a ledger that is older than its own deeds believe nothing any more: the next sync sends everything."""
     from syncer.commands import recovery
@@ -128,6 +129,7 @@ def ledger_recover_command() -> None:
 
 @command("restore", ledger_group, examples=("syncer ledger restore /backup/syncer-2026-11-20.db",))
 @click.argument("file", type=click.Path(path_type=Path))
+@lock_wait_option
 def ledger_restore_command(file: Path) -> None:
     """Put the backup FILE in the ledger's place; it believes nothing, and the ledger that was there is kept aside."""
     from syncer.commands import recovery

@@ -25,7 +25,7 @@ def abandon(settings: Settings, batch_ids: Sequence[int], environment: Environme
     A call that a dead process left behind is in doubt from now on, as every run that begins finds it.
     """
     at = utc_text(environment.clock.wall_s())
-    with open_to_write(settings, environment.clock, environment.outside) as ledger:
+    with open_to_write(settings, environment) as ledger:
         found = [_open(ledger, batch_id) for batch_id in dict.fromkeys(batch_ids)]
         ledger.doubt_interrupted(found[0].run_id, at=at, uptime=environment.clock.uptime())
         gone = []
@@ -53,7 +53,7 @@ def _open(ledger: Ledger, batch_id: int) -> Batch:
 def drop(settings: Settings, fields: Sequence[str], environment: Environment) -> int:
     """Drop what waits to be sent of some fields; return how many values named them. `UsageError` when none does."""
     at = utc_text(environment.clock.wall_s())
-    with open_to_write(settings, environment.clock, environment.outside) as ledger:
+    with open_to_write(settings, environment) as ledger:
         dropped = ledger.drop_words(fields, at)
     if not dropped:
         raise UsageError(f"nothing waits to be sent of {', '.join(fields)}", next="syncer status")
@@ -67,7 +67,7 @@ def abandon_upload(settings: Settings, upload_id: int, environment: Environment)
     end. Raises `UsageError` when there is no such part.
     """
     at = utc_text(environment.clock.wall_s())
-    with open_to_write(settings, environment.clock, environment.outside) as ledger:
+    with open_to_write(settings, environment) as ledger:
         uploads = ledger.uploads()
         found = uploads.upload(upload_id)
         if found is None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from syncer.api.classify import Verdict
 from syncer.api.client import SCM_PERMISSIONS, MeAnswer
 from syncer.api.reading import fault_of
+from syncer.commands.environment import Environment
 from syncer.commands.opening import open_to_write
 from syncer.commands.places import require_place_of
 from syncer.commands.telling import Teller
@@ -189,7 +190,7 @@ def _check_ledger(settings: Settings, clock: Clock) -> CheckResult:
             return CheckResult("ledger", f"{path} is not there yet: the first run creates it")
         ledger.close()
         _require_writable(path)
-        open_to_write(settings, clock).close()
+        open_to_write(settings, Environment(clock=clock)).close()
     except LedgerBusyError as busy:
         return CheckResult("ledger", f"in use: {busy.message}")
     except SyncerError as error:

@@ -98,7 +98,7 @@ def _upload(settings: Settings, request: UploadRequest, environment: CodesEnviro
     form = form_of(settings, request)
     content = _sha256(request.file) if form is None else f"{_sha256(request.file)} {read_as(form)}"
     mark = fingerprint(content, defaults, request.url_prefix, allow_duplicates=request.allow_duplicates)
-    with _writing(settings, environment) as ledger:
+    with open_to_write(settings, environment) as ledger:
         require_url(identity_of(ledger), settings.api.base_url)
         uploads = ledger.uploads()
         earlier = uploads.like(mark)
@@ -117,7 +117,7 @@ def resume(settings: Settings, request: UploadRequest, environment: CodesEnviron
     started_s = environment.clock.monotonic_s()
     require_place(request)
     connection_of(settings, environment.outside)
-    with _writing(settings, environment) as ledger:
+    with open_to_write(settings, environment) as ledger:
         require_url(identity_of(ledger), settings.api.base_url)
         uploads = ledger.uploads()
         wanted = uploads.open_uploads()
@@ -348,7 +348,3 @@ def _reader(
 ) -> Reader[IngestionClient]:
     client = IngestionClient(transport)
     return reader_over(client, settings, environment.clock, environment.interrupt, deadline_s=deadline_s)
-
-
-def _writing(settings: Settings, environment: CodesEnvironment) -> Ledger:
-    return open_to_write(settings, environment.clock, environment.outside)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from syncer import __version__
 from syncer.commands.environment import Environment
-from syncer.commands.opening import open_to_write
+from syncer.commands.opening import lock_wait, open_to_write
 from syncer.config import Settings, example_text
 from syncer.config.job_settings import KEY_COLUMNS_MAX
 from syncer.errors import LedgerError, UntrustedFileError, UsageError, unwritable
@@ -139,7 +139,7 @@ def _utc(text: str | None, option: str) -> str | None:
 def upgrade(settings: Settings, environment: Environment) -> UpgradeResult:
     """Bring the ledger's schema to this program's, after a backup; create the ledger where there is none."""
     at = utc_text(environment.clock.wall_s())
-    return upgrade_ledger(settings.ledger.url, at=at, wait_s=settings.ledger.lock_wait_s)
+    return upgrade_ledger(settings.ledger.url, at=at, wait=lock_wait(settings, environment.interrupt))
 
 
 def check(settings: Settings) -> list[str]:
@@ -163,7 +163,7 @@ def rotate_backups(settings: Settings, folder: Path, keep: int, clock: Clock) ->
 def prune(settings: Settings, keep_s: float, environment: Environment) -> Pruned | None:
     """Move the history that is older than ``keep_s`` to an archive beside the ledger; None: nothing is that old."""
     wall_s = environment.clock.wall_s()
-    with open_to_write(settings, environment.clock) as ledger:
+    with open_to_write(settings, environment) as ledger:
         return move_old_history(ledger, before=utc_text(wall_s - keep_s), at=utc_text(wall_s))
 
 
@@ -191,7 +191,7 @@ def init(settings: Settings, folder: Path, environment: Environment, text: str |
             raise unwritable(config, error) from error
     path = ledger_path(settings.ledger.url)
     made_ledger = not path.exists()
-    open_to_write(settings, environment.clock).close()
+    open_to_write(settings, environment).close()
     return InitResult(config, wrote_config, path, made_ledger)
 
 

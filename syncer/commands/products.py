@@ -38,7 +38,7 @@ def pull(settings: Settings, request: ProductsRequest, environment: Environment)
     form = products_format(request)
     require_place(request)
     reader = reader_of(settings, clock, environment.interrupt, started_s=started_s)
-    with closing(reader), open_to_write(settings, clock) as ledger:
+    with closing(reader), open_to_write(settings, environment) as ledger:
         confirm_target(ledger, settings, clock, environment.interrupt)
         found = pull_products(reader, archived=request.archived, observe=partial(environment.on_list, "products"))
         before = copy.count(ledger)
@@ -85,7 +85,7 @@ def show(settings: Settings, sku: str, environment: Environment, *, fresh: bool 
 def _keep(settings: Settings, product: ProductRecord, environment: Environment) -> None:
     """Keep what was looked up; not while another run holds the ledger: it is a copy, and can be asked for again."""
     try:
-        with open_to_write(settings, environment.clock) as ledger:
+        with open_to_write(settings, environment) as ledger:
             confirm_target(ledger, settings, environment.clock, environment.interrupt)
             copy.store_products(ledger, [product])
     except LedgerBusyError:

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from syncer.commands.environment import Environment
-from syncer.commands.opening import open_to_write
+from syncer.commands.opening import lock_wait, open_to_write
 from syncer.config import Settings
 from syncer.errors import LedgerError
 from syncer.ledger import recovery
@@ -39,7 +39,7 @@ def adopt_target(settings: Settings, environment: Environment) -> LedgerInfo:
     token, at = settings.api.require_token(), utc_text(clock.wall_s())
     outside = environment.outside
     reader = reader_of(settings, clock, environment.interrupt, started_s=clock.monotonic_s(), outside=outside)
-    with closing(reader), open_to_write(settings, clock, outside) as ledger:
+    with closing(reader), open_to_write(settings, environment) as ledger:
         target, is_known = TargetCheck(ledger, reader, settings.api.base_url, token.reveal).look()
         forgotten = None if is_known else recovery.forget(ledger, at=at, target=target)
         if is_known:
@@ -50,9 +50,11 @@ def adopt_target(settings: Settings, environment: Environment) -> LedgerInfo:
 
 def recover(settings: Settings, environment: Environment) -> Recovery:
     """Let the ledger believe nothing any more."""
-    return recovery.recover(ledger_path(settings.ledger.url), at=utc_text(environment.clock.wall_s()))
+    at, wait = utc_text(environment.clock.wall_s()), lock_wait(settings, environment.interrupt)
+    return recovery.recover(ledger_path(settings.ledger.url), at=at, wait=wait)
 
 
 def restore(settings: Settings, backup: Path, environment: Environment) -> Recovery:
     """Put a backup in the ledger's place; it believes nothing."""
-    return recovery.restore(ledger_path(settings.ledger.url), backup, at=utc_text(environment.clock.wall_s()))
+    at, wait = utc_text(environment.clock.wall_s()), lock_wait(settings, environment.interrupt)
+    return recovery.restore(ledger_path(settings.ledger.url), backup, at=at, wait=wait)

@@ -58,7 +58,7 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
         prepare_results(request.results)
     with ExitStack() as stack:
         sources, validator = stack.enter_context(opened(job, request, environment))
-        ledger = stack.enter_context(open_to_write(settings, clock, environment.outside))
+        ledger = stack.enter_context(open_to_write(settings, environment))
         require_url(identity_of(ledger), settings.api.base_url)
         mode = mode_of(job, request, validator.keys, ledger)
         notes = shared_field_notes(job.name, validator, ledger.jobs(), list(settings.jobs))
@@ -182,7 +182,7 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
     started_s = environment.clock.monotonic_s()
     connection_of(settings)
     require_there(ledger_path(settings.ledger.url))
-    with open_to_write(settings, environment.clock, environment.outside) as ledger:
+    with open_to_write(settings, environment) as ledger:
         require_url(identity_of(ledger), settings.api.base_url)
         open_runs, unplanned = ledger.open_runs(request.job), tuple(ledger.fileless_runs(request.job))
         last = ledger.runs(most=1, job_name=request.job, planned=True)

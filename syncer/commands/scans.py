@@ -13,6 +13,7 @@ from syncer.api.limits import ReadLimiter
 from syncer.api.reading import ForbiddenError, Reader
 from syncer.api.scans import ScansAnswer, ScansClient, csv_query
 from syncer.commands.environment import Environment
+from syncer.commands.opening import lock_wait
 from syncer.config import Settings
 from syncer.config.asked import scan_filters
 from syncer.errors import (
@@ -55,10 +56,10 @@ def pull(settings: Settings, request: ScansRequest, environment: Environment) ->
     """Pull what is new since the last time; returns a result whenever the pull began, with what stopped it."""
     clock, started_s = environment.clock, environment.clock.monotonic_s()
     folder = (request.out or Path(f"scans-{request.campaign}")).absolute()
-    connection = connection_of(settings)
+    connection, wait = connection_of(settings), lock_wait(settings, environment.interrupt)
     with (
         closing(ScansClient(connection.transport(clock))) as client,
-        ScanLedger.open(settings.ledger.url, at=utc_text(clock.wall_s()), wait_s=settings.ledger.lock_wait_s) as ledger,
+        ScanLedger.open(settings.ledger.url, at=utc_text(clock.wall_s()), wait=wait) as ledger,
     ):
         refuse_other_company(ledger, settings, clock, environment.interrupt, deadline_s=request.deadline_s)
         reads = ReadLimiter(settings.api.reads_per_minute)

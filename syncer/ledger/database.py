@@ -60,14 +60,16 @@ def open_engine(
     read_only: bool = False,
     before_writing: Callable[[], None] = lambda: None,
     wait_s: float | None = None,
+    named: Path | None = None,
 ) -> Engine:
     """Return an engine for an existing or empty file; nothing is opened before its first use.
 
     ``before_writing`` is called when a transaction that may write begins; what it raises ends the transaction.
-    ``wait_s`` is how long a statement waits for another process's short lock; None: `BUSY_TIMEOUT_S`.
+    ``wait_s`` is how long a statement waits for another process's short lock; None: `BUSY_TIMEOUT_S`. ``named`` is what
+    errors call the file: whose copy it is.
     """
     mode = "ro" if read_only else "rw"
-    target = path.absolute().as_uri()
+    target, named = path.absolute().as_uri(), named or path
     timeout_s = BUSY_TIMEOUT_S if wait_s is None else wait_s
     engine = create_engine(
         "sqlite://",
@@ -75,11 +77,11 @@ def open_engine(
             f"{target}?mode={mode}", uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False
         ),
         poolclass=NullPool,
-        execution_options={_PATH: path},
+        execution_options={_PATH: named},
     )
     event.listen(engine, "connect", lambda raw, _: _configure(raw, path, read_only=read_only))
     event.listen(engine, "begin", _beginning(path, before_writing) if not read_only else _begin_reading)
-    event.listen(engine, "handle_error", lambda context: _translate(context, path))
+    event.listen(engine, "handle_error", lambda context: _translate(context, named))
     return engine
 
 

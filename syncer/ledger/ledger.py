@@ -26,7 +26,7 @@ from syncer.ledger.database import (
 from syncer.ledger.door_history import HistoryDoor
 from syncer.ledger.door_known import KnownDoor
 from syncer.ledger.door_writes import WritesDoor
-from syncer.ledger.lock import LedgerLock, Stamp, borrowed, read_stamp, was_whole
+from syncer.ledger.lock import NO_WAIT, LedgerLock, LockWait, Stamp, borrowed, read_stamp, was_whole
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.values import UpgradeResult
 from syncer.safe.trust import quoted
@@ -45,16 +45,16 @@ class Ledger(WritesDoor, KnownDoor, HistoryDoor):
     """An open ledger. Methods that read may be called at any time; those that write need `open_to_write`."""
 
     @classmethod
-    def open_to_write(cls, url: str, *, at: str, wait_s: float = 0.0) -> Ledger:
+    def open_to_write(cls, url: str, *, at: str, wait: LockWait = NO_WAIT) -> Ledger:
         """Open the ledger, creating it where there is none, and hold its lock until `close`.
 
-        Raises `LedgerBusyError` when another run still holds it after ``wait_s``, `LedgerSchemaError` when its schema
+        Raises `LedgerBusyError` when another run still holds it after the wait, `LedgerSchemaError` when its schema
         is another program's, and `LedgerOldError` when it is a backup or an older copy.
         """
         path = ledger_path(url)
         _require_folder(path)
         refuse_planted(path)
-        lock = LedgerLock(path, since=at, wait_s=wait_s)
+        lock = LedgerLock(path, since=at, wait=wait)
         with ExitStack() as stack:
             stack.callback(lock.release)
             if lock.ledger_was_whole:
@@ -178,12 +178,12 @@ def _require_folder(path: Path) -> None:
         )
 
 
-def upgrade_ledger(url: str, *, at: str, wait_s: float = 0.0) -> UpgradeResult:
+def upgrade_ledger(url: str, *, at: str, wait: LockWait = NO_WAIT) -> UpgradeResult:
     """Run the migrations that a ledger lacks, after a backup beside it; create the ledger where there is none."""
     path = ledger_path(url)
     _require_folder(path)
     refuse_planted(path)
-    with LedgerLock(path, since=at, wait_s=wait_s) as lock:
+    with LedgerLock(path, since=at, wait=wait) as lock:
         create_file(path, may_be_empty=not lock.ledger_was_whole)
         with open_engine(path).connect() as connection:
             with transaction(connection):

@@ -14,7 +14,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,6 +48,20 @@ class Stamp:
     becoming: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LockWait:
+    """How long a lock is waited for while another process has it, and what is done at every look meanwhile.
+
+    ``look`` ends the wait by what it raises: a signal that has arrived, for one.
+    """
+
+    seconds: float = 0.0
+    look: Callable[[], None] = lambda: None
+
+
+NO_WAIT = LockWait()
+
+
 def lock_path(ledger: Path) -> Path:
     """Return the file that is locked while a run writes to `ledger`; the same one by whatever name it is called."""
     real = Path(os.path.realpath(ledger))
@@ -57,10 +71,11 @@ def lock_path(ledger: Path) -> Path:
 class LedgerLock:
     """Holds the right to write to a ledger, from construction to `release`.
 
-    Raises `LedgerBusyError`, naming the owner, when another process still has it after ``wait_s``.
+    Raises `LedgerBusyError`, naming the owner, when another process still has it after the wait, and what
+    ``wait.look`` raises.
     """
 
-    def __init__(self, ledger: Path, *, since: str, wait_s: float = 0.0) -> None:
+    def __init__(self, ledger: Path, *, since: str, wait: LockWait = NO_WAIT) -> None:
         path = lock_path(ledger)
         try:
             with Folder.above(path) as folder:
@@ -74,7 +89,7 @@ class LedgerLock:
                 next=f"ls -ld {quoted(path.parent)} {quoted(path)}",
             ) from error
         try:
-            self._take(ledger, wait_s)
+            self._take(ledger, wait)
         except OSError as error:
             os.close(self._descriptor)
             raise LedgerWriteError(f"the lock {path} cannot be taken: {error.strerror}") from error
@@ -87,17 +102,19 @@ class LedgerLock:
         self.ledger_was_whole, self.stamp = _was_whole(before), _stamp(before)
         self._write(whole=self.ledger_was_whole)
 
-    def _take(self, ledger: Path, wait_s: float) -> None:
+    def _take(self, ledger: Path, wait: LockWait) -> None:
         began_s = time.monotonic()
         told = False
         while not _locked(self._descriptor):
+            wait.look()
             waited_s = time.monotonic() - began_s
             if waited_s >= BORROWED_S:
                 owner = _describe(os.pread(self._descriptor, 4096, 0))
-                if waited_s >= wait_s:
+                if waited_s >= wait.seconds:
                     raise LedgerBusyError(f"another run holds the ledger {ledger}: {owner}")
                 if not told:
-                    log.warning("another run holds the ledger (%s); waiting for it, %g s at most", owner, wait_s)
+                    words = "another run holds the ledger (%s); waiting for it, %g s at most"
+                    log.warning(words, owner, wait.seconds)
                     told = True
             time.sleep(LOOK_S)
 

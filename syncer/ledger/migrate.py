@@ -42,7 +42,7 @@ def revision(connection: Connection) -> str | None:
         return None
     if "alembic_version" not in tables:
         raise LedgerCorruptError(
-            "the file of ledger.url is a database, but not a ledger: it has other tables",
+            "this database is not a ledger: it has other tables",
             remedy="point ledger.url at another file",
             next="syncer init",
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from sqlalchemy import text
 from syncer.errors import LedgerCorruptError, UsageError
 from syncer.ledger import check, identity, migrate, mirror, reads, seals
 from syncer.ledger.database import open_engine, refuse_planted
-from syncer.ledger.lock import LedgerLock, Stamp
+from syncer.ledger.lock import NO_WAIT, LedgerLock, LockWait, Stamp
 from syncer.ledger.replacing import part_of, put_in_place
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.transitions import change_state
@@ -26,7 +26,7 @@ from syncer.safe.files import Folder
 from syncer.safe.trust import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -90,12 +90,12 @@ class Recovery:
     replaced: Path | None = None
 
 
-def recover(path: Path, *, at: str) -> Recovery:
+def recover(path: Path, *, at: str, wait: LockWait = NO_WAIT) -> Recovery:
     """Let the ledger that is there believe nothing any more, in place."""
     refuse_planted(path)
     if not path.exists():
         raise UsageError(f"there is no ledger at {path}", next="syncer init")
-    with LedgerLock(path, since=at) as lock:
+    with LedgerLock(path, since=at, wait=wait) as lock:
         new_id = _new_id()
         lock.announce(new_id)
         done = _forget(path, path, at, new_id)
@@ -118,21 +118,22 @@ def forget(ledger: Ledger, *, at: str, target: Target | None = None) -> Recovery
         return _forget_in(connection, ledger.path, at, new_id)
 
 
-def restore(path: Path, backup: Path, *, at: str) -> Recovery:
+def restore(path: Path, backup: Path, *, at: str, wait: LockWait = NO_WAIT) -> Recovery:
     """Put a backup in the ledger's place, let it believe nothing, and keep the ledger that was there aside."""
     if not backup.is_file():
         raise UsageError(f"there is no file {backup}", next=f"ls -lt {quoted(backup.parent)}")
     if path.exists() and os.path.samefile(path, backup):
-        return recover(path, at=at)
+        return recover(path, at=at, wait=wait)
     refuse_planted(path)
     part = part_of(path)
-    with LedgerLock(path, since=at) as lock, Folder.above(path) as folder:
+    with LedgerLock(path, since=at, wait=wait) as lock, Folder.above(path) as folder:
         folder.remove(part.name)
         try:
-            check.backup_of_copy(backup, part)
-            new_id = _new_id()
-            lock.announce(new_id)
-            done = _forget(part, path, at, new_id)
+            with _blaming(backup):
+                check.backup_of_copy(backup, part)
+                new_id = _new_id()
+                lock.announce(new_id)
+                done = _forget(part, path, at, new_id, named=backup)
         except BaseException:
             folder.remove(part.name)
             raise
@@ -145,15 +146,26 @@ def _new_id() -> str:
     return secrets.token_hex(ID_BYTES)
 
 
-def _forget(file: Path, shown: Path, at: str, new_id: str) -> Recovery:
-    """Let the ledger in `file` believe nothing any more."""
-    with closing(open_engine(file).connect()) as connection, migrate.upgrading(connection):
+@contextmanager
+def _blaming(backup: Path) -> Iterator[None]:
+    """Say of a backup what is wrong with it: the ledger that is there may be whole, and stays."""
+    try:
+        yield
+    except LedgerCorruptError as error:
+        words = f"the backup {backup} cannot be put back: {error.message}"
+        raise LedgerCorruptError(words, remedy="name another backup", next=f"ls -lt {quoted(backup.parent)}") from error
+
+
+def _forget(file: Path, shown: Path, at: str, new_id: str, *, named: Path | None = None) -> Recovery:
+    """Let the ledger in `file` believe nothing any more; errors call it ``named``, where it is the copy of that."""
+    named = named or shown
+    with closing(open_engine(file, named=named).connect()) as connection, migrate.upgrading(connection):
         found = migrate.revision(connection)
         if found is None:
-            raise LedgerCorruptError(f"{shown} is empty: there is nothing to go back to")
+            raise LedgerCorruptError(f"{named} is empty: there is nothing to go back to")
         damage = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
         if damage != "ok":
-            raise LedgerCorruptError(f"{shown} is damaged ({damage})", next="syncer ledger restore --help")
+            raise LedgerCorruptError(f"{named} is damaged ({damage})", next="syncer ledger restore --help")
         if found < SCHEMA_REVISION:
             migrate.upgrade(connection)
             seals.add_for_old_runs(connection, at)

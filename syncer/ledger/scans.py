@@ -24,7 +24,7 @@ from syncer.ledger.bulk import insert_rows, raw_cursor
 from syncer.ledger.database import ledger_path, open_engine, refuse_planted, set_cache, transaction
 from syncer.ledger.identity import require_in_time
 from syncer.ledger.ledger import Ledger
-from syncer.ledger.lock import LedgerLock, read_stamp
+from syncer.ledger.lock import NO_WAIT, LedgerLock, LockWait, read_stamp
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -85,14 +85,14 @@ class ScanLedger:
         self._lock = lock
 
     @classmethod
-    def open(cls, url: str, *, at: str, wait_s: float = 0.0) -> ScanLedger:
+    def open(cls, url: str, *, at: str, wait: LockWait = NO_WAIT) -> ScanLedger:
         """Open the ledger, creating it where there is none. Raises `LedgerBusyError` when another pull goes on."""
         path = ledger_path(url)
         if not path.exists() or path.stat().st_size == 0:
-            Ledger.open_to_write(url, at=at, wait_s=wait_s).close()
+            Ledger.open_to_write(url, at=at, wait=wait).close()
         refuse_planted(path)
         stamp = read_stamp(path)
-        lock = LedgerLock(path.with_name(path.name + ".scans"), since=at, wait_s=wait_s)
+        lock = LedgerLock(path.with_name(path.name + ".scans"), since=at, wait=wait)
         with ExitStack() as stack:
             stack.callback(lock.release)
             connection = stack.enter_context(closing(open_engine(path).connect()))

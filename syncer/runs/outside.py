@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from syncer.config import Settings
     from syncer.execute.lanes import Lanes
     from syncer.ledger.ledger import Ledger
+    from syncer.ledger.lock import LockWait
     from syncer.process.clock import Clock
 
 
@@ -41,10 +42,10 @@ def _lanes(connect: Callable[[], Client], count: int, clock: Clock) -> Lanes:
     return ThreadLanes(connect, count, clock)
 
 
-def _ledger_to_write(settings: Settings, at: str) -> Ledger:
+def _ledger_to_write(settings: Settings, at: str, wait: LockWait) -> Ledger:
     from syncer.ledger.ledger import Ledger
 
-    return Ledger.open_to_write(settings.ledger.url, at=at, wait_s=settings.ledger.lock_wait_s)
+    return Ledger.open_to_write(settings.ledger.url, at=at, wait=wait)
 
 
 def _ledger_to_read(settings: Settings) -> Ledger | None:
@@ -65,8 +66,8 @@ class Outside:
     """Makes the lanes of an engine: what makes the client of each, how many, and their clock."""
     suffix: Callable[[], str] = lambda: secrets.token_hex(4)
     """Gives what no other reference has."""
-    ledger_to_write: Callable[[Settings, str], Ledger] = _ledger_to_write
-    """Opens the ledger that the settings name, at a wall time (`utc_text`), and holds its lock until it is closed."""
+    ledger_to_write: Callable[[Settings, str, LockWait], Ledger] = _ledger_to_write
+    """Opens the ledger that the settings name, at a wall time (`utc_text`), and holds its lock, for which it waits."""
     ledger_to_read: Callable[[Settings], Ledger | None] = _ledger_to_read
     """Opens the ledger for reading; gives None where there is none yet."""
 

@@ -186,11 +186,22 @@ def test_what_cannot_be_gone_back_to_is_refused_and_nothing_is_replaced(here):
     with (here.folder / "broken.db").open("r+b") as file:
         file.seek((root - 1) * size + 8)
         file.write(b"\xff" * 64)
+    with closing(sqlite3.connect(here.folder / "other.db")) as other:
+        other.execute("CREATE TABLE other (a)")
+    (here.folder / "words.db").write_text("no database " * 100)
     before = (here.folder / "syncer.db").read_bytes()
-    for name, words in (("empty.db", "is empty: there is nothing to go back to"), ("broken.db", "broken.db")):
-        done = here.run("ledger", "restore", name)
-        assert done.code == 13, (name, done.err)
-        assert words in done.err or "damaged" in done.err
+    for name, words in (
+        ("empty.db", "empty.db is empty: there is nothing to go back to"),
+        ("broken.db", "broken.db is damaged"),
+        ("other.db", "is not a ledger: it has other tables"),
+        ("words.db", "words.db is damaged or not a ledger"),
+    ):
+        done = here.run("ledger", "restore", name, "--json")
+        error = done.document["error"]
+        assert (done.code, error["next"]) == (13, "ls -lt ."), (name, error)
+        assert error["message"].startswith(f"the backup {name} cannot be put back: "), error
+        assert words in error["message"]
+        assert "syncer.db" not in error["message"], "the ledger that is there is whole"
     assert (here.folder / "syncer.db").read_bytes() == before
     assert not [*here.folder.glob("*.replaced")]
     assert here.sync("a.csv").document["rows"]["unchanged"] == 50

@@ -18,7 +18,7 @@ from syncer.ledger import audit, database
 from syncer.ledger import ledger as ledger_module
 from syncer.ledger.check import problems
 from syncer.ledger.ledger import Ledger
-from syncer.ledger.lock import BORROWED_S, LedgerLock, borrowed, lock_path
+from syncer.ledger.lock import BORROWED_S, LedgerLock, LockWait, borrowed, lock_path
 from syncer.request import HistoryRequest
 
 AT = "2026-11-25T00:00:00.000000Z"
@@ -205,11 +205,11 @@ def test_a_lock_is_waited_for_as_long_as_is_asked(tmp_path):
     held = LedgerLock(tmp_path / "l.db", since=AT)
     began_s = time.monotonic()
     with pytest.raises(LedgerBusyError, match=r"another run holds the ledger .*: process \d+ on"):
-        LedgerLock(tmp_path / "l.db", since=AT, wait_s=0.8)
+        LedgerLock(tmp_path / "l.db", since=AT, wait=LockWait(0.8))
     assert time.monotonic() - began_s >= 0.8
     timer = threading.Timer(0.8, held.release)
     timer.start()
-    with LedgerLock(tmp_path / "l.db", since=AT, wait_s=60):
+    with LedgerLock(tmp_path / "l.db", since=AT, wait=LockWait(60)):
         timer.join()
 
 
@@ -276,3 +276,46 @@ def test_the_setting_waits_too_and_the_option_wins(done, forks):
         code, said = run_against(lock, forks, done.folder, variables, "sync", "b.csv")
         assert code == 0
         assert "waiting for it, 90 s at most" in said
+
+
+WAITING = (
+    ("sync", "b.csv"),
+    ("resume",),
+    ("abandon", "1"),
+    ("products", "pull"),
+    ("scans", "pull", "--campaign", "1"),
+    ("codes", "abandon", "1"),
+    ("ledger", "upgrade"),
+    ("ledger", "prune", "--keep", "1d"),
+    ("ledger", "recover"),
+    ("ledger", "restore", "copy.db"),
+    ("ledger", "info", "--adopt-target"),
+    ("init",),
+)
+
+
+def test_the_first_signal_ends_the_wait_of_every_command(done):
+    assert done.run("ledger", "backup", "copy.db").code == 0
+    before, calls = exported(done), len(done.box.requests)
+    with LedgerLock(done.folder / "syncer.db", since=AT), LedgerLock(done.folder / "syncer.db.scans", since=AT):
+        for few in (WAITING[:4], WAITING[4:8], WAITING[8:]):
+            started = [done.start(*words, SYNCER_LEDGER__LOCK_WAIT_S="60") for words in few]
+            for words, process in zip(few, started, strict=True):
+                assert any("waiting for it" in line for line in process.stderr), words
+                process.send_signal(signal.SIGTERM)
+                sent_s = time.monotonic()
+                said = process.communicate(timeout=30)[1]
+                assert (process.returncode, "nothing was sent" in said) == (143, True), (words, said)
+                assert time.monotonic() - sent_s < 5, words
+    assert exported(done) == before
+    assert len(done.box.requests) == calls
+    assert [one["id"] for one in done.run("status", "--json").document["runs"]] == [2, 1]
+
+
+def test_what_a_look_raises_ends_the_wait_and_leaves_nothing_open(tmp_path):
+    def look():
+        raise KeyError
+
+    with LedgerLock(tmp_path / "l.db", since=AT), pytest.raises(KeyError):
+        LedgerLock(tmp_path / "l.db", since=AT, wait=LockWait(60, look))
+    LedgerLock(tmp_path / "l.db", since=AT, wait=LockWait(0, look)).release()

@@ -97,7 +97,7 @@ class Process:
                 lanes=self._make_lanes,
                 storage=lambda **_options: SimulatedStorage(schedule.api),
                 suffix=lambda: f"{suffix.getrandbits(32):08x}",
-                ledger_to_write=lambda settings, at: open_in_time(schedule.database, self.step, folder()),
+                ledger_to_write=lambda settings, at, wait: open_in_time(schedule.database, self.step, folder()),
                 ledger_to_read=lambda settings: open_ledger(schedule.database, self.step, folder()),
             ),
         )
