@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from syncer.cli.frame import PAGES, command, envelope, options, require_ending, settings, show
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, UsageError
+from syncer.process.help import again_with
 from syncer.request import ENDINGS, EXPORT_FORMATS, NAMED_BY_THEIR_ENDING
 from syncer.safe.inert import inert
-
-if TYPE_CHECKING:
-    from syncer.request import HistoryRequest
 
 FORMATS = (*EXPORT_FORMATS, "xlsx")
 BINARY = frozenset({"parquet", "xlsx"})
@@ -57,7 +54,7 @@ def audit_show_command(value: tuple[str, ...], where: tuple[str, ...], out: Path
     if not value and not meant:
         raise UsageError("whose story? No value is named", next="syncer audit show --help")
     if out is not None:
-        require_ending(out, PAGES, f"audit show {_asked(value, meant)}")
+        require_ending(out, PAGES)
     if out is None:
         stories, count = ledger.audit_show(settings(), value, meant, else_said=True)
     else:
@@ -82,11 +79,6 @@ def audit_show_command(value: tuple[str, ...], where: tuple[str, ...], out: Path
 def _as_text(given: str) -> str:
     """Return what the command line gave, as the ledger would hold it: bytes that are no UTF-8 are none of its keys."""
     return os.fsencode(given).decode("utf-8", "replace")
-
-
-def _asked(value: tuple[str, ...], meant: tuple[tuple[str, str], ...]) -> str:
-    """Return what a command was asked about, to be pasted."""
-    return shlex.join([*value, *(f"--where={field}={word}" for field, word in meant)])
 
 
 def _meant(where: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -129,33 +121,30 @@ def audit_export_command(where: tuple[str, ...], form: str | None, out: Path | N
 
     request = HistoryRequest(where=_meant(where), run_id=which.pop("run"), **which)
     out = None if out == Path("-") else out
-    form = _export_format(form, out, request)
+    form = _export_format(form, out)
     with ledger.audit_export(settings(), request) as (fields, entries):
         count = write_export(entries, fields, form, out)
     if options().json:
         show(envelope("audit export", out=str(out), format=form, entries=count, fields=fields), lambda: "")
 
 
-def _export_format(form: str | None, out: Path | None, request: HistoryRequest) -> str:
-    """Return how to write; raise `UsageError` where two wishes contradict each other, or where one cannot be had.
+def _export_format(form: str | None, out: Path | None) -> str:
+    """Return how to write; raise `UsageError` where two wishes contradict each other, or where one cannot be had."""
 
-    What helps asks for the same history: without its conditions it would be everybody's.
-    """
-    chosen = [f"--where={field}={value}" for field, value in request.where]
-    named = {"since": request.since, "until": request.until, "job": request.job, "run": request.run_id}
-    chosen += [f"--{name}={value}" for name, value in named.items() if value is not None]
-    same = shlex.join([*(["--json"] if options().json else []), *chosen, "--out"])
+    def into(ending: str) -> str:
+        return again_with({"--output": None, "--out": f"history.{ending}"})
+
     ending = "" if out is None else out.suffix.removeprefix(".").lower()
     said = ENDINGS.get(ending, ending)
     found = form or said or "csv"
     if options().json and out is None:
         words = "--json prints one document, and the history of many values is none"
-        raise UsageError(words, next=f"syncer audit export {same} history.csv")
+        raise UsageError(words, next=into(form or "csv"))
     if found not in FORMATS or (ending in NAMED_BY_THEIR_ENDING and said != found):
         words = f"{out} does not end as a format does ({', '.join(FORMATS)}), or not as the one that is asked for"
-        raise UsageError(words, next=f"syncer audit export {same} history.{form or 'csv'}")
+        raise UsageError(words, next=into(form or "csv"))
     if found in BINARY and out is None:
-        raise UsageError(f"{found} is written to a file alone", next=f"syncer audit export {same} history.{found}")
+        raise UsageError(f"{found} is written to a file alone", next=into(found))
     return found
 
 
@@ -177,7 +166,7 @@ def audit_pack_command(value: tuple[str, ...], where: tuple[str, ...], out: Path
     value, meant = tuple(map(_as_text, value)), _meant(where)
     if not value and not meant:
         raise UsageError("evidence for what?", next="syncer audit pack --help")
-    require_ending(out, (".zip",), f"audit pack {_asked(value, meant)}")
+    require_ending(out, (".zip",))
     packed = ledger.audit_pack(settings(), value, meant, out, SystemClock())
     if packed is None:
         show(envelope("audit pack", EXIT_NOT_CONFIRMED, values=0, out=None), lambda: "nothing was ever sent so")

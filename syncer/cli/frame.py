@@ -21,11 +21,11 @@ import click
 from syncer.cli.numbers import Finite
 from syncer.errors import AGAIN, UsageError
 from syncer.process import streams
+from syncer.process.help import again_with
 from syncer.process.signals import Interrupt
 from syncer.safe import exposure
 from syncer.safe.inert import inert, inert_json
 from syncer.safe.masking import TOKEN_VARIABLE, masked
-from syncer.safe.trust import quoted
 
 if TYPE_CHECKING:
     from syncer.codes.drive import Step
@@ -248,14 +248,14 @@ def settings(*, may_be_missing: bool = False) -> Settings:
     return replace(loaded, ledger=replace(loaded.ledger, lock_wait_s=asked.lock_wait))
 
 
-def require_ending(out: Path, endings: Sequence[str], again: str) -> None:
+def require_ending(out: Path, endings: Sequence[str]) -> None:
     """Raise `UsageError` for a file whose name promises another kind than is written.
 
-    ``again`` is the command without ``--out``, and the first of ``endings`` is what helps adds to the name.
+    The first of ``endings`` is what helps adds to the name.
     """
     if out.suffix.lower() not in endings:
         words = f"{out} does not say what is written: its name must end in {endings[0]}"
-        raise UsageError(words, next=f"syncer {again} --out {quoted(out.with_name(out.name + endings[0]))}")
+        raise UsageError(words, next=again_with({"--out": str(out.with_name(out.name + endings[0]))}))
 
 
 def show(document: dict[str, Any], text: Callable[[], Any], *, of_work: bool = False, of_check: bool = False) -> None:

@@ -9,6 +9,7 @@ import click
 from syncer.cli.described import step_option
 from syncer.cli.frame import command, envelope, environment_of, lock_wait_option, options, settings, show
 from syncer.errors import UsageError
+from syncer.process.help import again_with
 
 
 @click.group("products")
@@ -33,7 +34,7 @@ def pull_command(archived: bool, form: str | None, out: Path | None) -> None:
     if options().json and form and out is None:
         raise UsageError(
             "--json takes standard output, so an export needs a file",
-            next=f"syncer products pull --json --out products.{form}",
+            next=again_with({"--out": f"products.{form}"}),
         )
     request, known = ProductsRequest(archived, form, out), settings()
     with environment_of() as environment:

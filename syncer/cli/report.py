@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
@@ -30,7 +29,6 @@ def report_command(runs: tuple[int, ...], last: int, out: Path) -> None:
     from syncer.commands.report import write_report
     from syncer.process.clock import SystemClock
 
-    again = shlex.join(["report", *map(str, runs), *([f"--last={last}"] if last != LAST else [])])
-    require_ending(out, PAGES, again)
+    require_ending(out, PAGES)
     shown = [one.summary.run.id for one in write_report(settings(), runs, last=last, out=out, clock=SystemClock())]
     show(envelope("report", out=str(out), runs=shown), lambda: f"written to {inert(str(out))}", of_work=True)

@@ -13,6 +13,7 @@ import click
 from syncer.cli.frame import command, echo_json, envelope, options
 from syncer.cli.numbers import Finite
 from syncer.errors import SignalError, UsageError
+from syncer.process.help import again_with
 
 
 def _faults_in(file: BinaryIO) -> tuple[dict[str, Any], ...]:
@@ -101,5 +102,5 @@ def sandbox_command(
             raise
         words = f"port {port} cannot be listened on: {error.strerror}"
         raise UsageError(
-            words, remedy="end what listens there, or take another port", next="syncer sandbox --port 0"
+            words, remedy="end what listens there, or take another port", next=again_with({"--port": "0"})
         ) from error

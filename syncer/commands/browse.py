@@ -15,6 +15,7 @@ from syncer.commands.ledger import reading_ledger
 from syncer.errors import ConfigError, UsageError
 from syncer.ledger import archives, check
 from syncer.ledger.schema import metadata
+from syncer.process.help import again_with
 from syncer.safe.files import Folder
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def browse(settings: Settings, *, port: int, on_ready: Callable[[str], None]) ->
             listening.listen()  # who comes before the service is up waits for it
         except OSError as error:
             raise UsageError(
-                f"port {port} of {HOST} is taken: {error.strerror}", next="syncer browse --port 0"
+                f"port {port} of {HOST} is taken: {error.strerror}", next=again_with({"--port": "0"})
             ) from error
         copy = apart.path / "ledger.db"
         check.backup(path, copy)

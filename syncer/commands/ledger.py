@@ -6,10 +6,10 @@ They load neither the reader of files nor the API's client, so that they answer 
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import datetime
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,10 +27,11 @@ from syncer.ledger.pruning import Pruned
 from syncer.ledger.pruning import prune as move_old_history
 from syncer.ledger.rotation import backup_into
 from syncer.model import KEY_SEPARATOR, PRINTED_SEPARATOR
-from syncer.process.clock import Clock, utc_text
-from syncer.process.times import parse_moment
+from syncer.process.clock import Clock, moment_text, utc_text
+from syncer.process.help import again_with
+from syncer.process.times import day_later, parse_moment
 from syncer.results import InitResult, PackResult
-from syncer.safe.files import Folder, NewFile, create_text, replacing
+from syncer.safe.files import Folder, NewFile, new_file, replacing
 from syncer.safe.trust import UntrustedError, quoted
 
 if TYPE_CHECKING:
@@ -114,14 +115,10 @@ def audit_export(settings: Settings, request: HistoryRequest) -> Iterator[tuple[
 
     Raises `UsageError` for a time, a job, a run or a field that there is not.
     """
-    since, until = _utc(request.since, "--since"), _utc(request.until, "--until")
+    since, until = _moment(request.since, "--since"), _moment(request.until, "--until")
     if since is not None and until is not None and since >= until:
-        words = f"--since {request.since} is not before --until {request.until}: nothing can have changed in between"
-        exchanged = shlex.join(
-            ["syncer", "audit", "export", "--since", str(request.until), "--until", str(request.since)]
-        )
-        raise UsageError(words, remedy="exchange the two times", next=exchanged)
-    request = replace(request, since=since, until=until)
+        raise _nothing_between(request, since, until)
+    request = replace(request, since=_utc(since), until=_utc(until))
     with reading_ledger(settings) as ledger:
         if request.run_id is not None:
             known_run(ledger, request.run_id)
@@ -132,8 +129,22 @@ def audit_export(settings: Settings, request: HistoryRequest) -> Iterator[tuple[
         yield ledger.history_fields(request), ledger.export(request)
 
 
-def _utc(text: str | None, option: str) -> str | None:
-    return None if text is None else utc_text(parse_moment(text, option).timestamp())
+def _moment(text: str | None, option: str) -> datetime | None:
+    return None if text is None else parse_moment(text, option)
+
+
+def _utc(moment: datetime | None) -> str | None:
+    return None if moment is None else moment_text(moment)
+
+
+def _nothing_between(request: HistoryRequest, since: datetime, until: datetime) -> UsageError:
+    """Return the error of two times with nothing in between: who names one day twice means the whole of it."""
+    words = f"--since {request.since} is not before --until {request.until}: nothing can have changed in between"
+    if since == until:
+        remedy, changed = "--until is where what is asked for ends: name the next day", {"--until": day_later(until)}
+    else:
+        remedy, changed = "exchange the two times", {"--since": request.until, "--until": request.since}
+    return UsageError(words, remedy=remedy, next=again_with(changed))
 
 
 def upgrade(settings: Settings, environment: Environment) -> UpgradeResult:
@@ -170,7 +181,8 @@ def prune(settings: Settings, keep_s: float, environment: Environment) -> Pruned
 def init(settings: Settings, folder: Path, environment: Environment, text: str | None = None) -> InitResult:
     """Write the configuration file (that was named, with its folder; else ``config.toml`` in `folder`), and the ledger.
 
-    Neither is ever overwritten. ``text``: what stands in the configuration; None: the example.
+    Neither is ever overwritten. ``text``: what stands in the configuration; None: the example. The file gets its name
+    once there is the ledger: an `init` that fails has written none.
     """
     config = settings.path or folder / "config.toml"
     if text is not None and os.path.lexists(config):
@@ -180,19 +192,41 @@ def init(settings: Settings, folder: Path, environment: Environment, text: str |
     wrote_config = not os.path.lexists(config)
     if not wrote_config and not config.is_file():
         raise UsageError(f"{config} is there, and no file", remedy="name another", next=f"ls -ld {quoted(config)}")
-    if wrote_config:
-        try:  # who may write it decides where the token goes; who may read it sees a password that is put there
-            if not config.parent.exists():
-                Folder.open(config.parent, make=True).close()
-            create_text(config, example_text() if text is None else text)
-        except UntrustedError as error:
-            raise UntrustedFileError.of(error) from error
-        except OSError as error:
-            raise unwritable(config, error) from error
     path = ledger_path(settings.ledger.url)
-    made_ledger = not path.exists()
-    open_to_write(settings, environment).close()
+    with ExitStack() as stack:
+        part = None
+        if wrote_config:
+            with _writing(config):
+                part = stack.enter_context(_prepared(config, example_text() if text is None else text))
+        made_ledger = not path.exists()
+        open_to_write(settings, environment).close()
+        if part is not None:
+            with _writing(config):
+                part.keep(new=True)
     return InitResult(config, wrote_config, path, made_ledger)
+
+
+@contextmanager
+def _prepared(config: Path, text: str) -> Iterator[NewFile]:
+    """Give the configuration, written, without its name yet; its folder is made."""
+    if not config.parent.exists():
+        Folder.open(config.parent, make=True).close()
+    # Who may write it decides where the token goes; who may read it sees a password that is put there.
+    with Folder.above(config) as folder, new_file(folder, config.name) as part:
+        part.text().write(text)
+        part.file.flush()
+        yield part
+
+
+@contextmanager
+def _writing(config: Path) -> Iterator[None]:
+    """Say of the configuration what the system says of it."""
+    try:
+        yield
+    except UntrustedError as error:
+        raise UntrustedFileError.of(error) from error
+    except OSError as error:
+        raise unwritable(config, error) from error
 
 
 def write_page(out: Path, page: str) -> None:

@@ -17,6 +17,7 @@ from syncer.errors import (
     LedgerWriteError,
     UntrustedFileError,
     UsageError,
+    unwritable,
 )
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.database import SQLITE_ERRORS, ledger_error, roll_back
@@ -199,6 +200,8 @@ def backup(path: Path, target: Path, *, marked_at: str | None = None) -> None:
         raise exists from None
     except UntrustedError as error:
         raise UntrustedFileError.of(error) from error
+    except FileNotFoundError as error:
+        raise unwritable(target, error) from error
     except OSError as error:
         raise _unwritten(target, error.strerror or str(error)) from error
 

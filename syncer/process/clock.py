@@ -70,7 +70,12 @@ class SystemClock:
 
 def utc_text(wall_s: float) -> str:
     """Write a wall time as ISO 8601 in UTC with milliseconds: ``2026-11-20T05:12:31.204Z``."""
-    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment_text(datetime.fromtimestamp(wall_s, UTC))
+
+
+def moment_text(moment: datetime) -> str:
+    """Write a moment in UTC as `utc_text` does a wall time."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def seconds_between(earlier: str, wall_s: float) -> float:

@@ -7,9 +7,9 @@ failed, as it was typed: a fact of this process, like its id. Of an address with
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from syncer.errors import SyncerError
+from syncer.errors import AGAIN, SyncerError
 from syncer.safe.addresses import holds_secret
 from syncer.safe.inert import pasted
 
@@ -26,6 +26,25 @@ def next_of(error: SyncerError) -> str | None:
     """Return the command that helps; None: the same again, where nothing was typed (a notebook)."""
     again = pasted(["syncer", *_typed]) if _typed else None
     return configured(error.next) if error.next else again
+
+
+def again_with(changed: Mapping[str, str | None]) -> str:
+    """Return the command that failed with other values of some options (None: without them), to be an error's ``next``.
+
+    All else stays as it was typed: without it the command would be another one. For the command's own code alone, as
+    a step of a night was not typed. Where nothing was typed it is `AGAIN`.
+    """
+    if not _typed:
+        return AGAIN
+    end = _typed.index("--") if "--" in _typed else len(_typed)
+    words, kept = iter(_typed[:end]), list[str]()
+    for word in words:
+        if word in changed:
+            next(words, None)  # its value
+        elif word.partition("=")[0] not in changed:
+            kept.append(word)
+    new = [part for name, value in changed.items() if value is not None for part in (name, value)]
+    return pasted(["syncer", *kept, *new, *_typed[end:]])
 
 
 def configured(command: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 
 from syncer.errors import UsageError
 
@@ -50,9 +50,22 @@ def parse_moment(text: str, option: str) -> datetime:
         if shaped is None:
             raise ValueError
         found = datetime.fromisoformat(re.sub(r"\s(?=[Z+-])", "", text.strip()).replace(",", "."))
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
+    except ValueError:
         words = f"{option} {text!r} is no ISO date or time, like 2026-11-20, 2026-11-20T05:00:00Z or …T07:00:00+02:00"
         raise UsageError(
             words, remedy="write the time as YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS with Z or an offset"
         ) from None
+    try:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except OverflowError:
+        words = f"{option} {text!r} lies before the year 1 or after the year 9999 in UTC"
+        raise UsageError(words, remedy="leave the option out, or name a time in between") from None
+
+
+def day_later(moment: datetime) -> str | None:
+    """Write the moment a day after one in UTC, as `parse_moment` reads it; None after the year 9999."""
+    try:
+        later = moment + timedelta(days=1)
+    except OverflowError:
+        return None
+    return later.date().isoformat() if later.time() == time() else later.isoformat().replace("+00:00", "Z")

@@ -146,7 +146,6 @@ def write_products(products: Iterable[ProductRecord], form: str, path: Path | No
         raise UsageError(
             f"the products cannot be written to {path}: {error.strerror or error}; the ledger has them",
             remedy=f"make room or name another file than {path}",
-            next=f"syncer products pull --out products.{form}",
         ) from error
 
 

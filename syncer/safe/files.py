@@ -279,12 +279,6 @@ def is_database(path: Path) -> bool:
     return False
 
 
-def create_text(path: Path, text: str) -> None:
-    """Write a file where there is none; raise `FileExistsError`."""
-    with Folder.above(path) as folder, os.fdopen(folder.create(path.name), "w", encoding="utf-8") as file:
-        file.write(text)
-
-
 def read_own(path: Path) -> io.BufferedReader:
     """Open a plain file of ours in a folder of ours to read, neither through a link."""
     with Folder.open(path.parent) as folder:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shlex
 
 import openpyxl
 import pyarrow.parquet as pq
@@ -161,7 +162,7 @@ def test_a_file_whose_name_promises_another_kind_is_refused_with_the_name_that_f
         done = here.run(*asked.split(), "--out", name, "--json")
         assert (done.code, (here.folder / name).exists()) == (2, False)
         again = done.document["error"]["next"]
-        assert again == f"syncer {asked} --out {name}{ending}"
+        assert again == f"syncer {asked} --json --out {name}{ending}"
     assert here.run(*again.split()[1:]).code == 0
     assert (here.folder / f"{name}{ending}").exists()
 
@@ -191,6 +192,31 @@ def test_an_export_is_chosen_by_field_time_job_and_run(here):
     assert all(row["outcome_at"] < at for row in before)
     assert here.run("audit", "export", "--job", "karton").code == 2
     assert here.run("audit", "export", "--until", "yesterday").code == 2
+    for times, following in (
+        (("2026-11-21", "2026-11-20"), "--since 2026-11-20 --until 2026-11-21"),
+        (("2026-11-20", "2026-11-20"), "--until 2026-11-21"),
+        (("2026-11-20T05:00Z", "2026-11-20T06:00+01:00"), "--until 2026-11-21T05:00:00Z"),
+        (("9999-12-31", "9999-12-31"), ""),
+    ):
+        named = (
+            "--job",
+            "cases",
+            "--where",
+            "case_no=C-17",
+            "--format",
+            "jsonl",
+            "--out",
+            "a.jsonl",
+            "--run",
+            "1",
+            "-q",
+        )
+        words = ("--json", "audit", "export", "--since", times[0], "--until", times[1], *named)
+        told = here.run(*words).document["error"]["next"]
+        assert told.endswith(following), told
+        again = shlex.split(told)[1:]
+        assert not {*words} - {*again, "--until", times[1]}, "what was asked for is asked for again"
+        assert here.run(*again).code == 0, told
     reversed_ = here.run("audit", "export", "--since", "2026-11-21", "--until", "2026-11-20")
     assert (reversed_.code, "next: syncer audit export --since 2026-11-20 --until 2026-11-21" in reversed_.err) == (
         2,
@@ -224,7 +250,9 @@ def test_a_form_that_is_not_supported_is_refused(here):
     ):  # fmt: skip
         refused = here.run("audit", "export", "--where", "market=FR", "--run", "2", *arguments)
         assert refused.code == 2, arguments
-        assert "next: syncer audit export --where=market=FR --run=2 --out history." in refused.err
+        again = refused.err.partition("  next: ")[2].split()
+        assert again[:7] == ["syncer", "audit", "export", "--where", "market=FR", "--run", "2"]
+        assert (again[-2], here.run(*again[1:]).code) == ("--out", 0)
     assert not list(here.folder.glob("a.[ptx]*"))
 
 

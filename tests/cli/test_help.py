@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import re
 import socket
+from datetime import date, datetime, timedelta
 
 import click
 import pytest
 from click.testing import CliRunner
 from conftest import codes
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from syncer.cli.frame import COMMON_OPTIONS
 from syncer.cli.program import cli
 from syncer.errors import UsageError
-from syncer.process.times import parse_moment
+from syncer.process import help as helping
+from syncer.process.clock import moment_text
+from syncer.process.times import day_later, parse_moment
 from syncer.sandbox.api import ROUTES
 from syncer.sandbox.faults import CALLS, Faults
 
@@ -49,10 +54,10 @@ def test_help_has_examples_that_call_the_command_itself_by_options_that_it_has(w
     assert command.examples
     shown = " ".join(CliRunner().invoke(cli, [*words, "--help"]).output.split())
     known = {name for one in command.params for name in one.opts}
-    for example in command.examples:
-        assert re.search(rf"\bsyncer( --json)? {' '.join(words)}\b", example), example
-        assert set(re.findall(r"--[a-z-]+", example)) <= known, example
-        assert example in shown
+    for line in command.examples:
+        assert re.search(rf"\bsyncer( --json)? {' '.join(words)}\b", line), line
+        assert set(re.findall(r"--[a-z-]+", line)) <= known, line
+        assert line in shown
 
 
 @pytest.mark.parametrize(
@@ -85,6 +90,41 @@ def test_a_time_is_utc_unless_it_names_an_offset(text, utc):
 def test_what_is_no_time_is_refused_by_name(text):
     with pytest.raises(UsageError, match="--since"):
         parse_moment(text, "--since")
+
+
+@given(
+    at=st.datetimes().map(lambda one: one.isoformat(sep=" ")),
+    offset=st.sampled_from(["", "Z", "+00:00", "-23:59", "+23:59", "+0200"]),
+)
+@example("0001-01-01T00:00", "+02:00")
+@example("9999-12-31T23:59:59", "-05:00")
+@example("9999-12-31T23:59:59.999999", "Z")
+def test_a_time_is_a_moment_of_the_ledger_or_is_refused(at, offset):
+    try:
+        found = parse_moment(at + offset, "--since")
+    except UsageError as error:
+        assert offset not in {"", "Z", "+00:00"}, error
+        assert "before the year 1 or after the year 9999" in error.message
+        return
+    assert datetime.fromisoformat(moment_text(found)) == found.replace(microsecond=found.microsecond // 1000 * 1000)
+    later = day_later(found)
+    assert (later is None) is (found.date() == date.max)
+    assert later is None or parse_moment(later, "--until") - found == timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("typed", "following"),
+    [
+        (["a", "--out", "x.csv", "--job=n"], "syncer a --job=n --out y.csv"),
+        (["--json", "a", "--output=x.csv", "b c"], "syncer --json a 'b c' --out y.csv"),
+        (["a", "--out=x.csv", "--", "--out"], "syncer a --out y.csv -- --out"),
+        (["a", "--out"], "syncer a --out y.csv"),
+        ([], ""),
+    ],
+)
+def test_what_helps_is_the_command_that_was_typed_with_other_values(monkeypatch, typed, following):
+    monkeypatch.setattr(helping, "_typed", typed)
+    assert helping.again_with({"--output": None, "--out": "y.csv"}) == following
 
 
 @pytest.mark.parametrize(

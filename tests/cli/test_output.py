@@ -15,6 +15,8 @@ import pytest
 from conftest import TOKEN, codes
 from listeners import wait_for
 
+from syncer.ledger.lock import LedgerLock
+
 HEADER = ("extended_id", "intended_market")
 ROWS = [(f"K{n:06d}", "DE" if n < 150 else f"x{n}") for n in range(250)]
 SCHEMA = {
@@ -121,6 +123,17 @@ def test_init_never_overwrites(night):
         assert (done.document["wrote_config"], done.document["made_ledger"]) == (False, True)
         assert (here.folder / "config.toml").read_text() == "# mine\n"
         assert (here.folder / "syncer.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_init_that_fails_has_written_nothing(night):
+    with night() as here:
+        assert here.run("ledger", "upgrade").code == 0
+        with LedgerLock(here.folder / "syncer.db", since="now"):
+            done = here.run("init", "--json")
+        assert (done.code, done.document["wrote_config"], done.document["config"]) == (11, False, None)
+        assert not (here.folder / "config.toml").exists()
+        assert not list(here.folder.glob("*.part"))
+        assert here.run("init", "--json").document["wrote_config"]
 
 
 def test_init_asks_for_a_token_only_where_there_is_none(night):

@@ -225,7 +225,10 @@ def test_backups_rotate_and_nothing_foreign_goes(here):
     left = {path.name for path in folder.iterdir()}
     assert left == {*foreign, "syncer-20200102T000000000Z.db", *(one["file"].rpartition("/")[2] for one in made[2:])}
     assert here.run("ledger", "backup", "one.db").code == 0
-    assert here.run("ledger", "backup", "nowhere", "--keep", "2").code == 2
+    for slip in (("nowhere", "--keep", "2"), ("nowhere/b.db",)):
+        refused = here.run("ledger", "backup", *slip, "--json")
+        assert (refused.code, refused.document["error"]["next"]) == (2, "mkdir -p nowhere")
+    assert not (here.folder / "nowhere").exists()
     status = here.run("status", "--json", SYNCER_LEDGER__URL=f"sqlite:///{folder}/{made[3]['file'].rpartition('/')[2]}")
     assert [run["id"] for run in status.document["runs"]] == [4, 3, 2, 1]
 
