@@ -49,14 +49,32 @@ class Seconds:
     total: float = 0.0
 
 
+MEANING: Mapping[Bucket, str] = {
+    Bucket.UNMATCHED: "the API has no code with this value: correct the key in the source system",
+    Bucket.REJECTED: "the API refused it or its task failed: correct the data, or run again",
+    Bucket.IN_DOUBT: "nobody knows yet whether it was applied: run again, or syncer resume",
+    Bucket.PENDING: "its task was still at work: syncer resume",
+    Bucket.UNSENT: "not sent yet: syncer resume",
+}
+"""What it means that values ended there, and what helps."""
+
+
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """Some values of a run that are not confirmed, for one reason; ``example`` is one of their keys."""
+    """Some values of a run that are not confirmed, for one reason; ``example`` is one of their keys.
+
+    ``message`` is what was said of these very values; empty where nobody said anything.
+    """
 
     bucket: Bucket
     message: str
     values: int
     example: str
+
+    @property
+    def reason(self) -> str:
+        """What was said of these values, else what it means that they ended there."""
+        return self.message or MEANING.get(self.bucket, "no reason was given")
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from syncer.errors import OutputError, SignalError, SyncerError, UsageError
 from syncer.process import streams
 from syncer.process.garbage import look_seldom
 from syncer.process.help import help_lines, remember
-from syncer.process.logs import say
+from syncer.process.logs import foresee, say
 from syncer.process.signals import install
 from syncer.safe import exposure
 from syncer.safe.inert import inert
@@ -66,6 +66,7 @@ def main() -> None:
     streams.prepare()
     wants_json = "--json" in sys.argv[1:]
     remember(sys.argv[1:])
+    foresee(sys.argv[1:])
     options = Options()
     exposure.cover()
     install(options.interrupt)
@@ -76,7 +77,7 @@ def main() -> None:
         _fail(SignalError("interrupted", signal_number=signal.SIGINT), options.command, wants_json)
     except click.exceptions.NoArgsIsHelpError as error:
         if not wants_json:
-            click.echo(error.format_message(), err=True)
+            say(error.format_message(), level=logging.ERROR)
             sys.exit(error.exit_code)
         usage = UsageError("no command is named", next=_help_command(error.ctx))
         _fail(usage, name_of(error.ctx) if error.ctx else "", wants_json)
@@ -93,7 +94,7 @@ def main() -> None:
         _fail(streams.unread("its reader is gone"), options.command, wants_json)
     except Exception as error:
         if options.verbose:
-            click.echo(exposure.shown_traceback(error), err=True)
+            say(exposure.shown_traceback(error).rstrip("\n"), level=logging.ERROR)
         _fail(SyncerError(f"unexpected failure: {type(error).__name__}: {error}"), options.command, wants_json)
 
 

@@ -108,6 +108,8 @@ def sync_command(
     from syncer.commands import arrivals
     from syncer.commands.morning import watched
 
+    if dry_run:
+        options().command = "plan"  # it is its document, whatever comes of it
     request, known = SyncRequest(files, job, key or None, mode, force, approve, deadline_s, results), settings()
     with environment_of() as environment:
         if dry_run:

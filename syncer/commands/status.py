@@ -6,7 +6,7 @@ decides for runs, the process itself for all else. What another machine does can
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,9 @@ def status(settings: Settings, *, most: int) -> StatusResult:
             return StatusResult((), ())
         runs = tuple(_summary(ledger, run) for run in ledger.runs(most=most))
         works = tuple(WorkSummary(work, _life_of_work(work)) for work in ledger.works(most=most))
-    return StatusResult(runs, tuple(one for one in works if not _is_shown_as_run(one.work, runs)))
+    newest = {one.work.run_id: one.work.id for one in reversed(works)}
+    shown = tuple(one for one in works if not _is_shown_as_run(one.work, runs, newest))
+    return StatusResult(runs, shown)
 
 
 def run_status(settings: Settings, run_id: int) -> RunDetails:
@@ -97,12 +99,17 @@ def _life_of_work(work: Work) -> Life | None:
     return None if work.ended_at is not None else life_of(work.owner)
 
 
-def _is_shown_as_run(work: Work, runs: tuple[RunSummary, ...]) -> bool:
-    """Tell whether a work is one of the runs that are shown, which say more of it."""
+def _is_shown_as_run(work: Work, runs: tuple[RunSummary, ...], newest: Mapping[int | None, int]) -> bool:
+    """Tell whether a work is one of the runs that are shown, which say more of it.
+
+    ``newest`` is the last work of each run: where that ended otherwise than its run, both are told. The run was done,
+    and the command was not: its results could not be written, or what it did for others ended otherwise.
+    """
     if work.kind not in RUN_KINDS:
         return False
     if work.run_id is not None:
-        return any(one.run.id == work.run_id for one in runs)
+        run = next((one.run for one in runs if one.run.id == work.run_id), None)
+        return run is not None and (newest[run.id] != work.id or work.exit_code == run.exit_code)
     if work.ended_at is not None or work.kind != "sync":
         return False
     owners = ((one.run.started_at, owner_of_program(one.run.program)) for one in runs)

@@ -33,6 +33,20 @@ RECORD_WAIT_S = 2
 """How long a record waits for the short locks of others; then it is left out."""
 _BEGIN = insert(t.works).returning(t.works.c.id)
 _END = update(t.works).where(t.works.c.id == bindparam("work_id"))
+_ADOPT = (
+    update(t.works)
+    .where(
+        t.works.c.id < bindparam("night_id"),
+        t.works.c.parent_id.is_(None),
+        t.works.c.started_at >= bindparam("began"),
+        t.works.c.host == bindparam("own_host"),
+        t.works.c.pid == bindparam("own_pid"),
+    )
+    .values(parent_id=bindparam("night_id"))
+)
+"""Of a night whose begin could not be recorded (one of its steps made the ledger): all that its process did in it."""
+NIGHT = "run"
+"""The kind of a work that has steps."""
 DIED = "the process died before it could record why"
 _PROGRAM = re.compile(r"process (\d+) on (.*)")
 
@@ -92,7 +106,11 @@ class WorkLog:
         def write(connection: Connection) -> int:
             if work.id and connection.execute(_END.values(**ended), {"work_id": work.id}).rowcount:
                 return work.id
-            return int(connection.execute(_BEGIN, {**begun, **ended}).scalar_one())
+            new_id = int(connection.execute(_BEGIN, {**begun, **ended}).scalar_one())
+            if work.kind == NIGHT:
+                own = {"own_host": begun["host"], "own_pid": begun["pid"]}
+                connection.execute(_ADOPT, {"night_id": new_id, "began": work.started_at, **own})
+            return new_id
 
         self._record(write)
 

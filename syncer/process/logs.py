@@ -1,4 +1,4 @@
-"""Log lines on standard error, as text for people or JSON for collectors. Standard `logging`; configured once by `cli`.
+"""Log lines on standard error, as text for people or JSON for collectors. Standard `logging`; configured by `cli`.
 
 What is logged: warnings as they happen (throttled, an answer lost); with ``-v`` what a run does; with ``-vv`` every
 change of a batch's state. What libraries warn of goes the same way. One event is one line, whatever stands in it.
@@ -14,8 +14,9 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise, takewhile
 
 from syncer.safe.exposure import shown_traceback
 from syncer.safe.inert import inert, inert_json, inert_lines
@@ -85,6 +86,14 @@ def configure(*, verbose: int, quiet: bool, form: str, full_time: bool) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.raiseExceptions = False
     logging.captureWarnings(capture=True)
+
+
+def foresee(arguments: Sequence[str]) -> None:
+    """Write lines as a command line asks for, before it is read: what is wrong with it is told in the same way."""
+    words = list(takewhile(lambda word: word != "--", arguments))
+    forms = [word for before, word in pairwise(words) if before == "--log-format"]
+    forms += [word.partition("=")[2] for word in words if word.startswith("--log-format=")]
+    _lines.update(json="json" in forms, full_time="--log-time" in words, journal=_is_journal())
 
 
 def say(words: str, *, level: int = logging.INFO, timed: bool = False) -> None:

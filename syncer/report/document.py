@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from syncer.errors import SyncerError
     from syncer.ledger.values import Batch, HistoryEntry, Run
     from syncer.model import Target
-    from syncer.results import CheckResult, RunDetails, RunSummary
+    from syncer.results import CheckResult, Concern, RunDetails, RunSummary
     from syncer.rows.changes import FieldChanges
     from syncer.rows.faults import FaultKind
 
@@ -87,8 +87,12 @@ def sync_document(result: SyncResult) -> dict[str, Any]:
         worked_on = [run for one in (*result.before, result) for run in one.runs or (one.run,)]
         document["runs"] = [run_document(run) for run in worked_on if run is not None]
         document["unplanned"] = [run_document(run) for run in result.unplanned]
-        document["concerns"] = [asdict(concern) for concern in result.concerns]
+        document["concerns"] = [_concern_document(one) for one in result.concerns]
     return document
+
+
+def _concern_document(concern: Concern) -> dict[str, Any]:
+    return {**asdict(concern), "message": concern.reason}
 
 
 def _fault_document(kind: FaultKind, result: SyncResult) -> dict[str, Any]:
@@ -178,7 +182,7 @@ def run_details_document(details: RunDetails) -> dict[str, Any]:
     return {
         "run": summary_document(details.summary),
         "sources": [asdict(source) for source in details.sources],
-        "concerns": [asdict(concern) for concern in details.concerns],
+        "concerns": [_concern_document(one) for one in details.concerns],
         "batch_counts": [
             {"kind": kind, "state": state.value, "batches": count}
             for (kind, state), count in details.batch_counts.items()

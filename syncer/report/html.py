@@ -21,7 +21,7 @@ from syncer.process.help import configured
 from syncer.process.owner import Life
 from syncer.report.pictures import CallsPicture, Share, calls_picture, shares_of, trend_columns
 from syncer.report.story import quoted
-from syncer.report.text import MEANING, WORDS, after_death, meaning_of
+from syncer.report.text import WORDS, after_death, meaning_of
 from syncer.report.words import many, span
 from syncer.safe.inert import inert
 
@@ -150,7 +150,7 @@ def _causes(details: RunDetails, facts: NightFacts) -> Iterator[Cause]:
     if (more := details.summary.run.rows.get("invalid", 0) - len(facts.invalid)) > 0:
         yield Cause("further rows that are not valid: the results folder has them", "not valid", more, "")
     for concern in details.concerns:
-        words = concern.message or MEANING.get(concern.bucket, "no reason was given")
+        words = concern.reason
         yield Cause(words, WORDS[concern.bucket], concern.values, concern.example)
 
 

@@ -88,7 +88,7 @@ def _run_line(summary: RunSummary) -> tuple[str | Text, ...]:
         _moment(run.started_at),
         Text(run.state, STYLES.get(run.state, "")),
         "" if run.exit_code is None else str(run.exit_code),
-        f"{run.rows.get('read', 0):,}",
+        f"{run.rows['read']:,}" if run.rows else "-",
         f"{summary.values.get(Bucket.CONFIRMED, 0):,}",
         ", ".join(f"{count:,} {name}" for name, count in others.items()) or "-",
     )

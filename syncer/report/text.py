@@ -19,6 +19,7 @@ from syncer.report.console import cell
 from syncer.report.rows import changes_text, differences_text, rejections_text
 from syncer.report.table import Facts, FittedTable
 from syncer.report.words import many
+from syncer.results import MEANING
 from syncer.runs.paste import pasteable
 from syncer.safe.inert import inert, inert_lines
 
@@ -35,13 +36,6 @@ WORDS: Mapping[Bucket, str] = {
     Bucket.PENDING: "pending",
     Bucket.UNSENT: "unsent",
     Bucket.SUPERSEDED: "superseded",
-}
-MEANING: Mapping[Bucket, str] = {
-    Bucket.UNMATCHED: "the API has no code with this value: correct the key in the source system",
-    Bucket.REJECTED: "the API refused it or its task failed: correct the data, or run again",
-    Bucket.IN_DOUBT: "nobody knows yet whether it was applied: run again, or syncer resume",
-    Bucket.PENDING: "its task was still at work: syncer resume",
-    Bucket.UNSENT: "not sent yet: syncer resume",
 }
 NO_CODE = "no code has this value"
 """Why nearly every unmatched value is that (`execute/reconcile.py`)."""

@@ -24,6 +24,7 @@ from syncer.lifecycle.batch import Bucket
 from syncer.model import KEY_SEPARATOR
 from syncer.plan.diff import Standing
 from syncer.plan.records import key_text
+from syncer.results import MEANING
 from syncer.runs.paste import of_job
 from syncer.runs.results_aside import is_input, set_aside, write_about
 from syncer.runs.results_form import COMMA, ResultsWriter, form_of
@@ -77,7 +78,7 @@ class Fates:
         self._verdicts = intake.diff.verdicts()
         self._buckets = np.zeros(len(self._groups), np.uint8)
         self.told: list[Told] = [
-            *(Told(_FILE_OF[bucket], bucket.value, "") for bucket in _BUCKETS),
+            *(Told(_FILE_OF[bucket], bucket.value, MEANING.get(bucket, "")) for bucket in _BUCKETS),
             Told("confirmed.csv", "unchanged", "the same data was confirmed before"),
             Told("unprocessed.csv", "held", "an earlier upload of this value is not settled yet"),
             Told(_FILE_OF[Bucket.UNSENT], Bucket.UNSENT.value, unsent),

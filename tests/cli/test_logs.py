@@ -11,6 +11,7 @@ import subprocess
 import sys
 import warnings
 
+import pytest
 from conftest import TOKEN, codes
 
 from syncer.process import logs
@@ -34,6 +35,49 @@ def test_each_line_says_in_json_what_it_is_about(night):
         assert progress
         assert {line["run"] for line in progress} == {1}
         assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["at"]) for line in lines)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sync", "n.csv", "--mode", "fast"), ("abandon",), ("sync", "--nothing"), ("sync", "n.csv", ""), (), ("ledger",),
+        ("ledger", "check"), ("--config", "none.toml", "status"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("asked", [("--log-format", "json"), ("--log-format=json",)])
+def test_whatever_ends_a_command_every_line_is_json(night, words, asked):
+    with night() as here:
+        for said in (here.run(*asked, *words), here.run(*words, *asked)) if words else (here.run(*asked),):
+            lines = [json.loads(line) for line in said.err.splitlines()]
+            assert said.code in {2, 13}
+            assert {line["level"] for line in lines} == {"error"}
+            assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["at"]) for line in lines)
+
+
+BROKEN = """
+import sys
+from syncer.cli import program, setup
+def broken(**_options):
+    raise RuntimeError("one\\ntwo")
+setup.check_command.callback = broken
+sys.argv[0] = "syncer"
+program.main()
+"""
+
+
+def test_a_failure_that_nobody_foresaw_is_json_too_with_its_traceback():
+    words = [sys.executable, "-c", BROKEN, "--log-format", "json", "check", "-v"]
+    said = subprocess.run(words, capture_output=True, text=True, check=False)
+    lines = [json.loads(line)["message"] for line in said.stderr.splitlines()]
+    assert (said.returncode, len(lines)) == (1, 2)
+    assert ["Traceback" in lines[0], "unexpected failure" in lines[1]] == [True, True]
+
+
+def test_a_usage_error_begins_with_the_time_where_lines_do(night):
+    with night() as here:
+        said = here.run("abandon", "--log-time").err
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ error \(usage\): ", said), said
+        assert here.run("abandon", "--", "--log-time").err.startswith("error (usage): ")
 
 
 def test_lines_begin_with_the_time_and_on_request_with_date_and_zone(night):

@@ -33,6 +33,14 @@ def about(here):
     return json.loads((here.folder / "out" / "results.json").read_text(encoding="utf-8"))
 
 
+def test_a_dry_run_prints_the_document_of_plan_whatever_comes_of_it(here):
+    for words in (("missing.csv",), ("a.csv", "--job", "nobody"), ("a.csv",)):
+        planned, dry = here.run("plan", "--json", *words), here.sync(*words, "--dry-run")
+        assert planned.code == dry.code
+        assert planned.document.keys() == dry.document.keys()
+        assert (dry.document["command"], "samples" in dry.document) == ("plan", True)
+
+
 @pytest.mark.parametrize("command", [("plan",), ("sync", "--dry-run")])
 def test_a_plan_writes_its_results_too(here, command):
     done = here.run(*command, "--json", "a.csv", "--results", "out")

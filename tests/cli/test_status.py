@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import socket
@@ -123,6 +124,63 @@ def test_refused_rows_are_kept_when_a_guard_stops_the_run(night):
         here.sync(here.write("a.csv", HEADER, [(f"K{n:06d}", "DE") for n in range(40)]))
         assert here.sync(here.write("b.csv", HEADER, [("", "FR"), *((f"K{n:06d}", "FR") for n in range(40))])).code == 4
         assert [row["line"] for row in here.run("status", "2", "--rows", "--json").document["invalid"]] == [2]
+
+
+def shown(here):
+    """The lines of the table, split into words, by the first word that is no id."""
+    return [line.split() for line in here.run("status").out.splitlines()]
+
+
+def test_a_run_of_which_nobody_knows_the_rows_does_not_say_none(night):
+    with night(codes=codes(60)) as here:
+        here.sync(here.write("a.csv", HEADER, [(f"K{n:06d}", "DE") for n in range(60)]))
+        assert here.sync(here.write("b.csv", HEADER, [(f"K{n:06d}", "FR") for n in range(60)])).code == 4
+        rows = {words[0]: words[-3] for words in shown(here) if words and words[0] in {"1", "2"}}
+        assert rows == {"1": "60", "2": "-"}
+
+
+def test_a_command_that_ended_otherwise_than_its_run_is_told_beside_it(night):
+    with night(codes=codes(2)) as here:
+        here.write("a.csv", HEADER, [("K000000", "DE")])
+        (here.folder / "out" / "error.csv").mkdir(parents=True)
+        assert here.sync("a.csv", "--results", "out").code == 1
+        runs, works = listed(here)
+        assert [(one["id"], one["exit_code"]) for one in runs] == [(1, 0)]
+        assert [(one["kind"], one["run_id"], one["exit_code"]) for one in works] == [("sync", 1, 1)]
+        assert "results cannot be written" in works[0]["error"]
+        assert ["(sync)", "1"] in [[words[0], words[4]] for words in shown(here) if len(words) > 4]
+
+
+def test_a_run_that_was_resumed_says_the_last_word_alone(night):
+    with night(codes=codes(2)) as here:
+        here.write("a.csv", HEADER, [("K000000", "DE")])
+        here.box.faults.replace([{"kind": "status", "on": "sync", "every": 1, "status_code": 503}])
+        stopped = here.sync("a.csv", "--results", "out", SYNCER_API__GIVE_UP_AFTER_S="0.5")
+        assert stopped.code == 5
+        (concern,) = stopped.document["concerns"]
+        assert concern["message"].startswith("n"), "each reason has words"
+        assert here.run("status", "1", "--json").document["concerns"] == [concern]
+        with (here.folder / "out" / "unprocessed.csv").open(encoding="utf-8-sig", newline="") as file:
+            assert [(row["_code"], row["_message"]) for row in csv.DictReader(file)] == [
+                (concern["bucket"], concern["message"])
+            ]
+        here.box.faults.replace([])
+        assert here.run("resume").code == 0
+        runs, works = listed(here)
+        assert ([one["exit_code"] for one in runs], works) == ([0], [])
+
+
+def test_the_steps_of_the_night_that_made_the_ledger_are_its_own(night):
+    with night(codes=codes(2), products=("a",)) as here:
+        here.write("n.csv", HEADER, [("K000000", "DE")])
+        here.config(
+            '[nightly]\nsteps = [{products = {}}, {sync = {files = ["n.csv"]}}, {scans = {campaign = 1, out = "s"}}]\n'
+        )
+        here.run("run")
+        assert here.run("products", "pull").code == 0
+        works = {one["kind"]: one for one in listed(here)[1]}
+        assert works["scans"]["parent_id"] == works["products"]["parent_id"] == works["run"]["id"]
+        assert (works["run"]["parent_id"], works["products pull"]["parent_id"]) == (None, None)
 
 
 def test_a_watch_ends_with_the_run_and_never_stops_it(night):

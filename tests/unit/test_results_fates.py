@@ -45,7 +45,7 @@ def test_each_key_bears_its_own_words_and_those_that_wait_are_not_confirmed():
         ("error.csv", "unmatched", "no code has this value"),
         ("error.csv", "rejected", "not a country"),
         ("error.csv", "rejected", "not a country"),
-        ("unprocessed.csv", "pending", ""),
+        ("unprocessed.csv", "pending", "its task was still at work: syncer resume"),
         ("unprocessed.csv", "held", "an earlier upload of this value is not settled yet"),
         ("confirmed.csv", "unchanged", "the same data was confirmed before"),
         ("error.csv", "rejected", "no such lot"),
