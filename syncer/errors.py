@@ -1,7 +1,7 @@
 """The tree of errors: each knows its exit code, its stable code for scripts, and what to do next.
 
     SyncerError                     1   unexpected failure
-    ├── OutputError                 1   standard output, or the results folder, cannot be written; the work is done
+    ├── OutputError                 1   standard output, a results folder or a file cannot be written
     ├── UsageError                  2   the command line asks for something that cannot be
     │   ├── ConfigError             2   a setting is unknown, of the wrong type, or missing
     │   ├── SourceError             2   a file cannot be read, or its structure is in doubt: refused whole
@@ -32,6 +32,7 @@ a person.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ class SyncerError(Exception):
 
 
 class OutputError(SyncerError):
-    """What the command did is done and recorded; its output (standard output, a results folder) cannot be written."""
+    """What the command did is recorded; its output (standard output, a results folder, a file) cannot be written."""
 
     code = "output"
     default_remedy = "make room for the output; what was done is recorded"
@@ -95,9 +96,18 @@ class UsageError(SyncerError):
     default_remedy: ClassVar[str | None] = None
 
 
-def unwritable(path: Path, error: OSError) -> UsageError:
-    """Return the error of a file that was named to be written: the command that helps makes its folder, or shows it."""
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What a disk says that a good name was given for: no other command line would help."""
+
+
+def unwritable(path: Path, error: OSError) -> UsageError | OutputError:
+    """Return the error of a file that was named to be written: the command that helps makes its folder, or shows it.
+
+    A disk that is full or fails is no fault of the command line.
+    """
     words = f"{path} cannot be written: {error.strerror or error}"
+    if error.errno in _NO_ROOM:
+        return OutputError(words, remedy="make room, or name a file on another disk", next=AGAIN)
     if isinstance(error, FileNotFoundError):
         return UsageError(words, next=f"mkdir -p {quoted(path.parent)}")
     there = next(folder for folder in path.absolute().parents if folder.exists())

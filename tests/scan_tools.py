@@ -27,13 +27,19 @@ def settings_of(here, **extra):
     return load_settings(explicit=None, environ=here.variables(**extra), cwd=here.folder)
 
 
-def pull(here, *, out="out", form="jsonl", campaign=1, extra=None, **request):
+def pull(here, *, out="out", form="jsonl", campaign=1, extra=None, environment=None, **request):
     """ScanPull in this process, into a folder of the night."""
     settings = settings_of(here, **{"SYNCER_LEDGER__URL": f"sqlite:///{here.folder}/syncer.db", **(extra or {})})
     asked = ScansRequest(
         campaign=campaign, form=form, out=None if request.get("into_ledger") else here.folder / out, **request
     )
-    return scans.pull(settings, asked, Environment())
+    return scans.pull(settings, asked, environment or Environment())
+
+
+def raw(here, out, campaign=1):
+    """The API's own CSV, into a file of the night."""
+    settings = settings_of(here, SYNCER_LEDGER__URL=f"sqlite:///{here.folder}/syncer.db")
+    return scans.raw_csv(settings, ScansRequest(campaign=campaign, raw_csv=True, out=here.folder / out), Environment())
 
 
 def delivered(folder: Path) -> list[dict[str, object]]:

@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 
 from syncer.api.identity import company_of
-from syncer.api.wire import Count, UnreadableError, decode
+from syncer.api.wire import Count, UnreadableError, decode, whole_text
 from syncer.model import Company
 
 PRODUCTS_PATH = "/api/v2/products/"
@@ -67,7 +67,7 @@ class ProductPage:
 
 def decode_page(body: bytes) -> ProductPage:
     """Read a page of products; raise `UnreadableError` when it is none."""
-    page = decode(body, _ProductsPage)
+    page = decode(whole_text(body), _ProductsPage)
     return ProductPage(page.count, tuple(map(_product, page.results)), page.next)
 
 

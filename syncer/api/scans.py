@@ -7,20 +7,22 @@ path must be those of the call, or the token would go elsewhere. Reads change no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Annotated
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Unpack
 from urllib.parse import urlencode
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from syncer.api import wire
-from syncer.api.answers import Answer, Speaker
+from syncer.api.answers import Answer, Common, Speaker
 from syncer.api.classify import Verdict, classify
 from syncer.api.links import next_query
 
 SCANS_PATH = "/api/v2/dashboard/scans/"
 CSV_PATH = "/api/v2/dashboard/scans/csv"
+GONE = frozenset({404, 410})
+"""In the API's own words: it has no such campaign, or no longer that cursor. A page for people is about the address."""
 Text = str | None
 Number = int | None
 
@@ -79,7 +81,7 @@ class Scan(msgspec.Struct, gc=False):
     blacklist_reason: Number = None
     computed_status: Text = None
     classification: Number = None
-    flags: list[str] = msgspec.field(default_factory=list)
+    flags: list[str] | None = None
 
 
 class _ScansPage(msgspec.Struct):
@@ -111,7 +113,7 @@ class ScansClient(Speaker):
         reply = self._transport.call("GET", f"{SCANS_PATH}?{query}")
         try:
             if classify(reply) is not Verdict.OK:
-                return ScansAnswer(**self._common(reply))
+                return _answered(**self._common(reply))
             page = _page(reply.body)
             base_url = self._transport.base_url
             following = next_query(page.next, base_url, SCANS_PATH) if isinstance(page.next, str) else None
@@ -123,13 +125,19 @@ class ScansClient(Speaker):
 
     def csv(self, query: str, sink: Callable[[bytes], None]) -> ScansAnswer:
         """Stream the API's own CSV into `sink`; when the answer is not OK, what was written is worth nothing."""
-        return ScansAnswer(**self._common(self._transport.call("GET", f"{CSV_PATH}?{query}", sink=sink)))
+        return _answered(**self._common(self._transport.call("GET", f"{CSV_PATH}?{query}", sink=sink)))
+
+
+def _answered(**members: Unpack[Common]) -> ScansAnswer:
+    """Return an answer without scans; what is gone, in the API's own words, is refused."""
+    answer = ScansAnswer(**members)
+    return replace(answer, verdict=Verdict.REFUSED) if answer.status_code in GONE and not answer.page else answer
 
 
 def _page(body: bytes) -> _ScansPage:
     """Read a page; raise `UnreadableError` when it is none."""
     try:
-        page = _DECODER.decode(body)
+        page = _DECODER.decode(wire.whole_text(body))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise wire.UnreadableError(f"the answer cannot be read: {error}") from None
     if page.next is UNSET:

@@ -7,6 +7,7 @@ here are ignored, and those whose shape is a guess [D] are taken as they come: a
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import Annotated, Any, TypeVar
 
@@ -16,6 +17,12 @@ from msgspec import UNSET, UnsetType
 T = TypeVar("T")
 CODES_MAX = 2**62
 """A count beyond this is no count: it would not fit the ledger either."""
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPES = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""Each escape of a JSON text as a whole, a pair of halves as one: so that a backslash that is escaped begins none."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=CODES_MAX)]
 TaskId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
@@ -114,6 +121,18 @@ def decode(body: bytes, kind: type[T]) -> T:
         return _decoder_of(kind).decode(body.decode("utf-8"))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise UnreadableError(f"the answer cannot be read: {error}") from None
+
+
+def whole_text(body: bytes) -> bytes:
+    """Return JSON in which each lone half of a character is U+FFFD: no text has one, and no decoder takes it.
+
+    For what others wrote and nothing is judged by: one odd name must not hide all that stands beside it.
+    """
+    return _ESCAPES.sub(_replaced, body) if _HALF.search(body) else body
+
+
+def _replaced(found: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if found["lone"] else found[0]
 
 
 def decode_tasks(body: bytes) -> TaskPage:

@@ -25,7 +25,7 @@ from syncer.cli import (
     workorders,
 )
 from syncer.cli.frame import Options, common_options, echo_json, name_of
-from syncer.errors import OutputError, SignalError, SyncerError, UsageError
+from syncer.errors import SignalError, SyncerError, UsageError
 from syncer.process import streams
 from syncer.process.garbage import look_seldom
 from syncer.process.help import help_lines, remember
@@ -105,7 +105,7 @@ def _help_command(context: click.Context | None) -> str:
 def _fail(error: SyncerError, command: str, wants_json: bool) -> None:
     """Report a failure that no result carries, and end with its exit code."""
     told = False
-    if isinstance(error, OutputError):
+    if isinstance(error, streams.StdoutError):
         streams.abandon_stdout()
     elif wants_json:
         from syncer.report.document import failure_document
@@ -113,7 +113,7 @@ def _fail(error: SyncerError, command: str, wants_json: bool) -> None:
         try:
             echo_json(failure_document(command, error))
             told = True
-        except (OutputError, streams.ReaderGone):  # then standard error has to do
+        except (streams.StdoutError, streams.ReaderGone):  # then standard error has to do
             streams.abandon_stdout()
     if not told:
         message = error.message.replace("\n", "\n    ")  # a further line never passes for one of ours

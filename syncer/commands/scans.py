@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 from syncer.api.classify import Verdict
@@ -26,19 +27,18 @@ from syncer.ledger.database import ledger_path
 from syncer.ledger.identity import identity_of, pin_target
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.products import ids_of
-from syncer.ledger.scans import ScanLedger, StoredScan, stored_scans
+from syncer.ledger.scans import IN_LEDGER, ScanLedger, StoredScan, resolved, stored_scans
 from syncer.ledger.sent_values import discarded_fields, incomparable_fields, uploads
 from syncer.model import Target
 from syncer.process.clock import Clock, utc_text
-from syncer.process.times import parse_moment
 from syncer.products.pull import look_up
 from syncer.request import ScansRequest
 from syncer.runs.readers import connection_of, reader_of, reader_over
-from syncer.runs.target import refuse_other_company
+from syncer.runs.target import refuse_other_company, require_url
 from syncer.scans.columns import microseconds
 from syncer.scans.compare import IDENTIFIERS, Comparison, compare
 from syncer.scans.parts import Destination, PartsFolder, Tables
-from syncer.scans.pull import PullSettings, ScanPull
+from syncer.scans.pull import NoCampaignError, PullSettings, ScanPull, refusal
 from syncer.scans.pull_result import RawResult, ScansPullResult
 from syncer.scans.pulled import pulled_scans
 from syncer.scans.raw_csv import RawCsv
@@ -55,7 +55,7 @@ HOUR_S = 3600.0
 def pull(settings: Settings, request: ScansRequest, environment: Environment) -> ScansPullResult:
     """Pull what is new since the last time; returns a result whenever the pull began, with what stopped it."""
     clock, started_s = environment.clock, environment.clock.monotonic_s()
-    folder = (request.out or Path(f"scans-{request.campaign}")).absolute()
+    folder = resolved(request.out or Path(f"scans-{request.campaign}"))
     connection, wait = connection_of(settings), lock_wait(settings, environment.interrupt)
     with (
         closing(ScansClient(connection.transport(clock))) as client,
@@ -66,7 +66,7 @@ def pull(settings: Settings, request: ScansRequest, environment: Environment) ->
         parameters = _parameters(settings, request, environment, reads, started_s)
         form = "ledger" if request.into_ledger else request.form
         scope = json.dumps({**parameters, "format": form}, sort_keys=True, ensure_ascii=False)
-        name = f"ledger: {scope}" if request.into_ledger else str(folder)
+        name = IN_LEDGER + scope if request.into_ledger else str(folder)
         destination: Destination = Tables(request.campaign) if request.into_ledger else PartsFolder(folder, form)
         reader = reader_over(
             client,
@@ -92,9 +92,23 @@ def pull(settings: Settings, request: ScansRequest, environment: Environment) ->
             current.run()
             _adopt(ledger, settings.api.base_url)
         except SyncerError as caught:
-            error = caught
+            error = _blamed(caught, settings, request, environment)
         shown = str(ledger_path(settings.ledger.url)) if request.into_ledger else str(folder)
         return ScansPullResult(shown, form, clock.monotonic_s() - started_s, current.counts, current.state, error)
+
+
+def _blamed(error: SyncerError, settings: Settings, request: ScansRequest, environment: Environment) -> SyncerError:
+    """Return the error of a pull: where a campaign is not found because the address is wrong, that of the address."""
+    if isinstance(error, NoCampaignError):
+        clock = environment.clock
+        started_s, deadline_s = clock.monotonic_s(), request.deadline_s
+        reader = reader_of(settings, clock, environment.interrupt, started_s=started_s, deadline_s=deadline_s)
+        try:
+            with closing(reader):
+                reader.ask(lambda client: client.me(), takes=(Verdict.REFUSED, Verdict.DENIED))
+        except SyncerError as other:
+            return other
+    return error
 
 
 def _adopt(ledger: ScanLedger, base_url: str) -> None:
@@ -110,10 +124,13 @@ def _deadline_s(settings: Settings, request: ScansRequest, started_s: float) -> 
 
 
 def _pull_settings(settings: Settings, request: ScansRequest, parameters: dict[str, str]) -> PullSettings:
-    bounded = "timeframe" in parameters or request.begin is not None
     return PullSettings(
-        parameters=parameters if bounded else {**parameters, "date_from": EVERYTHING},
-        begin_us=None if request.begin is None else microseconds(parse_moment(request.begin, "--from")),
+        parameters={
+            "date_from": EVERYTHING,
+            **{name: text for name, text in parameters.items() if name != "timeframe"},
+        },
+        timeframe=parameters.get("timeframe"),
+        begin_us=None if request.begin is None else microseconds(parameters["date_from"]),
         overlap_us=int(settings.scans.overlap_h * HOUR_US),
         page_rows=settings.scans.page_rows,
         part_rows=settings.scans.part_rows,
@@ -123,6 +140,8 @@ def _pull_settings(settings: Settings, request: ScansRequest, parameters: dict[s
 def raw_csv(settings: Settings, request: ScansRequest, environment: Environment) -> RawResult:
     """Pass the API's own CSV through into a file, and count the lines that its missing quotes break."""
     clock, started_s = environment.clock, environment.clock.monotonic_s()
+    with Ledger.reading(settings.ledger.url) as ledger:
+        require_url(None if ledger is None else identity_of(ledger), settings.api.base_url)
     connection = connection_of(settings)
     deadline_s = _deadline_s(settings, request, started_s)
     timeout_s = max(CSV_TIMEOUT_S, connection.timeout_s)
@@ -136,15 +155,16 @@ def raw_csv(settings: Settings, request: ScansRequest, environment: Environment)
         file = RawCsv((request.out or Path(f"scans-{request.campaign}.csv")).absolute())
         try:
             reader = reader_over(client, settings, clock, environment.interrupt, deadline_s=deadline_s, limiter=reads)
-            _read_csv(reader, csv_query(parameters), file, environment)
-        except BaseException:
+            _read_csv(reader, csv_query(parameters), parameters["campaign_id"], file, environment)
+        except NoCampaignError as error:
+            raise _blamed(error, settings, request, environment) from None
+        finally:
             file.drop()
-            raise
     seconds = clock.monotonic_s() - started_s
     return RawResult(file.path, file.lines, file.size_bytes, file.broken, tuple(file.broken_lines), seconds)
 
 
-def _read_csv(reader: Reader[ScansClient], query: str, file: RawCsv, environment: Environment) -> None:
+def _read_csv(reader: Reader[ScansClient], query: str, campaign: str, file: RawCsv, environment: Environment) -> None:
     """Read the CSV whole, from its beginning as often as it breaks off."""
     reader.needs, reader.during = PERMISSION, "while the CSV was read; nothing of it is kept"
 
@@ -155,11 +175,14 @@ def _read_csv(reader: Reader[ScansClient], query: str, file: RawCsv, environment
 
     def read(client: ScansClient) -> ScansAnswer:
         file.begin()
-        return client.csv(query, take)
+        answer = client.csv(query, take)
+        if answer.verdict is Verdict.OK and not file.ended():
+            return replace(answer, verdict=Verdict.UNKNOWN, message="the answer is not the API's CSV of scans")
+        return answer
 
     answer = reader.ask(read, takes=(Verdict.REFUSED,))
     if answer.verdict is Verdict.REFUSED:
-        raise UsageError(f"the API refuses the filters: {answer.message}", next="syncer scans pull --help")
+        raise refusal(answer, campaign)
     file.finish()
 
 

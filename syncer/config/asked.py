@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +51,19 @@ def scan_filters(request: ScansRequest, named: Named = option) -> dict[str, str]
     for name, asked, text in (("date_from", begin, request.begin), ("date_to", end, request.end)):
         if text is not None:
             at = parse_moment(text, asked).replace(tzinfo=None)
+            if name == "date_to" and len(text.strip()) == len("2026-11-27"):
+                at += timedelta(days=1, microseconds=-1)  # a day that is included is so to its end
             found[name] = at.isoformat(timespec="microseconds") + "Z"
     if "date_from" in found and "date_to" in found and found["date_from"] > found["date_to"]:
         words = f"nothing lies between {begin} {request.begin} and {end} {request.end}: the first is later"
         raise UsageError(words, remedy="exchange the two")
     if request.timeframe is not None:
-        if not re.fullmatch(r"-?[0-9]+[ymwd]", request.timeframe):
+        if not re.fullmatch(r"-?[0-9]{1,6}[ymwd]", request.timeframe):
             words = f"{timeframe} {request.timeframe!r} is no timeframe, like 1y, 2m, 3w or 1d (-1y is right too)"
             raise UsageError(words, next="syncer scans pull --help")
         found["timeframe"] = request.timeframe
     if request.flags:
-        found["flags"] = ",".join(request.flags)
+        found["flags"] = ",".join(sorted(set(request.flags)))
     if request.status is not None:
         found["activation_status"] = str(request.status)
     taken = sorted({*found, "product", "page_mode", "cursor", "limit", "offset"} & set(request.where))
@@ -95,7 +98,9 @@ def products_format(request: ProductsRequest, named: Named = option) -> str | No
     out, form = named("out"), named("format")
     if request.out is None:
         if request.form == "parquet":
-            raise UsageError("parquet is not for standard output", next="syncer products pull --out products.parquet")
+            archived = " --archived" if request.archived else ""
+            words = f"syncer products pull{archived} --out products.parquet"
+            raise UsageError("parquet is not for standard output", next=words)
         return request.form
     archived = " --archived" if request.archived else ""
     if request.out == Path("-"):

@@ -113,7 +113,7 @@ STEP_KINDS: Mapping[str, StepKind] = {
         ScansRequest,
         StepOption("campaign", COUNT, "Whose scans.", "195", needed=True),
         StepOption("from", TEXT, "ISO time: 2026-11-20 or 2026-11-20T05:00:00Z.", '"2026-11-20"', member="begin"),
-        StepOption("to", TEXT, "ISO time.", '"2026-11-27"', member="end"),
+        StepOption("to", TEXT, "ISO time; a day alone is included whole.", '"2026-11-27"', member="end"),
         StepOption("timeframe", TEXT, "1y, 2m, 3w, 1d (or -1y): that far back from now; without from and to.", '"2w"'),
         StepOption("flag", TEXTS, "Only scans with this flag.", '"out-of-market"', member="flags"),
         StepOption("status", STATUS, "Only codes with this status.", '"active"'),

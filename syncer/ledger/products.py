@@ -2,17 +2,21 @@
 
 What always holds: a pull and its products are written in one transaction, so a pull that is recorded was whole; a
 product is never taken out, its ``seen_at`` tells when it was last there. ``seen_at`` is the time at which reading
-began, so a product was there at that time or later.
+began, so a product was there at that time or later. Whatever the clock said before, no product that a pull judges and
+did not list has a ``seen_at`` as late as the pull's.
 """
 
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from syncer.ledger.bulk import insert_rows, raw_cursor
+from syncer.process.clock import utc_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -24,6 +28,8 @@ INSERT INTO products (id, sku, name, is_archived, campaign, data, seen_at) VALUE
 ON CONFLICT (id) DO UPDATE SET sku = excluded.sku, name = excluded.name, is_archived = excluded.is_archived,
     campaign = excluded.campaign, data = excluded.data, seen_at = excluded.seen_at
 """
+_SET_BACK = "UPDATE products SET seen_at = ? WHERE seen_at >= ? AND (? OR NOT is_archived)"
+"""Times that an earlier clock put later than this pull are wrong: what was seen then was seen before it."""
 _LAST_PULL = """
 SELECT seen_at, ended_at, archived, products, rounds, requests FROM product_pulls
 WHERE ?1 IS NULL OR archived = ?1 ORDER BY id DESC LIMIT 1
@@ -58,7 +64,9 @@ class PullRecord:
 
 def store_pull(ledger: Ledger, pull: PullRecord, products: Iterable[ProductRecord]) -> None:
     """Record a pull with all its products, in one transaction. Storing it again changes nothing but the list."""
+    before = utc_text(datetime.fromisoformat(pull.seen_at).timestamp() - 0.001)
     with ledger.transaction() as connection:
+        raw_cursor(connection).execute(_SET_BACK, (before, pull.seen_at, pull.archived))
         _upsert(connection, products)
         insert_rows(connection, "product_pulls", PullRecord.__slots__, [astuple(pull)])
 
@@ -100,21 +108,19 @@ def known_names(ledger: Ledger, wanted: Iterable[str], *, since: str) -> set[str
         return {row[0] for row in raw_cursor(connection).execute(statement, (asked, since, since))}
 
 
-def products(
-    ledger: Ledger, *, archived: bool | None = None, text: str = "", most: int | None = None
-) -> Iterator[ProductRecord]:
-    """Stream the copy in the order of the SKUs; ``text``: only those whose SKU or name contains it."""
-    where, parameters = ["1 = 1"], []
-    if archived is not None:
-        where.append("is_archived = ?")
-        parameters.append(str(int(archived)))
-    if text:
-        where.append("(instr(lower(sku), lower(?)) OR instr(lower(name), lower(?)))")
-        parameters += [text, text]
-    statement = f"SELECT {_COLUMNS} FROM products WHERE {' AND '.join(where)} ORDER BY sku, id LIMIT ?"
+def products(ledger: Ledger, *, archived: bool | None = None, text: str = "") -> Iterator[ProductRecord]:
+    """Stream the copy in the order of the SKUs; ``text``: only those whose SKU or name contains it, in any case."""
+    wanted = _folded(text)
+    statement = f"SELECT {_COLUMNS} FROM products WHERE ?1 IS NULL OR is_archived = ?1 ORDER BY sku, id"
     with ledger.transaction() as connection:
-        for row in raw_cursor(connection).execute(statement, (*parameters, -1 if most is None else most)):
-            yield _record(row)
+        for row in raw_cursor(connection).execute(statement, (archived,)):
+            found = _record(row)
+            if wanted in _folded(found.sku) or wanted in _folded(found.name):
+                yield found
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def product(ledger: Ledger, sku: str) -> ProductRecord | None:

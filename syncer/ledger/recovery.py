@@ -57,6 +57,8 @@ _LEARNED = [
     text("UPDATE jobs SET reach = '{}'"),
 ]
 """What answers of a target showed: which fields its campaigns take, its products, how many codes a value selects."""
+_PULLS_PUT_BACK = text("UPDATE scan_pulls SET chain_query = NULL, chain_began_us = NULL")
+"""Nobody knows any more what a pull of scans delivered last (`PullState.is_put_back`); it begins a new chain."""
 _OPEN_UPLOADS = text(
     "SELECT DISTINCT upload_id FROM upload_parts WHERE state NOT IN ('complete', 'failed', 'refused') ORDER BY 1"
 )
@@ -184,6 +186,7 @@ def _forget_in(connection: Connection, shown: Path, at: str, new_id: str) -> Rec
     connection.execute(_UNWANTED)
     connection.execute(text("DELETE FROM stamps"))
     connection.execute(_UNCERTAIN)
+    connection.execute(_PULLS_PUT_BACK)
     mirror.forget_steps(connection)
     connection.execute(_RENEW, {"id": new_id})
     now = identity.read(connection)

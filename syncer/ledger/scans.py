@@ -2,7 +2,7 @@
 
 What always holds: a part's scans, their ids and the cursor behind them are committed together, in one transaction,
 after the part's files are durable; so what the ledger says was delivered is delivered, and nothing else. A pull is
-found by its destination, and a destination belongs to one scope for ever.
+found by its destination, however that is spelled, and a destination belongs to one scope from its first scan on.
 
 Pulls have a lock of their own beside the ledger's: scans touch no batch, so a pull may go on while a sync runs.
 """
@@ -10,9 +10,11 @@ Pulls have a lock of their own beside the ledger's: scans touch no batch, so a p
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select, update
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+IN_LEDGER = "ledger: "
+"""Begins the destination of a pull into the tables of the ledger; its scope follows."""
 CACHE_KIB = 16 * 1024
 """Less than a sync has: pulls promise to need little memory."""
 ROW_COLUMNS = ("pull_id", "uuid", "campaign", "at_us", "extended_id", "serial_number", "scm", "data")
@@ -55,6 +59,11 @@ class PullState:
     scans: int = 0
     repeated: int = 0
     too_late: int = 0
+
+    @property
+    def is_put_back(self) -> bool:
+        """Whether the ledger was put back since the last chain began: what was delivered after that is not known."""
+        return self.chain > 0 and self.chain_began_us is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,31 +128,51 @@ class ScanLedger:
             yield connection
 
     def find(self, destination: str) -> PullState | None:
-        """Return the pull that delivers to a destination; None when there is none yet."""
+        """Return the pull that delivers to a destination, under whatever spelling; None when there is none yet.
+
+        Of several, which an older version took for different ones, it is the one that was last at work.
+        """
+        wanted = _spelled(destination)
+        statement = select(t.scan_pulls).order_by(t.scan_pulls.c.changed_at.desc(), t.scan_pulls.c.id.desc())
         with self.transaction() as connection:
-            row = connection.execute(select(t.scan_pulls).where(t.scan_pulls.c.destination == destination)).first()
-            return None if row is None else _state(row)
+            states = [_state(row) for row in connection.execute(statement)]
+        return next((state for state in states if _spelled(state.destination) == wanted), None)
 
     def ensure(self, destination: str, scope: str, *, at: str) -> PullState:
-        """Return the pull of a destination, recording it when it is new; raise `UsageError` for another scope."""
+        """Return the pull of a destination, recording it when it is new.
+
+        One that has delivered nothing takes a new scope, and begins anew; of another one, raise `UsageError`.
+        """
         known = self.find(destination)
+        new = {"scope": scope, "fields": "[]", "changed_at": at, "chain_shown": 0, "repeated": 0, "too_late": 0}
+        c = t.scan_pulls.c
         if known is None:
             with self.transaction() as connection:
                 connection.execute(
                     insert(t.scan_pulls).values(
-                        destination=destination, scope=scope, fields="[]", created_at=at, changed_at=at,
-                        chain=0, chain_shown=0, parts=0, scans=0, repeated=0, too_late=0,
+                        destination=destination, created_at=at, chain=0, parts=0, scans=0, **new
                     )
                 )  # fmt: skip
             known = self.find(destination)
         assert known is not None  # noqa: S101  it was inserted here
-        if known.scope != scope:
+        if _scope(known.scope) == _scope(scope):
+            return known
+        if known.scans or known.parts:
             raise UsageError(
                 f"{destination} holds the scans of another pull: {known.scope}; this one is {scope}",
                 remedy="name another --out, or repeat the options of that pull",
                 next="syncer scans pull --help",
             )
-        return known
+        nothing = dict.fromkeys(("watermark_us", "seen_from_us", "chain_query", "chain_newest_us"))
+        with self.transaction() as connection:
+            connection.execute(update(t.scan_pulls).where(c.id == known.id).values(**new, **nothing))
+        return PullState(
+            id=known.id,
+            destination=known.destination,
+            scope=scope,
+            chain=known.chain,
+            chain_began_us=known.chain_began_us,
+        )
 
     def seen(self, state: PullState) -> Iterator[Seen]:
         """Stream what was delivered from ``seen_from_us`` on, a part at a time."""
@@ -213,6 +242,29 @@ _COUNTED = (
     "watermark_us", "seen_from_us", "chain", "chain_query", "chain_began_us", "chain_newest_us", "chain_shown", "parts",
     "scans", "repeated", "too_late",
 )  # fmt: skip
+
+
+def resolved(folder: Path) -> Path:
+    """Return the one spelling of a folder's path: absolute, and without links but for the folder's own name."""
+    whole = folder.absolute()
+    if whole.name == "..":
+        return Path(os.path.realpath(whole))
+    return Path(os.path.realpath(whole.parent)) / whole.name
+
+
+def _spelled(destination: str) -> str:
+    """Return the one spelling of a destination; ledgers hold others, of the versions that wrote them."""
+    if destination.startswith(IN_LEDGER):
+        return IN_LEDGER + _scope(destination.removeprefix(IN_LEDGER))
+    return str(resolved(Path(destination)))
+
+
+def _scope(scope: str) -> str:
+    """Return the one spelling of a scope: flags are a set."""
+    known = json.loads(scope)
+    if "flags" in known:
+        known["flags"] = ",".join(sorted(set(known["flags"].split(","))))
+    return json.dumps(known, sort_keys=True, ensure_ascii=False)
 
 
 def _state(row: Row[Any]) -> PullState:

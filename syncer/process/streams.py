@@ -2,7 +2,7 @@
 
 What always holds after `prepare`: no file of the program can get the number of a standard stream, so nothing that is
 meant for a stream lands in a file; what cannot be written to standard error is dropped, since it is for people and the
-exit code tells the truth; what cannot be written to standard output raises `OutputError`, since somebody waits for it.
+exit code tells the truth; what cannot be written to standard output raises `StdoutError`, since somebody waits for it.
 At one that is closed from the start nobody waits for words; data is not lost there without a word (`require_stdout`).
 """
 
@@ -15,6 +15,10 @@ from typing import Any, TextIO, cast
 
 from syncer.errors import OutputError
 from syncer.safe.inert import inert_lines
+
+
+class StdoutError(OutputError):
+    """Standard output cannot be written, so no document either."""
 
 
 class _Dropping(io.FileIO):
@@ -40,7 +44,7 @@ class _Telling(io.FileIO):
         except BrokenPipeError as error:
             raise ReaderGone from error
         except OSError as error:
-            raise OutputError(f"standard output cannot be written: {error.strerror}") from error
+            raise StdoutError(f"standard output cannot be written: {error.strerror}") from error
 
 
 _closed: set[int] = set()
@@ -67,15 +71,15 @@ def prepare() -> None:
 
 
 def require_stdout() -> None:
-    """Raise `OutputError` where standard output was closed from the start: data would go nowhere."""
+    """Raise `StdoutError` where standard output was closed from the start: data would go nowhere."""
     if 1 in _closed:
         raise unread("it is closed")
 
 
-def unread(why: str) -> OutputError:
+def unread(why: str) -> StdoutError:
     """Return the error of output that nobody can have read."""
     remedy = "what was done is recorded; give the program a standard output that is read to its end"
-    return OutputError(f"standard output cannot be written: {why}", remedy=remedy)
+    return StdoutError(f"standard output cannot be written: {why}", remedy=remedy)
 
 
 def abandon_stdout() -> None:
@@ -107,7 +111,7 @@ class _Inert(io.TextIOBase):
 def utf8_stdout() -> TextIO:
     """Return standard output for data: UTF-8 whatever the locale says, as it is; inert where it is a terminal.
 
-    Raises `OutputError` where it was closed from the start.
+    Raises `StdoutError` where it was closed from the start.
     """
     require_stdout()
     if isinstance(sys.stdout, io.TextIOWrapper):

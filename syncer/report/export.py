@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from syncer.errors import UsageError, unwritable
 from syncer.ledger.values import HistoryEntry
@@ -41,7 +42,7 @@ CELL_CHARACTERS_MAX = 32_767
 def write_export(entries: Iterable[HistoryEntry], fields: Sequence[str], form: str, out: Path | None) -> int:
     """Write entries, with a column for each of `fields`; return how many. The file appears whole at the end, 0600.
 
-    Without a file they go to standard output. Raises `UsageError` when the file cannot be written.
+    Without a file they go to standard output. Raises what `unwritable` says when the file cannot be written.
     """
     with _target(out, form) as file:
         return _WRITERS[form](entries, fields, file)
@@ -99,19 +100,26 @@ def _write_parquet(entries: Iterable[HistoryEntry], fields: Sequence[str], file:
 def _write_xlsx(entries: Iterable[HistoryEntry], fields: Sequence[str], file: IO[bytes]) -> int:
     try:
         from openpyxl import Workbook
+        from openpyxl.writer.excel import ExcelWriter
     except ModuleNotFoundError as error:
         words = "workbooks are written by openpyxl, which is not installed"
         raise UsageError(words, remedy="or take --format csv", next="pip install 'syncer[excel]'") from error
     book, count = Workbook(write_only=True), 0
     titles = [neutral(inert(name)) for name in header(fields)]
-    for entry in entries:
-        if count % (SHEET_ROWS_MAX - 1) == 0:
-            sheet = _new_sheet(book, titles)
-        sheet.append([_fitting(cell, entry) for cell in _for_people(entry, fields)])
-        count += 1
-    if not count:
-        _new_sheet(book, titles)
-    book.save(file)
+    try:
+        for entry in entries:
+            if count % (SHEET_ROWS_MAX - 1) == 0:
+                sheet = _new_sheet(book, titles)
+            sheet.append([_fitting(cell, entry) for cell in _for_people(entry, fields)])
+            count += 1
+        if not count:
+            _new_sheet(book, titles)
+    finally:
+        for sheet in book.worksheets:
+            sheet.close()
+    # What `book.save` could not write it would leave open, and Python would close it when the file is long gone.
+    with ZipFile(file, "w", ZIP_DEFLATED) as archive:
+        ExcelWriter(book, archive).save()
     return count
 
 

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from syncer.errors import UsageError
+from syncer.errors import AGAIN, OutputError
 from syncer.report.document import SCHEMA
 from syncer.report.table import Facts, FittedTable
 from syncer.safe.files import replacing
@@ -131,7 +131,7 @@ def _cell(value: Any) -> str:
 def write_products(products: Iterable[ProductRecord], form: str, path: Path | None, stdout: TextIO) -> None:
     """Write products as ``csv``, ``jsonl`` or ``parquet`` to a file, or to `stdout` when there is no path.
 
-    The file appears whole under its name, replacing an older one, or not at all. Raises `UsageError` when it cannot.
+    The file appears whole under its name, replacing an older one, or not at all. Raises `OutputError` when it cannot.
     """
     if path is None:
         _write_text(products, form, stdout)
@@ -143,10 +143,8 @@ def write_products(products: Iterable[ProductRecord], form: str, path: Path | No
             else:
                 _write_text(products, form, part.text())
     except OSError as error:
-        raise UsageError(
-            f"the products cannot be written to {path}: {error.strerror or error}; the ledger has them",
-            remedy=f"make room or name another file than {path}",
-        ) from error
+        words = f"the products cannot be written to {path}: {error.strerror or error}; the ledger has them"
+        raise OutputError(words, remedy="make room, give write access, or name another file", next=AGAIN) from error
 
 
 def _write_text(products: Iterable[ProductRecord], form: str, file: TextIO) -> None:

@@ -46,7 +46,10 @@ def pull_document(result: ScansPullResult) -> dict[str, Any]:
         "restarts": result.counts.restarts,
         "watermark": iso(state.watermark_us) if state and state.watermark_us is not None else None,
         "fields": list(state.fields) if state else [],
-        "complete": state is not None and state.chain_query is None and result.error is None,
+        "complete": state is not None
+        and state.chain_query is None
+        and result.error is None
+        and not result.counts.missing,
         "seconds": round(result.seconds, 3),
         "error": error_document(result.error) if result.error else None,
     }

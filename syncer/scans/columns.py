@@ -36,7 +36,7 @@ _COLUMNS: tuple[tuple[str, Any, Callable[[Scan], Any]], ...] = (
     ("scan.result", TEXT, attrgetter("result")),
     ("scan.computed_status", TEXT, attrgetter("computed_status")),
     ("scan.auth_failure_mode", TEXT, attrgetter("auth_failure_mode")),
-    ("scan.flags", TEXT, lambda scan: FLAG_SEPARATOR.join(scan.flags)),
+    ("scan.flags", TEXT, lambda scan: FLAG_SEPARATOR.join(scan.flags or ())),
     ("scan.unique_user", TEXT, lambda scan: scan.install_id or scan.utid),
     ("scan.install_id", TEXT, attrgetter("install_id")),
     ("scan.utid", TEXT, attrgetter("utid")),

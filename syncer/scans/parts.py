@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syncer.errors import AGAIN, LedgerWriteError, SyncerError, UntrustedFileError, UsageError
+from syncer.errors import AGAIN, OutputError, SyncerError, UntrustedFileError, UsageError
 from syncer.safe.files import PART, Folder, NewFile, new_file
 from syncer.safe.formulas import NEEDING
 from syncer.safe.trust import UntrustedError
@@ -83,6 +83,12 @@ class PartsFolder:
         for name, found in parts:
             if int(found[1]) <= state.parts:
                 continue
+            if state.is_put_back and found[3] is None:
+                raise UsageError(
+                    f"the ledger was put back and knows nothing of {name} in {self.folder}: its scans would come again",
+                    remedy="move away what the ledger does not know, also where it went on to; or name another --out",
+                    next="syncer scans pull --help",
+                )
             if state.chain == 0:
                 raise UsageError(
                     f"{self.folder} holds parts of a pull that this ledger knows nothing of, like {name}",
@@ -206,4 +212,5 @@ def _write_error(path: Path, error: Exception) -> SyncerError:
     if isinstance(error, UntrustedError):
         return UntrustedFileError.of(error)
     words = getattr(error, "strerror", None) or str(error)
-    return LedgerWriteError(f"{path} cannot be written: {words}", remedy="make room or give write access", next=AGAIN)
+    words = f"{path} cannot be written: {words}; what is in whole parts is recorded"
+    return OutputError(words, remedy="make room or give write access", next=AGAIN)

@@ -8,6 +8,7 @@ A *chain* is all pages from the first query to the one whose ``next`` is null. W
 - The watermark moves only when a chain has ended, and never beyond the moment when the chain began: a clock that is
   wrong, at a phone or at the API, cannot hide later scans. The next chain begins ``overlap_us`` before it, and the ids
   from there on are kept, so a scan that arrives late, by less than the overlap, is delivered once too.
+- A timeframe counts from the moment at which the first chain began: ``seen_from_us`` is its beginning from then on.
 - A cursor that the API no longer takes begins the chain anew; what was delivered stays delivered.
 """
 
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from syncer.api.classify import Verdict
-from syncer.api.scans import first_query
+from syncer.api.scans import GONE, first_query
 from syncer.errors import SyncerError, UnreachableError, UsageError
 from syncer.ledger.scans import PullState, Seen
 from syncer.process.clock import Clock, utc_text
@@ -45,21 +46,31 @@ PART_S_MAX = 60.0
 """A part is ended after this time at the latest, so that little is read again when the process dies."""
 LOOK_S = 0.2
 """How often a signal is looked for while a page is on its way."""
-GONE = (404, 410)
-"""What an API says of a cursor that it no longer has."""
 RESTARTS_MAX = 3
 """How often a chain begins anew, without a commit in between, because its cursor is refused."""
 CHAINS_MAX = 2
 """Chains of one pull: the one that an earlier process left, and one of its own."""
+FRAME_DAYS = {"y": 366, "m": 31, "w": 7, "d": 1}
+"""Days of a unit of a timeframe, rather too many than too few: a scan too much does no harm."""
+FRAME_DAYS_MAX = 100 * 366
+DAY_US = 86_400_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
+class NoCampaignError(UsageError):
+    """Nothing is found where the scans of a campaign should be: it is missing, or the address is not the API's."""
+
+
 @dataclass(frozen=True, slots=True)
 class PullSettings:
-    """How a pull behaves. ``parameters`` are the filters; ``begin_us`` is ``--from``, None when it is not given."""
+    """How a pull behaves. ``parameters`` are the filters, with the earliest time that may be asked for.
+
+    ``timeframe`` and ``begin_us`` (``--from``) are None when they are not given.
+    """
 
     parameters: Mapping[str, str]
+    timeframe: str | None
     begin_us: int | None
     overlap_us: int
     page_rows: int
@@ -153,33 +164,37 @@ class ScanPull:
             query = answer.following
             if query is not None and self._part_is_full():
                 self._commit_part()
-            self._observe(self.counts.delivered + self.counts.repeated)
+            self._observe(self.counts.delivered + self._pending() + self.counts.repeated)
         self._end()
 
     def _begin(self) -> None:
         """Commit that a chain begins, before anything of it is written."""
+        now_us = int(self._clock.wall_s() * 1e6)
         state = self.state
-        begun = replace(
-            state,
-            chain=state.chain + 1,
-            chain_query=self._first_query(),
-            chain_began_us=int(self._clock.wall_s() * 1e6),
-            chain_newest_us=None,
-            chain_shown=0,
+        if state.seen_from_us is None and self._settings.timeframe is not None:
+            # Once and for all: counted from each pull's own moment it would leave out what came before the first scan.
+            state = replace(state, seen_from_us=frame_begins_us(self._settings.timeframe, now_us))
+        self._first = self._first_query(state)
+        self._commit(
+            replace(
+                state,
+                chain=state.chain + 1,
+                chain_query=self._first,
+                chain_began_us=now_us,
+                chain_newest_us=None,
+                chain_shown=0,
+            )
         )
-        self._commit(begun)
-        self._first = begun.chain_query
         self._shown, self._count = SeenIds(), None
         self._queries.clear()
 
-    def _first_query(self) -> str:
+    def _first_query(self, state: PullState) -> str:
         """Return the query of a chain's first page: from the watermark, less the overlap; the first time, of all."""
-        state, parameters = self.state, dict(self._settings.parameters)
+        parameters, begins_us = dict(self._settings.parameters), [state.seen_from_us]
         if state.watermark_us is not None:
-            begin_us = state.watermark_us - self._settings.overlap_us
-            begin_us = max(begin_us, *(us for us in (state.seen_from_us, self._settings.begin_us) if us is not None))
-            parameters.pop("timeframe", None)
-            parameters["date_from"] = iso(begin_us)
+            begins_us += [state.watermark_us - self._settings.overlap_us, self._settings.begin_us]
+        if known_us := [us for us in begins_us if us is not None]:
+            parameters["date_from"] = iso(max(known_us))
         return first_query(parameters, page_rows=self._settings.page_rows)
 
     def _restart_chain(self) -> str:
@@ -189,7 +204,7 @@ class ScanPull:
         if self._restarts > RESTARTS_MAX:
             raise UnreachableError("the API keeps refusing the cursors that it gives", next=self._reader.again)
         log.warning("the API no longer takes the cursor: the chain of pages begins anew, nothing is delivered twice")
-        self._first = query = self._first_query()
+        self._first = query = self._first_query(self.state)
         self._shown, self._count = SeenIds(), None
         self._queries.clear()
         self._working = replace(self._working, chain_query=query, chain_shown=0)
@@ -222,16 +237,14 @@ class ScanPull:
         while True:  # bounded as `Reader.ask` is
             answer, block = self._usable(self._answer(coming or self._ask(pool, query)))
             coming = None
-            is_first = query == self._first
-            if not self._reader.note(answer, takes=(Verdict.REFUSED, *(() if is_first else GONE))):
+            if not self._reader.note(answer, takes=(Verdict.REFUSED,)):
                 self.counts.retries += 1
                 continue
             if block is not None:
                 self._count = answer.count if self._count is None else self._count
                 return answer, block
-            if is_first:
-                words = f"the API refuses the filters: {answer.message}"
-                raise UsageError(words, next="syncer scans pull --help")
+            if query == self._first:
+                raise refusal(answer, self._settings.parameters["campaign_id"])
             return None, None
 
     def _usable(self, answer: ScansAnswer) -> tuple[ScansAnswer, ScanBlock | None]:
@@ -297,11 +310,15 @@ class ScanPull:
             fields = dict.fromkeys((*self._working.fields, *scm_fields(chosen)))
             self._working = replace(self._working, fields=tuple(fields))
             self._blocks.append(chosen)
-            self.counts.delivered += len(chosen)
+
+    def _pending(self) -> int:
+        """Count the scans that came and are in no part yet."""
+        return sum(map(len, self._blocks))
 
     def _part_is_full(self) -> bool:
-        rows = sum(map(len, self._blocks))
-        return rows >= self._settings.part_rows or self._clock.monotonic_s() - self._part_began_s >= PART_S_MAX
+        return (
+            self._pending() >= self._settings.part_rows or self._clock.monotonic_s() - self._part_began_s >= PART_S_MAX
+        )
 
     def _commit_part(self, *, ended: bool = False) -> None:
         """Make the part durable, then commit it with the cursor behind it."""
@@ -324,6 +341,7 @@ class ScanPull:
         self._blocks.clear()
         self.state = self._working = after
         self.counts.parts += 1
+        self.counts.delivered += len(part)
         self._restarts = 0
 
     def _commit(self, after: PullState, *, kept: list[Seen] | None = None) -> None:
@@ -344,6 +362,20 @@ class ScanPull:
                 ids = ids_from(seen.uuids)[chosen]
                 kept.append(Seen(seen.chain, ids.tobytes(), times_us[chosen].tobytes()))
         return kept
+
+
+def frame_begins_us(timeframe: str, now_us: int) -> int:
+    """Return when a timeframe like ``1y`` begins; what is longer than `FRAME_DAYS_MAX` begins so many days ago."""
+    days = int(timeframe.strip("-")[:-1]) * FRAME_DAYS[timeframe[-1]]
+    return now_us - min(days, FRAME_DAYS_MAX) * DAY_US
+
+
+def refusal(answer: ScansAnswer, campaign: str) -> UsageError:
+    """Return the error of a first page, or of the CSV, that the API refuses: for its campaign, or for its filters."""
+    if answer.status_code in GONE:
+        words = f"the API has no campaign {campaign}, or no scans of it for this token: {answer.message}"
+        return NoCampaignError(words, remedy="correct --campaign", next="syncer scans pull --help")
+    return UsageError(f"the API refuses the filters: {answer.message}", next="syncer scans pull --help")
 
 
 def iso(at_us: int) -> str:

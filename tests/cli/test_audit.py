@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import csv
+import errno
+import gc
 import io
 import json
+import os
 import re
 import shlex
+from contextlib import closing, contextmanager
+from types import SimpleNamespace
 
 import openpyxl
 import pyarrow.parquet as pq
 import pytest
 from conftest import codes, open_night
+
+from syncer.errors import OutputError
+from syncer.report import export
 
 HEADER = ["extended_id", "case_no", "market"]
 CONFIG = """
@@ -222,6 +230,24 @@ def test_an_export_is_chosen_by_field_time_job_and_run(here):
         2,
         True,
     )
+
+
+class _Full(io.BytesIO):
+    def write(self, _data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_disk_that_is_full_is_no_fault_of_the_command_and_nothing_stays_open(tmp_path, monkeypatch):
+    @contextmanager
+    def full(_path):
+        with closing(_Full()) as file:
+            yield SimpleNamespace(file=file, text=lambda: io.TextIOWrapper(file, write_through=True))
+
+    monkeypatch.setattr(export, "replacing", full)
+    for form in ("csv", "xlsx"):
+        with pytest.raises(OutputError, match="cannot be written: No space left"):
+            export.write_export([], ["lot"], form, tmp_path / f"all.{form}")
+        gc.collect()  # what is still open is closed now, and would say so
 
 
 def test_every_form_holds_the_same_and_no_cell_is_computed(here):

@@ -129,8 +129,10 @@ def test_usage_that_cannot_be_is_refused_before_anything_is_read(night):
             ("none/p.jsonl", "mkdir -p none"),
             ("p.csv", "syncer products pull --archived --out products.jsonl"),
             ("-", "syncer products pull --format jsonl --archived"),
+            ("my products.xlsx", "syncer products pull --archived --out 'my products.csv'"),
         ):
-            done = here.run("products", "pull", "--archived", "--format", "jsonl", "--out", out, "--json")
+            form = [] if out.endswith("xlsx") else ["--format", "jsonl"]
+            done = here.run("products", "pull", "--archived", *form, "--out", out, "--json")
             assert (done.code, done.document["error"]["next"]) == (2, following)  # not the same command again
         assert here.run("products", "pull", "--format", "parquet").code == 2
         assert here.run("products", "pull", "--json", SYNCER_API__TOKEN="").document["error"]["code"] == "configuration"
@@ -231,9 +233,10 @@ def test_the_deadline_ends_a_pull(night):
 def test_an_export_that_cannot_be_written_says_that_the_ledger_has_the_products(night):
     with night(products=("a",)) as here:
         (here.folder / "p.csv.part").mkdir()  # stands in the way of the file that is to be renamed
-        done = here.run("products", "pull", "--json", "--out", "p.csv")
-        assert (done.code, kept(here)) == (2, ["a"])
+        done = here.run("products", "pull", "--archived", "--json", "--out", "p.csv")
+        assert (done.code, done.document["error"]["code"], kept(here)) == (1, "output", ["a"])
         assert "the ledger has them" in done.document["error"]["message"]
+        assert done.document["error"]["next"] == "syncer products pull --archived --json --out p.csv"
         assert not (here.folder / "p.csv").exists()
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from scan_tools import SCANS_END, delivered, everything, uuids
 
@@ -55,7 +58,7 @@ def test_a_place_that_scans_cannot_go_to_is_refused_before_the_api_is_asked(here
 def test_after_a_folder_that_cannot_be_written_the_same_pull_is_the_next_command(here):
     (here.folder / "file").write_text("")
     done = here.run(*PULL, "--out", "file/scans")
-    assert (done.code, done.document["error"]["code"]) == (13, "ledger-write")
+    assert (done.code, done.document["error"]["code"]) == (1, "output")
     assert done.document["error"]["next"].startswith("syncer scans pull ")  # no run of sync is open
 
 
@@ -85,6 +88,90 @@ def test_the_raw_csv_of_an_answer_that_breaks_off_is_read_again_whole(night):
         wrong = [number for number, line in enumerate(lines, 1) if line.count(",") != cells]
         assert done.document["broken_lines"] == wrong[:20]
         assert [path.name for path in here.folder.glob("all.csv*")] == ["all.csv"]
+
+
+NO_CSV = [
+    {"kind": "html"},
+    {"kind": "garbage"},
+    {"kind": "body", "text": ""},
+    {"kind": "body", "text": '{"detail":"busy"}'},
+]
+
+
+@pytest.mark.parametrize("fault", NO_CSV, ids=str)
+def test_what_is_no_csv_is_asked_for_again_and_never_put_in_place_of_one(night, fault):
+    with night(scans=30, scans_end=SCANS_END, faults=({**fault, "on": "scans_csv", "nth": 1},)) as here:
+        (here.folder / "all.csv").write_text("the good one")
+        assert here.run(*PULL, "--raw-csv", "--out", "all.csv").document["lines"] == 30
+        assert (here.folder / "all.csv").read_text().startswith("scan.uuid,scan.datetime,")
+    with night(scans=30, scans_end=SCANS_END, faults=({**fault, "on": "scans_csv", "every": 1},)) as here:
+        (here.folder / "all.csv").write_text("the good one")
+        done = here.run(*PULL, "--raw-csv", "--out", "all.csv", SYNCER_API__GIVE_UP_AFTER_S="0.3")
+        assert (done.code, done.document["error"]["code"]) == (5, "unreachable")
+        assert [(path.name, path.read_text()) for path in here.folder.glob("all*")] == [("all.csv", "the good one")]
+
+
+@pytest.mark.parametrize("more", [("--out", "out"), ("--raw-csv", "--out", "all.csv")])
+@pytest.mark.parametrize("status_code", [404, 410])
+def test_a_campaign_that_is_missing_is_named_and_the_address_is_not_blamed(night, more, status_code):
+    gone = {"kind": "status", "status_code": status_code, "every": 1}
+    faults = ({**gone, "on": "scans"}, {**gone, "on": "scans_csv"})
+    with night(scans=30, scans_end=SCANS_END, faults=faults) as here:
+        done = here.run("scans", "pull", "--campaign", "77", "--json", *more)
+        assert (done.code, done.document["error"]["code"]) == (2, "usage")
+        assert "campaign 77" in done.document["error"]["message"]
+        elsewhere = here.run(*PULL, *more, SYNCER_API__BASE_URL=f"{here.box.url}/elsewhere")
+        assert (elsewhere.code, "is not the API" in elsewhere.document["error"]["message"]) == (5, True)
+
+
+def test_no_csv_is_written_by_the_ledger_of_another_address(here):
+    assert here.run(*PULL, "--out", "out").code == 0
+    before = len(here.box.requests)
+    with closing(sqlite3.connect(here.folder / "syncer.db")) as database, database:
+        database.execute("UPDATE ledger SET base_url = 'https://elsewhere.example'")
+    done = here.run(*PULL, "--raw-csv", "--out", "all.csv")
+    assert (done.code, done.document["error"]["code"]) == (2, "target-changed")
+    assert (len(here.box.requests), (here.folder / "all.csv").exists()) == (before, False)
+
+
+def test_blanks_around_a_time_mean_nothing(here):
+    for again in (30, 0):
+        done = here.run(*PULL, "--from", " 2025-11-20", "--out", "out")
+        assert (done.code, done.document["scans"]["delivered"]) == (0, again)
+
+
+def test_a_day_alone_is_included_whole(here):
+    here.box.scan(creation_date="2026-01-05T23:59:59.5Z")
+    here.box.scan(creation_date="2026-01-06T00:00:00Z")
+    for place, bounds in enumerate((("2026-01-05", "2026-01-05"), ("2026-01-05T12:00:00Z", "2026-01-05"))):
+        done = here.run(*PULL, "--from", bounds[0], "--to", bounds[1], "--out", f"out{place}")
+        assert done.document["scans"]["delivered"] == 1
+    assert here.run(*PULL, "--to", "2026-01-05T00:00:00Z", "--out", "out").document["scans"]["delivered"] == 30
+
+
+def test_after_a_restore_nothing_that_was_delivered_is_removed(here):
+    pull = (*PULL, "--out", "out")
+    assert here.run(*pull).code == 0
+    assert here.run("ledger", "backup", "b.db").code == 0
+    here.box.scan(creation_date="2026-01-01T00:00:01Z")
+    assert here.run(*pull).document["parts"]["total"] == 2
+    second = (here.folder / "out" / "part-000002.csv").read_bytes()
+    assert here.run("ledger", "restore", "b.db").code == 0
+    done = here.run(*pull)
+    assert (done.code, "part-000002.csv" in done.document["error"]["message"]) == (2, True)
+    assert (here.folder / "out" / "part-000002.csv").read_bytes() == second
+    (here.folder / "out" / "part-000002.csv").rename(here.folder / "aside.csv")
+    assert here.run(*pull).document["scans"]["delivered"] == 1
+    assert (here.folder / "out" / "part-000002.csv").read_bytes() == second
+
+
+def test_a_pull_that_was_refused_or_found_nothing_leaves_its_folder_to_another(here):
+    assert here.run("scans", "pull", "--campaign", "77", "--json", "--out", "out").document["complete"]
+    here.box.faults.replace([{"kind": "status", "status_code": 400, "on": "scans", "every": 1}])
+    assert here.run(*PULL, "--status", "active", "--out", "out").code == 2
+    here.box.faults.replace([])
+    assert here.run(*PULL, "--out", "out").document["scans"]["delivered"] == 30
+    assert here.run(*PULL, "--status", "active", "--out", "out").code == 2
 
 
 @pytest.mark.parametrize("fault", [{"kind": "status"}, {"kind": "status", "status_code": 429}, {"kind": "drop_before"}])

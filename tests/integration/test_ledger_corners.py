@@ -37,7 +37,7 @@ from syncer.ledger.database import ledger_error, ledger_path, open_engine
 from syncer.ledger.ledger import Ledger, upgrade_ledger
 from syncer.ledger.lock import LedgerLock, lock_path, was_whole
 from syncer.ledger.products import ProductRecord, PullRecord
-from syncer.ledger.scans import PullState, ScanLedger, Seen, stored_scans
+from syncer.ledger.scans import PullState, ScanLedger, Seen, resolved, stored_scans
 from syncer.ledger.upload_values import NewPart, NewUpload
 from syncer.lifecycle.batch import Bucket, State
 from syncer.lifecycle.part import PartEvent, PartState
@@ -430,7 +430,7 @@ def test_the_copy_of_products_says_what_the_last_whole_lists_said(ledger):
     assert copy.count(ledger) == 4
     assert [one.id for one in copy.products(ledger)] == [1, 4, 2, 3]
     assert [one.id for one in copy.products(ledger, archived=True)] == [2]
-    assert [one.id for one in copy.products(ledger, text="NAME OF A", most=1)] == [1]
+    assert [one.id for one in copy.products(ledger, text="NAME OF A")] == [1, 4]
     assert copy.product(ledger, "a").id == 4
     assert (copy.product(ledger, "b").campaign, copy.product(ledger, "c").campaign) == (7, None)
     assert copy.known_names(ledger, ["a", "c", "3", "03", "nobody"], since=AT) == {"a", "c", "3"}
@@ -444,10 +444,8 @@ def test_one_pull_at_a_time_and_a_step_from_an_old_state_is_refused(url):
         with pytest.raises(LedgerBusyError):
             ScanLedger.open(url, at=AT)
         assert scans.find("out") is None
-        state = scans.ensure("out", "all", at=AT)
-        assert scans.ensure("out", "all", at=LATER) == state
-        with pytest.raises(UsageError, match="another pull"):
-            scans.ensure("out", "campaign 7", at=AT)
+        state = scans.ensure("out", '{"campaign": 8}', at=AT)
+        assert scans.ensure("out", '{"campaign": 8}', at=LATER) == state
         seen = Seen(1, b"u" * 16, b"t" * 8)
         rows = [(state.id, b"u" * 16, campaign, campaign, "E", None, '{"lot":"1"}', "{}") for campaign in (7,)]
         after = replace(state, parts=1, scans=1, chain=1, chain_query="next")
@@ -456,6 +454,8 @@ def test_one_pull_at_a_time_and_a_step_from_an_old_state_is_refused(url):
         with pytest.raises(LedgerCorruptError, match="changed by somebody else"):
             scans.commit(state, after, at=AT, delivered=seen)
         assert list(scans.seen(after)) == [seen]
+        with pytest.raises(UsageError, match="another pull"):
+            scans.ensure("out", '{"campaign": 7}', at=AT)
         done = replace(after, chain_query=None)
         scans.commit(after, done, at=AT, kept=[seen])
         assert scans.find("out") == done
@@ -464,6 +464,50 @@ def test_one_pull_at_a_time_and_a_step_from_an_old_state_is_refused(url):
         assert [scan.extended_id for scan in stored_scans(connection, 7)] == ["E"]
         assert list(stored_scans(connection, 8)) == []
         assert len(list(stored_scans(connection, None))) == 1
+
+
+def test_a_pull_is_found_under_every_spelling_of_its_place_and_of_its_flags(url, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with ScanLedger.open(url, at=AT) as scans:
+        state = scans.ensure(f"{tmp_path}/link/../real/s", '{"flags": "b,a"}', at=AT)
+        for spelled in ("real/s", "link/s", "real/../real/s", "real/s/x/.."):
+            assert scans.ensure(f"{tmp_path}/{spelled}", '{"flags": "a,b"}', at=LATER) == state
+        assert str(resolved(tmp_path / "link" / "s")) == f"{tmp_path}/real/s"
+        stored = scans.ensure('ledger: {"flags": "b,a", "x": 1}', '{"flags": "b,a", "x": 1}', at=AT)
+        assert scans.ensure('ledger: {"flags": "a,b", "x": 1}', '{"flags": "a,b", "x": 1}', at=AT) == stored
+        assert scans.find('ledger: {"x": 1}') is None
+
+
+def test_a_pull_that_has_delivered_nothing_takes_other_filters_and_begins_anew(url):
+    with ScanLedger.open(url, at=AT) as scans:
+        state = scans.ensure("out", '{"campaign": 8}', at=AT)
+        begun = replace(
+            state, chain=3, chain_query="next", chain_began_us=5, watermark_us=4, seen_from_us=1, too_late=9
+        )
+        scans.commit(state, begun, at=AT)
+        anew = scans.ensure("out", '{"campaign": 7}', at=LATER)
+        assert anew == replace(state, scope='{"campaign": 7}', chain=3, chain_began_us=5)
+        assert scans.find("out") == anew
+
+
+def test_what_a_clock_ahead_saw_is_gone_when_a_later_list_lacks_it(ledger):
+    """A pull says what there is, whatever the clocks of earlier ones said; archived products only one with them."""
+    ahead = [product(1, "a", at=LATER), product(2, "b", at=LATER), product(3, "c", archived=True, at=LATER)]
+    copy.store_pull(ledger, PullRecord(LATER, LATER, True, 3, 1, 1), ahead)
+    now = PullRecord(AT, AT, False, 1, 1, 1)
+    copy.store_pull(ledger, now, [product(1, "a")])
+    assert copy.count_gone(ledger, now) == 1
+    assert copy.known_names(ledger, ["a", "b", "c"], since=AT) == {"a", "c"}
+    whole = PullRecord(AT, AT, True, 1, 1, 1)
+    copy.store_pull(ledger, whole, [product(1, "a")])
+    assert copy.count_gone(ledger, whole) == 2
+
+
+def test_products_are_found_in_any_case_of_any_letter(ledger):
+    copy.store_products(ledger, [product(1, "Äpfel"), product(2, "A\u0308PFELMUS"), product(3, "Birnen")])
+    for text in ("äpfel", "ÄPFEL", "a\u0308pfel"):
+        assert sorted(one.id for one in copy.products(ledger, text=text)) == [1, 2]
 
 
 def test_a_pull_that_finds_another_schema_lets_go_of_its_lock(url, tmp_path):

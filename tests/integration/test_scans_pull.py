@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import signal
+import time
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
-from scan_tools import SCANS_END, DeathError, delivered, everything, pull, stored, uuids
+from scan_tools import SCANS_END, DeathError, delivered, everything, pull, raw, stored, uuids
 
 from syncer.api.scans import ScansClient
+from syncer.commands.environment import Environment
+from syncer.errors import OutputError
 from syncer.ledger.scans import ScanLedger
+from syncer.process.clock import SystemClock
+from syncer.report.scans import pull_document
 from syncer.safe.files import NewFile
 from syncer.scans import parts
 from syncer.scans.parts import PartsFolder
@@ -20,6 +27,16 @@ from syncer.scans.pull import ScanPull
 COUNT = 57
 SMALL = {"SYNCER_SCANS__PAGE_ROWS": "5", "SYNCER_SCANS__PART_ROWS": "10", "SYNCER_SCANS__OVERLAP_H": "48"}
 PAGES = 8
+
+
+class Ahead(SystemClock):
+    """The machine's clock, so many seconds later."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def wall_s(self):
+        return super().wall_s() + self.seconds
 
 
 TAKES = ("syncer.scans.pull:ScanPull._take",)
@@ -105,6 +122,59 @@ def test_what_is_new_comes_once_and_late_scans_within_the_overlap_too(night):
         assert sorted(uuids(here.folder / "out")[-2:]) == sorted([late, new])
         assert pull(here, extra=SMALL).counts.delivered == 0
         assert sorted(uuids(here.folder / "out")) == sorted(everything(here))
+
+
+@pytest.mark.parametrize("before", [(), (-0.5,)])
+def test_a_timeframe_counts_from_the_first_pull_whatever_that_found(night, before):
+    def scan(here, *days):
+        for day in days:
+            here.box.scan(creation_date=datetime.fromtimestamp(time.time() + day * 86_400, UTC).isoformat())
+
+    with open_scans(night, scans=0) as here:
+        scan(here, -2, *before)
+        first = pull(here, extra=SMALL, timeframe="1d")
+        assert (first.exit_code, first.counts.delivered) == (0, len(before))
+        scan(here, 0.8, 2.8)
+        for expected in (2, 0):
+            result = pull(here, extra=SMALL, timeframe="1d", environment=Environment(clock=Ahead(3 * 86_400)))
+            assert (result.exit_code, result.counts.delivered, result.counts.too_late) == (0, expected, 0)
+
+
+@pytest.mark.parametrize("odd", [{"scm_data": {"lot": "HALF"}}, {"flags": None}, {"product_name": "HALF"}], ids=str)
+def test_one_odd_scan_keeps_no_other_one_back(night, monkeypatch, odd):
+    whole = ScansClient.page
+
+    def page(self, query):
+        call = self._transport.call
+        with monkeypatch.context() as patch:
+            half = lambda reply: replace(reply, body=reply.body.replace(b"HALF", rb"A\\ud83d \ud83d \ud83d\ude00"))  # noqa: E731
+            patch.setattr(self._transport, "call", lambda *given, **named: half(call(*given, **named)))
+            return whole(self, query)
+
+    with open_scans(night, scans=5) as here:
+        here.box.scan(**odd)
+        monkeypatch.setattr(ScansClient, "page", page)
+        result = pull(here, extra={**SMALL, "SYNCER_API__GIVE_UP_AFTER_S": "1"})
+        assert (result.exit_code, result.counts.delivered) == (0, 6)
+        texts = [row.get("scm.lot", row.get("product.name")) for row in delivered(here.folder / "out")]
+        assert ("A\\ud83d \ufffd \U0001f600" in texts) == ("flags" not in odd)
+
+
+def test_what_is_in_no_part_is_not_called_delivered(night, monkeypatch):
+    def full(*_given):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with open_scans(night) as here:
+        with monkeypatch.context() as patch:
+            patch.setattr(parts, "_write_jsonl", full)
+            result = pull(here, extra=SMALL)
+            assert (result.exit_code, result.error.code, result.counts.delivered) == (1, "output", 0)
+        assert pull(here, extra=SMALL).counts.delivered == COUNT
+        with monkeypatch.context() as patch:
+            patch.setattr(NewFile, "keep", full)
+            with pytest.raises(OutputError):
+                raw(here, "all.csv")
+        assert not list(here.folder.glob("all.csv*"))
 
 
 def test_a_scan_from_the_future_does_not_hide_the_present(night):
@@ -224,6 +294,7 @@ def test_scans_that_are_counted_and_never_shown_are_told_and_asked_for_again(nig
             patch.setattr(ScansClient, "page", lambda self, query: replace(whole(self, query), count=COUNT + 3))
             result = pull(here, extra=SMALL)
             assert (result.exit_code, result.counts.missing, result.state.watermark_us) == (3, 3, None)
+            assert pull_document(result)["complete"] is False
         with monkeypatch.context() as patch:
             patch.setattr(ScansClient, "page", lambda self, query: replace(whole(self, query), count=COUNT))
             result = pull(here, extra=SMALL)
