@@ -337,8 +337,11 @@ def test_check_passes_on_what_sqlite_finds(url, tmp_path):
 def test_a_backup_that_fails_says_why_and_leaves_nothing(ledger, tmp_path, monkeypatch):
     with pytest.raises(LedgerWriteError, match="cannot be opened"):
         backup(tmp_path / "gone.db", tmp_path / "copy.db")
-    with pytest.raises(LedgerWriteError, match="cannot be written"):
+    with pytest.raises(UsageError, match="cannot be written") as slip:
         backup(ledger.path, tmp_path / "no folder" / "copy.db")
+    assert slip.value.next == f"mkdir -p '{tmp_path}/no folder'"
+    with pytest.raises(LedgerWriteError, match=r"copy\.db cannot be written: Not a directory"):
+        backup(ledger.path, tmp_path / "l.db" / "copy.db")
     keep = NewFile.keep
 
     def somebody_was_faster(part, **how):
