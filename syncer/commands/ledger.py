@@ -19,6 +19,7 @@ from syncer.commands.environment import Environment
 from syncer.commands.opening import lock_wait, open_to_write
 from syncer.config import Settings, example_text
 from syncer.config.job_settings import KEY_COLUMNS_MAX
+from syncer.config.jobs import all_disjoint
 from syncer.errors import LedgerError, UntrustedFileError, UsageError, unwritable
 from syncer.ledger.check import backup as copy_to
 from syncer.ledger.database import ledger_path
@@ -251,6 +252,7 @@ def reading_ledger(settings: Settings) -> Iterator[Ledger]:
     with Ledger.reading(settings.ledger.url, whole=True) as ledger:
         if ledger is None:
             raise LedgerError(f"there is no ledger yet at {ledger_path(settings.ledger.url)}", next="syncer init")
+        ledger.disjoint = all_disjoint(settings.jobs)
         yield ledger
 
 

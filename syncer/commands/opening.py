@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from syncer.config.jobs import disjoint_jobs
+from syncer.config.jobs import all_disjoint
 from syncer.ledger.lock import LockWait
 from syncer.process.clock import utc_text
 
@@ -45,5 +45,5 @@ def open_to_write(settings: Settings, environment: Surrounding) -> Ledger:
     """
     at, wait = utc_text(environment.clock.wall_s()), lock_wait(settings, environment.interrupt)
     ledger = environment.outside.ledger_to_write(settings, at, wait)
-    ledger.disjoint = {name: disjoint_jobs(settings.jobs, name) for name in settings.jobs}
+    ledger.disjoint = all_disjoint(settings.jobs)
     return ledger

@@ -67,11 +67,10 @@ def differences_of(
     sources: Sequence[Source],
     ledger: Ledger | None,
     known: Job | None,
-    disjoint: Sequence[str],
 ) -> tuple[Difference, ...] | None:
     """Return old and new values per field, where they are asked for."""
     names = [source.name for source in sources]
-    return differences(plan, names, ledger, known, disjoint) if request.diff else None
+    return differences(plan, names, ledger, known) if request.diff else None
 
 
 def left_wanted_of(request: SyncRequest, plan: Plan, validator: Validator) -> tuple[str, ...]:

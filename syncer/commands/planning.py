@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from syncer.commands.environment import Environment
 from syncer.commands.planned import differences_of, left_wanted_of, samples_of, with_plan, with_results
 from syncer.config import JobSettings, Settings, pick_job
-from syncer.config.jobs import disjoint_jobs
+from syncer.config.jobs import all_disjoint, disjoint_jobs
 from syncer.errors import ConfigError
 from syncer.guards.export import Guards
 from syncer.ledger.identity import identity_of
@@ -52,6 +52,7 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
         identity: LedgerIdentity | None = None
         notes: tuple[str, ...] = ()
         if ledger is not None:
+            ledger.disjoint = all_disjoint(settings.jobs)
             ledger.require_in_time()
             identity = identity_of(ledger)
             require_url(identity, settings.api.base_url)
@@ -72,9 +73,7 @@ def plan(settings: Settings, request: SyncRequest, environment: Environment) -> 
             with_plan(SyncResult("plan", notes=notes, ledger=identity), intake, sources, validator),
             target=Target(settings.api.base_url, identity.company if identity else None),
             samples=samples_of(intake.plan),
-            differences=differences_of(
-                request, intake.plan, sources, ledger, known, disjoint_jobs(settings.jobs, job.name)
-            ),
+            differences=differences_of(request, intake.plan, sources, ledger, known),
             minimum_send_s=len(intake.plan.batches) / settings.api.updates_per_second,
             seconds=Seconds(plan=took_s, total=took_s),
             error=intake.stop,
@@ -169,7 +168,6 @@ def plan_with(
         observe=environment.on_rows,
         wall_s=environment.clock.wall_s(),
         vet=vet,
-        disjoint=disjoint_jobs(settings.jobs, job.name),
         campaign_fields=job.known_fields or (),
         declared=declared,
         again=again,

@@ -74,6 +74,12 @@ def disjoint_jobs(jobs: Mapping[str, JobSettings], name: str) -> list[str]:
     return sorted(own | {other.name for other in jobs.values() if name in (other.disjoint or ())})
 
 
+def all_disjoint(jobs: Mapping[str, JobSettings]) -> dict[str, list[str]]:
+    """Return by the name of each job those that never reach its codes; nothing of jobs that reach any."""
+    found = {name: disjoint_jobs(jobs, name) for name in jobs}
+    return {name: others for name, others in found.items() if others}
+
+
 def _overlaps(jobs: Mapping[str, JobSettings]) -> Iterator[str]:
     """Yield which jobs write one field under keys that nothing links: each would overwrite the other's every night.
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, RowMapping, TextClause
 
+    from syncer.ledger.apart import Disjoint
     from syncer.request import HistoryRequest
 
 PAGE_ITEMS = 5_000
@@ -74,19 +75,21 @@ WHERE {where} ORDER BY c.code, c.part_id LIMIT :most
 """
 
 
-def history(connection: Connection, key: str) -> list[HistoryEntry]:
+def history(connection: Connection, key: str, disjoint: Disjoint | None = None) -> list[HistoryEntry]:
     """Return every upload of one key value, oldest first."""
     rows = connection.execute(_statement(["i.key = :key"]), {"key": key, "most": -1})
-    return list(_Explained(connection).entries(rows.mappings()))
+    return list(_Explained(connection, disjoint).entries(rows.mappings()))
 
 
-def histories(connection: Connection, values: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[HistoryEntry]]:
+def histories(
+    connection: Connection, values: Sequence[tuple[int, str]], disjoint: Disjoint | None
+) -> dict[tuple[int, str], list[HistoryEntry]]:
     """Return every upload of each of these values (space and key), oldest first."""
     keys = json.dumps(sorted({key for _, key in values}), ensure_ascii=False)
     where = ["i.key IN (SELECT value FROM json_each(:keys))"]
     rows = connection.execute(_statement(where), {"keys": keys, "most": -1}).mappings().all()
     found: dict[tuple[int, str], list[HistoryEntry]] = {value: [] for value in values}
-    for row, entry in zip(rows, _Explained(connection).entries(rows), strict=True):
+    for row, entry in zip(rows, _Explained(connection, disjoint).entries(rows), strict=True):
         if (row["space_id"], row["key"]) in found:
             found[row["space_id"], row["key"]].append(entry)
     return found
@@ -104,7 +107,13 @@ def last_item_id(connection: Connection) -> int:
 
 
 def export_page(
-    connection: Connection, request: HistoryRequest, *, after_id: int, last_id: int, chosen: bool
+    connection: Connection,
+    request: HistoryRequest,
+    *,
+    after_id: int,
+    last_id: int,
+    chosen: bool,
+    disjoint: Disjoint | None,
 ) -> tuple[list[HistoryEntry], int]:
     """Return a page of the uploads that are asked for, and where it ends.
 
@@ -120,7 +129,7 @@ def export_page(
     statement = _statement(where, chosen=chosen)
     rows = connection.execute(statement, parameters).mappings().all()
     end_id = int(rows[-1]["item_id"]) if len(rows) == PAGE_ITEMS else last_id
-    return list(_Explained(connection).entries(rows)), end_id
+    return list(_Explained(connection, disjoint).entries(rows)), end_id
 
 
 def last_part_id(connection: Connection) -> int:
@@ -166,15 +175,16 @@ def tells_of_own_codes(request: HistoryRequest) -> bool:
 class _Explained:
     """Adds to rows of the history what was known before, what is known now, and which older files they carry."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, disjoint: Disjoint | None) -> None:
         self._connection = connection
+        self._disjoint = disjoint
         self._spaces: dict[int, Knowledge] = {}
 
     def entries(self, rows: Iterable[RowMapping]) -> Iterator[HistoryEntry]:
         block = list(rows)
         now: dict[tuple[int, str], Picture] = {}
         for space_id in {row["space_id"] for row in block}:
-            knowledge = self._spaces.setdefault(space_id, Knowledge(self._connection, space_id))
+            knowledge = self._spaces.setdefault(space_id, Knowledge(self._connection, space_id, self._disjoint))
             keys = {row["key"] for row in block if row["space_id"] == space_id}
             now.update(((space_id, key), picture) for key, picture in knowledge.view(keys).items())
         before = read_pictures(self._connection, {row["before_id"] for row in block})

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from syncer.ledger.apart import Apart
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.crossing import apart_from
 from syncer.ledger.pictures import intern, payload_texts, read_pictures, replace_pictures, told_campaigns
 from syncer.ledger.stamps import stamps_of
 from syncer.ledger.untaken import want_again_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from syncer.ledger.crossing import Disjoint
+    from syncer.ledger.apart import Disjoint
     from syncer.mirror.picture import Campaigns, Picture
 
 BEGUN_BEFORE = (
@@ -41,9 +41,10 @@ WHERE b.state IN ('confirmed', 'mismatched') AND NOT b.split
 AND (b.settled > ?1 OR r.ended_at IS NULL OR r.error IS NOT NULL) AND (?2 OR b.campaign IS ?3) AND {BEGUN_BEFORE}
 """
 _VALUES = """
-SELECT DISTINCT b.space_id, i.key, m.picture FROM json_each(?) j CROSS JOIN batches b ON b.id = j.value
+SELECT b.space_id, i.key, m.picture, json_group_array(DISTINCT b.job_id)
+FROM json_each(?) j CROSS JOIN batches b ON b.id = j.value
 CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
-CROSS JOIN mirror m ON m.space_id = b.space_id AND m.key = i.key
+CROSS JOIN mirror m ON m.space_id = b.space_id AND m.key = i.key GROUP BY 1, 2, 3
 """
 # Values of which a field is uncertain, or was known by a count alone before an event (?3): after a task all of it is.
 _LACKING = """
@@ -102,7 +103,7 @@ def begun_before(connection: Connection, batch_id: int, since: int) -> bool:
 
 def doubt(
     connection: Connection,
-    space_id: int,
+    job: tuple[int, int],
     told: int | None,
     campaign: int | None,
     fields: Collection[str],
@@ -112,10 +113,11 @@ def doubt(
 ) -> set[str]:
     """Doubt fields that a campaign is now first seen to take, of values that processes which stopped had counted.
 
-    Their newest words wait for the next plan, in the space whose answer it was, and where a space never reaches its
-    codes; those of another one may be older than what this run writes to the same codes. ``told`` None: no product
-    tells the campaign; `campaign` is that of the calls. ``since``: the last event before this process began: its own
-    calls asked together with those that named the fields. Returns the fields that wait in this space.
+    Their newest words wait for the next plan, in the space whose answer it was, and where another job's call never
+    reaches its codes; those of others may be older than what this run writes to the same codes. ``job``: the ids of the
+    job whose answer it was, and of its code space. ``told`` None: no product tells the campaign; `campaign` is that of
+    the calls. ``since``: the last event before this process began: its own calls asked together with those that named
+    the fields. Returns the fields that wait in this space.
     """
     if not fields:  # as after every answer but the first ones
         return set()
@@ -128,7 +130,7 @@ def doubt(
         if payload is None or not frozenset(fields).isdisjoint(fields_of(texts[payload]))
     ]
     values = cursor.execute(_VALUES, (json.dumps(meant),)).fetchall()
-    pictures = read_pictures(connection, {picture for *_, picture in values})
+    pictures = read_pictures(connection, {picture for _, _, picture, _ in values})
     held = {
         number: _held(picture, fields)
         for number, picture in pictures.items()
@@ -136,11 +138,16 @@ def doubt(
     }
     after = {number: stamped(pictures[number], names) for number, names in held.items() if names}
     ids = intern(connection, after.values())
-    shaken = [(space, key, picture) for space, key, picture in values if picture in after]
-    spaces = {space_id, *apart_from(connection, disjoint, space_id)}
-    waiting = [(space, key, held[picture]) for space, key, picture in shaken if space in spaces]
+    shaken = [(space, key, picture, json.loads(sent)) for space, key, picture, sent in values if picture in after]
+    (job_id, space_id), apart = job, Apart(connection, disjoint)
+    never = apart.from_job(job_id)
+    waiting = [
+        (space, key, held[picture])
+        for space, key, picture, senders in shaken
+        if space == space_id or not never.isdisjoint(senders)
+    ]
     want_again_of(connection, waiting, at, disjoint)
-    changes = [(ids[after[picture]], space, key) for space, key, picture in shaken]
+    changes = [(ids[after[picture]], space, key) for space, key, picture, _ in shaken]
     cursor.executemany("UPDATE mirror SET picture = ? WHERE space_id = ? AND key = ?", changes)
     return {name for space, _, names in waiting if space == space_id for name in names}
 

@@ -13,7 +13,7 @@ written that is their key: codes moved, and all that is known of the old and of 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,8 +39,8 @@ SELECT DISTINCT i.before_id, coalesce((
     WHERE p.key = i.key AND p.id < i.id AND b.space_id = ?1 AND b.state = '{State.CONFIRMED}'), 0), i.payload_id
 FROM items i WHERE i.id BETWEEN ?2 AND ?3
 """
-_IS_LATE = f"""
-SELECT b.state = '{State.ENDED_LATE}' FROM items i JOIN batches b ON b.id = i.batch_id WHERE i.id = ?
+_WRITER = f"""
+SELECT b.job_id, b.state = '{State.ENDED_LATE}' FROM items i JOIN batches b ON b.id = i.batch_id WHERE i.id = ?
 """
 _PLAIN_STEPS = "SELECT DISTINCT before_id, ?1, payload_id FROM items WHERE id BETWEEN ?2 AND ?3"
 
@@ -53,10 +53,11 @@ class Space(NamedTuple):
     fields: frozenset[str]
 
 
-def spread(connection: Connection, spans: Sequence[Span], disjoint: Disjoint) -> bool:
+def spread(connection: Connection, spans: Sequence[Span]) -> bool:
     """Let what batches wrote make other spaces' knowledge uncertain; tell whether there was anything to do.
 
-    In the transaction that records how the batches ended, after their own step was taken.
+    In the transaction that records how the batches ended, after their own step was taken. So it is for jobs that are
+    declared `disjoint`, too: about whose values a stamp is, its reader judges (`apart`); a declaration may change.
     """
     cursor = raw_cursor(connection)
     spaces = spaces_of_fields(cursor)
@@ -70,17 +71,17 @@ def spread(connection: Connection, spans: Sequence[Span], disjoint: Disjoint) ->
         texts = payload_texts(connection, {number for (number,) in cursor.execute(statement, (first, last)).fetchall()})
         written = {field for text in texts.values() for field in fields_of(text)}
         source, planned = spaces[space_id], cache(partial(_planned_over, connection, (space_id, first, last), links))
+        job_id, is_late = cursor.execute(_WRITER, (first,)).fetchone()
         for other in spaces.values():
             if other.id == space_id:
                 continue
             shared = sorted(written & other.fields)
             reached = None
-            if shared and _links(other.key, source) and not _links(source.key, other):
-                is_late = cursor.execute(_IS_LATE, (first,)).fetchone()[0]  # its codes may be in other cases by now
-                if not is_late and other.id not in apart_from(connection, disjoint, space_id):
-                    reached = _reached(planned(), texts, other)
+            is_linked = _links(other.key, source) and not _links(source.key, other)
+            if shared and is_linked and not is_late:  # if late, its codes may be in other cases by now
+                reached = _reached(planned(), texts, other)
             for field in shared:
-                scope = _scope(source, other, marked=reached is not None)
+                scope = _scope(source, job_id, other, marked=reached is not None)
                 stamp(cursor, other.id, field, scope, now, f"written through {' + '.join(source.key)}")
                 done = True
             if reached:
@@ -91,7 +92,7 @@ def spread(connection: Connection, spans: Sequence[Span], disjoint: Disjoint) ->
                     continue
                 if moved is None:
                     words = f"codes moved under other values of {' + '.join(other.key)}"
-                    stamp(cursor, other.id, EVERY_FIELD, json.dumps({"through": source.id}), now, words)
+                    stamp(cursor, other.id, EVERY_FIELD, _of_job(source, job_id), now, words)
                 else:
                     doubt_keys(connection, other.id, moved)
                 done = True
@@ -107,28 +108,19 @@ def spaces_of_fields(cursor: sqlite3.Cursor) -> dict[int, Space]:
     return {number: Space(number, tuple(json.loads(key)), frozenset(fields.get(number, ()))) for number, key in rows}
 
 
-Disjoint = Mapping[str, Sequence[str]]
-"""By the name of a job, the jobs that never reach its codes, though they write the same fields (configuration)."""
-_JOBS_BY_SPACE = "SELECT space_id, json_group_array(name) FROM jobs GROUP BY space_id"
-
-
-def apart_from(connection: Connection, disjoint: Disjoint, space_id: int) -> frozenset[int]:
-    """Return the code spaces of which each job is declared never to reach the codes of any job of one space."""
-    rows = raw_cursor(connection).execute(_JOBS_BY_SPACE).fetchall()
-    names: dict[int, list[str]] = {number: json.loads(listed) for number, listed in rows}
-    reached_by = [frozenset(disjoint.get(name, ())) for name in names.pop(space_id, ())]
-    return frozenset(other for other, theirs in names.items() if all(one.issuperset(theirs) for one in reached_by))
-
-
-def _scope(source: Space, other: Space, *, marked: bool) -> str:
-    """Say through which space a stamp came, and by which field of the other space its values are linked.
+def _scope(source: Space, job_id: int, other: Space, *, marked: bool) -> str:
+    """Say through which space a stamp came, of which job, and by which field of the other space its values are linked.
 
     ``marked``: they are known, and marked.
     """
     about: dict[str, object] = {"by": source.key[0]} if _links(source.key, other) else {}
     if marked:
         about = {"marked": True}
-    return json.dumps({"through": source.id, **about}, sort_keys=True)
+    return _of_job(source, job_id, **about)
+
+
+def _of_job(source: Space, job_id: int, **about: object) -> str:
+    return json.dumps({"through": source.id, "job": job_id, **about}, sort_keys=True)
 
 
 def _links(key: Sequence[str], space: Space) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from syncer.ledger.crossing import Disjoint
+    from syncer.ledger.apart import Disjoint
     from syncer.ledger.lock import LedgerLock, Stamp
 
 

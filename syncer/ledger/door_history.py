@@ -22,14 +22,14 @@ class HistoryDoor(Door):
     def history(self, key: str) -> list[HistoryEntry]:
         """Return every upload of one key value, oldest first."""
         with self.transaction() as connection:
-            return audit.history(connection, key)
+            return audit.history(connection, key, self.disjoint)
 
     def stories(
         self, keys: Sequence[str], where: Sequence[tuple[str, str]], *, most: int, else_said: str | None = None
     ) -> tuple[list[story.Story], int]:
         """Return the stories of the first values that are meant, and how many are (`story.stories`)."""
         with self.transaction() as connection:
-            return story.stories(connection, keys, where, most=most, else_said=else_said)
+            return story.stories(connection, keys, where, most=most, else_said=else_said, disjoint=self.disjoint)
 
     def history_fields(self, request: HistoryRequest) -> list[str]:
         """Return the fields that the entries asked for can have."""
@@ -47,7 +47,12 @@ class HistoryDoor(Door):
         while after_id < last_id:
             with self.transaction() as connection:
                 page, after_id = audit.export_page(
-                    connection, request, after_id=after_id, last_id=last_id, chosen=bool(request.where)
+                    connection,
+                    request,
+                    after_id=after_id,
+                    last_id=last_id,
+                    chosen=bool(request.where),
+                    disjoint=self.disjoint,
                 )
             yield from page
         after: tuple[str, int] | None = ("", 0) if audit.tells_of_own_codes(request) else None
@@ -70,7 +75,7 @@ class HistoryDoor(Door):
     def evidence(self, keys: Sequence[str], where: Sequence[tuple[str, str]]) -> Iterator[Evidence]:
         """Give what proves the history of the values that are meant, all of one moment."""
         with self.transaction() as connection:
-            yield evidence(connection, keys, where)
+            yield evidence(connection, keys, where, self.disjoint)
 
     def unsealed(self) -> int:
         """Return how many rows of the history no seal covers yet."""

@@ -34,13 +34,10 @@ class KnownDoor(Door):
             return pictures.payload_ids(connection, texts)
 
     @contextmanager
-    def knowledge(self, space_id: int, *, disjoint: Sequence[str] = ()) -> Iterator[Knowledge]:
-        """Give what is known, open and wanted in a code space, all of one moment.
-
-        ``disjoint`` names jobs that never reach the same codes: what they wrote is another matter.
-        """
+    def knowledge(self, space_id: int) -> Iterator[Knowledge]:
+        """Give what is known, open and wanted in a code space, all of one moment."""
         with self.transaction() as connection:
-            yield Knowledge(connection, space_id, reads.spaces_of(connection, disjoint) - {space_id})
+            yield Knowledge(connection, space_id, self.disjoint)
 
     def proofs(self, campaign: int | None) -> dict[str, bool]:
         """Return the fields that a campaign was asked about, and whether it was ever seen to take them."""
@@ -62,7 +59,7 @@ class KnownDoor(Door):
     ) -> list[Unproven]:
         """Return values of a run to be read back, since no answer named their fields (`unproven.unproven`)."""
         with self.transaction() as connection:
-            return unproven.unproven(connection, run, fields, named, declared, begun)
+            return unproven.unproven(connection, run, fields, named, declared, begun, self.disjoint)
 
     def refusing(self, *, ever: bool = False) -> dict[int | None, frozenset[str]]:
         """Return per campaign the fields that some value did not take when it was last asked (`proofs.refusing`)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from syncer.ledger import buckets, endings, past_runs, reads, rejections, works
@@ -28,9 +29,10 @@ class RunsDoor(Door):
             return reads.job(connection, name, key)
 
     def job_like(self, name: str, key: Sequence[str]) -> Job | None:
-        """Return a job, or another one with the same key columns: what is known is theirs together."""
+        """Return a job, or another one with the same key columns, by this name: what is known is theirs together."""
         found = self.job(name, key)
-        return found or next((job for job in self.jobs() if job.key == tuple(sorted(key))), None)
+        alike = (replace(job, name=name) for job in self.jobs() if job.key == tuple(sorted(key)))
+        return found or next(alike, None)
 
     def jobs(self) -> list[Job]:
         """Return every job that was ever recorded."""

@@ -22,11 +22,17 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from syncer.ledger.apart import Apart
+
 _OPEN = ", ".join(repr(state.value) for state in sorted(OPEN))
 _OTHERS = f"""
 FROM batches b CROSS JOIN items i ON i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1
-WHERE b.space_id = ?1 AND NOT b.split
-  AND (b.state IN ({_OPEN}) OR (?2 AND (b.state = '{State.PLANNED.value}' OR b.wanted)))
+WHERE b.space_id = ?1 AND b.job_id = ?2 AND NOT b.split
+  AND (b.state IN ({_OPEN}) OR (?3 AND (b.state = '{State.PLANNED.value}' OR b.wanted)))
+"""
+_JOBS = f"""
+SELECT DISTINCT b.job_id FROM batches b WHERE b.space_id = ?1 AND NOT b.split
+  AND (b.state IN ({_OPEN}) OR (?2 AND (b.state = '{State.PLANNED.value}' OR b.wanted))) ORDER BY b.job_id
 """
 _WORDS = f"""
 SELECT i.payload_id, min(CASE WHEN b.state IN ({_OPEN}) THEN 0 ELSE i.source_id END) {_OTHERS} GROUP BY i.payload_id
@@ -37,28 +43,26 @@ GROUP BY o.fields
 """
 
 
-def open_elsewhere(
-    connection: Connection, space_id: int, apart: frozenset[int], *, unsent: bool
-) -> list[OpenElsewhere]:
-    """Return what other spaces, but those `apart`, have open; ``unsent``: what waits to be sent, too."""
+def open_elsewhere(connection: Connection, space_id: int, apart: Apart, *, unsent: bool) -> list[OpenElsewhere]:
+    """Return what the jobs of other spaces have open, each apart; ``unsent``: what waits to be sent, too."""
     cursor = raw_cursor(connection)
     spaces = spaces_of_fields(cursor)
     own = spaces.get(space_id)
     found = []
     for other in spaces.values():
-        if own is None or other.id in {space_id, *apart}:
+        if own is None or other.id == space_id:
             continue
-        of_other = (other.id, unsent)
-        fields = _oldest_words(connection, cursor, of_other)
-        if fields:
-            by = _link(own, other)
-            values = cursor.execute(f"SELECT DISTINCT i.key {_OTHERS}", of_other).fetchall() if by else []
-            found.append(OpenElsewhere(fields, frozenset(other.key), by, frozenset(key for (key,) in values)))
+        for (job_id,) in cursor.execute(_JOBS, (other.id, unsent)).fetchall():
+            of_other = (other.id, job_id, unsent)
+            fields, by = _oldest_words(connection, cursor, of_other), _link(own, other)
+            rows = cursor.execute(f"SELECT DISTINCT i.key {_OTHERS}", of_other).fetchall() if by else []
+            values = frozenset(key for (key,) in rows)
+            found.append(OpenElsewhere(fields, frozenset(other.key), by, values, apart.names(job_id)))
     return found
 
 
-def _oldest_words(connection: Connection, cursor: sqlite3.Cursor, of_other: tuple[int, bool]) -> dict[str, int]:
-    """Return the source of the oldest word for each field that another space has open; 0: one is under way."""
+def _oldest_words(connection: Connection, cursor: sqlite3.Cursor, of_other: tuple[int, int, bool]) -> dict[str, int]:
+    """Return the source of the oldest word for each field that a job of another space has open; 0: one is under way."""
     oldest: dict[str, int] = {}
     sources = dict(cursor.execute(_WORDS, of_other).fetchall())
     words = [(fields_of(text), sources[number]) for number, text in payload_texts(connection, list(sources)).items()]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from syncer.ledger.apart import Disjoint
     from syncer.ledger.values import HistoryEntry
 
 _CHOSEN = {
@@ -62,7 +63,9 @@ class Evidence:
     entries: Iterator[HistoryEntry]
 
 
-def evidence(connection: Connection, keys: Sequence[str], where: Sequence[tuple[str, str]]) -> Evidence:
+def evidence(
+    connection: Connection, keys: Sequence[str], where: Sequence[tuple[str, str]], disjoint: Disjoint
+) -> Evidence:
     """Return the evidence for the values that are meant (`chosen.choose_values`); none are when no value is."""
     values = chosen.choose_values(connection, keys, where)
     chosen.choose_items(connection)
@@ -82,7 +85,12 @@ def evidence(connection: Connection, keys: Sequence[str], where: Sequence[tuple[
     ]
     first = min((seal_id for seal_id, *_ in needed), default=len(seals) + 1)
     return Evidence(
-        values, count, unsealed, tuple(seals[first - 1 :]), _blocks(connection, needed), _entries(connection, sealed_to)
+        values,
+        count,
+        unsealed,
+        tuple(seals[first - 1 :]),
+        _blocks(connection, needed),
+        _entries(connection, sealed_to, disjoint),
     )
 
 
@@ -104,10 +112,10 @@ def _blocks(connection: Connection, needed: Sequence[tuple[int, str, dict[str, A
             yield SealedBlock(table, seal_id, number, tuple(rows))
 
 
-def _entries(connection: Connection, last_id: int) -> Iterator[HistoryEntry]:
+def _entries(connection: Connection, last_id: int, disjoint: Disjoint) -> Iterator[HistoryEntry]:
     after_id = 0
     while after_id < last_id:
         page, after_id = audit.export_page(
-            connection, HistoryRequest(), after_id=after_id, last_id=last_id, chosen=True
+            connection, HistoryRequest(), after_id=after_id, last_id=last_id, chosen=True, disjoint=disjoint
         )
         yield from page

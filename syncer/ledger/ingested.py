@@ -98,7 +98,7 @@ def _doubt_own(
         after[picture, data] = replace(under, absent=False)  # of a field that it may have taken, older words are none
     ids = intern(connection, list(after.values()))
     if ended:
-        held = not_written_since(connection, own.id, {(picture, batch_id) for _, picture, batch_id, _ in rows})
+        held = not_written_since(connection, own.id, {(picture, batch_id) for _, picture, batch_id, _ in rows}, {})
         words = [
             KnownWord(key, without(held[picture, batch_id].known, fields_of(after[picture, data].known)), batch_id)
             for key, picture, batch_id, data in rows

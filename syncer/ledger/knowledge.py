@@ -15,7 +15,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from syncer.ledger import proofs, untaken
+from syncer.ledger import proofs, reads, untaken
+from syncer.ledger.apart import Apart
 from syncer.ledger.bulk import key_blocks, key_look_ups, raw_cursor, state_blocks
 from syncer.ledger.crossing import spaces_of_fields
 from syncer.ledger.elsewhere import open_elsewhere
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from sqlalchemy import Connection
 
+    from syncer.ledger.apart import Disjoint
+
 # SQLite cannot know how long a json_each() is, and would rather scan the whole state: CROSS JOIN fixes the order.
 SCAN_FROM_KEYS = 50_000
 """With at least this many rows in the files, reading the whole mirror beats looking each key up."""
@@ -51,23 +54,25 @@ _LOOK_UP = "SELECT m.key, {columns} FROM json_each(?2) j CROSS JOIN mirror m ON 
 
 
 class _Under(NamedTuple):
-    """A picture, the place in time that tells its stamps, and whether codes may come under its value."""
+    """A picture, the place in time (and the job) that tells its stamps, and whether codes may come under its value."""
 
     picture: int
     settled: int = NOTHING_OVER
     counted: bool = False
+    job: int = 0
     is_coming: bool = False
 
 
 class Knowledge:
     """What one ledger knows of one code space. Use it inside one transaction: then it is of one moment."""
 
-    def __init__(self, connection: Connection, space_id: int, apart: frozenset[int] = frozenset()) -> None:
-        """``apart`` are spaces that never reach the same codes, though they write the same fields."""
+    def __init__(self, connection: Connection, space_id: int, disjoint: Disjoint | None = None) -> None:
+        """``disjoint`` tells which jobs never reach the same codes, though they write the same fields."""
         self._connection = connection
         self._space_id = space_id
-        self._apart = apart
-        self._stamps = Stamps(connection, space_id, apart)
+        self._disjoint = disjoint or {}
+        self._apart = Apart(connection, self._disjoint)
+        self._stamps = Stamps(connection, space_id, self._apart)
         self._coming = coming(connection, space_id)
         self._under: dict[_Under, int] = {}
         self._parts: dict[int, str] = {}
@@ -103,8 +108,8 @@ class Knowledge:
 
         batches, of_row = np.unique(batch_ids, return_inverse=True)
         places = places_of(self._connection, batches.tolist())
-        matter = [self._stamps.matters(places[batch]) or (NOTHING_OVER, False) for batch in batches.tolist()]
-        overs = np.array(matter, np.int64).reshape(-1, 2)[of_row]
+        matter = [self._stamps.matters(places[batch]) or (NOTHING_OVER, False, 0) for batch in batches.tolist()]
+        overs = np.array(matter, np.int64).reshape(-1, 3)[of_row]
         stale = np.flatnonzero(overs[:, 0] != NOTHING_OVER)
         if len(stale):
             columns = np.concatenate([pictures[stale, None], overs[stale]], axis=1)
@@ -145,7 +150,7 @@ class Knowledge:
         for asked, under in plain.items():
             picture = found[under.picture]
             if under.settled != NOTHING_OVER:
-                picture = self._stamps.laid_over(picture, KnownSince(under.settled, bool(under.counted)))
+                picture = self._stamps.laid_over(picture, KnownSince(under.settled, bool(under.counted), under.job))
             resolved[asked] = stamped(picture, [EVERY_FIELD]) if under.is_coming else picture
         return resolved
 
@@ -171,9 +176,17 @@ class Knowledge:
             found[key] = stamped(found[key], [EVERY_FIELD])
         for key in wanted & self._open_texts.keys():
             found[key] = doubted(found.get(key, UNHEARD_OF), self._open_texts[key], self.moves)
-        for other in self.elsewhere(unsent=False):
-            found = {key: other.laid_over(picture, self._own_key) for key, picture in found.items()}
+        others, names = self.elsewhere(unsent=False), self.job_names
+        by = {key: names.get(places[batch].job, "") for key, _, batch in rows}
+        for other in others:
+            for key in [key for key in found if by.get(key, "") not in other.apart]:
+                found[key] = other.laid_over(found[key], self._own_key)
         return found
+
+    @cached_property
+    def job_names(self) -> dict[int, str]:
+        """The names of all jobs, by their ids."""
+        return {job.id: job.name for job in reads.jobs(self._connection)}
 
     @cached_property
     def _own_key(self) -> frozenset[str]:
@@ -242,7 +255,7 @@ class Knowledge:
         """Stream a few values that did not take some fields: one of them has to ask whether they are taken by now."""
         from syncer.arrow import texts as as_texts
 
-        about = self._space_id, fields, self.campaigns, self._apart
+        about = self._space_id, fields, self.campaigns, self._disjoint
         for key, word, errand in untaken.examples(self._connection, *about):
             import numpy as np
 

@@ -19,8 +19,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from syncer.ledger.apart import Apart
 from syncer.ledger.bulk import insert_rows, raw_cursor
-from syncer.ledger.crossing import apart_from, spread
+from syncer.ledger.crossing import spread
 from syncer.ledger.pictures import intern, moves_of, payload_texts, read_pictures
 from syncer.ledger.stamps import Stamps, places_of, stamps_of, under_stamps
 from syncer.mirror.picture import ABSENT, Moves, Picture, all_counted, confirmed, counted, doubted, named
@@ -28,7 +29,8 @@ from syncer.mirror.picture import ABSENT, Moves, Picture, all_counted, confirmed
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from syncer.ledger.crossing import Disjoint, Span
+    from syncer.ledger.apart import Disjoint
+    from syncer.ledger.crossing import Span
 
 
 class MirrorStep(IntEnum):
@@ -108,12 +110,12 @@ def apply_all(connection: Connection, steps: Mapping[MirrorStep, Sequence[Span]]
     """
     ended = [span for spans in steps.values() for span in spans]
     several = len({space_id for space_id, *_ in ended}) > 1
-    if several and spread(connection, ended, disjoint):
+    if several and spread(connection, ended):
         forget_steps(connection)
     for step, spans in steps.items():
         if spans:
             apply(connection, step, spans, disjoint, links=not several)
-    if ended and spread(connection, ended, disjoint):
+    if ended and spread(connection, ended):
         forget_steps(connection)
 
 
@@ -145,11 +147,11 @@ def _work_out(
     texts = payload_texts(connection, {payload_id for *_, payload_id in unseen})
     places = places_of(connection, {known_by for _, _, known_by, _ in unseen if known_by})
     moves, after, stamps = moves_of(connection), list[Picture](), dict[int, Stamps]()
+    apart = Apart(connection, disjoint)
     for space_id, picture, known_by, payload_id in unseen:
         before = pictures[picture]
         if known_by:
             if space_id not in stamps:
-                apart = apart_from(connection, disjoint, space_id)
                 stamps[space_id] = Stamps(connection, space_id, apart, links=links)
             before = stamps[space_id].laid_over(before, places[known_by])
             if places[known_by].counted:
@@ -178,34 +180,36 @@ def mark_absent(connection: Connection, space_id: int, item_ids: Sequence[int]) 
 
 
 def not_written_since(
-    connection: Connection, space_id: int, values: Collection[tuple[int, int]], apart: Collection[int] = ()
+    connection: Connection, space_id: int, values: Collection[tuple[int, int]], disjoint: Disjoint
 ) -> dict[tuple[int, int], Picture]:
     """Return the pictures of values without what something else of ours may have written since; by picture and batch.
 
-    ``values``: the number of each one's picture, and the batch that confirmed it last. ``apart`` are spaces that never
-    reach the same codes.
+    ``values``: the number of each one's picture, and the batch that confirmed it last.
     """
     pictures = read_pictures(connection, {picture for picture, _ in values})
-    stamps = [  # by those that count nothing was written
-        one for one in stamps_of(connection, space_id) if not one.counted and one.through not in apart
-    ]
+    stamps = [
+        one for one in stamps_of(connection, space_id) if not one.counted
+    ]  # by those that count nothing was written
     if not stamps:
         return {(picture, batch): pictures[picture] for picture, batch in values}
-    places = places_of(connection, {batch for _, batch in values})
+    places, apart = places_of(connection, {batch for _, batch in values}), Apart(connection, disjoint)
     return {
-        (picture, batch): under_stamps(pictures[picture], stamps, places[batch].settled) for picture, batch in values
+        (picture, batch): under_stamps(
+            pictures[picture], apart.concerning(stamps, places[batch].job), places[batch].settled
+        )
+        for picture, batch in values
     }
 
 
 def marked_since(
-    connection: Connection, space_id: int, batches: Collection[int], apart: Collection[int] = ()
+    connection: Connection, space_id: int, batches: Collection[int], disjoint: Disjoint
 ) -> dict[int, frozenset[str]]:
     """Return per batch the fields that another key wrote after it, and marked at the values that it reached.
 
     What was known of these before is in no picture any more.
     """
-    marks = [one for one in stamps_of(connection, space_id) if one.marked and one.through not in apart]
+    marks, apart = [one for one in stamps_of(connection, space_id) if one.marked], Apart(connection, disjoint)
     return {
-        batch: frozenset(mark.field for mark in marks if mark.settled > place.settled)
+        batch: frozenset(mark.field for mark in apart.concerning(marks, place.job) if mark.settled > place.settled)
         for batch, place in places_of(connection, batches).items()
     }

@@ -13,8 +13,9 @@ import json
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from syncer.ledger.apart import Apart
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.crossing import Space, apart_from, spaces_of_fields, stamp
+from syncer.ledger.crossing import Space, spaces_of_fields, stamp
 from syncer.ledger.pictures import payload_texts
 from syncer.lifecycle.batch import OPEN
 from syncer.mirror.picture import EVERY_FIELD, PRODUCT
@@ -26,14 +27,15 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from syncer.ledger.crossing import Disjoint
+    from syncer.ledger.apart import Disjoint
     from syncer.ledger.values import Batch
 
 AT_ITS_END = 0
 """The place in time of a stamp that is about what an open batch will confirm: nothing that is known now is older."""
 _STILL_OPEN = f"""
 SELECT b.id FROM batches b
-WHERE b.space_id = ?1 AND NOT b.split AND b.state IN ({", ".join(repr(state.value) for state in OPEN)})
+WHERE b.space_id = ?1 AND b.job_id NOT IN (SELECT value FROM json_each(?3)) AND NOT b.split
+AND b.state IN ({", ".join(repr(state.value) for state in OPEN)})
 AND (?2 IS NULL OR EXISTS (SELECT 1 FROM json_each(?2) j CROSS JOIN items i ON i.key = j.value AND i.batch_id = b.id))
 """
 _CARRIED = "SELECT i.key, i.payload_id FROM items i WHERE i.id BETWEEN ? AND ?"
@@ -48,10 +50,15 @@ class By(StrEnum):
     """The batch's words are newer, so they stay wanted."""
 
 
-def outlive(cursor: sqlite3.Cursor, space_id: int, values: Iterable[str] | None, by: By) -> None:
-    """Take note of the open batches of a space that carry some values (None: any): `by` ended before them."""
+def outlive(
+    cursor: sqlite3.Cursor, space_id: int, values: Iterable[str] | None, by: By, apart: frozenset[int] = frozenset()
+) -> None:
+    """Take note of the open batches of a space that carry some values (None: any): `by` ended before them.
+
+    ``apart`` are jobs that never reach the same codes.
+    """
     listed = None if values is None else json.dumps(sorted({*values}), ensure_ascii=False)
-    for (batch_id,) in cursor.execute(_STILL_OPEN, (space_id, listed)).fetchall():
+    for (batch_id,) in cursor.execute(_STILL_OPEN, (space_id, listed, json.dumps([*apart]))).fetchall():
         cause = f"{by.value} ended while batch {batch_id} was open"
         stamp(cursor, space_id, EVERY_FIELD, _scope(batch_id, by), AT_ITS_END, cause)
 
@@ -63,10 +70,10 @@ def outlive_late_end(connection: Connection, batch: Batch, disjoint: Disjoint) -
     texts = payload_texts(connection, {payload_id for _, payload_id in rows}).values()
     written = {field for text in texts for field in fields_of(text)}
     outlive(cursor, batch.space_id, [key for key, _ in rows], By.LATE_END)
-    apart = apart_from(connection, disjoint, batch.space_id)
+    apart = Apart(connection, disjoint).from_job(batch.job_id)
     for other in spaces_of_fields(cursor).values():
-        if other.id not in {batch.space_id, *apart} and _reaches(written, other):
-            outlive(cursor, other.id, None, By.LATE_END)
+        if other.id != batch.space_id and _reaches(written, other):
+            outlive(cursor, other.id, None, By.LATE_END, apart)
 
 
 def _reaches(written: set[str], other: Space) -> bool:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from syncer.ledger.crossing import Disjoint
+    from syncer.ledger.apart import Disjoint
     from syncer.ledger.values import Batch, SeenFields
 
 UNKNOWN_CAMPAIGN = 0
@@ -124,7 +124,7 @@ def saw(
     revoke(connection, campaign, seen.refused, first=named)
     refuse_all(connection, told, first.keys() - named)
     record(connection, campaign, seen.taken, at)
-    again = doubt(connection, batch.space_id, told, campaign, named, since, at, disjoint)
+    again = doubt(connection, (batch.job_id, batch.space_id), told, campaign, named, since, at, disjoint)
     again |= {*taken_again(connection, batch.space_id, told, seen.accepted, at, disjoint)}
     if again or first:  # what is known of values that others are linked to has changed
         forget_steps(connection)

@@ -321,11 +321,3 @@ def kind_counts(connection: Connection, run_id: int) -> dict[str, int]:
         .group_by(t.batches.c.kind)
     )
     return {kind: count for kind, count in connection.execute(query)}  # noqa: C416  rows are no pairs for mypy
-
-
-def spaces_of(connection: Connection, names: Sequence[str]) -> frozenset[int]:
-    """Return the code spaces of the jobs with these names."""
-    if not names:
-        return frozenset()
-    rows = connection.execute(select(t.jobs.c.space_id).where(t.jobs.c.name.in_(names)).distinct())
-    return frozenset(int(row.space_id) for row in rows)

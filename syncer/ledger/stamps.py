@@ -13,61 +13,50 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from syncer.ledger.apart import FieldStamp
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.pictures import read_pictures
 from syncer.mirror.picture import Picture, all_counted, stamped
 from syncer.mirror.words import NOTHING, laid_over, only, value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
 
+    from syncer.ledger.apart import Apart
+
 _PLACES = """
-SELECT b.id, coalesce(b.settled, 0), b.kind = 'async' FROM json_each(?) j CROSS JOIN batches b ON b.id = j.value
+SELECT b.id, coalesce(b.settled, 0), b.kind = 'async', b.job_id
+FROM json_each(?) j CROSS JOIN batches b ON b.id = j.value
 """
 _THEIRS = """
-SELECT m.picture, coalesce(b.settled, 0), b.kind = 'async' FROM mirror m LEFT JOIN batches b ON b.id = m.batch_id
-WHERE m.space_id = ? AND m.key = ?
+SELECT m.picture, coalesce(b.settled, 0), b.kind = 'async', coalesce(b.job_id, 0)
+FROM mirror m LEFT JOIN batches b ON b.id = m.batch_id WHERE m.space_id = ? AND m.key = ?
 """
-
-
-class FieldStamp(NamedTuple):
-    """What was known of a field at `settled` or before is uncertain. ``field`` empty: of every field.
-
-    ``through`` is the space that wrote it, ``by`` the field that tells which of its values is meant; None: all are.
-    ``counted``: where a count alone said so, since names showed that not all values take the field. ``marked``: the
-    values that are meant were known, and their pictures tell; it says that others, too, wrote the field.
-    """
-
-    settled: int
-    field: str
-    through: int | None = None
-    by: str | None = None
-    counted: bool = False
-    marked: bool = False
 
 
 class KnownSince(NamedTuple):
-    """When a value was confirmed last: the event of it, and whether a count alone did."""
+    """When a value was confirmed last: the event of it, whether a count alone did, and by whose call (0: unknown)."""
 
     settled: int = 0
     counted: bool = True
+    job: int = 0
 
 
 class Stamps:
     """The stamps of one code space. Use it inside one transaction: what it reads of other spaces is read once."""
 
-    def __init__(
-        self, connection: Connection, space_id: int, apart: Collection[int] = (), *, links: bool = True
-    ) -> None:
-        """``apart`` are spaces that never reach the same codes, though they write the same fields.
+    def __init__(self, connection: Connection, space_id: int, apart: Apart, *, links: bool = True) -> None:
+        """``apart`` tells which jobs never reach the same codes, though they write the same fields.
 
         ``links`` False: a linked stamp is about all values, as others are.
         """
         self._connection = connection
         self._links = links
-        self._stamps = [stamp for stamp in _laid(connection, space_id) if stamp.through not in apart]
+        self._apart = apart
+        self._stamps = _laid(connection, space_id)
+        self._of_job: dict[int, list[FieldStamp]] = {}
         self._theirs: dict[int, list[FieldStamp]] = {}
         self._elsewhere: dict[tuple[int, str], tuple[Picture, int] | None] = {}
 
@@ -77,12 +66,12 @@ class Stamps:
 
     def matters(self, place: KnownSince) -> KnownSince | None:
         """Return what of a place in time tells what lies over it; None: nothing does. Equal ones lie under the same."""
-        over = self._over(place.settled)
+        over = self._over(place)
         if not over:
             return None
         # Without a link, the youngest event that has as many younger stamps stands for all of them.
         settled = place.settled if any(stamp.by for stamp in over) else over[-1].settled - 1
-        return KnownSince(settled, place.counted and any(stamp.counted for stamp in over))
+        return KnownSince(settled, place.counted and any(stamp.counted for stamp in over), place.job)
 
     def laid_over(self, picture: Picture, place: KnownSince) -> Picture:
         """Return a picture of this place in time under its stamps; a linked one tells what a value holds by its link.
@@ -90,9 +79,7 @@ class Stamps:
         A link that another stamp is about tells nothing: another value may have been meant when the field was written.
         """
         over = [
-            stamp
-            for stamp in self._over(place.settled)
-            if place.counted or not stamp.counted or stamp.field in picture.counted
+            stamp for stamp in self._over(place) if place.counted or not stamp.counted or stamp.field in picture.counted
         ]
         changed = {stamp.field for stamp in over}
         for stamp in reversed(over):
@@ -102,8 +89,10 @@ class Stamps:
                 picture = stamped(picture, [stamp.field])
         return picture
 
-    def _over(self, settled: int) -> list[FieldStamp]:
-        return [stamp for stamp in self._stamps if stamp.settled > settled]
+    def _over(self, place: KnownSince) -> list[FieldStamp]:
+        if place.job not in self._of_job:
+            self._of_job[place.job] = self._apart.concerning(self._stamps, place.job)
+        return [stamp for stamp in self._of_job[place.job] if stamp.settled > place.settled]
 
     def _by_link(self, picture: Picture, stamp: FieldStamp, place: KnownSince) -> Picture:
         """Return a picture after a stamp whose link tells which value of the other space its code belongs to."""
@@ -132,12 +121,12 @@ class Stamps:
             self._elsewhere[space_id, key] = None if row is None else self._under_its_own(space_id, *row)
         return self._elsewhere[space_id, key]
 
-    def _under_its_own(self, space_id: int, picture: int, settled: int, counted: int) -> tuple[Picture, int]:
+    def _under_its_own(self, space_id: int, picture: int, settled: int, counted: int, job: int) -> tuple[Picture, int]:
         if space_id not in self._theirs:
             self._theirs[space_id] = _laid(self._connection, space_id)
         theirs = read_pictures(self._connection, [picture])[picture]
         theirs = all_counted(theirs) if counted else theirs
-        return under_stamps(theirs, self._theirs[space_id], settled), settled
+        return under_stamps(theirs, self._apart.concerning(self._theirs[space_id], job), settled), settled
 
 
 def stamps_of(connection: Connection, space_id: int) -> list[FieldStamp]:
@@ -147,7 +136,8 @@ def stamps_of(connection: Connection, space_id: int) -> list[FieldStamp]:
     for settled, field, scope in raw_cursor(connection).execute(statement, (space_id,)).fetchall():
         named = json.loads(scope) if scope else {}
         is_counted, is_marked = bool(named.get("counted")), bool(named.get("marked"))
-        found.append(FieldStamp(settled, field, named.get("through"), named.get("by"), is_counted, is_marked))
+        through, by, job = named.get("through"), named.get("by"), named.get("job")
+        found.append(FieldStamp(settled, field, through, by, is_counted, is_marked, job))
     return found
 
 
@@ -165,5 +155,5 @@ def places_of(connection: Connection, batches: Iterable[int]) -> dict[int, Known
     """Return the place in time of what each batch confirmed; the earliest one of a batch that is not there."""
     wanted = list(batches)
     rows = raw_cursor(connection).execute(_PLACES, (json.dumps(wanted),)).fetchall()
-    found = {batch: KnownSince(settled, bool(counted)) for batch, settled, counted in rows}
+    found = {batch: KnownSince(settled, bool(counted), job) for batch, settled, counted, job in rows}
     return {batch: found.get(batch, KnownSince()) for batch in wanted}

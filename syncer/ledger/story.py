@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from syncer.ledger.apart import Disjoint
     from syncer.ledger.upload_values import CodeUpload
     from syncer.ledger.values import HistoryEntry
 
@@ -109,6 +110,7 @@ def stories(
     *,
     most: int,
     else_said: str | None = None,
+    disjoint: Disjoint | None = None,
 ) -> tuple[list[Story], int]:
     """Return the stories of the first values that are meant (`choose_values`), and how many are.
 
@@ -120,7 +122,7 @@ def stories(
     values = chosen.chosen_values(connection, most)
     cursor = raw_cursor(connection)
     columns = {space_id: tuple(json.loads(key)) for space_id, key in cursor.execute("SELECT id, key FROM spaces")}
-    histories = audit.histories(connection, values)
+    histories = audit.histories(connection, values, disjoint)
     events = _events(connection, {entry.batch_id for entries in histories.values() for entry in entries})
     own = chosen.own_codes_space(connection)
     pictures: dict[tuple[int, str], Picture] = {}
@@ -128,7 +130,7 @@ def stories(
     doubts: dict[tuple[int, str], tuple[FieldDoubt, ...]] = {}
     for space_id in {space_id for space_id, _ in values}:
         of_space = [key for other, key in values if other == space_id]
-        view = Knowledge(connection, space_id).view(of_space)
+        view = Knowledge(connection, space_id, disjoint).view(of_space)
         pictures.update(((space_id, key), view.get(key, UNHEARD_OF)) for key in of_space)
         for key, causes in _doubts(connection, space_id, of_space).items():
             named = {field: causes.get(field, causes.get(EVERY_FIELD)) for field in pictures[space_id, key].uncertain}

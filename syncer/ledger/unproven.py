@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from syncer.ledger.crossing import Disjoint
+    from syncer.ledger.apart import Disjoint
     from syncer.ledger.values import Run
     from syncer.mirror.picture import Campaigns, Picture
 
@@ -107,6 +107,7 @@ def unproven(
     named: Mapping[int | None, Collection[str]],
     declared: Collection[str],
     begun: int,
+    disjoint: Disjoint,
 ) -> list[Unproven]:
     """Return values to be read back after a run, the most telling first; none where all fields are proven.
 
@@ -129,6 +130,7 @@ def unproven(
         {campaign: taken[campaign].intersection((*declared, *named.get(campaign or None, ()))) for campaign in names},
         frozenset(declared),
         begun,
+        disjoint,
         fresh=asks_of_fresh, refusing=refusing,
         earlier=fields is not None and not all(taken[one] >= set(fields) for one in names),
     )  # fmt: skip
@@ -151,6 +153,7 @@ class _Looked:
     named: Mapping[int, Collection[str]]
     declared: frozenset[str]
     begun: int
+    disjoint: Disjoint
     fresh: bool
     refusing: bool
     earlier: bool
@@ -172,7 +175,7 @@ def _chosen(
     if looked.earlier:
         ids += _spread_items(cursor.execute(_ALL, (run.job.id,)).fetchall())
     rows = cursor.execute(_ITEMS, (looked.begun, json.dumps(list(dict.fromkeys(ids))))).fetchall()
-    views = Knowledge(connection, run.job.space_id).view(key for _, key, *_ in rows)
+    views = Knowledge(connection, run.job.space_id, looked.disjoint).view(key for _, key, *_ in rows)
     texts = payload_texts(connection, {payload for _, _, payload, *_ in rows})
     before = read_pictures(connection, {number for *_, number, _, _ in rows})
     for item, key, payload, before_id, kind, begun_before in rows:

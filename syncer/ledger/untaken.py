@@ -14,8 +14,8 @@ from collections import Counter
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from syncer.ledger.apart import Apart
 from syncer.ledger.bulk import raw_cursor
-from syncer.ledger.crossing import apart_from
 from syncer.ledger.pictures import payload_texts, read_pictures
 from syncer.ledger.stamps import stamps_of
 from syncer.ledger.wishes import KnownWord, keep_wanting
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from syncer.ledger.crossing import Disjoint
+    from syncer.ledger.apart import Disjoint
     from syncer.mirror.picture import Campaigns
 
 _ITEMS = """
@@ -48,7 +48,7 @@ _HOLDERS = "SELECT space_id, key, picture FROM mirror WHERE picture IN (SELECT v
 _REFUSING = "SELECT -id FROM pictures WHERE refused <> '[]'"
 _HOLDERS_OF = "SELECT key, picture FROM mirror WHERE space_id = ? AND picture IN (SELECT value FROM json_each(?))"
 _ERRAND = "SELECT job_id, campaign, unique_key FROM batches WHERE id = ?"
-_SETTLED = "SELECT coalesce(settled, 0) FROM batches WHERE id = ?"
+_PLACE = "SELECT coalesce(settled, 0), job_id FROM batches WHERE id = ?"
 BLOCK_VALUES, LOOKED_AT_FIRST = 10_000, 100
 EXAMPLES = 2
 """Values that may ask for a field of one campaign, where tonight's rows do not."""
@@ -71,13 +71,13 @@ class AskedValue(NamedTuple):
 
 
 def newest_words(
-    connection: Connection, space_id: int, asked: Iterable[AskedValue], apart: Collection[int] = ()
+    connection: Connection, space_id: int, asked: Iterable[AskedValue], disjoint: Disjoint
 ) -> Iterator[dict[str, Word]]:
     """Yield for each value, by field, what was last said of it; nothing of a field that no item names.
 
-    ``apart`` are spaces that never reach the same codes. Most values were never merged of several rows, and their
-    newest item names all: these are read many at a time.
+    Most values were never merged of several rows, and their newest item names all: these are read many at a time.
     """
+    apart = Apart(connection, disjoint)
     cursor, rest, overwritten = raw_cursor(connection), iter(asked), _Overwritten(connection, space_id, apart)
     while block := [*islice(rest, BLOCK_VALUES)]:
         keys = json.dumps([one.key for one in block], ensure_ascii=False)
@@ -104,25 +104,31 @@ def newest_words(
 class _Overwritten:
     """Which words of a space are older than a stamp of their field."""
 
-    def __init__(self, connection: Connection, space_id: int, apart: Collection[int]) -> None:
+    def __init__(self, connection: Connection, space_id: int, apart: Apart) -> None:
         self._cursor = raw_cursor(connection)
-        self._newest: dict[str, int] = {}
-        for stamp in stamps_of(connection, space_id):
-            # One that counts tells of a field that was believed to be taken: nobody wrote it.
-            if not stamp.counted and stamp.through not in apart:
-                self._newest.setdefault(stamp.field, stamp.settled)
-        self._places: dict[int, int] = {}
+        # One that counts tells of a field that was believed to be taken: nobody wrote it.
+        self._stamps = [stamp for stamp in stamps_of(connection, space_id) if not stamp.counted]
+        self._apart = apart
+        self._newest: dict[int, dict[str, int]] = {}
+        self._places: dict[int, tuple[int, int]] = {}
 
     def may_be(self, field: str, batch_id: int) -> bool:
         """Tell whether a field may have been written since a batch was settled."""
-        newest = max(self._newest.get(name, 0) for name in (field, EVERY_FIELD))
-        return newest > 0 and newest > self._place(batch_id)
-
-    def _place(self, batch_id: int) -> int:
+        if not self._stamps:
+            return False
         place = self._places.get(batch_id)
         if place is None:
-            place = self._places[batch_id] = self._cursor.execute(_SETTLED, (batch_id,)).fetchone()[0]
-        return place
+            place = self._places[batch_id] = self._cursor.execute(_PLACE, (batch_id,)).fetchone()
+        settled, job_id = place
+        return max(self._newest_of(job_id).get(name, 0) for name in (field, EVERY_FIELD)) > settled
+
+    def _newest_of(self, job_id: int) -> dict[str, int]:
+        """Return by field the youngest stamp that may be about a job's words."""
+        if job_id not in self._newest:
+            found = self._newest[job_id] = {}
+            for stamp in self._apart.concerning(self._stamps, job_id):
+                found.setdefault(stamp.field, stamp.settled)
+        return self._newest[job_id]
 
 
 def _of_all_items(connection: Connection, space_id: int, key: str, fields: frozenset[str]) -> dict[str, Word]:
@@ -147,7 +153,7 @@ def not_said(connection: Connection, space_id: int, keys: Sequence[str], texts: 
     fields = {text: frozenset(fields_of(text)) for text in {*texts}}
     wanted = {text: {name: only(text, [name]) for name in names} for text, names in fields.items()}
     asked = (AskedValue(key, fields[text]) for key, text in zip(keys, texts, strict=True))
-    newest = zip(texts, newest_words(connection, space_id, asked), strict=True)
+    newest = zip(texts, newest_words(connection, space_id, asked, {}), strict=True)
     return [
         place
         for place, (text, found) in enumerate(newest)
@@ -172,8 +178,7 @@ def want_again_of(
     words: list[KnownWord] = []
     for space_id, group in groupby(sorted(values, key=lambda value: value[:2]), lambda value: value[0]):
         asked = [AskedValue(key, frozenset(fields)) for _, key, fields in group]
-        apart = apart_from(connection, disjoint, space_id)
-        for (key, _), found in zip(asked, newest_words(connection, space_id, asked, apart), strict=True):
+        for (key, _), found in zip(asked, newest_words(connection, space_id, asked, disjoint), strict=True):
             words += [KnownWord(key, one.text, one.batch_id, (one.source_id, one.line)) for one in found.values()]
     keep_wanting(connection, words, at)
 
@@ -191,7 +196,7 @@ def examples(
     space_id: int,
     fields: Collection[str],
     campaigns: Campaigns | None,
-    apart: Collection[int] = (),
+    disjoint: Disjoint,
 ) -> list[AskingValue]:
     """Return a few values of a space that did not take some fields: so many for each field and campaign."""
     lacking = _lacking(connection, fields, campaigns)
@@ -203,7 +208,7 @@ def examples(
     cursor, asked, found, size = raw_cursor(connection), Counter[tuple[int | None, str]](), [], LOOKED_AT_FIRST
     while any(asked[one] < EXAMPLES for one in sought) and (block := holders.fetchmany(size)):
         size, askers = BLOCK_VALUES, [AskedValue(key, lacking[picture][1]) for key, picture in block]
-        for (key, picture), words in zip(block, newest_words(connection, space_id, askers, apart), strict=True):
+        for (key, picture), words in zip(block, newest_words(connection, space_id, askers, disjoint), strict=True):
             for name in [name for name in words if asked[lacking[picture][0], name] < EXAMPLES]:
                 job_id, campaign, unique = cursor.execute(_ERRAND, (words[name].batch_id,)).fetchone()
                 found.append(AskingValue(key, words[name], Errand(job_id, campaign, bool(unique))))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import insert_rows, raw_cursor
-from syncer.ledger.crossing import apart_from
 from syncer.ledger.mirror import marked_since, not_written_since
 from syncer.ledger.pictures import payload_numbers, payload_texts, read_pictures
 from syncer.ledger.splitting import copy_items
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from syncer.ledger.crossing import Disjoint
+    from syncer.ledger.apart import Disjoint
     from syncer.ledger.values import Batch
 
 # The source and line of a wish are those of the item that made the value known last.
@@ -116,9 +115,8 @@ def wish_what_is_known(connection: Connection, batch: Batch, at: str, disjoint: 
     rows = cursor.execute(_KNOWN, span).fetchall()
     values = {(picture, known_by) for _, _, picture, known_by, *_ in rows}
     known = read_pictures(connection, {picture for picture, _ in values})
-    apart = apart_from(connection, disjoint, batch.space_id)
-    pictures = not_written_since(connection, batch.space_id, values, apart)
-    marked = marked_since(connection, batch.space_id, {known_by for _, known_by in values}, apart)
+    pictures = not_written_since(connection, batch.space_id, values, disjoint)
+    marked = marked_since(connection, batch.space_id, {known_by for _, known_by in values}, disjoint)
     sent = payload_texts(connection, {payload_id for *_, payload_id, _, _ in rows})
     kept, held_back = list[tuple[str, str, int, int]](), list[int]()
     for item_id, key, picture, known_by, payload_id, source_id, line in rows:

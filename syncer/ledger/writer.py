@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from syncer.ledger.crossing import Disjoint, Span
+    from syncer.ledger.apart import Disjoint
+    from syncer.ledger.crossing import Span
     from syncer.ledger.values import Batch, SeenFields
     from syncer.process.clock import Uptime
 

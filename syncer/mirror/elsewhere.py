@@ -20,17 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OpenElsewhere:
-    """What another code space has under way, or unsent: newer words for the same field of the same code wait.
+    """What a job of another code space has under way, or unsent: newer words for the same field of the same code wait.
 
     ``fields``: per field that it writes, the source (the ledger's id) of its oldest word, 0 when one is under way; the
     greater source is the newer word. ``key`` are its own key columns. ``by``: its key, where that is a field of this
-    space, so that ``values`` tell which codes are meant; empty: any.
+    space, so that ``values`` tell which codes are meant; empty: any. ``apart`` names jobs that never reach its codes.
     """
 
     fields: Mapping[str, int]
     key: frozenset[str]
     by: str
     values: frozenset[str]
+    apart: frozenset[str] = frozenset()
 
     def holds(self, own_key: Collection[str], words: Mapping[str, int]) -> bool:
         """Tell whether some words (field → source), under `own_key`, may meet it and are newer."""

@@ -8,7 +8,7 @@ order; then `settle`, once; then everything else may be asked.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -124,6 +124,8 @@ class Diff:
         self._absent_keys = 0
         self._elsewhere: list[OpenElsewhere] = []
         self._own_key: Sequence[str] = ()
+        self._own_job = ""
+        self._jobs: Mapping[int, str] = {}
 
     @property
     def groups(self) -> KeyGroups:
@@ -150,9 +152,15 @@ class Diff:
         """Take keys whose earlier batch may still reach the API: their rows are held back."""
         self.rows.states.see_open(keys)
 
-    def see_elsewhere(self, found: Sequence[OpenElsewhere], own_key: Sequence[str]) -> None:
-        """Take what other code spaces have open: what may meet it waits."""
+    def see_elsewhere(
+        self, found: Sequence[OpenElsewhere], own_key: Sequence[str], own_job: str, jobs: Mapping[int, str]
+    ) -> None:
+        """Take what other code spaces have open: what may meet it waits.
+
+        ``own_job`` names the job of the rows, ``jobs`` by their ids those whose words are carried.
+        """
         self._elsewhere, self._own_key = list(found), own_key
+        self._own_job, self._jobs = own_job, jobs
 
     def see_wanted(self, block: WantedBlock, texts: Callable[[Iterable[int]], dict[int, str]]) -> None:
         """Take values that earlier plans want; ``texts`` gives their data. What a valid row names anew is dropped.
@@ -200,7 +208,7 @@ class Diff:
         """Hold the keys whose words may meet older ones that another code space has open; no word holds nothing."""
         data = self.records.payloads.data
         for one in self._elsewhere:
-            meets = self._newer(one, side, source_id)
+            meets = self._newer(one, side, source_id) & self._may_meet(one, side)
             if one.by:
                 pictures = self._book.pictures(np.unique(side.states.picture[meets]).tolist())
                 known = {number: value_of(picture.known, one.by) for number, picture in pictures.items()}
@@ -212,6 +220,14 @@ class Diff:
         blank = self.records.payloads.known_number(NOTHING)
         if blank is not None:
             side.states.held &= side.wanted != blank
+
+    def _may_meet(self, one: OpenElsewhere, side: Side) -> npt.NDArray[np.bool_]:
+        """Tell whose words are of a job that may reach the codes of what another code space has open."""
+        if isinstance(side, Carried):
+            may_meet = [self._jobs.get(errand.job_id) not in one.apart for errand in side.errands]
+            of_value: npt.NDArray[np.bool_] = np.array(may_meet, bool)[side.errand]
+            return of_value
+        return np.broadcast_to(np.bool_(self._own_job not in one.apart), len(side.states.groups))
 
     def _newer(self, one: OpenElsewhere, side: Side, source_id: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Tell whose words, each as old as its own source, may meet what another code space has open."""

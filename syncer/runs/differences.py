@@ -25,16 +25,13 @@ CHANGES_MAX = 20
 """Changes of one field that are listed, the most frequent first; the counts have them all."""
 
 
-def differences(
-    plan: Plan, names: Sequence[str], ledger: Ledger | None, job: Job | None, disjoint: Sequence[str]
-) -> tuple[Difference, ...]:
+def differences(plan: Plan, names: Sequence[str], ledger: Ledger | None, job: Job | None) -> tuple[Difference, ...]:
     """Return the changes of each field. ``names`` are the files' names; a value of an earlier file has no example line.
 
-    Worked out once per distinct pair of what is known and what is sent, never per value. ``disjoint`` names jobs that
-    never reach the same codes: what they wrote makes nothing uncertain.
+    Worked out once per distinct pair of what is known and what is sent, never per value.
     """
     found: dict[tuple[str, str | None, bool, str], list[int]] = {}
-    for picture, payload, count, place in _pairs(plan, ledger, job, disjoint):
+    for picture, payload, count, place in _pairs(plan, ledger, job):
         old = {} if picture is None else json.loads(picture.known)
         uncertain = () if picture is None else picture.uncertain
         for field, new in json.loads(plan.payloads[payload]).items():
@@ -44,14 +41,12 @@ def differences(
     return _listed(plan, names, found)
 
 
-def _pairs(
-    plan: Plan, ledger: Ledger | None, job: Job | None, disjoint: Sequence[str]
-) -> Iterator[tuple[Picture | None, int, int, int]]:
+def _pairs(plan: Plan, ledger: Ledger | None, job: Job | None) -> Iterator[tuple[Picture | None, int, int, int]]:
     """Yield what is known (None: nothing), the number of what is sent, how many values, and the place of the first."""
     if ledger is None or job is None:
         yield from _by_number(plan, {})
         return
-    with ledger.knowledge(job.space_id, disjoint=disjoint) as knowledge:
+    with ledger.knowledge(job.space_id) as knowledge:
         if knowledge.is_plain:
             yield from _by_number(plan, knowledge.pictures(set(plan.items.before.tolist())))
             return

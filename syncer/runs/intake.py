@@ -116,7 +116,6 @@ def compare(
     records: Records,
     ledger: Ledger | None,
     job: Job | None,
-    disjoint: Sequence[str] = (),
     *,
     behind_unsent: bool = True,
     fields: Collection[str] = (),
@@ -125,20 +124,19 @@ def compare(
 
     ``fields`` are those that the files may name: what was not taken of them is asked for again, by a value at least.
 
-    ``disjoint`` names jobs that never reach the same codes, though they write the same fields. ``behind_unsent``: what
-    jobs with another key left unsent holds newer words, too.
+    ``behind_unsent``: what jobs with another key left unsent holds newer words, too.
     """
     if ledger is None or job is None:
         diff = Diff(records, np.full(len(records.payloads), -1, np.int64))
         diff.settle()
         return diff
-    with ledger.knowledge(job.space_id, disjoint=disjoint) as knowledge:
+    with ledger.knowledge(job.space_id) as knowledge:
         diff = Diff(records, ledger.payload_ids(records.payloads.data), knowledge)
         for block in knowledge.known(records.keys):
             diff.see_known(block)
         for keys in knowledge.open_keys():
             diff.see_open(keys)
-        diff.see_elsewhere(knowledge.elsewhere(unsent=behind_unsent), job.key)
+        diff.see_elsewhere(knowledge.elsewhere(unsent=behind_unsent), job.key, job.name, knowledge.job_names)
         for wanted in knowledge.wanted():
             diff.see_wanted(wanted, knowledge.texts)
         for asking in knowledge.untaken(fields):
@@ -174,7 +172,7 @@ def _plan_waiting(ledger: Ledger, wall_s: float, jobs: Collection[int] | None) -
     for run in sorted(ledger.waiting_runs(), key=lambda one: one.id):
         if jobs is not None and run.job.id not in jobs:
             continue
-        diff = compare(Gatherer(()).records(), ledger, run.job, ledger.disjoint.get(run.job.name, ()))
+        diff = compare(Gatherer(()).records(), ledger, run.job)
         own = Errand(run.job.id, run.campaign, run.unique)
         asked = asked_fields(run.job.key, run.job.fields, diff.told_campaigns, ledger, own, wall_s)
         plan = make_plan(
@@ -202,7 +200,6 @@ def plan_files(
     observe: Callable[[int], None],
     wall_s: float,
     vet: ProductCheck | None = None,
-    disjoint: Sequence[str] = (),
     declared: DeclaredColumn | None = None,
     units: Sequence[UnitRule] = (),
     campaign_fields: Sequence[str] = (),
@@ -221,9 +218,9 @@ def plan_files(
     notes: tuple[str, ...] = ()
     if vet is not None and named is not None:
         records, notes = check_products(records, vet, named)
-    past = _past(ledger, job, nights, disjoint)
+    past = _past(ledger, job, nights)
     records = without_broken(records, _unit_rules(units, validator, sources, parts=holds_changes(guards, past)))
-    diff = compare(records, ledger, job, disjoint, behind_unsent=behind_unsent, fields=validator.fields)
+    diff = compare(records, ledger, job, behind_unsent=behind_unsent, fields=validator.fields)
     plan = make_plan(
         diff,
         key=validator.keys,
@@ -318,7 +315,7 @@ def nights_of(ledger: Ledger, known: Job, name: str, fields: Sequence[str], conf
     return max(gone, key=lambda job: runs[job][0].id, default=own)
 
 
-def _past(ledger: Ledger | None, job: Job | None, nights: Job | None, disjoint: Sequence[str]) -> Past | None:
+def _past(ledger: Ledger | None, job: Job | None, nights: Job | None) -> Past | None:
     """Return what the guards ask the ledger; None when it knows nothing of the job's code space."""
     if ledger is None or job is None:
         return None
@@ -327,7 +324,7 @@ def _past(ledger: Ledger | None, job: Job | None, nights: Job | None, disjoint: 
         known=partial(ledger.known_count, job),
         look_up=partial(ledger.known_alike, job),
         content_runs=partial(ledger.runs_of_content, nights or job),
-        held=partial(_held, ledger, job, disjoint),
+        held=partial(_held, ledger, job),
     )
 
 
@@ -345,9 +342,9 @@ def related(jobs: Sequence[Job], job: Job, fields: Sequence[str]) -> list[int]:
     ]
 
 
-def _held(ledger: Ledger, job: Job, disjoint: Sequence[str], keys: Sequence[str]) -> dict[str, dict[str, str]]:
+def _held(ledger: Ledger, job: Job, keys: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return what is known of a few keys, field by field."""
-    with ledger.knowledge(job.space_id, disjoint=disjoint) as knowledge:
+    with ledger.knowledge(job.space_id) as knowledge:
         return {key: json.loads(picture.known) for key, picture in knowledge.view(keys).items()}
 
 

@@ -523,7 +523,7 @@ def test_what_was_last_said_of_many_values_is_what_all_their_items_say(seed, mon
         untaken.AskedValue(key, frozenset(names)) for key in [*K, "nobody"] for names in (["m"], ["s"], ["m", "s"])
     ]
     with scene.ledger.transaction() as connection:
-        found = [*untaken.newest_words(connection, scene.run.job.space_id, asked)]
+        found = [*untaken.newest_words(connection, scene.run.job.space_id, asked, {})]
         texts = [canonical({"m": "1"})] * len(K)
         other = untaken.not_said(connection, scene.run.job.space_id, K, texts)
     for (key, names), words in zip(asked, found, strict=True):
@@ -532,7 +532,7 @@ def test_what_was_last_said_of_many_values_is_what_all_their_items_say(seed, mon
     assert other == [place for place, key in enumerate(K) if said[key].get("m") != "1"]
     with scene.ledger.transaction() as connection:  # all was said before another key wrote one of the fields
         stamp(raw_cursor(connection), scene.run.job.space_id, "s", "", 1_000, "another key wrote it")
-        under = [*untaken.newest_words(connection, scene.run.job.space_id, asked)]
+        under = [*untaken.newest_words(connection, scene.run.job.space_id, asked, {})]
     assert under == [{name: word for name, word in words.items() if name != "s"} for words in found]
 
 
@@ -592,6 +592,6 @@ def test_pictures_that_nobody_has_any_more_are_not_looked_for_one_by_one(ledger)
     with ledger.transaction() as connection:
         intern(connection, [Picture(canonical({"m": str(n)}), (), ("lot",)) for n in range(20)])
         connection.connection.driver_connection.set_trace_callback(said.append)
-        assert untaken.examples(connection, space, ["lot"], None) == []
+        assert untaken.examples(connection, space, ["lot"], None, {}) == []
         connection.connection.driver_connection.set_trace_callback(None)
     assert sum("FROM mirror" in statement for statement in said) == 1

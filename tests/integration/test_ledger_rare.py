@@ -21,9 +21,9 @@ from syncer.errors import (
     UntrustedFileError,
 )
 from syncer.ledger import identity, pictures, recovery
+from syncer.ledger.apart import Apart
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.check import backup
-from syncer.ledger.crossing import apart_from
 from syncer.ledger.database import create_file, open_engine, refuse_planted
 from syncer.ledger.elsewhere import open_elsewhere
 from syncer.ledger.knowledge import Knowledge
@@ -217,7 +217,7 @@ def test_what_another_key_has_open_is_as_old_as_its_oldest_word_and_older_than_a
 
     def found(*, unsent):
         with scene.ledger.transaction() as connection:
-            return [one.fields for one in open_elsewhere(connection, cases, frozenset(), unsent=unsent)]
+            return [one.fields for one in open_elsewhere(connection, cases, Apart(connection, {}), unsent=unsent)]
 
     assert (found(unsent=True), found(unsent=False)) == ([{"m": 1}], [])
     _, newer = scene.ledger.batches(run_id=scene.run.id)
@@ -288,7 +288,7 @@ CASED = '{"case_no":"C1","shipment":"S1"}'
 def laid_over(ledger, picture, *stamps, theirs=None, settled=5, counted=True):
     """Return a picture under stamps, the youngest first; ``theirs``: what the other space knows of the case, since when."""
     with ledger.transaction() as connection:
-        rule = Stamps(connection, 1)
+        rule = Stamps(connection, 1, Apart(connection, {}))
         rule._stamps, rule._elsewhere[2, "C1"] = list(stamps), theirs
         return rule.laid_over(picture, KnownSince(settled, counted))
 
@@ -341,7 +341,7 @@ def test_a_link_that_a_third_key_may_have_changed_since_tells_nothing(ledger, re
 def test_an_older_stamp_does_not_lie_over_a_value_and_a_counted_one_over_what_was_counted(ledger):
     counted = FieldStamp(field="shipment", settled=9, counted=True)
     with ledger.transaction() as connection:
-        rule = Stamps(connection, 1)
+        rule = Stamps(connection, 1, Apart(connection, {}))
         rule._stamps = [counted]
         assert rule.matters(KnownSince(9)) is None
         assert (
@@ -354,8 +354,9 @@ def test_an_older_stamp_does_not_lie_over_a_value_and_a_counted_one_over_what_wa
         mixed = Picture(CASED, counted=("shipment",))
         assert rule.laid_over(mixed, KnownSince(8, counted=False)) == Picture('{"case_no":"C1"}', ("shipment",))
         assert rule.laid_over(replace(mixed, counted=("case_no",)), KnownSince(8, counted=False)).known == CASED
-        rule._stamps = [LINKED]
-        assert rule.matters(KnownSince(4)) == KnownSince(4, counted=False)
+        linked = Stamps(connection, 1, Apart(connection, {}))
+        linked._stamps = [LINKED]
+        assert linked.matters(KnownSince(4)) == KnownSince(4, counted=False)
 
 
 def test_a_word_that_asked_in_a_call_whose_end_nobody_knows_is_wanted_once_its_field_is_taken():
@@ -381,15 +382,20 @@ def test_a_word_that_asked_in_a_call_whose_end_nobody_knows_is_wanted_once_its_f
         assert [*pictures.payload_texts(connection, wishes.payload_ids.tolist()).values()] == ['{"p":"2"}']
 
 
-def test_spaces_are_apart_when_each_job_of_the_one_is_declared_so_of_each_of_the_other(ledger):
-    jobs = {name: ledger.ensure_job(name, (key,)) for name, key in (("a", "x"), ("a2", "x"), ("b", "y"), ("c", "z"))}
-    space = {name: job.space_id for name, job in jobs.items()}
-
-    def apart(name, disjoint):
-        with ledger.transaction() as connection:
-            return {other for other in "bc" if space[other] in apart_from(connection, disjoint, space[name])}
-
-    assert apart("a", {}) == set()
-    assert apart("a", {"a": ["b", "c"]}) == set()
-    assert apart("a", {"a": ["b", "c"], "a2": ["c"]}) == {"c"}
-    assert apart("c", {"a": ["c"], "c": ["a", "b"]}) == {"b"}
+def test_two_jobs_are_apart_where_either_is_declared_so_of_the_other_and_a_stamp_by_who_may_have_written_it(ledger):
+    names = (("a", "x"), ("a2", "x"), ("b", "y"), ("b2", "y"))
+    jobs = {name: ledger.ensure_job(name, (key,)) for name, key in names}
+    ids = {job.id: name for name, job in jobs.items()}
+    with ledger.transaction() as connection:
+        apart = Apart(connection, {"a": ["b", "a2"], "b2": ["a"], "c": ["b"]})
+        found = {name: {ids[other] for other in apart.from_job(job.id)} for name, job in jobs.items()}
+        assert found == {"a": {"b", "b2"}, "a2": set(), "b": {"a"}, "b2": {"a"}}
+        assert [sorted(apart.names(job.id)) for job in jobs.values()] == [["a2", "b", "b2"], ["a"], ["a", "c"], ["a"]]
+        by_b2 = FieldStamp(9, "m", through=jobs["b"].space_id, job=jobs["b2"].id)
+        of_their_space, by_nobody = by_b2._replace(job=None), FieldStamp(9, "m")
+        stamps = [by_b2, of_their_space, by_nobody]
+        assert apart.concerning(stamps, jobs["a"].id) == [by_nobody]
+        assert apart.concerning(stamps, jobs["a2"].id) == apart.concerning(stamps, 0) == stamps
+        one = Apart(connection, {"a": ["b"]})
+        assert one.concerning([of_their_space], jobs["a"].id) == [of_their_space]
+        assert Apart(connection, {}).from_job(jobs["a"].id) == frozenset()

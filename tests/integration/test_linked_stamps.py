@@ -54,7 +54,7 @@ class Books:
 
     def known(self, job, key):
         with self.ledger.transaction() as connection:
-            return Knowledge(connection, self.jobs[job].space_id).view([key])[key]
+            return Knowledge(connection, self.jobs[job].space_id, self.ledger.disjoint).view([key])[key]
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_an_older_word_of_a_case_is_not_sent_over_a_newer_one_of_its_code(books)
         if word:
             books.confirm("erp", "K0", word)
         with books.ledger.transaction() as connection:
-            (found,) = newest_words(connection, books.jobs["karton"].space_id, asked)
+            (found,) = newest_words(connection, books.jobs["karton"].space_id, asked, {})
         assert {name: one.text for name, one in found.items()} == words
 
 
@@ -233,11 +233,15 @@ def test_what_ends_late_may_have_reached_the_case_that_its_code_is_in_by_now(boo
     assert books.known("karton", "C1") == Picture("{}", uncertain=("shipment",))
 
 
-def test_cases_that_were_declared_apart_are_doubted_as_a_whole_once_they_are_not(books):
+def test_what_is_written_to_the_codes_of_a_case_is_about_it_whatever_was_declared(books):
+    """Of K0 it is known which case it is in; of K1 it is not, so what that means is judged by the declaration of then."""
     books.confirm("erp", "K0", '{"case_no":"C0"}')
     books.confirm("karton", "C0 C1", '{"shipment":"S1"}')
     books.ledger.disjoint = {"erp": ["karton"], "karton": ["erp"]}
     books.confirm("erp", "K0", '{"shipment":"S2"}')
+    assert [books.known("karton", case).uncertain for case in ("C0", "C1")] == [("shipment",), ()]
+    books.confirm("erp", "K1", '{"shipment":"S2"}')
+    assert [books.known("karton", case).uncertain for case in ("C0", "C1")] == [("shipment",), ()]
     books.ledger.disjoint = {}
     assert [books.known("karton", case).uncertain for case in ("C0", "C1")] == [("shipment",)] * 2
 

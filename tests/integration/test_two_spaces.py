@@ -81,6 +81,72 @@ def test_disjoint_jobs_do_not_make_each_other_uncertain(tmp_path):
             assert (done.code, done.document["rows"]["unchanged"]) == (0, unchanged)
 
 
+def held(here: Night, value):
+    """Return what the audit says of a value: by field its state and word."""
+    (story,) = here.run("audit", "show", "--json", value).document["stories"]
+    return {one["field"]: (one["state"], one["value"]) for one in story["fields"]}
+
+
+def codes_of_two():
+    return ({IDS: "K0", "serial_number": "S0"}, {IDS: "K1", "serial_number": "S1"})
+
+
+def test_a_third_job_by_the_key_of_a_disjoint_one_is_not_taken_for_that(tmp_path):
+    """`c` was never declared: what it wrote to the code of `b` is uncertain for the plan, the audit and `b`'s next call."""
+    with open_night(tmp_path, codes=codes_of_two()) as here:
+        here.config(APART % 'disjoint = ["b"]' + '[jobs.c]\nkey = "extended_id"\n')
+        a = here.write("a.csv", [IDS, "market"], [["K0", "DE"]])
+        b = here.write("b.csv", ["serial_number", "market"], [["S1", "IT"]])
+        c = here.write("c.csv", [IDS, "market"], [["K1", "FR"]])
+        for job, file in (("a", a), ("b", b), ("c", c)):
+            assert here.sync("--job", job, file).code == 0
+        assert held(here, "S1")["market"][0] == "uncertain"
+        plan = here.run("plan", "--json", "--job", "b", b).document
+        assert plan["rows"]["unchanged"] == 0
+        assert here.sync("--job", "b", b).code == 0
+        assert [code["market"] for code in here.box.codes()] == ["DE", "IT"]
+        assert here.sync("--job", "a", a).document["rows"]["unchanged"] == 1
+        assert held(here, "K0") == {"market": ("known", "DE")}
+
+
+def test_what_a_third_job_has_open_holds_the_rows_of_a_disjoint_one_as_it_holds_any(tmp_path):
+    """Two calls for one code, through two keys, are never under way together: a slow task would land over newer data."""
+    box = tuple({IDS: f"K{n:06d}", "serial_number": f"S{n:06d}"} for n in range(150))
+    with open_night(tmp_path, codes=box, faults=({"kind": "task_stuck", "on": "async", "nth": 1},)) as here:
+        here.config(APART % 'disjoint = ["b"]' + '[jobs.c]\nkey = "extended_id"\n')
+        assert here.sync("--job", "a", here.write("a.csv", [IDS, "market"], [["K000000", "DE"]])).code == 0
+        assert here.sync("--job", "b", here.write("b.csv", ["serial_number", "market"], [["S000001", "DE"]])).code == 0
+        here.environment["SYNCER_API__TASK_TIMEOUT_S"] = "0.5"
+        file = here.write("c.csv", [IDS, "market"], [[f"K{n:06d}", "old"] for n in range(150)])
+        assert here.sync("--job", "c", file).code == 3
+        b = here.write("b.csv", ["serial_number", "market"], [["S000007", "new"]])
+        assert here.run("plan", "--json", "--job", "b", b).document["rows"]["held"] == 1
+        for task in here.box.world.tasks.values():
+            task.stuck = False
+        here.environment["SYNCER_API__TASK_TIMEOUT_S"] = "3600"
+        assert here.sync("--job", "b", b).code == 0
+        assert here.box.codes()[7]["market"] == "new"
+
+
+def test_a_disjoint_job_that_gets_another_name_makes_the_other_send_once_more_and_never_again(tmp_path):
+    two = (APART % 'disjoint = ["b"]').replace('market = "market"', 'market = "market"\nlot = "lot"')
+    with open_night(tmp_path, codes=codes_of_two()) as here:
+        here.config(two)
+
+        def sync(job, market, lot):
+            key, value = (IDS, "K0") if job != "b" else ("serial_number", "S1")
+            done = here.sync("--job", job, here.write(f"{job}.csv", [key, "market", "lot"], [[value, market, lot]]))
+            assert done.code == 0
+            return done.document["rows"]["unchanged"]
+
+        assert [sync("a", "DE", "L0"), sync("b", "IT", "M0")] == [0, 0]
+        assert [sync("a", "FR", "L1"), sync("b", "IT", "M0")] == [0, 1]
+        here.config(two.replace("[jobs.a", "[jobs.sap"))
+        nights = [(sync("sap", f"D{night}", f"L{night}"), sync("b", "AT", "M0")) for night in range(2, 6)]
+        assert nights == [(0, 0), *[(0, 1)] * 3]
+        assert held(here, "S1") == {"lot": ("known", "M0"), "market": ("known", "AT")}
+
+
 def test_a_case_tells_what_its_codes_hold_now(tmp_path):
     """m11: the link is known, so only the case's codes are changed by it, and the rest costs nothing."""
     with open_night(tmp_path, codes=codes(6)) as here:

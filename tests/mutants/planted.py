@@ -1045,16 +1045,30 @@ BUGS = (
     Bug(
         "a job that never reaches the same codes is believed to have overwritten them",
         "syncer/ledger/mirror.py",
-        "if not one.counted and one.through not in apart",
-        "if not one.counted",
+        "apart.concerning(stamps, places[batch].job)",
+        "stamps",
         f"{SPACES}::test_what_a_late_end_overwrote_is_sent_again_though_a_job_that_reaches_other_codes_wrote_since",
     ),
     Bug(
-        "a space is apart of which one job alone is declared so",
-        "syncer/ledger/crossing.py",
-        "if all(one.issuperset(theirs) for one in reached_by)",
-        "if any(one.issuperset(theirs) for one in reached_by)",
-        f"{RARE}::test_spaces_are_apart_when_each_job_of_the_one_is_declared_so_of_each_of_the_other",
+        "a stamp of one job is taken for one of any job of its code space",
+        "syncer/ledger/apart.py",
+        "if stamp.job is not None:",
+        "if False:",
+        f"{SPACES}::test_a_disjoint_job_that_gets_another_name_makes_the_other_send_once_more_and_never_again",
+    ),
+    Bug(
+        "a third job is taken for the disjoint one whose key it has",
+        "syncer/ledger/apart.py",
+        "not self._wrote(stamp) <= apart",
+        "not any(self._jobs[one][0] == stamp.through for one in apart)",
+        f"{SPACES}::test_a_third_job_by_the_key_of_a_disjoint_one_is_not_taken_for_that",
+    ),
+    Bug(
+        "what a third job has open holds no row of a disjoint one",
+        "syncer/ledger/elsewhere.py",
+        "values, apart.names(job_id))",
+        "values, frozenset(apart._disjoint) | frozenset(name for _, name in apart._jobs.values()))",
+        f"{SPACES}::test_what_a_third_job_has_open_holds_the_rows_of_a_disjoint_one_as_it_holds_any",
     ),
     Bug(
         "what a product moved is judged by what was known before another key wrote",
@@ -1101,8 +1115,8 @@ BUGS = (
     Bug(
         "what ends late reached the case that its code was in",
         "syncer/ledger/crossing.py",
-        "if not is_late and other.id not in",
-        "if other.id not in",
+        " and not is_late:",
+        ":",
         f"{LINKED}::test_what_ends_late_may_have_reached_the_case_that_its_code_is_in_by_now",
     ),
     Bug(
@@ -1122,15 +1136,15 @@ BUGS = (
     Bug(
         "a call revives what another key's call wrote that is seen to end at the same moment",
         "syncer/ledger/mirror.py",
-        "if several and spread(connection, ended, disjoint):",
-        "if False and spread(connection, ended, disjoint):",
+        "if several and spread(connection, ended):",
+        "if False and spread(connection, ended):",
         f"{LINKED}::test_of_two_keys_calls_that_are_seen_to_end_at_once_the_one_does_not_revive_what_the_other_wrote",
     ),
     Bug(
         "what a job wrote that never reaches the same codes is folded in",
         "syncer/ledger/mirror.py",
-        "apart = apart_from(connection, disjoint, space_id)",
-        "apart = frozenset[int]()",
+        "apart = Apart(connection, disjoint)\n    for space_id",
+        "apart = Apart(connection, {})\n    for space_id",
         f"{LINKED}::test_what_a_job_wrote_that_never_reaches_the_same_codes_stays_out_when_another_field_is_confirmed",
     ),
     Bug(
@@ -1186,7 +1200,7 @@ BUGS = (
     Bug(
         "a word that may have been overwritten since is sent once its field is taken",
         "syncer/ledger/untaken.py",
-        "return newest > 0 and newest > self._place(batch_id)",
+        "return max(self._newest_of(job_id).get(name, 0) for name in (field, EVERY_FIELD)) > settled",
         "return False",
         f"{TAKEN}::test_a_word_from_before_a_ledger_was_put_back_is_not_sent_once_its_field_is_defined",
     ),
@@ -1200,8 +1214,8 @@ BUGS = (
     Bug(
         "what a stopped process counted is proven by names of a later one",
         "syncer/ledger/proofs.py",
-        "    again = doubt(connection, batch.space_id, told, campaign, named, since, at, disjoint)",
-        "    again = doubt(connection, batch.space_id, told, campaign, [], since, at, disjoint)",
+        "    again = doubt(connection, (batch.job_id, batch.space_id), told, campaign, named, since, at, disjoint)",
+        "    again = doubt(connection, (batch.job_id, batch.space_id), told, campaign, [], since, at, disjoint)",
         COUNTED,
     ),
     Bug(
@@ -1299,8 +1313,8 @@ BUGS = (
     Bug(
         "what was counted by a key that never reaches the same codes waits for its next file",
         "syncer/ledger/counted.py",
-        "spaces = {space_id, *apart_from(connection, disjoint, space_id)}",
-        "spaces = {space_id}",
+        "if space == space_id or not never.isdisjoint(senders)",
+        "if space == space_id",
         COUNTED,
     ),
     Bug(

@@ -34,6 +34,7 @@ pictures = st.builds(
 states = st.dictionaries(names, pictures, max_size=9)
 words = st.lists(st.tuples(names, data.filter(bool), st.integers(1, 4)), max_size=9, unique_by=lambda w: (w[0], w[2]))
 ERRAND = Errand(7, 3, False)
+OWN, THEIRS = "own", {7: "carried"}
 
 
 def data_of(row):
@@ -99,7 +100,7 @@ def make(part, known, held, wanted, *, send=Send.CHANGES, elsewhere=()):
     if carried is not None:
         carried.states.see_known(mirror)
         carried.states.see_open(large(held))
-    diff.see_elsewhere(elsewhere, ("k",))
+    diff.see_elsewhere(elsewhere, ("k",), OWN, THEIRS)
     diff.settle()
     plan = make_plan(diff, key=("k",), fields=("a", "b"), mode=Mode.AUTO, names=["f", "g"], send=send)
     return plan, diff
@@ -207,6 +208,7 @@ elsewhere = st.lists(
         st.dictionaries(st.sampled_from(["a", "b", "c", "k"]), st.integers(0, 5), min_size=1, max_size=2),
         st.frozensets(st.sampled_from(["a", "c", "z"]), max_size=2), st.sampled_from(["", "a"]),
         st.frozensets(st.sampled_from(["x", "y"]), max_size=1),
+        st.frozensets(st.sampled_from([OWN, THEIRS[7]]), max_size=2),
     ),
     max_size=2,
 )  # fmt: skip
@@ -242,6 +244,15 @@ elsewhere = st.lists(
     wanted=[("K3", {"a": "x"}, 1), ("K4", {"a": "x"}, 3), ("K4", {"b": "x"}, 2)],
     elsewhere=[OpenElsewhere({"c": 1, "d": 2}, frozenset({"a"}), "", frozenset())],
 )
+@example(  # each word is judged by the job that said it: the rows' own, or that of what is carried
+    part=[("K1", "x", None)],
+    known={},
+    wanted=[("K2", {"a": "x"}, 3)],
+    elsewhere=[
+        OpenElsewhere({"a": 2}, frozenset({"z"}), "", frozenset(), frozenset([OWN])),
+        OpenElsewhere({"a": 2}, frozenset({"z"}), "", frozenset(), frozenset(["another"])),
+    ],
+)
 @given(part=rows, known=states, wanted=words, elsewhere=elsewhere)
 def test_words_wait_as_long_as_another_key_has_older_ones_that_may_meet_them(part, known, wanted, elsewhere):
     plan, _ = make(part, known, set(), wanted, elsewhere=elsewhere)
@@ -266,6 +277,8 @@ def test_words_wait_as_long_as_another_key_has_older_ones_that_may_meet_them(par
             pairs = [(source, one.fields[name]) for name, source in sources.items() if name in one.fields]
             pairs += [(source, min(one.fields.values())) for name, source in sources.items() if name in one.key]
             pairs += [(source, one.fields["k"]) for source in sources.values() if "k" in one.fields]
+            if (OWN if key in said and row is not None else THEIRS[7]) in one.apart:
+                continue
             if meets and any(source > bound for source, bound in pairs):
                 waiting[key] = whole
     assert as_sent(plan.wishes, plan) == waiting

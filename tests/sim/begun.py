@@ -25,6 +25,7 @@ from sim.promises import ViolationError, check_known
 from sim.spaces import Spaces, other
 from sim.uploads import Uploads
 
+from syncer.config.jobs import all_disjoint
 from syncer.errors import TargetChangedError
 from syncer.ledger import migrate
 from syncer.ledger.ledger import upgrade_ledger
@@ -136,7 +137,7 @@ class Begun:
             schedule.rows.update({key: left}) if left else schedule.rows.pop(key)
         (schedule.stored,) = schedule.database.execute("SELECT max(id) FROM sources").fetchone()
         ledger = open_ledger(schedule.database, lambda what: None)
-        check_known(ledger, schedule.truth(), schedule.spaces, schedule.rows)
+        check_known(ledger, schedule.truth(), all_disjoint(schedule.settings.jobs), schedule.rows)
         if problems := ledger.problems():
             raise ViolationError(f"the upgraded ledger: {problems}")
         ledger.close()

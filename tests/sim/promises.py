@@ -26,7 +26,7 @@ def check_run(ledger, run, *, thorough):
         raise ViolationError(f"ledger: {problems}")
 
 
-def check_known(ledger, truth, spaces, keys=()):
+def check_known(ledger, truth, disjoint, keys=()):
     """What holds whenever a process is gone, however it went: whatever the mirror calls known is so.
 
     Of `keys` no code may be there: of them nothing is known. Stamps and open batches are laid over it, as the plan does. A
@@ -35,9 +35,8 @@ def check_known(ledger, truth, spaces, keys=()):
     """
     moment = ledger.connection.begin()
     numbers = [number for (number,) in ledger.connection.exec_driver_sql("SELECT id FROM spaces").fetchall()]
-    apart = frozenset(numbers) if any(space.apart for space in spaces.all) else frozenset()
     for number in numbers:
-        for key, picture in Knowledge(ledger.connection, number, apart - {number}).view({*truth.held, *keys}).items():
+        for key, picture in Knowledge(ledger.connection, number, disjoint).view({*truth.held, *keys}).items():
             known = {name: value for name, value in json.loads(picture.known).items() if name != LATER}
             lacking = truth.lacking(key, known, newest=False)
             if lacking is not None:

@@ -37,6 +37,7 @@ from sim.truth import Truth, unsure_places, written
 from sim.uploads import Uploads
 from sim.world import KINDS, SYNC_KEYS, Chances, Crash, Fate, SimulatedApi, VirtualClock
 
+from syncer.config.jobs import all_disjoint
 from syncer.execute import outcome as outcome_module
 from syncer.ledger import proofs
 from syncer.ledger.identity import counts_same
@@ -437,7 +438,7 @@ class Schedule:
             self.note(*self.files[Path(name).name])
         self.uploads.note(self)  # last: what came meanwhile was not there for these words
         ledger, truth = open_ledger(self.database, lambda what: None), self.truth()
-        check_known(ledger, truth, self.spaces, self.rows)
+        check_known(ledger, truth, all_disjoint(self.settings.jobs), self.rows)
         check_blame(self.database, self.api.poison.keys)
         if process.code == 0 and alone:  # what is not taken ends with 3
             check_promise(self.database, truth, self.asked_rows(), self.concerns if process.job else lambda *_: True)

@@ -91,7 +91,7 @@ def test_another_campaign_says_nothing_of_this_one(told, campaign):
     scene = counted()
     with scene.ledger.transaction() as connection:
         connection.exec_driver_sql(PRODUCTS)
-        assert doubt(connection, 1, told, campaign, ["m"], 10**6, AT, {}) == set()
+        assert doubt(connection, (1, 1), told, campaign, ["m"], 10**6, AT, {}) == set()
     assert pictures(scene, K[:3]) == [(BOTH, (), ())] * 3
 
 
@@ -179,7 +179,7 @@ def test_words_of_another_key_are_doubted_and_wait_where_it_never_reaches_the_sa
     scene = counted()
     other = scene.ledger.ensure_job("other", ("serial_number",))
     with scene.ledger.transaction() as connection:
-        assert doubt(connection, other.space_id, None, None, ["m"], 10**6, AT, disjoint) == set()
+        assert doubt(connection, (other.id, other.space_id), None, None, ["m"], 10**6, AT, disjoint) == set()
     assert pictures(scene, K[:3]) == [('{"s":"2"}', ("m",), ())] * 3
     assert wanted(scene) == ([(key, '{"m":"1"}') for key in K[:3]] if waits else [])
 
