@@ -354,8 +354,8 @@ class Plan:
     """What a run is going to do: ``items`` lie batch after batch, as ``batches.sizes`` cuts them.
 
     ``payloads[n]`` is the canonical JSON of payload *n*. ``rejections`` are in the order of the files and lines.
-    ``known_keys`` counts keys of which the mirror knows a field; ``overwritten`` those of them whose known value of
-    some field gives way to another. ``wishes`` are the whole wanted data of held values: they wait for a later plan.
+    ``known_keys`` counts keys that the mirror has, and not as absent; ``overwritten`` those of them whose known value
+    of some field gives way to another. ``wishes`` are the whole wanted data of held values: they wait for a later plan.
     ``untaken`` is what is wanted and left out of ``items``, since the API did not take it when it was last sent.
     ``errand_of[b]`` numbers ``errands``, of which the first is the run's own (None: no run has this plan). ``changes``
     counts, per field, the values that change in it; ``minimum_updates`` is the least number of calls that can carry the

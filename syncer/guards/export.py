@@ -53,8 +53,9 @@ class Guards:
 class Past:
     """What the ledger says of earlier nights. ``runs`` are completed, newest first.
 
-    ``known`` counts the job's known keys, up to a most; ``look_up`` gives known keys; ``content_runs`` the runs (id,
-    moment, SHA-256) that read files of some contents; ``held`` what is known of some keys, field by field.
+    ``known`` counts the known keys of the job's code space, up to a most; ``look_up`` gives known keys;
+    ``content_runs`` the runs (id, moment, SHA-256) that read files of some contents; ``held`` what is known of some
+    keys, field by field.
     """
 
     runs: Sequence[PastRun]
@@ -216,9 +217,10 @@ def _rows(guards: Guards, tonight: Tonight, past: Past) -> Iterator[Stop]:
     What comes of a full export that was cut is mostly unchanged; a night's changes, or rows that were mended, are not.
     """
     rows, known, percent = tonight.plan.rows, tonight.plan.known_keys, guards.missing_percent
+    ever = _most_codes(past) - tonight.diff.absent_keys
     if guards.export == "full":
         enough = known * PERCENT // (PERCENT - percent) if percent < PERCENT else known
-        usual, here = past.known(max(int(enough) + 1, guards.codes_min)), known
+        usual, here = min(ever, past.known(max(int(enough) + 1, guards.codes_min))), known
         what, which = "known codes of the job are in the files", "limits.max_missing_percent of a full export"
     elif rows.unchanged > rows.changed + rows.new:
         ascending = sorted(past.measures, key=lambda run: run.rows.read)
@@ -235,7 +237,7 @@ def _rows(guards: Guards, tonight: Tonight, past: Past) -> Iterator[Stop]:
     if not _far_fewer(guards, here, usual):
         return
     if guards.export == "full":
-        usual = past.known(None)  # it was counted only as far as it took to know
+        usual = min(ever, past.known(None))  # it was counted only as far as it took to know
     files = ", ".join(f"{info.name} with {info.rows} rows" for info in tonight.infos[:EXAMPLES_MAX])
     yield Stop(
         "rows",
@@ -243,6 +245,12 @@ def _rows(guards: Guards, tonight: Tonight, past: Past) -> Iterator[Stop]:
         f"{percent:g}; read: {files}",
         'see whether the export is complete; one that holds only changes is told by jobs.<name>.export = "changes"',
     )
+
+
+def _most_codes(past: Past) -> int:
+    """Return how many codes the largest of the job's last runs named: others may share its code space."""
+    counts = [run.rows.new + run.rows.changed + run.rows.unchanged + run.rows.held for run in past.measures]
+    return max(counts, default=0)
 
 
 def _far_fewer(guards: Guards, here: int, usual: int) -> bool:

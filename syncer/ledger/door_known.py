@@ -103,7 +103,7 @@ class KnownDoor(Door):
         return [run for run in found if run is not None]
 
     def known_count(self, job: Job, most: int | None = None) -> int:
-        """Count the keys of a job's code space of which something is known, up to ``most`` (None: all of them)."""
+        """Count the keys that the mirror has of a job's code space, up to ``most`` (None: all of them)."""
         with self.transaction() as connection:
             return known_keys.known_count(connection, job.space_id, most)
 

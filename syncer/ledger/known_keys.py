@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SEEKS_MAX = 1_000
 """Looks at the ledger for one key: of nearly all keys a few dozen."""
-_KNOWN = "(m.picture > 0 OR EXISTS (SELECT 1 FROM pictures q WHERE q.id = -m.picture AND q.known_payload_id > 0))"
+_THERE = "(m.picture > 0 OR NOT EXISTS (SELECT 1 FROM pictures q WHERE q.id = -m.picture AND q.absent))"
 _WRITTEN = """
 SELECT m.key FROM json_each(?2) j CROSS JOIN mirror m ON m.space_id = ?1 AND m.key = j.value
 WHERE m.picture > 0 OR EXISTS (
@@ -39,8 +39,11 @@ _SEEK = "SELECT key, picture FROM mirror WHERE space_id = ? AND key >= ? ORDER B
 
 
 def known_count(connection: Connection, space_id: int, most: int | None) -> int:
-    """Count the key values of a space of which something is known; looks at no more than ``most`` of its keys."""
-    statement = f"SELECT count(*) FROM (SELECT 1 FROM mirror m WHERE m.space_id = ? AND {_KNOWN} LIMIT ?)"
+    """Count the key values that the mirror has of a space, and not as absent; up to ``most`` of them.
+
+    What is uncertain of them is no matter: a value whose every field may have changed is there all the same.
+    """
+    statement = f"SELECT count(*) FROM (SELECT 1 FROM mirror m WHERE m.space_id = ? AND {_THERE} LIMIT ?)"
     return int(raw_cursor(connection).execute(statement, (space_id, -1 if most is None else most)).fetchone()[0])
 
 

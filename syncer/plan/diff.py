@@ -312,13 +312,23 @@ class Diff:
         return verdicts
 
     def new_leaders(self) -> npt.NDArray[np.int32]:
-        """Return the first row of each key of which nothing is known, and that no open batch holds."""
-        return self.groups.leaders_of(np.flatnonzero(~self.rows.known & ~self.rows.states.held).astype(np.int32))
+        """Return the first row of each key that the mirror does not have, and that no open batch holds."""
+        return self.groups.leaders_of(np.flatnonzero(~self._there() & ~self.rows.states.held).astype(np.int32))
+
+    def _there(self) -> npt.NDArray[np.bool_]:
+        """Tell which of the files' keys the mirror has, and not as absent: what is uncertain of them is no matter."""
+        there: npt.NDArray[np.bool_] = (self.rows.states.picture != 0) & ~self.rows.absent
+        return there
 
     @property
     def known_keys(self) -> int:
-        """How many of the files' keys the ledger knows a field of."""
-        return int(self.rows.known.sum())
+        """How many of the files' keys the mirror has, though all of their fields may be uncertain."""
+        return int(self._there().sum())
+
+    @property
+    def absent_keys(self) -> int:
+        """How many of the files' keys matched no code when they were last asked for."""
+        return int(self.rows.absent.sum())
 
     @property
     def overwritten(self) -> npt.NDArray[np.bool_]:

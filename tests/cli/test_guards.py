@@ -296,6 +296,67 @@ def test_a_full_export_is_compared_with_all_known_codes_and_changes_with_none(be
     assert begun.sync("d.csv").code == 0
 
 
+FULL = '[jobs.default]\nexport = "full"\n'
+
+
+@pytest.mark.parametrize("cause", ["another key", "recover"])
+def test_codes_of_which_all_is_uncertain_are_neither_missing_nor_unknown(night, cause):
+    """What would mend it is the same full export: it goes through, whatever made the codes uncertain."""
+    with night(codes=tuple({**code, "serial_number": f"S{n}"} for n, code in enumerate(WORLD))) as here:
+        here.config(CONFIG + FULL + '[jobs.other]\nkey = "serial_number"\nexport = "changes"\n')
+        file = here.write("a.csv", HEADER[:2], [row[:2] for row in rows()])
+        assert here.sync("--job", "default", file).code == 0
+        if cause == "recover":
+            assert here.run("ledger", "recover").code == 0
+        else:
+            assert (
+                here.sync("--job", "other", here.write("b.csv", ("serial_number", HEADER[1]), [("S3", "x")])).code == 0
+            )
+        plan = here.run("plan", "--json", "--job", "default", file)
+        assert (plan.code, plan.document["rows"]["unchanged"]) == (0, 0), plan.document["error"]
+        few = here.write("few.csv", HEADER[:2], [row[:2] for row in rows(KEYS[:80])])
+        assert here.run("plan", "--json", "--job", "default", few).code == 4
+        assert here.sync("--job", "default", file).code == 0
+        assert here.sync("--job", "default", file).document["rows"]["unchanged"] == COUNT
+
+
+def test_a_full_export_is_measured_by_the_nights_of_its_own_job(night):
+    """A second job of the same key is no part of the first one: neither its first night stops, nor any later one."""
+    with night(codes=(*WORLD, {"extended_id": "K1"})) as here:
+        here.config(CONFIG + "max_changed_percent = 0\n" + FULL + '[jobs.other]\nexport = "full"\n')
+        every, few = here.write("a.csv", HEADER, rows(KEYS[:180])), here.write("b.csv", HEADER, rows(KEYS[170:]))
+        assert here.sync("--job", "default", every).code == 0
+        for night_ in range(2):
+            assert here.sync("--job", "other", few).code == 0, night_
+        assert here.sync("--job", "default", every).code == 0
+        less = here.write("c.csv", HEADER, rows(KEYS[:60]))
+        done = here.sync("--job", "default", less)
+        assert (done.code, done.document["error"]["stops"][0]["guard"]) == (4, "rows")
+        assert "only 60 of 180 known codes" in done.document["error"]["message"]
+
+
+def test_values_that_match_no_code_are_missed_by_no_night(night):
+    """Of 240 values of a job 120 match nothing, night by night; the code space has many others."""
+    with night(codes=WORLD) as here:
+        here.config(CONFIG + FULL + '[jobs.other]\nexport = "full"\n')
+        assert here.sync("--job", "other", here.write("a.csv", HEADER, rows())).code == 0
+        half = [*rows(KEYS[:120]), *rows([f"99{number:011d}" for number in range(120)])]
+        file = here.write("b.csv", HEADER, half)
+        for _ in range(2):
+            done = here.sync("--job", "default", file)
+            assert (done.code, done.document["values"]["unmatched"]) in {(3, 120), (3, 0)}, done.document["error"]
+
+
+def test_two_codes_that_differ_in_letter_case_alone_are_two_known_codes_though_all_is_uncertain(night):
+    box = ({"extended_id": "abcd0001", "serial_number": "S1"}, {"extended_id": "ABCD0001", "serial_number": "S2"})
+    with night(codes=box) as here:
+        here.config('[jobs.default]\nexport = "changes"\n[jobs.other]\nkey = "serial_number"\nexport = "changes"\n')
+        both = here.write("a.csv", HEADER[:2], [("abcd0001", "DE"), ("ABCD0001", "DE")])
+        assert here.sync("--job", "default", both).code == 0
+        assert here.sync("--job", "other", here.write("b.csv", ("serial_number", HEADER[1]), [("S1", "x")])).code == 0
+        assert here.sync("--job", "default", here.write("c.csv", HEADER[:2], [("ABCD0001", "FR")])).code == 0
+
+
 def test_a_column_that_became_empty_or_has_one_value_stops_the_run(begun):
     begun.config(CONFIG + "max_changed_percent = 0\n")
     begun.write("empty.csv", HEADER, rows(lot=""))

@@ -1057,6 +1057,20 @@ BUGS = (
         f"{SPACES}::test_a_disjoint_job_that_gets_another_name_makes_the_other_send_once_more_and_never_again",
     ),
     Bug(
+        "a known code of which all is uncertain is missing",
+        "syncer/plan/diff.py",
+        "(self.rows.states.picture != 0) & ~self.rows.absent",
+        "self.rows.known",
+        "tests/cli/test_guards.py::test_codes_of_which_all_is_uncertain_are_neither_missing_nor_unknown",
+    ),
+    Bug(
+        "a full export is measured by all codes of its key",
+        "syncer/guards/export.py",
+        "ever = _most_codes(past) - tonight.diff.absent_keys",
+        "ever = 10**9",
+        "tests/cli/test_guards.py::test_a_full_export_is_measured_by_the_nights_of_its_own_job",
+    ),
+    Bug(
         "a third job is taken for the disjoint one whose key it has",
         "syncer/ledger/apart.py",
         "not self._wrote(stamp) <= apart",

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 import syncer.plan.diff as diff_module
-from syncer.mirror.picture import Picture
+from syncer.mirror.picture import ABSENT, Picture
 from syncer.mirror.words import canonical
 from syncer.model import Errand, KnownBlock, ValidChunk, WantedBlock
 from syncer.plan.diff import Diff, Standing
@@ -171,17 +171,18 @@ def test_known_keys_are_counted_and_those_that_get_another_value_marked():
         -2: Picture('{"a":"y"}'),
         -3: Picture(uncertain=("a",)),
         -4: Picture('{"b":"1"}'),
+        -5: ABSENT,
     }
     rows = [
         ("same", "x", None), ("other", "x", None), ("doubt", "x", None), ("field", "x", None), ("new", "x", None),
-        ("held", "x", None), ("torn", "x", None), ("torn", "y", None), ("held new", "x", None),
+        ("gone", "x", None), ("held", "x", None), ("torn", "x", None), ("torn", "y", None), ("held new", "x", None),
     ]  # fmt: skip
-    known = {"same": -1, "other": -2, "doubt": -3, "field": -4, "held": -2, "torn": -2}
+    known = {"same": -1, "other": -2, "doubt": -3, "field": -4, "held": -2, "torn": -2, "gone": -5}
     diff = settled(rows, book=Book(pictures), known=known, held=["held", "held new"])
-    assert diff.known_keys == 5
+    assert (diff.known_keys, diff.absent_keys) == (6, 1)
     assert keys_of(diff.rows, np.flatnonzero(diff.overwritten)) == ["other"]
     news = {diff.records.keys[int(row)].as_py() for row in diff.new_leaders()}
-    assert news == {"doubt", "new"}
+    assert news == {"gone", "new"}
 
 
 def test_the_ledgers_own_numbers_of_pictures_stand_on_both_sides_in_the_end():
