@@ -26,8 +26,9 @@ def new_file(schedule):
     schedule.job = schedule.company.jobs[schedule.version % len(schedule.company.jobs)]
     if schedule.spaces.several and schedule.jobs.random() < 0.5:
         schedule.job = schedule.jobs.choice([job for space in schedule.spaces.all[1:] for job in space.jobs])
+    schedule.befall_jobs()
     space = schedule.spaces.of(schedule.job)
-    for n, key in enumerate(space.values):
+    for n, key in enumerate(space.named_by(schedule.job)):
         row = {}
         for name in columns:
             changed = schedule.random.random() < schedule.random.choice([0.05, 1.0])
@@ -39,7 +40,7 @@ def new_file(schedule):
         if row and schedule.random.random() < schedule.present:
             rows[key] = row
     if not rows:  # an export without a row is no export, and is refused
-        rows[space.values[0]] = {columns[0]: f"{schedule.version:04d}-{columns[0]}0"}
+        rows[space.named_by(schedule.job)[0]] = {columns[0]: f"{schedule.version:04d}-{columns[0]}0"}
     schedule.last = rows
     if space.columns == (MAIN,) and schedule.jobs.random() < schedule.spaces.link:
         columns = [*columns, LINK]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from unittest import mock
@@ -31,7 +31,7 @@ from sim.promises import (
     let_go_keys,
     let_go_tasks,
 )
-from sim.spaces import LINK, MAIN, Space, Spaces, named
+from sim.spaces import LINK, MAIN, THIRD, Space, Spaces, named
 from sim.trouble import Poison, Spell
 from sim.truth import Truth, unsure_places, written
 from sim.uploads import Uploads
@@ -160,6 +160,7 @@ class Schedule:
             self.api.catalogue, self.api.world.stays = Catalogue(catalogue(), world), self.products.stays
         self.job = self.company.jobs[0]
         self.jobs = Random(f"jobs of {seed}")
+        self.names = Random(f"names of the jobs of {seed}")
         self.api.spell = Spell.drawn(trouble, self.clock.now_s)
         self.api.poison = Poison.drawn(trouble, [f"K{n:07d}" for n in range(self.codes)])
         self.database = fresh_database()
@@ -179,9 +180,7 @@ class Schedule:
         self.spoken, self.said = {}, {}  # by code and field, the key of the newest word; by job, the fields it wrote
         self.last = {}
         self.asked = {"m": {}, "s": {}}
-        self.settings = settings_of(
-            self.company.settings(self.key, FORM) + self.spaces.settings(FORM) + self.products.settings()
-        )
+        self.configure()
         self.files, self.path, self.stored = {}, "", 0
         self.discarded, self.unproven = False, set()
         self.believed = (
@@ -192,6 +191,28 @@ class Schedule:
         self.hanging = False
         if self.begun:
             self.begun.put_in_place(self)
+
+    def configure(self):
+        """Write the configuration anew."""
+        self.settings = settings_of(
+            self.company.settings(self.key, FORM) + self.spaces.settings(FORM) + self.products.settings()
+        )
+
+    def befall_jobs(self):
+        """Where jobs are declared apart, a night's file may be of a third one, or its job gets another name."""
+        main = self.spaces.all[0]
+        if not main.apart or self.begun:
+            return
+        if main.of_third and self.names.random() < 0.3:
+            self.job = THIRD
+        elif self.job in self.company.jobs and self.names.random() < 0.2:
+            old, self.job = self.job, f"{self.job}2"
+            self.company = replace(
+                self.company, jobs=tuple(self.job if job == old else job for job in self.company.jobs)
+            )
+            self.spaces = replace(self.spaces, all=(main.renamed(old, self.job), *self.spaces.all[1:]))
+            self.said[self.job] = {*self.said.get(old, ())}
+            self.configure()
 
     def step(self, process, what):
         """A place where the process may die."""
@@ -363,7 +384,8 @@ class Schedule:
     def concerns(self, key, name):
         """Tell whether a `sync` of the last file's job has to do with a field of a key value."""
         own = self.spaces.of(self.job)
-        return key in own.values or (not own.apart and name in self.said.get(self.job, ()))
+        apart = own.apart and self.job != THIRD
+        return key in own.named_by(self.job) or (not apart and name in self.said.get(self.job, ()))
 
     def one_run(self, rows, *, resume=False):
         """Run the program once, on a file or to `resume`; return its exit code, None when it died."""

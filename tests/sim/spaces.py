@@ -5,7 +5,7 @@ What always holds: a code's id, serial number, lot and box never change, its cas
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from syncer.model import KEY_SEPARATOR
@@ -14,6 +14,8 @@ MAIN = "extended_id"
 LINK = "case_no"
 CASE, LOT = 4, 7
 """How many codes a case has, and a lot."""
+THIRD = "third"
+"""A job by the main key that no other is declared apart from."""
 JOBS_BY = {
     "cases": {"by_case": (LINK,)},
     "serials": {"by_serial": ("serial_number",)},
@@ -45,11 +47,28 @@ class Space:
     """Of codes, as the ledger writes them: what files name."""
     apart: bool = False
     """Whether it is declared never to reach the codes of the others."""
+    of_third: tuple[str, ...] = ()
+    """What the files of its third job name, which is declared apart from nothing: also codes of the other space."""
+
+    def named_by(self, job):
+        """Return the values that the files of a job name."""
+        return self.of_third if job == THIRD else self.values
 
     def value_of(self, fields):
         """Return the key value of a code; None when it has none."""
         cells = [fields.get(name) for name in self.columns]
         return None if None in cells else KEY_SEPARATOR.join(cells)
+
+    def with_third(self, codes, chance):
+        """Return it with a third job, whose files name any of so many codes; or as it is."""
+        if chance.random() < 0.5:
+            return self
+        jobs = {**self.jobs, THIRD: self.columns}
+        return replace(self, jobs=jobs, of_third=tuple(f"K{n:07d}" for n in range(codes)))
+
+    def renamed(self, old, new):
+        """Return it after a job was given another name."""
+        return replace(self, jobs={new if job == old else job: key for job, key in self.jobs.items()})
 
     def cells(self, job, value):
         """Return the cells of a key value in the order of a job's columns."""
@@ -91,6 +110,7 @@ class Spaces:
                 main.columns, main.jobs, main.unique, tuple(main.values[n] for n in numbers if n // CASE % 2), True
             )
             numbers = [n for n in numbers if n // CASE % 2 == 0]
+            main = main.with_third(codes, Random(f"a third job of {seed}"))
         moves = chance.choice([0.0, 0.05, 0.3]) if link and not apart else 0.0
         return cls((main, other(kind, numbers, apart=apart)), link, moves)
 
@@ -107,9 +127,9 @@ class Spaces:
 
     def settings(self, form):
         """Return the jobs of all spaces but the main one, as TOML."""
-        text = ""
+        text = f'[jobs.{THIRD}]\nkey = ["{MAIN}"]\n{form}' if self.all[0].of_third else ""
         for space in self.all[1:]:
-            apart = f"disjoint = {[*self.all[0].jobs]!r}\n" if space.apart else ""
+            apart = f"disjoint = {[job for job in self.all[0].jobs if job != THIRD]!r}\n" if space.apart else ""
             for job, key in space.jobs.items():
                 text += f"[jobs.{job}]\nkey = {[*key]!r}\nunique = {str(space.unique).lower()}\n{apart}{form}"
         return text
