@@ -32,11 +32,14 @@ RUN_KINDS = frozenset({"sync", "resume"})
 
 
 def status(settings: Settings, *, most: int) -> StatusResult:
-    """Return the newest runs and works, newest first."""
+    """Return the newest runs and works, newest first; an archive is read, and must be there, where their counts are."""
     with Ledger.reading(settings.ledger.url) as ledger:
         if ledger is None:
             return StatusResult((), ())
-        runs = tuple(_summary(ledger, run) for run in ledger.runs(most=most))
+        newest = ledger.runs(most=most)
+        if ledger.counts_moved(newest):
+            ledger.add_archives()
+        runs = tuple(_summary(ledger, run) for run in newest)
         works = tuple(WorkSummary(work, _life_of_work(work)) for work in ledger.works(most=most))
     newest = {one.work.run_id: one.work.id for one in reversed(works)}
     shown = tuple(one for one in works if not _is_shown_as_run(one.work, runs, newest))

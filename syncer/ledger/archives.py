@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from syncer.errors import LedgerArchiveError
+from syncer.ledger import kept
 from syncer.ledger.database import refuse_planted
 from syncer.ledger.schema import append_only_triggers
 
@@ -25,21 +26,12 @@ MOVED = {"items": ("id", 0), "item_origins": ("item_id", 0), "outcomes": ("item_
 """Tables whose old rows move: by which id, and by which of an archive's two ends (items, events)."""
 ARCHIVES_MAX = 8
 """SQLite joins ten files at most."""
-_OLD = """
-SELECT i.id FROM items i WHERE i.id > ? AND i.id <= ? AND NOT EXISTS (
-  SELECT 1 FROM batches b JOIN mirror m ON m.space_id = b.space_id AND m.key = i.key AND m.batch_id = b.id
-  WHERE b.id = i.batch_id)
-AND NOT EXISTS (
-  SELECT 1 FROM batches b JOIN mirror m ON m.space_id = b.space_id AND m.key = i.key AND m.picture < 0
-  JOIN pictures p ON p.id = -m.picture AND p.refused <> '[]'
-  JOIN payloads s ON s.id = i.payload_id JOIN json_each(p.refused) r ON r.value IN (SELECT key FROM json_each(s.data))
-  WHERE b.id = i.batch_id)
-"""
-"""What is kept explains the mirror, or has a word for a field that is not taken: it is sent once the field is."""
 _SEALS = """
 SELECT id, run_id, digest, json_extract(covers, '$.items.to'), json_extract(covers, '$.events.to')
-FROM seals WHERE at <= ? ORDER BY id DESC
+FROM seals WHERE at <= ?1 AND id <= (
+    SELECT max(s.id) FROM seals s JOIN runs r ON r.id = s.run_id WHERE r.exit_code IS NOT NULL) ORDER BY id DESC
 """
+"""None is later than what was told (`endings.told_until`)."""
 # What is not at its end, or is wanted, is looked at by runs; its rows stay.
 _UNFINISHED = """
 SELECT 1 FROM batches WHERE first_item_id <= ? AND NOT split
@@ -187,13 +179,11 @@ def take_out(cursor: sqlite3.Cursor, file: str, cut: Cut, at: str) -> tuple[int,
     lifted = [f"{table}_no_delete" for table in MOVED]
     for name in lifted:
         cursor.execute(f"DROP TRIGGER {name}")
-    before = known(cursor)
-    items_from, events_from = (before[-1].items_to, before[-1].events_to) if before else (0, 0)
-    span = (items_from, cut.items_to)
+    kept.choose(cursor, cut.items_to)  # of the rows that an earlier one left, too: its archive has them
     for table in ("item_origins", "outcomes"):
-        cursor.execute(f"DELETE FROM {table} WHERE item_id IN ({_OLD})", span)
-    items = cursor.execute(f"DELETE FROM items WHERE id IN ({_OLD})", span).rowcount
-    events = cursor.execute("DELETE FROM events WHERE id > ? AND id <= ?", (events_from, cut.events_to)).rowcount
+        cursor.execute(f"DELETE FROM {table} WHERE item_id <= ? AND item_id NOT IN temp.kept", (cut.items_to,))
+    items = cursor.execute("DELETE FROM items WHERE id <= ? AND id NOT IN temp.kept", (cut.items_to,)).rowcount
+    events = cursor.execute(f"DELETE FROM events WHERE id <= ? AND NOT {kept.END_OF_BATCH}", (cut.events_to,)).rowcount
     cursor.execute(
         "INSERT INTO archives (file, made_at, run_id, seal, items_to, events_to) VALUES (?, ?, ?, ?, ?, ?)",
         (file, at, cut.run_id, cut.seal, cut.items_to, cut.events_to),

@@ -94,6 +94,17 @@ def bucket_counts(connection: Connection, run_id: int) -> dict[Bucket, int]:
     return counts
 
 
+_MOVED = """
+SELECT EXISTS (SELECT 1 FROM json_each(?) j CROSS JOIN batches b ON b.run_id = j.value WHERE b.unmatched > (
+    SELECT count(*) FROM outcomes o WHERE o.item_id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1))
+"""
+
+
+def counts_moved(connection: Connection, run_ids: Sequence[int]) -> bool:
+    """Tell whether `bucket_counts` of some runs needs outcomes that were moved to an archive."""
+    return bool(raw_cursor(connection).execute(_MOVED, (json.dumps(run_ids),)).fetchone()[0])
+
+
 _WHOLE_BATCHES = f"""
 SELECT {STANDS}, b.message, sum(b.size - b.unmatched), min(b.first_item_id) FROM batches b
 WHERE b.run_id = ? AND NOT b.split AND b.kind <> 'wish' AND b.state NOT IN ('confirmed', 'mismatched', 'superseded')

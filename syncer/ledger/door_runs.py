@@ -89,6 +89,11 @@ class RunsDoor(Door):
         with self.transaction() as connection:
             return buckets.bucket_counts(connection, run_id)
 
+    def counts_moved(self, runs: Sequence[Run]) -> bool:
+        """Tell whether the counts of some runs need what was moved to an archive (`Ledger.add_archives`)."""
+        with self.transaction() as connection:
+            return buckets.counts_moved(connection, [run.id for run in runs])
+
     def kind_counts(self, run_id: int) -> dict[str, int]:
         """Count the batches that a run's plan made, by kind."""
         with self.transaction() as connection:

@@ -122,14 +122,18 @@ class Ledger(WritesDoor, KnownDoor, HistoryDoor):
         ledger = cls.open_to_read(url)
         try:
             if whole and ledger is not None:
-                with ledger.transaction() as connection:
-                    moved = archives.known(raw_cursor(connection))
-                driver = ledger.connection.connection.driver_connection
-                archives.attach(cast("sqlite3.Connection", driver), ledger.path, moved)
+                ledger.add_archives()
             yield ledger
         finally:
             if ledger is not None:
                 ledger.close()
+
+    def add_archives(self) -> None:
+        """Read the history that was moved to archives, too, from now on; raise `LedgerArchiveError` without one."""
+        with self.transaction() as connection:
+            moved = archives.known(raw_cursor(connection))
+        driver = self.connection.connection.driver_connection
+        archives.attach(cast("sqlite3.Connection", driver), self.path, moved)
 
     def close(self) -> None:
         """Let go of the database, then of the lock."""

@@ -28,6 +28,7 @@ from syncer.mirror.words import NOTHING, fields_of, value_of
 from syncer.model import KEY_SEPARATOR, SPECIAL_FIELDS, UNIQUE_KEYS
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
@@ -45,7 +46,18 @@ VALUES_MAX = 20
 TAKERS_MIN = 2
 """Values that have to hold a field that others of their campaign did not take, before all are asked again."""
 _CONFIRMED = "state IN ('confirmed', 'mismatched') AND NOT split"
-_ALL = f"SELECT id, first_item_id, size, kind FROM batches WHERE job_id = ? AND {_CONFIRMED} ORDER BY id DESC"
+# Of a batch that an archive holds whole no value is left to be chosen.
+_ALL = f"""
+SELECT id, first_item_id, size, kind FROM batches b WHERE job_id = ? AND {_CONFIRMED}
+AND EXISTS (SELECT 1 FROM items i WHERE i.id BETWEEN b.first_item_id AND b.first_item_id + b.size - 1) ORDER BY id DESC
+"""
+_NEXT_TO = """
+SELECT coalesce(
+    (SELECT min(i.id) FROM items i WHERE i.id BETWEEN p.place AND p.last),
+    (SELECT max(i.id) FROM items i WHERE i.id BETWEEN p.first AND p.place))
+FROM (SELECT json_extract(value, '$[0]') AS first, json_extract(value, '$[1]') AS place,
+             json_extract(value, '$[2]') AS last FROM json_each(?) ORDER BY key) p
+"""
 _ENDED_SINCE = f"""
 SELECT id, first_item_id, size, kind FROM batches WHERE id IN (SELECT batch_id FROM events WHERE id > ?1)
 AND job_id = ?2 AND settled > ?1 AND {_CONFIRMED} ORDER BY id DESC
@@ -168,12 +180,12 @@ def _chosen(
 ) -> Iterator[Unproven]:
     cursor = raw_cursor(connection)
     since = _last_read_back(connection, run)
-    ids = _spread_items(cursor.execute(_ENDED_SINCE, (since, run.job.id)).fetchall())
+    ids = _spread_items(cursor, cursor.execute(_ENDED_SINCE, (since, run.job.id)).fetchall())
     if looked.refusing:
         ids += [item for (item,) in cursor.execute(_PROBES, (run.id, since)).fetchall()]
     tonight = {*ids}
     if looked.earlier:
-        ids += _spread_items(cursor.execute(_ALL, (run.job.id,)).fetchall())
+        ids += _spread_items(cursor, cursor.execute(_ALL, (run.job.id,)).fetchall())
     rows = cursor.execute(_ITEMS, (looked.begun, json.dumps(list(dict.fromkeys(ids))))).fetchall()
     views = Knowledge(connection, run.job.space_id, looked.disjoint).view(key for _, key, *_ in rows)
     texts = payload_texts(connection, {payload for _, _, payload, *_ in rows})
@@ -223,13 +235,16 @@ def _words(picture: Picture, sent: str, *, retried: bool, is_older: bool) -> Ite
             yield name, value
 
 
-def _spread_items(batches: Sequence[tuple[int, int, int, str]]) -> list[int]:
-    """Return the first, middle and last items of some batches, spread over all of them."""
+def _spread_items(cursor: sqlite3.Cursor, batches: Sequence[tuple[int, int, int, str]]) -> list[int]:
+    """Return the first, middle and last items of some batches, spread over all; where one was moved, the next to it."""
     step = max(1, -(-len(batches) // BATCHES_LOOKED_AT))
-    found = []
-    for _, first, size, _ in batches[::step]:
-        found += [first, first + size // 2, first + size - 1]
-    return found
+    places = [
+        (first, place, first + size - 1)
+        for _, first, size, _ in batches[::step]
+        for place in (first, first + size // 2, first + size - 1)
+    ]
+    rows = cursor.execute(_NEXT_TO, (json.dumps(places),)).fetchall()
+    return [item_id for (item_id,) in rows if item_id is not None]
 
 
 def _few(found: Sequence[Unproven], *, told: bool) -> list[Unproven]:

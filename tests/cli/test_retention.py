@@ -201,11 +201,11 @@ def test_words_for_a_field_that_is_not_taken_stay_and_are_sent_once_it_is(tmp_pa
     header = (*HEADER, "pallet")
     with open_night(tmp_path, codes=codes(4), campaigns={1: frozenset({"market"})}) as here:
         here.config('[jobs.default]\nexport = "changes"\n')
-        for name, market in (("a.csv", "DE"), ("b.csv", "FR"), ("c.csv", "IT")):
+        for name, market in (("a.csv", "DE"), ("b.csv", "FR"), ("c.csv", "IT"), ("c2.csv", "ES")):
             rows = [(f"K{n:06d}", market, "P1") for n in range(4)]
             assert here.sync(here.write(name, header, rows), "--approve").code == 3
-        # Of the second night alone, and not the one value that asked: it said the word anew.
-        assert here.run("ledger", "prune", "--keep", "0m", "--json").document["items"] == 3
+        # Of the second night alone; and of the first the one value that asked, which said its word anew.
+        assert here.run("ledger", "prune", "--keep", "0m", "--json").document["items"] == 5
         is_whole(here)
         here.box.world.campaigns = {1: frozenset(header)}
         assert here.sync(here.write("d.csv", header, [("K000000", "IT", "P1")])).code == 0
