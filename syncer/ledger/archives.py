@@ -2,8 +2,8 @@
 
 An archive is a whole copy of the ledger, made before its old rows were taken out; it lies beside the ledger. Of each
 archive the rows up to its end count, of the ledger the rows after the last end. What always holds: no row is in no
-place; what explains the mirror, and words that may still be sent, stay in the ledger, so that planning and sending
-never need an archive; a reader of history without one of the archives is refused.
+place; what a later run may ask for stays in the ledger (`kept`), so that planning and sending never need an archive; a
+reader of history without one of the archives is refused.
 """
 
 from __future__ import annotations

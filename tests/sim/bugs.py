@@ -19,6 +19,7 @@ from syncer.execute.batch_call import load_batch
 from syncer.execute.reconcile import ALL_APPLIED, judge_count, judge_named
 from syncer.execute.refusals import Refusals
 from syncer.execute.watch import TaskWatch
+from syncer.ledger import kept as kept_module
 from syncer.ledger import migrate as migrate_module
 from syncer.ledger import mirror as mirror_module
 from syncer.ledger.migrate import migrations_path
@@ -111,6 +112,13 @@ def altered(words, bug):
     return path
 
 
+def mirror_alone(cursor, items_to):
+    """Of old history only what explains the mirror stays."""
+    cursor.execute("DROP TABLE IF EXISTS temp.kept")
+    cursor.execute("CREATE TEMP TABLE kept (id INTEGER PRIMARY KEY)")
+    cursor.execute(f"INSERT OR IGNORE INTO temp.kept {kept_module._RULES[0]}", (items_to,))
+
+
 def ends_well_for(*kinds):
     """Take a run that was stopped by one of these for one that is done."""
     return property(lambda self: 0 if isinstance(self.error, kinds) else _exit_code(self))
@@ -158,6 +166,7 @@ BUGS = {
         "migrations_path",
         altered("        if fields or both_under_way:\n", "        if False:\n"),
     ),
+    "of old history only what explains the mirror stays": (kept_module, "choose", mirror_alone),
     "a deadline is a good end": (SyncResult, "exit_code", ends_well_for(DeadlineError)),
     "a signal is a good end": (SyncResult, "exit_code", ends_well_for(SignalError)),
 }

@@ -10,23 +10,25 @@ from pathlib import Path
 
 from sqlalchemy import Connection, StaticPool, create_engine, event, insert, text
 
-from syncer.ledger import identity
+from syncer.ledger import archives, identity
 from syncer.ledger.ledger import Ledger
 from syncer.ledger.lock import Stamp
 from syncer.ledger.schema import SCHEMA_REVISION, append_only_triggers, ledger, metadata
 
 AFTER_COMMIT = "after a commit"
 LEDGER_ID = "5eed5eed5eed"
+NEVER = "2999-01-01T00:00:00.000Z"
 STATEMENTS = 2000  # all processes of a schedule share one connection: each statement is prepared once for all of them
 
 
 class Database(sqlite3.Connection):
     """A database in memory that is closed when nobody holds it any more: a schedule that failed has no last word.
 
-    ``stamp`` is what its lock file would say of it.
+    ``stamp`` is what its lock file would say of it; ``moved`` are the rows that `prune` took out, by table.
     """
 
     stamp = None
+    moved = None
 
     def __del__(self):
         self.close()
@@ -68,6 +70,34 @@ def copy_of(database):
     copy = fresh_database()
     overwrite(copy, database.serialize())
     copy.stamp = database.stamp
+    return copy
+
+
+def prune(database):
+    """Move all history that may be moved, as ``ledger prune`` does; return how many items went."""
+    cursor = database.cursor()
+    cursor.execute("BEGIN IMMEDIATE")
+    before = {table: cursor.execute(f"SELECT * FROM {table}").fetchall() for table in archives.MOVED}
+    cut, items = archives.find_cut(cursor, NEVER), 0
+    if cut is not None:
+        items, _ = archives.take_out(cursor, "archive", cut, NEVER)
+        database.moved = database.moved or {}
+        for table, rows in before.items():
+            left = {*cursor.execute(f"SELECT * FROM {table}").fetchall()}
+            database.moved.setdefault(table, []).extend(row for row in rows if row not in left)
+    cursor.execute("COMMIT")
+    return items
+
+
+def whole(database):
+    """Return a ledger with its whole history: itself, or a copy into which the rows that were moved are put back."""
+    if not database.moved:
+        return database
+    copy = copy_of(database)
+    for table, rows in database.moved.items():
+        if rows:
+            copy.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    copy.commit()
     return copy
 
 

@@ -11,7 +11,7 @@ from sim import exports
 from sim.begun import Begun
 from sim.company import LATER, Company
 from sim.episodes import EPISODES, twin
-from sim.ledgers import fresh_database, open_ledger
+from sim.ledgers import fresh_database, open_ledger, prune, whole
 from sim.others import Others
 from sim.process import TASK_TIMEOUT_S, Process, settings_of
 from sim.products import Products, catalogue
@@ -63,6 +63,8 @@ class Outcome:
     crashes: int = 0
     rivals: int = 0
     calls: int = 0
+    moved: int = 0
+    """Items that left the ledger."""
     trace: list[str] = field(default_factory=list)
     struck: list[str] = field(default_factory=list)
     digest: str = ""
@@ -170,6 +172,9 @@ class Schedule:
         )  # that something befalls the ledger between two nights
         self.twins = Random(f"twins of {seed}")
         self.often_twins = self.twins.choice([0.0] * 7 + [0.6])
+        self.pruning = Random(f"prunes of {seed}")
+        # That old history is moved after a run; an older copy of a ledger does not know what went.
+        self.prunes = self.pruning.choice([0.0, 0.0, 0.3, 1.0]) if not self.episodes + self.often_twins else 0.0
         self.outcome = Outcome(struck=self.fate.struck)
         self.hurry = self.random.choice([0.1, 0.3, 0.8])  # that a newer file comes before the last one is settled
         self.present = self.random.choice([0.1, 0.5, 0.95, 1.0])  # of the rows, in each night's file
@@ -334,8 +339,9 @@ class Schedule:
             ordered=not self.goes_back and not self.spaces.several,
         )
         check_reach(written(self.api.world), self.asked_of_codes())
-        check_nothing_lost(self.database, self.truth(), self.rows_taken(), self.api.poison.keys)
-        check_history(self.database, self.api.sent)
+        history = whole(self.database)
+        check_nothing_lost(history, self.truth(), self.rows_taken(), self.api.poison.keys)
+        check_history(history, self.api.sent)
 
     def waits(self):
         """Tell whether the run that ended with 3 for a field that is not taken has left values for the next one, too."""
@@ -367,7 +373,7 @@ class Schedule:
 
     def truth(self):
         """Return what the server holds."""
-        database = self.database
+        database = whole(self.database)
         let_go, late, coming = let_go_keys(database), late_keys(database), coming_codes(database)
         unsure = unsure_places(self.api.world, let_go_tasks(database, self.api.world), self.products.moves)
         return Truth(self.api.world, self.spaces, self.spoken, let_go, late, coming, unsure, self.late_words)
@@ -407,6 +413,8 @@ class Schedule:
             self.begun.adopt(self, process)
         if self.trouble.random() < self.abandons:
             self.let_go_by_hand()
+        if self.pruning.random() < self.prunes and not self.hanging and self.fate.strikes("old history is moved"):
+            self.outcome.moved += prune(self.database)
         self.outcome.digest = self.api.digest.hexdigest()
         ended = (
             f"died {process.died}"
@@ -459,11 +467,12 @@ class Schedule:
             self.stored = source
             self.note(*self.files[Path(name).name])
         self.uploads.note(self)  # last: what came meanwhile was not there for these words
-        ledger, truth = open_ledger(self.database, lambda what: None), self.truth()
+        truth, history = self.truth(), whole(self.database)
+        ledger = open_ledger(self.database, lambda what: None)
         check_known(ledger, truth, all_disjoint(self.settings.jobs), self.rows)
-        check_blame(self.database, self.api.poison.keys)
+        check_blame(history, self.api.poison.keys)
         if process.code == 0 and alone:  # what is not taken ends with 3
-            check_promise(self.database, truth, self.asked_rows(), self.concerns if process.job else lambda *_: True)
+            check_promise(history, truth, self.asked_rows(), self.concerns if process.job else lambda *_: True)
         if self.company.changes_only and counts_same(ledger) is None:
             self.believed.update(name for (name,) in self.database.execute(REFUSED))
         result = process.result
@@ -475,8 +484,8 @@ class Schedule:
             believed = self.believed | {name for _, name in self.api.world.theirs}
             if not self.discards and not believed.issuperset(result.discarded_fields):
                 raise ViolationError(f"{result.discarded_fields} were taken, and called discarded")
-            check_run(ledger, result.run, thorough=self.calmed)
+            check_run(open_ledger(history, lambda what: None), result.run, thorough=self.calmed)
         ledger.close()
-        self.late_words = late_words(self.database)
+        self.late_words = late_words(history)
         if self.saved is None and self.fateful.random() < self.episodes / 5:
             self.saved = self.database.serialize()

@@ -47,6 +47,7 @@ FOUND_BY = {
     "an upgrade leaves what was under way known": 134,
     "an upgrade believes each of several jobs": 367,
     "an upgrade keeps what another job's newer word has overtaken": 87,
+    "of old history only what explains the mirror stays": 24,
 }
 
 
