@@ -36,10 +36,10 @@ def status(settings: Settings, *, most: int) -> StatusResult:
     with Ledger.reading(settings.ledger.url) as ledger:
         if ledger is None:
             return StatusResult((), ())
-        newest = ledger.runs(most=most)
-        if ledger.counts_moved(newest):
+        found = ledger.runs(most=most)
+        if ledger.counts_moved(found):
             ledger.add_archives()
-        runs = tuple(_summary(ledger, run) for run in newest)
+        runs = tuple(_summary(ledger, run) for run in found)
         works = tuple(WorkSummary(work, _life_of_work(work)) for work in ledger.works(most=most))
     newest = {one.work.run_id: one.work.id for one in reversed(works)}
     shown = tuple(one for one in works if not _is_shown_as_run(one.work, runs, newest))
