@@ -131,7 +131,7 @@ CASES = {
 STEPS = {
     'scans = {campaign = 1, timeframe = "5x", out = "s"}': "timeframe '5x' is no timeframe",
     'scans = {campaign = 1, from = "2026-13-01", out = "s"}': "from '2026-13-01' is no ISO date or time",
-    'scans = {campaign = 1, to = "0001-01-01T00:00+02:00"}': "to '0001-01-01T00:00+02:00' is no ISO date or time",
+    'scans = {campaign = 1, to = "0001-01-01T00:00+02:00"}': "to '0001-01-01T00:00+02:00' lies before the year 1",
     'scans = {campaign = 1, from = "2026-11-20", timeframe = "2w"}': "timeframe stands for itself: leave from and to",
     'scans = {campaign = 1, from = "2026-11-27", to = "2026-11-20"}': "nothing lies between from 2026-11-27 and to 2026",
     "scans = {campaign = 1, where = {cursor = 7}}": "where is for SCM fields; cursor has an option of its own",
