@@ -39,6 +39,11 @@ class Health:
         self._failing_since_s = None
         self.not_before_s = 0.0
 
+    def rest(self) -> None:
+        """Take note that no call waits: the time until the next one is none in which the API fails."""
+        self._failing_since_s = None
+        self._asked_s = 0.0
+
     def failed(self, now_s: float, words: str) -> None:
         """Take note of an answer that was lost, or of a call that could not be made."""
         self._failures += 1

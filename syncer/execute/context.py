@@ -22,6 +22,7 @@ from syncer.execute.reconcile import Reach
 from syncer.execute.registry import Registry
 from syncer.execute.sizes import Sizes
 from syncer.ledger.identity import counts_same
+from syncer.lifecycle.batch import State
 from syncer.model import UNIQUE_KEYS
 from syncer.process import spans
 from syncer.process.clock import Clock, utc_text
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from syncer.api.limits import ReadLimiter, UpdateLimiter
     from syncer.execute.lanes import Call, Lanes
     from syncer.execute.left_out import LeftOut
+    from syncer.execute.registry import Odd
     from syncer.ledger.ledger import Ledger
     from syncer.ledger.values import Batch, Job, Run
     from syncer.ledger.writer import Writer
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 NEVER_S = math.inf
 """Due time of something that waits for an answer, not for the clock."""
+UNAUTHENTICATED = 401
+MAY_BE_AWAY = frozenset({Verdict.UNKNOWN, Verdict.NOT_PROCESSED})
+"""Verdicts that say nothing of the question as long as no other one is answered: perhaps the API is away."""
 PREPARE_S = 0.05
 """How long before its slot a call is recorded and handed to a lane, so that commits do not cost rate."""
 
@@ -210,14 +215,21 @@ class Context:
     def given_up(self, now_s: float) -> Health | None:
         """Return the health of the calls that have failed for too long; None while there is hope.
 
-        Reads that fail stop nothing as long as updates get through.
+        Reads that fail stop nothing as long as updates get through. While no call of a kind waits, none of it fails.
         """
+        if not self._waits_for(State.PLANNED, State.SENDING):
+            self.health.rest()
+        if not self._waits_for(State.IN_DOUBT, State.SUBMITTED, State.ABANDONED):
+            self.reads_health.rest()
         if self.health.given_up(now_s):
             return self.health
         sent_s, patience_s = self.health.success_s, self.settings.give_up_after_s
         if self.reads_health.given_up(now_s) and (sent_s is None or now_s - sent_s >= patience_s):
             return self.reads_health
         return None
+
+    def _waits_for(self, *states: State) -> bool:
+        return any(self.registry.of(state) for state in states)
 
     def start_update(self, call: Call, handle: Callable[[Any], None], at_s: float, batch: Batch) -> int:
         """Make an update call for a batch at `at_s`; return the limiter's ticket for it."""
@@ -249,10 +261,30 @@ class Context:
 
     def note_read(self, answer: AnswerLike) -> None:
         """Take note of the answer to a read, which may stand for several calls."""
+        self.count_read(answer)
+        self._note(answer, self.reads_health, self.reads.throttled)
+
+    def note_odd(self, odd: Odd, answer: AnswerLike) -> bool:
+        """Take note of the answer to a read, none of which is OK; return whether it is counted in `odd`.
+
+        It is counted, and stops nothing, where others are answered, so it is this one question that the API does not
+        take; so is the first one, unless the API may be away. What is about every call never is.
+        """
+        seen = self.reads_health.successes
+        is_away = answer.verdict in MAY_BE_AWAY and not seen
+        if is_about_every_call(answer) or is_away or seen <= odd.at:
+            self.note_read(answer)
+            return False
+        self.count_read(answer)
+        odd.times += 1
+        odd.at = seen
+        return True
+
+    def count_read(self, answer: AnswerLike) -> None:
+        """Count the calls of a read, whatever it was answered."""
         self.counts.reads += answer.calls
         if answer.calls > 1:  # the first was counted when it was started
             self.reads.started(self.now_s(), answer.calls - 1)
-        self._note(answer, self.reads_health, self.reads.throttled)
 
     def note_update(self, answer: AnswerLike) -> None:
         """Take note of the answer to an update call."""
@@ -280,3 +312,9 @@ class Context:
             case _:  # not processed, unknown, or pages of a deployment in place of the API that was there before
                 log.warning("a call failed (%s): %s", answer.verdict, answer.message)
                 health.failed(now_s, answer.message)
+
+
+def is_about_every_call(answer: AnswerLike) -> bool:
+    """Tell whether an answer is about more than the question: a token that nobody accepts, or throttling."""
+    is_refused = answer.verdict is Verdict.DENIED and answer.status_code == UNAUTHENTICATED
+    return is_refused or answer.retry_after_s is not None

@@ -14,7 +14,7 @@ from syncer.api.classify import Verdict
 from syncer.execute.batch_call import load_batch
 from syncer.execute.context import NEVER_S, Context
 from syncer.execute.pieces import halved
-from syncer.execute.registry import Doubt
+from syncer.execute.registry import ODD_MAX, Doubt
 from syncer.lifecycle.batch import State
 from syncer.model import Kind
 from syncer.process.clock import seconds_between
@@ -46,6 +46,8 @@ class Look:
     attempt_id: int | None = None
     remote_state: str = ""
     absent: bool = False
+    is_listed: bool = False
+    """Whether the API answered with a list of tasks: what failed then is about one task alone."""
     status_code: int | None = None
     retry_after_s: float | None = None
 
@@ -80,6 +82,7 @@ def look_for_task(
                     detailed.verdict,
                     calls,
                     detailed.message or "the task's details are missing",
+                    is_listed=True,
                     status_code=detailed.status_code,
                     retry_after_s=detailed.retry_after_s,
                 )
@@ -176,8 +179,11 @@ class Doubts:
 
     def _on_answer(self, entry: InHand, doubt: Doubt, look: Look, looked_s: float) -> None:
         context, batch = self._context, entry.batch
-        context.note_read(look)
         entry.is_looking = False
+        if look.verdict is not Verdict.OK:
+            self._on_odd(entry, doubt, look)
+            return
+        context.note_read(look)
         if look.task_id is not None and look.attempt_id is not None:
             context.writer.found(batch, look.attempt_id, look.task_id, context.at())
         elif look.absent and context.ledger.sent_by_others(batch, context.writer):
@@ -186,7 +192,16 @@ class Doubts:
         elif look.absent and doubt.saw_absence(looked_s, context.settings.settle_s):
             detail = f"no task with its reference in two looks, {duration(context.settings.settle_s)} apart"
             self._requeue(entry, context.writer.absent(batch, context.at(), detail=detail))
-        elif not look.absent and look.verdict is Verdict.OK:
-            self._leave(entry, look.message)  # our reference and other data: nobody here can settle that
         elif not look.absent:
+            self._leave(entry, look.message)  # our reference and other data: nobody here can settle that
+
+    def _on_odd(self, entry: InHand, doubt: Doubt, look: Look) -> None:
+        """Look again after a look that failed; leave a batch whose task, or reference, cannot be asked about."""
+        context = self._context
+        if look.is_listed:
+            context.reads_health.succeeded(context.now_s())
+        context.note_odd(doubt.odd, look)
+        if doubt.odd.times >= ODD_MAX:
+            self._leave(entry, f"its task cannot be asked about: {look.message}")
+        else:
             doubt.saw_nothing(context.now_s())

@@ -10,8 +10,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
+from syncer.api.health import Health
 from syncer.execute.batch_call import load_batch
-from syncer.execute.context import NEVER_S, Context
+from syncer.execute.context import NEVER_S, Context, is_about_every_call
 from syncer.execute.doubt import Look, look_for_task
 from syncer.execute.settling import unsettled_s
 from syncer.lifecycle.batch import State
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from syncer.api.client import TaskAnswer, TasksAnswer
+    from syncer.execute.context import AnswerLike
     from syncer.execute.registry import InHand
     from syncer.ledger.values import Batch
 
@@ -35,6 +37,8 @@ class LetGo:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._health = Health(context.settings.give_up_after_s)
+        """Of these looks alone: those that fail stop no run."""
 
     def take_up(self, batches: Sequence[Batch]) -> None:
         """Take the batches to look at. A sync call has nothing to look at: it has ended by now."""
@@ -46,6 +50,8 @@ class LetGo:
     def dispatch(self, now_s: float) -> float:
         """Start a look when one is due; return when the next one is."""
         context = self._context
+        if self._health.given_up(now_s):
+            self._leave_all()
         waiting = [entry for entry in context.registry.of(State.ABANDONED) if not entry.is_looking]
         if not waiting:
             return NEVER_S
@@ -84,32 +90,45 @@ class LetGo:
         )
 
     def _on_many(self, asked: Mapping[str, InHand], answer: TasksAnswer) -> None:
-        self._context.note_read(answer)
+        self._note(answer)
         shown = {task.id: task for task in answer.tasks}
         for task_id, entry in asked.items():
             entry.is_looking = False
             if task_id in shown:
                 self._on_state(entry, task_id, shown[task_id].remote_state)
-            elif self._is_anothers(entry.batch):
+            elif answer.verdict is Verdict.OK and self._is_anothers(entry.batch):
                 self._on_state(entry, None, "")  # that it is not shown proves nothing
             else:
                 entry.watched.missed += 1
 
     def _on_one(self, entry: InHand, answer: TaskAnswer) -> None:
         task_id = entry.batch.task_id
-        if answer.verdict is Verdict.OK or answer.verdict is Verdict.DENIED or answer.retry_after_s is not None:
-            self._context.note_read(answer)
-        if answer.not_found:
+        self._note(answer)
+        if answer.not_found and not self._is_anothers(entry.batch):
             self._end(entry, f"the API no longer knows task {task_id}")
         else:
             self._on_state(entry, task_id, answer.task.remote_state if answer.task is not None else "")
 
     def _on_look(self, entry: InHand, look: Look) -> None:
-        self._context.note_read(look)
+        self._note(look)
         if look.absent and self._proves_absence(entry.batch):
             self._end(entry, "no task bears its reference")
         else:
             self._on_state(entry, look.task_id, look.remote_state)
+
+    def _note(self, answer: AnswerLike) -> None:
+        """Take note of an answer: one that fails is about what was let go of, and stops nothing but these looks."""
+        if answer.verdict is Verdict.OK or is_about_every_call(answer):
+            self._health.succeeded()
+            self._context.note_read(answer)
+        else:
+            self._health.failed(self._context.now_s(), answer.message)
+            self._context.count_read(answer)
+
+    def _leave_all(self) -> None:
+        """Leave to the next run what was not looked at while all looks failed for too long."""
+        for entry in [*self._context.registry.of(State.ABANDONED)]:
+            self._on_state(entry, None, "")
 
     def _on_state(self, entry: InHand, task_id: str | None, remote_state: str) -> None:
         """End what has ended; leave all else to the next run."""

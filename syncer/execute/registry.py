@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from syncer.ledger.values import Batch
 
 log = logging.getLogger(__name__)
+ODD_MAX = 5
+"""Odd answers about a task, or about the one that is looked for, after which its batch is left."""
 RETRY_S = 2.0
 """Pause before a look that failed is repeated."""
 FOLLOWED = (State.PLANNED, State.SENDING, State.IN_DOUBT, State.SUBMITTED)
@@ -59,6 +61,15 @@ class BatchPast:
 
 
 @dataclass(slots=True)
+class Odd:
+    """Answers about one thing that say nothing of it, while the API answers about others (`Context.note_odd`)."""
+
+    times: int = 0
+    at: int = -1
+    """How many reads had succeeded at the last of them: the API was at work since when there are more."""
+
+
+@dataclass(slots=True)
 class Doubt:
     """The looks for the task of a batch in doubt. Times are monotonic seconds.
 
@@ -71,6 +82,7 @@ class Doubt:
     until_s: float
     """When to stop looking in this run."""
     first_absent_s: float | None = None
+    odd: Odd = field(default_factory=Odd)
 
     def saw_absence(self, looked_s: float, settle_s: float) -> bool:
         """Take note of a look, begun at `looked_s`, that found nothing; tell whether that settles it."""
@@ -95,9 +107,7 @@ class Watched:
     looked: bool = False
     missed: int = 0
     """Answers about several tasks that did not show this one."""
-    odd: int = 0
-    odd_at: int = -1
-    """How many reads had succeeded at the last odd answer: the API was at work since when there are more."""
+    odd: Odd = field(default_factory=Odd)
     said: str = "is still at work"
     unknown_since_s: float | None = None
     """When the API first said that it does not know the task."""

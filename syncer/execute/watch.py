@@ -19,6 +19,7 @@ from syncer.execute.batch_call import load_batch
 from syncer.execute.context import NEVER_S, Context
 from syncer.execute.outcome import Outcomes
 from syncer.execute.reconcile import judge_count
+from syncer.execute.registry import ODD_MAX, Odd
 from syncer.lifecycle.batch import State
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ POLL_FIRST_S = 0.1
 """Pause before the first look once everything is sent."""
 MISSED_MAX = 2
 """Answers without a task after which it is asked for by itself."""
-ODD_MAX = 5
-"""Answers about a task alone that say nothing of it, while others are answered, after which it is left."""
+TOGETHER_MAX = 2
+"""Odd answers about many tasks after which each is asked for by its own address."""
 
 
 class TaskWatch:
@@ -46,6 +47,10 @@ class TaskWatch:
         self._hurrying = False
         self._together = True
         """Whether the API answers for many tasks at once; else each is asked for by its own address."""
+        self._odd = Odd()
+        """Its answers about many that say nothing of them, since the last that did."""
+        self._failed = False
+        """Whether the last look at many failed: then one alone shows whose fault that is."""
         self._alone_last = False
         self._pause_s = POLL_FIRST_S
         self._last_look_s = context.now_s()
@@ -72,15 +77,17 @@ class TaskWatch:
         return self._last_look_s + min(self._pause_s, self._context.settings.poll_s)
 
     def _look(self, now_s: float) -> None:
-        """Ask for many; every other time, when some task is not shown that way, for that one."""
+        """Ask for many; every other time, when that failed or does not show some task, for one."""
         self._looking = True
         self._last_look_s = now_s
         watched = self._context.registry.of(State.SUBMITTED)
         asked = [*islice(watched, POLL_TASKS_MAX)]
         missed = (entry for entry in watched if entry.watched.missed >= MISSED_MAX)
-        alone = next(missed, None) if self._together else asked[0]
-        self._alone_last = alone is not None and not (self._together and self._alone_last)
-        if alone is None or not self._alone_last:
+        alone = asked[0] if self._failed else next(missed, None)
+        if self._together and self._alone_last:
+            alone = None
+        self._alone_last = alone is not None
+        if alone is None:
             ids = [_task_id(entry) for entry in asked]
             self._context.start_read(
                 lambda client: client.tasks(ids), lambda answer: self._on_answer(asked, answer), now_s
@@ -92,12 +99,14 @@ class TaskWatch:
             )
 
     def _on_answer(self, asked: list[InHand], answer: TasksAnswer) -> None:
-        self._context.note_read(answer)
-        if answer.verdict is Verdict.REFUSED:  # it does not take this question: its shape is a guess
-            self._together = False
-        if answer.verdict is not Verdict.OK:
+        self._failed = answer.verdict is not Verdict.OK
+        if self._failed:  # perhaps it does not take this question: its shape is a guess
+            self._context.note_odd(self._odd, answer)
+            self._together = answer.verdict is not Verdict.REFUSED and self._odd.times < TOGETHER_MAX
             self._looked(progress=False)
             return
+        self._context.note_read(answer)
+        self._odd.times = 0
         answered = {task.id: task for task in answer.tasks}
         shown = [entry for entry in asked if entry.batch.task_id in answered]
         whole = answer.complete or not shown  # cut into pages, it says nothing of the rest, which then goes first
@@ -115,21 +124,17 @@ class TaskWatch:
     def _on_task_answer(self, entry: InHand, answer: TaskAnswer) -> None:
         """Take the answer about one task: perhaps the API no longer knows it, or only its own address is odd."""
         context, watched = self._context, entry.watched
-        odd = answer.verdict is not Verdict.OK and not _stops(answer)
-        if odd and context.reads_health.successes > watched.odd_at:  # others are answered: it is this task alone
-            watched.odd += 1
-            watched.odd_at = context.reads_health.successes
-            watched.said = f"cannot be asked about: {answer.message}"
-            context.counts.reads += answer.calls
-        else:
+        if answer.verdict is Verdict.OK:
             context.note_read(answer)
+            watched.looked = True
+        elif context.note_odd(watched.odd, answer):
+            watched.looked, watched.said = True, f"cannot be asked about: {answer.message}"
         progress = False
-        watched.looked = True
         if answer.verdict is Verdict.OK and answer.task is not None:
             progress = self._on_task(entry, answer.task)
         elif answer.not_found and context.ledger.sent_by_others(entry.batch, context.writer):
             # That it is not shown proves nothing: it may be running, and is not waited for in vain.
-            watched.odd, watched.said = ODD_MAX, "may be another account's, and only that one sees its tasks"
+            watched.odd.times, watched.said = ODD_MAX, "may be another account's, and only that one sees its tasks"
         elif answer.not_found:
             now_s = context.now_s()
             if watched.unknown_since_s is None:
@@ -153,7 +158,7 @@ class TaskWatch:
             until_s = over_s
             if watched.unknown_since_s is not None:  # whether it is still known is settled in this run
                 until_s = max(until_s, watched.unknown_since_s + 2 * settle_s)
-            if not watched.looked or (now_s < until_s and watched.odd < ODD_MAX):
+            if not watched.looked or (now_s < until_s and watched.odd.times < ODD_MAX):
                 continue
             if watched.waited_s is not None and now_s >= over_s:  # an earlier run had waited for it, too
                 message = f"let go of: task {entry.batch.task_id} {watched.said}, longer than api.task_timeout_s"
@@ -195,8 +200,3 @@ class TaskWatch:
 def _task_id(entry: InHand) -> str:
     assert entry.batch.task_id is not None  # noqa: S101  a submitted batch has one
     return entry.batch.task_id
-
-
-def _stops(answer: TaskAnswer) -> bool:
-    """Tell whether an answer is about more than its task: access, or throttling."""
-    return answer.verdict is Verdict.DENIED or answer.retry_after_s is not None

@@ -96,7 +96,7 @@ def twin(schedule):
     schedule.clock.now_s += LATE_MAX_S + TASK_TIMEOUT_S  # what was on its way has landed, lists of tasks lag no more
     schedule.api.advance(schedule.clock.now_s)
     made = [task for number, task in world.tasks.items() if number not in before]
-    shown = [task for task in made if not task.forgotten and world.odd.get(task.id) != "address"]
+    shown = [task for task in made if not task.forgotten]
     references = {reference for (reference,) in own.execute("SELECT reference FROM attempts")}
     if shown and shown[-1].reference not in references:  # else a call of our own came late, and hides the twin's
         refused(schedule, schedule.settings, OLD, "a twin was not noticed")

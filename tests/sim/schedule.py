@@ -32,7 +32,7 @@ from sim.promises import (
     let_go_tasks,
 )
 from sim.spaces import LINK, MAIN, THIRD, Space, Spaces, named
-from sim.trouble import Poison, Spell
+from sim.trouble import Poison, Spell, odd_together
 from sim.truth import Truth, unsure_places, written
 from sim.uploads import Uploads
 from sim.world import KINDS, SYNC_KEYS, Chances, Crash, Fate, SimulatedApi, VirtualClock
@@ -165,6 +165,7 @@ class Schedule:
         self.names = Random(f"names of the jobs of {seed}")
         self.api.spell = Spell.drawn(trouble, self.clock.now_s)
         self.api.poison = Poison.drawn(trouble, [f"K{n:07d}" for n in range(self.codes)])
+        self.api.together = odd_together(trouble)
         self.database = fresh_database()
         self.saved, self.fateful = None, Random(f"episodes of {seed}")
         self.episodes = self.fateful.choice(

@@ -54,6 +54,18 @@ class Spell:
         return self.status, PAGE if self.status in {400, 404, 503} else b'{"detail": "Not now."}', headers
 
 
+ODD_TOGETHER = (
+    (405, b'{"detail": "Method not allowed."}'), (404, b'{"detail": "Not found."}'), (404, PAGE), (403, b'{"detail": "No."}'),
+    (500, b"oops"), (200, PAGE),
+)  # fmt: skip
+"""What an API may answer to the question about many tasks at once, whose shape is a guess."""
+
+
+def odd_together(random):
+    """Return what the question about many tasks is answered, always; None: as it should be, in most schedules."""
+    return random.choice(ODD_TOGETHER) if random.random() < 0.12 else None
+
+
 @dataclass
 class Poison:
     """Values that the API, or a firewall before it, does not take: it names them (400), it does not, or shows a page."""
@@ -148,7 +160,7 @@ class SimulatedWorld(World):
         """Tell whether who calls now made a task."""
         return self.owners.get(task_id, self.user) == self.user
 
-    def shown(self, path, status, answer):
+    def shown(self, method, path, status, answer):
         """Return an answer about tasks with what is odd about them."""
         if status == 200 and path == "/api/v2/me/":
             return status, {**answer, "id": answer["id"] + self.user}
@@ -156,10 +168,10 @@ class SimulatedWorld(World):
             return status, answer
         if "results" in answer:
             mine = [body for body in answer["results"] if self.is_mine(body["id"])]
-            shown = [self.disguise(body) for body in mine if self.odd.get(body["id"]) != "address"]
+            shown = [self.disguise(body) for body in mine if method == "GET" or self.odd.get(body["id"]) != "address"]
             return status, {**answer, "results": shown}
         if not self.is_mine(answer.get("id")):
             return 404, {"detail": "Not found."}
         if self.odd.get(answer.get("id")) == "address":
-            return [400, 410, 500][int(answer["id"][0], 16) % 3], {"detail": "Odd."}
+            return [400, 403, 410, 500][int(answer["id"][0], 16) % 4], {"detail": "Odd."}
         return status, self.disguise(answer)

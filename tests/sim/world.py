@@ -128,12 +128,13 @@ class SimulatedApi:
         self.requests = deque()
         self.iso = iso_from(0.0)
         self.url, self.storage_url = "http://sim", "http://127.0.0.1"
+        self.asked_together = None
         self.updates = Throttle(10, 1.0)
         self.throttled_by_us = 0
         self.sent = set()
         self.late = []
         self.whose = None
-        self.spell, self.poison = None, Poison(frozenset(), "")
+        self.spell, self.poison, self.together = None, Poison(frozenset(), ""), None
         self._order = itertools.count()
 
     def permissions(self, _authorization):
@@ -160,6 +161,14 @@ class SimulatedApi:
                 return kind if self.fate.strikes(f"{kind} on {method} {path}") else None
         return None
 
+    def answer_together(self):
+        """Return what the question about many tasks is answered where this API does not take it, else None."""
+        if self.together is None:
+            return None
+        if self.asked_together is None:
+            self.asked_together = self.fate.strikes(f"{self.together[0]} to every question about many tasks")
+        return (*self.together, {}) if self.asked_together else None
+
     def process(self, method, path, query, document, now_s):
         for route in ROUTES:
             found = route.pattern.fullmatch(path)
@@ -171,7 +180,7 @@ class SimulatedApi:
                 for task in list(self.world.tasks.values())[before:]:
                     task.end_due_s = task.start_due_s + self.random.uniform(*self.task_s)
                     self.world.owners[task.id] = self.world.user
-                return self.world.shown(path, status, body)
+                return self.world.shown(method, path, status, body)
         raise AssertionError(f"no route for {path}")
 
 
@@ -239,6 +248,8 @@ class SimulatedTransport:
             return self._lost(sent_s, arrived_s)
         spell = api.spell.answer(path, arrived_s, api.fate) if api.spell is not None else None
         refusal = spell or (api.poison.answer(path, document) if is_update else None)
+        if refusal is None and (method, path) == ("POST", "/api/v2/scm/tasks/"):
+            refusal = api.answer_together()
         api.advance(arrived_s)
         if kind == "other_client":  # a program that shares our token takes what is left of this second
             while api.updates.admit("t", arrived_s) is None:

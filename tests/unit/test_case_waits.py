@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from sim.scenes import ASYNC, SETTINGS, SYNC, TASKS, K, Scene, honest, singles
 
-from syncer.errors import DeadlineError, UnreachableError
+from syncer.errors import AccessError, DeadlineError, UnreachableError
 from syncer.execute.engine import Engine
 from syncer.lifecycle.batch import State
 from syncer.runs.summing import open_notes
@@ -82,6 +83,172 @@ def test_tasks_are_asked_about_one_by_one_when_the_api_refuses_the_question_abou
     scene.plan((K[:3], 0), (K[3:], 0))
     assert scene.engine.send() is None
     assert scene.counts() == {"confirmed": 6}
+
+
+ODD = [
+    (405, {"detail": 'Method "POST" not allowed.'}),
+    (404, {"detail": "Not found."}),
+    (404, b"<title>Not Found</title>"),
+    (403, {"detail": "You do not have permission to perform this action."}),
+    (500, b"oops"),
+    (200, b"<title>Log in</title>"),
+    (None, b""),
+]
+
+
+def odd_together(status, document):
+    def script(transport, path, really):
+        return transport.answer(status, document) if path == TASKS and transport.body else really()
+
+    return script
+
+
+@pytest.mark.parametrize(("status", "document"), ODD)
+@pytest.mark.parametrize("place", [-1, 0])
+def test_tasks_are_asked_about_one_by_one_whatever_the_question_about_many_is_answered(status, document, place):
+    """e2: in the night that sent them, in one that only settles, and when somebody let go of them."""
+    scene = Scene(singles(6), script=odd_together(status, document))
+    scene.plan((K[:3], 0), (K[3:], place))
+    begun_s = scene.clock.now_s
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 6}
+    assert scene.clock.now_s - begun_s < 30.0
+    for task in scene.api.world.tasks.values():
+        assert task.state == "complete"
+
+
+@pytest.mark.parametrize(("status", "document"), ODD)
+@pytest.mark.parametrize("stay", [False, True])
+def test_what_earlier_nights_left_is_settled_one_by_one_or_let_go_of_whatever_the_question_about_many_is_answered(
+    status, document, stay
+):
+    """e2: no night is stopped by it; and what was let go of is still seen to end."""
+    scene = Scene(singles(6))
+    scene.script = stuck(scene, places=(0, 1))
+    scene.plan((K[:3], 0), (K[3:], 0))
+    planned = scene.run
+    assert scene.engine.send() is None
+    scene.clock.now_s += DAY_S
+    if not stay:
+        for task in scene.api.world.tasks.values():
+            task.stuck = False
+    scene.script = odd_together(status, document)
+    assert scene.begin().settle() is None
+    states = {batch.state for batch in scene.ledger.batches(run_id=planned.id)}
+    assert states == ({State.ABANDONED} if stay else {State.CONFIRMED})
+    for task in scene.api.world.tasks.values():
+        task.stuck = False
+    assert scene.begin().settle() is None
+    assert len(scene.lanes.transport.paths) == (3 if stay else 0)  # once about many, then once about each
+    assert all(batch.state in {State.ENDED_LATE, State.CONFIRMED} for batch in scene.ledger.batches(run_id=planned.id))
+    assert scene.ledger.problems() == []
+
+
+@pytest.mark.parametrize(("status", "document"), [*ODD[:3], (410, {"error": "gone"}), (None, b"")])
+def test_looks_at_what_was_let_go_of_stop_no_run_whatever_they_are_answered(status, document):
+    """e2: abandoning helps, though no call about any task is answered as it should."""
+    scene = Scene(singles(6))
+    scene.script = stuck(scene, places=(0, 1))
+    scene.plan((K[:3], 0), (K[3:], 0))
+    planned = scene.run
+    scene.engine.send()
+    for batch in scene.ledger.batches(run_id=planned.id):
+        scene.context.writer.let_go(batch, scene.context.at(), message="by hand")
+
+    def odd(transport, path, really):
+        return transport.answer(status, document) if path.startswith(TASKS) else really()
+
+    for _ in range(2):
+        scene.clock.now_s += DAY_S
+        scene.script = odd
+        assert scene.begin().settle() is None
+        is_known_to_be_gone = document == ODD[1][1]
+        states = [State.ENDED_LATE if is_known_to_be_gone else State.ABANDONED] * 2
+        assert [batch.state for batch in scene.ledger.batches(run_id=planned.id)] == states
+        scene.plan((K, -1))
+        assert scene.engine.send() is None
+        assert scene.counts() == {"confirmed": 6}
+
+
+def test_looks_at_what_was_let_go_of_end_when_none_is_answered_for_too_long():
+    scene = Scene(singles(100))
+    scene.script = stuck(scene, places=range(100))
+    scene.plan(*(([f"K{n}"], 0) for n in range(100)))
+    planned = scene.run
+    scene.engine.send()
+    for batch in scene.ledger.batches(run_id=planned.id):
+        scene.context.writer.let_go(batch, scene.context.at(), message="by hand")
+
+    def slow(transport, path, _really):
+        assert path.startswith(TASKS)
+        transport.at_s += 60.0
+        return transport.answer(None, b"")
+
+    scene.script = slow
+    scene.begin()
+    begun_s = scene.clock.now_s
+    assert scene.engine.settle() is None
+    assert SETTINGS.give_up_after_s <= scene.clock.now_s - begun_s < SETTINGS.give_up_after_s + 90.0
+    assert {batch.state for batch in scene.ledger.batches(run_id=planned.id)} == {State.ABANDONED}
+
+
+def test_a_token_that_nobody_accepts_stops_looks_at_what_was_let_go_of():
+    scene = Scene(singles(3))
+    scene.script = stuck(scene)
+    scene.plan((K[:3], 0))
+    scene.engine.send()
+    (batch,) = scene.ledger.batches(run_id=scene.run.id)
+    scene.context.writer.let_go(batch, scene.context.at(), message="by hand")
+    scene.script = lambda transport, _path, _really: transport.answer(401, {"detail": "Invalid token."})
+    assert isinstance(scene.begin().settle(), AccessError)
+
+
+@pytest.mark.parametrize(
+    ("status", "document"),
+    [(500, {"detail": "oops"}), (410, {"error": "gone"}), (404, b"<title>Not Found</title>"), (403, {"detail": "No."})],
+)
+def test_a_call_in_doubt_whose_task_has_an_odd_address_stops_no_night_and_is_let_go_of_later(status, document):
+    """e1: the list names the task, and its own address says nothing."""
+    scene = Scene(singles(6))
+
+    def odd(transport, path, really):
+        reply = really()
+        if path == ASYNC and len(scene.api.world.tasks) == 1:
+            return transport.answer(None, b"")
+        return transport.answer(status, document) if of_first_task(scene, path) else reply
+
+    scene.script = odd
+    scene.plan((K[:3], 0), (K[3:], 0))
+    planned = scene.run
+    begun_s = scene.clock.now_s
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 3, "in_doubt": 3}
+    assert scene.clock.now_s - begun_s < SETTINGS.settle_s
+    scene.clock.now_s += DAY_S
+    assert scene.begin().settle() is None
+    for _ in range(2):
+        assert scene.ledger.batches(run_id=planned.id)[0].state is State.ABANDONED
+        scene.plan((K[:3], -1))
+        assert scene.engine.send() is None  # newer data for its rows is not held
+        assert scene.counts() == {"confirmed": 3}
+        assert scene.begin().settle() is None
+
+
+def test_a_lost_update_is_no_failing_api_while_none_is_left_to_send():
+    """The task of the last update is found, and takes longer than anybody waits for a call to get through."""
+    scene = Scene(singles(3))
+    scene.api.task_s = (2 * SETTINGS.give_up_after_s, 2 * SETTINGS.give_up_after_s)
+    scene.begin(settings=replace(SETTINGS, task_timeout_s=3 * SETTINGS.give_up_after_s))
+
+    def lost(transport, path, really):
+        reply = really()
+        return transport.answer(None, b"") if path == ASYNC else reply
+
+    scene.script = lost
+    scene.plan((K[:3], 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 3}
+    assert scene.lanes.transport.paths.count(ASYNC) == 1
 
 
 def test_a_list_without_the_tasks_and_without_a_link_to_more_leads_to_their_own_addresses():
