@@ -69,8 +69,8 @@ class Speaker:
         """End the call under way, and every later one; for another thread."""
         self._transport.abort()
 
-    def _common(self, reply: Reply) -> Common:
-        verdict = classify(reply)
+    def _common(self, reply: Reply, *, is_update: bool = False) -> Common:
+        verdict = classify(reply, is_update=is_update)
         return {
             "verdict": verdict,
             "status_code": reply.status_code,
@@ -86,7 +86,7 @@ class Speaker:
 
     def _unreadable(self, reply: Reply, error: UnreadableError) -> Common:
         """Return the members of an answer that came and cannot be read: what was asked may have been done."""
-        message = self._shown(f"status {reply.status_code}, but {error}")
+        message = self._shown(complaint(reply) if is_page(reply) else f"status {reply.status_code}, but {error}")
         return {**self._common(reply), "verdict": Verdict.UNKNOWN, "message": message}
 
     def _shown(self, text: str) -> str:

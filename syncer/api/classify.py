@@ -7,10 +7,13 @@ may have processed the request; where that is not certain, the verdict is `UNKNO
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from syncer.api.wire import speaks
 
 if TYPE_CHECKING:
     from syncer.api.transport import Reply
@@ -20,8 +23,10 @@ RETRY_AFTER_MAX_S = 30 * 86_400.0
 """A month: what asks for more is no answer that a program could wait for."""
 _SECONDS = re.compile(r"available in (\d{1,9}(?:\.\d{1,9})?) second")
 _NUMBER = re.compile(r"\d+(?:\.\d*)?", re.ASCII)
-JUDGED = frozenset({400, 406, 422})
-"""What the API answers when it has looked at the request, and found a fault in it."""
+FORBIDDEN = 403
+NOT_FOUND = 404
+JUDGED = frozenset({400, NOT_FOUND, 406, 422})
+"""What the API answers when it has looked at the request, and found a fault in it; a 404 says so to an update alone."""
 _ELSEWHERE = frozenset({404, 405, 407, 410, 421, 426, 451})
 """Client errors that are about the address or the way to it, not about the request: no row is at fault."""
 
@@ -32,7 +37,7 @@ class Verdict(StrEnum):
     OK = "ok"
     """Processed: 2xx. (A 2xx that cannot be read becomes `UNKNOWN` in the client.)"""
     REFUSED = "refused"
-    """Not processed, because the request itself is at fault: 400, 406 and other 4xx."""
+    """Not processed, because the request itself is at fault: 400, 406, other 4xx, the API's own 404 to an update."""
     NOT_PROCESSED = "not_processed"
     """Not processed, and may be made again: 429, connection refused, DNS, TLS."""
     DENIED = "denied"
@@ -44,8 +49,8 @@ class Verdict(StrEnum):
     """Nobody knows: time-out, reset, 5xx, an answer that cannot be read."""
 
 
-def classify(reply: Reply) -> Verdict:
-    """Return the verdict on a reply."""
+def classify(reply: Reply, *, is_update: bool = False) -> Verdict:
+    """Return the verdict on a reply; `is_update`: to an update, whose values the API may look up, and not find."""
     code = reply.status_code
     if code is None:
         return Verdict.UNKNOWN if reply.sent else Verdict.NOT_PROCESSED
@@ -53,7 +58,9 @@ def classify(reply: Reply) -> Verdict:
         return Verdict.OK
     if code == 429:
         return Verdict.NOT_PROCESSED
-    if code in {401, 403}:
+    if code == NOT_FOUND and is_update and speaks(reply.body):
+        return Verdict.REFUSED
+    if code in {401, FORBIDDEN}:
         return Verdict.MISDIRECTED if is_page(reply) else Verdict.DENIED
     if code in _ELSEWHERE or 300 <= code < 400:
         return Verdict.MISDIRECTED
@@ -63,8 +70,13 @@ def classify(reply: Reply) -> Verdict:
 
 
 def is_page(reply: Reply) -> bool:
-    """Tell whether an answer is a page for people: written by something on the way, not by the API."""
-    return reply.status_code is not None and reply.body.lstrip()[:1] == b"<"
+    """Tell whether an answer is a page for people: written by something on the way, not by the API.
+
+    So is every 403 that does not speak as the API does: firewalls answer in text and in JSON of their own, too.
+    """
+    if reply.status_code == FORBIDDEN:
+        return not speaks(reply.body)
+    return reply.status_code is not None and reply.body.removeprefix(BOM_UTF8).lstrip()[:1] == b"<"
 
 
 def timed_out(reply: Reply) -> bool:

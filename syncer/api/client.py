@@ -14,10 +14,10 @@ from msgspec import UNSET
 
 from syncer.api import wire
 from syncer.api.answers import Answer, Common, Speaker
-from syncer.api.classify import Verdict, classify
+from syncer.api.classify import NOT_FOUND, Verdict, classify
 from syncer.api.identity import account_of, company_of
 from syncer.api.links import next_parameters
-from syncer.api.products import PRODUCTS_PATH, Product, decode_page
+from syncer.api.products import PRODUCTS_PATH, Product, decode_company, decode_page, list_query
 from syncer.api.words import flat, one_line
 from syncer.model import Company
 from syncer.safe.masking import MASK
@@ -33,6 +33,7 @@ SCM_PERMISSIONS = frozenset({"codes_view", "scm_bulk_edit", "scm_code_edit", "pr
 """What an SCM upload needs (docs/api.md, "Permissions")."""
 NO_STATE = "not told"
 """In place of a task's state, where the API names none."""
+NO_CONTENT = 204
 PAGES_MAX = 20
 """Pages of one list that are followed: bounds what a server can make a client do."""
 
@@ -109,8 +110,13 @@ class ProductsAnswer(Answer):
     products: tuple[Product, ...] = ()
     count: int = 0
     following: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompanyAnswer(Answer):
+    """Of a look at the newest product: whose it is (None: nobody says so)."""
+
     company: Company | None = None
-    """Whose products they are; None: none of them says so."""
 
 
 class Client(Speaker):
@@ -121,7 +127,7 @@ class Client(Speaker):
         reply = self._call("POST", SYNC_PATH, {"data_key": data_key, "items": items})
         try:
             if classify(reply) is not Verdict.OK:
-                return SyncAnswer(**self._common(reply))
+                return SyncAnswer(**self._common(reply, is_update=True))
             uploaded = wire.decode(reply.body, wire.SyncUploaded)
         except wire.UnreadableError as error:
             return SyncAnswer(**self._unreadable(reply, error))
@@ -141,7 +147,7 @@ class Client(Speaker):
         reply = self._call("POST", ASYNC_PATH, body)
         try:
             if classify(reply) is not Verdict.OK:
-                return AsyncAnswer(**self._common(reply))
+                return AsyncAnswer(**self._common(reply, is_update=True))
             accepted = wire.decode(reply.body, wire.AsyncAccepted)
             if MASK in accepted.task_id:
                 raise wire.UnreadableError("the task's id is our token: a server that repeats requests")
@@ -194,7 +200,7 @@ class Client(Speaker):
             return TaskAnswer(verdict=Verdict.UNKNOWN, message="the task's id cannot stand in a path", calls=0)
         reply = self._transport.call("GET", f"{TASKS_PATH}{task_id}/")
         try:
-            if reply.status_code == 404 and wire.speaks(reply.body):
+            if reply.status_code == NOT_FOUND and wire.speaks(reply.body):
                 known: Common = {**self._common(reply), "verdict": Verdict.OK}
                 return TaskAnswer(**known, not_found=True)
             if classify(reply) is not Verdict.OK:
@@ -217,14 +223,18 @@ class Client(Speaker):
             following = None if page.next is None else next_parameters(page.next, base_url, PRODUCTS_PATH)
         except wire.UnreadableError as error:
             return ProductsAnswer(**self._unreadable(reply, error))
-        named = next((product.company for product in page.products if product.company is not None), None)
-        return ProductsAnswer(
-            **self._common(reply),
-            products=page.products,
-            count=page.count,
-            following=following,
-            company=self._company(named),
-        )
+        return ProductsAnswer(**self._common(reply), products=page.products, count=page.count, following=following)
+
+    def company(self) -> CompanyAnswer:
+        """Ask whose products they are: of the newest one nothing else is read."""
+        reply = self._transport.call("GET", PRODUCTS_PATH, params={**list_query(archived=False), "limit": "1"})
+        try:
+            if classify(reply) is not Verdict.OK:
+                return CompanyAnswer(**self._common(reply))
+            found = decode_company(reply.body)
+        except wire.UnreadableError as error:
+            return CompanyAnswer(**self._unreadable(reply, error))
+        return CompanyAnswer(**self._common(reply), company=self._company(found))
 
     def me(self) -> MeAnswer:
         """Check that the token works."""
@@ -232,7 +242,7 @@ class Client(Speaker):
         try:
             if classify(reply) is not Verdict.OK:
                 return MeAnswer(**self._common(reply))
-            me = wire.decode(reply.body, wire.Me)
+            me = wire.Me() if reply.status_code == NO_CONTENT else wire.decode_me(reply.body)
         except wire.UnreadableError as error:
             return MeAnswer(**self._unreadable(reply, error))
         listed = me.permissions

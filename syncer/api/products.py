@@ -34,7 +34,6 @@ class _Product(msgspec.Struct, frozen=True):
     name: str | None = None
     is_archived: bool = False
     campaign: _Campaign | None = None
-    company: object = None
 
 
 class _ProductsPage(msgspec.Struct, frozen=True):
@@ -52,7 +51,6 @@ class Product:
     name: str
     is_archived: bool
     campaign: int | None
-    company: Company | None
     data: str
 
 
@@ -71,6 +69,15 @@ def decode_page(body: bytes) -> ProductPage:
     return ProductPage(page.count, tuple(map(_product, page.results)), page.next)
 
 
+def decode_company(body: bytes) -> Company | None:
+    """Return whose the products of a page are, as far as one says; raise `UnreadableError` when it is no JSON."""
+    page = decode(body, object)
+    listed = page.get("results") if isinstance(page, dict) else None
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    named = (company_of(entry.get("company")) for entry in entries)
+    return next((company for company in named if company is not None), None)
+
+
 def _product(raw: msgspec.Raw) -> Product:
     known = decode(bytes(raw), _Product)
     try:
@@ -78,7 +85,7 @@ def _product(raw: msgspec.Raw) -> Product:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise UnreadableError(f"the answer cannot be read: {error}") from None
     campaign = known.campaign.id if known.campaign is not None else None
-    return Product(known.id, known.sku, known.name or "", known.is_archived, campaign, company_of(known.company), data)
+    return Product(known.id, known.sku, known.name or "", known.is_archived, campaign, data)
 
 
 def list_query(*, archived: bool) -> dict[str, str]:

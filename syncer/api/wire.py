@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -59,27 +60,38 @@ class TaskState(msgspec.Struct, frozen=True):
 
     id: TaskId
     state: object = None
-    reference: str | UnsetType | None = UNSET
+    reference: object = UNSET
     codes_affected: object = None
     details: WireTaskDetails | None = None
     error: object = None
     errors: object = None
 
 
-class TaskPage(msgspec.Struct, frozen=True):
-    """A page of tasks. ``next`` is the URL of the next one, null at the end; ``count`` counts those of all pages."""
-
-    results: list[TaskState]
+class _Tasks(msgspec.Struct, frozen=True):
+    results: list[msgspec.Raw]
     next: str | UnsetType | None = UNSET
     count: Count | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """A page of tasks. ``next`` is the URL of the next one, null at the end; ``count`` counts those of all pages.
+
+    Only tasks that can be read are in ``results``; ``whole`` is whether all could.
+    """
+
+    results: tuple[TaskState, ...]
+    next: str | UnsetType | None
+    count: int | None
+    whole: bool
 
     def ends(self, tasks_seen: int) -> bool:
         """Tell whether this page, after which `tasks_seen` tasks are known, surely is the end of the whole list.
 
         An absence is proved by this, so a page that does not say that it is the last, or that counts more tasks than
-        were shown, proves nothing.
+        were shown, proves nothing; nor does one with a task that cannot be read.
         """
-        return self.next is None and (self.count is None or self.count <= tasks_seen)
+        return self.whole and self.next is None and (self.count is None or self.count <= tasks_seen)
 
 
 class Me(msgspec.Struct, frozen=True):
@@ -136,10 +148,23 @@ def _replaced(found: re.Match[bytes]) -> bytes:
 
 
 def decode_tasks(body: bytes) -> TaskPage:
-    """Read a list of tasks: a page, or a bare list [D]."""
-    if body.lstrip()[:1] == b"[":
-        return TaskPage(decode(body, list[TaskState]), next=None)
-    return decode(body, TaskPage)
+    """Read a list of tasks: a page, or a bare list [D]. A task that cannot be read must not hide the others."""
+    is_bare = body.lstrip()[:1] == b"["
+    page = _Tasks(decode(body, list[msgspec.Raw]), next=None) if is_bare else decode(body, _Tasks)
+    read = [task for task in map(_task_or_none, page.results) if task is not None]
+    return TaskPage(tuple(read), page.next, page.count, whole=len(read) == len(page.results))
+
+
+def _task_or_none(raw: msgspec.Raw) -> TaskState | None:
+    try:
+        return decode(bytes(raw), TaskState)
+    except UnreadableError:
+        return None
+
+
+def decode_me(body: bytes) -> Me:
+    """Read who a token is, as far as the answer says, in the shape that is guessed: any other JSON says nothing."""
+    return decode(body, Me) if isinstance(decode(body, object), dict) else Me()
 
 
 def speaks(body: bytes) -> bool:

@@ -56,7 +56,7 @@ def complaint(reply: Reply) -> str:
         detail = parsed.get("detail") if isinstance(parsed, dict) else None
         words = detail if isinstance(detail, str) else json.dumps(parsed, ensure_ascii=False)
     except (ValueError, RecursionError):
-        if words.lstrip()[:1] == "<":
+        if words.removeprefix("\ufeff").lstrip()[:1] == "<":
             title = _TITLE.search(words[:_TITLE_WITHIN])
             words = f"a page titled {flat_words(title[1])!r}" if title else "(a page in HTML)"
     location = reply.headers.get("Location")

@@ -113,6 +113,8 @@ class Context:
     health: Health = field(init=False)
     """Of update calls: what reads say would hide that no update gets through."""
     reads_health: Health = field(init=False)
+    let_go_health: Health = field(init=False)
+    """Of looks at what was let go of: those that fail stop no run, and nothing but more of them."""
     left_out: list[LeftOut] = field(default_factory=list)
     """Batches whose answers left values out that are to be read back."""
     fresh_read: int = 0
@@ -138,6 +140,7 @@ class Context:
         self.counts_same = counts_same(self.ledger)
         self.health = Health(self.settings.give_up_after_s)
         self.reads_health = Health(self.settings.give_up_after_s)
+        self.let_go_health = Health(self.settings.give_up_after_s)
 
     def now_s(self) -> float:
         """Return the monotonic time."""

@@ -10,7 +10,6 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from syncer.api.classify import Verdict
-from syncer.api.health import Health
 from syncer.execute.batch_call import load_batch
 from syncer.execute.context import NEVER_S, Context, is_about_every_call
 from syncer.execute.doubt import Look, look_for_task
@@ -37,8 +36,6 @@ class LetGo:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._health = Health(context.settings.give_up_after_s)
-        """Of these looks alone: those that fail stop no run."""
 
     def take_up(self, batches: Sequence[Batch]) -> None:
         """Take the batches to look at. A sync call has nothing to look at: it has ended by now."""
@@ -50,7 +47,7 @@ class LetGo:
     def dispatch(self, now_s: float) -> float:
         """Start a look when one is due; return when the next one is."""
         context = self._context
-        if self._health.given_up(now_s):
+        if context.let_go_health.given_up(now_s):
             self._leave_all()
         waiting = [entry for entry in context.registry.of(State.ABANDONED) if not entry.is_looking]
         if not waiting:
@@ -119,10 +116,10 @@ class LetGo:
     def _note(self, answer: AnswerLike) -> None:
         """Take note of an answer: one that fails is about what was let go of, and stops nothing but these looks."""
         if answer.verdict is Verdict.OK or is_about_every_call(answer):
-            self._health.succeeded()
+            self._context.let_go_health.succeeded()
             self._context.note_read(answer)
         else:
-            self._health.failed(self._context.now_s(), answer.message)
+            self._context.let_go_health.failed(self._context.now_s(), answer.message)
             self._context.count_read(answer)
 
     def _leave_all(self) -> None:

@@ -17,7 +17,6 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from syncer.api.classify import Verdict
-from syncer.api.products import list_query
 from syncer.api.reading import fault_of
 from syncer.errors import AGAIN, LedgerOldError, TargetChangedError
 from syncer.ledger.identity import has_sent, has_sent_as, identity_of, known_references, newest_task, pin_target
@@ -253,8 +252,7 @@ class TargetCheck:
         return self._ask(lambda client: client.me()).company or self._company_of_products()
 
     def _company_of_products(self) -> Company | None:
-        query = {**list_query(archived=False), "limit": "1"}
-        return self._ask(lambda client: client.products(query)).company
+        return self._ask(lambda client: client.company()).company
 
     def _ask(self, call: Callable[[Client], A]) -> A:
         """Return an answer, a refusal too: only a token that nobody accepts, or an API that is away, raises."""

@@ -448,8 +448,8 @@ BUGS = (
     Bug(
         "a conflict is no judgement of the request",
         "syncer/api/classify.py",
-        "JUDGED = frozenset({400, 406, 422})",
-        "JUDGED = frozenset({400, 422})",
+        "JUDGED = frozenset({400, NOT_FOUND, 406, 422})",
+        "JUDGED = frozenset({400, NOT_FOUND, 422})",
         "tests/property/test_blame_and_sizes.py",
     ),
     Bug(

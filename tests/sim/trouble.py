@@ -68,7 +68,7 @@ def odd_together(random):
 
 @dataclass
 class Poison:
-    """Values that the API, or a firewall before it, does not take: it names them (400), it does not, or shows a page."""
+    """Values that the API, or a firewall before it, does not take: it names them, or not (400, 404), or shows a page."""
 
     keys: frozenset[str]
     style: str
@@ -77,7 +77,7 @@ class Poison:
     def drawn(cls, random, keys):
         """Return one or two poisoned values, or none."""
         found = random.sample(keys, min(len(keys), random.choice([1, 1, 2]))) if random.random() < 0.2 else ()
-        return cls(frozenset(found), random.choice(["named", "named", "unnamed", "page"]))
+        return cls(frozenset(found), random.choice(["named", "named", "unnamed", "page", "text", "not found"]))
 
     def answer(self, path, document):
         """Return the refusal of an upload that carries a poisoned value; None for any other call."""
@@ -89,6 +89,10 @@ class Poison:
             return None
         if self.style == "page":
             return 403, PAGE, {}
+        if self.style == "text":
+            return 403, b"error code: 1020", {}
+        if self.style == "not found":
+            return 404, b'{"detail": "Not found."}', {}
         words = {"items": {found[0]: {"m": "Not a valid choice."}}}
         if "constraints" in document:
             words = {"constraints": {"values": [f"{found[0]}: not a valid choice."]}}

@@ -73,7 +73,73 @@ VERDICTS = {
 
 @pytest.mark.parametrize("verdict", VERDICTS)
 def test_every_status_code_has_the_verdict_of_its_kind(verdict):
-    assert {classify(reply(code)) for code in VERDICTS[verdict]} == {verdict}
+    assert {classify(reply(code, OWN_WORDS)) for code in VERDICTS[verdict]} == {verdict}
+
+
+OWN_WORDS = b'{"detail": "Not found."}'
+
+
+def test_the_apis_own_404_to_an_update_is_about_what_it_carries_and_any_other_about_the_address():
+    assert classify(reply(404, OWN_WORDS), is_update=True) is Verdict.REFUSED
+    assert classify(reply(404, OWN_WORDS)) is Verdict.MISDIRECTED
+    for body in (b"", b"<html>no such site</html>", b'{"message": "Not Found"}', b"404 page not found"):
+        assert classify(reply(404, body), is_update=True) is Verdict.MISDIRECTED
+    uploads = client(reply(404, OWN_WORDS))
+    assert uploads.upload_sync("k", []).verdict is uploads.upload_async({}, {}, "r", None).verdict is Verdict.REFUSED
+
+
+def test_a_403_is_about_our_access_only_in_the_apis_own_words():
+    for body in (b"", b"error code: 1020", b'{"message": "Forbidden"}', b"\xef\xbb\xbf<html>blocked", b'"no"'):
+        answer = client(reply(403, body)).upload_sync("k", [])
+        assert (answer.verdict, answer.page) == (Verdict.MISDIRECTED, True)
+    answer = client(reply(403, b'{"detail": "You do not have permission."}')).upload_sync("k", [])
+    assert (answer.verdict, answer.page) == (Verdict.DENIED, False)
+    assert client(reply(401, b"\xef\xbb\xbf<html>log in")).me().page
+
+
+def test_a_page_with_a_status_of_success_is_told_as_that_page():
+    body = b"\xef\xbb\xbf<html><head><title>Sign\n in</title></head></html>"
+    for answer in (client(reply(200, body)).me(), client(reply(201, body)).upload_sync("k", [])):
+        assert (answer.verdict, answer.page) == (Verdict.UNKNOWN, True)
+        assert "a page titled 'Sign in'" in answer.message
+    assert "a page in HTML" in client(reply(200, b"<p>hello")).tasks(["a"]).message
+
+
+def test_whatever_me_answers_with_success_says_that_the_token_works():
+    for code, body in ((200, b'[{"id": 1}]'), (200, b'"ok"'), (200, b"null"), (204, b"")):
+        answer = client(reply(code, body)).me()
+        assert (answer.verdict, answer.account, answer.company) == (Verdict.OK, None, None)
+    assert client(reply(200, b"")).me().verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'{"count": 1, "results": [{"sku": null, "company": {"id": 7}}]}', "7"),
+        (b'{"results": [{"id": 1}, 3, {"company": {"id": 7}}]}', "7"),
+        (b'{"results": 3}', None),
+        (b"[]", None),
+    ],
+)
+def test_a_company_is_read_of_any_products_that_name_it(body, name):
+    answer = client(reply(200, body)).company()
+    assert (answer.verdict, answer.company and answer.company.id) == (Verdict.OK, name)
+
+
+def test_products_that_cannot_be_read_or_asked_for_name_no_company():
+    assert client(reply(200, b"<html>")).company().verdict is Verdict.UNKNOWN
+    assert client(reply(403, OWN_WORDS)).company().verdict is Verdict.DENIED
+
+
+def test_a_task_that_cannot_be_read_hides_no_other_and_lets_no_list_prove_an_absence():
+    odd = [{"id": "x1", "state": "pending", "reference": 7}, {"id": 9, "reference": "r"}, {"reference": "s"}, 3]
+    tasks = [{"id": "a", "state": "complete", "reference": "r", "codes_affected": 3}]
+    for document in ({"results": [*odd, *tasks], "next": None}, [*odd, *tasks]):
+        answer = client(reply(200, json.dumps(document).encode())).tasks_by_reference("r")
+        assert (answer.verdict, answer.complete) == (Verdict.OK, False)
+        assert [(task.id, task.reference) for task in answer.tasks] == [("x1", ""), ("a", "r")]
+    strangers = [{"id": "x1", "state": "pending", "reference": 7}]
+    assert client(reply(200, json.dumps(strangers).encode())).tasks_by_reference("r").complete
 
 
 def test_without_an_answer_the_verdict_turns_on_whether_a_byte_left():

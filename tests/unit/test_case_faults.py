@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import random
 import re
@@ -50,6 +51,10 @@ def rejected(scene):
         (400, {"constraints": {"extended_id": ["Invalid value."]}}),
         (400, {"detail": "K0777 is odd"}),
         (403, PAGE),
+        (403, b"error code: 1020"),
+        (403, codecs.BOM_UTF8 + PAGE),
+        (403, {"message": "Forbidden"}),
+        (404, {"detail": "Not found."}),
         (406, {"detail": "conflict"}),
     ],
 )
@@ -139,6 +144,7 @@ def of_words(keys_at_fault):
         (3000, 25, 0, 403, PAGE),
         (3000, 100, -1, 403, PAGE),
         (600, 100, 0, 400, b""),
+        (600, 25, -1, 404, {"detail": "Not found."}),
         (600, 160, -1, 400, {"detail": "Bad Request"}),
         (3000, 160, 0, 422, {"detail": "Bad Request"}),
     ],
@@ -390,7 +396,9 @@ def test_what_is_refused_to_everybody_in_the_midst_of_a_run_stops_it_soon_and_bl
         (423, {"detail": "locked"}, UnreachableError),
         (400, b"<html><title>400 Bad Request</title></html>", UnreachableError),
         (400, {"campaign": ["Invalid pk"]}, UnreachableError),
+        (404, {"detail": "Not found."}, UnreachableError),
         (403, PAGE, AccessError),
+        (403, b"error code: 1020", AccessError),
     ],
 )
 def test_the_same_refusal_of_everything_stops_within_a_few_calls_and_blames_no_row(status, document, kind, place):

@@ -374,7 +374,7 @@ def test_a_refusal_is_narrowed_to_the_value_at_fault():
 
 @pytest.mark.parametrize(
     ("status", "kind", "words"),
-    [(401, AccessError, "refused access"), (404, UnreachableError, "is not the API")],
+    [(401, AccessError, "refused access"), (405, UnreachableError, "is not the API")],
 )
 def test_what_will_not_get_better_stops_the_run_and_leaves_all_unsent(status, kind, words):
     scene = Scene(singles(6), script=lambda transport, path, really: transport.answer(status, {"detail": "no"}))
