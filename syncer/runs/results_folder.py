@@ -77,6 +77,7 @@ class Fates:
         self._groups = intake.diff.groups
         self._verdicts = intake.diff.verdicts()
         self._buckets = np.zeros(len(self._groups), np.uint8)
+        self._confirmed = np.zeros(len(self._groups), np.bool_)
         self.told: list[Told] = [
             *(Told(_FILE_OF[bucket], bucket.value, MEANING.get(bucket, "")) for bucket in _BUCKETS),
             Told("confirmed.csv", "unchanged", "the same data was confirmed before"),
@@ -99,6 +100,7 @@ class Fates:
         for group, (_, _, _, bucket, message) in zip(found.tolist(), block, strict=True):
             if group >= 0:
                 self._buckets[group] = _BUCKETS.index(bucket)
+                self._confirmed[group] = bucket is Bucket.CONFIRMED
                 if message and bucket is not Bucket.CONFIRMED:
                     told = Told(_FILE_OF[bucket], bucket.value, message)
                     worded[group] = self._numbers.setdefault(told, len(self.told))
@@ -115,7 +117,8 @@ class Fates:
             places = np.searchsorted(self._worded, groups)
             own = np.flatnonzero(np.isin(groups, self._worded))
             number[own] = self._words[places[own]]
-        number[self._verdicts[groups] == Standing.UNCHANGED] = self._unchanged
+        unchanged = self._verdicts[groups] == Standing.UNCHANGED
+        number[unchanged & ~self._confirmed[groups]] = self._unchanged  # else an earlier plan of this run sent it
         number[self._verdicts[groups] == Standing.HELD] = self._held
         return number
 

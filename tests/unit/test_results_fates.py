@@ -52,6 +52,11 @@ def test_each_key_bears_its_own_words_and_those_that_wait_are_not_confirmed():
     ]
 
 
+def test_what_this_run_sent_and_confirmed_is_not_told_as_unchanged_since_its_last_plan_found_it_so():
+    found = fates({"K0": Standing.UNCHANGED, "K1": Standing.UNCHANGED}, [("K0", Bucket.CONFIRMED, "")])
+    assert [one.code for one in told(found, ["K0", "K1"])] == ["confirmed", "unchanged"]
+
+
 def test_of_a_run_that_sent_nothing_all_that_is_not_unchanged_or_held_is_unsent():
     found = fates({"K6": Standing.HELD, "K7": Standing.UNCHANGED}, [], unsent="a guard stopped the run")
     assert [one.code for one in told(found, ["K0", "K6", "K7"])] == ["unsent", "held", "unchanged"]
