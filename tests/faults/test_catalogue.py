@@ -51,7 +51,7 @@ WIRE = {
     "the connection is closed without a word": (bytes_of(b""), ()),
     "JSON beyond the limit": (body_of(HUGE), ("longer than",)),
     "JSON nested 100,000 deep": (body_of(DEEP), ("status 200", "cannot be read")),
-    "HTML with 200": (body_of(HTML), ("status 200", "cannot be read")),
+    "HTML with 200": (body_of(HTML), ("status 200", "a page")),
     "nothing with 200": (body_of(b""), ("status 200", "cannot be read")),
     "half of the answer": (whole_but(lambda answer: http_answer(answer)[: -max(1, len(answer) // 2)]), ()),
     "an answer shorter than its length": (whole_but(lambda a: http_answer(a).replace(b"h: ", b"h: 1", 1)), ()),
