@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -84,8 +85,10 @@ def own_words(error: SourceError, request: UploadRequest) -> tuple[str | None, s
         job = shlex.quote(request.job)
         return remedy.replace("jobs.<name>", f"jobs.{request.job}") or None, f"syncer codes upload {named} --job {job}"
     if "csv.encoding" in remedy:
+        said = re.search(r'"(utf-\d+)[-\w]*"$', remedy)  # with a mark, which tells the order of its bytes
+        encoding = "cp1252" if said is None else said[1]
         once = "or let a job say how such files are written (jobs.own.csv.encoding), and add --job own"
-        return once, f"iconv -f cp1252 -t utf-8 {named} > codes-utf8.csv && syncer codes upload codes-utf8.csv"
+        return once, f"iconv -f {encoding} -t utf-8 {named} > codes-utf8.csv && syncer codes upload codes-utf8.csv"
     if "jobs.<name>" in remedy:
         return "write it as CSV with commas in UTF-8", error.next
     return error.remedy, error.next

@@ -356,6 +356,16 @@ def test_words_for_people_go_to_standard_output_and_progress_to_standard_error(n
             assert here.run(*arguments).code == 0
 
 
+def test_what_helps_with_another_encoding_names_that_one(night):
+    with night(codes=()) as here:
+        (here.folder / "own.csv").write_bytes("id,lot\nABCD10001,Mün\n".encode("utf-16"))
+        done = here.run("codes", "upload", "own.csv", "--json")
+        assert (done.code, done.document["error"]["next"].split(" && ")[0]) == (
+            2,
+            "iconv -f utf-16 -t utf-8 own.csv > codes-utf8.csv",
+        )
+
+
 def test_a_job_says_how_a_file_is_written_and_a_dry_run_sends_and_records_nothing(night):
     with night(codes=()) as here:
         here.config(
