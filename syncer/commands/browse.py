@@ -1,15 +1,18 @@
 """``syncer browse``: a copy of the ledger in a browser, through Datasette; on this machine alone, to read alone.
 
 What always holds: the copy is made when it begins and goes when it ends; only requests that name this machine's own
-address are answered, so no page of others can ask for what is in it, whatever name it gives itself.
+address are answered, so no page of others can ask for what is in it, whatever name it gives itself; and only those for
+the path that is told once, to whoever began it: other accounts of this machine do not know it.
 """
 
 from __future__ import annotations
 
+import secrets
 import socket
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from syncer.commands.ledger import reading_ledger
 from syncer.errors import ConfigError, UsageError
@@ -43,6 +46,8 @@ QUERIES = {
 }
 """What is asked most, with its title; each is one of the views of docs/ledger.md."""
 ASGI = Callable[..., Any]
+ICON = b"/favicon.ico"
+"""What a browser asks for by itself."""
 
 
 def browse(settings: Settings, *, port: int, on_ready: Callable[[str], None]) -> None:
@@ -63,6 +68,7 @@ def browse(settings: Settings, *, port: int, on_ready: Callable[[str], None]) ->
             raise UsageError(
                 f"port {port} of {HOST} is taken: {error.strerror}", next=again_with({"--port": "0"})
             ) from error
+        own_path = f"/{secrets.token_urlsafe(16)}/"
         copy = apart.path / "ledger.db"
         check.backup(path, copy)
         archives.bring_together(copy, path)
@@ -70,12 +76,12 @@ def browse(settings: Settings, *, port: int, on_ready: Callable[[str], None]) ->
             [],
             immutables=[str(copy)],
             metadata={"title": f"A copy of {path.name}", "databases": {"ledger": _described(path.name)}},
-            settings={"allow_download": False, "sql_time_limit_ms": 10_000},
+            settings={"allow_download": False, "sql_time_limit_ms": 10_000, "base_url": own_path},
         )
         rich.reconfigure(quiet=True)  # for each statement that is wrong Datasette prints a trace with all its variables
         own = listening.getsockname()[1]
-        app = _only_here(service.app(), [f"{HOST}:{own}", f"localhost:{own}"])
-        on_ready(f"http://{HOST}:{own}/ledger")
+        app = _only_here(service.app(), [f"{HOST}:{own}", f"localhost:{own}"], own_path)
+        on_ready(f"http://{HOST}:{own}{own_path}ledger")
         uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")).run(sockets=[listening])
 
 
@@ -89,17 +95,22 @@ def _described(name: str) -> dict[str, Any]:
     }
 
 
-def _only_here(app: ASGI, names: list[str]) -> ASGI:
-    """Return `app` for requests that call this machine by one of its own names, from no other origin."""
+def _only_here(app: ASGI, names: list[str], own_path: str) -> ASGI:
+    """Return `app` for requests below a path that call this machine by one of its own names, from no other origin."""
     hosts = {name.encode() for name in names}
     origins = {b"http://" + host for host in hosts}
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         headers = dict(scope.get("headers", ()))
-        if headers.get(b"host") in hosts and headers.get(b"origin", next(iter(origins))) in origins:
-            await app(scope, receive, send)
+        is_here = headers.get(b"host") in hosts and headers.get(b"origin", next(iter(origins))) in origins
+        path = scope["path"].encode()
+        if is_here and (path == ICON or secrets.compare_digest(path[: len(own_path)], own_path.encode())):
+            own = path if path == ICON else path[len(own_path) - 1 :]  # Datasette puts the rest before its links itself
+            await app({**scope, "path": own.decode(), "raw_path": quote(own).encode()}, receive, send)
             return
         await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
-        await send({"type": "http.response.body", "body": b"only this machine may look, by its own address\n"})
+        await send(
+            {"type": "http.response.body", "body": b"only whoever began it may look, by the address that was told\n"}
+        )
 
     return answer

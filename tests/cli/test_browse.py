@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from urllib.parse import urlsplit
 
 import requests
 from conftest import codes
@@ -34,6 +35,9 @@ def test_a_copy_is_served_to_this_machine_alone_and_gone_afterwards(night):
                     {"Origin": "http://evil.example"},
                 ):
                     assert session.get(url, headers=headers, timeout=20).status_code == 403
+                told = urlsplit(url)
+                for path in ("/", "/ledger", "/ledger/v_changes.json", f"/x{told.path[1:]}/v_changes.json"):
+                    assert session.get(f"http://{told.netloc}{path}", timeout=20).status_code == 403
                 writing = session.get(f"{url}.json", params={"sql": "delete from runs"}, timeout=20)
                 assert writing.status_code == 400
                 assert session.get(f"{url}.db", timeout=20).status_code in {403, 404}
