@@ -15,6 +15,7 @@ from typing import Any
 from syncer.errors import UsageError
 from syncer.process.times import parse_moment
 from syncer.request import ENDINGS, NAMED_BY_THEIR_ENDING, ProductsRequest, ScansRequest, Step, SyncStep, UploadRequest
+from syncer.safe.inert import pasted
 from syncer.safe.urls import url_fault
 
 Named = Callable[[str], str]
@@ -112,7 +113,9 @@ def products_format(request: ProductsRequest, named: Named = option) -> str | No
     found = request.form or said
     if found is None:
         words = f"{out} {request.out}: the format cannot be told from its name"
-        raise UsageError(words, remedy=f"name it: {form} csv")
+        other = request.out.with_suffix(".csv") if request.out.name else Path("products.csv")
+        again = ["syncer", "products", "pull", *archived.split(), "--out", str(other)]
+        raise UsageError(words, remedy=f"name it: {form} csv", next=pasted(again))
     if ending in NAMED_BY_THEIR_ENDING and found != said:
         words = f"{out} {request.out} does not end as the format that is asked for, {found}"
         raise UsageError(words, next=f"syncer products pull{archived} --out products.{found}")

@@ -286,8 +286,8 @@ def _covers(tonight: Tonight, runs: Sequence[PastRun]) -> bool:
 
 
 def _age(tonight: Tonight, past: Past) -> Iterator[Stop]:
-    if not tonight.plan.rows.new + tonight.plan.rows.changed:
-        return
+    if not tonight.plan.overwritten:
+        return  # nothing that is known would get its old data back
     last, measure = past.runs[0], past.measures[0]
     contents = {info.sha256: info.name for info in tonight.infos if info.rows}
     if set(contents) <= set(last.files):
@@ -298,7 +298,7 @@ def _age(tonight: Tonight, past: Past) -> Iterator[Stop]:
         yield Stop(
             "age",
             f"{contents[sha256]} is the file that run {run_id} read on {at[:16]} (the same content), and run "
-            f"{measure.id} has read a newer one since; {tonight.plan.rows.changed} known codes would get their old "
+            f"{measure.id} has read a newer one since; {tonight.plan.overwritten} known codes would get their old "
             "data back",
             "name the newest export",
         )

@@ -193,7 +193,8 @@ def stuck(seen):
     here.write("late.csv", HEADER, [(f"K{n:06d}", "PT" if n < 125 else "ES") for n in range(250)])
     seen.run("sync", "late.csv", "--approve", SYNCER_API__TASK_TIMEOUT_S="0.5")
     run = seen.run("status", "--last", "1")["runs"][0]["id"]
-    seen.run("abandon", str(seen.run("status", str(run))["batches"][0]["id"]))
+    batches = seen.run("status", str(run))["batches"]
+    seen.run("abandon", str(next(one["id"] for one in batches if one["state"] == "submitted")))
 
 
 def ledgers(seen):

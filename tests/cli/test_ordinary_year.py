@@ -159,7 +159,7 @@ def test_nothing_is_left_of_a_page_that_the_disk_does_not_take(night):
                 text=True,
                 check=False,
             )
-            assert done.returncode == (13 if command.startswith("ledger") else 2), done
+            assert done.returncode == (13 if command.startswith("ledger") else 1), done
             assert re.search(r"(r\.html|r\.csv|backup b\.db) cannot be written", done.stderr), done
         assert not [name for name in os.listdir(here.folder) if name.startswith(("r.", "b."))]
 
@@ -182,7 +182,7 @@ def test_a_backup_under_a_name_that_is_taken_says_one_that_is_free(night):
 def test_uploads_that_meet_a_page_where_check_is_green_say_what_may_help(night):
     with night(codes=codes(30)) as here:
         here.config(ANYTHING)
-        here.box.faults.replace([{"kind": "status", "on": "sync", "every": 1, "status_code": 404}])
+        here.box.faults.replace([{"kind": "status", "on": "sync", "every": 1, "status_code": 405}])
         done = here.sync(night_file(here, "n1.csv", "DE", "L1", range(30)))
         words = done.document["error"]["message"]
         assert (done.code, "other calls are answered" in words, "a proxy" in words) == (5, True, True), done

@@ -565,6 +565,9 @@ def test_an_upload_of_codes_is_found_by_what_it_is(ledger):
     assert uploads.codes_like(part, "ABCDEFG") == ["ABCDEFG1", "ABCDEFG2"]
     assert len(uploads.codes_like(part, "")) == 3
     copy.store_products(ledger, [product(1, "sku")])
+    assert uploads.product_skus() is None  # one that was looked up is no list
+    with ledger.transaction() as connection:
+        connection.exec_driver_sql("INSERT INTO product_pulls VALUES (1, ?, ?, 0, 1, 1, 1)", (AT, AT))
     assert uploads.product_skus() == {"sku"}
     ((found, numbers),) = uploads.known_codes(pa.array(["ABX", "new"], pa.large_string()))
     assert (found.to_pylist(), numbers.tolist()) == (["ABX"], [upload.id])

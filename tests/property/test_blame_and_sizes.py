@@ -131,7 +131,7 @@ def test_what_one_kind_of_call_carries_in_time_says_nothing_of_another():
 
 
 def test_the_statuses_are_those_of_http_and_the_words_those_of_the_log():
-    assert (FORBIDDEN, TOO_LARGE, {*JUDGED}) == (403, 413, {400, 406, 422})
+    assert (FORBIDDEN, TOO_LARGE, {*JUDGED}) == (403, 413, {400, 404, 406, 422})
     assert {*OF_THE_CALL} == {"campaign", "reference"}
     assert GOOD_CALLS == 20
     assert [one.value for one in Blame] == ["values", "data", "key", "perhaps_key", "size", "unknown"]

@@ -251,8 +251,11 @@ def test_it_is_found_after_the_ledger_lived_on(tampered_later):
     driver, tamper = tampered_later
     draw = random.Random(sampling.seed())
     cells, rows_lost, moves = set(), set(), []
+    moved_to = max((archive.events_to for archive in archives.known(driver.cursor())), default=0)
     for table in HISTORY:
-        where, rows = rows_of(driver, table, draw, ROWS_TRIED_LATER)
+        # Of an event that stayed beside its archive, history is read there: it is compared, and may be missing here.
+        which = f"id > {moved_to}" if table == "events" else "1"
+        where, rows = rows_of(driver, table, draw, ROWS_TRIED_LATER, which=which)
         cells |= cells_missed(driver, tamper, table, where, rows)
         rows_lost |= rows_missed(driver, tamper, table, where, rows, draw)
         if table in WITH_ID:

@@ -124,7 +124,7 @@ def test_what_could_not_be_finished_is_taken_away(night, forks):
         assert (done.code, "results cannot be written" in done.out + done.err) == (1, True), done.err
         done = forks.run(here.folder, here.variables(), "audit", "export", "--output", "history.csv")
         assert (done.code, "cannot be written" in done.err) == (2, True), done.err
-        assert forks.run(here.folder, here.variables(), "ledger", "backup", "no/copy.db").code == 13
+        assert forks.run(here.folder, here.variables(), "ledger", "backup", "no/copy.db").code == 2
         assert list(here.folder.rglob("*.part")) == []
 
 
