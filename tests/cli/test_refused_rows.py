@@ -114,4 +114,4 @@ def test_a_quota_that_counts_values_stops_the_run_too(night):
             done = here.sync(write(here, 0, "sync"))
             assert done.code == 5, done
             assert done.document["values"]["rejected"] == 0
-            assert front.count("sync") <= 20
+            assert front.count("sync") <= 25  # some are in flight when it shuts

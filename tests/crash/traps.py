@@ -135,8 +135,8 @@ def _set_clock(off_s: float) -> None:
     time.time = lambda: true_time() + off_s
 
 
-HEADER_PASSES = 2
-"""How often the beginning of a file is read before its rows are: is it a file of the results, and how is it written."""
+HEADER_PASSES = 3
+"""How often the beginning of a file is read before its rows are: is it a file of the results, by either encoding, and how is it written."""
 
 
 def _change_input(counter: Counter, trap: dict[str, Any]) -> None:

@@ -314,5 +314,5 @@ def test_the_access_check_takes_any_answer(night, forks, record_property):
                 at.append(number)
                 done = run(forks, here, "check", "--json", SYNCER_API__BASE_URL=front.url)
                 assert done.code in {0, 5, 12}, (name, done.out)
-                assert done.code != 0 or name == "all = {}" or not name.startswith("all"), name
+                assert done.code != 0 or "NaN" not in name or not name.startswith("all"), name
     covered(record_property, "answers with one member altered", len(changes), len(every))

@@ -67,6 +67,14 @@ SUBJECTS = {
         "tests/unit/test_field_rules.py",
         "tests/property/test_rows_transform.py",
     ),
+    "syncer/rows/sound.py": (
+        "tests/unit/test_validate_files.py",
+        "tests/unit/test_validate_rows.py",
+        "tests/unit/test_rows_truth.py",
+        "tests/unit/test_rows_transform.py",
+        "tests/unit/test_field_rules.py",
+        "tests/property/test_rows_transform.py",
+    ),
 }
 """The tests of each subject, and no others, are run against its mutants: that is what makes it fast."""
 SURVIVORS = Path(__file__).with_name("survivors.json")

@@ -58,9 +58,9 @@ def repeat_posts(self, method, path, *, params=None, body=None):
     return reply
 
 
-def hopeful(reply):
+def hopeful(reply, **about):
     """A lost answer is taken for a call that was not processed."""
-    verdict = classify(reply)
+    verdict = classify(reply, **about)
     return Verdict.NOT_PROCESSED if verdict is Verdict.UNKNOWN else verdict
 
 

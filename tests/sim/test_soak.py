@@ -34,7 +34,7 @@ class Year(Schedule):
         self.chances.drop_before = self.chances.drop_after = self.chances.late = 0.01
         self.chances.error_after = self.chances.throttle = self.chances.slow = 0.01
         self.chances.crash = 0.001
-        self.chances.clock_jump = self.chances.signal = self.hasty = self.abandons = 0.0
+        self.chances.clock_jump = self.chances.signal = self.hasty = self.abandons = self.prunes = 0.0
         self.others.often = 0.0
         self.api.spell = None
         self.api.poison = Poison(frozenset(), "")
