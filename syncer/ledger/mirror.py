@@ -201,15 +201,16 @@ def not_written_since(
     }
 
 
-def marked_since(
+def written_since(
     connection: Connection, space_id: int, batches: Collection[int], disjoint: Disjoint
 ) -> dict[int, frozenset[str]]:
-    """Return per batch the fields that another key wrote after it, and marked at the values that it reached.
+    """Return per batch the fields that something else of ours may have written after it.
 
-    What was known of these before is in no picture any more.
+    Of a field that is uncertain for another reason, too, no picture tells that any more.
     """
-    marks, apart = [one for one in stamps_of(connection, space_id) if one.marked], Apart(connection, disjoint)
+    stamps = [one for one in stamps_of(connection, space_id) if not one.counted]
+    apart = Apart(connection, disjoint)
     return {
-        batch: frozenset(mark.field for mark in apart.concerning(marks, place.job) if mark.settled > place.settled)
+        batch: frozenset(one.field for one in apart.concerning(stamps, place.job) if one.settled > place.settled)
         for batch, place in places_of(connection, batches).items()
     }

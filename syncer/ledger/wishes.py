@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from syncer.ledger.bulk import insert_rows, raw_cursor
-from syncer.ledger.mirror import marked_since, not_written_since
+from syncer.ledger.mirror import not_written_since, written_since
 from syncer.ledger.pictures import payload_numbers, payload_texts, read_pictures
 from syncer.ledger.splitting import copy_items
 from syncer.lifecycle.batch import State
@@ -116,13 +116,13 @@ def wish_what_is_known(connection: Connection, batch: Batch, at: str, disjoint: 
     values = {(picture, known_by) for _, _, picture, known_by, *_ in rows}
     known = read_pictures(connection, {picture for picture, _ in values})
     pictures = not_written_since(connection, batch.space_id, values, disjoint)
-    marked = marked_since(connection, batch.space_id, {known_by for _, known_by in values}, disjoint)
+    since = written_since(connection, batch.space_id, {known_by for _, known_by in values}, disjoint)
     sent = payload_texts(connection, {payload_id for *_, payload_id, _, _ in rows})
     kept, held_back = list[tuple[str, str, int, int]](), list[int]()
     for item_id, key, picture, known_by, payload_id, source_id, line in rows:
         fields = fields_of(sent[payload_id])
         word = only(pictures[picture, known_by].known, fields)
-        overwritten = marked[known_by].intersection(fields, known[picture].uncertain)
+        overwritten = since[known_by].intersection(fields, known[picture].uncertain)
         if overwritten or word != only(known[picture].known, fields):
             held_back.append(item_id)
         if word != NOTHING:
