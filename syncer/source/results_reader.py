@@ -72,7 +72,9 @@ def read_columns(header: Sequence[str], wanted: Sequence[str] | None) -> list[st
 
     Of a file of the results folder that is each: a tag may stand in any.
     """
-    return [name for name in header if wanted is None or name in wanted or is_results_header(header)]
+    if wanted is None or is_results_header(header):
+        return list(header)
+    return [name for name in header if name in wanted]
 
 
 def restored_header(names: tuple[str, ...], file: str) -> tuple[str, ...]:
