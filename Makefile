@@ -61,16 +61,16 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n auto --dist worksteal
 
 .PHONY: quick
-quick: lint types ## While you write: lint, types, unit and property tests, in under 90 s
-	@$(PYTEST) $(PARALLEL) tests/unit tests/property
+quick: lint types ## While you write: lint, types, unit and property tests with few examples, in under 90 s
+	@TESTS_SCARCE=1 $(PYTEST) $(PARALLEL) tests/unit tests/property
 
 .PHONY: one
 one: $(VENV)/.tools ## While you write one thing: its tests, again after every change (make one T=tests/unit/test_lifecycle.py)
 	@test -n "$(T)" || { echo "which test? make one T=tests/unit/test_lifecycle.py" >&2; exit 2; }
 	@$(BIN)/watchfiles --filter python --verbosity warning --target-type command '$(PYTEST) $(T)' syncer migrations tests
 
-# Tracing doubles what a test costs, and what these meet the others have met already.
-UNTRACED := $(addprefix tests/,browser faults mutants sim \
+# Tracing doubles what a test costs, and what these meet the others have met already. The longest begin first.
+UNTRACED := $(addprefix tests/,sim mutants faults browser \
 	cli/test_guards.py cli/test_output.py cli/test_refused_rows.py cli/test_told_by_the_next.py \
 	integration/test_case_taken_away.py integration/test_fields_taken.py integration/test_scans_pull.py \
 	property/test_guards.py property/test_products_pull.py property/test_rates.py property/test_source_damage.py \
