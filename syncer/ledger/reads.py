@@ -124,9 +124,10 @@ def _run(row: Row[Any]) -> Run:
 
 
 def sources(connection: Connection, run_id: int) -> list[SourceRecord]:
-    """Return the input files of a run, in the order of the command line."""
-    query = select(t.sources).where(t.sources.c.run_id == run_id).order_by(t.sources.c.id)
-    return [SourceRecord(row.id, row.name, row.sha256, row.size_bytes, row.rows) for row in connection.execute(query)]
+    """Return the input files of a run, in the order of the command line; once, though the run planned them again."""
+    query = select(t.sources).where(t.sources.c.run_id == run_id).order_by(t.sources.c.id.desc())
+    found = {(row.name, row.sha256): row for row in connection.execute(query)}
+    return [SourceRecord(row.id, row.name, row.sha256, row.size_bytes, row.rows) for row in reversed(found.values())]
 
 
 def batches_in(

@@ -1,9 +1,9 @@
 """Which files a job is to sync: those that its pattern finds, whole, ready, and not synced before.
 
-What always holds: a file counts as there when its ready mark stands beside it and it has kept its size and time for
-``settle_s``; its content is synced once, whatever its name, unless a file brings back what newer ones overwrote; what
-was passed over for a newer file is not taken later; every wait ends. Where nothing new is awaited, the files of the
-newest run are read again for as long as it is not complete. Reads and moves files, never writes one.
+What always holds: a file counts as there when a ready mark that is no older than it stands beside it, and it has kept
+its size and time for ``settle_s``; its content is synced once, whatever its name, unless a file brings back what newer
+ones overwrote; what was passed over for a newer file is not taken later; every wait ends. Where nothing new is awaited,
+the files of the newest run are read again for as long as it is not complete. Reads and moves files, never writes one.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Newest:
 
 NewestRun = Callable[[], Newest | None]
 HOUR_S = 3600
+MARK_S = 2.0
+"""By how much a mark may be older than its file: some file systems keep every other second."""
 _WRITTEN = "is still being written"
 
 
@@ -99,13 +101,9 @@ class Arrival:
         there = self._there()
         if not there:
             return None, f"no file matches {self.files.pattern}"
-        ready, unready = list[SeenFile](), list[str]()
-        for one in there:
-            if self._is_ready(one.path):
-                ready.append(one)
-            else:
-                unready.append(one.path)
-        unmarked = f"{unready[-1]} is there, but not its ready mark {self._mark(unready[-1])}" if unready else ""
+        lacking = {one: self._lacks(one) for one in there}
+        ready, unready = [one for one in there if not lacking[one]], [words for words in lacking.values() if words]
+        unmarked = unready[-1] if unready else ""
         if not ready or (unready and self.files.take == "all"):
             return None, unmarked
         newest = max(ready, key=lambda one: (one.mtime_ns, one.path))
@@ -138,8 +136,20 @@ class Arrival:
     def _mark(self, path: str) -> str:
         return mark_of(path, str(self.files.ready))
 
-    def _is_ready(self, path: str) -> bool:
-        return self.files.ready is None or self.place.has(self._mark(path))
+    def _lacks(self, one: SeenFile) -> str:
+        """Say what a file lacks to be ready. A mark that is older tells of what was there before.
+
+        Beside a file whose time lies ahead, from a wrong clock or one of elsewhere, any mark counts.
+        """
+        if self.files.ready is None:
+            return ""
+        mark = self._mark(one.path)
+        marked_s = self.place.written_s(mark)
+        if marked_s is None:
+            return f"{one.path} is there, but not its ready mark {mark}"
+        if marked_s + MARK_S < one.mtime_s <= self.clock.wall_s():
+            return f"{one.path} was written again after its ready mark {mark}, which tells of what was there before"
+        return ""
 
     def _is_settled(self, one: SeenFile, now_s: float) -> bool:
         """Tell whether a file kept its size and time: by its time, or by what was seen of it here."""

@@ -72,8 +72,8 @@ class Place(Protocol):
         """Return the files that match, by name. Raises `AwayError`."""
         ...
 
-    def has(self, path: str) -> bool:
-        """Tell whether there is such a file, of whatever size. Raises `AwayError`."""
+    def written_s(self, path: str) -> float | None:
+        """Return when such a file, of whatever size, was written; None: there is none. Raises `AwayError`."""
         ...
 
     def content(self, one: SeenFile) -> str:
@@ -114,9 +114,12 @@ class LocalPlace:
                     found.append(_seen(path))
         return found
 
-    def has(self, path: str) -> bool:
-        """Tell whether anything has this name."""
-        return os.path.exists(path)
+    def written_s(self, path: str) -> float | None:
+        """Return the time of whatever has this name."""
+        try:
+            return os.stat(path).st_mtime_ns / 1e9
+        except OSError:
+            return None
 
     def content(self, one: SeenFile) -> str:
         """Read a file once, and remember what it held; raise `ChangedError` if it is not what was seen any more."""

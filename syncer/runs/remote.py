@@ -127,10 +127,11 @@ class RemotePlace:
     def _seen(self, info: Mapping[str, Any]) -> SeenFile:
         return SeenFile(self._root + str(info["name"]), int(info.get("size") or 0), _written_ns(info), _mark(info))
 
-    def has(self, path: str) -> bool:
-        """Ask whether there is such a file."""
+    def written_s(self, path: str) -> float | None:
+        """Ask when such a file was written."""
         with self._interrupt.at_once(), self._asked():
-            return self._info(path.removeprefix(self._root)) is not None
+            info = self._info(path.removeprefix(self._root))
+        return None if info is None else _written_ns(info) / 1e9
 
     def content(self, one: SeenFile) -> str:
         """Copy a file whole into the folder that is ours alone."""

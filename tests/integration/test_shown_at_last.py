@@ -24,3 +24,5 @@ def test_three_fields_of_one_line_that_are_taken_at_last_go_together_for_a_value
             ("DE",) * 3
         ] * 5
         assert here.run("ledger", "check").code == 0
+        shown = here.run("status", str(last.document["run"]["id"]), "--json").document
+        assert [source["name"] for source in shown["sources"]] == ["a.csv"]  # though the night planned twice

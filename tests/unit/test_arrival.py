@@ -150,7 +150,7 @@ def test_what_is_passed_over_for_a_newer_file_goes_with_it_and_is_never_taken(fo
     """A day was missed: two exports lie there in the night, and none comes in the next one."""
     for name, age_s in (("a.csv", 9000.0), ("b.csv", 60.0), ("c.csv", 6000.0)):
         write(folder, name, name, age_s)
-        write(folder, f"{name}.done")
+        write(folder, f"{name}.done", age_s=age_s)
     write(folder, "0.csv", "not ready")
     since = lambda: Newest(7, NOW_S - 7200.0, True)  # noqa: E731
     waiting = arrival(folder, newest_run=since, ready="{name}.done", done="in/done")
@@ -158,6 +158,7 @@ def test_what_is_passed_over_for_a_newer_file_goes_with_it_and_is_never_taken(fo
     assert names(groups) == [("b.csv",)]
     assert [os.path.basename(path) for path in waiting.unread()] == ["c.csv"]  # a run was, since `a` was written
     write(folder, "c.csv", "written again", 30.0)
+    write(folder, "c.csv.done", age_s=29.0)
     waiting.done(groups[0])
     assert sorted(path.name for path in folder.iterdir() if path.is_file()) == ["0.csv", "c.csv", "c.csv.done"]
     assert names(arrival(folder, ready="{name}.done", done="in/done").wait()) == [("c.csv",)]
@@ -253,6 +254,30 @@ def test_what_waits_for_its_mark_is_not_arrived_though_all_else_was_synced_and_n
         with pytest.raises(ArrivalError, match=r"b\.csv is there, but not its ready mark"):
             arrival(folder, ["a"], ready="{name}.done", **settings).wait()
     assert names(arrival(folder, ready="{name}.done", take="each").wait()) == [("a.csv",)]
+
+
+@pytest.mark.parametrize("take", ["newest", "each", "all"])
+def test_a_mark_that_is_older_than_its_file_stands_for_what_was_there_before(folder, take):
+    """An export of one name, every night: yesterday's mark is there while tonight's file is being written."""
+    clock = Clock()
+    write(folder, "a.csv.done", age_s=86_400.0)
+    write(folder, "a.csv", "half", 60.0)
+    for wait_s in (0.0, 30.0):
+        with pytest.raises(
+            ArrivalError, match=r"a\.csv was written again after its ready mark .*in/a\.csv\.done"
+        ) as raised:
+            arrival(folder, ready="{name}.done", take=take, wait_s=wait_s).wait()
+        assert raised.value.exit_code == 14
+    clock.at[40.0] = [lambda: write(folder, "a.csv", "whole", -39.0), lambda: write(folder, "a.csv.done", age_s=-40.0)]
+    assert names(arrival(folder, ready="{name}.done", take=take, wait_s=300.0, clock=clock).wait()) == [("a.csv",)]
+    assert clock.now_s >= 40
+
+
+@pytest.mark.parametrize("age_s", [3598.5, -600.0])
+def test_a_mark_of_a_coarse_clock_or_beside_a_file_of_a_wrong_one_counts(folder, age_s):
+    write(folder, "a.csv", age_s=age_s)
+    write(folder, "a.csv.done", age_s=3600.0)
+    assert names(arrival(folder, ready="{name}.done", settle_s=0.0).wait()) == [("a.csv",)]
 
 
 def moved(waiting):
