@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
@@ -204,6 +204,20 @@ def backup(path: Path, target: Path, *, marked_at: str | None = None) -> None:
         raise unwritable(target, error) from error
     except OSError as error:
         raise _unwritten(target, error.strerror or str(error)) from error
+
+
+def before_upgrade(path: Path, revision: str, at: str) -> Path:
+    """Copy a ledger of an older schema, which is about to be upgraded; return where it is kept.
+
+    A copy that is no older than the ledger is one of it, left by an upgrade that failed; an older one stays beside it.
+    """
+    first = path.with_name(f"{path.name}.{revision}.backup")
+    written_ns = path.stat().st_mtime_ns
+    names = chain([first], (_another(first, number) for number in count(2)))
+    kept = next(one for one in names if not os.path.lexists(one) or one.lstat().st_mtime_ns >= written_ns)
+    if not os.path.lexists(kept):
+        backup(path, kept, marked_at=at)
+    return kept
 
 
 def backup_of_copy(path: Path, target: Path) -> None:

@@ -196,9 +196,7 @@ def upgrade_ledger(url: str, *, at: str, wait: LockWait = NO_WAIT) -> UpgradeRes
                 lock.stamp = None  # of a ledger that was here before
             saved = None
             if before is not None and before < SCHEMA_REVISION:
-                saved = path.with_name(f"{path.name}.{before}.backup")
-                if not saved.exists():
-                    check.backup(path, saved, marked_at=at)
+                saved = check.before_upgrade(path, before, at)
             with migrate.upgrading(connection):
                 if before is None or before < SCHEMA_REVISION:
                     migrate.upgrade(connection)

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from syncer.errors import LedgerCorruptError, UsageError
 from syncer.ledger import check, identity, migrate, mirror, reads, seals
-from syncer.ledger.database import open_engine, refuse_planted
+from syncer.ledger.database import open_engine, refuse_planted, transaction
 from syncer.ledger.lock import NO_WAIT, LedgerLock, LockWait, Stamp
 from syncer.ledger.replacing import part_of, put_in_place
 from syncer.ledger.schema import SCHEMA_REVISION
@@ -80,7 +80,7 @@ class DroppedBatch:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What the way back came to. ``replaced`` is where the ledger that was there lies now; None: there was none."""
+    """What the way back came to. ``replaced`` is where the ledger that was there, or its copy, lies now, if any."""
 
     ledger: Path
     old_id: str
@@ -93,16 +93,21 @@ class Recovery:
 
 
 def recover(path: Path, *, at: str, wait: LockWait = NO_WAIT) -> Recovery:
-    """Let the ledger that is there believe nothing any more, in place."""
+    """Let the ledger that is there believe nothing any more, in place; one of an older schema is copied before."""
     refuse_planted(path)
     if not path.exists():
         raise UsageError(f"there is no ledger at {path}", next="syncer init")
     with LedgerLock(path, since=at, wait=wait) as lock:
+        with closing(open_engine(path).connect()) as connection, transaction(connection):
+            found = migrate.revision(connection)
+        kept = None
+        if found is not None and found < SCHEMA_REVISION:
+            kept = check.before_upgrade(path, found, at)
         new_id = _new_id()
         lock.announce(new_id)
         done = _forget(path, path, at, new_id)
         lock.set_stamp(Stamp(done.new_id, done.position))
-        return done
+        return replace(done, replaced=kept)
 
 
 def forget(ledger: Ledger, *, at: str, target: Target | None = None) -> Recovery:

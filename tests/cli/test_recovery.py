@@ -216,6 +216,19 @@ def test_a_backup_of_an_older_schema_is_upgraded_on_the_way_back(here):
     assert here.run("ledger", "check").code == 0
 
 
+def test_a_ledger_of_an_older_schema_is_copied_before_it_is_upgraded_on_the_way_back(here):
+    """By an older program it was used again after a first upgrade: the copy of then is none of it."""
+    (here.folder / "syncer.db.0005.backup").write_text("of an upgrade in spring")
+    os.utime(here.folder / "syncer.db.0005.backup", (1, 1))
+    with closing(sqlite3.connect(here.folder / "syncer.db")) as old:
+        old.executescript(OLD.read_text(encoding="utf-8"))
+    done = here.run("ledger", "recover", "--json")
+    assert (done.code, done.document["replaced"]) == (0, "syncer.db.0005-2.backup"), done
+    with closing(sqlite3.connect(here.folder / "syncer.db.0005-2.backup")) as kept:
+        assert kept.execute("SELECT version_num FROM alembic_version").fetchone() == ("0005",)
+    assert (here.folder / "syncer.db.0005.backup").read_text() == "of an upgrade in spring"
+
+
 def diff(here, *options):
     planned = here.run("plan", "--json", "--diff", *options).document["differences"]
     return {(one["field"], one["old"], one["uncertain"], one["new"], one["values"], one["place"]) for one in planned}

@@ -194,3 +194,6 @@ def test_an_upgrade_from_0001_keeps_everything_and_leaves_a_backup(tmp_path):
         assert list(products(ledger)) == []
         assert last_pull(ledger) is None
     assert upgrade_ledger(url, at=AT).backup is None
+    path.write_bytes(done.backup.read_bytes())  # somebody went back, and used the program of then for a while
+    again = upgrade_ledger(url, at=AT)
+    assert (again.before, again.backup) == ("0001", tmp_path / "l.db.0001-2.backup")
