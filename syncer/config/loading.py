@@ -90,7 +90,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except UntrustedError as error:
         raise ConfigError(f"{path} is not used: {error.strerror}", next=error.remedy) from None
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from None
+        words = f"{path} cannot be read: {error.strerror}"
+        remedy = "run as the account that it belongs to, or give this one access"
+        raise ConfigError(words, remedy=remedy, next=f"ls -l {quoted(path)}") from None
     holding = secret_keys(raw)
     if holding and others_may_read(found):
         words = f"holds a password ({', '.join(holding)}) and can be read by others"

@@ -342,3 +342,15 @@ def test_settings_are_frozen_and_described(tmp_path):
 
 def test_a_secret_says_nothing():
     assert TOKEN not in repr(Secret(TOKEN)) + str(Secret(TOKEN)) + f"{Secret(TOKEN)!s}"
+
+
+def test_a_file_of_another_account_says_who_may_read_it(tmp_path, monkeypatch):
+    """`check` would only say the same once more."""
+
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("syncer.config.loading.read_trusted", denied)
+    with pytest.raises(ConfigError, match="cannot be read: Permission denied") as raised:
+        load(tmp_path, "[api]\n")
+    assert (raised.value.next, "account" in raised.value.remedy) == (f"ls -l {tmp_path / 'config.toml'}", True)
