@@ -106,15 +106,15 @@ class Arrival:
         unmarked = unready[-1] if unready else ""
         if not ready or (unready and self.files.take == "all"):
             return None, unmarked
-        newest = max(ready, key=lambda one: (one.mtime_ns, one.path))
-        age_h = (self.clock.wall_s() - newest.mtime_s) / HOUR_S
+        written_s, _, _, newest = max((self._written_s(one), one.mtime_ns, one.path, one) for one in ready)
+        age_h = (self.clock.wall_s() - written_s) / HOUR_S
         if self.files.max_age_h is not None and age_h > self.files.max_age_h:
-            written = datetime.fromtimestamp(newest.mtime_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+            written = datetime.fromtimestamp(written_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
             return None, f"the newest file, {newest.path}, was written {age_h:,.1f} h ago ({written})"
         chosen = [newest] if self.files.take == "newest" else ready
-        for one in chosen:
-            if not self._is_settled(one, now_s):
-                return None, f"{one.path} {_WRITTEN}"
+        unsettled = [one for one in chosen if not self._is_settled(one, now_s)]  # all of them are watched from now on
+        if unsettled:
+            return None, f"{unsettled[0].path} {_WRITTEN}"
         contents = dict[SeenFile, str]()
         for one in chosen:
             try:
@@ -150,6 +150,17 @@ class Arrival:
         if marked_s + MARK_S < one.mtime_s <= self.clock.wall_s():
             return f"{one.path} was written again after its ready mark {mark}, which tells of what was there before"
         return ""
+
+    def _written_s(self, one: SeenFile) -> float:
+        """Return when a file was written. A wrong clock may date one ahead: once read, it hides none of later."""
+        newest = self.newest_run() if one.mtime_s > self.clock.wall_s() else None
+        if newest is None:
+            return one.mtime_s
+        try:
+            is_read = bool(self.known([self.place.content(one)]))
+        except ChangedError:
+            return one.mtime_s
+        return min(one.mtime_s, newest.begun_s) if is_read else one.mtime_s
 
     def _is_settled(self, one: SeenFile, now_s: float) -> bool:
         """Tell whether a file kept its size and time: by its time, or by what was seen of it here."""
@@ -222,7 +233,7 @@ class Arrival:
     def unread(self) -> tuple[str, ...]:
         """Return the files that were passed over, and were written since the newest run began: nobody has read them."""
         newest = self.newest_run() if self.passed_over else None
-        return tuple(one.path for one in self.passed_over if newest is None or one.mtime_s > newest.begun_s)
+        return tuple(one.path for one in self.passed_over if newest is None or self._written_s(one) > newest.begun_s)
 
 
 def named_files(patterns: Sequence[str], *, several: bool, job: str) -> tuple[str, ...]:

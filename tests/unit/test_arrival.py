@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from syncer.errors import ArrivalError, OutputError, SignalError, UsageError
 from syncer.ledger.past_runs import Reading
 from syncer.process.signals import Interrupt
 from syncer.runs.arrival import Arrival, Newest, named_files
-from syncer.runs.places import LocalPlace
+from syncer.runs.places import ChangedError, LocalPlace
 from syncer.safe.files import Folder
 
 NOW_S = 1_800_000_000
@@ -231,6 +232,46 @@ def test_a_file_whose_time_lies_ahead_is_watched_and_taken(folder):
     assert names(arrival(folder, clock=clock).wait()) == [("a.csv",)]
     assert clock.now_s <= 11
     assert names(arrival(folder, settle_s=0.0).wait()) == [("a.csv",)]
+
+
+@pytest.mark.parametrize("take", ["each", "all"])
+def test_several_files_whose_time_lies_ahead_are_watched_together(folder, take):
+    for name in ("a.csv", "b.csv", "c.csv"):
+        write(folder, name, name, -86_400.0)
+    clock = Clock()
+    assert len([*itertools.chain(*arrival(folder, clock=clock, take=take).wait())]) == 3
+    assert clock.now_s <= 11
+
+
+@pytest.mark.parametrize(("take", "behind"), [("newest", []), ("each", [("z.csv",)])])
+def test_a_file_that_a_wrong_clock_dated_ahead_hides_none_that_comes_after_it_was_read(folder, take, behind):
+    """Every night ended with 0, since the newest file was synced before, until that day had come."""
+    begun = lambda: Newest(1, NOW_S - 86_400.0, True)  # noqa: E731
+    write(folder, "z.csv", "read last night", -9 * 86_400.0)
+    assert arrival(folder, ["read last night"], newest_run=begun, take=take).wait() == []
+    with pytest.raises(ArrivalError, match=r"z\.csv, was written 24\.0 h ago"):
+        arrival(folder, ["read last night"], newest_run=begun, take=take, max_age_h=20.0).wait()
+    write(folder, "b.csv", "tonight's", 60.0)
+    waiting = arrival(folder, ["read last night"], newest_run=begun, take=take, max_age_h=20.0)
+    assert (names(waiting.wait()), waiting.unread()) == ([("b.csv",), *behind], ())
+    write(folder, "y.csv", "not read yet", -8 * 86_400.0)
+    assert names(arrival(folder, ["read last night"], newest_run=begun, take=take).wait())[-1 - len(behind)] == (
+        "y.csv",
+    )
+
+
+def test_a_file_that_is_dated_ahead_and_still_being_written_is_waited_for(folder, monkeypatch):
+    write(folder, "z.csv", "growing", -86_400.0)
+    monkeypatch.setattr(LocalPlace, "content", raised(ChangedError("z.csv")))
+    with pytest.raises(ArrivalError, match="still being written"):
+        arrival(folder, newest_run=lambda: Newest(1, NOW_S, True)).wait()
+
+
+def raised(error):
+    def call(*arguments):
+        raise error
+
+    return call
 
 
 @pytest.mark.parametrize(
