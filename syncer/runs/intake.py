@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ import pyarrow.compute as pc
 
 from syncer.guards.export import PAST_RUNS, ColumnWatch, Guards, Past, Tonight, check, holds_changes
 from syncer.mirror.picture import PRODUCT
-from syncer.model import SPECIAL_FIELDS, UNIQUE_KEYS, Errand, Mode, Plan, SourceInfo
+from syncer.model import SPECIAL_FIELDS, UNIQUE_KEYS, Errand, Mode, PastRun, Plan, SourceInfo
 from syncer.plan.diff import Diff, Standing
 from syncer.plan.planner import Asked, Send, make_plan
 from syncer.plan.records import Gatherer, Records, without_payloads
@@ -218,7 +219,7 @@ def plan_files(
     notes: tuple[str, ...] = ()
     if vet is not None and named is not None:
         records, notes = check_products(records, vet, named)
-    past = _past(ledger, job, nights)
+    past = _past(ledger, job, nights, wall_s)
     records = without_broken(records, _unit_rules(units, validator, sources, parts=holds_changes(guards, past)))
     diff = compare(records, ledger, job, behind_unsent=behind_unsent, fields=validator.fields)
     plan = make_plan(
@@ -315,17 +316,25 @@ def nights_of(ledger: Ledger, known: Job, name: str, fields: Sequence[str], conf
     return max(gone, key=lambda job: runs[job][0].id, default=own)
 
 
-def _past(ledger: Ledger | None, job: Job | None, nights: Job | None) -> Past | None:
+def _past(ledger: Ledger | None, job: Job | None, nights: Job | None, wall_s: float) -> Past | None:
     """Return what the guards ask the ledger; None when it knows nothing of the job's code space."""
     if ledger is None or job is None:
         return None
+    runs = [] if nights is None else ledger.past_runs(nights, most=PAST_RUNS)
     return Past(
-        runs=() if nights is None else ledger.past_runs(nights, most=PAST_RUNS),
+        runs=[_believed(run, wall_s) for run in runs],
         known=partial(ledger.known_count, job),
         look_up=partial(ledger.known_alike, job),
         content_runs=partial(ledger.runs_of_content, nights or job),
         held=partial(_held, ledger, job),
     )
+
+
+def _believed(run: PastRun, wall_s: float) -> PastRun:
+    """Return a run of the past; a file that is dated ahead even tonight, by a wrong clock, is no newer than its run."""
+    if run.mtime_s is None or run.mtime_s <= wall_s:
+        return run
+    return replace(run, mtime_s=min(run.mtime_s, datetime.fromisoformat(run.started_at).timestamp()))
 
 
 def related(jobs: Sequence[Job], job: Job, fields: Sequence[str]) -> list[int]:

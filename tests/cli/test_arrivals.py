@@ -50,6 +50,22 @@ def test_a_file_that_brings_back_older_data_is_never_passed_over_with_0(night):
         assert (here.sync().code, here.sync().document["run"]) == (0, None)
 
 
+def test_a_file_that_a_wrong_clock_dated_ahead_hides_no_later_night(night):
+    """Every later night ended with 0 and read nothing; one that was named was stopped, night by night, by its age."""
+    with night(codes=codes(30)) as here:
+        here.config(CONFIG + "[limits]\nmax_changed_percent = 0\n")
+        (here.folder / "in").mkdir()
+        for name, lot, ahead_s in (("z", "L1", 9 * 86_400), ("b", "L2", 0), ("c", "L3", 0), ("d", "L0", -3600)):
+            here.write(f"in/{name}.csv", HEADER, [(f"K{n:06d}", lot) for n in range(30)])
+            if ahead_s:
+                os.utime(here.folder / "in" / f"{name}.csv", (time.time() + ahead_s,) * 2)
+            if lot != "L0":
+                assert here.sync().code == 0, name
+                assert {code["lot"] for code in here.server().values()} == {lot}
+        done = here.sync("in/d.csv")  # an old one is still one
+        assert (done.code, done.document["error"]["stops"][0]["guard"]) == (4, "age"), done
+
+
 def test_an_older_file_that_nobody_has_read_is_told_and_never_overwrites_a_newer_one(night):
     """A night was missed, and in the next one no export comes; of so few codes no guard on old files looks."""
     with night(codes=codes(9)) as here:
