@@ -7,7 +7,7 @@ token and without control characters.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from syncer.api.classify import Verdict, classify, is_page, retry_after_s, timed_out
 from syncer.api.words import body_text, complaint, one_line
@@ -15,6 +15,8 @@ from syncer.api.words import body_text, complaint, one_line
 if TYPE_CHECKING:
     from syncer.api.transport import Reply, Transport
     from syncer.api.wire import UnreadableError
+
+S = TypeVar("S", bound="Speaker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,10 @@ class Speaker:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+
+    def speaking(self, kind: type[S]) -> S:
+        """Return a client of another kind that calls over the same connection."""
+        return kind(self._transport)
 
     def close(self) -> None:
         """Close the connection."""

@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, exists, func, or_, select, update
 
 from syncer.errors import LedgerCorruptError, LedgerError, LedgerOldError
 from syncer.ledger import schema as t
@@ -36,6 +36,15 @@ _PIN = update(t.ledger).values(base_url=bindparam("url"), company=bindparam("nam
 _COUNTS = select(t.ledger.c.counts_same)
 _LEARN_COUNTS = update(t.ledger).values(counts_same=bindparam("same"))
 _ANY_ATTEMPT = select(t.attempts.c.id).limit(1)
+_ANY_WORK = select(
+    or_(*(exists().select_from(one) for one in (t.attempts, t.uploads, t.scan_pulls, t.products, t.product_pulls)))
+)
+_NEWEST_RECORD = (
+    select(t.upload_parts.c.record_key)
+    .where(t.upload_parts.c.record_key.is_not(None))
+    .order_by(t.upload_parts.c.id.desc())
+    .limit(1)
+)
 _UNDER_ID = select(t.attempts.c.id).where(t.attempts.c.reference.contains(bindparam("part"))).limit(1)
 _NEWEST_TASK = (
     select(t.batches.c.task_id).where(t.batches.c.task_id.is_not(None)).order_by(t.batches.c.id.desc()).limit(1)
@@ -103,6 +112,12 @@ def has_sent(ledger: Transactional) -> bool:
         return connection.execute(_ANY_ATTEMPT).first() is not None
 
 
+def has_worked(ledger: Transactional) -> bool:
+    """Tell whether a ledger knows anything that only its target could tell: of calls, uploads, scans or products."""
+    with ledger.transaction() as connection:
+        return bool(connection.execute(_ANY_WORK).scalar_one())
+
+
 def has_sent_as(ledger: Transactional, ledger_id: str) -> bool:
     """Tell whether the ledger had an id when it made some call: each way back gives it a new one."""
     with ledger.transaction() as connection:
@@ -113,6 +128,13 @@ def newest_task(ledger: Transactional) -> str | None:
     """Return the id of the newest task that the ledger knows."""
     with ledger.transaction() as connection:
         found: str | None = connection.execute(_NEWEST_TASK).scalar_one_or_none()
+        return found
+
+
+def newest_record(ledger: Transactional) -> str | None:
+    """Return the key of the newest record of own codes that the ledger knows."""
+    with ledger.transaction() as connection:
+        found: str | None = connection.execute(_NEWEST_RECORD).scalar_one_or_none()
         return found
 
 

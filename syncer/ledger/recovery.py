@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from syncer.errors import LedgerCorruptError, UsageError
+from syncer.errors import LedgerCorruptError, TargetChangedError, UsageError
 from syncer.ledger import check, identity, migrate, mirror, reads, seals
 from syncer.ledger.database import open_engine, refuse_planted, transaction
 from syncer.ledger.lock import NO_WAIT, LedgerLock, LockWait, Stamp
@@ -22,6 +22,7 @@ from syncer.ledger.replacing import part_of, put_in_place
 from syncer.ledger.schema import SCHEMA_REVISION
 from syncer.ledger.transitions import change_state
 from syncer.lifecycle.batch import OPEN, Event, State
+from syncer.model import Target
 from syncer.safe.files import Folder
 from syncer.safe.trust import quoted
 
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from syncer.ledger.ledger import Ledger
-    from syncer.ledger.values import Batch
-    from syncer.model import Target
+    from syncer.ledger.values import Batch, LedgerIdentity
 
 ID_BYTES = 6
 """Of a ledger's id, which is their hex digits: it stands in every reference."""
@@ -57,11 +57,20 @@ _LEARNED = [
     text("UPDATE jobs SET reach = '{}'"),
 ]
 """What answers of a target showed: which fields its campaigns take, its products, how many codes a value selects."""
+_PULLS_LEFT = [
+    text("DELETE FROM scan_seen"),
+    text(
+        "UPDATE scan_pulls SET chain = 0, parts = 0, scans = 0, repeated = 0, too_late = 0, chain_shown = 0, "
+        "fields = '[]', watermark_us = NULL, seen_from_us = NULL, chain_newest_us = NULL"
+    ),
+]
+"""Another target's scans begin with the first; a folder that holds those of this one is refused (`PartsFolder`)."""
 _PULLS_PUT_BACK = text("UPDATE scan_pulls SET chain_query = NULL, chain_began_us = NULL")
 """Nobody knows any more what a pull of scans delivered last (`PullState.is_put_back`); it begins a new chain."""
 _OPEN_UPLOADS = text(
     "SELECT DISTINCT upload_id FROM upload_parts WHERE state NOT IN ('complete', 'failed', 'refused') ORDER BY 1"
 )
+_UPLOADED = text("SELECT max(upload_id) FROM upload_parts WHERE state NOT IN ('failed', 'refused')")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +122,41 @@ def recover(path: Path, *, at: str, wait: LockWait = NO_WAIT) -> Recovery:
 def forget(ledger: Ledger, *, at: str, target: Target | None = None) -> Recovery:
     """Let an open ledger believe nothing any more: from now on it belongs to `target`. Then `advance` it.
 
-    What was learned of another target, of its campaigns and its products, goes too; where scans were put stays.
+    What was learned of another target goes too: its campaigns, its products, how far its scans were pulled. Raises
+    `TargetChangedError` where own codes were uploaded there: at `target` they would be taken for created.
     """
+    moves = target is not None and _moves(identity.identity_of(ledger), target)
+    if target is not None and moves:
+        _refuse_own_codes(ledger, target)
     new_id = _new_id()
     ledger.announce(new_id)
     with ledger.transaction() as connection:
         if target is not None:
             identity.pin(connection, target)
-            for statement in _LEARNED:
+            for statement in (*_LEARNED, *(_PULLS_LEFT if moves else ())):
                 connection.execute(statement)
         return _forget_in(connection, ledger.path, at, new_id)
+
+
+def _moves(before: LedgerIdentity, target: Target) -> bool:
+    """Tell whether a target may be another one than the ledger belongs to."""
+    if before.base_url != target.base_url or before.company is None or target.company is None:
+        return True
+    return before.company.is_same(target.company) is not True
+
+
+def _refuse_own_codes(ledger: Ledger, target: Target) -> None:
+    with ledger.transaction() as connection:
+        before = identity.read(connection)
+        number = connection.execute(_UPLOADED).scalar_one_or_none()
+    if number is None:
+        return
+    belongs = Target(before.base_url or "an address that it does not say", before.company)
+    raise TargetChangedError(
+        f"the own codes of upload {number} are at {belongs}; in this ledger {target} would seem to have them, too",
+        remedy="let a ledger of its own belong there (ledger.url); this one goes on with the earlier address",
+        next=f"syncer codes status {number}",
+    )
 
 
 def restore(path: Path, backup: Path, *, at: str, wait: LockWait = NO_WAIT) -> Recovery:

@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, TypeVar
 from syncer.api.classify import Verdict
 from syncer.api.reading import fault_of
 from syncer.errors import AGAIN, LedgerOldError, TargetChangedError
-from syncer.ledger.identity import has_sent, has_sent_as, identity_of, known_references, newest_task, pin_target
+from syncer.ledger.identity import (
+    has_sent,
+    has_sent_as,
+    has_worked,
+    identity_of,
+    known_references,
+    newest_record,
+    newest_task,
+    pin_target,
+)
 from syncer.model import Target
 from syncer.runs.outside import REAL, Outside
 
@@ -183,7 +192,8 @@ class TargetCheck:
     def look(self) -> tuple[Target, bool]:
         """Return what is configured, as the API shows it, and whether what the ledger believes is so there, too.
 
-        That is so of a ledger that has sent nothing, and where its newest task is found and no other company.
+        That is so of a ledger that knows nothing yet, and where its newest task, or its newest record of own codes,
+        is found and no other company. One that has sent nothing need find nothing at its own address.
         """
         found = identity_of(self._ledger)
         me = self._ask(lambda client: client.me())
@@ -191,7 +201,9 @@ class TargetCheck:
             raise fault_of(me)
         company = self._company_of(me, found)
         is_other = found.company is not None and company is not None and found.company.is_same(company) is False
-        is_known = not has_sent(self._ledger) or (not is_other and self._newest_task_is_here())
+        is_here = not is_other and (self._newest_task_is_here() or self._newest_record_is_here())
+        stays = not has_sent(self._ledger) and not is_other and found.base_url in {None, self.base_url}
+        is_known = is_here or stays or not has_worked(self._ledger)
         return Target(self.base_url, company), is_known
 
     def _look_at_tasks(self, found: LedgerIdentity) -> None:
@@ -278,6 +290,14 @@ class TargetCheck:
     def _newest_task_is_here(self) -> bool:
         task_id = newest_task(self._ledger)
         return task_id is not None and self._ask(lambda client: client.task(task_id)).task is not None
+
+    def _newest_record_is_here(self) -> bool:
+        from syncer.api.ingestion import IngestionClient  # here: no run that is not about own codes needs it
+
+        key = newest_record(self._ledger)
+        if key is None:
+            return False
+        return self._ask(lambda client: client.speaking(IngestionClient).record(key)).record is not None
 
     def _note_adoption(self, found: LedgerIdentity, company: Company | None) -> None:
         if company is None:

@@ -14,6 +14,7 @@ from conftest import codes, open_night
 
 from syncer.errors import LedgerWriteError
 from syncer.ledger.check import backup_of_copy
+from syncer.sandbox import Sandbox, SandboxConfig
 
 HEADER = ["extended_id", "market"]
 OLD = Path(__file__).parents[1] / "migrations" / "ledger_0005.sql"
@@ -82,6 +83,34 @@ def test_what_one_target_was_seen_to_take_is_no_proof_for_another(tmp_path):
         assert there.run("ledger", "info", "--adopt-target").code == 0
         done = there.sync("a.csv", "--approve")
         assert (done.code, done.document["discarded_fields"] + done.document["unproven_fields"]) == (3, ["lot"]), done
+
+
+def test_another_target_is_never_taken_to_have_the_scans_and_own_codes_of_the_first(tmp_path):
+    """The same file of own codes was "uploaded before" (0), and of the scans only those after the watermark came (0)."""
+    pull, upload = ("scans", "pull", "--campaign", "1", "--json"), ("codes", "upload", "own.csv", "--json")
+    with open_night(tmp_path, codes=(), scans=30, scans_days=3.0) as here:
+        here.write("own.csv", ("id", "lot"), [("ABCD00001", "7")])
+        for where in (("--out", "out"), ("--into-ledger",)):
+            assert here.run(*pull, *where).document["scans"]["delivered"] == 30
+        assert here.run("ledger", "info", "--adopt-target", "--json").document["forgotten"] is None
+    with Sandbox(SandboxConfig(codes=(), scans=40, scans_days=30.0)) as other:
+        here.environment["SYNCER_API__BASE_URL"], here._address = other.url, ""
+        assert here.run("ledger", "info", "--adopt-target", "--json").document["forgotten"]
+        refused = here.run(*pull, "--out", "out")
+        assert (refused.code, "knows nothing of" in refused.document["error"]["message"]) == (2, True)
+        for where in (("--out", "new"), ("--into-ledger",)):
+            assert here.run(*pull, *where).document["scans"]["delivered"] == 40
+        assert here.run(*upload).code == 0
+        assert here.run("ledger", "info", "--adopt-target", "--json").document["forgotten"] is None
+        with Sandbox(SandboxConfig(codes=())) as third:
+            here.environment["SYNCER_API__BASE_URL"], here._address = third.url, ""
+            kept = here.run("ledger", "info", "--adopt-target", "--json")
+            assert (kept.code, kept.document["error"]["code"]) == (2, "target-changed")
+            assert here.run(*upload).code == 2
+            third.ingestion.records.update(other.ingestion.records)  # the same company's, at another address
+            assert here.run("ledger", "info", "--adopt-target", "--json").document["forgotten"] is None
+            assert "uploaded before" in here.run(*upload).document["notes"][0]
+            assert here.run("ledger", "check").code == 0
 
 
 def test_a_backup_is_told_and_the_way_back_lists_what_is_dropped(tmp_path):
