@@ -21,7 +21,7 @@ from syncer.api.storage import StorageVerdict
 from syncer.codes.parts import file_fault
 from syncer.codes.rules import FILE_TYPES
 from syncer.errors import UnreachableError, UploadFileError
-from syncer.lifecycle.part import FINAL, PartEvent, PartState
+from syncer.lifecycle.part import FINAL, NEEDS_FILE, PartEvent, PartState
 from syncer.process.clock import Clock, seconds_between, utc_text
 
 if TYPE_CHECKING:
@@ -76,6 +76,18 @@ class _Tries:
     """When the API first said that it does not know the record; None: it was not the last that it said."""
 
 
+def begun(reader: Reader[IngestionClient], part: Part) -> IngestionRecord | None:
+    """Return the record of a part without a stored file when the API is at work at it, or has created its codes.
+
+    Then the ledger is older than what was sent by it: it was put back. Of a record that ended badly there is no code.
+    """
+    if part.state is PartState.PLANNED or part.record_key is None:
+        return None
+    key = part.record_key
+    record = reader.ask(lambda client: client.record(key), takes=REFUSED | {NOT_FOUND}).record
+    return None if record is None or record.uploading or record.ended is False else record
+
+
 class UploadDriver:
     """Brings the parts of one upload to their ends."""
 
@@ -105,8 +117,8 @@ class UploadDriver:
     def run(self) -> None:
         """Drive every part: first all to the API, then wait for all. Raises `SyncerError` for what stops it.
 
-        A part whose processing does not end within ``task_timeout_s`` is left as it is, for the next run. One whose
-        file is lost stops no other: `UploadFileError` is raised after them.
+        A part whose processing does not end within ``task_timeout_s`` is left as it is, for the next run, which looks
+        at it once. One whose file is lost stops no other: `UploadFileError` is raised after them.
         """
         waiting, lost = [], None
         for part in self._upload.parts:
@@ -114,9 +126,10 @@ class UploadDriver:
                 waiting += [] if part.state in FINAL else [self._send(part)]
             except UploadFileError as error:
                 lost = error
-        until_s = self._clock.monotonic_s() + self._settings.task_timeout_s
-        for part in waiting:
-            self._await(part, until_s)
+        now_s = self._clock.monotonic_s()
+        until_s = [now_s + self._left_s(part) for part in waiting]
+        for part, end_s in zip(waiting, until_s, strict=True):
+            self._await(part, end_s)
         if lost is not None:
             raise lost
 
@@ -125,6 +138,12 @@ class UploadDriver:
         if part.state is PartState.STARTING:  # the process that asked died before it knew
             words = "the process that asked for the processing ended before the answer"
             part = self._change(part, PartEvent.ANSWER_LOST, words)
+        if part.state in NEEDS_FILE and (record := begun(self._reader, part)) is not None:
+            words = (
+                f"its record is {record.remote_status!r}: what asked for that is not in the ledger, which was put back"
+            )
+            part = self._change(part, PartEvent.START, words)
+            return self._change(part, PartEvent.STARTED, words, remote_status=record.remote_status)
         tries = _Tries()
         for _ in range(STEPS_MAX):
             match part.state:
@@ -163,11 +182,12 @@ class UploadDriver:
                     "is not known", part.record_key, part.number, part.upload_id,
                 )  # fmt: skip
                 return
-            if now_s >= until_s:
+            if tries.unknown_since_s is None and now_s >= until_s:
                 log.warning("part %d of upload %d is still %s", part.number, part.upload_id, part.state.value)
                 return
             self._show(part, "waiting for the API to create the codes")
-            self._reader.pause(min(self._settings.poll_s, until_s - now_s))
+            poll_s = self._settings.poll_s
+            self._reader.pause(poll_s if now_s >= until_s else min(poll_s, until_s - now_s))
 
     def _make_record(self, part: Part, tries: _Tries) -> Part:
         tries.forms += 1
@@ -314,6 +334,11 @@ class UploadDriver:
             return 0.0
         age_s = seconds_between(part.form_at, self._clock.wall_s())
         return STORAGE_VALID_S - FORM_MARGIN_S - age_s if age_s >= 0 else 0.0
+
+    def _left_s(self, part: Part) -> float:
+        """Return how long the end of a part is still waited for; a clock that was set back makes it no longer."""
+        age_s = max(0.0, seconds_between(part.changed_at, self._clock.wall_s()))
+        return max(0.0, self._settings.task_timeout_s - age_s)
 
     def _change(self, part: Part, event: PartEvent, detail: str | None = None, **columns: object) -> Part:
         return self._uploads.change(part, event, at=self._at(), detail=detail, **columns)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+from syncer.api.ingestion import IngestionClient
+from syncer.codes.drive import begun
 from syncer.commands.opening import open_to_write
 from syncer.errors import UsageError
 from syncer.lifecycle.batch import OPEN, State
-from syncer.lifecycle.part import FINAL, NEEDS_FILE, PartEvent
+from syncer.lifecycle.part import FINAL, NEEDS_FILE, PartEvent, PartState
 from syncer.process.clock import utc_text
+from syncer.runs.readers import connection_of, reader_over
+from syncer.runs.target import confirm_target
 
 if TYPE_CHECKING:
     from syncer.commands.environment import Environment
@@ -63,8 +68,8 @@ def drop(settings: Settings, fields: Sequence[str], environment: Environment) ->
 def abandon_upload(settings: Settings, upload_id: int, environment: Environment) -> tuple[Upload, list[Part]]:
     """Let go of the parts of an upload whose file is not in storage; return it as it stands then, and these parts.
 
-    None of their codes was created. What the API may be at work at cannot be let go of: only `codes resume` sees its
-    end. Raises `UsageError` when there is no such part.
+    None of their codes was created: the records of a ledger that was put back are looked at. What the API may be at
+    work at cannot be let go of: only `codes resume` sees its end. Raises `UsageError` where nothing can be let go of.
     """
     at = utc_text(environment.clock.wall_s())
     with open_to_write(settings, environment) as ledger:
@@ -72,11 +77,12 @@ def abandon_upload(settings: Settings, upload_id: int, environment: Environment)
         found = uploads.upload(upload_id)
         if found is None:
             raise UsageError(f"there is no upload {upload_id} in the ledger", next="syncer codes list")
+        at_work_at = _begun(settings, ledger, found, environment)
         words = "let go of by hand (syncer codes abandon)"
         gone = [
             uploads.change(part, PartEvent.REFUSED, at=at, detail=words, message=words)
             for part in found.parts
-            if part.state in NEEDS_FILE
+            if part.state in NEEDS_FILE and part.number not in at_work_at
         ]
         if not gone and found.open:
             at_work = ", ".join(str(part.number) for part in found.parts if part.state not in FINAL)
@@ -87,3 +93,14 @@ def abandon_upload(settings: Settings, upload_id: int, environment: Environment)
         if not gone:
             raise UsageError(f"upload {upload_id} is not open: there is nothing to let go of", next="syncer codes list")
         return uploads.upload(upload_id) or found, gone
+
+
+def _begun(settings: Settings, ledger: Ledger, upload: Upload, environment: Environment) -> set[int]:
+    """Return the numbers of the parts whose record has begun, though the ledger knows nothing of it."""
+    if all(part.state is PartState.PLANNED or part.state in FINAL for part in upload.parts):
+        return set()
+    clock, interrupt, outside = environment.clock, environment.interrupt, environment.outside
+    confirm_target(ledger, settings, clock, interrupt, outside=outside)
+    with closing(connection_of(settings, outside).transport(clock)) as transport:
+        reader = reader_over(IngestionClient(transport), settings, clock, interrupt, deadline_s=None)
+        return {part.number for part in upload.parts if part.state in NEEDS_FILE and begun(reader, part)}

@@ -61,7 +61,8 @@ class PartEvent(StrEnum):
     FORM_SPENT = "form_spent"
     """The form's data expired, or storage refused the form: another record is needed. Nothing was processed."""
     START = "start"
-    """The call that starts the processing is about to be made."""
+    """The call that starts the processing is about to be made. Or the record of a part without a stored file shows that
+    it was made: then the ledger was put back, and knows nothing of it."""
     STARTED = "started"
     """The API answered that call, or its record shows that it is at work."""
     NOT_PROCESSED = "not_processed"
@@ -87,10 +88,12 @@ TRANSITIONS: Mapping[tuple[PartState, PartEvent], PartState] = MappingProxyType(
         (_S.PLANNED, _E.REFUSED): _S.REFUSED,
         (_S.RECORDED, _E.STORE): _S.STORING,
         (_S.RECORDED, _E.FORM_SPENT): _S.PLANNED,
+        (_S.RECORDED, _E.START): _S.STARTING,
         (_S.RECORDED, _E.REFUSED): _S.REFUSED,
         (_S.STORING, _E.STORE): _S.STORING,
         (_S.STORING, _E.STORED): _S.STORED,
         (_S.STORING, _E.FORM_SPENT): _S.PLANNED,
+        (_S.STORING, _E.START): _S.STARTING,
         (_S.STORING, _E.REFUSED): _S.REFUSED,
         (_S.STORED, _E.START): _S.STARTING,
         (_S.STARTING, _E.STARTED): _S.PROCESSING,

@@ -6,6 +6,8 @@ import csv
 import json
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -554,3 +556,51 @@ def test_what_is_left_of_an_upload_whose_file_is_lost_is_let_go_of_and_its_codes
         assert found_again == {"created": first["codes"], "not_created": 0, "open": 0}
         assert here.run("ledger", "check").code == 0
         assert len(here.box.codes()) == len(ROWS)
+
+
+@pytest.mark.parametrize("then", [("resume",), ("upload", "a.csv"), ("abandon", "1")])
+@pytest.mark.parametrize("ends", [False, True], ids=["processing", "complete"])
+def test_what_a_lost_time_began_is_neither_made_again_nor_let_go_of(night, then, ends):
+    """The form for storage is spent, so another record was made: the codes came twice, or the upload failed."""
+    down = {"kind": "status", "on": "storage", "every": 1, "status_code": 503}
+    with night(codes=(), faults=(down,)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        assert here.run("codes", "upload", "a.csv", SYNCER_API__GIVE_UP_AFTER_S="0.2").code == 5
+        assert here.run("ledger", "backup", "b.db").code == 0
+        here.box.faults.replace([] if ends else [{"kind": "ingestion_stuck", "on": "process", "every": 1}])
+        assert here.run("codes", "resume", SYNCER_API__TASK_TIMEOUT_S="0.2").code == (0 if ends else 3)
+        assert here.run("ledger", "restore", "b.db").code == 0
+        with closing(sqlite3.connect(here.folder / "syncer.db")) as database, database:
+            database.execute("UPDATE upload_parts SET form_at = '2026-01-01T00:00:00.000Z'")
+        (record,) = here.box.ingestion.records.values()
+        done = here.run("codes", *then, "--json", SYNCER_API__TASK_TIMEOUT_S="0.2")
+        assert done.code == (2 if then[0] == "abandon" else 0 if ends else 3)
+        if done.code == 2:
+            assert done.document["error"]["next"] == "syncer codes resume 1"
+        record.stuck = False
+        assert here.run("codes", "resume", "--json").code == 0
+        assert here.run("codes", "status", "--json").document["codes"]["created"] == len(ROWS)
+        assert list(here.box.ingestion.records.values()) == [record]
+        assert here.run("ledger", "check").code == 0
+
+
+def test_a_part_without_a_stored_file_is_let_go_of_where_its_record_waits_for_it(night):
+    down = {"kind": "status", "on": "storage", "every": 1, "status_code": 503}
+    with night(codes=(), faults=(down,)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        assert here.run("codes", "upload", "a.csv", SYNCER_API__GIVE_UP_AFTER_S="0.2").code == 5
+        away = here.run("codes", "abandon", "1", "--json", SYNCER_API__BASE_URL="http://127.0.0.1:9")
+        assert (away.code, away.document["upload"]) == (5, None)
+        assert here.run("codes", "abandon", "1", "--json").document["codes"]["not_created"] == len(ROWS)
+        here.box.faults.replace([])
+        assert here.run("codes", "upload", "a.csv").code == 0
+
+
+def test_a_record_that_never_ends_is_waited_for_once(night):
+    with night(codes=(), faults=({"kind": "ingestion_stuck", "on": "process", "nth": 1},)) as here:
+        here.write("a.csv", HEADER, ROWS)
+        assert here.run("codes", "upload", "a.csv", SYNCER_API__TASK_TIMEOUT_S="0.3").code == 3
+        looks = len(here.box.calls("record"))
+        for command in (("resume",), ("upload", "a.csv")):
+            assert here.run("codes", *command, SYNCER_API__TASK_TIMEOUT_S="0.3").code == 3
+        assert len(here.box.calls("record")) == looks + 2
