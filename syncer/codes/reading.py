@@ -29,6 +29,7 @@ from syncer.safe.formulas import EXTRA_COLUMNS
 from syncer.source import CsvForm
 from syncer.source.files import InputFile
 from syncer.source.inputs import look_at, open_input
+from syncer.source.opening import require_text
 from syncer.source.reader import CsvSource
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 _HALF = re.compile("[\ud800-\udfff]")
 """JSON can escape it (`\\ud800`), UTF-8 cannot hold it."""
 REMEDY = "correct the file"
+AS_CSV = "save it as CSV in UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class CodesFile:
         self.name = name
         self.filetype = "json" if name.lower().endswith(".json") else "csv"
         self._json = _JsonFile(name) if self.filetype == "json" else None
-        self._source = None if self._json else CsvSource(0, InputFile(name, None), form.csv)
+        self._source = None if self._json else _opened(InputFile(name, None), form)
         self._fields: dict[str, str] = {}
         if self._source is not None:
             self._fields = _fields_of(name, self._source.header, form.columns)
@@ -147,6 +149,11 @@ class CodesFile:
             self._source.close()
 
 
+def _opened(file: InputFile, form: CodesForm) -> CsvSource:
+    require_text(file, AS_CSV)
+    return CsvSource(0, file, form.csv, by_place=form.columns is not None)
+
+
 def _fields_of(file: str, header: tuple[str, ...], columns: Mapping[str, str] | None) -> dict[str, str]:
     """Return the field of each column that is read.
 
@@ -168,6 +175,9 @@ def _check_names(file: str, names: tuple[str, ...], known: frozenset[str] | None
         hint = f"; {near[0]!r} must be written id" if near else ""
         raise SourceError(f"the header has no column id{hint}", file=file, line=1, remedy=REMEDY)
     for name in names:
+        if name != name.strip():
+            words = f"the field {name!r} begins or ends with white space: the API would discard it"
+            raise SourceError(words, file=file, line=1, remedy=REMEDY)
         if name in REFUSED_NAMES:
             raise SourceError(
                 f"column {name!r} is not allowed: {REFUSED_NAMES[name]}", file=file, line=1, remedy=REMEDY
@@ -297,6 +307,8 @@ def _object_fault(element: object) -> str | None:
             return "a member has no name, or is named twice"
         if _HALF.search(name) or (isinstance(value, str) and _HALF.search(value)):
             return f"the member {name!a} holds half of a character (a surrogate without the other), which is no text"
+        if name != name.strip():
+            return f"the member {name!r} begins or ends with white space: the API would discard it"
         if name in REFUSED_NAMES:
             return f"the member {name!r} is not allowed: {REFUSED_NAMES[name]}"
         if isinstance(value, bool) or not isinstance(value, (str, int)):

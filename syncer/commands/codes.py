@@ -21,10 +21,10 @@ from syncer.codes.parts import PartsWriter, file_fault, spool_folder, sweep, wri
 from syncer.codes.rules import PART_BYTES_MAX, fingerprint
 from syncer.codes.upload_result import CodesResult
 from syncer.commands.codes_errors import write_errors, write_rejects
-from syncer.commands.codes_file import checked_file, form_of, opened, own_words, read_as, require_path
+from syncer.commands.codes_file import checked_file, defaults_of, form_of, opened, own_words, read_as, require_path
 from syncer.commands.opening import open_to_write
 from syncer.commands.places import require_place
-from syncer.config.asked import parse_defaults, require_sense
+from syncer.config.asked import require_sense
 from syncer.errors import OutputError, SourceError, SyncerError, UploadFileError, UsageError
 from syncer.ledger.identity import identity_of
 from syncer.ledger.ledger import Ledger
@@ -82,7 +82,7 @@ def look_through(settings: Settings, request: UploadRequest, environment: CodesE
     try:
         with Ledger.reading(settings.ledger.url) as ledger, closing(opened(settings, request)) as file:
             uploads = None if ledger is None else ledger.uploads()
-            checked = checked_file(uploads, file, request, parse_defaults(request.defaults), environment.on_rows)
+            checked = checked_file(uploads, file, request, defaults_of(settings, request), environment.on_rows)
     except SourceError as error:
         error.remedy, error.next = own_words(error, request)
         raise
@@ -93,7 +93,7 @@ def _upload(settings: Settings, request: UploadRequest, environment: CodesEnviro
     started_s = environment.clock.monotonic_s()
     require_sense(request)
     require_place(request)
-    defaults = parse_defaults(request.defaults)
+    defaults = defaults_of(settings, request)
     connection_of(settings, environment.outside)  # no token: nothing is recorded
     form = form_of(settings, request)
     content = _sha256(request.file) if form is None else f"{_sha256(request.file)} {read_as(form)}"

@@ -9,9 +9,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from syncer.codes.checking import check_file
-from syncer.codes.reading import CodesFile, CodesForm
+from syncer.codes.reading import AS_CSV, CodesFile, CodesForm
+from syncer.config.asked import parse_defaults
 from syncer.config.jobs import pick_job
-from syncer.errors import SourceError, UsageError
+from syncer.errors import SourceError, UsageError, did_you_mean
+from syncer.model import SPECIAL_FIELDS
 from syncer.safe.urls import is_remote
 from syncer.source import CsvForm
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from syncer.ledger.uploads import Uploads
     from syncer.request import UploadRequest
 
+_ELSEWHERE = re.compile(r"jobs\.<name>\.(?!csv\b|columns\b)")
+"""A setting that says nothing of own codes."""
+
 
 def form_of(settings: Settings, request: UploadRequest) -> CodesForm | None:
     """Return how the job that was named says the file is written; None: no job was named."""
@@ -32,6 +37,18 @@ def form_of(settings: Settings, request: UploadRequest) -> CodesForm | None:
     csv_form = CsvForm(**{**asdict(job.csv), "encoding": job.csv.encoding or "utf-8"})
     known = None if job.known_fields is None else frozenset(job.known_fields)
     return CodesForm(csv_form, job.columns or None, known)
+
+
+def defaults_of(settings: Settings, request: UploadRequest) -> dict[str, object]:
+    """Return what is said for all codes; raise `UsageError` for what the API would not take, as far as anybody says."""
+    defaults, form = parse_defaults(request.defaults), form_of(settings, request)
+    if form is not None and form.known_fields is not None:
+        strange = next((name for name in defaults if name not in form.known_fields | SPECIAL_FIELDS), None)
+        if strange is not None:
+            words = f"--default {strange}: it is not among the job's known_fields"
+            near = did_you_mean(strange, sorted(form.known_fields))
+            raise UsageError(f"{words}{near}: the API would discard it", next="syncer codes upload --help")
+    return defaults
 
 
 def require_path(request: UploadRequest) -> None:
@@ -79,16 +96,31 @@ def checked_file(
 
 
 def own_words(error: SourceError, request: UploadRequest) -> tuple[str | None, str]:
-    """Return what helps with a file of own codes, which no job need declare."""
+    """Return what helps with a file of own codes, which no job need declare; a job that is named can say some of it."""
     remedy, named = error.remedy or "", shlex.quote(request.file)
+    if "jobs.<name>" not in remedy:
+        return error.remedy, error.next
+    own = _of_a_job(remedy, request.job or "own")
     if request.job is not None:
-        job = shlex.quote(request.job)
-        return remedy.replace("jobs.<name>", f"jobs.{request.job}") or None, f"syncer codes upload {named} --job {job}"
-    if "csv.encoding" in remedy:
-        said = re.search(r'"(utf-\d+)[-\w]*"$', remedy)  # with a mark, which tells the order of its bytes
-        encoding = "cp1252" if said is None else said[1]
+        return own or AS_CSV, f"syncer codes upload {named} --job {shlex.quote(request.job)}"
+    encoding = _encoding(remedy)
+    if encoding is not None:
         once = "or let a job say how such files are written (jobs.own.csv.encoding), and add --job own"
         return once, f"iconv -f {encoding} -t utf-8 {named} > codes-utf8.csv && syncer codes upload codes-utf8.csv"
-    if "jobs.<name>" in remedy:
-        return "write it as CSV with commas in UTF-8", error.next
-    return error.remedy, error.next
+    return f"{own}; and add --job own" if "jobs.own" in own else own or AS_CSV, error.next
+
+
+def _of_a_job(remedy: str, job: str) -> str:
+    """Return those of the clauses that say what helps which a job of own codes can follow."""
+    clauses = [one.removeprefix("or, ").removeprefix("or ") for one in remedy.split("; ")]
+    kept = [one for one in clauses if not _ELSEWHERE.search(one)]
+    return "; or ".join(kept).replace("jobs.<name>", f"jobs.{job}")
+
+
+def _encoding(remedy: str) -> str | None:
+    """Return what `iconv` calls the encoding that is advised; None: nothing is said of encodings, or not which."""
+    said = re.search(r'csv\.encoding(?: = |.* to )"([-\w]+)"$', remedy)
+    if said is None:
+        return None
+    marked = re.match(r"utf-(16|32)", said[1])  # its mark tells the order of its bytes
+    return marked[0] if marked else re.sub(r"^iso2022[-_]", "iso-2022-", said[1])

@@ -121,6 +121,20 @@ def _open(
     return reader.CsvSource(position, file, form, key=key, table=table, by_place=by_place, notes=notes)
 
 
+def require_text(file: InputFile, remedy: str) -> None:
+    """Raise `SourceError`, with what helps, for a file that is no text, where nothing else is read."""
+    try:
+        head = _head(file)
+        refuse_stranger(head, file.name)
+        is_office = head.startswith(ZIP_MAGICS) and _is_office_file(file)
+    except SourceError as error:
+        error.remedy = remedy
+        raise
+    if is_office or head.startswith(PARQUET_MAGIC):
+        what = "an Excel workbook" if is_office else "a Parquet file"
+        raise SourceError(f"it is {what}", file=file.name, remedy=remedy)
+
+
 def _head(file: InputFile) -> bytes:
     handle = file.open()
     try:

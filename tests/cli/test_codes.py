@@ -10,6 +10,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import openpyxl
 import pytest
 from listeners import wait_for
 
@@ -604,3 +605,52 @@ def test_a_record_that_never_ends_is_waited_for_once(night):
         for command in (("resume",), ("upload", "a.csv")):
             assert here.run("codes", *command, SYNCER_API__TASK_TIMEOUT_S="0.3").code == 3
         assert len(here.box.calls("record")) == looks + 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", "id, lot\nABCD00001, 7\n", "the field ' lot' begins or ends with white space"),
+        ("a.csv", "id,lot,lot\nABCD00001,1,2\n", "rename one; or name those that count in [jobs.own.columns]"),
+        ("a.csv", "id,lot\nABCD00001\nABCD00002\n", "jobs.own.csv.delimiter, quote, escape, header (no header row); and add --job own"),
+        ("a.csv", "id,lot\nABCD00001,1\nid,lot\n", 'jobs.own.csv.repeated_header = "skip"'),
+        ("a.csv", "id,l\x07t\nABCD00001,1\n", "cp037"),
+        ("a.csv", b"PAR1xxxxPAR1", "it is a Parquet file; save it as CSV in UTF-8"),
+        ("a.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "(.xls), or one with a password; save it as CSV in UTF-8"),
+    ],
+)
+def test_what_helps_with_a_file_that_is_none_of_own_codes_can_be_followed(night, name, content, said):
+    with night(codes=()) as here:
+        (here.folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        done = here.run("codes", "upload", name, "--json")
+        assert (done.code, len(here.box.requests)) == (2, 0)
+        assert said in done.document["error"]["message"], done.document["error"]
+        assert "iconv" not in done.document["error"]["next"]
+        assert "table." not in done.document["error"]["message"]
+
+
+def test_a_workbook_is_called_one_and_a_name_with_white_space_rejects_its_object(night):
+    with night(codes=()) as here:
+        book = openpyxl.Workbook()
+        book.active.append(["id", "lot"])
+        book.save(here.folder / "a.xlsx")
+        done = here.run("codes", "upload", "a.xlsx", "--json")
+        assert (done.code, done.document["error"]["message"]) == (
+            2,
+            "a.xlsx: it is an Excel workbook; save it as CSV in UTF-8",
+        )
+        (here.folder / "a.json").write_text('[{"id": "ABCD00001", "lot ": "7"}]')
+        done = here.run("codes", "upload", "a.json", "--json")
+        assert (done.code, done.document["rejected"][0]["code"], len(here.box.requests)) == (3, "E606", 0)
+
+
+def test_a_job_names_the_columns_that_count_and_what_all_codes_get_is_among_its_fields(night):
+    with night(codes=()) as here:
+        here.config('[jobs.own]\ncolumns = { id = "id", "lot (column 2)" = "lot" }\nknown_fields = ["lot", "market"]\n')
+        here.write("a.csv", ("id", "lot", "lot"), [("ABCD00001", "7", "8")])
+        upload = ("codes", "upload", "a.csv", "--job", "own", "--json")
+        for more in ((), ("--dry-run",)):
+            wrong = here.run(*upload, "--default", "markt=DE", *more)
+            assert (wrong.code, "did you mean 'market'" in wrong.document["error"]["message"]) == (2, True), wrong
+        assert here.run(*upload, "--default", "market=DE", "--default", "activation_status=1").code == 0
+        assert (here.box.code("ABCD00001")["lot"], here.box.code("ABCD00001")["market"]) == ("7", "DE")
