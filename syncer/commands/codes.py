@@ -31,11 +31,13 @@ from syncer.ledger.ledger import Ledger
 from syncer.ledger.upload_values import CodeError, NewUpload, Upload
 from syncer.lifecycle.part import FINAL, NOTHING_CREATED, PartState
 from syncer.process.clock import Clock, SystemClock, utc_text
+from syncer.process.help import configured
 from syncer.process.signals import Interrupt
 from syncer.request import UploadRequest
 from syncer.runs.outside import REAL, Outside
 from syncer.runs.readers import connection_of, reader_over
 from syncer.runs.target import confirm_target, require_url
+from syncer.safe.inert import inert
 from syncer.source.files import BLOCK_BYTES
 from syncer.source.inputs import look_at, open_input
 
@@ -109,6 +111,7 @@ def _upload(settings: Settings, request: UploadRequest, environment: CodesEnviro
             result = CodesResult("codes upload", (earlier,), notes=(f"{request.file} {words} (upload {earlier.id})",))
         else:
             result = _record(settings, ledger, request, defaults, mark, environment)
+        result = replace(result, notes=(*result.notes, *_others_open(uploads, result)))
         return _drive(settings, ledger, result, request, environment, started_s)
 
 
@@ -232,6 +235,17 @@ def _record(
             at = utc_text(environment.clock.wall_s())
             recorded = uploads.add(new, writer.rows(checked), lambda: writer.parts, at=at)
     return replace(result, uploads=(recorded,))
+
+
+def _others_open(uploads: Uploads, result: CodesResult) -> list[str]:
+    """Say which earlier uploads have not come to their end: their own file may not come again."""
+    mine = {one.id for one in result.uploads}
+    others = [one for one in uploads.open_uploads() if one.id not in mine]
+    if not others:
+        return []
+    first = f"upload {others[0].id} of {inert(others[0].file)}"
+    which = f"{first}, and {len(others) - 1:,} more, have" if others[1:] else f"{first} has"
+    return [f"{which} not come to an end: {configured('syncer codes resume')}"]
 
 
 def _write_missing(settings: Settings, ledger: Ledger, request: UploadRequest, upload: Upload) -> None:

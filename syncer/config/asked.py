@@ -59,7 +59,7 @@ def scan_filters(request: ScansRequest, named: Named = option) -> dict[str, str]
         words = f"nothing lies between {begin} {request.begin} and {end} {request.end}: the first is later"
         raise UsageError(words, remedy="exchange the two")
     if request.timeframe is not None:
-        if not re.fullmatch(r"-?[0-9]{1,6}[ymwd]", request.timeframe):
+        if not re.fullmatch(r"-?0*[1-9][0-9]{0,5}[ymwd]", request.timeframe):
             words = f"{timeframe} {request.timeframe!r} is no timeframe, like 1y, 2m, 3w or 1d (-1y is right too)"
             raise UsageError(words, next="syncer scans pull --help")
         found["timeframe"] = request.timeframe

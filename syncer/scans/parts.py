@@ -8,6 +8,7 @@ them. Files are named ``part-000001.csv``, Parquet's ``date=2021-03-17/part-0000
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ from syncer.scans.seen import ID_BYTES
 if TYPE_CHECKING:
     from syncer.ledger.scans import PullState
 
+log = logging.getLogger(__name__)
 FORMS = ("csv", "jsonl", "parquet")
 DAY_US = 86_400_000_000
 JSON_ROWS = 2_000
@@ -76,6 +78,9 @@ class PartsFolder:
                         self._sweep(inner, inner.names(), state)
         except OSError as error:
             raise _write_error(self.folder, error) from error
+        if state.is_put_back:
+            words = "the ledger was put back: scans that went into %s since its backup, in parts beyond %d, come again"
+            log.warning(words, self.folder, state.parts)
 
     def _sweep(self, folder: Folder, names: Sequence[str], state: PullState) -> None:
         """Remove the parts beyond the last committed one."""

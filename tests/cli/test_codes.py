@@ -612,7 +612,11 @@ def test_a_record_that_never_ends_is_waited_for_once(night):
     [
         ("a.csv", "id, lot\nABCD00001, 7\n", "the field ' lot' begins or ends with white space"),
         ("a.csv", "id,lot,lot\nABCD00001,1,2\n", "rename one; or name those that count in [jobs.own.columns]"),
-        ("a.csv", "id,lot\nABCD00001\nABCD00002\n", "jobs.own.csv.delimiter, quote, escape, header (no header row); and add --job own"),
+        (
+            "a.csv",
+            "id,lot\nABCD00001\nABCD00002\n",
+            "jobs.own.csv.delimiter, quote, escape, header (no header row); and add --job own",
+        ),
         ("a.csv", "id,lot\nABCD00001,1\nid,lot\n", 'jobs.own.csv.repeated_header = "skip"'),
         ("a.csv", "id,l\x07t\nABCD00001,1\n", "cp037"),
         ("a.csv", b"PAR1xxxxPAR1", "it is a Parquet file; save it as CSV in UTF-8"),
@@ -654,3 +658,23 @@ def test_a_job_names_the_columns_that_count_and_what_all_codes_get_is_among_its_
             assert (wrong.code, "did you mean 'market'" in wrong.document["error"]["message"]) == (2, True), wrong
         assert here.run(*upload, "--default", "market=DE", "--default", "activation_status=1").code == 0
         assert (here.box.code("ABCD00001")["lot"], here.box.code("ABCD00001")["market"]) == ("7", "DE")
+
+
+def test_an_upload_that_was_left_open_is_named_by_the_next_one_of_another_file(night):
+    """A night's step has a new file each night: nothing said that the one before was never ended."""
+    down = {"kind": "status", "on": "post_data", "every": 1, "status_code": 503}
+    with night(codes=(), faults=(down,)) as here:
+        for name, begin in (("a.csv", 0), ("b.csv", 5)):
+            here.write(name, HEADER, ROWS[begin : begin + 5])
+            assert here.run("codes", "upload", name, SYNCER_API__GIVE_UP_AFTER_S="0.2").code == 5
+        here.box.faults.replace([])
+        here.write("c.csv", HEADER, ROWS[10:])
+        done = here.run("codes", "upload", "c.csv", "--json")
+        (note,) = done.document["notes"]
+        words = "upload 1 of a.csv, and 1 more, have not come to an end: syncer codes resume"
+        assert (done.code, note) == (0, words)
+        assert here.run("codes", "resume", "1").code == 0
+        assert "upload 2 of b.csv has not come to an end" in here.run("codes", "upload", "c.csv").out
+        assert here.run("codes", "resume", "--json").document["notes"] == []
+        assert here.run("codes", "upload", "b.csv").code == 0
+        assert len(here.box.codes()) == len(ROWS)

@@ -34,7 +34,7 @@ def test_a_pull_says_what_it_did_and_the_ledger_stays_whole(here):
     [
         ("--timeframe", "1w", "--from", "2021-01-01"), ("--from", "yesterday"), ("--where", "lot"),
         ("--where", "lot=1", "--where", "lot=2"), ("--where", "campaign_id=7"), ("--into-ledger", "--raw-csv"),
-        ("--into-ledger", "--out", "x"), ("--product", "NO-SUCH-SKU"), ("--status", "sleeping"), ("--timeframe", "soon"),
+        ("--into-ledger", "--out", "x"), ("--product", "NO-SUCH-SKU"), ("--status", "sleeping"), ("--timeframe", "soon"), ("--timeframe", "0d"),
         ("--from", "2026-01-02", "--to", "2026-01-01"), ("--into-ledger", "--format", "csv"), ("--raw-csv", "--format", "csv"),
     ],
 )  # fmt: skip
@@ -161,8 +161,10 @@ def test_after_a_restore_nothing_that_was_delivered_is_removed(here):
     assert (done.code, "part-000002.csv" in done.document["error"]["message"]) == (2, True)
     assert (here.folder / "out" / "part-000002.csv").read_bytes() == second
     (here.folder / "out" / "part-000002.csv").rename(here.folder / "aside.csv")
-    assert here.run(*pull).document["scans"]["delivered"] == 1
+    again = here.run(*pull)
+    assert (again.document["scans"]["delivered"], "in parts beyond 1, come again" in again.err) == (1, True)
     assert (here.folder / "out" / "part-000002.csv").read_bytes() == second
+    assert "come again" not in here.run(*pull).err
 
 
 def test_a_pull_that_was_refused_or_found_nothing_leaves_its_folder_to_another(here):
