@@ -79,12 +79,16 @@ def upload(settings: Settings, request: UploadRequest, environment: CodesEnviron
 
 
 def look_through(settings: Settings, request: UploadRequest, environment: CodesEnvironment) -> CodesResult:
-    """Check a file as `upload` does; send and record nothing, and write no file."""
+    """Check a file as `upload` does, or say that it was uploaded; send and record nothing, and write no file."""
     require_path(request)
     try:
+        defaults = defaults_of(settings, request)
         with Ledger.reading(settings.ledger.url) as ledger, closing(opened(settings, request)) as file:
             uploads = None if ledger is None else ledger.uploads()
-            checked = checked_file(uploads, file, request, defaults_of(settings, request), environment.on_rows)
+            earlier = None if uploads is None else uploads.like(_mark(settings, request, defaults))
+            if earlier is not None and earlier.state != "failed":
+                return CodesResult("codes upload", (earlier,), notes=(_begun_before(request, earlier),))
+            checked = checked_file(uploads, file, request, defaults, environment.on_rows)
     except SourceError as error:
         error.remedy, error.next = own_words(error, request)
         raise
@@ -97,18 +101,14 @@ def _upload(settings: Settings, request: UploadRequest, environment: CodesEnviro
     require_place(request)
     defaults = defaults_of(settings, request)
     connection_of(settings, environment.outside)  # no token: nothing is recorded
-    form = form_of(settings, request)
-    content = _sha256(request.file) if form is None else f"{_sha256(request.file)} {read_as(form)}"
-    mark = fingerprint(content, defaults, request.url_prefix, allow_duplicates=request.allow_duplicates)
+    mark = _mark(settings, request, defaults)
     with open_to_write(settings, environment) as ledger:
         require_url(identity_of(ledger), settings.api.base_url)
         uploads = ledger.uploads()
         earlier = uploads.like(mark)
         if earlier is not None and earlier.state != "failed":
             _write_missing(settings, ledger, request, earlier)
-            done = earlier.state == "complete"
-            words = "was uploaded before: nothing was sent" if done else "was begun before: it goes on"
-            result = CodesResult("codes upload", (earlier,), notes=(f"{request.file} {words} (upload {earlier.id})",))
+            result = CodesResult("codes upload", (earlier,), notes=(_begun_before(request, earlier),))
         else:
             result = _record(settings, ledger, request, defaults, mark, environment)
         result = replace(result, notes=(*result.notes, *_others_open(uploads, result)))
@@ -189,6 +189,18 @@ def download_work_order(settings: Settings, order_id: int, folder: Path, environ
 
 
 # ── parts of the above ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _mark(settings: Settings, request: UploadRequest, defaults: Mapping[str, object]) -> str:
+    form = form_of(settings, request)
+    content = _sha256(request.file) if form is None else f"{_sha256(request.file)} {read_as(form)}"
+    return fingerprint(content, defaults, request.url_prefix, allow_duplicates=request.allow_duplicates)
+
+
+def _begun_before(request: UploadRequest, earlier: Upload) -> str:
+    goes_on = "it would go on" if request.dry_run else "it goes on"
+    words = "uploaded before: nothing was sent" if earlier.state == "complete" else f"begun before: {goes_on}"
+    return f"{request.file} was {words} (upload {earlier.id})"
 
 
 def _sha256(name: str) -> str:

@@ -39,6 +39,8 @@ def _require_file(path: Path | None, named: str) -> None:
     if not path.parent.is_dir():
         words = f"{named} {path} cannot be written: its folder does not exist"
         raise UsageError(words, next=f"mkdir -p {quoted(path.parent)}")
+    if path == Path("-"):
+        raise UsageError(f"{named} -: standard output is for words", remedy=f"name a file: {named} FILE")
     for is_other, words in ((path.is_dir(), "a folder"), (is_database(path), "a database, perhaps the ledger")):
         if is_other:
             raise UsageError(f"{named} {path} cannot be written: it is {words}", remedy=f"name a file: {named} FILE")

@@ -387,6 +387,8 @@ def test_a_job_says_how_a_file_is_written_and_a_dry_run_sends_and_records_nothin
         assert not here.box.requests
         done = here.run(*upload, "--job", "own", "--skip-invalid")
         assert (done.code, here.box.code("ABCD10001")["lot"]) == (3, "Mün")
+        looked = here.run(*upload, "--job", "own", "--skip-invalid", "--dry-run")  # as the command itself says then
+        assert (looked.code, "was uploaded before" in looked.document["notes"][0]) == (3, True)
         mended = here.folder / "own.errors.csv"
         mended.write_text(mended.read_text().replace("short,", "ABCD10002,"))
         assert here.run("codes", "upload", mended.name, "--job", "own").code == 0
@@ -441,6 +443,7 @@ def test_an_error_file_that_cannot_be_written_is_found_first_or_can_be_had_later
         for command in (("upload", "a.csv"), ("resume",)):
             first = here.run("codes", *command, "--errors", "no/a.csv", "--json")
             assert (first.code, first.document["error"]["next"]) == (2, "mkdir -p no")
+            assert here.run("codes", *command, "--errors", "-").code == 2
         assert len(here.box.requests) == 0
         (here.folder / "a.errors.csv").mkdir()
         done = here.run("codes", "upload", "a.csv", "--json")
