@@ -1,8 +1,8 @@
 """Products as the API lists them, typed (docs/api.md, "Products"). Decoding only: `client` makes the calls.
 
-What always holds: a product has an id and a SKU that is not empty; its whole JSON is kept as it came, without white
-space, so that members which nobody here knows are not lost. Members that the company cannot rely on for anything
-(images, labels, counts) are not checked: a surprise in them must not stop a night.
+What always holds: a product has an id, and a SKU, which is empty where the API names none; its whole JSON is kept as it
+came, without white space, so that members which nobody here knows are not lost. Members that the company cannot rely on
+for anything (images, labels, counts) are not checked: a surprise in them must not stop a night, nor may one product.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Campaign(msgspec.Struct, frozen=True):
 
 class _Product(msgspec.Struct, frozen=True):
     id: Count
-    sku: Annotated[str, msgspec.Meta(min_length=1, max_length=_NAME_MAX)]
+    sku: Annotated[str, msgspec.Meta(max_length=_NAME_MAX)] | None
     name: str | None = None
     is_archived: bool = False
     campaign: _Campaign | None = None
@@ -85,7 +85,7 @@ def _product(raw: msgspec.Raw) -> Product:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise UnreadableError(f"the answer cannot be read: {error}") from None
     campaign = known.campaign.id if known.campaign is not None else None
-    return Product(known.id, known.sku, known.name or "", known.is_archived, campaign, data)
+    return Product(known.id, known.sku or "", known.name or "", known.is_archived, campaign, data)
 
 
 def list_query(*, archived: bool) -> dict[str, str]:

@@ -252,3 +252,18 @@ def test_progress_is_for_people_and_the_document_alone_for_scripts(night):
         done = here.run("products", "pull", "--json", "-v")
         assert json.loads(done.out)["exit_code"] == 0
         assert here.run("products", "pull", "-q").err == ""
+
+
+@pytest.mark.parametrize("sku", [None, ""])
+def test_one_product_without_a_sku_stops_no_night(night, sku):
+    """It was an answer that cannot be read: every pull, and every sync with a product, ended with 5."""
+    listed = [{"id": 1, "sku": sku, "name": "odd"}, {"id": 2, "sku": "A", "campaign": {"id": 1}}]
+    text = json.dumps({"count": 2, "next": None, "previous": None, "results": listed})
+    fault = {"kind": "body", "on": "products", "every": 1, "text": text}
+    with night(codes=codes(2), products=("A",), faults=(fault,)) as here:
+        for name in ("p.csv", "p.jsonl", "p.parquet"):
+            assert here.run("products", "pull", "--out", name).code == 0
+        assert kept(here) == ["", "A"]
+        assert here.run("products", "list").code == 0
+        done = here.sync(here.write("a.csv", ("extended_id", "product"), [("K000000", "A"), ("K000001", "")]))
+        assert (done.code, here.box.code("K000000")["product"]) == (0, "A")
