@@ -58,7 +58,7 @@ def check_file(
     for block in file.blocks():
         unread += len(block.rejects)
         rejects += block.rejects
-        right, wrong = _check_block(block, products)
+        right, wrong = _check_block(block, products, sum(map(len, lines)))
         rejects += wrong
         ids.append(filled(_ids(block)).cast(pa.large_string()))
         lines.append(block.lines)
@@ -74,8 +74,8 @@ def check_file(
     return Checked(rows, all_good, ignored, rejected, tuple(sorted(rejects, key=_by_line)[:REJECTS_KEPT_MAX]))
 
 
-def _by_line(reject: Reject) -> tuple[int, str]:
-    return reject.line, reject.code
+def _by_line(reject: Reject) -> tuple[int, bool, int, str]:
+    return reject.line, reject.place is None, reject.place or 0, reject.code
 
 
 def _ids(block: CodesBlock) -> pa.Array:
@@ -83,14 +83,16 @@ def _ids(block: CodesBlock) -> pa.Array:
     return column if column is not None else pa.nulls(len(block.lines), pa.string())
 
 
-def _check_block(block: CodesBlock, products: frozenset[str] | None) -> tuple[npt.NDArray[np.bool_], list[Reject]]:
-    """Return which rows are right by themselves, and the rejects of the others."""
+def _check_block(
+    block: CodesBlock, products: frozenset[str] | None, begin: int
+) -> tuple[npt.NDArray[np.bool_], list[Reject]]:
+    """Return which rows are right by themselves, and the rejects of the others; ``begin`` is the place of the first."""
     ids = filled(_ids(block))
     wrong: list[Reject] = []
     good = _mask(pc.match_substring_regex(ids, ID_PATTERN))
     for place in np.flatnonzero(~good):
         words = f"id {ids[place].as_py()!r} is not 8 or more of a-z A-Z 0-9 - _"
-        wrong.append(Reject(int(block.lines[place]), "E601", words, ids[place].as_py()))
+        wrong.append(Reject(int(block.lines[place]), "E601", words, ids[place].as_py(), begin + int(place)))
     rules: list[tuple[str, str, tuple[str, ...], str]] = [
         ("activation_status", "E604", ACTIVATION_STATUSES, "must be 0 (inactive), 1 (active) or 2 (blacklisted)")
     ]
@@ -104,7 +106,7 @@ def _check_block(block: CodesBlock, products: frozenset[str] | None) -> tuple[np
         right = _mask(pc.is_in(cells, value_set=pa.array([*allowed, ""], pa.string())))
         for place in np.flatnonzero(~right & good):
             text = f"{name} {cells[place].as_py()!r} {words}"
-            wrong.append(Reject(int(block.lines[place]), code, text, ids[place].as_py()))
+            wrong.append(Reject(int(block.lines[place]), code, text, ids[place].as_py(), begin + int(place)))
         good &= right
     return good, wrong
 
@@ -139,7 +141,7 @@ def _duplicates(
         else:
             good[place] = False
             other = f"first on line {lines[first[code]]}" if place != first[code] else "and on a later line"
-            rejects.append(Reject(int(lines[place]), "E602", f"id {code!r} stands here {other}", code))
+            rejects.append(Reject(int(lines[place]), "E602", f"id {code!r} stands here {other}", code, int(place)))
     return int(ignored)
 
 
@@ -163,4 +165,4 @@ def _already_known(
         code = ids[place].as_py()
         good[place] = False
         words = f"id {code!r} is in upload {earlier[code]} already"
-        rejects.append(Reject(int(lines[place]), "E603", words, code))
+        rejects.append(Reject(int(lines[place]), "E603", words, code, int(place)))

@@ -42,18 +42,23 @@ BLOCK_OBJECTS = 10_000
 _BLANK = re.compile(r"[ \t\r\n]*")
 _HALF = re.compile("[\ud800-\udfff]")
 """JSON can escape it (`\\ud800`), UTF-8 cannot hold it."""
+_ELSEWHERE = re.compile(r"jobs\.<name>\.(?!csv\b|columns\b)")
 REMEDY = "correct the file"
 AS_CSV = "save it as CSV in UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that is not uploaded, and why. ``id`` is its id as far as it could be read."""
+    """A row that is not uploaded, and why. ``id`` is its id as far as it could be read.
+
+    ``place`` is which of the readable rows it is, from 0: a line of JSON may hold many. None: it could not be read.
+    """
 
     line: int
     code: str
     message: str
     id: str = ""
+    place: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,11 @@ class CodesForm:
     csv: CsvForm = CsvForm(encoding="utf-8")
     columns: Mapping[str, str] | None = None
     known_fields: frozenset[str] | None = None
+
+
+def followable(advice: str) -> str:
+    """Return an advice without the clauses about settings that a job of own codes has not; empty: nothing is left."""
+    return "; ".join(one for one in advice.split("; ") if not _ELSEWHERE.search(one))
 
 
 class CodesFile:
@@ -140,7 +150,9 @@ class CodesFile:
             yield from self._json.blocks()
             return
         for chunk in self._source.chunks(tuple(self._fields)):
-            rejects = tuple(Reject(one.line, one.code, one.message) for one in chunk.rejections)
+            rejects = tuple(
+                Reject(one.line, one.code, followable(one.message) or one.message) for one in chunk.rejections
+            )
             yield CodesBlock(chunk.columns.rename_columns(list(self.columns)), chunk.lines, rejects)
 
     def close(self) -> None:

@@ -42,16 +42,18 @@ def error_path(request: UploadRequest, file: str) -> Path:
 
 def write_rejects(request: UploadRequest, file: CodesFile, rejects: Sequence[Reject]) -> Path:
     """Write the rejected rows, so that they can be corrected and uploaded; raise `UsageError` when that cannot be."""
-    wanted = {one.line for one in rejects}
-    rows: dict[int, dict[str, str]] = {}
+    wanted = {one.place for one in rejects}
+    rows: dict[int | None, dict[str, str]] = {}
+    begin = 0
     for block in file.blocks():
-        for place, line in enumerate(block.lines.tolist()):
-            if line in wanted:
-                rows[line] = {
+        for place in range(len(block.lines)):
+            if begin + place in wanted:
+                rows[begin + place] = {
                     name: block.columns.column(name)[place].as_py() or "" for name in block.columns.schema.names
                 }
+        begin += len(block.lines)
     found = [
-        (rows.get(one.line, {"id": one.id}), _said(request.file, one.line, one.code, one.message)) for one in rejects
+        (rows.get(one.place, {"id": one.id}), _said(request.file, one.line, one.code, one.message)) for one in rejects
     ]
     path = error_path(request, request.file)
     _write(path, list(file.columns), found)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from syncer.codes.checking import check_file
-from syncer.codes.reading import AS_CSV, CodesFile, CodesForm
+from syncer.codes.reading import AS_CSV, CodesFile, CodesForm, followable
 from syncer.config.asked import parse_defaults
 from syncer.config.jobs import pick_job
 from syncer.errors import SourceError, UsageError, did_you_mean
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from syncer.config import Settings
     from syncer.ledger.uploads import Uploads
     from syncer.request import UploadRequest
-
-_ELSEWHERE = re.compile(r"jobs\.<name>\.(?!csv\b|columns\b)")
-"""A setting that says nothing of own codes."""
 
 
 def form_of(settings: Settings, request: UploadRequest) -> CodesForm | None:
@@ -112,8 +109,7 @@ def own_words(error: SourceError, request: UploadRequest) -> tuple[str | None, s
 
 def _of_a_job(remedy: str, job: str) -> str:
     """Return those of the clauses that say what helps which a job of own codes can follow."""
-    clauses = [one.removeprefix("or, ").removeprefix("or ") for one in remedy.split("; ")]
-    kept = [one for one in clauses if not _ELSEWHERE.search(one)]
+    kept = [one.removeprefix("or, ").removeprefix("or ") for one in followable(remedy).split("; ")]
     return "; or ".join(kept).replace("jobs.<name>", f"jobs.{job}")
 
 

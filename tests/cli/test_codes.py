@@ -681,3 +681,27 @@ def test_an_upload_that_was_left_open_is_named_by_the_next_one_of_another_file(n
         assert here.run("codes", "resume", "--json").document["notes"] == []
         assert here.run("codes", "upload", "b.csv").code == 0
         assert len(here.box.codes()) == len(ROWS)
+
+
+def test_each_row_with_an_error_is_written_with_its_own_cells_though_all_stand_on_one_line(night):
+    """`json.dumps` writes one line: each of its rows was written with the cells of the last one."""
+    rows = [
+        {"id": "JSON00001", "lot": "a"}, {"id": "bad", "lot": "b"}, {"lot": "c"}, {"id": "JSON00001", "lot": "d"},
+        {"id": "JSON00002", "lot": "e"}, {"id": "JSON00002", "lot": "f", "activation_status": 7},
+    ]  # fmt: skip
+    with night(codes=()) as here:
+        (here.folder / "a.json").write_text(json.dumps(rows))
+        assert here.run("codes", "upload", "a.json", "--skip-invalid").code == 3
+        written = [(one["id"], one["lot"], one["_code"]) for one in rows_of(here.folder / "a.errors.csv")]
+        assert written == [
+            ("JSON00001", "a", "E602"), ("bad", "b", "E601"), ("", "c", "E601"), ("JSON00001", "d", "E602"),
+            ("JSON00002", "f", "E604"),
+        ]  # fmt: skip
+        assert [(code["extended_id"], code["lot"]) for code in here.box.codes()] == [("JSON00002", "e")]
+
+
+def test_a_row_that_cannot_be_read_is_told_nothing_of_settings_that_own_codes_have_not(night):
+    with night(codes=()) as here:
+        (here.folder / "a.csv").write_text("id,lot\n" + "".join(f"ABCD{n:05d},1\n" for n in range(40)) + "ABCD99999\n")
+        (one,) = here.run("codes", "upload", "a.csv", "--json").document["rejected"]
+        assert (one["line"], one["message"]) == (42, "1 cell instead of 2: a separator is missing or too many")
