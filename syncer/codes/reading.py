@@ -51,7 +51,8 @@ AS_CSV = "save it as CSV in UTF-8"
 class Reject:
     """A row that is not uploaded, and why. ``id`` is its id as far as it could be read.
 
-    ``place`` is which of the readable rows it is, from 0: a line of JSON may hold many. None: it could not be read.
+    ``place`` is which of the readable rows it is, from 0: a line of JSON may hold many. None: it could not be read;
+    then ``cells`` are what of it can be shown.
     """
 
     line: int
@@ -59,6 +60,7 @@ class Reject:
     message: str
     id: str = ""
     place: int | None = None
+    cells: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +293,8 @@ class _JsonFile:
         for line, element in self.objects():
             fault = _object_fault(element)
             if fault is not None or not isinstance(element, dict):
-                rejects.append(Reject(line, "E606", fault or "", _shown_id(element)))
+                shown = _shown(element)
+                rejects.append(Reject(line, "E606", fault or "", shown.get("id", ""), None, shown))
             else:
                 lines.append(line)
                 rows.append({name: str(value) for name, value in element.items()})
@@ -330,9 +333,16 @@ def _object_fault(element: object) -> str | None:
     return None
 
 
-def _shown_id(element: object) -> str:
-    found = element.get("id") if isinstance(element, dict) else None
-    return found if isinstance(found, str) and not _HALF.search(found) else ""
+def _shown(element: object) -> dict[str, str]:
+    """Return an object's members as texts: what is no text as JSON, half a character as the one that stands for any."""
+    if not isinstance(element, dict):
+        return {}
+    named = {name: value for name, value in element.items() if name and value is not None}
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in named.items()
+    }
+    return {_HALF.sub("\ufffd", name): _HALF.sub("\ufffd", text) for name, text in texts.items()}
 
 
 def _block(lines: list[int], rows: list[dict[str, str]], texts: list[str], rejects: list[Reject]) -> CodesBlock:

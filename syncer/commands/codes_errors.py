@@ -53,7 +53,8 @@ def write_rejects(request: UploadRequest, file: CodesFile, rejects: Sequence[Rej
                 }
         begin += len(block.lines)
     found = [
-        (rows.get(one.place, {"id": one.id}), _said(request.file, one.line, one.code, one.message)) for one in rejects
+        (rows.get(one.place, dict(one.cells or {"id": one.id})), _said(request.file, one.line, one.code, one.message))
+        for one in rejects
     ]
     path = error_path(request, request.file)
     _write(path, list(file.columns), found)

@@ -463,7 +463,7 @@ def test_json_with_half_a_character_is_rejected_by_its_line(night):
         (here.folder / "a.json").write_text("[\n" + ",\n".join(texts) + "]")
         done = here.run("codes", "upload", "a.json", "--skip-invalid", "--json")
         assert [(one["line"], one["code"], one["id"]) for one in done.document["rejected"]] == [
-            (2, "E606", "HALF000001"), (3, "E606", ""),
+            (2, "E606", "HALF000001"), (3, "E606", "HALF00\ufffd2"),
         ]  # fmt: skip
         assert (done.code, here.box.code("WHOLE00003")["lot"]) == (3, "\U0001f600")
 
@@ -705,3 +705,15 @@ def test_a_row_that_cannot_be_read_is_told_nothing_of_settings_that_own_codes_ha
         (here.folder / "a.csv").write_text("id,lot\n" + "".join(f"ABCD{n:05d},1\n" for n in range(40)) + "ABCD99999\n")
         (one,) = here.run("codes", "upload", "a.csv", "--json").document["rejected"]
         assert (one["line"], one["message"]) == (42, "1 cell instead of 2: a separator is missing or too many")
+
+
+def test_an_object_that_is_refused_is_written_with_all_of_its_members(night):
+    """It was written with its id alone: corrected or not, its code came without its other fields."""
+    rows = [{"id": "JSON00001", "lot": "a", "price": 1.5, "seen": None}, {"id": "JSON00002", "lot": ["b", "ü"]}, 7]
+    with night(codes=()) as here:
+        (here.folder / "a.json").write_text(json.dumps(rows))
+        assert here.run("codes", "upload", "a.json").code == 3
+        written = [(one["id"], one["lot"], one["price"]) for one in rows_of(here.folder / "a.errors.csv")]
+        assert written == [("JSON00001", "a", "1.5"), ("JSON00002", '["b", "ü"]', ""), ("", "", "")]
+        assert here.run("codes", "upload", "a.errors.csv", "--skip-invalid").code == 3
+        assert (here.box.code("JSON00001")["lot"], here.box.code("JSON00001")["price"]) == ("a", "1.5")
