@@ -68,6 +68,8 @@ class CodeSeen:
     missing: frozenset[str] = frozenset()
     differs: bool = False
     unread: bool = False
+    repeated: frozenset[str] = frozenset()
+    """Those of ``taken`` that the value was given in the same words before: that they are held proves nothing."""
 
 
 Earlier = Callable[[int, Sequence[tuple[str, int]]], Mapping[str, Mapping[str, Collection[str]]]]
@@ -238,10 +240,12 @@ def shown_too(
     refused = {key: names - held.get(key, frozenset()) for key, names in shown.refused.items()}
     refused |= {key: found.missing for key, found in applied.items()}
     refused = {key: names for key, names in refused.items() if names}
-    taken = {name for name, is_taken in shown.taken.items() if is_taken}.union(*(one.taken for one in applied.values()))
+    taken = {name for name, is_taken in shown.taken.items() if is_taken}.union(
+        *(one.taken - one.repeated for one in applied.values())
+    )
     return Shown(
         {**dict.fromkeys(frozenset().union(*refused.values()), False), **dict.fromkeys(taken, True)},
-        {**shown.accepted, **{key: found.taken for key, found in applied.items()}},
+        {**shown.accepted, **{key: found.taken - found.repeated for key, found in applied.items()}},
         refused,
     )
 

@@ -81,8 +81,8 @@ class KnownDoor(Door):
         with self.transaction() as connection:
             return known_keys.written_before(connection, space_id, keys)
 
-    def earlier_words(self, space_id: int, items: Iterable[tuple[str, int]]) -> dict[str, dict[str, set[str]]]:
-        """Return all that values were given before some items, by key and field (`known_keys.earlier_words`)."""
+    def earlier_words(self, space_id: int, items: Iterable[tuple[str, int]]) -> dict[str, dict[str, list[str]]]:
+        """Return what values were given before some items, by key and field (`known_keys.earlier_words`)."""
         with self.transaction() as connection:
             return known_keys.earlier_words(connection, space_id, items)
 

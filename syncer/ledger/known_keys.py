@@ -24,9 +24,9 @@ WHERE m.picture > 0 OR EXISTS (
     SELECT 1 FROM pictures q WHERE q.id = -m.picture AND (q.known_payload_id > 0 OR q.uncertain <> '[]'))
 """
 _EARLIER = """
-SELECT DISTINCT i.key, p.data FROM json_each(?2) j
+SELECT i.key, p.data FROM json_each(?2) j
 CROSS JOIN items i ON i.key = json_extract(j.value, '$[0]') AND i.id < json_extract(j.value, '$[1]')
-JOIN batches b ON b.id = i.batch_id AND b.space_id = ?1 JOIN payloads p ON p.id = i.payload_id
+JOIN batches b ON b.id = i.batch_id AND b.space_id = ?1 JOIN payloads p ON p.id = i.payload_id ORDER BY i.id
 """
 _AT_REST = f"""
 SELECT k.key FROM (SELECT key FROM mirror WHERE space_id = ?1 AND picture > 0 LIMIT {SEEKS_MAX}) k
@@ -82,13 +82,18 @@ def written_before(connection: Connection, space_id: int, keys: Sequence[str]) -
 
 def earlier_words(
     connection: Connection, space_id: int, items: Iterable[tuple[str, int]]
-) -> dict[str, dict[str, set[str]]]:
-    """Return all that values were given before some items, by key and field; ``items``: their keys and ids."""
-    found: dict[str, dict[str, set[str]]] = {}
+) -> dict[str, dict[str, list[str]]]:
+    """Return all that values were given before some items, by key and field, the newest word last.
+
+    ``items``: their keys and ids. A word that was given several times in a row stands once.
+    """
+    found: dict[str, dict[str, list[str]]] = {}
     asked = json.dumps(list(items), ensure_ascii=False)
     for key, data in raw_cursor(connection).execute(_EARLIER, (space_id, asked)):
         for name, value in json.loads(data).items():
-            found.setdefault(key, {}).setdefault(name, set()).add(value)
+            words = found.setdefault(key, {}).setdefault(name, [])
+            if words[-1:] != [value]:
+                words.append(value)
     return found
 
 

@@ -97,8 +97,21 @@ class Unproven:
     """Whether another process sent it, and nobody has read back since: names of this one prove nothing of it."""
     uncertain: frozenset[str] = frozenset()
     """Those of the fields that something else may have written since."""
-    earlier: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """By field, all that the value was given before."""
+    earlier: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By field, all that the value was given before, the newest word last."""
+    heard_of: frozenset[str] = frozenset()
+    """Those of the fields that values of the campaign took or refused before."""
+    refused: frozenset[str] = frozenset()
+    """Those of the fields that the value had refused when it was planned."""
+
+    def repeats(self, name: str) -> bool:
+        """Tell whether the value may have held this word of a field before: that it holds it proves nothing.
+
+        The last word before is another matter where that was refused: it was not held.
+        """
+        given = self.earlier.get(name, ())
+        held = given[:-1] if name in self.refused else given
+        return name in self.heard_of and self.words[name] in held
 
 
 @dataclass(slots=True)
@@ -135,7 +148,7 @@ def unproven(
     taken = {campaign: {name for name, is_taken in proofs.read(connection, campaign).items() if is_taken}
              for campaign in names}  # fmt: skip
     asks_of_fresh = run.campaign is None and (len(run.job.key) > 1 or run.job.key[0] not in UNIQUE_KEYS)
-    refusing = bool(proofs.refusing(connection))
+    ever_refused = proofs.refusing(connection, ever=True)
     looked = _Looked(
         fields,
         taken,
@@ -143,7 +156,7 @@ def unproven(
         frozenset(declared),
         begun,
         disjoint,
-        fresh=asks_of_fresh, refusing=refusing,
+        fresh=asks_of_fresh, ever_refused=ever_refused,
         earlier=fields is not None and not all(taken[one] >= set(fields) for one in names),
     )  # fmt: skip
     few = _few([*_chosen(connection, run, campaigns, looked)], told=run.campaign is not None)
@@ -151,7 +164,7 @@ def unproven(
     return [replace(one, earlier=_earlier(one, earlier.get(one.key, {}))) for one in few]
 
 
-def _earlier(one: Unproven, words: Mapping[str, Collection[str]]) -> dict[str, Collection[str]]:
+def _earlier(one: Unproven, words: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
     """Return what a value was given before, by field; of one that is uncertain another key's word proves nothing."""
     return {name: given for name, given in words.items() if name not in one.uncertain}
 
@@ -167,7 +180,7 @@ class _Looked:
     begun: int
     disjoint: Disjoint
     fresh: bool
-    refusing: bool
+    ever_refused: Mapping[int | None, Collection[str]]
     earlier: bool
     """Whether earlier batches are looked at, too."""
 
@@ -181,7 +194,7 @@ def _chosen(
     cursor = raw_cursor(connection)
     since = _last_read_back(connection, run)
     ids = _spread_items(cursor, cursor.execute(_ENDED_SINCE, (since, run.job.id)).fetchall())
-    if looked.refusing:
+    if looked.ever_refused:
         ids += [item for (item,) in cursor.execute(_PROBES, (run.id, since)).fetchall()]
     tonight = {*ids}
     if looked.earlier:
@@ -194,12 +207,12 @@ def _chosen(
         picture, sent = views.get(key, UNHEARD_OF), texts[payload]
         told = None if campaigns is None else campaign_in(picture, sent, campaigns)
         campaign = told or run.campaign or proofs.UNKNOWN_CAMPAIGN
-        taken, tonights, known = looked.taken.get(campaign, ()), item in tonight, before[before_id].known
+        taken, tonights, over = looked.taken.get(campaign, ()), item in tonight, before[before_id]
         is_older = tonights and bool(begun_before)
         proven = taken if not tonights else looked.named.get(campaign, ())
         if is_older:
             proven = looked.declared.intersection(taken)
-        is_fresh = looked.fresh and told is None and kind == "async" and tonights and known == NOTHING
+        is_fresh = looked.fresh and told is None and kind == "async" and tonights and over.known == NOTHING
         words = {
             name: value
             for name, value in _words(picture, sent, retried=tonights, is_older=is_older)
@@ -210,7 +223,11 @@ def _chosen(
             product = value_of(picture.known, PRODUCT)
             again = frozenset() if is_older else frozenset(taken).intersection(words).difference(picture.refused)
             unsure = frozenset(picture.uncertain).intersection(words)
-            yield Unproven(item, key, told, product, words, is_fresh, again, is_older, unsure)
+            heard_of = frozenset(words).intersection((*taken, *looked.ever_refused.get(told, ())))
+            yield Unproven(
+                item, key, told, product, words, is_fresh, again, is_older, unsure,
+                heard_of=heard_of, refused=frozenset(over.refused).intersection(words),
+            )  # fmt: skip
 
 
 def _last_read_back(connection: Connection, run: Run) -> int:

@@ -73,7 +73,8 @@ def _compared(asked: AskedCode, found: CodeRows | None) -> CodeSeen | None:
         else:
             missing.add(name)
     unread = not SPECIAL_FIELDS.isdisjoint(words)
-    return CodeSeen(True, frozenset(taken), frozenset(missing), differs, unread)
+    repeated = frozenset(name for name in taken if words[name] in asked.earlier.get(name, ()))
+    return CodeSeen(True, frozenset(taken), frozenset(missing), differs, unread, repeated)
 
 
 def _both(first: CodeSeen | None, second: CodeSeen | None) -> CodeSeen | None:

@@ -4,7 +4,8 @@ A count says that codes were affected, not which fields they took; where sync ca
 ever said. So a few values are read back from Scantrust's code data, once per field and campaign. What always holds: a
 field is taken only when a code that was read holds the value it was given; it is refused only when two looks at least
 ``api.settle_s`` apart show codes without it, or with an older word of ours while no code holds the new one (two codes
-with an older word, where nobody tells the campaign: it may be two campaigns). All else
+with an older word, where nobody tells the campaign: it may be two campaigns). A value that
+the code may have held before proves a field only where no answer could name it, and no other code lacks it. All else
 proves nothing: a field that was never taken stays unproven. Then the run does not end with 0, unless ``known_fields``
 says that the campaign has it.
 """
@@ -21,7 +22,7 @@ from syncer import __version__
 from syncer.api.code_data import CodeDataClient
 from syncer.errors import SignalError, SyncerError
 from syncer.ledger.unproven import Unproven, ValuesSeen, codes_query
-from syncer.model import KEY_SEPARATOR
+from syncer.model import KEY_SEPARATOR, UNIQUE_KEYS, Mode
 from syncer.runs.code_rows import CodeRows, code_rows
 from syncer.runs.outside import REAL, Outside
 from syncer.runs.readers import connection_of, reader_over
@@ -91,11 +92,15 @@ class CodeReader:
 
 @dataclass(slots=True)
 class _Look:
-    """What one value's codes show: fields that all hold as given, that some do not hold, that some hold as before."""
+    """What one value's codes show: fields that all hold as given, that some do not hold, that some hold as before.
+
+    ``repeated``: fields that all hold as given, and may have held before that.
+    """
 
     taken: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
     older: set[str] = field(default_factory=set)
+    repeated: set[str] = field(default_factory=set)
 
 
 def read_back(
@@ -132,6 +137,8 @@ def read_back(
         others = [other for of, other in zip(chosen, looks, strict=True) if of.told == one.told]
         told = (one.told is not None or run.campaign is not None) and not one.is_older
         look.missing |= look.older - _excused(others, told=told)
+        if not _is_named(run):
+            look.taken |= look.repeated.difference(*(other.missing | other.older for other in others))
     seen = _by_campaign(chosen, looks)
     taken_again = ledger.record_read_back(run, seen, at)
     refused = frozenset(name for look in looks for name in look.missing)
@@ -148,6 +155,11 @@ def _excused(looks: Sequence[_Look], *, told: bool) -> frozenset[str]:
     """
     taken = frozenset[str]().union(*(look.taken for look in looks))
     return frozenset(name for name in taken if told or sum(name in look.older for look in looks) < OLDER_MIN)
+
+
+def _is_named(run: Run) -> bool:
+    """Tell whether sync answers name what values of a run take: only they tell it of what a code may have held."""
+    return run.mode != Mode.ASYNC and len(run.job.key) == 1 and run.job.key[0] in UNIQUE_KEYS
 
 
 def _looks(reader: CodeReader, run: Run, chosen: Sequence[Unproven]) -> tuple[list[_Look], str]:
@@ -169,7 +181,7 @@ def _compared(key: Sequence[str], one: Unproven, found: CodeRows | None) -> _Loo
     for name, value in one.words.items() if rows else ():
         cells = [row.get(name, "") for row in rows]
         if all(cell == value for cell in cells):
-            look.taken.add(name)
+            (look.repeated if one.repeats(name) else look.taken).add(name)
         elif not all(cells):
             look.missing.add(name)
         elif not (frozenset(cells) - {value}).isdisjoint(one.earlier.get(name, ())):

@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from conftest import codes
 
 LIMITS = "[limits]\nmax_changed_percent = 0\n"
 DEFINED = frozenset({"case_no", "market"})
@@ -187,3 +188,45 @@ def test_a_run_that_came_to_its_end_is_not_read_back_again_by_resume(year):
         looked = len(here.box.calls("codes_download"))
         assert here.run("resume").code == 0
         assert len(here.box.calls("codes_download")) == looked
+
+
+@pytest.mark.parametrize("tells_changes", [False, True])
+def test_codes_that_hold_what_they_held_before_show_no_field_as_taken(night, tells_changes):
+    """A field that a campaign had lost was believed to be back: once a file gave codes their old word, and a read failed."""
+    defined = frozenset({"lot", "market"})
+    with night(codes=codes(8), campaigns={1: defined}, changes_only=tells_changes) as here:
+        here.config(LIMITS)
+
+        def told(lot, markets):
+            rows = [(f"K{n:06d}", lot, market) for n, market in enumerate(markets)]
+            return here.sync(here.write(f"{lot}.csv", ("extended_id", "lot", "market"), rows))
+
+        assert told("1", ["DE"] * 8).code == 0
+        here.box.world.campaigns[1] = frozenset({"lot"})
+        assert told("2", ["FR"] * 2 + ["DE"] * 6).code == 3
+        here.box.faults.replace([{"kind": "status", "on": "codes_download", "nth": 1, "status_code": 403}])
+        told("3", ["DE"] * 8)
+        here.box.faults.replace([])
+        newest = ["DE"] * 5 + ["FR"] * 3
+        for lot in ("4", "4", "5"):
+            done = told(lot, newest)
+            assert (done.code, done.document["discarded_fields"]) == (3, ["market"]), done.document
+        here.box.world.campaigns[1] = defined
+        assert told("5", newest).code == 0
+        assert [code["market"] for code in here.box.codes()] == newest
+
+
+def test_a_field_that_is_back_when_all_codes_get_their_old_words_is_believed_where_no_answer_names_it(year):
+    opened, columns, values = year("case_no")
+    with opened as here:
+        here.config(f"{LIMITS}[jobs.it]\nkey = {columns}\nunique = false\n")
+
+        def told(market):
+            rows = [(*one, market if place < 4 else "DE") for place, one in enumerate(values)]
+            return here.sync(here.write("a.csv", (*columns, "market"), rows)).code
+
+        assert told("DE") == 0
+        here.box.world.campaigns[1] = frozenset({"case_no", "lot"})
+        assert told("FR") == 3
+        here.box.world.campaigns[1] = DEFINED | {"lot"}
+        assert [told("DE"), told("DE")] == [0, 0]

@@ -208,6 +208,8 @@ def test_a_value_that_was_left_out_shows_what_its_code_took_and_what_not():
     )
     taken_of_all = left_out.shown_too(waiting([3], shown=SHOWN), KEYS, {3: CodeSeen(exists=True, taken=M | S)}, ())
     assert taken_of_all.taken == {"a": True, "m": True, "s": True}  # some code takes it: the campaign does
+    held = {3: CodeSeen(exists=True, taken=M | S, repeated=M)}  # it may have been held before
+    assert left_out.shown_too(waiting([3]), KEYS, held, ()) == Shown({"s": True}, {"K3": S}, {})
 
 
 @pytest.mark.parametrize(

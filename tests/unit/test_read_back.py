@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ from syncer.runs.read_back import read_back
 from syncer.runs.summing import unproven_notes
 
 HEADER = ("extended_id", "m")
-RUN = SimpleNamespace(job=SimpleNamespace(key=("extended_id",)), campaign=None)
+RUN = SimpleNamespace(job=SimpleNamespace(key=("extended_id",)), campaign=None, mode="auto")
 
 
 class Reader:
@@ -59,7 +60,7 @@ class Ledger:
 
 
 def asked(number, told=None, **about):
-    return Unproven(number, f"K{number}", told, None, {"m": "new"}, earlier={"m": {"old", "older", "new"}}, **about)
+    return Unproven(number, f"K{number}", told, None, {"m": "new"}, earlier={"m": ["older", "new", "old"]}, **about)
 
 
 def looked(*values, proven=("m",), **cells):
@@ -115,10 +116,48 @@ def test_a_code_that_lacks_what_another_key_may_have_written_since_tells_nothing
 def test_two_that_hold_an_older_word_are_of_another_campaign_where_nobody_tells_it(campaign, told, refused):
     cells = {"K1": [["old"]], "K2": [["older"]], "K3": [["new"]]}
     ledger = Ledger([asked(number, told) for number in (1, 2, 3)], proven=("m",))
-    run = SimpleNamespace(job=RUN.job, campaign=campaign)
+    run = SimpleNamespace(job=RUN.job, campaign=campaign, mode="auto")
     assert (
         read_back(ledger, run, Reader(**cells), fields=None, declared=(), named={}, begun=0, at="").refused == refused
     )
+
+
+@pytest.mark.parametrize(
+    ("about", "key", "mode", "other", "taken"),
+    [
+        ({}, "extended_id", "auto", "else", True),  # nobody had heard of the field
+        ({"heard_of": frozenset("m")}, "extended_id", "auto", "else", False),  # an answer would name it
+        ({"heard_of": frozenset("m")}, "extended_id", "async", "else", True),
+        ({"heard_of": frozenset("m")}, "case_no", "auto", "else", True),
+        ({"heard_of": frozenset("m")}, "case_no", "auto", "old", False),
+        ({"heard_of": frozenset("m")}, "case_no", "auto", "", False),
+    ],
+)
+def test_a_code_that_may_have_held_the_word_before_proves_little(about, key, mode, other, taken):
+    ledger = Ledger([asked(1, 1, **about), asked(2, 1)], proven=("m",))
+    run = SimpleNamespace(job=RUN.job, campaign=None, mode=mode)
+    if key != "extended_id":
+        run.job = SimpleNamespace(key=(key,))
+    reader = Reader(K1=[["new"]], K2=[[other]])
+    reader.rows = lambda queries: ([_renamed(reader, key, query) for query in queries], "")
+    read_back(ledger, run, reader, fields=None, declared=(), named={}, begun=0, at="")
+    assert (1 in ledger.seen[1].accepted) == taken
+
+
+def _renamed(reader, key, query):
+    (value,) = query.values()
+    rows = reader._row(value)
+    return CodeRows((key, "m"), tuple({key: value, "m": row["m"]} for row in rows.rows))
+
+
+@pytest.mark.parametrize(
+    ("earlier", "refused", "repeats"),
+    [((), (), False), (["new"], (), True), (["new"], "m", False), (["new", "old"], "m", True), (["old"], (), False)],
+)
+def test_a_word_that_was_refused_last_was_not_held(earlier, refused, repeats):
+    one = Unproven(1, "K1", None, None, {"m": "new"}, earlier={"m": earlier}, heard_of=frozenset("m"))
+    assert replace(one, refused=frozenset(refused)).repeats("m") == repeats
+    assert not replace(one, heard_of=frozenset()).repeats("m")
 
 
 def test_what_was_never_taken_and_is_not_read_stays_unproven_and_what_was_taken_stands():
@@ -132,7 +171,11 @@ def test_what_was_never_taken_and_is_not_read_stays_unproven_and_what_was_taken_
         (["old"], {"m": {"old"}}, CodeSeen(exists=True, missing=frozenset({"m"}))),
         (["old"], {"m": {"x"}}, CodeSeen(exists=True, differs=True)),
         (["old"], {}, CodeSeen(exists=True, differs=True)),
-        (["new"], {"m": {"new"}}, CodeSeen(exists=True, taken=frozenset({"m"}))),  # it was given before, too
+        (
+            ["new"],
+            {"m": {"new"}},
+            CodeSeen(exists=True, taken=frozenset({"m"}), repeated=frozenset({"m"})),
+        ),  # it was given before, too
         (["new", "old"], {"m": {"old"}}, CodeSeen(exists=True, missing=frozenset({"m"}))),
         (["new", "else"], {"m": {"new"}}, CodeSeen(exists=True, differs=True)),
         ([""], {"m": {"old"}}, CodeSeen(exists=True, missing=frozenset({"m"}))),
