@@ -170,19 +170,21 @@ class Outcomes:
         attempt_id: int | None,
     ) -> None:
         refused, named = self._note_fields(loaded, shown)
-        if shown is None:
+        if shown is None or not loaded.batch.unique:
             judgement, refused = self._without_names(loaded, judgement, refused)
         self._settle(loaded, codes_affected, judgement, attempt_id, refused, named=named)
 
     def _note_fields(self, loaded: LoadedBatch, shown: Shown | None) -> tuple[dict[int, frozenset[str]], bool]:
         """Record which fields were taken; return those that were not, by item, and whether all others were named.
 
+        Of a value that may have many codes an answer names what any of them took: of all it is no better than a count.
+
         An API that tells changes alone does not name what a value held before: what all values of its campaign take
         counts as taken. Of a task only the count is told: what its campaign was never seen to take counts as not taken.
         """
         context, batch, fields = self._context, loaded.batch, self._context.fields
         refused: dict[int, frozenset[str]] = {}
-        named = shown is not None
+        named = shown is not None and batch.unique
         seen: dict[Told, SeenFields] = {}
         refused_by: dict[Told, frozenset[str]] = {}
         for told, items in fields.by_campaign(loaded.batch, loaded.items).items():
@@ -203,7 +205,7 @@ class Outcomes:
                 taken = dict.fromkeys(refused_by[told], False)
                 taken.update(dict.fromkeys((name for names in accepted.values() for name in names), True))
                 fields.saw_named(batch.campaign if told is None else told, (name for name in taken if taken[name]))
-                seen[told] = SeenFields(taken, accepted, refused_by[told])
+                seen[told] = SeenFields(taken, accepted if batch.unique else {}, refused_by[told])
         if shown is not None and shown.taken:
             fields.saw_taken_again(context.writer.saw_fields(batch, seen, context.began, context.at()))
         fields.saw_refused(refused_by)
@@ -214,8 +216,8 @@ class Outcomes:
     ) -> tuple[Judgement, dict[int, frozenset[str]]]:
         """Judge a count anew where some values are known to take a field that others do not: only names can tell.
 
-        Where no call names values, such a field counts as not taken. So it does where even the parts of a sync call,
-        which was asked again, are answered without names.
+        Where no call names values, or values may have many codes, such a field counts as not taken. So it does where
+        even the parts of a sync call, which was asked again, are answered without names.
         """
         fields, doubtful, mixed_by = self._context.fields, dict[int, frozenset[str]](), dict[Told, frozenset[str]]()
         for told, items in fields.by_campaign(loaded.batch, loaded.items).items():
@@ -226,7 +228,8 @@ class Outcomes:
         if not doubtful or judgement.finding is Finding.UNCLEAR or nobody:
             return judgement, refused
         is_first = loaded.batch.parent_id is None and loaded.batch.size > 1
-        if is_first if loaded.batch.kind == Kind.SYNC else self._context.may_go_by_sync(loaded.run.job):
+        may_be_named = is_first if loaded.batch.kind == Kind.SYNC else self._context.may_go_by_sync(loaded.run.job)
+        if may_be_named and loaded.batch.unique:
             names = ", ".join(sorted(frozenset().union(*doubtful.values())))
             return Judgement(Finding.UNCLEAR, message=f"not all values take {names}: a count does not tell"), refused
         fields.saw_refused(mixed_by)

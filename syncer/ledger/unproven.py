@@ -147,6 +147,8 @@ def unproven(
         names.update(campaign for (campaign,) in rows.fetchall())
     taken = {campaign: {name for name, is_taken in proofs.read(connection, campaign).items() if is_taken}
              for campaign in names}  # fmt: skip
+    if not run.unique:  # of a value of many codes an answer names what any of them took
+        named = {}
     asks_of_fresh = run.campaign is None and (len(run.job.key) > 1 or run.job.key[0] not in UNIQUE_KEYS)
     ever_refused = proofs.refusing(connection, ever=True)
     looked = _Looked(

@@ -230,3 +230,23 @@ def test_a_field_that_is_back_when_all_codes_get_their_old_words_is_believed_whe
         assert told("FR") == 3
         here.box.world.campaigns[1] = DEFINED | {"lot"}
         assert [told("DE"), told("DE")] == [0, 0]
+
+
+def test_a_key_whose_codes_are_of_two_campaigns_is_read_back_though_the_answer_names_the_field(night):
+    """Of a value of many codes an answer names what any of them took: half of them lacked it, with 0."""
+    codes_of_cases = tuple(
+        {"extended_id": f"K{n}", "case_no": f"C{n // 2}", "campaign": str(1 + n % 2)} for n in range(20)
+    )
+    lacking = frozenset({"case_no", "lot"})
+    with night(codes=codes_of_cases, campaigns={1: DEFINED | lacking, 2: lacking}, sync_keys=None) as here:
+        here.config(LIMITS + '[jobs.it]\nkey = "case_no"\n')
+        file = here.write("a.csv", ("case_no", "lot", "market"), [(f"C{n}", "L", "DE") for n in range(10)])
+        for _ in range(2):
+            done = here.sync(file)
+            assert (done.code, done.document["discarded_fields"]) == (3, ["market"]), done.document
+        quiet = here.sync(file)
+        assert (quiet.code, quiet.document["requests"]["updates"]) == (3, 1), quiet.document
+        here.box.world.campaigns[2] = DEFINED | lacking
+        assert here.sync(file).code == 0
+        assert {code.get("market") for code in here.box.codes()} == {"DE"}
+        assert here.sync(file).document["requests"]["updates"] == 0
