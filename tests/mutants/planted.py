@@ -1242,7 +1242,7 @@ BUGS = (
     Bug(
         "a sync answer without names proves every field",
         "syncer/execute/outcome.py",
-        "        named = shown is not None\n",
+        "        named = shown is not None and batch.unique\n",
         "        named = True\n",
         COUNTED,
     ),
