@@ -58,13 +58,15 @@ class Reach:
     sync_taken: bool = False
 
     def learned(self, codes_affected: int, values: int) -> Reach:
-        """Return the reach with one more confirmed batch in it."""
-        average = codes_affected / values
+        """Return the reach with one more confirmed batch in it: each value has a code, whatever an API counts."""
+        average = max(1.0, codes_affected / values)
         return replace(self, high=average if self.high is None else max(self.high, average))
 
     def exceeded(self, codes_affected: int, values: int, factor_max: float) -> bool:
         """Tell whether a batch reached more than `factor_max` times what was ever seen per value (0: never)."""
-        return bool(factor_max and self.high is not None and codes_affected > factor_max * self.high * values)
+        if not factor_max or self.high is None:
+            return False
+        return codes_affected > factor_max * max(1.0, self.high) * values
 
 
 ALL_APPLIED = Judgement(Finding.ALL)

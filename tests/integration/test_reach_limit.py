@@ -31,3 +31,13 @@ def test_a_call_that_reaches_more_codes_than_are_allowed_stops_the_run_until_tha
         assert len(here.box.calls("async")) == sent
         assert here.sync(newer, "--approve").code == 0
         assert {code.get("market") for code in here.box.codes()} == {"DE", "FR"}
+
+
+def test_codes_that_held_all_of_it_before_teach_no_reach_where_changes_alone_are_counted(night):
+    """Nothing was counted, so the next night's code was more than ever before: the guard stopped it."""
+    with night(codes=({"extended_id": "K0", "case_no": "C0", "market": "DE"},), changes_only=True) as here:
+        here.config('[limits]\nmax_changed_percent = 0\n[jobs.karton]\nkey = "case_no"\n')
+        for market in ("DE", "FR"):
+            done = here.sync(here.write("a.csv", ("case_no", "market"), [("C0", market)]))
+            assert done.code == 0, done.document
+        assert here.box.codes()[0]["market"] == "FR"

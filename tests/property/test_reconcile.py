@@ -165,10 +165,11 @@ def test_a_field_is_refused_by_the_value_whose_name_comes_without_it_but_special
 @given(high=st.none() | st.integers(1, 9), codes=st.integers(0, 90), values=st.integers(1, 9), factor=st.integers(0, 9))
 def test_the_reach_is_the_greatest_average_and_exceeded_beyond_its_multiple(high, codes, values, factor):
     reach = Reach(high=high)
-    assert reach.learned(codes, values) == Reach(high=max(codes / values, high or 0))
+    assert reach.learned(codes, values) == Reach(high=max(1, codes / values, high or 0))
     stopped = Reach(high, "words", sync_refused=True)
-    assert stopped.learned(codes, values) == Reach(max(codes / values, high or 0), "words", sync_refused=True)
+    assert stopped.learned(codes, values) == Reach(max(1, codes / values, high or 0), "words", sync_refused=True)
     assert reach.exceeded(codes, values, factor) is bool(factor and high and codes > factor * high * values)
+    assert not Reach(high=0).exceeded(1, 1, 1)  # as earlier versions learned it where an API counts changes alone
     taken = Reach(high, sync_taken=True)
     assert taken.learned(codes, values).sync_taken
     assert Reach() == Reach(None, "", sync_refused=False, sync_taken=False)
