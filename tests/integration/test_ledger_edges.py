@@ -566,6 +566,9 @@ def test_what_values_were_given_before_is_told_of_their_own_code_space_and_of_ea
     after = [(item.key, item.id + len(items)) for item in items]
     given = {item.key: {name: [value] for name, value in json.loads(item.data).items()} for item in items}
     assert scene.ledger.earlier_words(batch.space_id, after) == given
+    assert (
+        scene.ledger.earlier_words(batch.space_id, after * 2) == given
+    )  # a word stands once, however often it was given
     assert scene.ledger.earlier_words(batch.space_id, after[:1]) == {after[0][0]: given[after[0][0]]}
     assert scene.ledger.earlier_words(batch.space_id, [(item.key, item.id) for item in items]) == {}
     assert scene.ledger.earlier_words(batch.space_id + 1, after) == {}
