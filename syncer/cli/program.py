@@ -45,7 +45,7 @@ COMMANDS: tuple[click.Command, ...] = (
 EPILOG = (
     "Exit codes: 0 all confirmed · 1 unexpected · 2 usage or configuration · 3 some rows not confirmed · 4 guard · "
     "5 API unreachable · 10 deadline · 11 ledger busy · 12 access refused · 13 ledger unusable · "
-    "14 no file yet · 130/143 interrupted"
+    "14 no file yet · 129/130/143 interrupted"
 )
 
 

@@ -131,7 +131,7 @@ def audit_export(settings: Settings, request: HistoryRequest) -> Iterator[tuple[
 
 
 def _moment(text: str | None, option: str) -> datetime | None:
-    return None if text is None else parse_moment(text, option)
+    return None if text is None else parse_moment(text, option, "audit export")
 
 
 def _utc(moment: datetime | None) -> str | None:

@@ -51,13 +51,13 @@ def scan_filters(request: ScansRequest, named: Named = option) -> dict[str, str]
     found = {"campaign_id": str(request.campaign)}
     for name, asked, text in (("date_from", begin, request.begin), ("date_to", end, request.end)):
         if text is not None:
-            at = parse_moment(text, asked).replace(tzinfo=None)
+            at = parse_moment(text, asked, "scans pull").replace(tzinfo=None)
             if name == "date_to" and len(text.strip()) == len("2026-11-27"):
                 at += timedelta(days=1, microseconds=-1)  # a day that is included is so to its end
             found[name] = at.isoformat(timespec="microseconds") + "Z"
     if "date_from" in found and "date_to" in found and found["date_from"] > found["date_to"]:
         words = f"nothing lies between {begin} {request.begin} and {end} {request.end}: the first is later"
-        raise UsageError(words, remedy="exchange the two")
+        raise UsageError(words, remedy="exchange the two", next="syncer scans pull --help")
     if request.timeframe is not None:
         if not re.fullmatch(r"-?0*[1-9][0-9]{0,5}[ymwd]", request.timeframe):
             words = f"{timeframe} {request.timeframe!r} is no timeframe, like 1y, 2m, 3w or 1d (-1y is right too)"

@@ -37,12 +37,19 @@ class HistoryDoor(Door):
             return audit.history_fields(connection, request)
 
     def export(self, request: HistoryRequest) -> Iterator[HistoryEntry]:
-        """Stream the uploads that are recorded now, page by page: a slow reader stops no run."""
+        """Stream the uploads that are recorded now, page by page: a slow reader stops no run.
+
+        Raises `UsageError` for a field that the ledger has never met, before the first of them is taken.
+        """
         with self.transaction() as connection:
             last_id, last_part = audit.last_item_id(connection), audit.last_part_id(connection)
             if request.where:
                 chosen.choose_values(connection, (), request.where)
                 chosen.choose_items(connection)
+        return self._pages(request, last_id, last_part)
+
+    def _pages(self, request: HistoryRequest, last_id: int, last_part: int) -> Iterator[HistoryEntry]:
+        """Stream the uploads that are asked for (those of ``where`` are chosen), up to the last one at the begin."""
         after_id = 0
         while after_id < last_id:
             with self.transaction() as connection:

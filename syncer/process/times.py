@@ -39,7 +39,7 @@ def wait_asked(seconds: float) -> str:
     return duration(seconds) if seconds < _UNITS_S["m"] else f"{duration(seconds)} ({seconds:.0f} s)"
 
 
-def parse_moment(text: str, option: str) -> datetime:
+def parse_moment(text: str, option: str, command: str) -> datetime:
     """Return the moment that `text` names, in UTC: ``2026-11-20``, ``2026-11-20T07:00:00+02:00``, ``… 05:00Z``.
 
     A date is its first moment; without an offset a time is UTC. Raises `UsageError` for everything else: a time that
@@ -52,14 +52,14 @@ def parse_moment(text: str, option: str) -> datetime:
         found = datetime.fromisoformat(re.sub(r"\s(?=[Z+-])", "", text.strip()).replace(",", "."))
     except ValueError:
         words = f"{option} {text!r} is no ISO date or time, like 2026-11-20, 2026-11-20T05:00:00Z or …T07:00:00+02:00"
-        raise UsageError(
-            words, remedy="write the time as YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS with Z or an offset"
-        ) from None
+        remedy = "write the time as YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS with Z or an offset"
+        raise UsageError(words, remedy=remedy, next=f"syncer {command} --help") from None
     try:
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except OverflowError:
         words = f"{option} {text!r} lies before the year 1 or after the year 9999 in UTC"
-        raise UsageError(words, remedy="leave the option out, or name a time in between") from None
+        remedy = "leave the option out, or name a time in between"
+        raise UsageError(words, remedy=remedy, next=f"syncer {command} --help") from None
 
 
 def day_later(moment: datetime) -> str | None:

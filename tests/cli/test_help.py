@@ -81,7 +81,7 @@ def test_completion_prints_a_script_for_each_shell(shell, sign):
     ],
 )
 def test_a_time_is_utc_unless_it_names_an_offset(text, utc):
-    assert parse_moment(text, "--since").isoformat() == utc
+    assert parse_moment(text, "--since", "audit export").isoformat() == utc
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_time_is_utc_unless_it_names_an_offset(text, utc):
 )
 def test_what_is_no_time_is_refused_by_name(text):
     with pytest.raises(UsageError, match="--since"):
-        parse_moment(text, "--since")
+        parse_moment(text, "--since", "audit export")
 
 
 @given(
@@ -101,7 +101,7 @@ def test_what_is_no_time_is_refused_by_name(text):
 @example("9999-12-31T23:59:59.999999", "Z")
 def test_a_time_is_a_moment_of_the_ledger_or_is_refused(at, offset):
     try:
-        found = parse_moment(at + offset, "--since")
+        found = parse_moment(at + offset, "--since", "audit export")
     except UsageError as error:
         assert offset not in {"", "Z", "+00:00"}, error
         assert "before the year 1 or after the year 9999" in error.message
@@ -109,7 +109,7 @@ def test_a_time_is_a_moment_of_the_ledger_or_is_refused(at, offset):
     assert datetime.fromisoformat(moment_text(found)) == found.replace(microsecond=found.microsecond // 1000 * 1000)
     later = day_later(found)
     assert (later is None) is (found.date() == date.max)
-    assert later is None or parse_moment(later, "--until") - found == timedelta(days=1)
+    assert later is None or parse_moment(later, "--until", "audit export") - found == timedelta(days=1)
 
 
 @pytest.mark.parametrize(
