@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import click
 
 from syncer.cli.frame import command, echo_json, envelope, options, settings
-from syncer.errors import SignalError
 
 
 @command("browse", examples=("syncer browse", "syncer browse --port 0"))
@@ -16,8 +13,7 @@ def browse_command(port: int) -> None:
     """Show a copy of the ledger in a browser, on this machine alone, until Ctrl-C (needs syncer[browse])."""
     from syncer.commands.browse import browse
 
-    with suppress(SignalError):  # to be stopped is how it ends: its one document is printed by then
-        browse(settings(), port=port, on_ready=_announce)
+    browse(settings(), options().interrupt, port=port, on_ready=_announce)
 
 
 def _announce(url: str) -> None:

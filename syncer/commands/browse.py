@@ -10,12 +10,13 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from syncer.commands.ledger import reading_ledger
-from syncer.errors import ConfigError, UsageError
+from syncer.errors import ConfigError, SignalError, UsageError
 from syncer.ledger import archives, check
 from syncer.ledger.schema import metadata
 from syncer.process.help import again_with
@@ -23,6 +24,7 @@ from syncer.safe.files import Folder
 
 if TYPE_CHECKING:
     from syncer.config import Settings
+    from syncer.process.signals import Interrupt
 
 HOST = "127.0.0.1"
 QUERIES = {
@@ -50,13 +52,24 @@ ICON = b"/favicon.ico"
 """What a browser asks for by itself."""
 
 
-def browse(settings: Settings, *, port: int, on_ready: Callable[[str], None]) -> None:
-    """Serve a copy of the ledger until the process is asked to stop; ``on_ready`` is told the address."""
+def browse(settings: Settings, interrupt: Interrupt, *, port: int, on_ready: Callable[[str], None]) -> None:
+    """Serve a copy of the ledger until the process is asked to stop; ``on_ready`` is told the address.
+
+    Raises `SignalError` when it is asked before that. Nothing of the service is broken off by a signal: what it loads
+    takes exceptions for its own, and would go on.
+    """
     if find_spec("datasette") is None:
         raise ConfigError("browse needs the extra browse", next="pip install 'syncer[browse]'")
+    interrupt.graceful = True
     import rich
     import uvicorn
     from datasette.app import Datasette
+
+    class Server(uvicorn.Server):
+        """A server that a hangup ends, too."""
+
+        async def on_tick(self, counter: int) -> bool:
+            return await super().on_tick(counter) or interrupt.signal_number is not None
 
     with reading_ledger(settings) as ledger:
         path = ledger.path
@@ -81,8 +94,10 @@ def browse(settings: Settings, *, port: int, on_ready: Callable[[str], None]) ->
         rich.reconfigure(quiet=True)  # for each statement that is wrong Datasette prints a trace with all its variables
         own = listening.getsockname()[1]
         app = _only_here(service.app(), [f"{HOST}:{own}", f"localhost:{own}"], own_path)
+        interrupt.check("before the copy was shown")
         on_ready(f"http://{HOST}:{own}{own_path}ledger")
-        uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")).run(sockets=[listening])
+        with suppress(SignalError):  # to be stopped is how it ends: its one document is printed by now
+            Server(uvicorn.Config(app, log_level="warning", lifespan="off")).run(sockets=[listening])
 
 
 def _described(name: str) -> dict[str, Any]:

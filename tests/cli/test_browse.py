@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
+import time
 from urllib.parse import urlsplit
 
+import pytest
 import requests
 from conftest import codes
 
 HEADER = ("extended_id", "market")
+LOADS_S = 0.7
 
 
 def test_a_copy_is_served_to_this_machine_alone_and_gone_afterwards(night):
@@ -46,3 +50,21 @@ def test_a_copy_is_served_to_this_machine_alone_and_gone_afterwards(night):
             process.communicate(timeout=20)
         assert process.returncode in {0, 143}
         assert {path.name for path in here.folder.iterdir()} == names
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_copy_is_shown_is_told_and_one_after_it_is_how_it_ends(night, number):
+    with night(codes=codes(2)) as here:
+        here.sync(here.write("a.csv", HEADER, [("K000000", "DE")]))
+        with here.start("browse", "--json", "--port", "0") as process:
+            time.sleep(LOADS_S)  # somewhere in what the service loads, which takes exceptions for its own
+            process.send_signal(number)
+            out, _ = process.communicate(timeout=20)
+        document = json.loads(out)
+        assert (process.returncode, document["exit_code"]) == (128 + number,) * 2, document
+        with here.start("browse", "--json", "--port", "0", PYTHONUNBUFFERED="1") as process:
+            while '"error": null' not in process.stdout.readline():
+                pass
+            process.send_signal(number)
+            process.communicate(timeout=20)
+        assert process.returncode == 0
