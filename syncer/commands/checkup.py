@@ -6,7 +6,7 @@ Every finding stands alone, so one fault does not hide another, and each fault s
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from syncer.api.client import SCM_PERMISSIONS, MeAnswer
 from syncer.api.reading import fault_of
 from syncer.commands.environment import Environment
 from syncer.commands.opening import open_to_write
-from syncer.commands.places import require_place_of
+from syncer.commands.places import is_no_folder, other_kind, require_place_of
 from syncer.commands.telling import Teller
 from syncer.config import Settings, load_settings
 from syncer.errors import (
@@ -46,6 +46,7 @@ from syncer.runs.newest import check_exports
 from syncer.runs.readers import connection_of
 from syncer.runs.target import require_company, require_url
 from syncer.safe.trust import quoted
+from syncer.safe.urls import is_remote
 
 if TYPE_CHECKING:
     from syncer.ledger.values import LedgerIdentity
@@ -89,7 +90,7 @@ def check(
     findings = [CheckResult("configuration", f"{whose}; jobs: {jobs}")]
     findings += [_check_place(path) for path in settings.left_behind() if path is not None]
     findings += _check_steps(settings)
-    findings += check_exports(settings)
+    findings += [*_check_done(settings), *check_exports(settings)]
     findings.append(_check_ledger(settings, clock))
     identity = _identity(settings)
     try:
@@ -111,6 +112,8 @@ def _check_place(path: Path) -> CheckResult:
     if not path.parent.is_dir():
         words = f"{path} cannot be written: its folder is not there"
         return CheckResult(what, "", ConfigError(words, next=f"mkdir -p {quoted(path.parent)}"))
+    if (kind := other_kind(path)) is not None:
+        return CheckResult(what, "", ConfigError(f"{path} cannot be written: it is {kind}"))
     try:
         _require_writable(path)
     except LedgerWriteError as error:
@@ -127,6 +130,16 @@ def _check_steps(settings: Settings) -> list[CheckResult]:
         except ConfigError as error:
             findings.append(CheckResult(f"step {number} of the night", "", error))
     return findings
+
+
+def _check_done(settings: Settings) -> Iterator[CheckResult]:
+    """Yield the jobs whose files could not be moved away when they are done, since no folder can be there."""
+    folder = Path.cwd() if settings.path is None else settings.path.parent
+    for name, job in settings.jobs.items():
+        pattern, done = job.files.pattern, job.files.done
+        if pattern is not None and done is not None and not is_remote(pattern) and is_no_folder(folder / done):
+            words = f"jobs.{name}.files.done is {done!r}, but must be a folder, and a file is there"
+            yield CheckResult(f"place of the done files of {name}", "", ConfigError(words))
 
 
 def _check_wanted(settings: Settings, clock: Clock, max_age_s: float) -> list[CheckResult]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from syncer.config.asked import Named, option
 from syncer.config.steps import place_of
 from syncer.errors import ConfigError, UsageError
-from syncer.request import ProductsRequest, ScansRequest, Step, UploadRequest
+from syncer.request import ProductsRequest, ScansRequest, Step, SyncStep, UploadRequest
 from syncer.safe.files import is_database
 from syncer.safe.trust import quoted
 
@@ -20,7 +20,10 @@ def require_place(step: Step, named: Named = option) -> None:
         _require_file(step.errors, named("errors"))
     elif isinstance(step, ScansRequest) and step.raw_csv:
         _require_file(step.out, named("out"))
-    elif isinstance(step, ScansRequest) and step.out is not None and step.out.exists() and not step.out.is_dir():
+    elif isinstance(step, SyncStep) and step.results is not None and is_no_folder(Path(step.results)):
+        words = f"{named('results')} {step.results} is a file; results are written into a folder"
+        raise UsageError(words, remedy="name a folder", next="syncer check")
+    elif isinstance(step, ScansRequest) and step.out is not None and is_no_folder(step.out):
         words = f"{named('out')} {step.out} is a file; scans are written as parts into a folder"
         raise UsageError(words, remedy=f"name a folder: {named('out')} scans", next="syncer scans pull --help")
 
@@ -33,6 +36,16 @@ def require_place_of(number: int, step: Step) -> None:
         raise ConfigError(f"{place_of(number, step)}: {error.message}", remedy=error.remedy, next=error.next) from None
 
 
+def is_no_folder(path: Path) -> bool:
+    """Tell whether something else stands where a folder is to be."""
+    return not next(one for one in (path.absolute(), *path.absolute().parents) if one.exists()).is_dir()
+
+
+def other_kind(path: Path) -> str | None:
+    """Return what stands where a file is to be written, and is never replaced by one; None: nothing does."""
+    return "a folder" if path.is_dir() else "a database, perhaps the ledger" if is_database(path) else None
+
+
 def _require_file(path: Path | None, named: str) -> None:
     if path is None:
         return
@@ -41,6 +54,5 @@ def _require_file(path: Path | None, named: str) -> None:
         raise UsageError(words, next=f"mkdir -p {quoted(path.parent)}")
     if path == Path("-"):
         raise UsageError(f"{named} -: standard output is for words", remedy=f"name a file: {named} FILE")
-    for is_other, words in ((path.is_dir(), "a folder"), (is_database(path), "a database, perhaps the ledger")):
-        if is_other:
-            raise UsageError(f"{named} {path} cannot be written: it is {words}", remedy=f"name a file: {named} FILE")
+    if (kind := other_kind(path)) is not None:
+        raise UsageError(f"{named} {path} cannot be written: it is {kind}", remedy=f"name a file: {named} FILE")

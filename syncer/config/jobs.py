@@ -147,6 +147,8 @@ def _faults_of(job: JobSettings) -> list[str]:
     faults = [
         f"{where}.key: {key!r} cannot select codes: {FORBIDDEN_KEYS[key]}" for key in keys if key in FORBIDDEN_KEYS
     ]
+    if job.key is not None and job.columns is not None and not _written(job):
+        faults.append(f"{where}.columns maps the key alone: beside it there is nothing to send")
     faults += [*_strange_names(job, where, columns), *_wrong_constants(job, where), *_wrong_forms(job, where)]
     headers: dict[str, list[str]] = {}
     for header, scm in columns.items():
@@ -194,6 +196,10 @@ def _wrong_constants(job: JobSettings, where: str) -> Iterator[str]:
 def _wrong_forms(job: JobSettings, where: str) -> Iterator[str]:
     """Yield which settings of one file's form contradict each other."""
     csv, row = job.csv, job.table.header_row
+    if csv.delimiter is not None and csv.delimiter == csv.quote:
+        yield f"{where}.csv.delimiter and {where}.csv.quote are one character, {csv.quote!r}"
+    if csv.delimiter is not None and csv.widths is not None:
+        yield f"{where}.csv.delimiter is set beside {where}.csv.widths, which needs none: leave one of them"
     if csv.header is None and row is not None and row <= csv.skip_lines:
         yield f"{where}.table.header_row is {row}, a line that {where}.csv.skip_lines = {csv.skip_lines} leaves out"
     if csv.header is not None and csv.widths is not None and len(csv.header) != len(csv.widths):

@@ -70,6 +70,18 @@ CASES = {
         "[jobs.x.csv]\nskip_lines = 1\n[jobs.x.table]\nheader_row = 1\n",
         "jobs.x.table.header_row is 1, a line that jobs.x.csv.skip_lines = 1 leaves out",
     ),
+    "a delimiter that is the quote": (
+        '[jobs.x.csv]\ndelimiter = "\'"\nquote = "\'"\n',
+        "jobs.x.csv.delimiter and jobs.x.csv.quote are one character",
+    ),
+    "a delimiter of columns that have widths": (
+        '[jobs.x.csv]\nwidths = [3, 4]\ndelimiter = ";"\n',
+        "jobs.x.csv.delimiter is set beside jobs.x.csv.widths",
+    ),
+    "columns that send nothing": (
+        '[jobs.x]\nkey = "Serial"\n[jobs.x.columns]\nSerial = "extended_id"\n',
+        "jobs.x.columns maps the key alone: beside it there is nothing to send",
+    ),
     "a header of another width": (
         '[jobs.x.csv]\nwidths = [3, 4]\nheader = ["a"]\n',
         "jobs.x.csv.widths has 2 columns, jobs.x.csv.header 1",
@@ -202,6 +214,7 @@ def test_a_step_that_can_be_done_is_none_of_them(step, tmp_path):
         ('codes = {file = "c.csv", errors = "none/e.csv"}', "errors none/e.csv cannot be written"),
         ('scans = {campaign = 1, raw_csv = true, out = "none/s.csv"}', "out none/s.csv cannot be written"),
         ('scans = {campaign = 1, out = "config.toml"}', "out config.toml is a file; scans are written as parts"),
+        ('sync = {files = ["n.csv"], results = "config.toml"}', "results config.toml is a file; results are written"),
     ],
 )
 def test_check_finds_that_a_step_has_no_place_for_what_it_writes(step, words, tmp_path, monkeypatch):
@@ -210,6 +223,23 @@ def test_check_finds_that_a_step_has_no_place_for_what_it_writes(step, words, tm
     (tmp_path / "config.toml").write_text(f"[nightly]\nsteps = [{{products = {{}}}}, {{{step}}}]\n")
     finding = next(one for one in check(None, {}, tmp_path, SystemClock()) if one.what == "step 2 of the night")
     assert f"{step.split()[0]}): {words}" in finding.error.message
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ('[metrics]\nfile = "there"\n', "there cannot be written: it is a folder"),
+        (
+            '[jobs.x.files]\npattern = "in/*.csv"\ndone = "config.toml/done"\n',
+            "jobs.x.files.done is 'config.toml/done', but must be a folder, and a file is there",
+        ),
+    ],
+)
+def test_check_finds_that_a_run_could_not_leave_behind_what_it_has_to(setting, words, tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "config.toml").write_text(setting)
+    finding = next(one for one in check(None, {}, tmp_path, SystemClock()) if one.what.startswith("place of"))
+    assert finding.error.message.endswith(words)
 
 
 @pytest.mark.parametrize(("text", "words"), CASES.values(), ids=CASES)
