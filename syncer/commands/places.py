@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from syncer.config.asked import Named, option
@@ -38,18 +39,19 @@ def require_place_of(number: int, step: Step) -> None:
 
 def is_no_folder(path: Path) -> bool:
     """Tell whether something else stands where a folder is to be."""
-    return not next(one for one in (path.absolute(), *path.absolute().parents) if one.exists()).is_dir()
+    asked = path.absolute()
+    return not os.path.isdir(next(filter(os.path.exists, (asked, *asked.parents))))
 
 
 def other_kind(path: Path) -> str | None:
     """Return what stands where a file is to be written, and is never replaced by one; None: nothing does."""
-    return "a folder" if path.is_dir() else "a database, perhaps the ledger" if is_database(path) else None
+    return "a folder" if os.path.isdir(path) else "a database, perhaps the ledger" if is_database(path) else None
 
 
 def _require_file(path: Path | None, named: str) -> None:
     if path is None:
         return
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         words = f"{named} {path} cannot be written: its folder does not exist"
         raise UsageError(words, next=f"mkdir -p {quoted(path.parent)}")
     if path == Path("-"):
