@@ -57,7 +57,8 @@ def test_a_place_that_scans_cannot_go_to_is_refused_before_the_api_is_asked(here
 
 def test_after_a_folder_that_cannot_be_written_the_same_pull_is_the_next_command(here):
     (here.folder / "file").write_text("")
-    done = here.run(*PULL, "--out", "file/scans")
+    assert here.run(*PULL, "--out", "file/scans").code == 2, "no folder can be there"
+    done = here.run(*PULL, "--out", "x" * 300)
     assert (done.code, done.document["error"]["code"]) == (1, "output")
     assert done.document["error"]["next"].startswith("syncer scans pull ")  # no run of sync is open
 
