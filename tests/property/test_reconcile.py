@@ -15,6 +15,7 @@ from syncer.execute.reconcile import (
     judge_count,
     judge_named,
     named_in,
+    named_or_counted,
     shown_fields,
     suspects,
 )
@@ -158,6 +159,31 @@ def test_a_field_is_refused_by_the_value_whose_name_comes_without_it_but_special
     assert Shown() == Shown({}, {}, {})
 
 
+STATUS = ("activation_status",)
+
+
+@pytest.mark.parametrize(
+    ("sent", "named", "codes", "unique", "added"),
+    [
+        ({"a": ("m",), "b": STATUS}, {"a": ("m",)}, 2, True, {"b"}),
+        ({"a": ("m",), "b": STATUS}, {"a": ("m",)}, 1, True, set()),
+        ({"a": ("m",), "b": STATUS, "c": STATUS}, {"a": ("m",)}, 2, True, set()),
+        ({"a": ("m",), "b": ("m", *STATUS)}, {"a": ("m",)}, 2, True, set()),
+        ({"a": ("m",), "b": STATUS}, {}, 2, True, {"a", "b"}),
+        ({"a": ("m",)}, {}, 0, True, set()),
+        ({"a": ("m",)}, {}, 24, True, set()),
+        ({"a": ("m",)}, {}, 24, False, {"a"}),
+        ({"a": ("m",)}, {}, 1, False, {"a"}),
+        ({"a": ("m",)}, {}, 0, False, set()),
+        ({"a": ("m",), "b": ("m",)}, {}, 48, False, set()),
+    ],
+)
+def test_only_a_count_that_leaves_nobody_out_stands_for_names(sent, named, codes, unique, added):
+    found = named_or_counted(sent, named, codes, unique=unique)
+    assert found == {**named, **dict.fromkeys(added, ())}
+
+
+@example(high=1, codes=2, values=1, factor=1)
 @example(high=2, codes=12, values=2, factor=3)
 @example(high=2, codes=13, values=2, factor=3)
 @example(high=None, codes=13, values=2, factor=3)

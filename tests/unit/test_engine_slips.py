@@ -8,7 +8,7 @@ import pytest
 from plans import plan_of
 from sim.scenes import ASYNC, SETTINGS, SOURCE, SYNC, TASKS, K, Scene, singles
 
-from syncer.execute.reconcile import Reach, named_or_counted
+from syncer.execute.reconcile import Reach
 from syncer.ledger.values import SeenFields
 from syncer.lifecycle.batch import State
 from syncer.model import KEY_SEPARATOR
@@ -58,29 +58,6 @@ def test_values_that_an_answer_counts_and_does_not_name_are_there_and_took_no_fi
     assert scene.lanes.transport.paths.count(SYNC) <= (11 if missing else 1)
     assert scene.ledger.proofs(None) == proofs
     assert scene.ledger.problems() == []
-
-
-STATUS = ("activation_status",)
-
-
-@pytest.mark.parametrize(
-    ("sent", "named", "codes", "unique", "added"),
-    [
-        ({"a": ("m",), "b": STATUS}, {"a": ("m",)}, 2, True, {"b"}),
-        ({"a": ("m",), "b": STATUS}, {"a": ("m",)}, 1, True, set()),
-        ({"a": ("m",), "b": STATUS, "c": STATUS}, {"a": ("m",)}, 2, True, set()),
-        ({"a": ("m",), "b": ("m", *STATUS)}, {"a": ("m",)}, 2, True, set()),
-        ({"a": ("m",), "b": STATUS}, {}, 2, True, {"a", "b"}),
-        ({"a": ("m",)}, {}, 0, True, set()),
-        ({"a": ("m",)}, {}, 24, True, set()),
-        ({"a": ("m",)}, {}, 24, False, {"a"}),
-        ({"a": ("m",)}, {}, 0, False, set()),
-        ({"a": ("m",), "b": ("m",)}, {}, 48, False, set()),
-    ],
-)
-def test_only_a_count_that_leaves_nobody_out_stands_for_names(sent, named, codes, unique, added):
-    found = named_or_counted(sent, named, codes, unique=unique)
-    assert found == {**named, **dict.fromkeys(added, ())}
 
 
 def test_a_count_that_fits_nothing_teaches_no_reach():
