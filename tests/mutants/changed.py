@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -39,7 +41,8 @@ SHOWN = (
     "Makefile",
 )
 """What a workshop shows of the checkout as it is."""
-PASSED, FOUND = 0, {1, 2, -signal.SIGALRM}
+NOT_LOADED = 2
+PASSED, FOUND = 0, {1, NOT_LOADED, -signal.SIGALRM}
 """Exit codes of pytest that say so: a test failed (1), could not be loaded (2), took too long. All others are a fault."""
 PYTEST = (
     "-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin",
@@ -100,7 +103,8 @@ class Workshop:
             files = [test.partition("::")[0] for test in tests]
             names = " or ".join(test.partition("::")[2] for test in tests if "::" in test)
             arguments = [*files, *(["-k", names] if names else [])]
-            answer = self._ask({"arguments": arguments, "most_s": most_s, "is_changed": bool(changes)})
+            modules = [re.sub(r"(/__init__)?\.py$", "", name).replace("/", ".") for name in changes]
+            answer = self._ask({"arguments": arguments, "most_s": most_s, "changed": modules})
         finally:
             for name, content in originals.items():  # with its time, so that its compiled form counts again
                 (self.folder / name).write_bytes(content)
@@ -178,7 +182,10 @@ def _become(question: dict[str, Any], said: int, kept: str, main: Any) -> None:
             os.dup2(said, number)
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
         sys.pycache_prefix = os.path.abspath("compiled")
-        sys.dont_write_bytecode = question["is_changed"]
+        sys.dont_write_bytecode = bool(question["changed"])
+        code = NOT_LOADED
+        for name in question["changed"]:  # what cannot be loaded is found, also where pytest needs it before any test
+            importlib.import_module(name)
         code = int(main([*PYTEST, f"--basetemp={kept}/t", *question["arguments"]]))
     except BaseException:
         traceback.print_exc()

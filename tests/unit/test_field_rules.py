@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from syncer.config.cell_rules import DAY, is_plain, make_rule
 from syncer.model import Chunk
 from syncer.rows.changes import ChangeWatch
 from syncer.rows.rules import FieldRule, RowRules, Steps
@@ -145,3 +146,25 @@ def test_a_value_is_written_as_the_cell_that_gives_it_again():
     values = {"lot": "L1", "day": "2026-11-23", "made": "2026-01-31", "activation_status": "1", "f": "x"}
     assert validator.cells(values) == values | {"day": "23.11.2026"}
     assert validator.cells({"lot": "LOT", "day": "never", "f": "2026-01-31"}) == {"f": "2026-01-31"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "cell", "judged"),
+    [
+        (FieldRule(), "", (None, None, "")),
+        (FieldRule(), " \u200b", (None, None, "")),
+        (FieldRule(), "\u200bA", ("\u200bA", None, "")),
+        (FieldRule("integer"), "7", ("7", None, "")),
+        (FieldRule("integer"), f"{DAY}2026-11-23", (None, "E304", "'2026-11-23' is not a whole number")),
+        (DATE, f"{DAY}2026-11-23", ("2026-11-23", None, "")),
+        (FieldRule(), f"{DAY}2026-11-23", ("2026-11-23", None, "")),
+    ],
+)
+def test_a_cell_is_judged_by_its_rule_whether_it_was_a_day_or_a_text(rule, cell, judged):
+    assert make_rule("made", rule, "omit")(cell) == judged
+
+
+def test_a_rule_without_demands_is_plain():
+    assert is_plain(FieldRule())
+    assert not is_plain(FieldRule(max_length=3))
+    assert not is_plain(DATE)
