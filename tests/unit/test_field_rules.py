@@ -168,3 +168,12 @@ def test_a_rule_without_demands_is_plain():
     assert is_plain(FieldRule())
     assert not is_plain(FieldRule(max_length=3))
     assert not is_plain(DATE)
+
+
+def test_a_key_is_made_of_several_columns():
+    made = FieldRule(steps=Steps(origin="{lot}-{box}"))
+    rows = [("L1", "7", "DE"), ("L1", "8", "DE")]
+    assert checked(RowRules(("case",), fields={"case": made}), ("lot", "box", "market"), rows)[0] == [
+        ["L1-7"],
+        ["L1-8"],
+    ]

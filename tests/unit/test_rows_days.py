@@ -50,3 +50,8 @@ def test_a_column_of_text_and_one_of_the_key_and_what_is_no_day_stay_as_they_are
     keyed = Validator(RowRules(("made",), fields={"day": rule}), HEADER, "a")
     assert keyed.day_text("made", day) == day
     assert validator(rule, both=FieldRule(steps=Steps(origin="{extended_id}-{made}"))).day_text("made", day) == day
+
+
+def test_a_day_that_a_step_rejects_stays_as_it_is():
+    steps = Steps(map={"soon": "2026-05-03"})
+    assert validator(FieldRule(type="date", steps=steps)).day_text("made", "2026-05-04") == "2026-05-04"
