@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from syncer.request import SyncRequest
 
 _COMMAND = re.compile(r"\bsyncer (sync|plan) FILE\b(?: --job \S+)?")
+_PIPED = re.compile(r"(?<=\| )syncer sync -\Z")
 
 
 def options_of(request: SyncRequest) -> tuple[str, ...]:
@@ -34,9 +35,15 @@ def pasteable(text: str, files: Sequence[str], job: str, *, job_named: bool, opt
 
     ``options`` are further ones of the command (`options_of`).
     """
-    given = [pasted([name]) for name in files] + (["--job", shlex.quote(job)] if job_named else [])
-    given += [pasted([word]) for word in options]
-    return of_job(_COMMAND.sub(lambda found: " ".join(["syncer", found[1], *given]), text), job)
+    named = [pasted([_no_option(name)]) for name in files]
+    given = [*(["--job", shlex.quote(job)] if job_named else []), *(pasted([word]) for word in options)]
+    text = _COMMAND.sub(lambda found: " ".join(["syncer", found[1], *named, *given]), text)
+    return of_job(_PIPED.sub(lambda found: " ".join([found[0], *given]), text), job)
+
+
+def _no_option(name: str) -> str:
+    """Return a file's name as no command takes it for an option; standard input is called ``-``."""
+    return f"./{name}" if name.startswith("-") and name != "-" else name
 
 
 def of_job(text: str, job: str) -> str:

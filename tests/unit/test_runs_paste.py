@@ -22,6 +22,17 @@ def test_files_and_job_stand_in_the_command_as_a_shell_takes_them():
     assert pasteable("syncer sync FILE --job erp", ["a.csv"], "erp", job_named=True) == "syncer sync a.csv --job erp"
 
 
+def test_a_name_that_looks_like_an_option_is_written_as_a_path_and_standard_input_stays_it():
+    assert pasteable("syncer sync FILE", ["-x.csv"], "erp", job_named=False) == "syncer sync ./-x.csv"
+    assert pasteable("syncer sync FILE", ["-"], "erp", job_named=False) == "syncer sync -"
+
+
+def test_what_is_piped_has_the_job_and_the_options_of_the_command():
+    words = "cat /dev/fd7 | syncer sync -"
+    done = pasteable(words, ["/dev/fd7"], "erp", job_named=True, options=["--results", "r"])
+    assert done == "cat /dev/fd7 | syncer sync - --job erp --results r"
+
+
 def test_rows_of_a_query_have_no_file():
     assert pasteable("syncer sync FILE --approve", [], "erp", job_named=True) == "syncer sync --job erp --approve"
 
