@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,7 +12,6 @@ import requests
 from conftest import codes
 
 HEADER = ("extended_id", "market")
-LOADS_S = 0.7
 
 
 def test_a_copy_is_served_to_this_machine_alone_and_gone_afterwards(night):
@@ -56,15 +54,14 @@ def test_a_copy_is_served_to_this_machine_alone_and_gone_afterwards(night):
 def test_a_signal_before_the_copy_is_shown_is_told_and_one_after_it_is_how_it_ends(night, number):
     with night(codes=codes(2)) as here:
         here.sync(here.write("a.csv", HEADER, [("K000000", "DE")]))
-        with here.start("browse", "--json", "--port", "0") as process:
-            time.sleep(LOADS_S)  # somewhere in what the service loads, which takes exceptions for its own
-            process.send_signal(number)
+        with here.start("browse", "--json", "--port", "0", PYTHONPROFILEIMPORTTIME="1") as process:
+            assert any(line.rstrip().endswith("| uvicorn") for line in process.stderr)
+            process.send_signal(number)  # while the rest of it is loaded, which takes exceptions for its own
             out, _ = process.communicate(timeout=20)
         document = json.loads(out)
         assert (process.returncode, document["exit_code"]) == (128 + number,) * 2, document
         with here.start("browse", "--json", "--port", "0", PYTHONUNBUFFERED="1") as process:
-            while '"error": null' not in process.stdout.readline():
-                pass
+            assert any('"error": null' in line for line in process.stdout)
             process.send_signal(number)
             process.communicate(timeout=20)
         assert process.returncode == 0
