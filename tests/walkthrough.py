@@ -29,6 +29,7 @@ def shape(text: str) -> list[str]:
     text = re.sub(r"http://127\.0\.0\.1:\d+", "SANDBOX", text)
     text = re.sub(r"\d+(\.\d)? s\b", "SECONDS", text)
     text = re.sub(r"(SECONDS), [\d,]+ a second", r"\1", text)  # shown when it took more than a second
+    text = re.sub(r"\b[1-9]\d* reads?\b", "READS", text)  # a slow machine asks once more, or once less
     text = re.sub(r"(?m)^(1 +complete .*? )[0-9a-z]{12} ", r"\1RECORD ", text)
     return [" ".join(line.split()) for line in text.strip().splitlines() if line.strip()]
 

@@ -26,7 +26,7 @@ from sim.promises import (
     check_run,
     check_server,
     coming_codes,
-    late_keys,
+    late_places,
     late_words,
     let_go_keys,
     let_go_tasks,
@@ -341,13 +341,20 @@ class Schedule:
         )
         check_reach(written(self.api.world), self.asked_of_codes())
         history = whole(self.database)
-        check_nothing_lost(history, self.truth(), self.rows_taken(), self.api.poison.keys)
+        check_nothing_lost(history, self.truth(), self.rows_taken(), self.api.poison.keys, self.doubted())
         check_history(history, self.api.sent)
 
     def waits(self):
         """Tell whether the run that ended with 3 for a field that is not taken has left values for the next one, too."""
         planned = "SELECT count(*) FROM batches WHERE state = 'planned'"
         return self.discarded and self.database.execute(planned).fetchone()[0] > 0
+
+    def doubted(self):
+        """Return the fields of which answers did not show that they are taken.
+
+        Who reads an older word of ours where another put it cannot know that the field was taken meanwhile.
+        """
+        return self.believed | {name for _, name in self.api.world.theirs}
 
     def shown_otherwise(self):
         """Tell whether all that keeps a run at 3 is a field that others wrote: no answer showed that it is taken."""
@@ -375,7 +382,7 @@ class Schedule:
     def truth(self):
         """Return what the server holds."""
         database = whole(self.database)
-        let_go, late, coming = let_go_keys(database), late_keys(database), coming_codes(database)
+        let_go, late, coming = let_go_keys(database), late_places(database), coming_codes(database)
         unsure = unsure_places(self.api.world, let_go_tasks(database, self.api.world), self.products.moves)
         return Truth(self.api.world, self.spaces, self.spoken, let_go, late, coming, unsure, self.late_words)
 
@@ -481,9 +488,7 @@ class Schedule:
             self.outcome.calls += result.requests.updates
             self.discarded = bool(result.discarded_fields)
             self.unproven = set(result.unproven_fields)
-            # Who reads an older word of ours where another put it cannot know that the field was taken meanwhile.
-            believed = self.believed | {name for _, name in self.api.world.theirs}
-            if not self.discards and not believed.issuperset(result.discarded_fields):
+            if not self.discards and not self.doubted().issuperset(result.discarded_fields):
                 raise ViolationError(f"{result.discarded_fields} were taken, and called discarded")
             check_run(open_ledger(history, lambda what: None), result.run, thorough=self.calmed)
         ledger.close()

@@ -24,9 +24,9 @@ class Truth:
     def __init__(self, world, spaces, spoken, let_go, late, coming=frozenset(), unsure=frozenset(), late_words=()):
         """``spoken``: by code and field, the key value of its newest word.
 
-        ``let_go``, ``late``: key values of calls that were let go of; and of those that ended after that. ``coming``: ids of
-        the codes of uploads that were not seen to end. ``unsure``: see `unsure_places`.
-        ``late_words``: by key value and field, see `promises.late_words`.
+        ``let_go``: key values of calls that were let go of. ``late``, ``late_words``: by key value and field, see
+        `promises.late_places` and `promises.late_words`. ``coming``: ids of the codes of uploads that were not seen to end.
+        ``unsure``: see `unsure_places`.
         """
         self._late_words = late_words
         self._theirs, self._spoken, self._let_go, self._late = world.theirs, spoken, let_go, late
@@ -44,7 +44,8 @@ class Truth:
                 self._moved.add(write.code)
                 for case in (write.old, write.new):
                     self.ever.setdefault(case, set()).add(write.code)
-        self._uncertain, self._overwritten = self._numbers(let_go), self._numbers(late) | self._numbers(coming)
+        self._uncertain, self._coming = self._numbers(let_go), self._numbers(coming)
+        self._overwritten = {(number, name) for key, name in late for number in self.ever.get(key, ())}
 
     def _numbers(self, keys):
         return set().union(*(self.ever.get(key, ()) for key in keys))
@@ -75,18 +76,21 @@ class Truth:
             )  # all its codes came under other cases: the words are about none any more
             return {} if words and key not in self._let_go and not left else None
         for code in codes:
-            over = newest and key not in self._late and code.number in self._overwritten
-            if over or code.number in self._uncertain:
+            if code.number in self._uncertain:
                 continue
             for name, value in words.items():
                 place = (code.number, name)
-                if place in self._theirs or (newest and not self._is_newest(place, key)):
-                    continue
-                if newest and (key, name) in self._late_words:
+                if place in self._theirs or (newest and self._is_excused(place, key)):
                     continue
                 if code.fields.get(name, "") != value:
                     return code.fields
         return None
+
+    def _is_excused(self, place, key):
+        """Tell whether a word of a key value for a field of a code may have been written over, and the run told of that."""
+        if (key, place[1]) not in self._late and (place in self._overwritten or place[0] in self._coming):
+            return True
+        return not self._is_newest(place, key) or (key, place[1]) in self._late_words
 
 
 def unsure_places(world, let_go, moves):
