@@ -129,6 +129,7 @@ class Context:
     """The last event before this process began: calls of a later one are its own."""
     _owners: dict[int, Run] = field(default_factory=dict)
     _reaches: dict[int, Reach] = field(default_factory=dict)
+    _linked: dict[int, Mapping[str, int]] = field(default_factory=dict)
     _handlers: dict[int, tuple[Callable[[Any], None], spans.Open]] = field(default_factory=dict)
     _tickets: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -186,18 +187,30 @@ class Context:
     def expected(self, run: Run, keys: Sequence[str], *, unique: bool) -> int | None:
         """Return how many codes values select in all; None when that of any is not known.
 
-        It is declared (``jobs.<name>.expect``), or the last count of a call that carried the value alone.
+        It is declared (``jobs.<name>.expect``), the last count of a call that carried the value alone, or that of the
+        codes that other spaces know under it.
         """
         if unique:
             return len(keys)
         counts = self.counts_of(run, keys)
         return sum(counts.values()) if len(counts) == len(keys) else None
 
-    def counts_of(self, run: Run, keys: Sequence[str]) -> dict[str, int]:
-        """Return how many codes values select, as far as it is known."""
+    def counts_of(self, run: Run, keys: Sequence[str], *, links: bool = True) -> dict[str, int]:
+        """Return how many codes values select, as far as it is known; ``links``: by codes of other spaces, too."""
         declared = self.expect(run.job.name, keys)
         left = [key for key in keys if key not in declared]
-        return {**declared, **(self.ledger.counts_alone(run.job, left) if left else {})}
+        alone = self.ledger.counts_alone(run.job, left) if left else {}
+        linked = self._linked_counts(run.job) if links and len(alone) < len(left) else {}
+        return {**{key: linked[key] for key in left if key in linked}, **alone, **declared}
+
+    def _linked_counts(self, job: Job) -> Mapping[str, int]:
+        """Return how many codes other spaces know under values of a job, as it is when that is first asked for.
+
+        It stays so: whatever they had open or planned then kept all from being told, and nothing is planned here.
+        """
+        if job.id not in self._linked:
+            self._linked[job.id] = self.ledger.linked_counts(job)
+        return self._linked[job.id]
 
     @property
     def in_flight(self) -> int:

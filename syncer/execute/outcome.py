@@ -279,7 +279,7 @@ class Outcomes:
                 self._ask_smaller(loaded, codes_affected or 0, judgement.message, attempt_id)
 
     def _ask_smaller(self, loaded: LoadedBatch, codes_affected: int, message: str, attempt_id: int | None) -> None:
-        pieces = self._smaller(loaded)
+        pieces = self._smaller(loaded, codes_affected)
         if pieces:
             self._go_on(loaded, codes_affected, message, attempt_id, pieces)
         else:  # a task of one value that no sync call can name, and whose count is not told
@@ -321,7 +321,7 @@ class Outcomes:
         elif learn:
             context.learn_reach(run.job, reach.learned(codes_affected, batch.size))
 
-    def _smaller(self, loaded: LoadedBatch) -> list[Piece]:
+    def _smaller(self, loaded: LoadedBatch, codes_affected: int) -> list[Piece]:
         """Cut a batch into smaller questions: sync calls that name values, else smaller calls of the same kind.
 
         A sync batch whose answer was unclear is halved: a call of the same size would be answered the same. Where sync
@@ -334,12 +334,23 @@ class Outcomes:
             return [Piece(Kind.SYNC, tuple(part)) for part in parts]
         if len(ids) == 1:
             return []
-        counts = {} if loaded.batch.unique else context.counts_of(loaded.run, loaded.keys)
+        counts = {} if loaded.batch.unique else self._counts(loaded, codes_affected)
         if loaded.batch.unique or batch.kind == Kind.SYNC or len(counts) == len(ids):
             return of_places(batch, ids, halves(len(ids)))
         known = [place for place, key in enumerate(loaded.keys) if key in counts]
         unknown = [place for place, key in enumerate(loaded.keys) if key not in counts]
         return of_places(batch, ids, [known, *([place] for place in unknown)])
+
+    def _counts(self, loaded: LoadedBatch, codes_affected: int) -> dict[str, int]:
+        """Return how many codes each value selects, as far as it is known and halves could find what is missing.
+
+        A value may have more codes than other spaces know. Where a call counted more than are known, and where changes
+        alone count, its parts would be counted otherwise than is known, too.
+        """
+        context = self._context
+        counts = context.counts_of(loaded.run, loaded.keys, links=context.counts_same is not False)
+        more = len(counts) == len(loaded.keys) and codes_affected > sum(counts.values())
+        return context.counts_of(loaded.run, loaded.keys, links=False) if more else counts
 
 
 def reach_error(words: str, run_id: int, job: str) -> GuardError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select
 
-from syncer.ledger import buckets, counted, known_keys, pictures, proofs, reads, unproven
+from syncer.ledger import buckets, counted, known_keys, linked, pictures, proofs, reads, unproven
 from syncer.ledger import schema as t
 from syncer.ledger.door import Door
 from syncer.ledger.knowledge import Knowledge
@@ -127,6 +127,11 @@ class KnownDoor(Door):
         """Return how many codes values had when a call last carried each of them alone."""
         with self.transaction() as connection:
             return buckets.counts_alone(connection, job.key, keys)
+
+    def linked_counts(self, job: Job) -> dict[str, int]:
+        """Return how many codes other spaces know under each value of a job's key (`linked.linked_counts`)."""
+        with self.transaction() as connection:
+            return linked.linked_counts(connection, job.space_id, job.key, self.disjoint)
 
     def wanted(self) -> list[buckets.Wanted]:
         """Return, per job, how many values are wanted and not confirmed, and since when the oldest of them is."""

@@ -93,6 +93,21 @@ class Knowledge:
         for block, numbers in key_look_ups(self._connection, statement, [self._space_id], keys):
             yield KnownBlock(block, self._under_coming(block, self._under_stamps(*numbers)))
 
+    def tally(self) -> dict[int, int]:
+        """Count the values of the space that have each picture; none of those under which codes may come."""
+        columns = "picture, batch_id" if self._stamps else "picture"
+        statement = f"SELECT count(*), {columns} FROM mirror WHERE space_id = ?1 GROUP BY {columns}"
+        rows = raw_cursor(self._connection).execute(statement, (self._space_id,)).fetchall()
+        if not rows or self._coming:
+            return {}
+        import numpy as np
+
+        counts, *numbers = np.array(rows, np.int64).T
+        found: dict[int, int] = {}
+        for number, count in zip(self._under_stamps(*numbers).tolist(), counts.tolist(), strict=True):
+            found[number] = found.get(number, 0) + count
+        return found
+
     @property
     def is_plain(self) -> bool:
         """Whether nothing lies over the mirror: what it says of a value is all that is known."""
