@@ -40,6 +40,21 @@ def shipments(here):
     return {code["extended_id"]: code.get("shipment") for code in here.box.codes()}
 
 
+HALLS = """
+[limits]
+max_changed_percent = 0
+[jobs.pallets]
+key = "pallet"
+[jobs.pallets.columns]
+pallet = "pallet"
+hall = "hall"
+shipment = "shipment"
+[jobs.halls]
+key = "hall"
+[jobs.halls.columns]
+hall = "hall"
+shipment = "shipment"
+"""
 FOR_NAMES = 4
 """Calls that find out that sync calls do not take the key, and ask the same anew."""
 
@@ -49,10 +64,10 @@ def asked(done):
     return done.code, values["confirmed"], values["unmatched"], done.document["requests"]["updates"]
 
 
-def move(here, old, new):
-    """Somebody puts the codes of a case into another one, in the portal."""
-    for number in [*here.box.world.select({"case_no": [old]})]:
-        here.box.world.write(number, {"case_no": new}, at_s=here.box.now_s(), cause="somebody else")
+def move(here, key, old, new):
+    """Somebody puts the codes of a case, or of a hall, into another one, in the portal."""
+    for number in [*here.box.world.select({key: [old]})]:
+        here.box.world.write(number, {key: new}, at_s=here.box.now_s(), cause="somebody else")
 
 
 def test_a_case_has_the_codes_that_are_known_in_it_so_its_first_night_is_one_call(tmp_path):
@@ -69,7 +84,7 @@ def test_a_case_that_lost_its_codes_is_found_by_halves(tmp_path):
     with open_night(tmp_path, codes=world(400)) as here:
         here.config(CASES)
         assert erp(here, 400).code == 0
-        move(here, "C0300", "ELSEWHERE")
+        move(here, "case_no", "C0300", "ELSEWHERE")
         code, confirmed, unmatched, updates = asked(karton(here, 400))
         assert (code, confirmed, unmatched) == (3, 399, 1)
         assert updates <= FOR_NAMES + 20
@@ -104,3 +119,17 @@ def test_while_a_call_that_was_let_go_of_may_still_move_codes_a_count_proves_not
         moved_anew = 1
         assert asked(karton(here, 120)) == (0, 120, 0, moved_anew + 1 + FOR_NAMES + 120)
         assert set(shipments(here).values()) == {"S-2"}
+
+
+def test_values_of_many_codes_are_no_codes(tmp_path):
+    """Two pallets are known in each of two halls, with two codes each. One hall has four codes, and the other none now."""
+    box = tuple({"extended_id": f"K{n:04d}", "pallet": f"P{n % 4}", "hall": f"H{n % 2}"} for n in range(8))
+    with open_night(tmp_path, codes=box) as here:
+        here.config(HALLS)
+        rows = [(f"P{n}", f"H{n % 2}", "S-1") for n in range(4)]
+        assert here.sync("--job", "pallets", here.write("pallets.csv", ["pallet", "hall", "shipment"], rows)).code == 0
+        move(here, "hall", "H1", "H9")
+        done = here.sync(
+            "--job", "halls", here.write("halls.csv", ["hall", "shipment"], [("H0", "S-2"), ("H1", "S-2")])
+        )
+        assert asked(done)[:3] == (3, 1, 1)

@@ -32,6 +32,7 @@ EDGES = "tests/integration/test_ledger_edges.py"
 LEFT_OUT = "tests/unit/test_left_out.py"
 SPACES = "tests/integration/test_two_spaces.py"
 LINKED = "tests/integration/test_linked_stamps.py"
+COUNTS = "tests/integration/test_linked_counts.py"
 YEAR = "tests/cli/test_ordinary_year.py"
 PLACE = "tests/integration/test_place_in_time.py"
 
@@ -1146,6 +1147,27 @@ BUGS = (
         "    forget_steps(connection)  # of another space's values that are linked to these\n",
         "",
         f"{LINKED}::test_what_a_case_wrote_is_uncertain_of_its_codes_once_the_case_is_in_doubt_or_matches_nothing",
+    ),
+    Bug(
+        "a case is proven by codes that a call may still move",
+        "syncer/ledger/linked.py",
+        "            return {}\n",
+        "            pass\n",
+        f"{COUNTS}::test_while_a_call_that_was_let_go_of_may_still_move_codes_a_count_proves_nothing",
+    ),
+    Bug(
+        "codes of a space whose values are many codes are counted for a case",
+        "syncer/ledger/linked.py",
+        "if UNIQUE_KEYS.issuperset(other.key):",
+        "if True:",
+        f"{COUNTS}::test_values_of_many_codes_are_no_codes",
+    ),
+    Bug(
+        "where cases have more codes than are known, parts are asked for what is no longer missing",
+        "syncer/execute/outcome.py",
+        "if more else counts",
+        "if False else counts",
+        f"{COUNTS}::test_where_cases_have_more_codes_than_are_known_each_is_asked_alone_once",
     ),
     Bug(
         "a call revives what another key's call wrote that is seen to end at the same moment",
