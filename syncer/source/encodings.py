@@ -61,12 +61,13 @@ def encoding_of(first: bytes, declared: str | None, file: str) -> tuple[str, byt
     """Return a file's encoding and its mark, which is no part of the text. Raises `SourceError`."""
     mark, marked = next(((bom, name) for bom, name in _BOMS if first.startswith(bom)), (b"", "utf-8"))
     if declared is None:
-        if not mark and _looks_like_utf16(first):
+        wide = "" if mark else _wide(first)
+        if wide:
             raise SourceError(
-                "there are NUL bytes at its beginning: it looks like UTF-16 without a mark",
+                f"there are NUL bytes at its beginning: it looks like {wide[:6].upper()} without a mark",
                 file=file,
                 line=1,
-                remedy=f'declare it: jobs.<name>.csv.encoding = "{_byte_order(first)}"',
+                remedy=f'declare it: jobs.<name>.csv.encoding = "{wide}"',
             )
         return marked, mark
     name = codecs.lookup(declared).name
@@ -82,20 +83,23 @@ def encoding_of(first: bytes, declared: str | None, file: str) -> tuple[str, byt
             f"it has no byte order mark, so {declared!r} does not say in which order its bytes stand",
             file=file,
             line=1,
-            remedy=f'say which: jobs.<name>.csv.encoding = "{_byte_order(first).replace("16", name[-2:])}"',
+            remedy=f'say which: jobs.<name>.csv.encoding = "{_wide(first) or f"{name}-le"}"',
         )
     return (marked if mark else declared), mark
 
 
-def _looks_like_utf16(sample: bytes) -> bool:
-    """Tell whether nearly every other byte is NUL, as in Latin text of two bytes a character."""
-    less, more = sorted((sample[::2].count(0), sample[1::2].count(0)))
-    return more * 3 > len(sample) and less * 10 < more
+_NULS = {"utf-32-le": (1, 2, 3), "utf-32-be": (0, 1, 2), "utf-16-le": (1, 3), "utf-16-be": (0, 2)}
+"""Which bytes of four are NUL in Latin text, by encoding."""
 
 
-def _byte_order(sample: bytes) -> str:
-    """Return the byte order of UTF-16 in which a sample of Latin text reads."""
-    return "utf-16-be" if sample[::2].count(0) > sample[1::2].count(0) else "utf-16-le"
+def _wide(sample: bytes) -> str:
+    """Return the encoding of several bytes a character in which a sample of Latin text reads; "": none."""
+    nuls = [sample[place::4].count(0) for place in range(4)]
+    for encoding, places in _NULS.items():
+        there = [nuls[place] for place in places]
+        if min(there) * 8 > len(sample) and (sum(nuls) - sum(there)) * 10 < sum(there):
+            return encoding
+    return ""
 
 
 def count_beyond_ascii(blocks: Iterator[bytes]) -> tuple[int, int]:
@@ -107,6 +111,19 @@ def count_beyond_ascii(blocks: Iterator[bytes]) -> tuple[int, int]:
         right += len(_RIGHT.findall(text))
         wrong += len(_WRONG.findall(text))
     return right, wrong
+
+
+def count_wide(blocks: Iterator[bytes], encoding: str) -> tuple[int, int, int]:
+    """Count in a file of several bytes a character its line ends, its wrong characters, and bytes that are no whole."""
+    decoder = codecs.getincrementaldecoder(encoding)("syncer-not-text")
+    unit = int(encoding[4:6]) // 8
+    lines = wrong = size = 0
+    for block in blocks:
+        text = decoder.decode(block)
+        lines += text.count("\n") + text.count("\r")
+        wrong += text.count(NOT_TEXT)
+        size += len(block)
+    return lines, wrong // unit, size % unit
 
 
 _TOUCHING = frozenset("’‘“”„‚«»‹›–—…´·²³™®©°")
@@ -222,8 +239,12 @@ class Decoder:
     def _is_contained(self) -> bool:
         """Tell whether bytes that are wrong are exceptions, and the rest of the file surely is of its encoding.
 
-        Of another encoding some letters are UTF-8 by chance (鹿 of GBK is ¹), but most are not.
+        Of another encoding some letters are UTF-8 by chance (鹿 of GBK is ¹), but most are not. What has several bytes
+        a character reads as lines only where it is so, and is whole.
         """
+        if self._encoding.startswith(("utf-16", "utf-32")):
+            lines, wrong, rest = count_wide(self._again(), self._encoding)
+            return lines >= max(wrong, 1) and not rest
         if self._encoding == "utf-8":
             self._right, wrong = count_beyond_ascii(self._again())
             return self._right >= max(wrong, 1)

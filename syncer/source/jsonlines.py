@@ -17,16 +17,19 @@ import pyarrow as pa
 from syncer.errors import SourceError
 from syncer.model import Chunk, Dialect, SourceInfo
 from syncer.rejections import Rejection
-from syncer.safe.inert import pasted
+from syncer.safe.inert import brief
 from syncer.source.chunks import text_chunk
 from syncer.source.encodings import NOT_TEXT
 from syncer.source.files import InputFile, utf8_blocks
+from syncer.source.kinds import one_object_a_line
 from syncer.source.results_reader import read_columns
 from syncer.source.table import TableForm, key_names
 from syncer.source.tables import CHUNK_ROWS, checked_header, finished
 
 NAMES_LINES = 10_000
 LINE_BYTES_MAX = 16 << 20
+_MORE = "Extra data"
+"""What the parser says of a line that goes on behind its value."""
 WIDTH, NOT_ENCODED, NUMBER, LOGICAL = "E101", "E106", "E122", "E123"
 
 
@@ -51,10 +54,12 @@ class JsonLinesSource:
         key: Sequence[str] | None,
         table: TableForm,
         encoding: str | None,
+        packed: bool = False,
         notes: tuple[str, ...] = (),
     ) -> None:
         self.position, self.name, self.warnings = position, file.name, notes
         self._file, self._table, self._encoding = file, table, encoding
+        self._packed, self._comment = packed, (table.comment or "").encode()
         self._rows = 0
         self._strict: frozenset[str] | None = None
         try:
@@ -62,11 +67,8 @@ class JsonLinesSource:
             for _, _, found in islice(self._objects(), NAMES_LINES):
                 names |= dict.fromkeys(found if isinstance(found, dict) else ())
             if not names:
-                raise SourceError(
-                    f"none of its first {NAMES_LINES:,} lines is a JSON object: is it one object a line?",
-                    file=self.name,
-                    remedy="write one object a line: jq -c .",
-                )
+                words = f"none of its first {NAMES_LINES:,} lines is a JSON object: is it one object a line?"
+                raise one_object_a_line(words, self.name, ".", packed=self._packed)
             self._members = list(names)
             self._known = frozenset(names)
             self.header = checked_header([name.strip() if table.trims else name for name in names], self.name, None)
@@ -129,7 +131,7 @@ class JsonLinesSource:
         if NOT_TEXT in written:
             return NOT_ENCODED, "bytes that are not of the file's encoding"
         if not isinstance(found, dict):
-            return WIDTH, f"the line is no JSON object: {found}; objects of an array: jq -c '.[]' FILE > FILE.jsonl"
+            return WIDTH, f"the line is no JSON object: {found}"
         strange = next((name for name in found if name not in self._known), None)
         if strange is not None:
             raise SourceError(
@@ -151,25 +153,41 @@ class JsonLinesSource:
         for block in blocks:
             *whole, rest = (rest + block).split(b"\n")
             if len(rest) > LINE_BYTES_MAX:
-                raise SourceError(
-                    f"a line is longer than {LINE_BYTES_MAX >> 20} MB: is it one object a line?",
-                    file=self.name, line=line + len(whole) + 1, next=f"jq -c . {pasted([self.name])} > lines.jsonl",
-                )  # fmt: skip
+                words = f"a line is longer than {LINE_BYTES_MAX >> 20} MB: is it one object a line?"
+                raise one_object_a_line(words, self.name, ".", packed=self._packed, line=line + len(whole) + 1)
             for text in whole:
                 line += 1
-                if text.strip():
+                if self._is_content(text):
                     yield line, *_parsed(text.decode())
-        if rest.strip():
+        if self._is_content(rest):
             yield line + 1, *_parsed(rest.decode())
+
+    def _is_content(self, text: bytes) -> bool:
+        return bool(text.strip()) and not (self._comment and text.startswith(self._comment))
 
 
 def _parsed(text: str) -> tuple[str, Any]:
+    """Return the text of a line, and its object, or the words for what it is not."""
     try:
-        return text, json.loads(
+        found = json.loads(
             text, parse_int=str, parse_float=_float, parse_constant=_float, object_pairs_hook=_members_of
         )
+    except json.JSONDecodeError as error:
+        return text, _told(error)
     except (ValueError, RecursionError) as error:
         return text, str(error)[:200] or type(error).__name__
+    if isinstance(found, list) and not isinstance(found, _Odd):
+        return text, "it is an array; its objects, one a line: jq -c '.[]'"
+    return text, found if isinstance(found, dict) else "it is another value, not between { and }"
+
+
+def _told(error: json.JSONDecodeError) -> str:
+    """Return what is wrong with a line, and where."""
+    if error.msg != _MORE:
+        return f"{error.msg.removesuffix(' at')}, column {error.colno}"
+    rest = error.doc[error.pos :].strip()
+    words = "leave the comma out" if rest == "," else "one object a line: jq -c ." if rest.startswith("{") else ""
+    return f"something follows it, column {error.colno}: {brief(rest)!r}" + (words and f"; {words}")
 
 
 def _float(text: str) -> _Odd:

@@ -16,6 +16,8 @@ PARQUET_MAGIC = b"PAR1"
 OLE_MAGIC = b"\xd0\xcf\x11\xe0"
 HEAD_BYTES = 1024
 """As many bytes tell what a file is."""
+COMMENTS_BYTES = 1 << 16
+"""As many do where comments may stand above its content."""
 _TAR_PLACE = 257
 AS_XLSX = "save it as an Excel workbook (.xlsx) or as CSV"
 _UNPACK = "unpack it first, and name what was in it"
@@ -57,6 +59,7 @@ _HTML = re.compile(
 _XML = re.compile(r"\s*<\?xml\b", re.IGNORECASE)
 _XML_2003 = "urn:schemas-microsoft-com:office:spreadsheet"
 _OBJECT = re.compile(r"\s*\{\s*(?:\"|\})")
+_LINE = re.compile(r"\A[^\r\n]*[\r\n]*")
 _ARRAY = re.compile(r"\s*\[\s*(?:\{|\[|\])")
 
 
@@ -75,20 +78,31 @@ def refuse_stranger(head: bytes, file: str, *, inside: bool = False) -> None:
         what = "an XML spreadsheet of 2003" if _XML_2003 in text else "an XML document"
         raise SourceError(f"{it} {what}", file=file, remedy=AS_XLSX)
     if _ARRAY.match(text):
-        one_a_line = f"jq -c '.[]' {pasted([file])} > lines.jsonl"
-        raise SourceError(
-            f"{it} a JSON array", file=file, remedy="write one object a line (JSON lines)", next=one_a_line
-        )
+        raise one_object_a_line(f"{it} a JSON array", file, ".[]", packed=inside)
 
 
-def is_json_lines(head: bytes) -> bool:
-    """Tell whether a file begins with a JSON object, as one of JSON lines does."""
-    return _OBJECT.match(_as_text(head)) is not None
+def one_object_a_line(words: str, file: str, objects: str, *, packed: bool, line: int | None = None) -> SourceError:
+    """Return the error for JSON of another form; ``objects`` is what jq calls its objects, in a file of its own."""
+    plain = not packed and file != "-"
+    return SourceError(
+        words,
+        file=file,
+        line=line,
+        remedy="write one object a line (JSON lines)" + ("" if plain else f", as jq -c {pasted([objects])} does"),
+        next=f"jq -c {pasted([objects])} {pasted([file])} > lines.jsonl" if plain else None,
+    )
+
+
+def is_json_lines(head: bytes, comment: str | None = None) -> bool:
+    """Tell whether a file begins with a JSON object, behind lines that begin with ``comment``."""
+    text = _as_text(head)
+    while comment and text.startswith(comment):
+        text = _LINE.sub("", text, count=1)
+    return _OBJECT.match(text) is not None
 
 
 def _as_text(head: bytes) -> str:
     """Return the first bytes as text, whatever encoding it is in: what matters here is ASCII."""
-    for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
-        if head.startswith(mark):
-            return head[2:].decode(encoding, "replace")
-    return head.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
+    marks = (b"\xef\xbb\xbf", b"\xff\xfe\0\0", b"\0\0\xfe\xff", b"\xff\xfe", b"\xfe\xff")
+    mark = next((one for one in marks if head.startswith(one)), b"")
+    return head[len(mark) :].replace(b"\0", b"").decode("latin-1")

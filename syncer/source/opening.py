@@ -19,6 +19,7 @@ from syncer.source.files import InputFile
 from syncer.source.foreign import guarded
 from syncer.source.kinds import (
     AS_XLSX,
+    COMMENTS_BYTES,
     GZIP_MAGIC,
     HEAD_BYTES,
     PARQUET_MAGIC,
@@ -112,11 +113,13 @@ def _open(
         return ExcelSource(
             position, file, sheet=sheet, key=key, table=table, header=form.header, by_place=by_place, notes=notes
         )
-    if is_json_lines(_unpacked_head(file) if head.startswith((GZIP_MAGIC, *ZSTD_MAGICS, *ZIP_MAGICS)) else head):
+    packed = head.startswith((GZIP_MAGIC, *ZSTD_MAGICS, *ZIP_MAGICS))
+    if is_json_lines(_unpacked_head(file) if packed or table.comment else head, table.comment):
         from syncer.source.jsonlines import JsonLinesSource
 
-        notes = before + unused(file.name, "a file of JSON lines", replace(form, encoding=None), table, sheet)
-        return JsonLinesSource(position, file, key=key, table=table, encoding=form.encoding, notes=notes)
+        of_rows, of_bytes = replace(table, comment=None), replace(form, encoding=None)
+        notes = before + unused(file.name, "a file of JSON lines", of_bytes, of_rows, sheet)
+        return JsonLinesSource(position, file, key=key, table=table, encoding=form.encoding, packed=packed, notes=notes)
     notes = before + unused(file.name, TEXT, form, table, sheet)
     return reader.CsvSource(position, file, form, key=key, table=table, by_place=by_place, notes=notes)
 
@@ -147,7 +150,7 @@ def _head(file: InputFile) -> bytes:
 
 def _unpacked_head(file: InputFile) -> bytes:
     with closing(file.again()) as blocks:
-        return next(blocks, b"")[:HEAD_BYTES]
+        return next(blocks, b"")[:COMMENTS_BYTES]
 
 
 def _is_office_file(file: InputFile) -> bool:

@@ -121,6 +121,18 @@ def test_a_formula_that_nobody_has_computed_is_a_fault():
     assert text_of("7", formula=True, computed=False) == "7"
 
 
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        ("0", "1900-01-00"), ("1", "1900-01-01"), ("31", "1900-01-31"), ("32", "1900-02-01"), ("59", "1900-02-28"),
+        ("60", "1900-02-29"), ("59.5", "1900-02-28 and a part of a day"), ("61.5", "1900-03-01 and a part of a day"),
+    ],
+)  # fmt: skip
+def test_a_day_that_is_not_taken_is_named_as_excel_shows_it(count, shown):
+    found = text_of(count, code="yyyy-mm-dd")
+    assert (found.code, found.shown) == ("E126", shown)
+
+
 def test_days_are_counted_as_the_workbook_counts_them():
     assert text_of("0", code="yyyy-mm-dd", from_1904=True) == "1904-01-01"
     assert text_of("44884", code="yyyy-mm-dd", from_1904=True) == "2026-11-20"

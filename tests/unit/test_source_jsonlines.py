@@ -73,3 +73,38 @@ def test_settings_that_do_not_apply_are_said(tmp_path):
 
 def test_packed_lines_are_read_alike(tmp_path):
     assert read(tmp_path, gzip.compress(LINES)) == read(tmp_path, LINES)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+def test_comments_above_and_between_are_no_lines(tmp_path, encoding):
+    lines = "# made by ERP\n#\n" + "# more\n" * 500 + '{"extended_id": "D1"}\n# between\n{"extended_id": "D2"}\n# end'
+    form = CsvForm(encoding=encoding if encoding.endswith(("le", "be")) else None)
+    rows, numbers, rejections = read(tmp_path, lines.encode(encoding), form=form, table=TableForm(comment="#"))
+    assert (rows, numbers, rejections) == ([("D1",), ("D2",)], [503, 505], [])
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"extended_id": "D2"},', "column 22: ','; leave the comma out"),
+        ('{"extended_id": "D2"} {"extended_id": "D3"}', "one object a line: jq -c ."),
+        ('{"extended_id": "D2", "x": 007}', "Expecting ',' delimiter, column 29"),
+        ("{'extended_id': 'D2'}", "column 2"),
+        ('[{"extended_id": "D2"}]', "jq -c '.[]'"),
+        ('"D2"', "another value"),
+        ("7.5", "another value"),
+    ],
+)
+def test_a_broken_line_is_told_what_helps_with_it(tmp_path, line, words):
+    (rejection,) = read(tmp_path, LINES + line.encode() + b"\n")[2]
+    assert (rejection.line, rejection.code) == (4, "E101")
+    assert words in rejection.message
+    assert ("jq -c '.[]'" in rejection.message) == (line[0] == "[")
+
+
+@pytest.mark.parametrize(("data", "objects"), [(b'[\n {"extended_id": "D1"}\n]\n', "'.[]'"), (b'{\n"a": 1\n}\n', ".")])
+def test_json_of_another_form_is_refused_with_a_command_where_the_file_can_be_named(tmp_path, data, objects):
+    assert refusal(tmp_path, data).next == f"jq -c {objects} {tmp_path / 'input'} > lines.jsonl"
+    packed = refusal(tmp_path, gzip.compress(data))  # jq reads no packed file
+    assert not packed.next
+    assert f"jq -c {objects}" in packed.remedy

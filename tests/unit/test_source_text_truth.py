@@ -208,10 +208,10 @@ def test_a_mark_that_contradicts_what_is_declared_is_refused_with_what_it_says(t
         assert read(tmp_path, data, form=form)[0] == [("D1", "ü")]
 
 
-@pytest.mark.parametrize("right", ["utf-16-le", "utf-16-be"])
-def test_two_bytes_a_character_without_a_mark_are_refused_with_their_order(tmp_path, right):
+@pytest.mark.parametrize("right", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_several_bytes_a_character_without_a_mark_are_refused_with_their_order(tmp_path, right):
     data = text(HEAD + "D1,x\n", right)
-    for form in (CsvForm(), CsvForm(encoding="utf-16")):
+    for form in (CsvForm(), CsvForm(encoding="utf-16"), CsvForm(encoding="utf-32")):
         error = refusal(tmp_path, data, form=form)
         assert f'encoding = "{right}"' in error.remedy
     assert read(tmp_path, data, form=CsvForm(encoding=right))[0] == [("D1", "x")]
@@ -220,6 +220,25 @@ def test_two_bytes_a_character_without_a_mark_are_refused_with_their_order(tmp_p
 
 def test_a_text_of_two_bytes_a_character_that_is_cut_is_not_advised_to_be_another(tmp_path):
     assert "copy" in refusal(tmp_path, text("\ufeff" + HEAD + "D1,x\n", "utf-16-le") + b"A").remedy
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("lone", ["\ud83d", "\ude00\ud83d"])
+def test_half_a_character_of_several_bytes_rejects_its_row_alone(tmp_path, encoding, lone):
+    lines = HEAD + f"D1,x\nD2,a{lone}b\nD3,😀\n"
+    for data, form in (
+        (("\ufeff" + lines).encode(encoding, "surrogatepass"), CsvForm()),
+        (lines.encode(encoding, "surrogatepass"), CsvForm(encoding=encoding)),
+    ):
+        rows, _, rejections = read(tmp_path, data, form=form)
+        assert (rows, [(one.line, one.code) for one in rejections]) == ([("D1", "x"), ("D3", "😀")], [(3, "E106")])
+        cut = refusal(tmp_path, data + b"A", form=form)  # nobody knows what is missing
+        assert "copy" in cut.remedy
+
+
+def test_what_is_no_text_of_several_bytes_a_character_is_refused_as_a_whole(tmp_path):
+    data = ("\ufeff" + HEAD + "D1,x\n" + "\ud83d," * 9).encode("utf-16-le", "surrogatepass")
+    assert "copy" in refusal(tmp_path, data).remedy
 
 
 def test_a_file_that_is_filled_up_with_nothing_is_no_utf_16(tmp_path):

@@ -34,6 +34,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _EPOCH_1900, _EPOCH_1904 = dt.date(1899, 12, 30), dt.date(1904, 1, 1)
 _FIRST_SURE_DAY = dt.date(1900, 3, 1)
 """Before it Excel counts a day that never was, 1900-02-29."""
+_FEBRUARY, _LAST_OF_FEBRUARY = 32, 60
+"""What Excel counts on 1900-02-01, and on that day."""
 _LAST_DAY = dt.date.max
 
 
@@ -159,7 +161,7 @@ def _day(value: Decimal, text: str, number_format: NumberFormat, from_1904: bool
     days = (_LAST_DAY - epoch).days
     day = epoch + dt.timedelta(int(value)) if 0 <= value <= days else None
     if day is None or day < _FIRST_SURE_DAY or value != value.to_integral_value():
-        shown = text if day is None else f"{day} and a part of a day" if value != int(value) else str(day)
+        shown = text if day is None else _as_shown(day, from_1904) + (" and a part of a day" if value % 1 else "")
         words = f"is {shown}, not a day since {_FIRST_SURE_DAY}; give the day alone, or {AS_TEXT}"
         return CellFault(TIME, words, shown)
     if number_format.kind is NumberKind.DAY:
@@ -172,6 +174,14 @@ def _day(value: Decimal, text: str, number_format: NumberFormat, from_1904: bool
         f"of a text like 1-Mar; {AS_TEXT}"
     )
     return CellFault(LOST_DIGITS, words, day.isoformat())
+
+
+def _as_shown(day: dt.date, from_1904: bool) -> str:
+    """Return a day as Excel shows it, which counts those before 1900-03-01 from 1900-01-00."""
+    count = (day - _EPOCH_1900).days
+    if from_1904 or count > _LAST_OF_FEBRUARY:
+        return day.isoformat()
+    return f"1900-01-{count:02d}" if count < _FEBRUARY else f"1900-02-{count - _FEBRUARY + 1:02d}"
 
 
 def _iso_day(text: str) -> str | CellFault:
