@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from syncer.config import JobSettings, Settings
-from syncer.errors import ConfigError, SyncerError
+from syncer.errors import SyncerError
 from syncer.plan.units import UnitRule, require_fields
 from syncer.process.signals import Interrupt
 from syncer.results import CheckResult
@@ -38,7 +38,8 @@ def _wrong_sources(settings: Settings) -> Iterator[CheckResult]:
                 require_sense(
                     source.url.reveal(), source.query, job=job.name, password_apart=source.password is not None
                 )
-            except ConfigError as error:
+            except SyncerError as error:
+                say_next(error, [], job.name, job_named=True)
                 yield CheckResult(f"source of {job.name}", "", error)
 
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-from syncer.errors import ConfigError
+from syncer.errors import ConfigError, SourceError
 from syncer.safe.addresses import is_ambiguous
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection
+    from sqlalchemy import URL, Connection, Engine
 
 SHORT_SECRET = 6
 """A secret shorter than this stands in texts by chance: where it does, the text as a whole is not shown."""
@@ -30,6 +30,11 @@ _READ_ONLY = {
     "oracle": "SET TRANSACTION READ ONLY",
 }
 """What makes a session, or its first transaction, read-only."""
+_PACKAGES = {
+    "psycopg": "'syncer[postgresql]'", "psycopg2": "'syncer[psycopg2]'", "duckdb": "'syncer[duckdb]'",
+    "MySQLdb": "mysqlclient", "mysql": "mysql-connector-python",
+}  # fmt: skip
+"""What brings a driver, or a dialect, where pip knows it by another name."""
 _NUMBERED = re.compile(r"(?P<name>.*):[0-9]+", re.DOTALL)
 
 
@@ -103,6 +108,41 @@ def read_only(address: URL, job: str) -> URL:
     if not database.startswith("file:"):
         database = "file:" + quote(database)
     return address.set(database=database).update_query_dict({"mode": "ro", "uri": "true"})
+
+
+def engine_of(address: URL, job: str) -> Engine:
+    """Return what opens sessions, with its driver loaded; connects to nothing. Raises `SourceError` without one."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import NoSuchModuleError
+    from sqlalchemy.pool import NullPool
+
+    name, where = shown_address(address), f"jobs.{job}.source.url"
+    backend = address.drivername.partition("+")[0]
+    try:
+        if address.get_dialect().is_async:
+            words = f"the driver of {address.drivername!r} is one for programs that wait in another way"
+            raise SourceError(words, file=name, remedy=f"name another one in {where}, like {_plain_driver(backend)}")
+        return create_engine(read_only(address, job), poolclass=NullPool, hide_parameters=True)
+    except NoSuchModuleError:
+        known = backend in _PACKAGES
+        raise SourceError(
+            f"SQLAlchemy knows no database and driver {address.drivername!r}",
+            file=name,
+            remedy=f"correct {where}, which begins like {_plain_driver(backend)}; or install what brings it",
+            next=f"pip install {_PACKAGES[backend]}" if known else None,
+        ) from None
+    except ImportError as error:
+        missing = error.name or ""
+        raise SourceError(
+            f"the driver of {address.drivername!r} cannot be loaded: {error}",
+            file=name,
+            remedy=f"install it, or name another one in {where}",
+            next=f"pip install {_PACKAGES.get(missing, missing)}" if missing else None,
+        ) from None
+
+
+def _plain_driver(backend: str) -> str:
+    return {"mysql": "mysql+pymysql://", "mariadb": "mariadb+pymysql://"}.get(backend, "postgresql+psycopg://")
 
 
 def make_read_only(connection: Connection) -> None:

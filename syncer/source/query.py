@@ -20,7 +20,16 @@ from syncer.errors import ConfigError, SourceError, SyncerError
 from syncer.model import Chunk, Dialect, SourceInfo
 from syncer.safe.files import spool
 from syncer.source.chunks import text_chunk
-from syncer.source.database import Mask, address_of, make_read_only, names_of, read_only, shown_address, wrapped
+from syncer.source.database import (
+    Mask,
+    address_of,
+    engine_of,
+    make_read_only,
+    names_of,
+    read_only,
+    shown_address,
+    wrapped,
+)
 from syncer.source.foreign import quiet
 from syncer.source.inputs import NO_ROOM, unkept
 from syncer.source.query_text import DAY, ODD, faults_of, texts_of
@@ -34,8 +43,6 @@ if TYPE_CHECKING:
 
 _TEXTS = {"mysql": "CHAR", "mariadb": "CHAR", "mssql": "NVARCHAR(MAX)", "oracle": "VARCHAR2(4000)"}
 """What text of any length is called where it is not TEXT: VARCHAR(255) would cut a longer one without a word."""
-_EXTRAS = {"psycopg": "'syncer[postgresql]'", "psycopg2": "'syncer[psycopg2]'", "duckdb": "'syncer[duckdb]'"}
-"""The extra that brings a driver, for those that have one."""
 
 
 class _OddValue(NamedTuple):
@@ -46,9 +53,15 @@ class _OddValue(NamedTuple):
 
 
 def require_sense(url: str, query: str, *, job: str, password_apart: bool) -> None:
-    """Raise `ConfigError` for a query, or an address, that could never be asked; connects to nothing."""
-    read_only(address_of(url, job, "stands elsewhere" if password_apart else None), job)
+    """Raise `ConfigError` for a query, or an address, that could never be asked; connects to nothing.
+
+    Raises `SourceError` when the database's driver is not installed.
+    """
+    address = address_of(url, job, "stands elsewhere" if password_apart else None)
+    read_only(address, job)
     _statement(query, job)
+    with quiet():
+        engine_of(address, job).dispose()
 
 
 def _statement(query: str, job: str) -> str:
@@ -108,7 +121,6 @@ class QuerySource:
                 f"the query failed: {type(error).__name__}: {words}",
                 file=self.name,
                 remedy=f"correct jobs.{self._job}.source",
-                next=_driver(error, self._backend),
             ) from None
 
     def close(self) -> None:
@@ -117,10 +129,7 @@ class QuerySource:
             self._spool.close()
 
     def _read(self, address: URL, statement: str, observe: Callable[[int], None]) -> tuple[str, ...]:
-        from sqlalchemy import create_engine
-        from sqlalchemy.pool import NullPool
-
-        engine = create_engine(read_only(address, self._job), poolclass=NullPool, hide_parameters=True)
+        engine = engine_of(address, self._job)
         options = {"stream_results": True, "max_row_buffer": CHUNK_ROWS, "no_parameters": True}
         if engine.dialect.name == "postgresql":
             options["postgresql_readonly"] = True
@@ -216,12 +225,3 @@ class QuerySource:
                         for row in found:
                             wrong.setdefault(row, []).append(place)
                 yield text_chunk(self.position, keep, columns, lines, days=days, faults=faults, wrong=wrong)
-
-
-def _driver(error: Exception, backend: str) -> str | None:
-    """Return the command that brings a driver which is not installed, as far as it is known which one."""
-    if isinstance(error, ImportError) and error.name is not None:
-        return f"pip install {_EXTRAS.get(error.name, error.name)}"
-    if type(error).__name__ == "NoSuchModuleError" and backend in _EXTRAS:  # SQLAlchemy has no dialect of this name
-        return f"pip install {_EXTRAS[backend]}"
-    return None

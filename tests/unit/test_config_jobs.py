@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -303,18 +304,37 @@ def test_check_looks_at_the_names_in_the_newest_export(tmp_path, settings, words
             "url = 'postgresql://u:secret@h/d'\npassword = 'other'\nquery = 'SELECT 1'",
             "the password stands in the url and beside it",
         ),
+        ("url = 'mysql+nodriver://u:secret@h/d'\nquery = 'SELECT 1'", "SQLAlchemy knows no database and driver"),
+        ("url = 'postgres://u:secret@h/d'\nquery = 'SELECT 1'", "begins like postgresql+psycopg://"),
+        ("url = 'postgresql+asyncpg://u:secret@h/d'\nquery = 'SELECT 1'", "like postgresql+psycopg://"),
     ],
 )
 def test_check_finds_that_a_query_can_never_be_asked(tmp_path, source, words):
     (tmp_path / "config.toml").write_text(f"[jobs.x.source]\n{source}\n")
     (tmp_path / "config.toml").chmod(0o600)
     finding = next(one for one in check(None, {}, tmp_path, SystemClock()) if one.what == "source of x")
-    assert words in finding.error.message
+    assert words in finding.error.words
     assert "secret" not in finding.error.words
 
 
+@pytest.mark.parametrize(
+    ("url", "module", "package"),
+    [
+        ("postgresql+psycopg://h/d", "psycopg", "'syncer[postgresql]'"),
+        ("mysql://h/d", "MySQLdb", "mysqlclient"),
+        ("mysql+mysqlconnector://h/d", "mysql", "mysql-connector-python"),
+        ("oracle+oracledb://h/d", "oracledb", "oracledb"),
+    ],
+)
+def test_check_finds_that_the_driver_of_a_query_is_not_installed(tmp_path, monkeypatch, url, module, package):
+    monkeypatch.setitem(sys.modules, module, None)
+    (tmp_path / "config.toml").write_text(f"[jobs.x.source]\nurl = '{url}'\nquery = 'SELECT 1'\n")
+    finding = next(one for one in check(None, {}, tmp_path, SystemClock()) if one.what == "source of x")
+    assert (finding.error.exit_code, finding.error.next) == (2, f"pip install {package}")
+
+
 def test_check_says_nothing_of_a_query_that_can_be_asked_and_asks_nobody(tmp_path):
-    (tmp_path / "config.toml").write_text("[jobs.x.source]\nurl = 'postgresql://h/d'\nquery = 'SELECT 1'\n")
+    (tmp_path / "config.toml").write_text("[jobs.x.source]\nurl = 'sqlite:////nowhere/e.db'\nquery = 'SELECT 1'\n")
     assert "source of x" not in [one.what for one in check(None, {}, tmp_path, SystemClock())]
 
 
