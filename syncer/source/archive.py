@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from functools import partial
+from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from syncer.errors import SourceError
@@ -182,9 +183,14 @@ def _listed(names: list[str]) -> str:
 
 
 def _name_members(names: list[str]) -> str:
-    """Return what to declare, by names that are there: those of CSV, in their letter case; else the first."""
-    endings = [one[-4:] for one in names if one.lower().endswith(".csv")]
-    pattern = f"*{endings[0]}" if endings else glob.escape(names[0])
+    """Return what to declare, by names that are there: all of CSV, or of one ending, in their letter case; or one."""
+    tables = [one for one in names if one.lower().endswith(".csv")] or names
+    written = sorted({PurePosixPath(one).suffix for one in tables})
+    endings = {one.lower() for one in written}
+    pattern = glob.escape(tables[0])
+    if len(endings) == 1 and written[0] and not any("readme" in one.lower() for one in tables):
+        any_case = "".join(f"[{one.lower()}{one.upper()}]" if one.isalpha() else one for one in endings.pop())
+        pattern = "*" + (written[0] if len(written) == 1 else any_case)
     said = json.dumps(pattern, ensure_ascii=False)
     return f"name those that count: jobs.<name>.member = {said} (several are the parts of one export)"
 
@@ -210,7 +216,8 @@ def _chosen(name: str, archive: zipfile.ZipFile, wanted: str | None) -> zipfile.
 
 def _is_shadow(path: str) -> bool:
     """Tell whether a member is what macOS and Windows put beside people's files."""
-    return path.startswith("__MACOSX/") or path.rpartition("/")[2] in {".DS_Store", "Thumbs.db", "desktop.ini"}
+    name = path.rpartition("/")[2]
+    return path.startswith("__MACOSX/") or name.startswith("._") or name in {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
 def damaged(name: str, words: str) -> SourceError:

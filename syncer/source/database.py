@@ -137,7 +137,7 @@ def engine_of(address: URL, job: str) -> Engine:
             f"the driver of {address.drivername!r} cannot be loaded: {error}",
             file=name,
             remedy=f"install it, or name another one in {where}",
-            next=f"pip install {_PACKAGES.get(missing, missing)}" if missing else None,
+            next=f"pip install {_PACKAGES.get(missing.partition('.')[0], missing)}" if missing else None,
         ) from None
 
 

@@ -161,6 +161,21 @@ def test_the_member_to_declare_is_one_that_is_there(tmp_path, data, member):
         assert source.name == f"{path}: {data}"
 
 
+@pytest.mark.parametrize(
+    "names", [("a.csv", "B.CSV"), ("a.jsonl", "b.jsonl"), ("x/a.tsv", "x/b.tsv"), ("a.csv", "b.csv")]
+)
+def test_the_member_to_declare_leaves_out_no_part_of_the_export(tmp_path, names):
+    path = tmp_path / "export.zip"
+    path.write_bytes(zipped(*((name, "a,b\n1,2\n") for name in names), ("._a.csv", "of macOS")))
+    with pytest.raises(SourceError) as refused:
+        [*open_sources([str(path)], CsvForm())[0].chunks()]
+    declared = tomllib.loads(refused.value.remedy.partition("jobs.<name>.")[2].partition(" (")[0])["member"]
+    sources = open_sources([str(path)], CsvForm(), member=declared)
+    assert {source.name for source in sources} == {f"{path}: {name}" for name in names}
+    for source in sources:
+        source.close()
+
+
 @pytest.mark.parametrize("inner", PACK)
 @pytest.mark.parametrize("outer", PACK)
 def test_what_is_packed_twice_is_refused(tmp_path, outer, inner):
