@@ -388,7 +388,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     import difflib
     import unicodedata
 
-    close = difflib.get_close_matches(name, list(known), n=1)
+    written = {one.casefold(): one for one in known}
+    close = [written[one] for one in difflib.get_close_matches(name.casefold(), written, n=1)]
     if not close:
         return ""
     alike = unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", close[0])

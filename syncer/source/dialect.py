@@ -16,7 +16,7 @@ from syncer.errors import SourceError
 from syncer.model import Dialect
 from syncer.source.encodings import NOT_TEXT, encoding_advice
 from syncer.source.fixed import FixedParser
-from syncer.source.rows import Row, RowOptions, RowParser
+from syncer.source.rows import LINE_END, NUL, WIDTH, Row, RowOptions, RowParser
 from syncer.source.table import UNDECLARED, Fate, Marks, TableForm, holds_key
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -66,6 +66,8 @@ class _Score:
     """What is wrong with the first row that has another width."""
     behind: bool = False
     """Whether every row has one cell more than the header, a blank one at its end."""
+    code: str = ""
+    """The rejection code of what is wrong with it."""
 
 
 def detect(
@@ -205,9 +207,10 @@ def _score(sample: _Sample, delimiter: str, escape: str) -> _Score:
     others = rows if form.header is not None else rows[1:]
     short = sample.table.short_rows == "fill"
     bad = [row for row in others if row.fault or len(row.cells) > width or (len(row.cells) < width and not short)]
-    wrong = ""
+    wrong = code = ""
     if bad:
         fault = bad[0].fault
+        code = WIDTH if fault is None else fault.code
         words = f"{len(bad[0].cells)} cells" if fault is None else fault.message()
         wrong = f"row {others.index(bad[0]) + 1}: {words}"
     right = len(others) - len(bad)
@@ -216,7 +219,7 @@ def _score(sample: _Sample, delimiter: str, escape: str) -> _Score:
         and bool(others)
         and all(row.fault is None and len(row.cells) == width + 1 and not row.cells[-1] for row in others)
     )
-    return _Score(delimiter, width, right, right / len(others) if others else 1.0, wrong, behind)
+    return _Score(delimiter, width, right, right / len(others) if others else 1.0, wrong, behind, code)
 
 
 def _delimiter(sample: _Sample, escape: str) -> _Score:
@@ -293,6 +296,13 @@ def _cuts(lines: Sequence[str]) -> list[int]:
     return [*(end - begin for begin, end in pairwise(begins)), max(map(len, lines)) - begins[-1]]
 
 
+_HELP = {
+    LINE_END: 'when every kind of line end ends a row: jobs.<name>.csv.newline = "any"; or ',
+    NUL: "take the NUL characters out in the source system; or ",
+}
+"""What helps first with rows that are damaged so."""
+
+
 def _refuse_widths(sample: _Sample, score: _Score, encoding: str) -> None:
     if score.share >= POSSIBLE:
         return
@@ -309,9 +319,9 @@ def _refuse_widths(sample: _Sample, score: _Score, encoding: str) -> None:
     raise sample.refusal(
         f"separated by {named(score.delimiter)}, the header has {score.width} columns, but most "
         f"rows have another number or are damaged; {score.wrong}",
-        "correct the header; or declare how the file is written: jobs.<name>.csv.delimiter, quote, escape, "
-        "header (no header row); or where the table stands: jobs.<name>.csv.skip_lines, "
-        "jobs.<name>.table.header_row, short_rows",
+        f"{_HELP.get(score.code, '')}correct the header; or declare how the file is written: "
+        "jobs.<name>.csv.delimiter, quote, escape, header (no header row); or where the table stands: "
+        "jobs.<name>.csv.skip_lines, jobs.<name>.table.header_row, short_rows",
     )
 
 

@@ -109,6 +109,7 @@ CASES = [
     ("id,a\n" + "A1,x\n" * 300 + 'A2,"y\n' + "z\n" * 1100, ID, "csv.quote", TOLD, "damaged"),
     ("id,a\r\n" + "A1,x\r\n" * 30 + "A1,x\n" * 25, ID, "csv.newline", TOLD, ["A1/x"] * 55),
     ("id,a\x0bA1,x\x0b", ID, "csv.delimiter", ";", "control character"),
+    ("id,a\r\nA1,x\nA2,y\r\n", ID, "csv.newline", TOLD, ["A1/x", "A2/y"]),
     # rows
     (DAMAGED, ID, "csv.max_damaged_percent", 100, [f"{n}/x" for n in range(700) if n % 7]),
     ("id,a\n" + "A1\n" * 3, ID, "table.short_rows", "fill", ["A1/"] * 3),

@@ -69,6 +69,12 @@ def test_a_file_whose_structure_is_in_doubt_is_refused_whole(tmp_path, data, lin
     assert raised.value.remedy
 
 
+def test_a_file_of_rows_with_nuls_is_told_what_to_take_out(tmp_path):
+    with pytest.raises(SourceError) as raised:
+        read(write(tmp_path, b"a,b\n1,2\0\n3,4\0\n"))
+    assert raised.value.remedy.startswith("take the NUL characters out")
+
+
 def test_a_file_that_is_named_twice_is_known_whatever_leads_to_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = write(tmp_path, b"a,b\n1,2\n")

@@ -155,6 +155,7 @@ def test_text_is_left_exactly_as_it_is():
         (("extended_id", "message"), {}, "use extended_id"),
         (("extended_id", "f"), {"key": ("extendedid",)}, "did you mean 'extended_id'"),
         (("extended_id", "markt"), {"known_fields": frozenset({"market"})}, "did you mean 'market'"),
+        (("extended_id", "LAND"), {"known_fields": frozenset({"lot", "land"})}, "did you mean 'land'"),
         (("extended_id",), {}, "no column to send"),
         (("extended_id", "f"), {"columns": {"f": "serial_number"}}, "identifiers"),
         (("extended_id", "f", "g"), {"columns": {"f": "x", "g": "x"}}, "two columns"),
