@@ -101,6 +101,30 @@ def scientific(diff: Diff) -> Damage | None:
     return _damage(diff, np.concatenate(found))
 
 
+def marks_apart(diff: Diff, names: Sequence[str]) -> Iterator[str]:
+    """Give a note on new keys in which a letter and its mark stand apart (NFD): nobody sees it, and it is another key.
+
+    No guard stops them: codes may have been made so.
+    """
+    found, composed = [np.empty(0, np.int64)], []
+    for rows, keys in _blocks(diff, diff.new_leaders()):
+        if not pc.all(pc.string_is_ascii(keys)).as_py():
+            whole = pc.utf8_normalize(keys, form="NFC")
+            apart = np.flatnonzero(as_numpy(pc.not_equal(whole, keys)))
+            found.append(rows[apart])
+            composed.append(whole.take(numbers(apart)))
+    apart_rows = np.concatenate(found)
+    if len(apart_rows):
+        row = int(apart_rows[0])
+        first = ascii(shown_key(diff.records.keys[row].as_py()))
+        twice = np.count_nonzero(diff.groups.find(pa.concat_arrays(composed)) >= 0)
+        yield (
+            f"{len(apart_rows):,} new keys have letters and marks apart (NFD), the first: "
+            f"{names[int(diff.records.source[row])]}:{diff.records.line[row]} {first}; to the API each is another key "
+            f"than the same in one piece (NFC), and {twice:,} stand in the files in both ways"
+        )
+
+
 def altered(diff: Diff, look_up: LookUp) -> Damage | None:
     """Find new keys for which the ledger knows one that differs in leading zeros or letter case alone.
 

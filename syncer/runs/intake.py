@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syncer.guards.export import PAST_RUNS, ColumnWatch, Guards, Past, Tonight, check, holds_changes
+from syncer.guards.keys import marks_apart
 from syncer.mirror.picture import PRODUCT
 from syncer.model import SPECIAL_FIELDS, UNIQUE_KEYS, Errand, Mode, PastRun, Plan, SourceInfo
 from syncer.plan.diff import Diff, Standing
@@ -240,6 +241,7 @@ def plan_files(
     if approve and stop is not None:
         infos = tuple(replace(info, approved=True) for info in infos)
         notes, stop = (*notes, f"approved: {stop.message}"), None
+    notes += tuple(marks_apart(diff, [source.name for source in sources]))
     return Intake(plan, diff, notes, infos, stop, changes.fields())
 
 

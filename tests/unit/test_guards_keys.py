@@ -7,7 +7,18 @@ import pyarrow as pa
 import pytest
 
 from syncer.guards import keys as keyguard
-from syncer.guards.keys import Custom, Damage, Example, against_custom, altered, custom_of, fold, scientific, show
+from syncer.guards.keys import (
+    Custom,
+    Damage,
+    Example,
+    against_custom,
+    altered,
+    custom_of,
+    fold,
+    marks_apart,
+    scientific,
+    show,
+)
 from syncer.model import KnownBlock, ValidChunk
 from syncer.plan.diff import Diff
 from syncer.plan.records import Gatherer
@@ -183,3 +194,13 @@ def test_new_keys_of_a_usual_form_in_the_other_letter_case_are_damaged(case, oth
 def test_a_damage_is_shown_with_file_line_key_and_what_it_should_be():
     damage = Damage(2, 2, 2, (Example(0, 2, "a1", "00A1"), Example(1, 7, "8E+12")))
     assert show(damage, ["f.csv", "g.csv"], "perhaps") == "f.csv:2 'a1' (perhaps '00A1'), g.csv:7 '8E+12'"
+
+
+@pytest.mark.usefixtures("block_rows")
+def test_new_keys_with_marks_apart_are_told_with_the_first_and_how_many_stand_there_twice():
+    keys = ["K1", "Zu\u0308rich", "Z\u00fcrich", "Zu\u0308rich", "o\u0308", *"123456", "\u00e9", "e\u0301", "東京"]
+    (note,) = marks_apart(diff_of(keys, ["o\u0308"]), ["a.csv", "b.csv"])
+    assert note.startswith("2 new keys have letters and marks apart (NFD), the first: a.csv:3 'Zu\\u0308rich'; ")
+    assert note.endswith("and 2 stand in the files in both ways")
+    for other in (["K1", "é", "東京"], []):
+        assert [*marks_apart(diff_of(other), ["a.csv", "b.csv"])] == []
