@@ -31,6 +31,7 @@ _WITH_BOM = {
     "utf-16-le": {"utf-16", "utf-16-le"},
     "utf-16-be": {"utf-16", "utf-16-be"},
 }
+_WIDE = ("utf-16", "utf-32")
 _IN_NEED_OF_BOM = {"utf-16", "utf-32"}
 _OTHERS = "cp850 (DOS), mac_roman, cp1250, cp1251, shift_jis, gb18030 (whoever writes the file knows it)"
 _RIGHT, _WRONG = re.compile(f"[^\0-\x7f{NOT_TEXT}]+"), re.compile(f"{NOT_TEXT}+")
@@ -48,6 +49,9 @@ _SHIFTED = re.compile(rb"\x1b(?:\$[@AB()]|\([IJ])")
 _CONTROLS = re.compile("[\x80-\x9f]")
 """What no text in an ISO encoding of one byte holds: there cp1252 has € and typographic quotes."""
 
+_NO_LETTERS = re.compile("[\x80\xa0\uf8f0-\uf8f3]")
+"""What Windows makes of bytes that no text in cp932 has, so that it can write them again."""
+
 
 def _keep_place(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeDecodeError)  # noqa: S101  it is used to decode alone
@@ -60,17 +64,24 @@ codecs.register_error("syncer-not-text", _keep_place)
 def encoding_of(first: bytes, declared: str | None, file: str) -> tuple[str, bytes]:
     """Return a file's encoding and its mark, which is no part of the text. Raises `SourceError`."""
     mark, marked = next(((bom, name) for bom, name in _BOMS if first.startswith(bom)), (b"", "utf-8"))
+    name = marked if declared is None else codecs.lookup(declared).name
+    wide = "" if mark else _wide(first)
+    if wide and wide != name:
+        raise SourceError(
+            f"there are NUL bytes at its beginning: it looks like {wide[:6].upper()} without a mark",
+            file=file,
+            line=1,
+            remedy=f'declare it: jobs.<name>.csv.encoding = "{wide}"',
+        )
     if declared is None:
-        wide = "" if mark else _wide(first)
-        if wide:
-            raise SourceError(
-                f"there are NUL bytes at its beginning: it looks like {wide[:6].upper()} without a mark",
-                file=file,
-                line=1,
-                remedy=f'declare it: jobs.<name>.csv.encoding = "{wide}"',
-            )
         return marked, mark
-    name = codecs.lookup(declared).name
+    if name.startswith(_WIDE) and first and not mark and 0 not in first:
+        raise SourceError(
+            f"there is no NUL byte at its beginning, so it is not {name}, as jobs.<name>.csv.encoding says",
+            file=file,
+            line=1,
+            remedy="leave jobs.<name>.csv.encoding out",
+        )
     if mark and name not in _WITH_BOM[marked]:
         raise SourceError(
             f"it begins with the mark of {marked}, but jobs.<name>.csv.encoding is {declared!r}",
@@ -79,11 +90,12 @@ def encoding_of(first: bytes, declared: str | None, file: str) -> tuple[str, byt
             remedy=f'leave jobs.<name>.csv.encoding out, or set it to "{marked}"',
         )
     if name in _IN_NEED_OF_BOM and not mark:
+        order = "be" if first[::2].count(0) > first[1::2].count(0) else "le"  # told by what of it is ASCII
         raise SourceError(
             f"it has no byte order mark, so {declared!r} does not say in which order its bytes stand",
             file=file,
             line=1,
-            remedy=f'say which: jobs.<name>.csv.encoding = "{_wide(first) or f"{name}-le"}"',
+            remedy=f'say which: jobs.<name>.csv.encoding = "{name}-{order}"',
         )
     return (marked if mark else declared), mark
 
@@ -188,6 +200,8 @@ class Decoder:
             text = text.replace(_NEL, "\n")
         elif self._encoding.startswith("iso8859") and not block.isascii():
             text = _CONTROLS.sub(NOT_TEXT, text)
+        elif self._encoding == "cp932":
+            text = _NO_LETTERS.sub(NOT_TEXT, text)
         encoded = text.encode()
         self._plain = self._encoding == "utf-8" and not (self._lenient or self._strict).getstate()[0]
         self._lines += encoded.count(b"\n")
@@ -242,7 +256,7 @@ class Decoder:
         Of another encoding some letters are UTF-8 by chance (鹿 of GBK is ¹), but most are not. What has several bytes
         a character reads as lines only where it is so, and is whole.
         """
-        if self._encoding.startswith(("utf-16", "utf-32")):
+        if self._encoding.startswith(_WIDE):
             lines, wrong, rest = count_wide(self._again(), self._encoding)
             return lines >= max(wrong, 1) and not rest
         if self._encoding == "utf-8":
@@ -252,7 +266,7 @@ class Decoder:
 
     def _refusal(self, error: UnicodeDecodeError) -> SourceError:
         before = bytes(error.object[: error.start])
-        if self._encoding.startswith(("utf-16", "utf-32")):
+        if self._encoding.startswith(_WIDE):
             advice = "copy the file again: it may be cut, or put together of two"
         elif not self._right and reads_as_western(bytes(error.object[:SAMPLE_BYTES])):
             advice = 'declare how the file is written, for example: jobs.<name>.csv.encoding = "cp1252"'

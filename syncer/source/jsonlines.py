@@ -2,7 +2,8 @@
 
 What always holds: a text is taken as it stands, and a whole number as its digits, however long it is; null and a
 missing member are empty cells; an object that has another kind of value in a column that counts, or a member twice,
-is rejected with its line. The columns are the members of the first `NAMES_LINES` objects; another one is refused.
+is rejected with its line. The columns are the members of the first `NAMES_LINES` objects; another one is refused,
+unless the job says which count.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ class _Odd(NamedTuple):
 
 
 class JsonLinesSource:
-    """One file of JSON lines. ``key`` names its key columns, where they are known."""
+    """One file of JSON lines. ``key`` names its key columns, where they are known.
+
+    ``by_place``: the job says which members count, so that others may come at any line.
+    """
 
     form_note = ""
 
@@ -55,10 +59,12 @@ class JsonLinesSource:
         table: TableForm,
         encoding: str | None,
         packed: bool = False,
+        by_place: bool = False,
         notes: tuple[str, ...] = (),
     ) -> None:
         self.position, self.name, self.warnings = position, file.name, notes
         self._file, self._table, self._encoding = file, table, encoding
+        self._by_place = by_place
         self._packed, self._comment = packed, (table.comment or "").encode()
         self._rows = 0
         self._strict: frozenset[str] | None = None
@@ -133,12 +139,13 @@ class JsonLinesSource:
         if not isinstance(found, dict):
             return WIDTH, f"the line is no JSON object: {found}"
         strange = next((name for name in found if name not in self._known), None)
-        if strange is not None:
+        if strange is not None and not self._by_place:
             raise SourceError(
                 f"the member {strange!r} is in none of the first {NAMES_LINES:,} objects",
                 file=self.name,
                 line=line,
-                remedy="write every member in the first object, with null where it has no value",
+                remedy="write every member in the first object, with null where it has no value; or name those that "
+                "count: [jobs.<name>.columns]",
             )
         for name, member in columns:
             if isinstance(found.get(member), _Odd):

@@ -119,7 +119,9 @@ def _open(
 
         of_rows, of_bytes = replace(table, comment=None), replace(form, encoding=None)
         notes = before + unused(file.name, "a file of JSON lines", of_bytes, of_rows, sheet)
-        return JsonLinesSource(position, file, key=key, table=table, encoding=form.encoding, packed=packed, notes=notes)
+        return JsonLinesSource(
+            position, file, key=key, table=table, encoding=form.encoding, packed=packed, by_place=by_place, notes=notes
+        )
     notes = before + unused(file.name, TEXT, form, table, sheet)
     return reader.CsvSource(position, file, form, key=key, table=table, by_place=by_place, notes=notes)
 

@@ -62,6 +62,7 @@ MERGED = book(["id", "pallet", "no"], ["A1", "P1", "1"], ["A2", None, "2"], ["A3
 MERGED.active.merge_cells("B2:B3")
 MERGED = saved(MERGED)
 UTF16 = "id,a\nA1,x\n".encode("utf-16-le")
+EAST = "id,a\nA1," + "東京" * 90 + "\n"
 MAPPED = {"columns": {"id": "id", "a": "a"}, **ID}
 ERP = {"source.url": "sqlite:///{folder}/erp.db", "key": "id"}
 
@@ -80,6 +81,12 @@ CASES = [
     (UTF16, ID, "csv.encoding", TOLD, ROW),
     (UTF16, {**ID, "csv.encoding": "utf-16"}, "csv.encoding", TOLD, ROW),
     (b"\xff\xfe" + UTF16, {**ID, "csv.encoding": "utf-32"}, "csv.encoding", "utf-16", ROW),
+    (EAST.encode("utf-16-be"), {**ID, "csv.encoding": "utf-16"}, "csv.encoding", TOLD, [EAST[5:-1].replace(",", "/")]),
+    (EAST.encode("utf-16-le"), {**ID, "csv.encoding": "utf-16"}, "csv.encoding", TOLD, [EAST[5:-1].replace(",", "/")]),
+    ("id,a\nA1,x\n", {**ID, "csv.encoding": "utf-16-le"}, "csv.encoding", GONE, ROW),
+    (UTF16, {**ID, "csv.encoding": "utf-16-be"}, "csv.encoding", TOLD, ROW),
+    (UTF16, {**ID, "csv.encoding": "utf-32-le"}, "csv.encoding", TOLD, ROW),
+    ("id,a\nA1,x\n".encode("utf-32-le"), {**ID, "csv.encoding": "utf-16-le"}, "csv.encoding", TOLD, ROW),
     ("id,a\x85A1,x\x85".encode("cp037"), {**ID, "csv.encoding": "latin-1"}, "csv.encoding", "cp037", ROW),
     ("id,a\x85A1,x\x85".encode("cp1026"), {**ID, "csv.encoding": "latin-1"}, "csv.encoding", "cp1026", ROW),
     ("id,a\nA1,東京\n".encode("iso2022_jp"), ID, "csv.encoding", TOLD, ["A1/東京"]),
@@ -157,6 +164,11 @@ CASES = [
     ("Report\nid;a\nA1;x\n", {"csv.delimiter": ","}, "csv.delimiter", ";", "most rows|--key"),
     ("id,a,b\nA1,x,y\n", {**ID, "columns": {"id": "id", "a": "c", "b": "c"}}, "columns", {"id": "id", "a": "c"}, ROW),
     ("id,a,b\nA1,x,y\n", {**MAPPED, "fields.a.from": "b"}, "columns", {"id": "id"}, ["A1/y"]),
+    # JSON lines
+    (
+        '{"id": "A1", "a": "x"}\n' * 10_000 + '{"id": "A1", "a": "x", "new": 1}\n', ID, "columns", MAPPED["columns"],
+        ROW * 10_001,
+    ),
     # sheets
     (BOOK, {**ID, "csv.delimiter": ";"}, "csv.delimiter", GONE, ROW),
     (EMPTY_FIRST, ID, "sheet", "Two", ["B1/y"]),

@@ -44,6 +44,11 @@ def test_members_come_in_any_order_and_those_that_nobody_knows_are_refused(tmp_p
     monkeypatch.setattr("syncer.source.jsonlines.NAMES_LINES", 1)
     error = refusal(tmp_path, LINES + b'{"extended_id": "D3", "new": "x"}\n')
     assert (error.line, "'new'" in error.message) == (4, True)
+    assert read(tmp_path, LINES + b'{"extended_id": "D3", "new": "x"}\n', ["extended_id"], by_place=True)[1] == [
+        1,
+        3,
+        4,
+    ]
     assert (
         len(read(tmp_path, LINES.replace(b"null", b'null, "new": null') + b'{"extended_id": "D3", "new": "x"}\n')[0])
         == 3

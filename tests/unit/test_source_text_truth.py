@@ -236,6 +236,12 @@ def test_half_a_character_of_several_bytes_rejects_its_row_alone(tmp_path, encod
         assert "copy" in cut.remedy
 
 
+def test_a_byte_that_windows_takes_for_a_letter_of_japan_and_nobody_has_rejects_its_row(tmp_path):
+    data = text(HEAD + "D1,東京\nD2,①\nD3,", "cp932") + b"\xff\nD4,\xa0\n"
+    _, lines, rejections = read(tmp_path, data, form=CsvForm(encoding="cp932"))
+    assert (lines, [(one.line, one.code) for one in rejections]) == ([2, 3], [(4, "E106"), (5, "E106")])
+
+
 def test_what_is_no_text_of_several_bytes_a_character_is_refused_as_a_whole(tmp_path):
     data = ("\ufeff" + HEAD + "D1,x\n" + "\ud83d," * 9).encode("utf-16-le", "surrogatepass")
     assert "copy" in refusal(tmp_path, data).remedy
