@@ -12,6 +12,7 @@ from shlex import quote
 
 from syncer.commands import planning
 from syncer.commands.environment import Environment
+from syncer.commands.opening import left_s
 from syncer.config import JobSettings, Settings, pick_job
 from syncer.errors import EXIT_NOT_CONFIRMED, EXIT_OK, OutputError, SyncerError
 from syncer.ledger.identity import identity_of
@@ -48,7 +49,7 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
 
 
 def _each(command: Command, settings: Settings, request: SyncRequest, environment: Environment) -> SyncResult:
-    job = pick_job(settings, request.job)
+    started_s, job = environment.clock.monotonic_s(), pick_job(settings, request.job)
     with ExitStack() as stack:
         if request.files:
             several = job.export == "changes" or job.files.take != "newest"
@@ -70,6 +71,8 @@ def _each(command: Command, settings: Settings, request: SyncRequest, environmen
         arrival = Arrival(
             job.name, job.files, place, known, environment.clock, environment.interrupt, newest_run, changes
         )
+        if command is not planning.plan:
+            arrival.deadline_s = settings.run.until_s(request.deadline_s, started_s)
         return _each_group(command, settings, request, environment, arrival)
 
 
@@ -114,7 +117,7 @@ def _each_group(
     for files in groups:
         kept = keep_results(request.results) if results and request.results is not None else []
         try:
-            request = replace(request, files=files, copies=arrival.place.copies)
+            request = replace(_in_time(request, arrival), files=files, copies=arrival.place.copies)
             result = carry_out(command, settings, request, environment, arrival.job)
         except SyncerError as error:
             if not results:
@@ -128,6 +131,13 @@ def _each_group(
         if result.exit_code not in {EXIT_OK, EXIT_NOT_CONFIRMED}:
             break
     return replace(results[-1], before=tuple(results[:-1]))
+
+
+def _in_time(request: SyncRequest, arrival: Arrival) -> SyncRequest:
+    """Return the request with what is left of the time until the deadline: the files were waited for, and more."""
+    if arrival.deadline_s is None:
+        return request
+    return replace(request, deadline_s=left_s(arrival.deadline_s, arrival.clock))
 
 
 def _nothing_new(
@@ -150,7 +160,7 @@ def _nothing_new(
     if _is_open(settings, arrival):
         from syncer.commands import runs  # here: as above
 
-        done = runs.resume(settings, replace(request, job=arrival.job), environment)
+        done = runs.resume(settings, replace(_in_time(request, arrival), job=arrival.job), environment)
         nothing = replace(done, command=name, notes=("every file was synced before", *notes, *done.notes))
     return _moved(arrival, arrival.synced, nothing)
 

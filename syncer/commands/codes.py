@@ -102,7 +102,8 @@ def _upload(settings: Settings, request: UploadRequest, environment: CodesEnviro
     defaults = defaults_of(settings, request)
     connection_of(settings, environment.outside)  # no token: nothing is recorded
     mark = _mark(settings, request, defaults)
-    with open_to_write(settings, environment) as ledger:
+    until_s = settings.run.until_s(request.deadline_s, started_s)
+    with open_to_write(settings, environment, until_s=until_s) as ledger:
         require_url(identity_of(ledger), settings.api.base_url)
         uploads = ledger.uploads()
         earlier = uploads.like(mark)
@@ -112,7 +113,7 @@ def _upload(settings: Settings, request: UploadRequest, environment: CodesEnviro
         else:
             result = _record(settings, ledger, request, defaults, mark, environment)
         result = replace(result, notes=(*result.notes, *_others_open(uploads, result)))
-        return _drive(settings, ledger, result, request, environment, started_s)
+        return _drive(settings, ledger, result, request, environment, until_s)
 
 
 def resume(settings: Settings, request: UploadRequest, environment: CodesEnvironment) -> CodesResult:
@@ -120,7 +121,8 @@ def resume(settings: Settings, request: UploadRequest, environment: CodesEnviron
     started_s = environment.clock.monotonic_s()
     require_place(request)
     connection_of(settings, environment.outside)
-    with open_to_write(settings, environment) as ledger:
+    until_s = settings.run.until_s(request.deadline_s, started_s)
+    with open_to_write(settings, environment, until_s=until_s) as ledger:
         require_url(identity_of(ledger), settings.api.base_url)
         uploads = ledger.uploads()
         wanted = uploads.open_uploads()
@@ -129,7 +131,7 @@ def resume(settings: Settings, request: UploadRequest, environment: CodesEnviron
         result = CodesResult("codes resume", tuple(wanted))
         if not wanted:
             result = replace(result, notes=("there is no upload to resume",))
-        return _drive(settings, ledger, result, request, environment, started_s)
+        return _drive(settings, ledger, result, request, environment, until_s)
 
 
 def list_uploads(settings: Settings, *, most: int) -> list[Upload]:
@@ -276,13 +278,12 @@ def _drive(
     result: CodesResult,
     request: UploadRequest,
     environment: CodesEnvironment,
-    started_s: float,
+    until_s: float | None,
 ) -> CodesResult:
     """Drive the uploads of a result; return it with how they stand, and what stopped the work as its ``error``."""
     uploads = ledger.uploads()
     folder = spool_folder(ledger.path)
     api = settings.api
-    limit_s = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
     error: SyncerError | None = None
     any_open = any(one.open for one in result.uploads)
     try:
@@ -294,7 +295,7 @@ def _drive(
             ledger.advance()
         connection = connection_of(settings, environment.outside)
         with closing(connection.transport(environment.clock)) as transport:
-            reader = _reader(transport, settings, environment, None if limit_s is None else started_s + limit_s)
+            reader = _reader(transport, settings, environment, until_s)
             reader.again, reader.during = "syncer codes resume", "while codes were uploaded; what was done is recorded"
             for one in result.uploads:
                 if one.open:

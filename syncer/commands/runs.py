@@ -52,13 +52,14 @@ def sync(settings: Settings, request: SyncRequest, environment: Environment) -> 
     then nothing was sent and nothing recorded.
     """
     clock, started_s = environment.clock, environment.clock.monotonic_s()
+    until_s = settings.run.until_s(request.deadline_s, started_s)
     job = pick_job(settings, request.job)
     connection_of(settings)  # no token: nothing is recorded
     if request.results is not None:
         prepare_results(request.results)
     with ExitStack() as stack:
         sources, validator = stack.enter_context(opened(job, request, environment))
-        ledger = stack.enter_context(open_to_write(settings, environment))
+        ledger = stack.enter_context(open_to_write(settings, environment, until_s=until_s))
         require_url(identity_of(ledger), settings.api.base_url)
         mode = mode_of(job, request, validator.keys, ledger)
         notes = shared_field_notes(job.name, validator, ledger.jobs(), list(settings.jobs))
@@ -180,9 +181,10 @@ def resume(settings: Settings, request: SyncRequest, environment: Environment) -
     A run that ended before its plan was stored sent nothing, and cannot be resumed: that is said, and is never 0.
     """
     started_s = environment.clock.monotonic_s()
+    until_s = settings.run.until_s(request.deadline_s, started_s)
     connection_of(settings)
     require_there(ledger_path(settings.ledger.url))
-    with open_to_write(settings, environment) as ledger:
+    with open_to_write(settings, environment, until_s=until_s) as ledger:
         require_url(identity_of(ledger), settings.api.base_url)
         open_runs, unplanned = ledger.open_runs(request.job), tuple(ledger.fileless_runs(request.job))
         last = ledger.runs(most=1, job_name=request.job, planned=True)
@@ -241,6 +243,7 @@ def _session(
     record_end: bool = True,
 ) -> AbstractContextManager[Session]:
     connection = connection_of(settings, environment.outside)
+    until_s = settings.run.until_s(request.deadline_s, started_s)
     return open_session(
         ledger,
         run,
@@ -257,7 +260,7 @@ def _session(
         interrupt=environment.interrupt,
         target=TargetCheck(ledger, reader, connection.base_url, connection.token, approve=request.approve),
         started_s=started_s,
-        deadline_s=_until_s(settings, request, started_s),
+        deadline_s=until_s,
         observe=environment.on_progress,
         expect=expect,
         jobs=jobs,
@@ -265,8 +268,7 @@ def _session(
         record_end=record_end,
         outside=environment.outside,
         code_reader=lambda limiter, counts: CodeReader(
-            settings, environment.clock, environment.interrupt, _until_s(settings, request, started_s), limiter, counts,
-            environment.outside,
+            settings, environment.clock, environment.interrupt, until_s, limiter, counts, environment.outside,
         ),
     )  # fmt: skip
 
@@ -291,12 +293,6 @@ def _reading_back(
         )
 
     return look
-
-
-def _until_s(settings: Settings, request: SyncRequest, started_s: float) -> float | None:
-    """Return the run's deadline on the monotonic clock; None: it has none."""
-    seconds = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
-    return None if seconds is None else started_s + seconds
 
 
 def expectations(settings: Settings) -> Expectations:

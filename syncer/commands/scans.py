@@ -14,7 +14,7 @@ from syncer.api.limits import ReadLimiter
 from syncer.api.reading import ForbiddenError, Reader
 from syncer.api.scans import ScansAnswer, ScansClient, csv_query
 from syncer.commands.environment import Environment
-from syncer.commands.opening import lock_wait
+from syncer.commands.opening import left_s, lock_wait
 from syncer.config import Settings
 from syncer.config.asked import scan_filters
 from syncer.errors import (
@@ -56,7 +56,8 @@ def pull(settings: Settings, request: ScansRequest, environment: Environment) ->
     """Pull what is new since the last time; returns a result whenever the pull began, with what stopped it."""
     clock, started_s = environment.clock, environment.clock.monotonic_s()
     folder = resolved(request.out or Path(f"scans-{request.campaign}"))
-    connection, wait = connection_of(settings), lock_wait(settings, environment.interrupt)
+    until_s = settings.run.until_s(request.deadline_s, started_s)
+    connection, wait = connection_of(settings), lock_wait(settings, environment.interrupt, left_s(until_s, clock))
     with (
         closing(ScansClient(connection.transport(clock))) as client,
         ScanLedger.open(settings.ledger.url, at=utc_text(clock.wall_s()), wait=wait) as ledger,
@@ -73,7 +74,7 @@ def pull(settings: Settings, request: ScansRequest, environment: Environment) ->
             settings,
             clock,
             environment.interrupt,
-            deadline_s=_deadline_s(settings, request, started_s),
+            deadline_s=until_s,
             limiter=reads,
         )
         reader.needs = PERMISSION
@@ -118,11 +119,6 @@ def _adopt(ledger: ScanLedger, base_url: str) -> None:
         pin_target(ledger, Target(base_url, found.company))
 
 
-def _deadline_s(settings: Settings, request: ScansRequest, started_s: float) -> float | None:
-    seconds = request.deadline_s if request.deadline_s is not None else settings.run.deadline_s
-    return None if seconds is None else started_s + seconds
-
-
 def _pull_settings(settings: Settings, request: ScansRequest, parameters: dict[str, str]) -> PullSettings:
     return PullSettings(
         parameters={
@@ -143,7 +139,7 @@ def raw_csv(settings: Settings, request: ScansRequest, environment: Environment)
     with Ledger.reading(settings.ledger.url) as ledger:
         require_url(None if ledger is None else identity_of(ledger), settings.api.base_url)
     connection = connection_of(settings)
-    deadline_s = _deadline_s(settings, request, started_s)
+    deadline_s = settings.run.until_s(request.deadline_s, started_s)
     timeout_s = max(CSV_TIMEOUT_S, connection.timeout_s)
     timeout_s = timeout_s if deadline_s is None else min(timeout_s, deadline_s - started_s + 1)
     reads = ReadLimiter(settings.api.reads_per_minute)

@@ -1,15 +1,19 @@
 """Secrets that do not stand in the configuration: from a file, a systemd credential, or a command that prints one.
 
 What always holds: a file is nobody else's to change; a command is started without a shell, when its secret is first
-needed, once, and without this program's own variables; neither its output nor what it says is ever shown.
+needed, once, and without this program's own variables, may take so long and print so much; neither its output nor what
+it says is ever shown.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO, cast
 
 from syncer.errors import ConfigError
 from syncer.safe.files import read_trusted
@@ -18,6 +22,8 @@ from syncer.safe.trust import UntrustedError, others_may_read, quoted
 
 COMMAND_S_MAX = 60.0
 """How long a command may take; vaults answer within seconds."""
+PRINTED_BYTES_MAX = 65_536
+"""How much a command may print; no secret is as long."""
 OWN_VARIABLES = "SYNCER_"
 
 
@@ -41,21 +47,46 @@ def _printed(command: Sequence[str], setting: str) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
     by_hand = f"run the command of {setting} by hand"
     try:
-        done = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            timeout=COMMAND_S_MAX, check=False,
-        )  # fmt: skip
-        text = done.stdout.decode("utf-8")
+        output, code = _run(command, environment)
     except OSError as error:
         raise ConfigError(f"the command of {setting} cannot be started: {error.strerror}", remedy=by_hand) from None
     except subprocess.TimeoutExpired:
         words = f"the command of {setting} did not end within {COMMAND_S_MAX:g} s"
         raise ConfigError(words, remedy=by_hand) from None
+    if len(output) > PRINTED_BYTES_MAX:
+        words = f"the command of {setting} prints more than {PRINTED_BYTES_MAX // 1024} KiB: that is no secret"
+        raise ConfigError(words, remedy=by_hand)
+    try:
+        text = output.decode("utf-8")
     except UnicodeDecodeError:
         raise ConfigError(f"the command of {setting} prints no text", remedy=by_hand) from None
-    if done.returncode != 0:
-        raise ConfigError(f"the command of {setting} ended with exit code {done.returncode}", remedy=by_hand)
+    if code != 0:
+        raise ConfigError(f"the command of {setting} ended with exit code {code}", remedy=by_hand)
     return text
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> tuple[bytes, int]:
+    """Return what a command prints, and its exit code; of one that prints too much, the begin, and it is killed.
+
+    Raises `subprocess.TimeoutExpired` when it does not end in time.
+    """
+    until_s, output = time.monotonic() + COMMAND_S_MAX, b""
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        printed, look = cast("IO[bytes]", process.stdout).fileno(), select.poll()
+        look.register(printed, select.POLLIN)
+        try:
+            while len(output) <= PRINTED_BYTES_MAX:
+                if not look.poll(max(0.0, until_s - time.monotonic()) * 1000):
+                    raise subprocess.TimeoutExpired(command, COMMAND_S_MAX)
+                part = os.read(printed, PRINTED_BYTES_MAX)
+                if not part:
+                    return output, process.wait(max(0.0, until_s - time.monotonic()))
+                output += part
+            return output, 0
+        finally:
+            process.kill()
 
 
 def secret_file(file: Path, setting: str, *, private: bool = True) -> str:

@@ -200,6 +200,11 @@ class RunSettings:
         when="the run must be over when the day begins",
     )
 
+    def until_s(self, asked_s: float | None, started_s: float) -> float | None:
+        """Return the deadline of what began at ``started_s``; ``asked_s`` is the command's own. None: it has none."""
+        seconds = self.deadline_s if asked_s is None else asked_s
+        return None if seconds is None else started_s + seconds
+
 
 @dataclass(frozen=True, slots=True)
 class ProductsSettings:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
+from syncer.ledger.buckets import STANDS
 from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.chosen import own_codes_space, upload_fields
 from syncer.ledger.knowledge import Knowledge
@@ -31,10 +32,10 @@ OWN_CODE = "own code"
 """The kind of an entry that is the upload of an own code."""
 
 # An item that was split on goes out of the picture: its copy in the smaller batch tells the rest of its story.
-_HISTORY = """
+_HISTORY = f"""
 SELECT j.name AS job, i.key, j.key AS columns, p.data, b.run_id, s.name AS file, s.sha256, i.line,
        r.started_at AS planned_at, b.id AS batch_id, b.parent_id, b.kind, b.attempts, a.started_at AS sent_at,
-       a.reference, b.task_id, b.state, b.split, b.changed_at AS outcome_at, o.bucket,
+       a.reference, b.task_id, b.state, {STANDS} AS stands, b.split, b.changed_at AS outcome_at, o.bucket,
        -- of the value, not of its batch: known where the batch is the value, or one value is one code
        CASE WHEN b.split OR b.state NOT IN ('confirmed', 'mismatched') THEN NULL
             WHEN o.item_id IS NOT NULL THEN iif(o.bucket = 'unmatched', 0, NULL)
@@ -43,7 +44,7 @@ SELECT j.name AS job, i.key, j.key AS columns, p.data, b.run_id, s.name AS file,
        CASE WHEN o.item_id IS NOT NULL THEN o.message
             WHEN b.state = 'mismatched' AND NOT b.split THEN NULL  -- said of others of its values
             ELSE b.message END AS message, i.id AS item_id, i.before_id, b.space_id
-FROM {source}
+FROM {{source}}
 JOIN batches b ON b.id = i.batch_id
 JOIN runs r ON r.id = b.run_id
 JOIN jobs j ON j.id = b.job_id
@@ -51,7 +52,7 @@ JOIN payloads p ON p.id = i.payload_id
 JOIN sources s ON s.id = i.source_id
 LEFT JOIN outcomes o ON o.item_id = i.id
 LEFT JOIN attempts a ON a.id = (SELECT max(id) FROM attempts WHERE batch_id = b.id)
-WHERE {where}
+WHERE {{where}}
 ORDER BY i.id
 LIMIT :most
 """
@@ -204,7 +205,7 @@ class _Explained:
 
 
 def _entry(row: RowMapping, before: Picture, now: Picture, origins: Sequence[Mapping[str, Any]]) -> HistoryEntry:
-    outcome: str = row["bucket"] or BUCKET_OF[State(row["state"])]
+    outcome: str = row["bucket"] or BUCKET_OF[State(row["stands"])]
     if row["split"]:
         outcome = "asked again in smaller batches"
     elif row["kind"] == WISH:

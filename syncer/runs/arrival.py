@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from syncer.errors import ArrivalError, UsageError
+from syncer.errors import ArrivalError, DeadlineError, UsageError
 from syncer.runs.places import AwayError, ChangedError, Place, SeenFile, mark_of
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class Arrival:
     """Whether its files hold only changes, so that each of them may bring something back."""
     synced: tuple[str, ...] = ()
     """The files that are there though they were synced before: a run before this one could not move them."""
+    deadline_s: float | None = None
+    """When the command shall be over, on the monotonic clock; None: it has no deadline."""
     passed_over: tuple[SeenFile, ...] = ()
     """Older files than the newest, which alone is taken: left behind, one would be the newest some night."""
     _since: dict[SeenFile, float] = field(default_factory=dict)
@@ -72,7 +74,8 @@ class Arrival:
         Of these, those of the newest run are synced again if it is not complete.
 
         Raises `ArrivalError` when no file has come, when the newest is too old, still being written, or without its
-        ready mark; and also when all are known although `wait_s` or `max_age_h` says that a new one is expected.
+        ready mark; and also when all are known although `wait_s` or `max_age_h` says that a new one is expected. And
+        `DeadlineError` when the command's deadline comes while it waits.
         """
         begun_s = looked_s = self.clock.monotonic_s()
         give_up_s = begun_s + max(self.files.wait_s, self.files.settle_s)
@@ -87,7 +90,10 @@ class Arrival:
             unsettled = words.endswith(_WRITTEN)
             if now_s >= (give_up_s if unsettled else begun_s + self.files.wait_s):
                 raise self._missing(words)
-            self.clock.sleep_s(min(self.place.pause_s, give_up_s - now_s))
+            if self.deadline_s is not None and now_s >= self.deadline_s:
+                raise self._too_late(words)
+            ends_s = give_up_s if self.deadline_s is None else min(give_up_s, self.deadline_s)
+            self.clock.sleep_s(min(self.place.pause_s, ends_s - now_s))
             looked_s = self.clock.monotonic_s()
 
     def _look(self, now_s: float) -> tuple[list[tuple[str, ...]] | None, str]:
@@ -217,6 +223,10 @@ class Arrival:
             remedy="see what the export does",
             next=f"syncer sync --job {self.job}",
         )
+
+    def _too_late(self, words: str) -> DeadlineError:
+        words = f"the deadline came while job {self.job} waited for its file; nothing was sent: {words}"
+        return DeadlineError(words, next=f"syncer sync --job {self.job}")
 
     def done(self, files: Sequence[str]) -> Mapping[str, str]:
         """Move files, and what was passed over for them, with their ready marks; raise `OutputError` if that fails.

@@ -35,8 +35,7 @@ def reader_of(
     ``deadline_s`` are seconds after ``started_s`` (None: as configured); ``limiter`` is shared with others who
     read (None: nobody else does). Nothing is connected before the first read.
     """
-    seconds = deadline_s if deadline_s is not None else settings.run.deadline_s
-    until_s = None if seconds is None else started_s + seconds
+    until_s = settings.run.until_s(deadline_s, started_s)
     client = connection_of(settings, outside).connect(clock)
     return reader_over(client, settings, clock, interrupt, deadline_s=until_s, limiter=limiter)
 

@@ -9,6 +9,7 @@ import sqlite3
 import time
 
 from conftest import codes
+from listeners import wait_for
 
 HEADER = ("extended_id", "lot")
 CONFIG = """
@@ -34,6 +35,26 @@ def test_a_night_without_a_named_file_takes_the_newest_once_and_says_when_none_h
         again = here.sync()  # the same content under another name
         assert (again.code, again.document["run"]) == (0, None)
         assert "nothing to do" in again.document["notes"][0]
+
+
+def test_a_deadline_ends_every_wait_before_a_run_and_counts_from_the_begin_of_the_command(night):
+    """For a file it waited an hour, and gave the run that followed a deadline of its own; for the lock it waited, too."""
+    with night(codes=codes(9), faults=[{"kind": "hang", "on": "sync", "nth": 1, "seconds": 6}]) as here:
+        here.config(CONFIG.replace("settle_s = 0", "settle_s = 0\nwait_s = 3600"))
+        began_s = time.monotonic()
+        missing = here.sync("--job", "erp", "--deadline", "1")
+        assert (missing.code, missing.document["error"]["code"]) == (10, "deadline")
+        assert missing.document["error"]["next"] == "syncer sync --job erp"
+        assert "no file matches in/*.csv" in missing.document["error"]["message"]
+        with here.start("sync", "--deadline", "4", SYNCER_API__TIMEOUT_S="60", SYNCER_API__CONCURRENCY="1") as waiting:
+            time.sleep(2)
+            (here.folder / "in").mkdir()
+            here.write("in/a.csv", HEADER, [(f"K{n:06d}", "L1") for n in range(5)])
+            wait_for(lambda: here.box.calls("sync"))
+            busy = here.sync("--deadline", "0.7", SYNCER_LEDGER__LOCK_WAIT_S="3600")
+            waiting.communicate()
+        assert (busy.code, waiting.returncode) == (11, 10)
+        assert time.monotonic() - began_s < 30
 
 
 def test_a_file_that_brings_back_older_data_is_never_passed_over_with_0(night):

@@ -386,6 +386,10 @@ def test_the_audit_tells_what_is_to_be_sent_again_and_filters_by_run_and_time(le
     sending, attempt = writer.start(batch, "r", AT)
     writer.not_processed(sending, attempt, AT, status_code=429, message="m")
     assert [entry.outcome for entry in ledger.history("K1")] == ["to be sent again"]
+    sending, attempt = writer.start(sending_again := ledger.batches(run_id=batch.run_id)[0], "r1", AT)
+    writer.send_again(writer.lost(sending, attempt, AT, uptime=UPTIME, message="m"), AT)
+    assert [entry.outcome for entry in ledger.history("K1")] == ["in_doubt"]  # as the counts of its run say
+    assert ledger.bucket_counts(sending_again.run_id)[Bucket.IN_DOUBT] == 1
     other, second = begin(ledger, "K2")
     assert [entry.key for entry in ledger.export(HistoryRequest(run_id=second.run_id))] == ["K2"]
     sending, attempt = other.start(second, "r2", LATER)

@@ -182,6 +182,7 @@ def test_a_token_may_come_from_a_command(tmp_path, monkeypatch):
         ([sys.executable, "-c", ""], "is not a token"),
         ([sys.executable, "-c", "print('two words')"], "is not a token"),
         ([sys.executable, "-c", "import sys; sys.stdout.buffer.write(b'\\xff')"], "prints no text"),
+        (["cat", "/dev/zero"], "prints more than 64 KiB"),
     ],
 )
 def test_a_command_that_gives_none_is_told_without_its_words(tmp_path, command, words):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from syncer.config.input_settings import FilesSettings
-from syncer.errors import ArrivalError, OutputError, SignalError, UsageError
+from syncer.errors import ArrivalError, DeadlineError, OutputError, SignalError, UsageError
 from syncer.ledger.past_runs import Reading
 from syncer.process.signals import Interrupt
 from syncer.runs.arrival import Arrival, Newest, named_files
@@ -214,6 +214,18 @@ def test_a_file_that_comes_while_it_waits_is_taken_once_it_is_whole(folder):
     clock.at[104.0] = [lambda: write(folder, "a.csv", "whole", -104)]
     assert names(arrival(folder, clock=clock, wait_s=600.0).wait()) == [("a.csv",)]
     assert 113 <= clock.now_s <= 116
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_deadline_ends_the_wait_for_a_file(folder, written):
+    clock = Clock()
+    if written:
+        write(folder, "a.csv", "x", 0)  # and not settled before the deadline
+    waiting = arrival(folder, clock=clock, wait_s=600.0, settle_s=90.0)
+    waiting.deadline_s = 42.5
+    with pytest.raises(DeadlineError, match="is still being written" if written else "no file matches") as raised:
+        waiting.wait()
+    assert (clock.now_s, raised.value.next) == (42.5, "syncer sync --job erp")
 
 
 def test_a_file_that_never_stops_growing_is_given_up(folder):
