@@ -63,7 +63,7 @@ class TaskDetails:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A remote task. ``remote_state`` is the API's word, or `NO_STATE`; ``details`` is None in lists."""
+    """A remote task. ``remote_state`` is the API's word in small letters, or `NO_STATE`; lists give no ``details``."""
 
     id: str
     remote_state: str
@@ -284,10 +284,10 @@ class Client(Speaker):
             return None
 
     def _task(self, state: wire.TaskState) -> Task:
-        details = state.details
+        details = wire.details_of(state)
         return Task(
             id=state.id,
-            remote_state=one_line(state.state) if isinstance(state.state, str) else NO_STATE,
+            remote_state=one_line(state.state).lower() if isinstance(state.state, str) else NO_STATE,
             reference=state.reference if isinstance(state.reference, str) else "",
             codes_affected=_count(state.codes_affected),
             details=None

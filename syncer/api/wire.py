@@ -55,14 +55,14 @@ class WireTaskDetails(msgspec.Struct, frozen=True):
 class TaskState(msgspec.Struct, frozen=True):
     """A task in a list or by itself; ``details`` stands in the latter only. ``error``, ``errors`` are guesses [D].
 
-    A state or a count that is none is the client's to judge: it must not make a whole list unreadable.
+    A state, a count or details that are none are the client's to judge: they must not hide the task, or a whole list.
     """
 
     id: TaskId
     state: object = None
     reference: object = UNSET
     codes_affected: object = None
-    details: WireTaskDetails | None = None
+    details: object = None
     error: object = None
     errors: object = None
 
@@ -153,6 +153,14 @@ def decode_tasks(body: bytes) -> TaskPage:
     page = _Tasks(decode(body, list[msgspec.Raw]), next=None) if is_bare else decode(body, _Tasks)
     read = [task for task in map(_task_or_none, page.results) if task is not None]
     return TaskPage(tuple(read), page.next, page.count, whole=len(read) == len(page.results))
+
+
+def details_of(task: TaskState) -> WireTaskDetails | None:
+    """Return what a task was asked to do; None where it does not say so in a way that can be compared."""
+    try:
+        return msgspec.convert(task.details, WireTaskDetails)
+    except msgspec.ValidationError:
+        return None
 
 
 def _task_or_none(raw: msgspec.Raw) -> TaskState | None:

@@ -340,6 +340,29 @@ def test_an_odd_task_does_not_hold_its_values_for_ever(change):
     assert scene.counts() == {"confirmed": 3}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"state": "COMPLETE"}, {"state": "Complete"}, *({"details": one} for one in (7, "x", {}, {"scm_data": {"f": 1}}))],
+)
+def test_a_complete_task_counts_whatever_its_letters_and_however_its_details_are_written(change):
+    """Details are compared where a lost call's task is looked for, and nowhere else."""
+
+    def odd(transport, path, really):
+        reply = really()
+        if not path.startswith(TASKS):
+            return reply
+        document = json.loads(reply.body)
+        for task in document.get("results", [document]):
+            if task["state"] == "complete":
+                task.update(change)
+        return transport.answer(200, document)
+
+    scene = Scene(singles(6), script=odd)
+    scene.plan((K[:3], 0))
+    assert scene.engine.send() is None
+    assert scene.counts() == {"confirmed": 3}
+
+
 def test_a_task_that_was_let_go_of_is_looked_at_once_in_every_run_until_it_ends():
     """e5."""
     scene = Scene(singles(3))
