@@ -94,15 +94,13 @@ class Knowledge:
             yield KnownBlock(block, self._under_coming(block, self._under_stamps(*numbers)))
 
     def tally(self) -> dict[int, int]:
-        """Count the values of the space that have each picture; none of those under which codes may come."""
-        columns = "picture, batch_id" if self._stamps else "picture"
-        statement = f"SELECT count(*), {columns} FROM mirror WHERE space_id = ?1 GROUP BY {columns}"
-        rows = raw_cursor(self._connection).execute(statement, (self._space_id,)).fetchall()
-        if not rows or self._coming:
-            return {}
+        """Count the values of the space by picture; codes to come are not laid over them."""
         import numpy as np
 
-        counts, *numbers = np.array(rows, np.int64).T
+        columns = ("picture", "batch_id") if self._stamps else ("picture",)
+        statement = "SELECT count(*), {0} FROM mirror WHERE space_id = ?1 GROUP BY {0}".format(", ".join(columns))
+        rows = raw_cursor(self._connection).execute(statement, (self._space_id,)).fetchall()
+        counts, *numbers = np.array(rows, np.int64).reshape(-1, 1 + len(columns)).T
         found: dict[int, int] = {}
         for number, count in zip(self._under_stamps(*numbers).tolist(), counts.tolist(), strict=True):
             found[number] = found.get(number, 0) + count

@@ -17,14 +17,14 @@ case_no = "case_no"
 
 def world(cases, more=0):
     return tuple(
-        {"extended_id": f"K{case:04d}-{copy}", "case_no": f"C{case:04d}"}
+        {"extended_id": f"K{case:06d}-{copy}", "case_no": f"C{case:04d}"}
         for case in range(cases)
         for copy in range(CODES + more)
     )
 
 
 def erp(here, cases, shipment="S-1"):
-    rows = [(f"K{case:04d}-{copy}", shipment, f"C{case:04d}") for case in range(cases) for copy in range(CODES)]
+    rows = [(f"K{case:06d}-{copy}", shipment, f"C{case:04d}") for case in range(cases) for copy in range(CODES)]
     return here.sync("--job", "erp", here.write("erp.csv", ["extended_id", "shipment", "case_no"], rows))
 
 
@@ -88,7 +88,7 @@ def test_a_case_that_lost_its_codes_is_found_by_halves(tmp_path):
         code, confirmed, unmatched, updates = asked(karton(here, 400))
         assert (code, confirmed, unmatched) == (3, 399, 1)
         assert updates <= FOR_NAMES + 20
-        assert {key[:5] for key, shipment in shipments(here).items() if shipment != "S-2"} == {"K0300"}
+        assert {key[:7] for key, shipment in shipments(here).items() if shipment != "S-2"} == {"K000300"}
 
 
 def test_where_cases_have_more_codes_than_are_known_each_is_asked_alone_once(tmp_path):
@@ -109,13 +109,16 @@ def test_cases_without_a_known_code_are_asked_alone_and_the_others_together(tmp_
 
 def test_while_a_call_that_was_let_go_of_may_still_move_codes_a_count_proves_nothing(tmp_path):
     with open_night(tmp_path, codes=world(120)) as here:
-        here.config(CASES + PLACE)
+        here.config(CASES.replace("[limits]", "[limits]\nmax_reach_factor = 0") + PLACE)
         assert erp(here, 120).code == 0
-        here.environment["SYNCER_API__TASK_TIMEOUT_S"] = "1"
         here.box.faults.replace([{"kind": "task_stuck", "on": "async", "every": 1}])
-        rows = [(f"K{case:04d}-0", "C0000") for case in range(1, 120)]
-        assert here.sync("--job", "place", here.write("moves.csv", ["extended_id", "case_no"], rows)).code == 3
+        moves = here.write(
+            "moves.csv", ["extended_id", "case_no"], [(f"K{case:06d}-0", "C0000") for case in range(1, 120)]
+        )
+        assert here.sync("--job", "place", moves, SYNCER_API__TASK_TIMEOUT_S="1").code == 3
         here.box.faults.replace([])
+        last_of_erp = 4
+        assert here.run("abandon", str(last_of_erp + 1)).code == 0
         moved_anew = 1
         assert asked(karton(here, 120)) == (0, 120, 0, moved_anew + 1 + FOR_NAMES + 120)
         assert set(shipments(here).values()) == {"S-2"}
@@ -133,3 +136,14 @@ def test_values_of_many_codes_are_no_codes(tmp_path):
             "--job", "halls", here.write("halls.csv", ["hall", "shipment"], [("H0", "S-2"), ("H1", "S-2")])
         )
         assert asked(done)[:3] == (3, 1, 1)
+
+
+def test_of_a_case_whose_codes_an_upload_may_move_a_count_proves_nothing(tmp_path):
+    with open_night(tmp_path, codes=world(6)) as here:
+        here.config(CASES)
+        assert erp(here, 6).code == 0
+        here.write("codes.csv", ["id", "case_no"], [[f"K000003-{copy}", "C0002"] for copy in range(CODES)])
+        here.box.faults.replace([{"kind": "ingestion_stuck", "on": "process", "nth": 1}])
+        assert here.run("codes", "upload", "codes.csv", "--allow-duplicates", SYNCER_API__TASK_TIMEOUT_S="1").code == 3
+        refused, all_of_them, known, alone = 1, 1, 1, 1
+        assert asked(karton(here, 6)) == (0, 6, 0, refused + all_of_them + known + alone)
