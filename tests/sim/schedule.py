@@ -188,7 +188,7 @@ class Schedule:
         self.asked = {"m": {}, "s": {}}
         self.configure()
         self.files, self.path, self.stored = {}, "", 0
-        self.discarded, self.unproven = False, set()
+        self.discarded, self.unproven = set(), set()
         self.believed = (
             set()
         )  # fields not taken, by an answer that says nothing of them; nobody could know, nor read them
@@ -352,9 +352,10 @@ class Schedule:
     def doubted(self):
         """Return the fields of which answers did not show that they are taken.
 
-        Who reads an older word of ours where another put it cannot know that the field was taken meanwhile.
+        Who reads an older word of ours where another put it cannot know that the field was taken meanwhile: it is told
+        once more by the run that asks again.
         """
-        return self.believed | {name for _, name in self.api.world.theirs}
+        return self.believed | self.discarded | {name for _, name in self.api.world.theirs}
 
     def shown_otherwise(self):
         """Tell whether all that keeps a run at 3 is a field that others wrote: no answer showed that it is taken."""
@@ -486,10 +487,10 @@ class Schedule:
         result = process.result
         if isinstance(result, SyncResult) and result.run is not None:
             self.outcome.calls += result.requests.updates
-            self.discarded = bool(result.discarded_fields)
             self.unproven = set(result.unproven_fields)
             if not self.discards and not self.doubted().issuperset(result.discarded_fields):
                 raise ViolationError(f"{result.discarded_fields} were taken, and called discarded")
+            self.discarded = set(result.discarded_fields)
             check_run(open_ledger(history, lambda what: None), result.run, thorough=self.calmed)
         ledger.close()
         self.late_words = late_words(history)
