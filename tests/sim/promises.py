@@ -169,22 +169,21 @@ def check_reach(applied_ever, asked):
             raise ViolationError(f"{key} was written as {sorted(stray)}, which no file asked for")
 
 
-def check_nothing_lost(database, truth, wanted, poisoned=frozenset(), doubted=frozenset()):
+def check_nothing_lost(database, truth, wanted, poisoned=frozenset()):
     """The last word about every value that was ever planned: applied, or refused and said so; never forgotten.
 
     `truth` is what the server holds, `wanted` are the newest words of the files whose plans were stored. What was told as
-    unmatched is wanted no more. `doubted` are the fields of which no answer may have shown that they are taken: where a run
-    told so (3), they are asked for again in the next night of its job, which need not be the last one here.
+    unmatched is wanted no more. A wish that the server holds waits for the next night of its job, which finds that out.
     """
     rows = database.execute(
         f"""SELECT i.key, b.state, o.bucket,
             EXISTS (SELECT 1 FROM attempts a WHERE a.batch_id = b.id AND a.account IS NULL),
-            CASE WHEN b.kind = 'wish' AND r.exit_code = 3 THEN p.data END
-            FROM items i JOIN batches b ON b.id = i.batch_id JOIN runs r ON r.id = b.run_id JOIN payloads p ON p.id = i.payload_id
+            CASE WHEN b.kind = 'wish' THEN p.data END
+            FROM items i JOIN batches b ON b.id = i.batch_id JOIN payloads p ON p.id = i.payload_id
             LEFT JOIN outcomes o ON o.item_id = i.id WHERE i.id IN ({_LAST})"""
     )
     for key, state, bucket, begun, wish in rows:
-        if state == "planned" and wish and doubted.issuperset(json.loads(wish)):
+        if state == "planned" and wish and truth.lacking(key, json.loads(wish)) is None:
             continue
         # The way back drops what failed in the ledger that was put back; what failed in the version before was told by it.
         if state == "failed" and (key not in wanted or begun):

@@ -341,7 +341,7 @@ class Schedule:
         )
         check_reach(written(self.api.world), self.asked_of_codes())
         history = whole(self.database)
-        check_nothing_lost(history, self.truth(), self.rows_taken(), self.api.poison.keys, self.doubted())
+        check_nothing_lost(history, self.truth(), self.rows_taken(), self.api.poison.keys)
         check_history(history, self.api.sent)
 
     def waits(self):
