@@ -6,6 +6,7 @@ token and without control characters.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
@@ -13,10 +14,14 @@ from syncer.api.classify import Verdict, classify, is_page, retry_after_s, timed
 from syncer.api.words import body_text, complaint, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from syncer.api.transport import Reply, Transport
     from syncer.api.wire import UnreadableError
 
 S = TypeVar("S", bound="Speaker")
+GRACE_S = 1.0
+"""How long after the deadline an answer may still come to a call that reads: most are under way for less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +71,15 @@ class Speaker:
     def speaking(self, kind: type[S]) -> S:
         """Return a client of another kind that calls over the same connection."""
         return kind(self._transport)
+
+    @contextmanager
+    def until(self, deadline_s: float | None) -> Iterator[None]:
+        """Let no call inside last beyond a deadline (monotonic; None: there is none) and its grace: for reads alone."""
+        self._transport.end_s = None if deadline_s is None else deadline_s + GRACE_S
+        try:
+            yield
+        finally:
+            self._transport.end_s = None
 
     def close(self) -> None:
         """Close the connection."""

@@ -2,7 +2,7 @@
 
 What always holds: the API's limit for reads is kept and its throttling obeyed; a call that failed is made again until
 the API has failed for ``give_up_after_s`` without one success; a refusal of access stops at once; a signal or the
-deadline ends every wait within a moment, and a signal every call that `Reader.ask` makes. Only calls that may be made
+deadline ends every wait, and every call that `Reader.ask` makes, within a moment. Only calls that may be made
 again go through it: reads, and the making of an empty record. Whoever makes another call asks for its `turn` and takes
 `note` of its answer.
 """
@@ -93,11 +93,12 @@ class Reader(Generic[C]):
                 return answer
 
     def _answer(self, call: Callable[[C], A]) -> A:
-        """Make a call. A signal ends it at once, and not after ``api.timeout_s``: it may be made again."""
+        """Make a call. A signal ends it at once, the deadline soon, before ``api.timeout_s``: it may be made again."""
         before, self.interrupt.graceful = self.interrupt.graceful, False
         try:
             self.interrupt.check(self.during)
-            return call(self.client)
+            with self.client.until(self.deadline_s):
+                return call(self.client)
         except SignalError as error:
             words = f"stopped by signal {error.signal_number} {self.during}"
             raise SignalError(words, signal_number=error.signal_number, next=self.again) from None

@@ -33,6 +33,8 @@ BODY_BYTES_MAX = 64 * 1024 * 1024
 """Longest answer that is read, after decompression; a longer one is as good as none."""
 CONNECT_S_MAX = 10.0
 """For TCP to one address, and for TLS. Beyond it a host does not answer, and its next address is worth the time."""
+CALL_S_MIN = 0.01
+"""A call that begins after its end ends at once."""
 IDLE_S_MAX = 4.0
 """A connection idle for longer is not used again: the server may be closing it, and a POST would be lost in doubt."""
 READ_BYTES = 65_536
@@ -79,6 +81,8 @@ class Transport:
         self.base_url = base_url.rstrip("/")
         self._mask = TokenMask(token)
         self._timeout_s = timeout_s
+        self.end_s: float | None = None
+        """When every call shall have ended, on the monotonic clock, however long it may take; None: there is no end."""
         self._clock = clock
         self._watch = Watch(clock.monotonic_s)
         self._last_used_s = 0.0
@@ -117,17 +121,18 @@ class Transport:
             self._drop_connection()
         watch = self._watch
         number = watch.begin()
-        watchdog = threading.Timer(
-            self._timeout_s, watch.end, (number, f"no whole answer within {self._timeout_s:g} s")
-        )
-        watchdog.daemon = True
         sent_s = self._clock.monotonic_s()
+        timeout_s = (
+            self._timeout_s if self.end_s is None else min(self._timeout_s, max(self.end_s - sent_s, CALL_S_MIN))
+        )
+        watchdog = threading.Timer(timeout_s, watch.end, (number, f"no whole answer within {timeout_s:.3g} s"))
+        watchdog.daemon = True
         watchdog.start()
         status_code: int | None = None
         headers: Mapping[str, str] = {}
         content, failure = b"", None
         try:
-            status_code, headers, content = self._exchange(method, path, params, body, sink)
+            status_code, headers, content = self._exchange(method, path, params, body, sink, timeout_s)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             failure = _words(error)
         finally:
@@ -152,7 +157,7 @@ class Transport:
             answered_s=self._last_used_s,
             answered_wall_s=self._clock.wall_s(),
             arrived_by_s=_arrived_by_s(watch, sent_s, self._last_used_s),
-            timed_out=failure is not None and self._last_used_s - sent_s >= self._timeout_s * WHOLE,
+            timed_out=failure is not None and self._last_used_s - sent_s >= timeout_s * WHOLE,
         )
 
     def _exchange(
@@ -162,6 +167,7 @@ class Transport:
         params: Mapping[str, str] | None,
         body: bytes | None,
         sink: Callable[[bytes], None] | None,
+        timeout_s: float,
     ) -> tuple[int, Mapping[str, str], bytes]:
         response = self._session.request(
             method,
@@ -169,7 +175,7 @@ class Transport:
             params=params,
             data=body,
             headers={"Content-Type": "application/json"} if body is not None else None,
-            timeout=(min(self._timeout_s, CONNECT_S_MAX), self._timeout_s),
+            timeout=(min(timeout_s, CONNECT_S_MAX), timeout_s),
             allow_redirects=False,
             stream=True,
         )

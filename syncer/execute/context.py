@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from syncer.api.classify import Verdict
@@ -30,6 +31,7 @@ from syncer.process.logs import about
 from syncer.process.times import wait_asked
 
 if TYPE_CHECKING:
+    from syncer.api.client import Client
     from syncer.api.limits import ReadLimiter, UpdateLimiter
     from syncer.execute.lanes import Call, Lanes
     from syncer.execute.left_out import LeftOut
@@ -107,6 +109,8 @@ class Context:
     sizes: Sizes = field(default_factory=Sizes)
     counts: RequestCounts = field(default_factory=RequestCounts)
     tally: Tally = field(default_factory=Tally)
+    deadline_s: float | None = None
+    """The run's deadline on the monotonic clock, which no read outlasts; None: it has none."""
     stop: SyncerError | None = None
     registry: Registry = field(init=False)
     fields: Fields = field(init=False)
@@ -262,7 +266,7 @@ class Context:
     def start_read(self, call: Call, handle: Callable[[Any], None], at_s: float) -> None:
         """Make a read at `at_s`."""
         self.reads.started(at_s)
-        self._start(call, handle, at_s, spans.begin("read"))
+        self._start(partial(_in_time, call, self.deadline_s), handle, at_s, spans.begin("read"))
 
     def _start(self, call: Call, handle: Callable[[Any], None], at_s: float, spanned: spans.Open) -> None:
         ticket = next(self._tickets)
@@ -328,6 +332,12 @@ class Context:
             case _:  # not processed, unknown, or pages of a deployment in place of the API that was there before
                 log.warning("a call failed (%s): %s", answer.verdict, answer.message)
                 health.failed(now_s, answer.message)
+
+
+def _in_time(call: Call, deadline_s: float | None, client: Client) -> object:
+    """Make a read that the deadline ends: nothing depends on its answer, as on that of an update."""
+    with client.until(deadline_s):
+        return call(client)
 
 
 def is_about_every_call(answer: AnswerLike) -> bool:

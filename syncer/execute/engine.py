@@ -5,8 +5,9 @@
 
 What always holds: the loop never blocks on the API; every answer is recorded before the next decision; a stop (a
 signal, the deadline, a refusal of access, an API that is gone) starts nothing new, waits for the answers that are
-under way, and leaves the rest as it stands in the ledger, from where `resume` goes on. The engine prints nothing,
-reads no clock and sleeps by nobody but its `Clock` and `Lanes`.
+under way (those of reads come, or are given up, within a moment of the deadline), and leaves the rest as it stands in
+the ledger, from where `resume` goes on. The engine prints nothing, reads no clock and sleeps by nobody but its `Clock`
+and `Lanes`.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Engine:
         self.look = look
         """Reads values back that answers left out."""
         self._interrupt = interrupt
-        self._deadline_s = deadline_s
+        context.deadline_s = deadline_s
         self._observe = observe
         self._outcomes = outcomes = Outcomes(context)
         self._doubts = Doubts(context)
@@ -207,7 +208,7 @@ class Engine:
             number = self._interrupt.signal_number
             words = f"stopped by signal {number}; what was under way is recorded"
             context.stop = SignalError(words, signal_number=number, next="syncer resume")
-        elif self._deadline_s is not None and now_s >= self._deadline_s:
+        elif context.deadline_s is not None and now_s >= context.deadline_s:
             context.stop = DeadlineError("the deadline came before everything was sent and settled")
         elif (failing := context.given_up(now_s)) is not None:
             patience = duration(context.settings.give_up_after_s)

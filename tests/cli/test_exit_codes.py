@@ -13,6 +13,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from conftest import codes
 from listeners import wait_for
 
@@ -139,6 +140,20 @@ def test_10_the_deadline_comes_first_and_resume_finishes(night):
         done = here.sync("a.csv", "--deadline", "2", SYNCER_API__CONCURRENCY="1", SYNCER_API__TIMEOUT_S="9")
         assert (done.code, done.document["error"]["next"]) == (10, "syncer resume")
         assert here.run("resume", "--json").document["values"]["confirmed"] == 250
+
+
+@pytest.mark.parametrize("on", ["me", "tasks"])
+def test_10_the_deadline_ends_a_read_that_is_never_answered(night, on):
+    """It lasted until api.timeout_s, a minute: also where nothing had begun yet."""
+    with night(codes=codes(3), faults=[{"kind": "hang", "on": on, "every": 1, "seconds": 60}]) as here:
+        here.write("a.csv", HEADER, [(f"K{n:06d}", "DE") for n in range(3)])
+        began_s = time.monotonic()
+        done = here.sync("a.csv", "--mode", "async", "--deadline", "2", SYNCER_API__TIMEOUT_S="60")
+        assert (done.code, done.document["error"]["code"]) == (10, "deadline")
+        assert time.monotonic() - began_s < 20
+        here.box.faults.replace([])
+        assert here.run("resume", "--json").code == 0
+        assert {code["intended_market"] for code in here.server().values()} == {"DE"}
 
 
 def test_11_another_run_holds_the_ledger(night):

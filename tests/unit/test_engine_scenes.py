@@ -120,7 +120,7 @@ def test_a_late_end_wants_nothing_again_that_a_ledger_which_was_put_back_no_long
     scene.begin()
     scene.plan((K[:3], 0))
     scene.script = script
-    scene.engine._deadline_s = scene.clock.now_s + 1.0
+    scene.engine.context.deadline_s = scene.clock.now_s + 1.0
     scene.engine.send()
     (batch,) = scene.ledger.batches(run_id=scene.run.id)
     assert batch.state is State.SUBMITTED
@@ -165,7 +165,7 @@ def test_a_task_that_ends_after_it_was_let_go_of_is_seen_to_have_ended_and_its_f
     planned = scene.run
     scene.interrupt.signal_number = None
     engine = scene.engine
-    engine._deadline_s = scene.clock.now_s + 1.0
+    engine.context.deadline_s = scene.clock.now_s + 1.0
     engine.send()
     (batch,) = scene.ledger.batches(run_id=planned.id)
     let_go(scene, batch)
@@ -189,7 +189,7 @@ def test_what_was_let_go_of_is_gone_only_when_nothing_can_come_any_more(account,
     scene.plan((K[:3], 0))
     planned = scene.run
     scene.context.writer.account = "account 1"
-    scene.engine._deadline_s = scene.clock.now_s + 1.0
+    scene.engine.context.deadline_s = scene.clock.now_s + 1.0
     scene.engine.send()
     (batch,) = scene.ledger.batches(run_id=planned.id)
     let_go(scene, batch)
@@ -212,7 +212,7 @@ def test_a_task_that_another_account_made_has_not_failed_when_it_is_not_shown(ma
     planned = scene.run
     scene.context.writer.account = made_by
     scene.api.task_s = (100.0, 100.0)
-    scene.engine._deadline_s = scene.clock.now_s + 1.0
+    scene.engine.context.deadline_s = scene.clock.now_s + 1.0
     scene.engine.send()
     (task,) = scene.api.world.tasks.values()
     task.forgotten = True
@@ -240,7 +240,7 @@ def test_looks_at_what_was_let_go_of_are_made_once_a_run_and_keep_to_the_limit_o
     scene.script = script
     scene.plan(*(([f"K{n}"], 0) for n in range(15)))
     planned = scene.run
-    scene.engine._deadline_s = scene.clock.now_s + 3.0
+    scene.engine.context.deadline_s = scene.clock.now_s + 3.0
     scene.engine.send()
     for batch in scene.ledger.batches(run_id=planned.id):
         let_go(scene, batch)
@@ -413,7 +413,7 @@ def test_a_task_that_lands_after_newer_data_makes_that_uncertain_and_wanted_agai
     scene = Scene(singles(3), script=script)
     scene.plan((K[:3], 0))
     planned = scene.run
-    scene.engine._deadline_s = scene.clock.now_s + 1.0
+    scene.engine.context.deadline_s = scene.clock.now_s + 1.0
     scene.engine.send()
     let_go(scene, scene.ledger.batches(run_id=planned.id)[0])
     scene.begin()

@@ -177,7 +177,7 @@ def test_a_lost_call_that_was_let_go_of_has_ended_once_its_task_has():
     scene = Scene(singles(3), script=script)
     scene.plan((K[:3], 0))
     planned = scene.run
-    scene.engine._deadline_s = scene.clock.now_s + 1.0
+    scene.engine.context.deadline_s = scene.clock.now_s + 1.0
     scene.engine.send()
     (batch,) = scene.ledger.batches(run_id=planned.id)
     assert batch.state is State.IN_DOUBT

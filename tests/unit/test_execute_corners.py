@@ -435,7 +435,7 @@ def test_how_long_newer_data_waits_is_measured_by_the_steady_clock_of_the_same_b
 
     scene = Scene(singles(1), script=lost)
     scene.plan((K[:1], varying))
-    scene.engine._deadline_s = scene.clock.now_s + 1.0
+    scene.engine.context.deadline_s = scene.clock.now_s + 1.0
     scene.engine.send()
     if varying == 0:
         assert quarantine_s(scene.ledger, [scene.run.job.id], SETTINGS, scene.clock) == 0.0
