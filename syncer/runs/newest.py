@@ -5,7 +5,7 @@ Reads no row, and copies nothing from other systems: of those only ``plan`` can 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from syncer.config import JobSettings, Settings
@@ -24,7 +24,19 @@ def check_exports(settings: Settings) -> list[CheckResult]:
     folder = Path.cwd() if settings.path is None else settings.path.parent
     waiting = [job for job in settings.jobs.values() if job.files.pattern is not None]
     found = [_check_newest(job, folder) for job in waiting if not is_remote(str(job.files.pattern))]
-    return [*found, *_wrong_sources(settings)]
+    return [*found, *_missing_libraries(waiting), *_wrong_sources(settings)]
+
+
+def _missing_libraries(waiting: Sequence[JobSettings]) -> Iterator[CheckResult]:
+    """Yield the jobs that wait for files of another system whose library is not installed."""
+    from syncer.runs.systems import require_library
+
+    for job in waiting:
+        if is_remote(str(job.files.pattern)):
+            try:
+                require_library(str(job.files.pattern))
+            except SyncerError as error:
+                yield CheckResult(f"newest export of {job.name}", "", error)
 
 
 def _wrong_sources(settings: Settings) -> Iterator[CheckResult]:

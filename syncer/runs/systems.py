@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from syncer.errors import ConfigError
@@ -37,9 +38,10 @@ _LOGS = ("asyncssh", "sshfs", "botocore", "aiobotocore", "s3fs", "azure", "adlfs
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A system: its scheme, the extra that brings its library, and what helps. ``appends``: files grow there."""
+    """A system: its scheme, its library and the extra that brings it, what helps. ``appends``: files grow there."""
 
     scheme: str
+    library: str
     extra: str
     make: Callable[[str], Any]
     remedy: str
@@ -81,10 +83,25 @@ def _sftp(place: str) -> Any:
 SYSTEMS = {
     one.scheme: one
     for one in (
-        System("s3", "s3", _s3, "aws s3 ls {}  # with AWS_… variables, ~/.aws, or the machine's role"),
-        System("sftp", "sftp", _sftp, "sftp {}  # with a key of ~/.ssh or the agent; known_hosts has the host", True),
-        System("az", "azure", _azure, "az storage container list  # with AZURE_STORAGE_… variables, or az login ({})"),
-        System("gs", "gcs", _google, "gcloud storage ls {}  # with GOOGLE_APPLICATION_CREDENTIALS, or gcloud auth"),
+        System("s3", "s3fs", "s3", _s3, "aws s3 ls {}  # with AWS_… variables, ~/.aws, or the machine's role"),
+        System(
+            "sftp",
+            "sshfs",
+            "sftp",
+            _sftp,
+            "sftp {}  # with a key of ~/.ssh or the agent; known_hosts has the host",
+            True,
+        ),
+        System(
+            "az",
+            "adlfs",
+            "azure",
+            _azure,
+            "az storage container list  # with AZURE_STORAGE_… variables, or az login ({})",
+        ),
+        System(
+            "gs", "gcsfs", "gcs", _google, "gcloud storage ls {}  # with GOOGLE_APPLICATION_CREDENTIALS, or gcloud auth"
+        ),
     )
 }
 
@@ -107,10 +124,23 @@ def open_system(system: System, root: str) -> Any:
     try:
         return system.make(root.partition("://")[2])
     except ImportError:
-        raise ConfigError(
-            f"files of {system.scheme}:// need libraries that are not installed: the extra {system.extra}",
-            next=f"pip install 'syncer[{system.extra}]'",
-        ) from None
+        raise _missing(system) from None
+
+
+def require_library(url: str) -> None:
+    """Raise `ConfigError` when the library of a URL's system is not installed; asks nobody."""
+    system, _ = system_of(url)
+    try:
+        import_module(system.library)
+    except ImportError:
+        raise _missing(system) from None
+
+
+def _missing(system: System) -> ConfigError:
+    return ConfigError(
+        f"files of {system.scheme}:// need libraries that are not installed: the extra {system.extra}",
+        next=f"pip install 'syncer[{system.extra}]'",
+    )
 
 
 def is_access(error: BaseException | None) -> bool:

@@ -158,7 +158,7 @@ def _unzip(name: str, handle: IO[bytes], raw: Iterator[bytes], *, member: str | 
 def members_of(name: str, handle: IO[bytes], pattern: str) -> list[str]:
     """Return the members of a ZIP file that count, by their names: those that ``pattern`` fits, path and all or not.
 
-    Raises `SourceError` when it fits none, or fits two of one name.
+    Raises `SourceError` when it fits none, fits two of one name, or others but for their letter case.
     """
     import zipfile
 
@@ -166,12 +166,23 @@ def members_of(name: str, handle: IO[bytes], pattern: str) -> list[str]:
         names = [one.filename for one in _contents(zipfile.ZipFile(handle))]
     except (zipfile.BadZipFile, ValueError, struct.error, OSError) as error:
         raise damaged(name, str(error)) from None
-    found = sorted(one for one in names if fnmatchcase(one, pattern) or fnmatchcase(one.rpartition("/")[2], pattern))
+    found = sorted(one for one in names if _fits(one, pattern))
+    left_out = [one for one in names if one not in found and _fits(one.lower(), pattern.lower())]
+    if found and left_out:
+        raise SourceError(
+            f"files ({_listed(left_out)}) in the ZIP file fit {pattern!r} (jobs.<name>.member) but for letter case",
+            file=name,
+            remedy=_name_members([*found, *left_out]),
+        )
     if not found or len(set(found)) < len(found):
         what = "are two files of one name" if found else f"is no file like {pattern!r} (jobs.<name>.member)"
         remedy = _UNPACK if found or not names else _name_members(names)
         raise SourceError(f"there {what} in the ZIP file ({_listed(names)})", file=name, remedy=remedy)
     return found
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or fnmatchcase(name.rpartition("/")[2], pattern)
 
 
 def _contents(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:

@@ -338,10 +338,14 @@ def test_check_says_nothing_of_a_query_that_can_be_asked_and_asks_nobody(tmp_pat
     assert "source of x" not in [one.what for one in check(None, {}, tmp_path, SystemClock())]
 
 
-def test_check_waits_for_no_export_and_leaves_other_systems_alone(tmp_path):
+def test_check_waits_for_no_export_and_leaves_other_systems_alone(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "s3fs", sys)  # something that asks nobody
     (tmp_path / "config.toml").write_text(
         '[jobs.x.files]\npattern = "*.csv"\n[jobs.y.files]\npattern = "s3://b/*.csv"\n'
     )
     found = {one.what: one for one in check(None, {}, tmp_path, SystemClock())}
     assert "none is there yet" in found["newest export of x"].found
     assert "newest export of y" not in found
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    found = {one.what: one for one in check(None, {}, tmp_path, SystemClock())}
+    assert found["newest export of y"].error.next == "pip install 'syncer[s3]'"

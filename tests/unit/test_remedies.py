@@ -70,6 +70,7 @@ CASES = [
     # what is packed
     (zipped(x="id,a\nA1,x\n", y="id,a\nA2,x\n"), ID, "member", TOLD, ["A1/x", "A2/x"]),
     (zipped(x="id,a\nA1,x\n", y="id,a\nA2,x\n"), {**ID, "member": "z"}, "member", TOLD, ["A1/x", "A2/x"]),
+    (zipped(x="id,a\nA1,x\n", X="id,a\nA2,x\n"), {**ID, "member": "x.*"}, "member", TOLD, ["A2/x", "A1/x"]),
     ("id,a\nA1,x\n", {**ID, "member": "*"}, "member", GONE, ROW),
     # encodings
     ("\ufeffid,a\nA1,x\n", {**ID, "csv.encoding": "cp1252"}, "csv.encoding", "utf-8", ROW),

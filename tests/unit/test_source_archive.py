@@ -162,13 +162,20 @@ def test_the_member_to_declare_is_one_that_is_there(tmp_path, data, member):
 
 
 @pytest.mark.parametrize(
-    "names", [("a.csv", "B.CSV"), ("a.jsonl", "b.jsonl"), ("x/a.tsv", "x/b.tsv"), ("a.csv", "b.csv")]
+    ("names", "narrow"),
+    [
+        (("a.csv", "B.CSV"), None),
+        (("a.csv", "B.CSV"), "*.csv"),
+        (("a.jsonl", "b.jsonl"), None),
+        (("x/a.tsv", "x/b.tsv"), None),
+        (("a.csv", "b.csv"), None),
+    ],
 )
-def test_the_member_to_declare_leaves_out_no_part_of_the_export(tmp_path, names):
+def test_the_member_to_declare_leaves_out_no_part_of_the_export(tmp_path, names, narrow):
     path = tmp_path / "export.zip"
     path.write_bytes(zipped(*((name, "a,b\n1,2\n") for name in names), ("._a.csv", "of macOS")))
     with pytest.raises(SourceError) as refused:
-        [*open_sources([str(path)], CsvForm())[0].chunks()]
+        [*open_sources([str(path)], CsvForm(), member=narrow)[0].chunks()]
     declared = tomllib.loads(refused.value.remedy.partition("jobs.<name>.")[2].partition(" (")[0])["member"]
     sources = open_sources([str(path)], CsvForm(), member=declared)
     assert {source.name for source in sources} == {f"{path}: {name}" for name in names}
