@@ -119,9 +119,9 @@ def marks_apart(diff: Diff, names: Sequence[str]) -> Iterator[str]:
         first = ascii(shown_key(diff.records.keys[row].as_py()))
         twice = np.count_nonzero(diff.groups.find(pa.concat_arrays(composed)) >= 0)
         yield (
-            f"{len(apart_rows):,} new keys have letters and marks apart (NFD), the first: "
+            f"new keys with letters and marks apart (NFD): {len(apart_rows):,}, the first: "
             f"{names[int(diff.records.source[row])]}:{diff.records.line[row]} {first}; to the API each is another key "
-            f"than the same in one piece (NFC), and {twice:,} stand in the files in both ways"
+            f"than the same in one piece (NFC); in both ways stand in the files: {twice:,}"
         )
 
 
