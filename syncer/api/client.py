@@ -105,9 +105,13 @@ class MeAnswer(Answer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductsAnswer(Answer):
-    """Of a page of products: ``count`` is of all pages, ``following`` asks for the next one (None: the last)."""
+    """Of a page of products: ``count`` is of all pages, ``following`` asks for the next one (None: the last).
+
+    ``unread``: the SKUs of those that have no id.
+    """
 
     products: tuple[Product, ...] = ()
+    unread: tuple[str, ...] = ()
     count: int = 0
     following: Mapping[str, str] | None = None
 
@@ -223,7 +227,13 @@ class Client(Speaker):
             following = None if page.next is None else next_parameters(page.next, base_url, PRODUCTS_PATH)
         except wire.UnreadableError as error:
             return ProductsAnswer(**self._unreadable(reply, error))
-        return ProductsAnswer(**self._common(reply), products=page.products, count=page.count, following=following)
+        return ProductsAnswer(
+            **self._common(reply),
+            products=page.products,
+            unread=page.unread,
+            count=page.count,
+            following=following,
+        )
 
     def company(self) -> CompanyAnswer:
         """Ask whose products they are: of the newest one nothing else is read."""

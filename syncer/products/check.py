@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from syncer.api.reading import ForbiddenError, Reader
 from syncer.ledger.products import known_names, last_pull, store_products, store_pull
 from syncer.process.clock import utc_text
-from syncer.products.pull import Observe, look_up, pull_products
+from syncer.products.pull import Observe, UnreadProductError, look_up, pull_products
 
 if TYPE_CHECKING:
     from syncer.api.client import Client
@@ -118,7 +118,16 @@ class _Check:
         return sorted(self._named - known_names(self._ledger, self._named, since=self._since))
 
     def _look_up(self, skus: list[str]) -> frozenset[str]:
-        """Return those that the API knows, and keep them."""
-        answers = {sku: look_up(self._reader, sku) for sku in skus}
-        store_products(self._ledger, [product for product in answers.values() if product is not None])
-        return frozenset(sku for sku, product in answers.items() if product is not None)
+        """Return those that the API knows, and keep what can be read of them."""
+        known, products = set[str](), []
+        for sku in skus:
+            try:
+                product = look_up(self._reader, sku)
+            except UnreadProductError:
+                known.add(sku)
+                continue
+            if product is not None:
+                known.add(sku)
+                products.append(product)
+        store_products(self._ledger, products)
+        return frozenset(known)

@@ -29,8 +29,13 @@ ROUNDS_MAX = 8
 """How often the list is read before it is given up that it stands still."""
 PRODUCTS_MAX = 5_000_000
 """More than this is no list of products; it bounds what a server can make a client hold."""
+UNREAD_SHOWN = 3
 Observe = Callable[[int, int], None]
 """Is told how many products of how many are read."""
+
+
+class UnreadProductError(UnreachableError):
+    """The company has a product with this SKU, but the API shows it without an id, so it cannot be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,15 @@ class ProductPull:
 
 @dataclass(frozen=True, slots=True)
 class _ListReading:
-    """One reading of the list, from its first page to its last. ``fault``: why it cannot be whole; empty: it may be."""
+    """One reading of the list, from its first page to its last. ``fault``: why it cannot be whole; empty: it may be.
+
+    ``unread``: the SKUs of products without an id, which are left out.
+    """
 
     products: tuple[Product, ...] = ()
     pages: int = 0
     fault: str = ""
+    unread: tuple[str, ...] = ()
 
     @property
     def ids(self) -> list[int]:
@@ -65,6 +74,9 @@ def pull_products(reader: Reader[Client], *, archived: bool, observe: Observe = 
         if not reading.fault and (reading.pages == 1 or before == reading.ids):
             products = tuple(record_of(product, seen_at) for product in reading.products)
             requests = reader.counts.reads - requests
+            if reading.unread:
+                shown = ", ".join(map(repr, reading.unread[:UNREAD_SHOWN]))
+                log.warning("%d products have no id that can be read, and are left out: %s", len(reading.unread), shown)
             return ProductPull(PullRecord(seen_at, reader.at(), archived, len(products), number, requests), products)
         if reading.fault or before is not None:
             log.info("the products changed while their list was read (%s): reading it again", reading.fault or "others")
@@ -82,19 +94,21 @@ def pull_products(reader: Reader[Client], *, archived: bool, observe: Observe = 
 def _read_all(reader: Reader[Client], queries: Sequence[Mapping[str, str]], observe: Observe) -> _ListReading:
     """Read lists one after the other. A product in two of them (archived meanwhile, say) is as the later one has it."""
     products: dict[int, Product] = {}
-    pages = 0
+    pages, unread = 0, tuple[str, ...]()
     for query in queries:
         reading = _read_list(reader, query, observe, len(products))
         if reading.fault:
             return reading
         pages += reading.pages
+        unread += reading.unread
         products |= {product.id: product for product in reading.products}
-    return _ListReading(tuple(products.values()), pages)
+    return _ListReading(tuple(products.values()), pages, unread=unread)
 
 
 def _read_list(reader: Reader[Client], query: Mapping[str, str], observe: Observe, before: int) -> _ListReading:
     """Read one list from its first page to its last, or as far as it can be whole; ``before`` were read already."""
     products: list[Product] = []
+    unread: list[str] = []
     seen: set[int] = set()
     asked, count, pages = query, -1, 0
     while True:  # bounded: every page brings products that were not seen yet, and there are `count` of them
@@ -107,13 +121,17 @@ def _read_list(reader: Reader[Client], query: Mapping[str, str], observe: Observ
         if len(set(ids)) < len(ids) or not seen.isdisjoint(ids):
             return _ListReading(fault="one came twice")
         products += answer.products
+        unread += answer.unread
         seen.update(ids)
-        observe(before + len(products), before + count)
+        came = len(products) + len(unread)
+        observe(before + came, before + count)
         if answer.following is None:
-            short = f"{len(products)} of {count} came" if len(products) != count else ""
-            return _ListReading(tuple(products), pages, short)
-        if not ids or len(products) >= count or count > PRODUCTS_MAX:
-            return _ListReading(fault=f"pages go on after {len(products)} of {count}")
+            short = f"{came} of {count} came" if came != count else ""
+            if unread and not products:
+                short = "none of them has an id that can be read"
+            return _ListReading(tuple(products), pages, short, tuple(unread))
+        if not (ids or answer.unread) or came >= count or count > PRODUCTS_MAX:
+            return _ListReading(fault=f"pages go on after {came} of {count}")
         asked = answer.following
 
 
@@ -122,10 +140,16 @@ def _page(reader: Reader[Client], query: Mapping[str, str]) -> ProductsAnswer:
 
 
 def look_up(reader: Reader[Client], sku: str) -> ProductRecord | None:
-    """Ask for one product by its exact SKU, among the archived ones too; None when there is none."""
+    """Ask for one product by its exact SKU, among the archived ones too; None when there is none.
+
+    Raises `UnreadProductError` when there is one that has no id.
+    """
     at = reader.at()
     for archived in (False, True):
-        for product in _page(reader, sku_query(sku, archived=archived)).products:
+        page = _page(reader, sku_query(sku, archived=archived))
+        if sku in page.unread:
+            raise UnreadProductError(f"the API shows the product {sku!r} without an id that can be read")
+        for product in page.products:
             if product.sku == sku:  # a filter that the API did not know would show others
                 return record_of(product, at)
     return None

@@ -267,3 +267,37 @@ def test_one_product_without_a_sku_stops_no_night(night, sku):
         assert here.run("products", "list").code == 0
         done = here.sync(here.write("a.csv", ("extended_id", "product"), [("K000000", "A"), ("K000001", "")]))
         assert (done.code, here.box.code("K000000")["product"]) == (0, "A")
+
+
+@pytest.mark.parametrize(
+    ("odd", "shown"),
+    [
+        ({"id": "1", "is_archived": 0, "campaign": "7"}, 1),
+        ({"id": 1, "is_archived": None, "campaign": {"id": None}, "name": 5}, 1),
+        ({"id": 1, "is_archived": "no", "campaign": ["?"], "name": {"en": "Hat"}}, 1),
+        ({"id": "d7210852-db2c-4e91"}, 0),
+        ({"id": None}, 0),
+        ({"id": True}, 0),
+    ],
+)
+def test_one_product_of_other_types_stops_no_pull_and_no_night_and_rejects_no_row(night, odd, shown):
+    """It was an answer that cannot be read: every pull, and every sync with a product, ended with 5."""
+    listed = [{"sku": "ODD", **odd}, {"id": 2, "sku": "A", "campaign": {"id": 1}}]
+    text = json.dumps({"count": 2, "next": None, "previous": None, "results": listed})
+    fault = {"kind": "body", "on": "products", "every": 1, "text": text}
+    with night(codes=codes(2), products=("A", "ODD"), faults=(fault,)) as here:
+        done = here.run("products", "pull")
+        told = "1 products have no id that can be read, and are left out: 'ODD'"
+        assert (done.code, told in done.err) == (0, not shown)
+        assert kept(here) == ["A", "ODD"][: 1 + shown]
+        assert here.run("products", "show", "--fresh", "ODD").code == (0 if shown else 5)
+        rows = [("K000000", "A"), ("K000001", "ODD")]
+        done = here.sync(here.write("a.csv", ("extended_id", "product"), rows))
+        assert (done.code, here.box.code("K000001")["product"]) == (0, "ODD")
+
+
+def test_a_page_whose_entries_are_no_products_is_counted_and_left_out(night):
+    text = json.dumps({"count": 3, "next": None, "results": [None, "A", {"id": 2, "sku": "A", "name": "x" * 10_001}]})
+    with night(codes=codes(1), faults=({"kind": "body", "on": "products", "every": 1, "text": text},)) as here:
+        assert here.run("products", "pull").code == 0
+        assert kept(here) == ["A"]
