@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from syncer.config import Settings
     from syncer.ledger.uploads import Uploads
 
+_EXISTS = "duplicate_id_error"
 SHOWN_MAX = 100
 NOT_FOUND = 404
 PAGES_MAX = 20
@@ -331,6 +332,7 @@ def _drive(
 def _told(result: CodesResult, request: UploadRequest, fresh: Sequence[tuple[Upload, list[CodeError]]]) -> CodesResult:
     """Return a result with what people do about codes that were not created, and with the files that show them."""
     notes = [note for one in result.uploads for note in _notes_of(one)]
+    notes += [note for one, said in fresh for note in _there_before(one, said)]
     try:
         files = write_errors(request, fresh)
     except UsageError as error:
@@ -357,6 +359,17 @@ def _notes_of(upload: Upload) -> list[str]:
     others = " with --skip-invalid, which leaves out what exists" if len(failed) < len(upload.parts) else ""
     words = f"this upload created none of the {codes:,} codes of part {parts}, right rows or not: correct the wrong"
     return [*notes, f"{words} ones in {upload.file}, or take them out, and upload it again{others}"]
+
+
+def _there_before(upload: Upload, said: Sequence[CodeError]) -> Iterator[str]:
+    """Say what it means where the API has every code of an upload already, though this ledger knows of none."""
+    there = {one.code for one in said if one.name == _EXISTS}
+    if len(there) == upload.codes:
+        yield (
+            f"the API has all {upload.codes:,} codes of {upload.file} already: another ledger created them, or this "
+            "one did after the backup from which it was restored. There is nothing to upload; send their SCM data with "
+            "syncer sync"
+        )
 
 
 def _wanted_files(uploads: Uploads) -> set[str]:

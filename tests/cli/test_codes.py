@@ -588,6 +588,20 @@ def test_what_a_lost_time_began_is_neither_made_again_nor_let_go_of(night, then,
         assert here.run("ledger", "check").code == 0
 
 
+def test_codes_that_a_lost_time_created_are_told_to_be_there(night):
+    """All were refused as duplicates, and what was said was to correct the wrong rows."""
+    with night(codes=()) as here:
+        here.write("a.csv", HEADER, ROWS)
+        assert here.run("products", "list").code == 0
+        here.sync(here.write("n.csv", ("extended_id", "lot"), [("NONE00000", "1")]))
+        assert here.run("ledger", "backup", "b.db").code == 0
+        assert here.run("codes", "upload", "a.csv").code == 0
+        assert here.run("ledger", "restore", "b.db").code == 0
+        done = here.run("codes", "upload", "a.csv", "--json")
+        assert done.code == 3
+        assert any("the API has all 200 codes of a.csv already" in note for note in done.document["notes"])
+
+
 def test_a_part_without_a_stored_file_is_let_go_of_where_its_record_waits_for_it(night):
     down = {"kind": "status", "on": "storage", "every": 1, "status_code": 503}
     with night(codes=(), faults=(down,)) as here:
