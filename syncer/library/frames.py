@@ -61,6 +61,7 @@ def history(
     ``until`` (ISO times, datetimes or days; without an offset UTC), a job, a run. They do not go with ``value``. Raises
     `SyncerError` for what there is not; a value of which nothing was ever sent gives no rows.
     """
+    _require_fields(where)
     settings = settings_of(config)
     begin, end = _moment(since, "since"), _moment(until, "until")
     request = HistoryRequest(where=tuple((where or {}).items()), since=begin, until=end, job=job, run_id=run)
@@ -79,6 +80,12 @@ def status(*, last: int = 100, config: str | PathLike[str] | None = None) -> pd.
     Raises `SyncerError`, as ``syncer status`` does.
     """
     return _frame((_status_row(one) for one in status_of(settings_of(config), most=last).runs), STATUS)
+
+
+def _require_fields(where: object) -> None:
+    if where is not None and not isinstance(where, Mapping):
+        words = f"where is {where!r}, and must name each field with its value"
+        raise UsageError(words, remedy='give a dict: where={"lot": "L1"}')
 
 
 def _moment(value: object, name: str) -> str | None:

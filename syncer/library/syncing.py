@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -48,7 +49,7 @@ def sync(
     end: exit code 0, or 3 when some rows are not confirmed. Raises `SyncerError` for what stops it, before or while it
     sends; what was done by then is recorded, and the next run goes on.
     """
-    _require(frame, mode)
+    _require(frame, mode, deadline_s)
     request = SyncRequest(
         job=job,
         key=(key,) if isinstance(key, str) else tuple(key) if key else None,
@@ -78,10 +79,13 @@ def sync(
     return result
 
 
-def _require(frame: object, mode: str | None) -> None:
+def _require(frame: object, mode: str | None, deadline_s: float | None) -> None:
     if not (hasattr(frame, "iloc") and hasattr(frame, "columns")):
         words = f"syncer.sync takes a pandas DataFrame, and this is {type(frame).__name__}"
         remedy = "read it: pandas.read_csv(FILE, dtype=str, keep_default_na=False)"
         raise UsageError(words, remedy=remedy, next="syncer sync FILE")
     if mode is not None and mode not in list(Mode):
         raise UsageError(f"mode is {mode!r}, and must be one of {', '.join(Mode)}", next="syncer sync --help")
+    if deadline_s is not None and not (math.isfinite(deadline_s) and deadline_s >= 0):
+        words = f"deadline_s is {deadline_s!r}, and must be a number of seconds, 0 or more"
+        raise UsageError(words, next="syncer sync --help")

@@ -226,6 +226,11 @@ def test_what_is_no_moment_is_said(here, moment):
             syncer.history(**{name: moment})
 
 
+def test_fields_that_are_chosen_by_are_a_dict(here):
+    with pytest.raises(UsageError, match="where is 'lot=L1', and must name each field"):
+        syncer.history(where="lot=L1")
+
+
 def test_invalid_rows_are_told_by_their_place_and_written_to_the_results(here):
     rows = frame(extended_id=["K000001", "", "K000003"], intended_market=["DE", "DE", "FR"])
     result = syncer.sync(rows, name="orders", results="out")
@@ -256,6 +261,8 @@ def test_the_guards_look_at_a_frame_too(here):
         ({"frame": "night.csv"}, "takes a pandas DataFrame, and this is str"),
         ({"frame": pd.Series(["K000001"])}, "takes a pandas DataFrame, and this is Series"),
         ({"frame": frame(extended_id=["K000001"]), "mode": "fast"}, "must be one of auto, sync, async"),
+        ({"frame": frame(extended_id=["K000001"]), "deadline_s": -1}, "deadline_s is -1, and must be a number"),
+        ({"frame": frame(extended_id=["K000001"]), "deadline_s": float("nan")}, "deadline_s is nan"),
     ],
 )
 def test_what_cannot_be_asked_is_said(here, asked, words):
