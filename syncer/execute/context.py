@@ -200,12 +200,17 @@ class Context:
         return sum(counts.values()) if len(counts) == len(keys) else None
 
     def counts_of(self, run: Run, keys: Sequence[str], *, links: bool = True) -> dict[str, int]:
-        """Return how many codes values select, as far as it is known; ``links``: by codes of other spaces, too."""
+        """Return how many codes values select, as far as it is known; ``links``: by codes of other spaces, too.
+
+        A value has at least the codes that are known under it: a lesser count is of the time before codes moved there.
+        """
         declared = self.expect(run.job.name, keys)
         left = [key for key in keys if key not in declared]
         alone = self.ledger.counts_alone(run.job, left) if left else {}
-        linked = self._linked_counts(run.job) if links and len(alone) < len(left) else {}
-        return {**{key: linked[key] for key in left if key in linked}, **alone, **declared}
+        shaken = self.ledger.shaken(run.job, [*alone]) if links and alone else set()
+        linked = self._linked_counts(run.job) if links and (shaken or len(alone) < len(left)) else {}
+        grown = {key: linked[key] for key in alone if key in shaken and linked.get(key, 0) > alone[key]}
+        return {**{key: linked[key] for key in left if key in linked}, **alone, **grown, **declared}
 
     def _linked_counts(self, job: Job) -> Mapping[str, int]:
         """Return how many codes other spaces know under values of a job, as it is when that is first asked for.

@@ -133,6 +133,11 @@ class KnownDoor(Door):
         with self.transaction() as connection:
             return linked.linked_counts(connection, job.space_id, job.key, self.disjoint)
 
+    def shaken(self, job: Job, keys: Sequence[str]) -> set[str]:
+        """Return the values under which codes may have come since they were counted (`linked.shaken`)."""
+        with self.transaction() as connection:
+            return linked.shaken(connection, job.space_id, keys, self.disjoint)
+
     def wanted(self) -> list[buckets.Wanted]:
         """Return, per job, how many values are wanted and not confirmed, and since when the oldest of them is."""
         with self.transaction() as connection:

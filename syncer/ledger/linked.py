@@ -14,7 +14,7 @@ from syncer.ledger.bulk import raw_cursor
 from syncer.ledger.crossing import spaces_of_fields
 from syncer.ledger.knowledge import Knowledge
 from syncer.lifecycle.batch import OPEN, State
-from syncer.mirror.words import value_of
+from syncer.mirror.words import NOTHING, value_of
 from syncer.model import UNIQUE_KEYS
 
 if TYPE_CHECKING:
@@ -44,6 +44,19 @@ def linked_counts(connection: Connection, space_id: int, columns: Sequence[str],
         if UNIQUE_KEYS.issuperset(other.key):
             counts = _counts(Knowledge(connection, other.id, disjoint), columns[0])
             found.update({value: max(count, found.get(value, 0)) for value, count in counts.items()})
+    return found
+
+
+def shaken(connection: Connection, space_id: int, keys: Sequence[str], disjoint: Disjoint) -> set[str]:
+    """Return the values of which nothing is certain any more: codes may have come under them since a count."""
+    from syncer.arrow import texts
+
+    knowledge, found = Knowledge(connection, space_id, disjoint), set[str]()
+    for block in knowledge.known(texts(keys)):
+        numbers = block.pictures.tolist()
+        pictures = knowledge.pictures({*numbers})
+        values = zip(block.keys.to_pylist(), numbers, strict=True)
+        found.update(value for value, number in values if pictures[number].known == NOTHING)
     return found
 
 

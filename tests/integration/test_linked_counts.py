@@ -147,3 +147,17 @@ def test_of_a_case_whose_codes_an_upload_may_move_a_count_proves_nothing(tmp_pat
         assert here.run("codes", "upload", "codes.csv", "--allow-duplicates", SYNCER_API__TASK_TIMEOUT_S="1").code == 3
         refused, all_of_them, known, alone = 1, 1, 1, 1
         assert asked(karton(here, 6)) == (0, 6, 0, refused + all_of_them + known + alone)
+
+
+def test_a_count_from_before_codes_moved_into_a_case_proves_nothing_of_the_case_they_left(tmp_path):
+    """Each case was counted alone, with three codes; then all six went into one: the sum is the same."""
+    with open_night(tmp_path, codes=world(2)) as here:
+        here.config(CASES)
+        assert asked(karton(here, 2))[:3] == (0, 2, 0)
+        rows = [(f"K{case:06d}-{copy}", "S-3", "C0001") for case in range(2) for copy in range(CODES)]
+        moved = here.write("erp.csv", ["extended_id", "shipment", "case_no"], rows)
+        assert here.sync("--job", "erp", moved).code == 0
+        together, alone = 1, 2
+        assert asked(karton(here, 2, "S-4")) == (3, 1, 1, together + alone)
+        assert set(shipments(here).values()) == {"S-4"}
+        assert asked(karton(here, 2, "S-5")) == (3, 1, 1, 2), "the case without a code travels apart"
