@@ -122,21 +122,15 @@ def _newest_words(items: Sequence[SentItem]) -> Iterator[int]:
 
 
 def _words_that_may_stand(by_id: Sequence[SentItem]) -> Iterator[int]:
-    """Yield the newest items with a word after which fewer than two others were confirmed, once for each word.
-
-    For the newest word of a field twice: with the one before another word came, which a code may still hold from then.
-    """
-    newest, found, confirmed = dict[str, str](), set[tuple[str, bool]](), dict[str, set[str]]()
-    parted = set[str]()
+    """Yield, once for each, the newest items with a word after which fewer than two others were confirmed."""
+    given, confirmed = set[str](), dict[str, set[str]]()
     for one in by_id:
         if not one.may_stand:
             continue
         words = {word: confirmed.setdefault(field_of(word), set()) for word in words_of(one.text)}
-        parted.update(field_of(word) for word in words if newest.setdefault(field_of(word), word) != word)
-        seen = {(word, newest[field_of(word)] == word and field_of(word) in parted) for word in words}
-        if any(len(words[word] - {word}) < WORDS_CONFIRMED for word, _ in seen - found):
+        if any(word not in given and len(newer) < WORDS_CONFIRMED for word, newer in words.items()):
             yield one.id
-        found.update(seen, ((word, False) for word in words))
+        given.update(words)
         if one.is_confirmed:
             for word, newer in words.items():
                 newer.add(word)

@@ -57,23 +57,6 @@ def standing(items):
     return found
 
 
-def come_back(items):
-    """The fields whose newest word had been given before another one, fewer than two of which were confirmed since."""
-    given = {}
-    for one in reversed([one for one in items if one.may_stand]):
-        for word in words_of(one.text):
-            given.setdefault(field_of(word), []).append((word, one.is_confirmed))
-    found = set()
-    for name, words in given.items():
-        newest, others, parted = words[0][0], set(), False
-        for word, is_confirmed in words:
-            if word == newest and parted and len(others) < WORDS_CONFIRMED:
-                found.add(name)
-            parted |= word != newest
-            others |= {word} - {newest} if is_confirmed else set()
-    return found
-
-
 def alone(items):
     return [one.id for one in items if one.in_confirmed and one.size == 1][-1:]
 
@@ -83,7 +66,6 @@ def test_what_stays_answers_as_all_items_do_and_pruning_again_takes_nothing_more
     stay = needed(items)
     left = [one for one in items if one.id > cut or one.id in stay]
     assert standing(left) == standing(items)
-    assert come_back(left) == come_back(items)
     assert alone(left) == alone(items)
     places = [one.settled for one in items if one.in_confirmed]
     assert max((one.settled for one in left if one.in_confirmed), default=None) == max(places, default=None)
@@ -98,4 +80,4 @@ def test_what_stays_answers_as_all_items_do_and_pruning_again_takes_nothing_more
 def test_of_each_field_so_many_words_stay_and_no_more(items):
     confirmed = [one._replace(merged=False, may_stand=True, is_confirmed=True, source_id=one.id) for one in items]
     fields = {name for one in items for name in fields_of(one.text)}
-    assert len(needed(confirmed)) <= (WORDS_CONFIRMED + 1) * len(fields) + 2
+    assert len(needed(confirmed)) <= WORDS_CONFIRMED * len(fields) + 2
