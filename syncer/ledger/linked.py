@@ -1,8 +1,9 @@
 """How many codes a value selects, as far as other spaces tell: a case has the codes that are known to be in it.
 
-A value selects at least the codes that are known under it. So where a call counts just as many codes as are known under
-all of its values, each value had its own. What always holds: nothing is written; while another space has anything open,
-planned, or let go of and not ended that may move codes, nothing is told.
+A value selects at least the codes that are known under it. So where a call counts just as many codes as are known
+under all of its values, each value had its own, as long as nobody else moves codes between them. What always holds:
+nothing is written; while another space has anything open, planned, or let go of and not ended that may move codes,
+nothing is told.
 """
 
 from __future__ import annotations
